@@ -1,0 +1,162 @@
+//! The shapes of everything that crosses the language border, for `generator/` (feature `describe`).
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::model::time::Time;
+
+/// A type that can say its shape.
+pub trait Describe {
+    /// A reference to it; named types are put into `types` on the way.
+    fn describe(types: &mut Types) -> TypeRef;
+}
+
+/// A use of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeRef {
+    /// Nothing is answered.
+    Unit,
+    /// True or false.
+    Bool,
+    /// A 64-bit signed integer.
+    Int,
+    /// Text.
+    Text,
+    /// A UUID.
+    Id,
+    /// A moment, RFC 3339.
+    Time,
+    /// A calendar date, ISO 8601.
+    Date,
+    /// Any JSON value.
+    Json,
+    /// A list.
+    List(Box<TypeRef>),
+    /// An object with free keys.
+    Map(Box<TypeRef>),
+    /// A value or null.
+    Optional(Box<TypeRef>),
+    /// Not given, null, or a value.
+    Patch(Box<TypeRef>),
+    /// Not given, or a value.
+    Change(Box<TypeRef>),
+    /// One page of a list.
+    Page(Box<TypeRef>),
+    /// A record or enum of [`Types`].
+    Named(String),
+}
+
+/// Everything that the bindings show: the list of operations and the types they speak of.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// Areas in order: `users`, `roles`, …
+    pub areas: Vec<AreaShape>,
+    /// Every named type that an operation takes or answers, or that errors hold.
+    pub types: Types,
+}
+
+/// A group of operations: `me.users`.
+#[derive(Debug)]
+pub struct AreaShape {
+    /// `users`
+    pub name: &'static str,
+    /// Its doc comment.
+    pub about: &'static str,
+    /// Its operations in order.
+    pub operations: Vec<OperationShape>,
+}
+
+/// An operation: `me.users.create(…)`; the door knows it as `users.create`.
+#[derive(Debug)]
+pub struct OperationShape {
+    /// `create`
+    pub name: &'static str,
+    /// Its doc comment.
+    pub about: &'static str,
+    /// Always a record of [`Types`], possibly without fields.
+    pub input: TypeRef,
+    /// What it answers.
+    pub output: TypeRef,
+}
+
+/// A named type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeShape {
+    /// Its doc comment.
+    pub about: &'static str,
+    /// What it consists of.
+    pub shape: Shape,
+}
+
+/// What a named type consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Fields in order.
+    Record(Vec<FieldShape>),
+    /// The words of an enum, each with its doc comment.
+    Words(Vec<(&'static str, &'static str)>),
+}
+
+/// A field of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldShape {
+    /// Its key in JSON, in snake case.
+    pub name: &'static str,
+    /// Its doc comment.
+    pub about: &'static str,
+    /// Its type.
+    pub ty: TypeRef,
+}
+
+/// All named types met so far.
+#[derive(Debug, Default)]
+pub struct Types(pub BTreeMap<String, TypeShape>);
+
+impl Types {
+    /// Notes a named type once, and refers to it.
+    pub fn named(&mut self, name: &str, about: &'static str, shape: impl FnOnce(&mut Types) -> Shape) -> TypeRef {
+        if !self.0.contains_key(name) {
+            // Entered before its fields are looked at, so that a type may hold itself.
+            self.0.insert(name.to_owned(), TypeShape { about, shape: Shape::Words(Vec::new()) });
+            let shape = shape(self);
+            self.0.insert(name.to_owned(), TypeShape { about, shape });
+        }
+        TypeRef::Named(name.to_owned())
+    }
+}
+
+macro_rules! plain {
+    ($($ty:ty => $shape:ident),*) => {$(
+        impl Describe for $ty {
+            fn describe(_: &mut Types) -> TypeRef {
+                TypeRef::$shape
+            }
+        }
+    )*};
+}
+plain!(() => Unit, bool => Bool, i64 => Int, u32 => Int, String => Text, Time => Time, Date => Date, serde_json::Value => Json);
+
+impl<T: Describe> Describe for Option<T> {
+    fn describe(types: &mut Types) -> TypeRef {
+        TypeRef::Optional(Box::new(T::describe(types)))
+    }
+}
+
+impl<T: Describe> Describe for Vec<T> {
+    fn describe(types: &mut Types) -> TypeRef {
+        TypeRef::List(Box::new(T::describe(types)))
+    }
+}
+
+impl<T: Describe> Describe for BTreeMap<String, T> {
+    fn describe(types: &mut Types) -> TypeRef {
+        TypeRef::Map(Box::new(T::describe(types)))
+    }
+}
+
+impl<T: Describe> Describe for crate::model::record::Document<T> {
+    fn describe(types: &mut Types) -> TypeRef {
+        T::describe(types)
+    }
+}

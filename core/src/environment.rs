@@ -1,0 +1,149 @@
+//! Time, randomness, ids and tasks come in here and nowhere else, so that tests are exact.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    time::{self, Time},
+};
+
+/// `Send` where threads exist; nothing on wasm32, whose futures stay on one thread.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + ?Sized> MaybeSend for T {}
+/// `Send` where threads exist; nothing on wasm32, whose futures stay on one thread.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSend {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Send + Sync` where threads exist.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSync: Send + Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + Sync + ?Sized> MaybeSync for T {}
+/// `Send + Sync` where threads exist.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSync for T {}
+
+/// A task to run to its end.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A task to run to its end.
+#[cfg(target_arch = "wasm32")]
+pub type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Work that takes long on a processor, such as hashing a password.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// What the library asks of the world. Hosts seldom write their own; tests and the simulation do.
+pub trait Environment: MaybeSync + 'static {
+    /// The time now, UTC.
+    fn now(&self) -> Time;
+
+    /// Fills the buffer from a generator fit for keys (N 3.2.12).
+    fn random(&self, buffer: &mut [u8]) -> Result<()>;
+
+    /// Runs a task even if nobody waits for it any more: a commit is never torn by a caller who left.
+    fn spawn(&self, task: Task);
+
+    /// Runs long work off the executor; on one thread it just runs.
+    fn spawn_blocking(&self, work: Work);
+
+    /// Returns after this many milliseconds.
+    fn sleep(&self, millis: u64) -> Task;
+}
+
+/// The environment as the library uses it.
+#[derive(Clone)]
+pub struct Env(Arc<dyn Environment>);
+
+impl Env {
+    /// Wraps a host's environment.
+    pub fn new(environment: impl Environment) -> Self {
+        Self(Arc::new(environment))
+    }
+
+    /// The time now, in whole microseconds.
+    pub fn now(&self) -> Time {
+        time::to_micros(self.0.now())
+    }
+
+    /// Random bytes.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.0.random(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A new id: UUID version 7 (RFC 9562, 5.7), so that keys grow with time.
+    pub fn new_id<T: From<Uuid>>(&self) -> Result<T> {
+        let millis = self.now().as_millisecond().max(0).unsigned_abs();
+        Ok(uuid::Builder::from_unix_timestamp_millis(millis, &self.random()?).into_uuid().into())
+    }
+
+    /// See [`Environment::spawn`].
+    pub fn spawn(&self, task: Task) {
+        self.0.spawn(task);
+    }
+
+    /// See [`Environment::spawn_blocking`].
+    pub fn spawn_blocking(&self, work: Work) {
+        self.0.spawn_blocking(work);
+    }
+
+    /// See [`Environment::sleep`].
+    pub fn sleep(&self, millis: u64) -> Task {
+        self.0.sleep(millis)
+    }
+}
+
+/// Random bytes from the operating system, or from the browser's `crypto`.
+pub fn os_random(buffer: &mut [u8]) -> Result<()> {
+    getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the system gives no random bytes"))
+}
+
+/// The default where Tokio runs: the system's clock, its randomness, the current Tokio runtime.
+#[cfg(feature = "tokio")]
+pub struct TokioEnvironment {
+    handle: tokio::runtime::Handle,
+}
+
+#[cfg(feature = "tokio")]
+impl TokioEnvironment {
+    /// Takes the runtime that this is called on.
+    pub fn current() -> Result<Self> {
+        let handle = tokio::runtime::Handle::try_current()
+            .map_err(|_| Error::new(Reason::ConfigInvalid, "open must be called within a Tokio runtime"))?;
+        Ok(Self { handle })
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Environment for TokioEnvironment {
+    fn now(&self) -> Time {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+        Time::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<()> {
+        os_random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.handle.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.handle.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(millis)))
+    }
+}

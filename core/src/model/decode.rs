@@ -1,0 +1,338 @@
+//! JSON to an operation's input: strict, and with every field error at once.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Word};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::time::{self, Time};
+
+pub use rolekeep_macros::Input;
+
+/// What is wrong with one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum FieldCode {
+    /// Must be given.
+    Required,
+    /// There is no such field, or the caller may not give it.
+    UnknownField,
+    /// Another JSON type than expected.
+    InvalidType,
+    /// Fewer characters than allowed.
+    TooShort,
+    /// More characters (or bytes, where the message says so) than allowed.
+    TooLong,
+    /// Not of the expected form.
+    InvalidFormat,
+    /// Holds a character that is not allowed there.
+    InvalidCharacter,
+    /// Not one of the words that are allowed.
+    UnknownValue,
+    /// Names something that does not exist, or that the caller may not see.
+    NotFound,
+    /// Outside of the allowed range.
+    OutOfRange,
+    /// May be changed, but never be null.
+    NotClearable,
+    /// Contradicts another field or the row it refers to.
+    Disagrees,
+    /// The password is on the list of common ones.
+    CommonPassword,
+    /// The password holds the account's own name or address, or the service's.
+    ContextPassword,
+}
+
+/// One wrong field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Describe)]
+pub struct FieldError {
+    /// The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole.
+    pub field: String,
+    /// What is wrong, as a stable word.
+    pub code: FieldCode,
+    /// What is wrong, in words, with the limit.
+    pub message: String,
+}
+
+/// A word that is none of an enum's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of {expected}{hint}")]
+pub struct UnknownWord {
+    expected: String,
+    hint: String,
+}
+
+impl UnknownWord {
+    /// Says what is allowed, and what may have been meant.
+    pub fn new(given: &str, known: &[&str]) -> Self {
+        let near = nearest(given, known.iter().copied());
+        Self {
+            expected: known.join(", "),
+            hint: near.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
+        }
+    }
+}
+
+/// An error of parsing text that knows which [`FieldCode`] it is.
+pub trait Misread: std::fmt::Display {
+    /// The code.
+    fn code(&self) -> FieldCode;
+}
+
+impl Misread for UnknownWord {
+    fn code(&self) -> FieldCode {
+        FieldCode::UnknownValue
+    }
+}
+
+impl Misread for uuid::Error {
+    fn code(&self) -> FieldCode {
+        FieldCode::InvalidFormat
+    }
+}
+
+/// The known name that is nearest to a mistyped one, if any is near enough to suggest.
+pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // Long input costs quadratic time and is no typing mistake.
+    if given.len() > 200 {
+        return None;
+    }
+    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(given, name), name));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+/// A type that can be read from JSON given by a caller.
+pub trait FromJson: Sized {
+    /// Reads it; on failure the errors are in `at` and the answer is none.
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self>;
+
+    /// What a missing key means; none if it must be given.
+    fn missing() -> Option<Self> {
+        None
+    }
+}
+
+/// Reads an input, or gives all its field errors.
+pub fn decode<T: FromJson>(value: Json) -> Result<T, Vec<FieldError>> {
+    let mut decoder = Decoder::default();
+    match T::from_json(value, &mut decoder) {
+        Some(input) if decoder.errors.is_empty() => Ok(input),
+        _ => Err(decoder.errors),
+    }
+}
+
+/// Where in the input we are, and what was wrong so far.
+#[derive(Default)]
+pub struct Decoder {
+    path: String,
+    errors: Vec<FieldError>,
+}
+
+impl Decoder {
+    /// Notes an error at the current place.
+    pub fn error(&mut self, code: FieldCode, message: impl Into<String>) {
+        self.errors.push(FieldError { field: self.path.clone(), code, message: message.into() });
+    }
+
+    /// Opens an object that has just these keys.
+    pub fn object(&mut self, value: Json, known: &'static [&'static str]) -> Option<Object<'_>> {
+        match value {
+            Json::Object(map) => Some(Object { map, known, decoder: self }),
+            _ => {
+                self.error(FieldCode::InvalidType, "expected an object");
+                None
+            }
+        }
+    }
+
+    /// Reads a string and parses it.
+    pub fn parsed<T: FromStr<Err: Misread>>(&mut self, value: Json) -> Option<T> {
+        let text = String::from_json(value, self)?;
+        match text.parse::<T>() {
+            Ok(parsed) => Some(parsed),
+            Err(problem) => {
+                self.error(problem.code(), problem.to_string());
+                None
+            }
+        }
+    }
+
+    fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if length > 0 && !step.starts_with('[') {
+            self.path.push('.');
+        }
+        self.path.push_str(step);
+        let result = read(self);
+        self.path.truncate(length);
+        result
+    }
+}
+
+/// An object being read.
+pub struct Object<'d> {
+    map: Map<String, Json>,
+    known: &'static [&'static str],
+    decoder: &'d mut Decoder,
+}
+
+impl Object<'_> {
+    /// Takes one field.
+    pub fn field<T: FromJson>(&mut self, name: &str) -> Option<T> {
+        let value = self.map.remove(name);
+        self.decoder.within(name, |decoder| match value {
+            Some(value) => T::from_json(value, decoder),
+            None => T::missing().or_else(|| {
+                decoder.error(FieldCode::Required, "must be given");
+                None
+            }),
+        })
+    }
+
+    /// Notes every key that is left: unknown fields are refused, never dropped (SEC-8).
+    pub fn finish(self) {
+        for key in self.map.keys() {
+            // A hostile key must not be echoed at any length.
+            let shown: String = key.chars().filter(|letter| !letter.is_control()).take(64).collect();
+            let hint = nearest(key, self.known.iter().copied());
+            let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            self.decoder.within(&shown, |decoder| {
+                decoder.error(FieldCode::UnknownField, format!("there is no such field{hint}"));
+            });
+        }
+    }
+}
+
+impl FromJson for String {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        match value {
+            // NUL ends strings in C and is no text in PostgreSQL (SEC-11).
+            Json::String(text) if text.contains('\0') => {
+                at.error(FieldCode::InvalidCharacter, "must not hold the character NUL");
+                None
+            }
+            Json::String(text) => Some(text),
+            _ => wrong_type(at, "a string"),
+        }
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        value.as_bool().or_else(|| wrong_type(at, "true or false"))
+    }
+}
+
+impl FromJson for i64 {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        integer(&value).or_else(|| wrong_type(at, "an integer"))
+    }
+}
+
+impl FromJson for u32 {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let integer = i64::from_json(value, at)?;
+        integer.try_into().ok().or_else(|| {
+            at.error(FieldCode::OutOfRange, format!("must lie between 0 and {}", u32::MAX));
+            None
+        })
+    }
+}
+
+impl FromJson for Time {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let text = String::from_json(value, at)?;
+        match text.parse::<Time>() {
+            Ok(parsed) if in_range(parsed) => Some(time::to_micros(parsed)),
+            Ok(_) => {
+                at.error(FieldCode::OutOfRange, "must lie in the years 1 to 9999");
+                None
+            }
+            Err(_) => {
+                at.error(FieldCode::InvalidFormat, "expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
+                None
+            }
+        }
+    }
+}
+
+impl FromJson for Date {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let text = String::from_json(value, at)?;
+        text.parse().ok().or_else(|| {
+            at.error(FieldCode::InvalidFormat, "expected a date such as 1990-12-31");
+            None
+        })
+    }
+}
+
+impl FromJson for Json {
+    fn from_json(value: Json, _: &mut Decoder) -> Option<Self> {
+        Some(value)
+    }
+}
+
+impl<T: FromJson> FromJson for Option<T> {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        match value {
+            Json::Null => Some(None),
+            value => T::from_json(value, at).map(Some),
+        }
+    }
+
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let Json::Array(items) = value else { return wrong_type(at, "a list") };
+        let count = items.len();
+        let read = items.into_iter().enumerate();
+        let items: Vec<T> =
+            read.filter_map(|(index, item)| at.within(&format!("[{index}]"), |at| T::from_json(item, at))).collect();
+        (items.len() == count).then_some(items)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Vec::new())
+    }
+}
+
+impl<T: FromJson> FromJson for BTreeMap<String, T> {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let Json::Object(map) = value else { return wrong_type(at, "an object") };
+        let count = map.len();
+        let read = map.into_iter().filter_map(|(key, item)| {
+            let item = at.within(&key, |at| T::from_json(item, at))?;
+            Some((key, item))
+        });
+        let map: Self = read.collect();
+        (map.len() == count).then_some(map)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(BTreeMap::new())
+    }
+}
+
+fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
+    at.error(FieldCode::InvalidType, format!("expected {expected}"));
+    None
+}
+
+/// JSON has one number type: `1.0` is the integer 1 (RBAC.md, "Details decided").
+fn integer(value: &Json) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let float = value.as_f64()?;
+        // 2^53: beyond it a float no longer says which integer was meant.
+        (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
+    })
+}
+
+fn in_range(time: Time) -> bool {
+    // Years 1 to 9999.
+    (-62_135_596_800..253_402_300_800).contains(&time.as_second())
+}

@@ -1,0 +1,327 @@
+//! The one error of the library: a stable code for programs, a message for people.
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::{decode::FieldError, record::Corrupt, time::Time};
+
+/// The kind of an error; the same nine in every language (API-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum Code {
+    /// The input is not valid; see the fields.
+    #[word("VALIDATION_ERROR")]
+    Validation,
+    /// Nobody is logged in, or not any more.
+    #[word("UNAUTHORIZED")]
+    Unauthorized,
+    /// The caller may not do this.
+    #[word("FORBIDDEN")]
+    Forbidden,
+    /// It does not exist, or the caller may not know that it does.
+    #[word("RESOURCE_NOT_FOUND")]
+    NotFound,
+    /// The name is taken.
+    #[word("DUPLICATE_RESOURCE")]
+    Duplicate,
+    /// The row was changed meanwhile, or an invariant forbids the change.
+    #[word("CONFLICT")]
+    Conflict,
+    /// Too many attempts; try again later.
+    #[word("RATE_LIMIT_EXCEEDED")]
+    RateLimited,
+    /// The storage, or something else that is needed, cannot be used now.
+    #[word("UNAVAILABLE")]
+    Unavailable,
+    /// A fault of the library or of its host.
+    #[word("INTERNAL_SERVER_ERROR")]
+    Internal,
+}
+
+impl Code {
+    /// The HTTP status that a service answers with.
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Code::Validation => 400,
+            Code::Unauthorized => 401,
+            Code::Forbidden => 403,
+            Code::NotFound => 404,
+            Code::Duplicate | Code::Conflict => 409,
+            Code::RateLimited => 429,
+            Code::Unavailable => 503,
+            Code::Internal => 500,
+        }
+    }
+}
+
+/// Why, more closely than the [`Code`]; stable as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum Reason {
+    /// Fields of the input are wrong.
+    InvalidInput,
+    /// The input is no JSON.
+    InvalidJson,
+    /// There is no operation of this name.
+    UnknownOperation,
+    /// The policy file has errors; each with line and column.
+    PolicyInvalid,
+    /// The policy declares no such permission.
+    UnknownPermission,
+    /// The policy declares no such role.
+    UnknownRole,
+    /// The resource lacks an attribute that the policy reads.
+    ResourceIncomplete,
+    /// The context lacks a value that the policy reads.
+    ContextIncomplete,
+    /// The seed file has errors.
+    SeedInvalid,
+    /// A setting has a value that cannot be used.
+    ConfigInvalid,
+    /// Unknown account, wrong password or inactive account; which one is in the audit log only.
+    InvalidCredentials,
+    /// The token is not one of ours, or not for this.
+    InvalidToken,
+    /// The token's time is over.
+    TokenExpired,
+    /// The session was ended, or its user may no longer sign in.
+    SessionEnded,
+    /// This needs a signed-in caller.
+    NotSignedIn,
+    /// The rules do not allow it.
+    Denied,
+    /// It does not exist for this caller.
+    NotFound,
+    /// Somebody else has this name.
+    Taken,
+    /// Done already: the assignment exists.
+    AlreadyAssigned,
+    /// The expected version is not the current one.
+    VersionStale,
+    /// It would leave no active administrator.
+    LastAdministrator,
+    /// The account's status does not allow this change.
+    WrongStatus,
+    /// Others wrote the same rows again and again; try once more.
+    Contention,
+    /// Too many passwords are being hashed.
+    HashingQueueFull,
+    /// The storage does not answer.
+    StorageUnavailable,
+    /// The file does not exist, or is no database.
+    StorageMissing,
+    /// The storage can be read but not written.
+    StorageReadOnly,
+    /// The disk is full.
+    StorageFull,
+    /// The storage was written by a newer version of this library.
+    SchemaNewer,
+    /// It is not known whether the write happened; look the ChangeSet up.
+    OutcomeUnknown,
+    /// This user is not in memory; ask with `check_async`.
+    NotLoaded,
+    /// The change feed could not be confirmed in time; old rights are never served for ever.
+    RightsStale,
+    /// Closed already.
+    Closed,
+    /// The storage holds something that this library did not write.
+    Corrupt,
+    /// A fault in the library; please report it.
+    Internal,
+}
+
+impl Reason {
+    /// The code it belongs to.
+    pub const fn code(&self) -> Code {
+        match self {
+            Reason::InvalidInput
+            | Reason::InvalidJson
+            | Reason::UnknownOperation
+            | Reason::PolicyInvalid
+            | Reason::UnknownPermission
+            | Reason::UnknownRole
+            | Reason::ResourceIncomplete
+            | Reason::ContextIncomplete
+            | Reason::SeedInvalid
+            | Reason::ConfigInvalid => Code::Validation,
+            Reason::InvalidCredentials
+            | Reason::InvalidToken
+            | Reason::TokenExpired
+            | Reason::SessionEnded
+            | Reason::NotSignedIn => Code::Unauthorized,
+            Reason::Denied => Code::Forbidden,
+            Reason::NotFound => Code::NotFound,
+            Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
+            Reason::VersionStale | Reason::LastAdministrator | Reason::WrongStatus | Reason::Contention => {
+                Code::Conflict
+            }
+            Reason::HashingQueueFull => Code::RateLimited,
+            Reason::StorageUnavailable
+            | Reason::StorageMissing
+            | Reason::StorageReadOnly
+            | Reason::StorageFull
+            | Reason::SchemaNewer
+            | Reason::OutcomeUnknown
+            | Reason::NotLoaded
+            | Reason::RightsStale
+            | Reason::Closed => Code::Unavailable,
+            Reason::Corrupt | Reason::Internal => Code::Internal,
+        }
+    }
+}
+
+/// One problem of a policy or seed file, at its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What may help, such as the name that was probably meant.
+    pub help: Option<String>,
+}
+
+/// What went wrong, to what, and what to do about it.
+///
+/// ```
+/// # use rolekeep::{Code, Error, Reason};
+/// let error = Error::new(Reason::Denied, "you may not do this");
+/// assert_eq!(error.code(), Code::Forbidden);
+/// assert_eq!(error.http_status(), 403);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Body>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Body {
+    reason: Reason,
+    message: String,
+    fields: Vec<FieldError>,
+    problems: Vec<Problem>,
+    at: Option<Time>,
+}
+
+/// What every operation answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error with a message that a person can act on. It must hold no secret.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self(Box::new(Body { reason, message: message.into(), fields: Vec::new(), problems: Vec::new(), at: None }))
+    }
+
+    /// Wrong fields, all together.
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        let names: Vec<&str> = fields.iter().take(5).map(|field| field.field.as_str()).collect();
+        let more = fields.len().saturating_sub(names.len());
+        let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+        let mut error = Self::new(Reason::InvalidInput, format!("invalid input: {names}"));
+        error.0.fields = fields;
+        error
+    }
+
+    /// Problems of a file, each at its place.
+    pub fn in_file(reason: Reason, message: impl Into<String>, problems: Vec<Problem>) -> Self {
+        let mut error = Self::new(reason, message);
+        error.0.problems = problems;
+        error
+    }
+
+    /// "Not there" and "not yours" are the same answer (SEC-9).
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Reason::NotFound, format!("no such {what}"))
+    }
+
+    /// Stamps the moment it left the library.
+    pub fn at(mut self, now: Time) -> Self {
+        self.0.at.get_or_insert(now);
+        self
+    }
+
+    /// The kind.
+    pub fn code(&self) -> Code {
+        self.0.reason.code()
+    }
+
+    /// Why, more closely.
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// For people; may change between versions.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The wrong fields of a [`Reason::InvalidInput`].
+    pub fn fields(&self) -> &[FieldError] {
+        &self.0.fields
+    }
+
+    /// The problems of a policy or seed file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// When it happened, where known.
+    pub fn timestamp(&self) -> Option<Time> {
+        self.0.at
+    }
+
+    /// The HTTP status that a service answers with.
+    pub fn http_status(&self) -> u16 {
+        self.code().http_status()
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.message)?;
+        for field in &self.0.fields {
+            write!(f, "\n  {}: {}", field.field, field.message)?;
+        }
+        for problem in &self.0.problems {
+            write!(f, "\n  line {}, column {}: {}", problem.line, problem.column, problem.message)?;
+            if let Some(help) = &problem.help {
+                write!(f, " ({help})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}: {self}", self.code(), self.reason())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The form in which an error crosses the language border.
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut body = serializer.serialize_struct("Error", 7)?;
+        body.serialize_field("code", &self.code())?;
+        body.serialize_field("reason", &self.reason())?;
+        body.serialize_field("message", self.message())?;
+        body.serialize_field("fields", self.fields())?;
+        body.serialize_field("problems", self.problems())?;
+        body.serialize_field("timestamp", &self.timestamp())?;
+        body.serialize_field("http_status", &self.http_status())?;
+        body.end()
+    }
+}
+
+impl From<Corrupt> for Error {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::new(Reason::Corrupt, corrupt.to_string())
+    }
+}
+
+impl From<Vec<FieldError>> for Error {
+    fn from(fields: Vec<FieldError>) -> Self {
+        Self::invalid(fields)
+    }
+}

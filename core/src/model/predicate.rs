@@ -1,0 +1,205 @@
+//! Which rows: the one form that list filters of the rules, an operation's own filters and every
+//! backend share. Memory evaluates it here; SQL backends compile it with bound parameters.
+
+use std::{borrow::Cow, sync::Arc};
+
+use super::{
+    record::{Row, Table},
+    value::Value,
+};
+
+/// A column's name.
+pub type Name = Cow<'static, str>;
+
+/// A total condition on one row: every node is true or false, also where a column is null
+/// (RBAC.md, "Conditions").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predicate {
+    /// Every row.
+    Always,
+    /// No row.
+    Never,
+    /// All of them.
+    And(Vec<Predicate>),
+    /// At least one of them.
+    Or(Vec<Predicate>),
+    /// Not.
+    Not(Box<Predicate>),
+    /// The column is not null.
+    Present(Name),
+    /// The column is not null and compares so with the value (never [`Value::Null`]).
+    Compare(Name, Comparison, Value),
+    /// Both columns are not null, and the left compares so with the right moved by the offset
+    /// (microseconds; for times only, else 0).
+    CompareColumns(Name, Comparison, Name, i64),
+    /// The column is not null and one of these values (sorted, without duplicates).
+    In(Name, Arc<[Value]>),
+    /// The column is not null and its text starts with this, by bytes.
+    StartsWith(Name, String),
+    /// A row of the link's table ties this row to one of these values (sorted, without duplicates).
+    Linked(Link, Arc<[Value]>),
+    /// A row of the link's table ties this row to the value in one of its own columns.
+    LinkedToColumn(Link, Name),
+    /// The row's search text (see `model::search`) contains this.
+    Search(String),
+}
+
+/// How two values compare. Text by bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    /// Whether `left` compares so with `right`; values of different kinds never do.
+    pub fn holds(self, left: &Value, right: &Value) -> bool {
+        if std::mem::discriminant(left) != std::mem::discriminant(right) || left.is_null() {
+            return false;
+        }
+        match self {
+            Comparison::Equal => left == right,
+            Comparison::Less => left < right,
+            Comparison::LessOrEqual => left <= right,
+            Comparison::Greater => left > right,
+            Comparison::GreaterOrEqual => left >= right,
+        }
+    }
+}
+
+/// A table that ties rows to values, many to many: `drone_assignments(drone_id, user_id)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The link's table.
+    pub table: Name,
+    /// Its column that holds this row's `own`.
+    pub from: Name,
+    /// This row's column that is tied (its key, mostly).
+    pub own: Name,
+    /// Its column that holds the other side.
+    pub to: Name,
+}
+
+/// Where [`Predicate::matches`] looks up links.
+pub trait Links {
+    /// Whether `link` ties `own` to `other`.
+    fn tied(&self, link: &Link, own: &Value, other: &Value) -> bool;
+}
+
+/// For predicates without links.
+impl Links for () {
+    fn tied(&self, _: &Link, _: &Value, _: &Value) -> bool {
+        false
+    }
+}
+
+impl Predicate {
+    /// A sorted set of values for [`Predicate::In`] and [`Predicate::Linked`].
+    pub fn set(values: impl IntoIterator<Item = Value>) -> Arc<[Value]> {
+        let mut values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.into()
+    }
+
+    /// `column == value`; a null value matches rows where the column is null.
+    pub fn equals(column: impl Into<Name>, value: impl Into<Value>) -> Self {
+        match value.into() {
+            Value::Null => Predicate::Not(Box::new(Predicate::Present(column.into()))),
+            value => Predicate::Compare(column.into(), Comparison::Equal, value),
+        }
+    }
+
+    /// The conjunction, folded.
+    pub fn and(self, other: Predicate) -> Self {
+        Self::all([self, other])
+    }
+
+    /// The conjunction of all, folded and flattened.
+    pub fn all(parts: impl IntoIterator<Item = Predicate>) -> Self {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Predicate::Always => {}
+                Predicate::Never => return Predicate::Never,
+                Predicate::And(parts) => kept.extend(parts),
+                part => kept.push(part),
+            }
+        }
+        match kept.len() {
+            0 => Predicate::Always,
+            1 => kept.swap_remove(0),
+            _ => Predicate::And(kept),
+        }
+    }
+
+    /// The disjunction of all, folded and flattened.
+    pub fn any(parts: impl IntoIterator<Item = Predicate>) -> Self {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Predicate::Never => {}
+                Predicate::Always => return Predicate::Always,
+                Predicate::Or(parts) => kept.extend(parts),
+                part => kept.push(part),
+            }
+        }
+        match kept.len() {
+            0 => Predicate::Never,
+            1 => kept.swap_remove(0),
+            _ => Predicate::Or(kept),
+        }
+    }
+
+    /// The negation, folded.
+    pub fn negate(self) -> Self {
+        match self {
+            Predicate::Always => Predicate::Never,
+            Predicate::Never => Predicate::Always,
+            Predicate::Not(inner) => *inner,
+            part => Predicate::Not(Box::new(part)),
+        }
+    }
+
+    /// Whether a row of `table` is one of them.
+    pub fn matches(&self, table: &Table, row: &Row, links: &dyn Links) -> bool {
+        let column = |name: &Name| table.position(name).map_or(&Value::Null, |at| &row.0[at]);
+        match self {
+            Predicate::Always => true,
+            Predicate::Never => false,
+            Predicate::And(parts) => parts.iter().all(|part| part.matches(table, row, links)),
+            Predicate::Or(parts) => parts.iter().any(|part| part.matches(table, row, links)),
+            Predicate::Not(part) => !part.matches(table, row, links),
+            Predicate::Present(name) => !column(name).is_null(),
+            Predicate::Compare(name, comparison, value) => comparison.holds(column(name), value),
+            Predicate::CompareColumns(left, comparison, right, offset) => match (column(right), *offset) {
+                (right, 0) => comparison.holds(column(left), right),
+                (Value::Time(micros), offset) => {
+                    comparison.holds(column(left), &Value::Time(micros.saturating_add(offset)))
+                }
+                _ => false,
+            },
+            Predicate::In(name, values) => values.binary_search(column(name)).is_ok(),
+            Predicate::StartsWith(name, prefix) => {
+                column(name).as_text().is_some_and(|text| text.as_bytes().starts_with(prefix.as_bytes()))
+            }
+            Predicate::Linked(link, values) => {
+                let own = column(&link.own);
+                !own.is_null() && values.iter().any(|value| links.tied(link, own, value))
+            }
+            Predicate::LinkedToColumn(link, name) => {
+                let (own, other) = (column(&link.own), column(name));
+                !own.is_null() && !other.is_null() && links.tied(link, own, other)
+            }
+            Predicate::Search(needle) => table.search_text(row).contains(needle.as_str()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How a record is stored: declared once, beside the record, by `#[derive(Record)]`.
+//!
+//! Tables of every backend, their indexes, the memory backend's indexes, row filters and the
+//! payloads of sync come from [`Table`]. A new noun touches no backend.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{time::Time, value::Value};
+
+pub use rolekeep_macros::Record;
+
+/// A plain struct that is stored as one row of one table.
+pub trait Record: Clone + Send + Sync + Sized + 'static {
+    /// The typed parts of its key, in the table's order.
+    type Key;
+    /// The declaration.
+    const TABLE: &'static Table;
+    /// This row's key.
+    fn key(&self) -> Key;
+    /// A key from its typed parts.
+    fn key_of(key: &Self::Key) -> Key;
+    /// Moved by one with every write; 1 after the insert.
+    fn version(&self) -> i64;
+    /// Only the plan of a commit sets it.
+    fn set_version(&mut self, version: i64);
+    /// Values in the order of [`Table::columns`].
+    fn to_row(&self) -> Row;
+    /// The way back; an error means that the storage was changed by something else.
+    fn from_row(row: Row) -> Result<Self, Corrupt>;
+}
+
+/// The declaration of a table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [Column],
+    /// Positions of the key's columns.
+    pub key: &'static [usize],
+    /// Positions of the columns of each further index.
+    pub indexes: &'static [&'static [usize]],
+    /// Positions of the columns that a text search looks into (none: not searchable).
+    pub search: &'static [usize],
+    /// Position of the version column.
+    pub version: usize,
+    /// How it takes part in sync.
+    pub sync: Replication,
+}
+
+impl Table {
+    /// The position of a column by name.
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|candidate| candidate.name == column)
+    }
+
+    /// The key of a row of this table.
+    pub fn key_of(&self, row: &Row) -> Key {
+        Key(self.key.iter().map(|at| row.0[*at].clone()).collect())
+    }
+
+    /// The version of a row of this table.
+    pub fn version_of(&self, row: &Row) -> i64 {
+        row.0[self.version].as_int().unwrap_or_default()
+    }
+
+    /// The folded text that a search of this row looks into: each word is preceded by one space.
+    pub fn search_text(&self, row: &Row) -> String {
+        let texts = self.search.iter().filter_map(|at| row.0[*at].as_text());
+        texts.map(super::search::fold).collect::<Vec<_>>().concat()
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, the same in Rust, SQL and the rules.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// [`Value::Bool`]
+    Bool,
+    /// [`Value::Int`]
+    Int,
+    /// [`Value::Time`]
+    Time,
+    /// [`Value::Id`]
+    Id,
+    /// [`Value::Text`]
+    Text,
+    /// [`Value::Json`]
+    Json,
+}
+
+/// How a record takes part in sync (SYNC.md, "What syncs").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replication {
+    /// Merged field by field across sites.
+    Replicated,
+    /// Stays on the site that made it.
+    SiteLocal,
+    /// Never leaves the storage at all.
+    Never,
+}
+
+/// A row's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key(pub Vec<Value>);
+
+/// A row's values, in the order of its table's columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row(pub Vec<Value>);
+
+/// A stored value that does not fit its declaration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column} of table {table} holds a value that was not written by this library")]
+pub struct Corrupt {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+}
+
+/// A type that a column can hold.
+pub trait Field: Sized {
+    /// The column's kind.
+    const KIND: Kind;
+    /// Whether the column may be null.
+    const NULLABLE: bool = false;
+    /// To the stored form.
+    fn to_value(&self) -> Value;
+    /// From the stored form.
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+impl<T: Field> Field for Option<T> {
+    const KIND: Kind = T::KIND;
+    const NULLABLE: bool = true;
+
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+macro_rules! plain_field {
+    ($($ty:ty, $kind:ident);*) => {$(
+        impl Field for $ty {
+            const KIND: Kind = Kind::$kind;
+            fn to_value(&self) -> Value {
+                Value::$kind(self.clone())
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    Value::$kind(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+plain_field!(bool, Bool; i64, Int; String, Text);
+
+impl Field for Time {
+    const KIND: Kind = Kind::Time;
+
+    fn to_value(&self) -> Value {
+        Value::Time(self.as_microsecond())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Time(micros) => Time::from_microsecond(micros).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Field for Date {
+    const KIND: Kind = Kind::Text;
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        value.as_text()?.parse().ok()
+    }
+}
+
+/// Plain data kept as one JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Document<T>(pub T);
+
+impl<T: Serialize + DeserializeOwned> Field for Document<T> {
+    const KIND: Kind = Kind::Json;
+
+    fn to_value(&self) -> Value {
+        // serde_json's map is sorted, so a plain value writes canonically.
+        let json = serde_json::to_value(&self.0).unwrap_or(serde_json::Value::Null);
+        Value::Json(json.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Json(text) => serde_json::from_str(&text).ok().map(Document),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One stored value: what every backend, row filter and outbox payload speaks.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A value of a column.
+///
+/// The order is total and the same on every backend: null first, text and JSON by bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Absent.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A 64-bit signed integer.
+    Int(i64),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Time(i64),
+    /// An id, stored as its canonical hyphenated text.
+    Id(Uuid),
+    /// Text without NUL.
+    Text(String),
+    /// A JSON document in canonical form (sorted keys, no blanks).
+    Json(String),
+}
+
+impl Value {
+    /// Whether this is [`Value::Null`].
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The text, where this is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The id, where this is one.
+    pub const fn as_id(&self) -> Option<Uuid> {
+        match self {
+            Value::Id(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The integer, where this is one.
+    pub const fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Int(int) => Some(*int),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(int: i64) -> Self {
+        Value::Int(int)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(bool: bool) -> Self {
+        Value::Bool(bool)
+    }
+}
+
+impl From<Uuid> for Value {
+    fn from(id: Uuid) -> Self {
+        Value::Id(id)
+    }
+}

@@ -1,0 +1,73 @@
+//! Where rows are kept. A backend knows rows, versions and one query; it knows no noun.
+//!
+//! Everything the operations know how to do stands on [`Storage`]: uniqueness is a row of
+//! `claims`, an invariant over many rows is a row of `guards`, both with a version, so that
+//! one rule (a write or a check expects a version) serves lost updates, races for a name and the
+//! last administrator alike, on every backend.
+
+pub mod change_set;
+pub mod query;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
+pub use query::{Direction, Order, Query, Rows, Window};
+
+use crate::{
+    environment::{MaybeSend, MaybeSync},
+    model::{
+        error::Result,
+        id::ChangeSetId,
+        record::{Key, Row, Table},
+    },
+};
+
+/// A storage backend. `rolekeep::storage::conformance` says when one is right.
+#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
+#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+pub trait Storage: MaybeSend + MaybeSync + 'static {
+    /// Writes all of it, with its sealed audit entries and its line in the change feed, or nothing.
+    ///
+    /// The future may be dropped at any await; the storage is then as before or as after.
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError>;
+
+    /// Rows by key, in the order of the keys.
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>>;
+
+    /// The rows of one table that pass a predicate, in order, cut to a window.
+    async fn query(&self, query: &Query) -> Result<Rows>;
+
+    /// The number of the newest commit, made by anyone; 0 before the first.
+    async fn position(&self) -> Result<u64>;
+
+    /// What was touched by the commits after `since`.
+    async fn changes(&self, since: u64) -> Result<Changes>;
+
+    /// Whether a commit whose answer was lost took place.
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
+
+    /// Whether another process may write to it, so that its changes must be looked for.
+    fn is_shared(&self) -> bool;
+
+    /// Finishes what runs and lets go of files and connections.
+    async fn close(&self) -> Result<()>;
+}
+
+/// A part of the change feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The newest commit contained.
+    pub position: u64,
+    /// The rows that were written or deleted, oldest first, possibly repeated.
+    pub touched: Vec<Touched>,
+}
+
+/// A row that a commit wrote or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// The table's name.
+    pub table: String,
+    /// The row's key.
+    pub key: Key,
+}

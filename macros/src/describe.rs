@@ -1,0 +1,42 @@
+//! `derive(Describe)`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Result};
+
+use crate::shape::{docs, named_fields};
+use crate::word;
+
+pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let text = name.to_string();
+    let about = docs(&input.attrs);
+    let shape = match &input.data {
+        Data::Enum(_) => {
+            let variants = word::variants(input)?;
+            let words = variants.iter().map(|variant| &variant.word);
+            let abouts = variants.iter().map(|variant| &variant.about);
+            quote!(crate::describe::Shape::Words(vec![#((#words, #abouts)),*]))
+        }
+        _ => {
+            let fields = named_fields(input)?;
+            let keys = fields.iter().map(|field| field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
+            let abouts = fields.iter().map(|field| docs(&field.attrs));
+            let types = fields.iter().map(|field| &field.ty);
+            quote!(crate::describe::Shape::Record(vec![#(crate::describe::FieldShape {
+                name: #keys,
+                about: #abouts,
+                ty: <#types as crate::describe::Describe>::describe(types),
+            }),*]))
+        }
+    };
+    Ok(quote! {
+        #[cfg(feature = "describe")]
+        impl #impl_generics crate::describe::Describe for #name #type_generics #where_clause {
+            fn describe(types: &mut crate::describe::Types) -> crate::describe::TypeRef {
+                types.named(#text, #about, |types| #shape)
+            }
+        }
+    })
+}

@@ -1,0 +1,112 @@
+//! `derive(Input)`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{DeriveInput, Field, Result, Type};
+
+use crate::shape::{docs, inner, named_fields};
+
+pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let fields = named_fields(input)?;
+    let decoded = fields.iter().map(|field| {
+        let ident = &field.ident;
+        let key = key_of(field);
+        quote!(let #ident = object.field(#key);)
+    });
+    let unpacked = fields.iter().map(|field| {
+        let ident = &field.ident;
+        quote!(#ident: #ident?)
+    });
+    let keys = fields.iter().map(|field| key_of(field));
+    let constructor = constructor(input, &fields);
+    let setters = fields.iter().filter_map(|field| setter(field));
+    Ok(quote! {
+        impl crate::model::decode::FromJson for #name {
+            fn from_json(value: ::serde_json::Value, at: &mut crate::model::decode::Decoder) -> Option<Self> {
+                let mut object = at.object(value, &[#(#keys),*])?;
+                #(#decoded)*
+                object.finish();
+                Some(Self { #(#unpacked),* })
+            }
+        }
+        impl #name {
+            #constructor
+            #(#setters)*
+        }
+    })
+}
+
+fn key_of(field: &Field) -> String {
+    field.ident.as_ref().map(|ident| ident.to_string()).unwrap_or_default()
+}
+
+/// Fields that have no "not given" of their own must come with `new`.
+fn is_required(ty: &Type) -> bool {
+    ["Option", "Patch", "Change", "Vec"].iter().all(|wrapper| inner(ty, wrapper).is_none())
+}
+
+fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
+    let required: Vec<_> = fields.iter().filter(|field| is_required(&field.ty)).collect();
+    let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
+    let types = required.iter().map(|field| &field.ty);
+    let rest = fields.iter().filter(|field| !is_required(&field.ty)).map(|field| {
+        let ident = &field.ident;
+        quote!(#ident: Default::default())
+    });
+    let about = format!("Starts a `{}` with what it cannot do without; the rest has setters.", input.ident);
+    quote! {
+        #[doc = #about]
+        #[allow(clippy::new_without_default, clippy::too_many_arguments, reason = "every input starts with `new`")]
+        pub fn new(#(#names: impl Into<#types>),*) -> Self {
+            Self { #(#names: #names.into(),)* #(#rest),* }
+        }
+    }
+}
+
+fn setter(field: &Field) -> Option<TokenStream> {
+    let ident = field.ident.as_ref()?;
+    let about = docs(&field.attrs);
+    if let Some(inner) = inner(&field.ty, "Option") {
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+                self.#ident = Some(#ident.into());
+                self
+            }
+        });
+    }
+    if let Some(inner) = inner(&field.ty, "Vec") {
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: impl IntoIterator<Item = impl Into<#inner>>) -> Self {
+                self.#ident = #ident.into_iter().map(Into::into).collect();
+                self
+            }
+        });
+    }
+    if let Some(inner) = inner(&field.ty, "Change") {
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+                self.#ident = crate::model::patch::Change::Set(#ident.into());
+                self
+            }
+        });
+    }
+    let inner = inner(&field.ty, "Patch")?;
+    let clear = format_ident!("clear_{ident}");
+    let about_clear = format!("Sets `{ident}` to null.");
+    Some(quote! {
+        #[doc = #about]
+        pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+            self.#ident = crate::model::patch::Patch::Set(#ident.into());
+            self
+        }
+        #[doc = #about_clear]
+        pub fn #clear(mut self) -> Self {
+            self.#ident = crate::model::patch::Patch::Clear;
+            self
+        }
+    })
+}

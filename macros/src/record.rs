@@ -1,0 +1,123 @@
+//! `derive(Record)`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{DeriveInput, Error, Ident, LitStr, Result, Token, parenthesized, punctuated::Punctuated};
+
+use crate::shape::named_fields;
+
+/// What `#[record(…)]` on the struct says.
+#[derive(Default)]
+struct Declaration {
+    table: Option<LitStr>,
+    key: Vec<Ident>,
+    indexes: Vec<Vec<Ident>>,
+    search: Vec<Ident>,
+    sync: Option<Ident>,
+}
+
+pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    let declaration = declaration(input)?;
+    let fields = named_fields(input)?;
+    let name = &input.ident;
+    let columns: Vec<Ident> = fields.iter().filter_map(|field| field.ident.clone()).collect();
+    let words: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let position = |ident: &Ident| -> Result<usize> {
+        columns.iter().position(|column| column == ident).ok_or_else(|| Error::new_spanned(ident, "no such field"))
+    };
+    let positions = |idents: &[Ident]| idents.iter().map(position).collect::<Result<Vec<_>>>();
+
+    let table = declaration.table.ok_or_else(|| Error::new_spanned(name, "missing `table = \"…\"`"))?;
+    if declaration.key.is_empty() {
+        return Err(Error::new_spanned(name, "missing `key(…)`"));
+    }
+    let sync =
+        declaration.sync.ok_or_else(|| Error::new_spanned(name, "missing `sync = replicated | site_local | never`"))?;
+    let sync = match sync.to_string().as_str() {
+        "replicated" => format_ident!("Replicated"),
+        "site_local" => format_ident!("SiteLocal"),
+        "never" => format_ident!("Never"),
+        _ => return Err(Error::new_spanned(sync, "expected `replicated`, `site_local` or `never`")),
+    };
+    let key_positions = positions(&declaration.key)?;
+    let key_types = key_positions.iter().map(|at| types[*at]);
+    let key_idents = &declaration.key;
+    let key = positions(&declaration.key)?;
+    let indexes = declaration.indexes.iter().map(|index| positions(index)).collect::<Result<Vec<_>>>()?;
+    let indexes = indexes.iter().map(|index| quote!(&[#(#index),*]));
+    let search = positions(&declaration.search)?;
+    let version = columns
+        .iter()
+        .position(|column| column == "version")
+        .ok_or_else(|| Error::new_spanned(name, "a record has a field `version: i64`, moved by each write"))?;
+    Ok(quote! {
+        impl crate::model::record::Record for #name {
+            type Key = (#(#key_types,)*);
+            const TABLE: &'static crate::model::record::Table = &crate::model::record::Table {
+                name: #table,
+                columns: &[#(crate::model::record::Column {
+                    name: #words,
+                    kind: <#types as crate::model::record::Field>::KIND,
+                    nullable: <#types as crate::model::record::Field>::NULLABLE,
+                }),*],
+                key: &[#(#key),*],
+                indexes: &[#(#indexes),*],
+                search: &[#(#search),*],
+                version: #version,
+                sync: crate::model::record::Replication::#sync,
+            };
+            fn key(&self) -> crate::model::record::Key {
+                crate::model::record::Key(vec![#(crate::model::record::Field::to_value(&self.#key_idents)),*])
+            }
+            fn key_of(key: &Self::Key) -> crate::model::record::Key {
+                let (#(#key_idents,)*) = key;
+                crate::model::record::Key(vec![#(crate::model::record::Field::to_value(#key_idents)),*])
+            }
+            fn version(&self) -> i64 {
+                self.version
+            }
+            fn set_version(&mut self, version: i64) {
+                self.version = version;
+            }
+            fn to_row(&self) -> crate::model::record::Row {
+                crate::model::record::Row(vec![#(crate::model::record::Field::to_value(&self.#columns)),*])
+            }
+            fn from_row(row: crate::model::record::Row) -> Result<Self, crate::model::record::Corrupt> {
+                let mut values = row.0.into_iter();
+                Ok(Self {
+                    #(#columns: values.next().and_then(<#types as crate::model::record::Field>::from_value)
+                        .ok_or(crate::model::record::Corrupt { table: #table, column: #words })?),*
+                })
+            }
+        }
+    })
+}
+
+fn declaration(input: &DeriveInput) -> Result<Declaration> {
+    let mut declaration = Declaration::default();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {
+        attribute.parse_nested_meta(|meta| {
+            let list = || -> Result<Vec<Ident>> {
+                let content;
+                parenthesized!(content in meta.input);
+                Ok(Punctuated::<Ident, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+            };
+            if meta.path.is_ident("table") {
+                declaration.table = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("sync") {
+                declaration.sync = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("key") {
+                declaration.key = list()?;
+            } else if meta.path.is_ident("index") {
+                declaration.indexes.push(list()?);
+            } else if meta.path.is_ident("search") {
+                declaration.search = list()?;
+            } else {
+                return Err(meta.error("expected table, key, index, search or sync"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(declaration)
+}
