@@ -1,12 +1,21 @@
 //! Plain data, one file per noun; valid by construction.
 
+pub mod check;
 pub mod decode;
+pub mod drone;
 pub mod error;
 pub mod id;
+pub mod page;
 pub mod patch;
 pub mod predicate;
 pub mod record;
+pub mod region;
+pub mod registry;
+pub mod role_assignment;
 pub mod search;
 pub mod secret;
+pub mod session;
+pub mod text;
 pub mod time;
+pub mod user;
 pub mod value;

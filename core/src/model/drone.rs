@@ -1,0 +1,88 @@
+//! A drone, and who may fly it.
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::{
+    id::{DroneId, RegionId, UserId},
+    record::Record,
+    time::Time,
+};
+
+/// A drone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[record(
+    table = "drones",
+    key(id),
+    index(code),
+    index(region_id),
+    index(operator_id),
+    index(status),
+    index(created_at)
+)]
+#[record(search(code), sync = replicated)]
+pub struct Drone {
+    /// The drone's id.
+    pub id: DroneId,
+    /// A name chosen by callers, such as `drone-001`; unique, accepted wherever the id is.
+    pub code: String,
+    /// What it is.
+    pub model: DroneModel,
+    /// What it is doing.
+    pub status: DroneStatus,
+    /// The region it belongs to.
+    pub region_id: Option<RegionId>,
+    /// The user who flies it.
+    pub operator_id: Option<UserId>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change.
+    pub version: i64,
+}
+
+/// A drone's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum DroneModel {
+    /// FlyOS MQ5.
+    #[word("FlyOS_MQ5")]
+    Mq5,
+    /// FlyOS MQ7.
+    #[word("FlyOS_MQ7")]
+    Mq7,
+    /// FlyOS MQ9.
+    #[word("FlyOS_MQ9")]
+    Mq9,
+}
+
+/// What a drone is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum DroneStatus {
+    /// In flight or ready for it at once.
+    #[word("ACTIVE")]
+    Active,
+    /// Ready.
+    #[word("STANDBY")]
+    Standby,
+    /// In the workshop.
+    #[word("MAINTENANCE")]
+    Maintenance,
+    /// Out of reach.
+    #[word("OFFLINE")]
+    Offline,
+}
+
+/// That a user may fly a drone; many to many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[record(table = "drone_assignments", key(drone_id, user_id), index(user_id), sync = replicated)]
+pub struct DroneAssignment {
+    /// The drone.
+    pub drone_id: DroneId,
+    /// The user.
+    pub user_id: UserId,
+    /// Since when.
+    pub assigned_at: Time,
+    /// The row's version.
+    pub version: i64,
+}

@@ -1,0 +1,89 @@
+//! Lists come in pages.
+
+use rolekeep_macros::Input;
+use serde::Serialize;
+
+use super::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
+};
+
+/// The page size where none is asked for.
+pub const DEFAULT_LIMIT: u32 = 20;
+/// The largest page size; more is refused, not cut (REQUIREMENTS, decided 3).
+pub const MAX_LIMIT: u32 = 100;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    /// The rows of this page.
+    pub items: Vec<T>,
+    /// How many rows there are in all, for this caller.
+    pub total: i64,
+    /// How many pages there are in all.
+    pub pages: i64,
+    /// This page's number, from 1; null when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(f).collect(),
+            total: self.total,
+            pages: self.pages,
+            page: self.page,
+            limit: self.limit,
+            has_next: self.has_next,
+            has_previous: self.has_previous,
+            next_cursor: self.next_cursor,
+        }
+    }
+}
+
+/// Which page is wanted: the three fields that every list takes, checked.
+#[derive(Clone, Debug, Input)]
+pub struct PageRequest {
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`.
+    pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// Notes what is wrong with it.
+    pub fn check(&self, checks: &mut Checks) {
+        if !(1..=MAX_LIMIT).contains(&self.limit()) {
+            checks.error("limit", Invalid::new(FieldCode::OutOfRange, format!("must lie between 1 and {MAX_LIMIT}")));
+        }
+        if self.page == Some(0) {
+            checks.error("page", Invalid::new(FieldCode::OutOfRange, "must be at least 1"));
+        }
+        if self.page.is_some() && self.cursor.is_some() {
+            checks.error("cursor", Invalid::new(FieldCode::Disagrees, "give either a page or a cursor"));
+        }
+    }
+
+    /// The page size.
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+}
+
+#[cfg(feature = "describe")]
+impl<T: crate::describe::Describe> crate::describe::Describe for Page<T> {
+    fn describe(types: &mut crate::describe::Types) -> crate::describe::TypeRef {
+        crate::describe::TypeRef::Page(Box::new(T::describe(types)))
+    }
+}

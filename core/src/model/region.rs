@@ -1,0 +1,41 @@
+//! A geographical command zone.
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::{id::RegionId, record::Record, time::Time};
+
+/// A geographical command zone that users and drones belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
+pub struct Region {
+    /// The region's id.
+    pub id: RegionId,
+    /// A short name chosen by callers, such as `east`; unique, accepted wherever the id is.
+    pub code: String,
+    /// The name shown.
+    pub name: String,
+    /// What it covers.
+    pub area: Option<String>,
+    /// Who commands it.
+    pub commander_name: Option<String>,
+    /// Whether it is in use.
+    pub status: RegionStatus,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change.
+    pub version: i64,
+}
+
+/// Whether a region is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum RegionStatus {
+    /// In use.
+    #[word("ACTIVE")]
+    Active,
+    /// Not in use.
+    #[word("INACTIVE")]
+    Inactive,
+}

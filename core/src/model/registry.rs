@@ -1,0 +1,51 @@
+//! Rows that hold no noun but keep the others right: names taken, invariants guarded, keys.
+
+use super::{record::Record, time::Time};
+
+/// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "claims", key(kind, name), index(owner), sync = replicated)]
+pub struct Claim {
+    /// What is unique: `username`, `email`, `drone`, `region`.
+    pub kind: String,
+    /// The canonical form of the name.
+    pub name: String,
+    /// The id of the row that has it.
+    pub owner: String,
+    /// The row's version.
+    pub version: i64,
+}
+
+/// A version that stands for many rows: who relies on them checks it, who changes them moves it.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "guards", key(name), sync = never)]
+pub struct Guard {
+    /// `administrators`, `user:ID`.
+    pub name: String,
+    /// The version.
+    pub version: i64,
+}
+
+impl Guard {
+    /// Who the administrators are.
+    pub const ADMINISTRATORS: &'static str = "administrators";
+
+    /// What a user may do: its roles, status and attributes that carry authority.
+    pub fn of_user(id: super::id::UserId) -> String {
+        format!("user:{id}")
+    }
+}
+
+/// A key that tokens are signed with.
+#[derive(Clone, PartialEq, Eq, Record)]
+#[record(table = "signing_keys", key(id), sync = never)]
+pub struct SigningKey {
+    /// The key's id: the `kid` of tokens.
+    pub id: String,
+    /// The secret, base64url.
+    pub secret: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// The row's version.
+    pub version: i64,
+}

@@ -1,0 +1,30 @@
+//! That a user holds a role.
+
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use super::{id::UserId, record::Record, time::Time};
+
+/// That a user holds a role, in a scope, for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[record(table = "role_assignments", key(user_id, role, scope), index(role), sync = replicated)]
+pub struct RoleAssignment {
+    /// Who holds it.
+    pub user_id: UserId,
+    /// The role's name in the policy.
+    pub role: String,
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID`.
+    pub scope: String,
+    /// From when; null: since ever.
+    pub valid_from: Option<Time>,
+    /// Until when, itself excluded; null: for ever.
+    pub valid_until: Option<Time>,
+    /// Who gave it: a user's id, or `system`.
+    pub assigned_by: String,
+    /// When it was given.
+    pub assigned_at: Time,
+    /// Why it was given.
+    pub reason: Option<String>,
+    /// The row's version.
+    pub version: i64,
+}

@@ -1,0 +1,68 @@
+//! A login, for as long as it lasts.
+
+use rolekeep_macros::{Describe, Word};
+
+use super::{
+    id::{SessionId, UserId},
+    record::Record,
+    time::Time,
+};
+
+/// A login on one device. Written at login and when it ends; what moves meanwhile is in [`SessionActivity`].
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "sessions", key(id), index(user_id, created_at), sync = site_local)]
+pub struct Session {
+    /// The session's id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What the user calls the device.
+    pub device_name: Option<String>,
+    /// `web`, `ios`, …: what the host says.
+    pub platform: Option<String>,
+    /// Where the login came from.
+    pub ip: Option<String>,
+    /// What the login was made with.
+    pub user_agent: Option<String>,
+    /// When the login was made.
+    pub created_at: Time,
+    /// When it ends whatever is done (absolute timeout).
+    pub expires_at: Time,
+    /// When it was ended.
+    pub ended_at: Option<Time>,
+    /// Why it was ended.
+    pub end_reason: Option<SessionEnd>,
+    /// The row's version.
+    pub version: i64,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum SessionEnd {
+    /// Its user logged out.
+    Logout,
+    /// Its user, or an administrator, ended it.
+    Revoked,
+    /// The account is no longer active.
+    UserInactive,
+    /// A refresh token was used a second time: the family was stolen or copied (RFC 9700, 4.14.2).
+    RefreshReuse,
+}
+
+/// What moves while a session lasts.
+#[derive(Clone, PartialEq, Eq, Record)]
+#[record(table = "session_activity", key(session_id), sync = site_local)]
+pub struct SessionActivity {
+    /// The session.
+    pub session_id: SessionId,
+    /// When it was last used (to the minute).
+    pub last_seen_at: Time,
+    /// Which refresh token of the family is the current one, from 1.
+    pub generation: i64,
+    /// When it became the current one.
+    pub rotated_at: Time,
+    /// Random bytes that the family's tokens are made from, hexadecimal.
+    pub seed: String,
+    /// The row's version.
+    pub version: i64,
+}

@@ -1,0 +1,149 @@
+//! Texts with rules: usernames, e-mail addresses, names, phone numbers, codes.
+//!
+//! Each has one parser that says what is wrong, and, where it must be unique, one canonical form
+//! that decides whether two are the same (USR-1, SEC-2).
+
+use std::str::FromStr;
+
+use email_address::EmailAddress;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{check::Invalid, decode::FieldCode};
+
+/// The longest text any field takes before it is looked at closer, in bytes.
+pub const MAX_BYTES: usize = 4096;
+
+/// Parses a username: 3 to 50 ASCII letters, digits and underscores. Case is kept and does not count.
+pub fn username(text: &str) -> Result<String, Invalid> {
+    length(text, 3, 50)?;
+    match text.chars().find(|letter| !letter.is_ascii_alphanumeric() && *letter != '_') {
+        Some(_) => {
+            Err(Invalid::new(FieldCode::InvalidCharacter, "may hold letters a to z, digits and underscores only"))
+        }
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Parses an e-mail address (RFC 5321 form) of at most 255 characters. Normalised to NFC, the domain to lower case.
+pub fn email(text: &str) -> Result<String, Invalid> {
+    length(text, 3, 255)?;
+    let text: String = text.nfc().collect();
+    let parsed = EmailAddress::from_str(&text)
+        .map_err(|_| Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"))?;
+    let domain = parsed.domain().to_lowercase();
+    let dotted = domain.contains('.') && !domain.ends_with('.') && !domain.starts_with('[');
+    if !dotted || parsed.local_part().starts_with('"') || text.chars().any(is_unfit) {
+        return Err(Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"));
+    }
+    Ok(format!("{}@{domain}", parsed.local_part()))
+}
+
+/// Parses a person's name or a label: 1 to `max` characters, without control characters, in NFC.
+pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
+    let text: String = text.trim().chars().take(MAX_BYTES).nfc().collect();
+    length(&text, 1, max)?;
+    if text.chars().any(is_unfit) {
+        return Err(Invalid::new(
+            FieldCode::InvalidCharacter,
+            "must not hold control or invisible formatting characters",
+        ));
+    }
+    Ok(text)
+}
+
+/// Parses a phone number: separators are stripped, the rest is kept as E.164 (`+` and 2 to 15 digits).
+pub fn phone(text: &str) -> Result<String, Invalid> {
+    length(text, 2, 40)?;
+    let digits: String = text.chars().filter(|letter| !matches!(letter, ' ' | '-' | '.' | '(' | ')' | '/')).collect();
+    let digits = digits.strip_prefix('+').unwrap_or(&digits);
+    let valid = (2..=15).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && !digits.starts_with('0');
+    if valid {
+        return Ok(format!("+{digits}"));
+    }
+    Err(Invalid::new(FieldCode::InvalidFormat, "is not a phone number such as +49 30 901820 (E.164, 2 to 15 digits)"))
+}
+
+/// Parses a code that callers choose for a region or drone: 1 to 64 of letters, digits, `-`, `_`, `.`; no UUID.
+pub fn code(text: &str) -> Result<String, Invalid> {
+    length(text, 1, 64)?;
+    if text.chars().any(|letter| !letter.is_ascii_alphanumeric() && !matches!(letter, '-' | '_' | '.')) {
+        return Err(Invalid::new(
+            FieldCode::InvalidCharacter,
+            "may hold letters a to z, digits, '-', '_' and '.' only",
+        ));
+    }
+    if uuid::Uuid::try_parse(text).is_ok() {
+        // A code is accepted wherever an id is; it must not look like one.
+        return Err(Invalid::new(FieldCode::InvalidFormat, "must not have the form of a UUID"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The form that decides whether two unique texts are the same.
+pub fn canonical(text: &str) -> String {
+    text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
+    // Bytes first: a huge text is refused without being read (SEC-14).
+    let count = if text.len() > MAX_BYTES { usize::MAX } else { text.chars().count() };
+    if count > max {
+        return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {max} characters")));
+    }
+    if count < min {
+        let plural = if min == 1 { "" } else { "s" };
+        return Err(Invalid::new(FieldCode::TooShort, format!("must have at least {min} character{plural}")));
+    }
+    Ok(())
+}
+
+/// Control characters, and the invisible ones that turn or hide text.
+fn is_unfit(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usr_1_usernames() {
+        assert_eq!(username("Ann_1"), Ok("Ann_1".to_owned()));
+        assert_eq!(username("an").unwrap_err().code, FieldCode::TooShort);
+        assert_eq!(username(&"a".repeat(51)).unwrap_err().code, FieldCode::TooLong);
+        assert_eq!(username(&"a".repeat(1_000_000)).unwrap_err().code, FieldCode::TooLong);
+        for bad in ["a b", "a@b", "ann\u{200b}", "аnn", "ａnn"] {
+            assert_eq!(username(bad).unwrap_err().code, FieldCode::InvalidCharacter, "{bad}");
+        }
+    }
+
+    #[test]
+    fn usr_1_emails() {
+        assert_eq!(email("Ann.B+tag@Example.ORG"), Ok("Ann.B+tag@example.org".to_owned()));
+        for bad in
+            ["ann", "ann@", "@example.org", "ann@localhost", "ann@example.org.", "a b@example.org", "ann@[127.0.0.1]"]
+        {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+        assert_eq!(email(&format!("{}@example.org", "a".repeat(250))).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn sec_2_one_canonical_form() {
+        assert_eq!(canonical("Ann@Example.org"), canonical("ann@example.ORG"));
+        assert_eq!(canonical("e\u{301}"), canonical("\u{c9}"));
+        assert_ne!(canonical("ann+tag@example.org"), canonical("ann@example.org"));
+    }
+
+    #[test]
+    fn usr_1_phones() {
+        assert_eq!(phone("+49 (30) 90-18.20"), Ok("+4930901820".to_owned()));
+        assert_eq!(phone("4930901820"), Ok("+4930901820".to_owned()));
+        for bad in ["0301234", "+1", "+1234567890123456", "abc", "+49x30"] {
+            assert!(phone(bad).is_err(), "{bad}");
+        }
+    }
+}

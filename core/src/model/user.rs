@@ -1,0 +1,107 @@
+//! An account.
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::{
+    id::{RegionId, UserId},
+    record::Record,
+    time::Time,
+};
+
+/// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[record(table = "users", key(id), sync = replicated)]
+#[record(
+    index(region_id),
+    index(status),
+    index(created_at),
+    index(email),
+    index(username),
+    index(last_name),
+    index(last_login_at)
+)]
+#[record(search(username, email, full_name, display_name, first_name, last_name))]
+pub struct User {
+    /// The account's id.
+    pub id: UserId,
+    /// The name it signs in with, if it has one; unique, whatever the case.
+    pub username: Option<String>,
+    /// The address it signs in with; unique, whatever the case.
+    pub email: String,
+    /// Whether the address was proved.
+    pub email_verified: bool,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The phone number in E.164.
+    pub phone: Option<String>,
+    /// The date of birth.
+    pub birth_date: Option<Date>,
+    /// The region it belongs to.
+    pub region_id: Option<RegionId>,
+    /// Whether it may sign in.
+    pub status: UserStatus,
+    /// Why it is suspended or banned.
+    pub status_reason: Option<String>,
+    /// When a suspension ends by itself; null: when it is lifted.
+    pub suspended_until: Option<Time>,
+    /// When it last signed in.
+    pub last_login_at: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+/// Whether an account may sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum UserStatus {
+    /// May sign in.
+    Active,
+    /// Switched off.
+    Inactive,
+    /// Switched off for a time, or until it is lifted.
+    Suspended,
+    /// Shut out.
+    Banned,
+    /// Deleted; its names stay reserved.
+    Deleted,
+}
+
+impl User {
+    /// Whether it may sign in now; a suspension that has run out counts no more.
+    pub fn is_active(&self, now: Time) -> bool {
+        match self.status {
+            UserStatus::Active => true,
+            UserStatus::Suspended => self.suspended_until.is_some_and(|until| until <= now),
+            UserStatus::Inactive | UserStatus::Banned | UserStatus::Deleted => false,
+        }
+    }
+}
+
+/// What is needed to prove that somebody is this user; never leaves the storage.
+#[derive(Clone, PartialEq, Eq, Record)]
+#[record(table = "credentials", key(user_id), sync = replicated)]
+pub struct Credential {
+    /// The account.
+    pub user_id: UserId,
+    /// The password's hash in PHC form.
+    pub password_hash: String,
+    /// When the password was set.
+    pub set_at: Time,
+    /// Moves with each reset; a hash of an older epoch is refused (SYNC.md, "Merge").
+    pub epoch: i64,
+    /// The row's version.
+    pub version: i64,
+}
