@@ -20,6 +20,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     });
     let keys = fields.iter().map(|field| key_of(field));
     let constructor = constructor(input, &fields);
+    let conversions = conversions(input, &fields);
     let setters = fields.iter().filter_map(|field| setter(field));
     Ok(quote! {
         impl crate::model::decode::FromJson for #name {
@@ -34,7 +35,33 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             #constructor
             #(#setters)*
         }
+        #conversions
     })
+}
+
+/// An input with one required field can be given as that field alone.
+fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
+    let name = &input.ident;
+    let mut required = fields.iter().map(|field| &field.ty).filter(|ty| is_required(ty));
+    let (Some(ty), None) = (required.next(), required.next()) else { return TokenStream::new() };
+    let text = quote!(#ty).to_string();
+    let borrowed = matches!(text.as_str(), "String" | "Secret").then(|| {
+        quote! {
+            impl From<&str> for #name {
+                fn from(only: &str) -> Self {
+                    Self::new(only)
+                }
+            }
+        }
+    });
+    quote! {
+        impl From<#ty> for #name {
+            fn from(only: #ty) -> Self {
+                Self::new(only)
+            }
+        }
+        #borrowed
+    }
 }
 
 fn key_of(field: &Field) -> String {

@@ -44,3 +44,16 @@ pub fn word(tokens: TokenStream) -> TokenStream {
 fn finish(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
     result.unwrap_or_else(|error| error.to_compile_error()).into()
 }
+
+/// An async trait, or an implementation of one, whose futures are `Send` where threads exist and
+/// need not be on wasm32.
+#[proc_macro_attribute]
+pub fn portable_async(_: TokenStream, item: TokenStream) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    quote::quote! {
+        #[cfg_attr(not(target_arch = "wasm32"), ::async_trait::async_trait)]
+        #[cfg_attr(target_arch = "wasm32", ::async_trait::async_trait(?Send))]
+        #item
+    }
+    .into()
+}

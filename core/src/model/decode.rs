@@ -38,6 +38,8 @@ pub enum FieldCode {
     NotClearable,
     /// Contradicts another field or the row it refers to.
     Disagrees,
+    /// Somebody else has this name.
+    Taken,
     /// The password is on the list of common ones.
     CommonPassword,
     /// The password holds the account's own name or address, or the service's.

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use super::{decode::FieldError, record::Corrupt, time::Time};
+use super::{decode::{FieldCode, FieldError}, record::Corrupt, time::Time};
 
 /// The kind of an error; the same nine in every language (API-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
@@ -224,6 +224,14 @@ impl Error {
     pub fn in_file(reason: Reason, message: impl Into<String>, problems: Vec<Problem>) -> Self {
         let mut error = Self::new(reason, message);
         error.0.problems = problems;
+        error
+    }
+
+    /// A unique name that somebody else has.
+    pub fn taken(field: &str) -> Self {
+        let message = format!("this {field} is taken");
+        let mut error = Self::new(Reason::Taken, message.clone());
+        error.0.fields = vec![FieldError { field: field.to_owned(), code: FieldCode::Taken, message }];
         error
     }
 

@@ -18,10 +18,10 @@ pub const MAX_LIMIT: u32 = 100;
 pub struct Page<T> {
     /// The rows of this page.
     pub items: Vec<T>,
-    /// How many rows there are in all, for this caller.
-    pub total: i64,
-    /// How many pages there are in all.
-    pub pages: i64,
+    /// How many rows there are in all, for this caller; null when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; null when the page was reached by a cursor.
+    pub pages: Option<i64>,
     /// This page's number, from 1; null when it was reached by a cursor.
     pub page: Option<i64>,
     /// The page size.
@@ -35,10 +35,10 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The same page of something else.
-    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+    /// The same page of other rows.
+    pub fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page {
-            items: self.items.into_iter().map(f).collect(),
+            items,
             total: self.total,
             pages: self.pages,
             page: self.page,
@@ -64,7 +64,7 @@ pub struct PageRequest {
 impl PageRequest {
     /// Notes what is wrong with it.
     pub fn check(&self, checks: &mut Checks) {
-        if !(1..=MAX_LIMIT).contains(&self.limit()) {
+        if !(1..=MAX_LIMIT).contains(&self.size()) {
             checks.error("limit", Invalid::new(FieldCode::OutOfRange, format!("must lie between 1 and {MAX_LIMIT}")));
         }
         if self.page == Some(0) {
@@ -76,7 +76,7 @@ impl PageRequest {
     }
 
     /// The page size.
-    pub fn limit(&self) -> u32 {
+    pub fn size(&self) -> u32 {
         self.limit.unwrap_or(DEFAULT_LIMIT)
     }
 }

@@ -82,6 +82,14 @@ impl<T> Change<T> {
             Change::Set(new) => new,
         }
     }
+
+    /// The same change of another type; fails with the error of `f`.
+    pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
+        Ok(match self {
+            Change::Keep => Change::Keep,
+            Change::Set(value) => Change::Set(f(value)?),
+        })
+    }
 }
 
 impl<T: FromJson> FromJson for Change<T> {

@@ -83,6 +83,21 @@ pub struct Column {
     pub nullable: bool,
 }
 
+impl Column {
+    /// Whether it could hold this value.
+    pub fn holds(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.nullable,
+            Value::Bool(_) => self.kind == Kind::Bool,
+            Value::Int(_) => self.kind == Kind::Int,
+            Value::Time(_) => self.kind == Kind::Time,
+            Value::Id(_) => self.kind == Kind::Id,
+            Value::Text(_) => self.kind == Kind::Text,
+            Value::Json(_) => self.kind == Kind::Json,
+        }
+    }
+}
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {

@@ -31,6 +31,19 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// As callers see it in JSON: times in RFC 3339, documents as they are.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(bool) => (*bool).into(),
+            Value::Int(int) => (*int).into(),
+            Value::Time(micros) => jiff::Timestamp::from_microsecond(*micros).map_or(serde_json::Value::Null, |time| time.to_string().into()),
+            Value::Id(id) => id.to_string().into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::Json(text) => serde_json::from_str(text).unwrap_or(serde_json::Value::Null),
+        }
+    }
+
     /// The text, where this is text.
     pub fn as_text(&self) -> Option<&str> {
         match self {

@@ -1,0 +1,165 @@
+//! Who is asking: nothing happens without a caller.
+
+use std::sync::Arc;
+
+use crate::{
+    engine::{Engine, Who},
+    model::error::{Error, Reason, Result},
+    operations::{Listed, Operation, actor::RequestContext},
+    rules::{Context, Explanation, Question, Resource},
+};
+
+/// Somebody who asks: the host itself, a signed-in user, or nobody yet.
+///
+/// Cheap to clone. Its rights are those of the moment of each call, not of when it was made.
+#[derive(Clone)]
+pub struct Caller {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) who: Who,
+}
+
+macro_rules! caller_areas {
+    ($($(#[$about:meta])* $area:ident: $face:ident {
+        $(fn $method:ident($($input:path)?) $($unit:path)?;)*
+    })*) => {
+        impl Caller {
+            $($(#[$about])*
+            pub fn $area(&self) -> areas::$face<'_> {
+                areas::$face(self)
+            }
+            )*
+        }
+
+        /// The operations, grouped: `me.users().create(…)`.
+        pub mod areas {
+            use super::Caller;
+            use crate::{model::error::Result, operations::{self, Operation}};
+            $(
+            $(#[$about])*
+            #[derive(Clone, Copy)]
+            pub struct $face<'a>(pub(super) &'a Caller);
+
+            impl $face<'_> {
+                $(caller_areas!(method $method $($input)?; $($unit)?);)*
+            }
+            )*
+        }
+    };
+    (method $method:ident $area:ident::$input:ident;) => {
+        #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
+        pub async fn $method(
+            &self,
+            input: impl Into<operations::$area::$input>,
+        ) -> Result<<operations::$area::$input as Operation>::Output> {
+            self.0.run(input.into()).await
+        }
+    };
+    (method $method:ident; $area:ident::$input:ident) => {
+        #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
+        pub async fn $method(&self) -> Result<<operations::$area::$input as Operation>::Output> {
+            self.0.run(operations::$area::$input::new()).await
+        }
+    };
+}
+operation_list!(caller_areas);
+
+impl Caller {
+    /// Runs an operation; the areas' methods are shorter to write.
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
+        self.engine.run::<O>(&self.who, operation).await
+    }
+
+    /// The same caller with what the host knows of a request.
+    pub fn with_request(&self, request: RequestContext) -> Self {
+        Self { engine: self.engine.clone(), who: Who { request: Arc::new(request), ..self.who.clone() } }
+    }
+
+    /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownPermission`] naming the nearest, [`Reason::ResourceIncomplete`] and
+    /// [`Reason::ContextIncomplete`] where the policy reads more than was given,
+    /// [`Reason::SessionEnded`] and [`Reason::TokenExpired`], [`Reason::RightsStale`] where others
+    /// write to the storage and the change feed could not be read for a second.
+    ///
+    /// ```
+    /// # use rolekeep::{Policy, UserManagement};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    /// # let um = UserManagement::builder().policy(policy).open().await?;
+    /// use rolekeep::operations::users::CreateUser;
+    ///
+    /// let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?;
+    /// let me = um.acting_as(ada.id).await?;
+    /// assert!(me.can("document:edit", None)?);
+    /// # rolekeep::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn can<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<bool> {
+        let resource = resource.into();
+        self.decide(permission, resource, |_, decision| decision.is_allowed(), || true)
+    }
+
+    /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
+    pub fn require<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<()> {
+        if self.can(permission, resource)? { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
+    }
+
+    /// Several checks at once, each as [`Caller::can`].
+    pub fn can_many(&self, checks: &[(&str, Option<&Resource>)]) -> Result<Vec<bool>> {
+        checks.iter().map(|(permission, resource)| self.can(permission, *resource)).collect()
+    }
+
+    /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+    pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
+        let services = &self.engine.services;
+        let id = services.rules.permission(permission)?;
+        services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+    }
+
+    /// Why the caller may or may not do this: for the host, not for the caller's eyes.
+    pub fn explain<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<Explanation> {
+        let resource = resource.into();
+        let of_host = || Explanation::of_host(permission);
+        self.decide(permission, resource, |_, decision| decision.explain(), of_host)
+    }
+
+    fn decide<T>(
+        &self,
+        permission: &str,
+        resource: Option<&Resource>,
+        answer: impl FnOnce(&str, crate::rules::Decision<'_>) -> T,
+        of_host: impl FnOnce() -> T,
+    ) -> Result<T> {
+        let services = &self.engine.services;
+        let id = services.rules.permission(permission)?;
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(of_host()) };
+        let question = Question {
+            principal: held.principal(),
+            permission: id,
+            fields: &[],
+            resource,
+            context: self.context(),
+            now: services.now(),
+        };
+        Ok(answer(permission, services.rules.decide(&question)?))
+    }
+
+    fn context(&self) -> &Context {
+        &self.who.request.values
+    }
+
+    /// A resource of the host from JSON, its attributes read by the types that the policy declares.
+    pub fn resource_from_json(
+        &self,
+        resource_type: &str,
+        attributes: &std::collections::BTreeMap<String, serde_json::Value>,
+    ) -> Result<Resource> {
+        self.engine.services.rules.resource_from_json(resource_type, attributes)
+    }
+
+    /// The name of an operation in the list, for logs.
+    pub fn name_of<O: Listed>() -> &'static str {
+        O::NAME
+    }
+}

@@ -1,0 +1,88 @@
+//! Settings, with safe defaults; every bad one is named at `open`.
+
+use crate::{
+    credentials::password::{HashingCost, PasswordRule},
+    model::{
+        error::{Error, Reason, Result},
+        secret::Secret,
+    },
+};
+
+/// How a store behaves. Times are in seconds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The `iss` of access tokens.
+    pub issuer: String,
+    /// The `aud` of access tokens.
+    pub audience: String,
+    /// How long an access token is good for.
+    pub access_token_seconds: i64,
+    /// How long a session lasts without being used; each refresh starts it anew.
+    pub idle_seconds: i64,
+    /// How long a session lasts whatever is done.
+    pub session_seconds: i64,
+    /// How long after its use a refresh token answers the same successor: for a lost answer or a second tab.
+    pub refresh_grace_seconds: i64,
+    /// What passwords must be.
+    pub password: PasswordRule,
+    /// The cost of hashing them.
+    pub hashing: HashingCost,
+    /// How many passwords are hashed at a time.
+    pub hashing_parallel: usize,
+    /// How many may wait for it; further ones are answered `RATE_LIMIT_EXCEEDED`.
+    pub hashing_queue: usize,
+    /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
+    pub signing_key: Option<Secret>,
+    /// How old the rights may be that a synchronous check uses, in milliseconds, where others write to the storage too.
+    pub rights_max_age_millis: i64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            issuer: "rolekeep".to_owned(),
+            audience: "rolekeep".to_owned(),
+            access_token_seconds: 15 * 60,
+            idle_seconds: 7 * 24 * 3600,
+            session_seconds: 30 * 24 * 3600,
+            refresh_grace_seconds: 30,
+            password: PasswordRule::default(),
+            hashing: HashingCost::default(),
+            hashing_parallel: 2,
+            hashing_queue: 1000,
+            signing_key: None,
+            rights_max_age_millis: 1000,
+        }
+    }
+}
+
+impl Config {
+    /// Names every setting that cannot be used.
+    pub fn check(&self) -> Result<()> {
+        let positive = [
+            ("access_token_seconds", self.access_token_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("session_seconds", self.session_seconds),
+            ("rights_max_age_millis", self.rights_max_age_millis),
+        ];
+        let mut wrong: Vec<String> =
+            positive.iter().filter(|(_, value)| *value < 1).map(|(name, _)| format!("{name} must be positive")).collect();
+        if self.refresh_grace_seconds < 0 || self.refresh_grace_seconds > 300 {
+            wrong.push("refresh_grace_seconds must lie between 0 and 300".to_owned());
+        }
+        if self.password.min_length < 8 || self.password.max_length < 64 {
+            wrong.push("a password rule must ask for at least 8 characters and allow at least 64".to_owned());
+        }
+        if self.hashing_parallel == 0 {
+            wrong.push("hashing_parallel must be positive".to_owned());
+        }
+        if self.signing_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            wrong.push("signing_key must have at least 32 bytes".to_owned());
+        }
+        if let Err(problem) = self.hashing.check() {
+            wrong.push(problem.message().to_owned());
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Error::new(Reason::ConfigInvalid, wrong.join("; "))) }
+    }
+}

@@ -1,0 +1,221 @@
+//! Passwords: what is accepted (NIST SP 800-63B-4, 3.1.1.2), and Argon2id hashes (RFC 9106).
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
+    error::{Error, Reason, Result},
+    secret::Secret,
+    text,
+};
+
+/// Longer input is refused before it is looked at, in bytes: 128 code points of 4 bytes, and room for NFC.
+const MAX_BYTES: usize = 2048;
+
+/// What a new password must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordRule {
+    /// The fewest characters (code points after NFC). 15 where the password is the only factor (N 3.1.1.2-1).
+    pub min_length: usize,
+    /// The most characters; nothing is ever cut off.
+    pub max_length: usize,
+    /// Whether it must mix upper and lower case letters, digits and others. Off: NIST advises against it.
+    pub composition: bool,
+    /// Words that a password must not consist of, besides the account's own names: the service's name.
+    pub context_words: Vec<String>,
+}
+
+impl Default for PasswordRule {
+    fn default() -> Self {
+        Self { min_length: 15, max_length: 128, composition: false, context_words: Vec::new() }
+    }
+}
+
+impl PasswordRule {
+    /// Checks a new password against the rule and the account's own names.
+    pub fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
+        let raw = password.expose();
+        if raw.len() > MAX_BYTES {
+            return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));
+        }
+        let password: String = raw.nfc().collect();
+        let count = password.chars().count();
+        if count < self.min_length {
+            return Err(Invalid::new(
+                FieldCode::TooShort,
+                format!("must have at least {} characters", self.min_length),
+            ));
+        }
+        if count > self.max_length {
+            return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));
+        }
+        if self.composition && !is_mixed(&password) {
+            return Err(Invalid::new(
+                FieldCode::InvalidFormat,
+                "must hold upper and lower case letters, digits and other characters",
+            ));
+        }
+        let folded = text::canonical(&password);
+        if is_monotonous(&folded) {
+            return Err(Invalid::new(FieldCode::CommonPassword, "repeats or counts up and is among the first guesses"));
+        }
+        let context = self.context_words.iter().map(String::as_str).chain(own_names.iter().copied());
+        if context.flat_map(context_words).any(|word| mostly(&folded, &word)) {
+            return Err(Invalid::new(
+                FieldCode::ContextPassword,
+                "must not be built from the account's own name or address or the service's name",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The words an attacker tries first: a name, an address, and the parts of both.
+fn context_words(name: &str) -> Vec<String> {
+    let whole = text::canonical(name);
+    let parts = whole.split(|letter: char| !letter.is_alphanumeric()).map(str::to_owned);
+    let mut words: Vec<String> = parts.filter(|part| part.chars().count() >= 4).collect();
+    words.push(whole);
+    words
+}
+
+/// Whether little but the word is left of the password.
+fn mostly(password: &str, word: &str) -> bool {
+    let rest = password.replace(word, "");
+    rest.len() < password.len() && rest.chars().filter(|letter| letter.is_alphabetic()).count() < 8
+}
+
+fn is_mixed(password: &str) -> bool {
+    let any = |test: fn(char) -> bool| password.chars().any(test);
+    any(char::is_lowercase)
+        && any(char::is_uppercase)
+        && any(char::is_numeric)
+        && any(|letter| !letter.is_alphanumeric())
+}
+
+/// `aaaaaaaaaaaaaaa`, `abcabcabcabcabc`, `123456789012345`: a short part repeated, or a run of neighbours.
+fn is_monotonous(password: &str) -> bool {
+    let letters: Vec<char> = password.chars().collect();
+    let repeats =
+        (1..=4).any(|period| letters.iter().skip(period).zip(&letters).all(|(later, earlier)| later == earlier));
+    let step = |pair: &[char]| {
+        let (from, to) = (i64::from(u32::from(pair[0])), i64::from(u32::from(pair[1])));
+        // 9 is followed by 0 on the keyboard.
+        matches!(to - from, 1 | -1) || matches!((pair[0], pair[1]), ('9', '0') | ('0', '9'))
+    };
+    repeats || letters.windows(2).all(step)
+}
+
+/// The cost of Argon2id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashingCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for HashingCost {
+    /// OWASP's first choice: 19 MiB, 2 passes, 1 lane.
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}
+
+impl HashingCost {
+    /// OWASP's equal alternatives, as (KiB, passes); less than all of them is refused.
+    const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+    /// Refuses a cost below OWASP's minimum, or one that Argon2 does not know.
+    pub fn check(self) -> Result<()> {
+        let enough =
+            Self::FLOORS.iter().any(|(memory, passes)| self.memory_kib >= *memory && self.iterations >= *passes);
+        if !enough {
+            return Err(Error::new(
+                Reason::ConfigInvalid,
+                "the cost of password hashing is below OWASP's minimum (19,456 KiB with 2 passes, or an equal)",
+            ));
+        }
+        self.argon2().map(|_| ())
+    }
+
+    fn argon2(self) -> Result<Argon2<'static>> {
+        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
+            .map_err(|problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}")))?;
+        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    }
+}
+
+/// Hashes a password to a PHC string. Takes some 20 ms and the memory of the cost: not on an executor's thread.
+pub fn hash(cost: HashingCost, password: &Secret, salt: [u8; 16]) -> Result<String> {
+    let normal = normal(password)?;
+    let hash: PasswordHash = cost
+        .argon2()?
+        .hash_password_with_salt(normal.expose().as_bytes(), &salt)
+        .map_err(|_| Error::new(Reason::Internal, "a password could not be hashed"))?;
+    Ok(hash.to_string())
+}
+
+/// Whether the password is the one that was hashed. Takes as long as hashing did.
+pub fn verify(hash: &str, password: &Secret) -> bool {
+    let (Ok(normal), Ok(parsed)) = (normal(password), PasswordHash::new(hash)) else { return false };
+    // The parameters are the hash's own.
+    Argon2::default().verify_password(normal.expose().as_bytes(), &parsed).is_ok()
+}
+
+/// NFC, once at set and at verify (N 3.1.1.2-4n); huge input is refused early.
+fn normal(password: &Secret) -> Result<Secret> {
+    if password.expose().len() > MAX_BYTES {
+        return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
+    }
+    Ok(password.expose().nfc().collect::<String>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(password: &str) -> Option<FieldCode> {
+        let rule = PasswordRule { context_words: vec!["Rolekeep".into()], ..PasswordRule::default() };
+        rule.check(&password.into(), &["ann_miller", "ann.miller@example.org"]).err().map(|invalid| invalid.code)
+    }
+
+    #[test]
+    fn aut_2_the_rule() {
+        assert_eq!(code("correct horse battery staple"), None);
+        assert_eq!(code("fifteen letters"), None);
+        assert_eq!(code("fourteen chars"), Some(FieldCode::TooShort));
+        assert_eq!(code(&"long enough ".repeat(20)), Some(FieldCode::TooLong));
+        assert_eq!(code(&"x".repeat(1_000_000)), Some(FieldCode::TooLong));
+        assert_eq!(code("aaaaaaaaaaaaaaaaaa"), Some(FieldCode::CommonPassword));
+        assert_eq!(code("abcdabcdabcdabcd"), Some(FieldCode::CommonPassword));
+        assert_eq!(code("1234567890123456"), Some(FieldCode::CommonPassword));
+        assert_eq!(code("rolekeep-2026-11"), Some(FieldCode::ContextPassword));
+        assert_eq!(code("Ann_Miller 1970!"), Some(FieldCode::ContextPassword));
+        // Code points, not bytes: fifteen of four bytes each pass.
+        assert_eq!(code("🦀🐍🦊🐻🐼🐨🐯🦁🐮🐷🐸🐵🐔🐧🐦"), None);
+    }
+
+    #[test]
+    fn aut_2_hashes_and_verifies_whole_in_nfc() {
+        let cost = HashingCost::default();
+        let hashed = hash(cost, &"Crème brûlée with\0sugar".into(), [7; 16]).unwrap();
+        assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(verify(&hashed, &"Cre\u{300}me bru\u{302}le\u{301}e with\0sugar".into()));
+        assert!(!verify(&hashed, &"Crème brûlée with".into()));
+        assert!(!verify("not a hash", &"whatever it may be".into()));
+    }
+
+    #[test]
+    fn aut_2_refuses_a_cost_below_the_floor() {
+        assert!(HashingCost { memory_kib: 4096, iterations: 2, parallelism: 1 }.check().is_err());
+        assert!(HashingCost { memory_kib: 9_216, iterations: 4, parallelism: 1 }.check().is_ok());
+    }
+}

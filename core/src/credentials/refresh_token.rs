@@ -1,0 +1,88 @@
+//! Refresh tokens: opaque, one family a session, each good for one use (RFC 9700, 4.14.2).
+//!
+//! A token is the session, its place in the family, and a MAC over both and the session's random
+//! seed. So the storage keeps no token, an old one is told from a forged one (only the first is
+//! reuse and ends the family), and a lost answer can be given once more.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::SessionId,
+    secret::Secret,
+};
+
+const PREFIX: &str = "rkr_";
+
+/// What a refresh token says, proved by [`verify`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The family.
+    pub session: SessionId,
+    /// The place in the family, from 1.
+    pub generation: i64,
+}
+
+/// Makes the token of a place in a family.
+pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Secret {
+    let mut bytes = head(claim);
+    bytes.extend(mac(key, seed, claim).finalize().into_bytes());
+    Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// Reads which family a token claims to be of, to look up its seed. Proves nothing.
+pub fn read(token: &Secret) -> Result<Claim> {
+    parse(token).map(|(claim, _)| claim)
+}
+
+/// Proves that we made the token, in constant time (V11.2.4).
+pub fn verify(key: &[u8], seed: &str, token: &Secret) -> Result<Claim> {
+    let (claim, tag) = parse(token)?;
+    mac(key, seed, claim).verify_slice(&tag).map_err(|_| invalid())?;
+    Ok(claim)
+}
+
+fn parse(token: &Secret) -> Result<(Claim, Vec<u8>)> {
+    let text = token.expose().strip_prefix(PREFIX).filter(|text| text.len() < 100).ok_or_else(invalid)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+    let (session, rest) = bytes.split_first_chunk::<16>().ok_or_else(invalid)?;
+    let (generation, tag) = rest.split_first_chunk::<8>().ok_or_else(invalid)?;
+    let claim = Claim { session: SessionId(Uuid::from_bytes(*session)), generation: i64::from_be_bytes(*generation) };
+    Ok((claim, tag.to_vec()))
+}
+
+fn head(claim: Claim) -> Vec<u8> {
+    [claim.session.0.as_bytes().as_slice(), &claim.generation.to_be_bytes()].concat()
+}
+
+fn mac(key: &[u8], seed: &str, claim: Claim) -> Hmac<Sha256> {
+    // HMAC takes keys of any length, so this cannot fail; an empty key would still need the seed.
+    let mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    mac.chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes())
+}
+
+fn invalid() -> Error {
+    Error::new(Reason::InvalidToken, "the refresh token is not valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aut_4_only_our_tokens_verify() {
+        let claim = Claim { session: SessionId(Uuid::from_u128(9)), generation: 3 };
+        let token = issue(&[1; 32], "seed", claim);
+        assert_eq!(verify(&[1; 32], "seed", &token), Ok(claim));
+        assert!(verify(&[2; 32], "seed", &token).is_err());
+        assert!(verify(&[1; 32], "other", &token).is_err());
+        let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim });
+        assert!(verify(&[1; 32], "seed", &forged).is_err());
+        for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000)] {
+            assert!(read(&text.into()).is_err());
+        }
+    }
+}

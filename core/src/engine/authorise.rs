@@ -1,0 +1,153 @@
+//! Step 1, and again for the rows as they will be: asking the rules.
+
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        record::Record,
+        user::User,
+    },
+    operations::{
+        Access, Operation, Target,
+        actor::Identity,
+        plan::{AuthorityChange, Plan},
+        target::{ResourceRecord, Subject},
+    },
+    rules::Question,
+};
+
+/// Columns that the library itself keeps; they are no caller's choice.
+const KEPT: [&str; 6] = ["id", "created_at", "updated_at", "deleted_at", "last_login_at", "version"];
+
+/// Whether the caller may do this anywhere at all. Asked before anything is looked at, so that the
+/// answer says nothing about what exists.
+pub(super) fn somewhere<O: Operation>(plan: &Plan<'_>) -> Result<()> {
+    match O::ACCESS {
+        Access::Public => Ok(()),
+        Access::SignedIn => plan.actor.signed_in().map(|_| ()),
+        Access::System if plan.actor.is_system() => Ok(()),
+        Access::System => Err(denied()),
+        Access::Permission(permission) => {
+            let Some(principal) = plan.actor.principal() else { return Ok(()) };
+            let rules = &plan.services.rules;
+            let id = rules.permission(permission)?;
+            let context = &plan.actor.request.values;
+            if rules.can_somewhere(principal, id, context, plan.now)? || own_things::<O>(plan) {
+                return Ok(());
+            }
+            Err(refused(plan))
+        }
+    }
+}
+
+/// Operations whose access depends on the target are asked again once it is known.
+fn own_things<O: Operation>(plan: &Plan<'_>) -> bool {
+    O::MAY_BE_OWN && plan.actor.signed_in().is_ok()
+}
+
+/// Whether the caller may do this to the target. What it may not even see is not there (SEC-9).
+pub(super) async fn target<O: Operation>(plan: &Plan<'_>, operation: &O, target: &O::Target) -> Result<()> {
+    let Access::Permission(permission) = operation.access(target, plan.actor) else {
+        return Ok(());
+    };
+    if plan.actor.is_system() {
+        return Ok(());
+    }
+    let Some((subject, read)) = target.subject() else {
+        return Ok(());
+    };
+    let is_allowed = if subject.kind == kind_of(permission) {
+        plan.may(permission, &subject).await?
+    } else {
+        // The permission is about something else (a role, a session) of the target.
+        everywhere(plan, permission)?
+    };
+    if is_allowed && (permission == read || plan.may(read, &subject).await?) {
+        return Ok(());
+    }
+    if plan.may(read, &subject).await? { Err(denied()) } else { Err(Error::not_found(subject.kind)) }
+}
+
+/// Whether every row that the caller asked to write may be so, before and after.
+pub(super) async fn changes<O: Operation>(plan: &Plan<'_>) -> Result<()> {
+    if plan.actor.is_system() {
+        return Ok(());
+    }
+    for change in plan.asked() {
+        if let Access::Permission(permission) = O::ACCESS {
+            for image in [&change.before, &change.after].into_iter().flatten() {
+                if image.kind == kind_of(permission) && !plan.may(permission, image).await? {
+                    return Err(denied());
+                }
+            }
+        }
+        if touches_authority(plan, &change) {
+            require_authority(plan, &change).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a change touches what the policy's conditions and scopes read (RBAC.md, "Attributes that carry authority").
+fn touches_authority(plan: &Plan<'_>, change: &AuthorityChange) -> bool {
+    let rules = &plan.services.rules;
+    let Some(after) = &change.after else { return false };
+    if let Some(relation) = change.relation {
+        return rules.is_guarded(after.kind, relation);
+    }
+    let columns = after.table.columns.iter().zip(&after.row.0).enumerate();
+    columns.filter(|(_, (column, _))| !KEPT.contains(&column.name)).any(|(at, (column, value))| {
+        let changes = match &change.before {
+            Some(before) => before.row.0[at] != *value,
+            None => !value.is_null(),
+        };
+        changes && rules.is_guarded(after.kind, column.name)
+    })
+}
+
+async fn require_authority(plan: &Plan<'_>, change: &AuthorityChange) -> Result<()> {
+    let images = || [&change.before, &change.after].into_iter().flatten();
+    if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
+        return Err(Error::new(Reason::Denied, "nobody changes what decides about itself"));
+    }
+    for image in images() {
+        if !plan.may(&format!("{}:set_authority", image.kind), image).await? {
+            return Err(Error::new(Reason::Denied, "this changes who may do what; it needs `set_authority`"));
+        }
+    }
+    Ok(())
+}
+
+fn is_oneself(plan: &Plan<'_>, image: &Subject) -> bool {
+    let own = plan.actor.user_id().map(|id| crate::model::value::Value::Id(id.0));
+    image.kind == User::TYPE && image.table == User::TABLE && own.as_ref() == image.row.0.first()
+}
+
+fn everywhere(plan: &Plan<'_>, permission: &str) -> Result<bool> {
+    let Some(principal) = plan.actor.principal() else { return Ok(true) };
+    let rules = &plan.services.rules;
+    let question = Question {
+        principal,
+        permission: rules.permission(permission)?,
+        fields: &[],
+        resource: None,
+        context: &plan.actor.request.values,
+        now: plan.now,
+    };
+    Ok(rules.decide(&question)?.is_allowed())
+}
+
+fn kind_of(permission: &str) -> &str {
+    permission.split(':').next().unwrap_or_default()
+}
+
+/// A denial says no more than that (RBAC.md, "Explain and review").
+fn denied() -> Error {
+    Error::new(Reason::Denied, "you may not do this")
+}
+
+fn refused(plan: &Plan<'_>) -> Error {
+    match plan.actor.identity {
+        Identity::Anonymous(_) => Error::new(Reason::NotSignedIn, "this needs a signed-in user"),
+        _ => denied(),
+    }
+}

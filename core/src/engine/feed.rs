@@ -1,0 +1,128 @@
+//! Following the change feed: what others wrote leaves the caches.
+
+use std::sync::{Arc, Weak, atomic::Ordering};
+
+use uuid::Uuid;
+
+use super::Engine;
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::{SessionId, UserId},
+        record::Record,
+        registry::Guard,
+        session::{Session, SessionActivity},
+        user::User,
+        value::Value,
+    },
+    storage::Touched,
+};
+
+/// How often others' changes are looked for when no operation does, in milliseconds.
+const POLL_MILLIS: u64 = 200;
+
+impl Engine {
+    /// Catches up with the feed; costs next to nothing where nobody else wrote.
+    pub(crate) async fn follow(&self) -> Result<()> {
+        let storage = &self.services.storage;
+        if !storage.is_shared() {
+            return Ok(());
+        }
+        let asked_at = self.services.now().as_microsecond();
+        let known = self.position.load(Ordering::Acquire);
+        if storage.position().await? != known {
+            let changes = storage.changes(known).await?;
+            self.hear(changes.touched.iter()).await;
+            // Another task may have gone further meanwhile.
+            self.position.fetch_max(changes.position, Ordering::AcqRel);
+        }
+        self.confirmed_at.fetch_max(asked_at, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Starts at the end of the feed: nothing is cached yet.
+    pub(crate) async fn start(&self) -> Result<()> {
+        let position = self.services.storage.position().await?;
+        self.position.store(position, Ordering::Release);
+        self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Follows the feed until the store is closed or nobody holds it any more.
+    pub(crate) async fn poll(engine: Weak<Self>) {
+        loop {
+            let Some(sleep) = engine.upgrade().map(|engine| engine.services.env.sleep(POLL_MILLIS)) else { return };
+            sleep.await;
+            let Some(engine) = engine.upgrade() else { return };
+            if engine.require_open().is_err() {
+                return;
+            }
+            // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
+            let _ = engine.follow().await;
+        }
+    }
+
+    /// Our own commit is no news, if nobody else's came between.
+    pub(super) fn advance(&self, position: u64) {
+        let before = position.saturating_sub(1);
+        let _ = self.position.compare_exchange(before, position, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Rows were written: whoever holds what depends on them gets it anew before this returns.
+    pub(super) async fn hear(&self, touched: impl Iterator<Item = &Touched>) {
+        for row in touched {
+            if let Some(user) = user_of(row)
+                && let Some(slot) = self.users.invalidate(user)
+                && self.load_user(user, &slot).await.is_err()
+            {
+                // Not known is safe; old is not.
+                slot.empty();
+            }
+            if let Some(session) = session_of(row)
+                && let Some(slot) = self.sessions.invalidate(session)
+                && self.load_session(session, &slot).await.is_err()
+            {
+                slot.empty();
+            }
+        }
+    }
+
+    /// A synchronous check must not use rights of which nobody knows whether they still hold.
+    pub(crate) fn require_fresh(&self) -> Result<()> {
+        if !self.services.storage.is_shared() {
+            return Ok(());
+        }
+        let age = self.services.now().as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
+        if age <= self.services.config.rights_max_age_millis.saturating_mul(1000) {
+            return Ok(());
+        }
+        Err(Error::new(Reason::RightsStale, "the change feed could not be read lately, so rights may be old"))
+    }
+
+    /// Starts following in the background.
+    pub(crate) fn spawn_poll(self: &Arc<Self>) {
+        if self.services.storage.is_shared() {
+            self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
+        }
+    }
+}
+
+fn user_of(touched: &Touched) -> Option<UserId> {
+    let first = touched.key.0.first()?;
+    if touched.table == User::TABLE.name {
+        return first.as_id().map(UserId);
+    }
+    if touched.table == Guard::TABLE.name {
+        let id = first.as_text()?.strip_prefix("user:")?;
+        return Uuid::try_parse(id).ok().map(UserId);
+    }
+    None
+}
+
+fn session_of(touched: &Touched) -> Option<SessionId> {
+    let is_session = touched.table == Session::TABLE.name || touched.table == SessionActivity::TABLE.name;
+    match touched.key.0.first() {
+        Some(Value::Id(id)) if is_session => Some(SessionId(*id)),
+        _ => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! Runs ANY operation, the only place that does, in five steps: authorise, validate, read, plan,
+//! commit. So no operation can forget one.
+
+mod authorise;
+pub(crate) mod cache;
+mod feed;
+mod rights;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+};
+
+use futures_channel::oneshot;
+use futures_util::poll;
+
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::{SessionId, UserId},
+    },
+    operations::{
+        Operation,
+        actor::Actor,
+        plan::Plan,
+        principals::Loaded,
+        services::Services,
+    },
+    rules::Principal,
+    storage::{ChangeSet, CommitError, Committed, Touched},
+};
+use cache::Cache;
+pub(crate) use rights::{Live, Who};
+
+/// How often a plan is made anew when others were faster, before the caller hears of it.
+const ATTEMPTS: u32 = 12;
+
+/// An open store, running operations.
+pub(crate) struct Engine {
+    pub(crate) services: Services,
+    /// The rights of users, as read last.
+    pub(crate) users: Cache<UserId, Loaded>,
+    /// Sessions, as read last.
+    pub(crate) sessions: Cache<SessionId, Live>,
+    /// The rights of who has not signed in.
+    pub(crate) anonymous: Arc<Principal>,
+    /// The newest commit whose changes are in the caches.
+    position: AtomicU64,
+    /// When that was found out, microseconds since 1970.
+    confirmed_at: AtomicI64,
+    is_closed: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn new(services: Services) -> Self {
+        let anonymous = Arc::new(services.rules.anonymous());
+        Self {
+            services,
+            users: Cache::default(),
+            sessions: Cache::default(),
+            anonymous,
+            position: AtomicU64::new(0),
+            confirmed_at: AtomicI64::new(i64::MIN),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs one operation for a caller.
+    pub(crate) async fn run<O: Operation>(self: &Arc<Self>, who: &Who, input: impl Into<O>) -> Result<O::Output> {
+        let result = self.run_steps(who, input.into()).await;
+        result.map_err(|error| error.at(self.services.now()))
+    }
+
+    async fn run_steps<O: Operation>(self: &Arc<Self>, who: &Who, input: O) -> Result<O::Output> {
+        self.require_open()?;
+        let mut valid = None;
+        for attempt in 0..ATTEMPTS {
+            self.follow().await?;
+            let actor = self.actor(who).await?;
+            let now = self.services.now();
+            let mut plan = Plan::new(&self.services, &actor, now);
+
+            authorise::somewhere::<O>(&plan)?;
+            let target = input.target(plan.reads(), &actor).await?;
+            authorise::target(&plan, &input, &target).await?;
+            let valid: &O::Valid = match &mut valid {
+                Some(valid) => valid,
+                none => none.insert(input.clone().validate(&self.services, now).await?),
+            };
+            let planned = O::plan(valid, target, &mut plan).await;
+            let outcome = match (planned, plan.refusal()) {
+                (Err(_), Some(refusal)) => Err(refusal.clone()),
+                (Err(error), None) => return Err(error),
+                (Ok(output), _) => Ok(output),
+            };
+            authorise::changes::<O>(&plan).await?;
+            if plan.is_empty() {
+                return outcome;
+            }
+            match self.commit(plan.into_change_set(O::NAME)?).await {
+                Ok(_) => return outcome,
+                Err(CommitError::Failed(error)) => return Err(error),
+                Err(CommitError::Unknown) => {
+                    let message = "the storage gave no answer; the change may have been made";
+                    return Err(Error::new(Reason::OutcomeUnknown, message));
+                }
+                Err(CommitError::Stale { .. }) => self.services.env.sleep(u64::from(attempt)).await,
+            }
+        }
+        Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
+    }
+
+    /// Commits, to its end even if the caller goes away meanwhile; then the caches hear of it.
+    pub(crate) async fn commit(self: &Arc<Self>, change_set: ChangeSet) -> Result<Committed, CommitError> {
+        let engine = self.clone();
+        let mut whole = Box::pin(async move {
+            let storage = &engine.services.storage;
+            let committed = match storage.commit(&change_set).await {
+                // The answer was lost, not necessarily the commit.
+                Err(CommitError::Unknown) => storage.outcome(change_set.id).await?.ok_or(CommitError::Unknown),
+                other => other,
+            }?;
+            let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
+            engine.hear(touched.collect::<Vec<_>>().iter()).await;
+            engine.advance(committed.position);
+            Ok(committed)
+        });
+        // In memory it is done at once, and no task is needed.
+        if let std::task::Poll::Ready(result) = poll!(&mut whole) {
+            return result;
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.services.env.spawn(Box::pin(async move {
+            // Nobody may be waiting any more.
+            let _ = sender.send(whole.await);
+        }));
+        let ended = || Error::new(Reason::Closed, "the runtime ended during a commit");
+        receiver.await.unwrap_or_else(|_| Err(ended().into()))
+    }
+
+    /// Who asks, with the rights of this moment.
+    pub(crate) async fn actor(self: &Arc<Self>, who: &Who) -> Result<Actor> {
+        Ok(Actor { identity: self.identity(who).await?, request: who.request.clone() })
+    }
+
+    pub(crate) fn require_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Error::new(Reason::Closed, "the store was closed"));
+        }
+        Ok(())
+    }
+
+    /// Refuses further operations and lets go of the storage once running commits are done.
+    pub(crate) async fn close(&self) -> Result<()> {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.services.storage.close().await
+    }
+}

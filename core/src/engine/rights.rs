@@ -1,0 +1,173 @@
+//! Who asks: the rights of the moment, and whether a session still holds.
+
+use std::sync::Arc;
+
+use super::{Engine, cache::Slot};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::{ChangeSetId, SessionId, UserId},
+        session::{Session, SessionActivity},
+        time::{self, Time},
+    },
+    operations::{
+        actor::{Identity, RequestContext, SignedIn},
+        principals::{self, Loaded},
+        sessions,
+    },
+    rules::Principal,
+    storage::{ChangeSet, Write},
+};
+
+/// The use of a session is noted once in so many seconds.
+const SEEN_SECONDS: i64 = 60;
+
+/// Who a caller is, with what it holds of the caches.
+#[derive(Clone)]
+pub(crate) struct Who {
+    pub(crate) identity: WhoIdentity,
+    pub(crate) request: Arc<RequestContext>,
+}
+
+#[derive(Clone)]
+pub(crate) enum WhoIdentity {
+    System,
+    Anonymous,
+    User { id: UserId, rights: Arc<Slot<Loaded>>, session: Option<WhoSession> },
+}
+
+/// The session a caller came by.
+#[derive(Clone)]
+pub(crate) struct WhoSession {
+    pub(crate) id: SessionId,
+    pub(crate) slot: Arc<Slot<Live>>,
+    /// When the access token runs out.
+    pub(crate) token_expires: Time,
+}
+
+/// A session as stored.
+pub(crate) struct Live {
+    pub(crate) session: Session,
+    pub(crate) activity: SessionActivity,
+}
+
+impl Engine {
+    /// Reads a user's rights into its slot.
+    pub(super) async fn load_user(&self, id: UserId, slot: &Slot<Loaded>) -> Result<Option<Arc<Loaded>>> {
+        let epoch = slot.epoch();
+        let loaded = principals::load(&self.services, id, self.services.now()).await?.map(Arc::new);
+        slot.put(epoch, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Reads a session into its slot.
+    pub(super) async fn load_session(&self, id: SessionId, slot: &Slot<Live>) -> Result<Option<Arc<Live>>> {
+        let epoch = slot.epoch();
+        let reads = self.services.reads();
+        let live = match (reads.get::<Session>(&(id,)).await?, reads.get::<SessionActivity>(&(id,)).await?) {
+            (Some(session), Some(activity)) => Some(Arc::new(Live { session, activity })),
+            _ => None,
+        };
+        slot.put(epoch, live.clone());
+        Ok(live)
+    }
+
+    /// A user's rights, from memory or read.
+    pub(crate) async fn rights(&self, id: UserId, slot: &Slot<Loaded>) -> Result<Option<Arc<Loaded>>> {
+        match slot.get().filter(|loaded| self.still_holds(loaded)) {
+            Some(loaded) => Ok(Some(loaded)),
+            None => self.load_user(id, slot).await,
+        }
+    }
+
+    fn still_holds(&self, loaded: &Loaded) -> bool {
+        loaded.until.is_none_or(|until| self.services.now() < until)
+    }
+
+    /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.
+    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<Identity> {
+        let (id, rights, session) = match &who.identity {
+            WhoIdentity::System => return Ok(Identity::System),
+            WhoIdentity::Anonymous => return Ok(Identity::Anonymous(self.anonymous.clone())),
+            WhoIdentity::User { id, rights, session } => (*id, rights, session),
+        };
+        if let Some(session) = session {
+            let live = match session.slot.get() {
+                Some(live) => Some(live),
+                None => self.load_session(session.id, &session.slot).await?,
+            };
+            let live = self.require_session(session, live)?;
+            self.note_use(&live).await;
+        }
+        let loaded = self.rights(id, rights).await?.filter(|loaded| loaded.is_active).ok_or_else(ended)?;
+        let principal = Arc::new(loaded.principal.clone());
+        Ok(Identity::User(SignedIn {
+            id,
+            session: session.as_ref().map(|session| session.id),
+            principal,
+            authority: loaded.authority,
+        }))
+    }
+
+    fn require_session(&self, session: &WhoSession, live: Option<Arc<Live>>) -> Result<Arc<Live>> {
+        let now = self.services.now();
+        let live = live.ok_or_else(ended)?;
+        sessions::require_alive(&live.session, &live.activity, &self.services, now)?;
+        if now >= session.token_expires {
+            return Err(Error::new(Reason::TokenExpired, "the token's time is over; use the refresh token"));
+        }
+        Ok(live)
+    }
+
+    /// The rights of a caller, from memory alone: for synchronous checks. None: the host itself.
+    pub(crate) fn principal_now(&self, who: &Who) -> Result<Option<Held>> {
+        self.require_open()?;
+        let (rights, session) = match &who.identity {
+            WhoIdentity::System => return Ok(None),
+            WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.anonymous.clone()))),
+            WhoIdentity::User { rights, session, .. } => (rights, session),
+        };
+        self.require_fresh()?;
+        let not_loaded = || Error::new(Reason::NotLoaded, "these rights are not in memory; use the asynchronous check");
+        if let Some(session) = session {
+            self.require_session(session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
+        }
+        let loaded = rights.get().filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)?;
+        if !loaded.is_active {
+            return Err(ended());
+        }
+        Ok(Some(Held::User(loaded)))
+    }
+
+    /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
+    async fn note_use(self: &Arc<Self>, live: &Live) {
+        let now = self.services.now();
+        if now < time::plus_seconds(live.activity.last_seen_at, SEEN_SECONDS) {
+            return;
+        }
+        let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };
+        let mut activity = SessionActivity { last_seen_at: now, ..live.activity.clone() };
+        let writes = vec![Write::update(&mut activity)];
+        // A session that cannot be noted as used (a read-only file) can be used all the same.
+        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await;
+    }
+}
+
+/// Rights held by a caller.
+pub(crate) enum Held {
+    Anonymous(Arc<Principal>),
+    User(Arc<Loaded>),
+}
+
+impl Held {
+    pub(crate) fn principal(&self) -> &Principal {
+        match self {
+            Held::Anonymous(principal) => principal,
+            Held::User(loaded) => &loaded.principal,
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Reason::SessionEnded, "the session has ended; sign in again")
+}

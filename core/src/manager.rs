@@ -1,0 +1,275 @@
+//! Opening a store, and the callers it gives out.
+
+use std::sync::Arc;
+
+use crate::{
+    caller::Caller,
+    config::Config,
+    credentials::access_token::Key,
+    engine::{Engine, Who, WhoIdentity, WhoSession},
+    environment::{Env, Environment},
+    model::{
+        error::{Error, Reason, Result},
+        id::{ChangeSetId, UserId},
+        predicate::Predicate,
+        registry::SigningKey,
+        time::Time,
+    },
+    operations::{
+        actor::RequestContext,
+        hasher::Hasher,
+        reads::Reads,
+        services::Services,
+        sessions::{Login, LoginResult},
+        target,
+    },
+    rules::{Explanation, Policy, Resource, RuleSet},
+    storage::{ChangeSet, CommitError, Persister, Storage, Write, memory::MemoryStorage, persister::PersistedStorage},
+};
+
+/// An open store: users, roles, sessions, and the rules that decide. Cheap to clone.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
+///
+/// let policy = Policy::new().permissions(["document:edit", "document:delete"]).role("editor", ["document:edit"]);
+/// let um = UserManagement::builder().policy(policy).open().await?;
+/// let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?;
+/// let me = um.acting_as(ada.id).await?;
+/// assert!(me.can("document:edit", None)?);
+/// assert!(!me.can("document:delete", None)?);
+/// # rolekeep::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct UserManagement {
+    engine: Arc<Engine>,
+}
+
+/// Where a store is kept and how it behaves. Made by [`UserManagement::builder`].
+#[must_use]
+pub struct Builder {
+    storage: Place,
+    policy: Option<Policy>,
+    config: Config,
+    environment: Option<Env>,
+}
+
+enum Place {
+    Memory,
+    Storage(Arc<dyn Storage>),
+    Persister(Arc<dyn Persister>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(std::path::PathBuf),
+}
+
+impl Builder {
+    /// Keeps everything in memory, until it is closed. The default.
+    pub fn memory(mut self) -> Self {
+        self.storage = Place::Memory;
+        self
+    }
+
+    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.storage = Place::Sqlite(path.into());
+        self
+    }
+
+    /// Keeps everything where the host says, below the memory storage.
+    pub fn persister(mut self, persister: Arc<dyn Persister>) -> Self {
+        self.storage = Place::Persister(persister);
+        self
+    }
+
+    /// Keeps everything in a storage of the host's own.
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Place::Storage(storage);
+        self
+    }
+
+    /// Who may do what; the preset `standard` if not given.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// How the store behaves.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Time, randomness and tasks; the current Tokio runtime if not given.
+    pub fn environment(mut self, environment: impl Environment) -> Self {
+        self.environment = Some(Env::new(environment));
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`Reason::ConfigInvalid`] naming every bad setting, [`Reason::PolicyInvalid`] with every problem
+    /// of the policy, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
+    pub async fn open(self) -> Result<UserManagement> {
+        self.config.check()?;
+        let env = environment(self.environment)?;
+        let policy = match self.policy {
+            Some(policy) => policy,
+            None => Policy::preset("standard")?,
+        };
+        let rules = Arc::new(RuleSet::compile(&policy, &target::schema())?);
+        let storage: Arc<dyn Storage> = match self.storage {
+            Place::Memory => Arc::new(MemoryStorage::new()),
+            Place::Storage(storage) => storage,
+            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(path) => Arc::new(crate::storage::sqlite::SqliteStorage::open(path).await?),
+        };
+        let hasher = Hasher::new(env.clone(), &self.config)?;
+        let key = signing_key(&self.config, &*storage, &env).await?;
+        let services = Services { storage, env, config: self.config, rules, hasher, key };
+        let engine = Arc::new(Engine::new(services));
+        engine.start().await?;
+        engine.spawn_poll();
+        Ok(UserManagement { engine })
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn environment(given: Option<Env>) -> Result<Env> {
+    match given {
+        Some(env) => Ok(env),
+        None => crate::environment::TokioEnvironment::current().map(Env::new),
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+fn environment(given: Option<Env>) -> Result<Env> {
+    given.ok_or_else(|| Error::new(Reason::ConfigInvalid, "without the feature `tokio` an environment must be given"))
+}
+
+/// The host's key, or one of our own that is made at the first start.
+async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Result<Key> {
+    if let Some(secret) = &config.signing_key {
+        return Ok(Key::new(secret.expose().as_bytes()));
+    }
+    loop {
+        let kept: Vec<SigningKey> = Reads::stored(storage).all(Predicate::Always).await?;
+        // The oldest, should two first starts have raced.
+        if let Some(key) = kept.into_iter().min_by_key(|key| (key.created_at, key.id.clone())) {
+            return Key::from_base64(&key.secret)
+                .ok_or_else(|| Error::new(Reason::Corrupt, "the stored signing key cannot be read"));
+        }
+        let now = env.now();
+        let secret: [u8; 32] = env.random()?;
+        let mut key =
+            SigningKey { id: "first".to_owned(), secret: Key::new(&secret).to_base64(), created_at: now, version: 0 };
+        let writes = vec![Write::insert(&mut key)];
+        let id: ChangeSetId = env.new_id()?;
+        match storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {
+            // Made by us, or by somebody else a moment before.
+            Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
+            Err(CommitError::Failed(error)) => return Err(error),
+        }
+    }
+}
+
+impl UserManagement {
+    /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
+    pub fn builder() -> Builder {
+        Builder { storage: Place::Memory, policy: None, config: Config::default(), environment: None }
+    }
+
+    /// The host itself: no rule holds it back, every invariant does. Not for requests of others.
+    pub fn system(&self) -> Caller {
+        self.caller(WhoIdentity::System, RequestContext::default())
+    }
+
+    /// Somebody who has not signed in.
+    pub fn anonymous(&self, request: RequestContext) -> Caller {
+        self.caller(WhoIdentity::Anonymous, request)
+    }
+
+    /// The user whom an access token was made for.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], [`Reason::TokenExpired`], [`Reason::SessionEnded`].
+    pub async fn authenticate(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
+        let stamp = |error: Error| error.at(self.engine.services.now());
+        self.signed_in(access_token, request).await.map_err(stamp)
+    }
+
+    async fn signed_in(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
+        let services = &self.engine.services;
+        self.engine.require_open()?;
+        let config = &services.config;
+        let claims = services.key.verify(access_token, &config.issuer, &config.audience, services.now())?;
+        let session = WhoSession {
+            id: claims.sid,
+            slot: self.engine.sessions.slot(claims.sid),
+            token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
+        };
+        let rights = self.engine.users.slot(claims.sub);
+        let caller = self.caller(WhoIdentity::User { id: claims.sub, rights, session: Some(session) }, request);
+        self.engine.follow().await?;
+        self.engine.actor(&caller.who).await?;
+        Ok(caller)
+    }
+
+    /// A user for whom the host vouches itself, without a session.
+    ///
+    /// # Errors
+    /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
+    pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
+        self.engine.require_open()?;
+        let rights = self.engine.users.slot(user);
+        self.engine.follow().await?;
+        if self.engine.rights(user, &rights).await?.is_none() {
+            return Err(Error::not_found("user").at(self.engine.services.now()));
+        }
+        let caller = self.caller(WhoIdentity::User { id: user, rights, session: None }, RequestContext::default());
+        self.engine.actor(&caller.who).await?;
+        Ok(caller)
+    }
+
+    /// Signs in with an e-mail address or username and the password; short for `sessions().login(…)`.
+    pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<LoginResult> {
+        self.anonymous(request).sessions().login(Login::new(identifier, password)).await
+    }
+
+    /// Whether any user may do this: host code asking about somebody, reading its rights where needed.
+    pub async fn check_async<'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource>>,
+    ) -> Result<bool> {
+        self.acting_as(user).await?.can(permission, resource)
+    }
+
+    /// Why any user may or may not do this.
+    pub async fn explain<'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource>>,
+    ) -> Result<Explanation> {
+        self.acting_as(user).await?.explain(permission, resource)
+    }
+
+    /// The compiled policy.
+    pub fn rules(&self) -> &RuleSet {
+        &self.engine.services.rules
+    }
+
+    /// Finishes running commits, refuses further operations and lets go of the storage.
+    pub async fn close(&self) -> Result<()> {
+        self.engine.close().await
+    }
+
+    fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {
+        Caller { engine: self.engine.clone(), who: Who { identity, request: Arc::new(request) } }
+    }
+}

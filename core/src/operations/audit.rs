@@ -1,0 +1,219 @@
+//! Reading and verifying the audit log (AUD-1, AUD-2).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{Access, Operation, Visible, listing, plan::Plan, services::Services};
+use crate::{
+    audit::{AuditEntry, AuditHead, ChainFault, chain::Verifier},
+    model::{
+        check::Checks,
+        error::Result,
+        id::AuditId,
+        page::{Page, PageRequest},
+        predicate::{Comparison, Predicate},
+        record::Record,
+        time::Time,
+        value::Value,
+    },
+    storage::{Direction, Order, Query, Window},
+};
+
+/// Entries verified with one query.
+const CHUNK: u64 = 1000;
+
+impl Visible for AuditEntry {
+    const READ: &'static str = "audit:read";
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct AuditView {
+    /// The entry's id.
+    pub id: AuditId,
+    /// Its chain.
+    pub lane: i64,
+    /// Its place in the chain, from 1.
+    pub seq: i64,
+    /// When.
+    pub at: Time,
+    /// What was done: an operation's name, or an event such as `sessions.login_failed`.
+    pub action: String,
+    /// Who did it: a user's id, `system`, `anonymous`.
+    pub actor: String,
+    /// What it was done to.
+    pub target_type: Option<String>,
+    /// Its id.
+    pub target_id: Option<String>,
+    /// The changed fields before.
+    pub before: Option<serde_json::Value>,
+    /// The changed fields after.
+    pub after: Option<serde_json::Value>,
+    /// Why it failed, or what else an auditor should know.
+    pub detail: Option<String>,
+    /// From where.
+    pub ip: Option<String>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// The entry's hash, which the next one is chained to.
+    pub hash: String,
+}
+
+/// Whether the audit log is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct AuditReport {
+    /// Whether nothing was altered, removed or moved.
+    pub is_whole: bool,
+    /// How many entries were found whole.
+    pub verified: i64,
+    /// The first bad entry.
+    pub fault: Option<ChainFault>,
+}
+
+/// Lists audit entries, newest first.
+///
+/// Permission `audit:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListAudit {
+    /// Only of this actor: a user's id, `system`, `anonymous`.
+    pub actor: Option<String>,
+    /// Only on this target.
+    pub target_id: Option<String>,
+    /// Only this action.
+    pub action: Option<String>,
+    /// Only then or later.
+    pub from: Option<Time>,
+    /// Only before.
+    pub until: Option<Time>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
+
+/// Verifies the whole chain and names the first entry that was altered, removed or moved.
+///
+/// Permission `audit:read`. Reads every entry, 1,000 at a time.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct VerifyAudit {}
+
+#[portable_async]
+impl Operation for ListAudit {
+    type Target = ();
+    type Valid = (PageRequest, Predicate);
+    type Output = Page<AuditView>;
+
+    const ACCESS: Access = Access::Permission("audit:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
+        let mut checks = Checks::default();
+        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        page.check(&mut checks);
+        checks.finish()?;
+        let text = |column: &'static str, text: Option<String>| {
+            text.map_or(Predicate::Always, |text| Predicate::equals(column, text))
+        };
+        let time = |comparison, time: Option<Time>| {
+            time.map_or(Predicate::Always, |time| {
+                Predicate::Compare("at".into(), comparison, Value::Time(time.as_microsecond()))
+            })
+        };
+        let filter = Predicate::all([
+            text("actor", self.actor),
+            text("target_id", self.target_id),
+            text("action", self.action),
+            time(Comparison::GreaterOrEqual, self.from),
+            time(Comparison::Less, self.until),
+        ]);
+        Ok((page, filter))
+    }
+
+    async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<AuditView>> {
+        let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
+        let order = vec![newest("lane"), newest("seq")];
+        let rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
+        let views = rows.items.iter().cloned().map(AuditView::from).collect();
+        Ok(rows.with_items(views))
+    }
+}
+
+#[portable_async]
+impl Operation for VerifyAudit {
+    type Target = ();
+    type Valid = ();
+    type Output = AuditReport;
+
+    const ACCESS: Access = Access::Permission("audit:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<AuditReport> {
+        let mut verified = 0;
+        let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
+        // A head that was removed with its whole lane leaves entries, which lane 0 at least would show.
+        let lanes = if heads.is_empty() { vec![0] } else { heads.iter().map(|head| head.lane).collect() };
+        for lane in lanes {
+            let head = heads.iter().find(|head| head.lane == lane);
+            match verify_lane(plan, lane, head).await? {
+                Ok(count) => verified += count,
+                Err(fault) => return Ok(AuditReport { is_whole: false, verified: fault.seq - 1, fault: Some(fault) }),
+            }
+        }
+        Ok(AuditReport { is_whole: true, verified, fault: None })
+    }
+}
+
+async fn verify_lane(plan: &Plan<'_>, lane: i64, head: Option<&AuditHead>) -> Result<Result<i64, ChainFault>> {
+    let mut verifier = Verifier::new(lane);
+    let end = head.map_or(i64::MAX, |head| head.seq);
+    let mut after = None;
+    loop {
+        let query = Query {
+            // Entries that came after the head was read are the next run's.
+            filter: Predicate::equals("lane", lane).and(Predicate::Compare(
+                "seq".into(),
+                Comparison::LessOrEqual,
+                Value::Int(end),
+            )),
+            window: Window { after, skip: 0, limit: Some(CHUNK) },
+            ..Query::of(AuditEntry::TABLE, Predicate::Always)
+        };
+        let rows = plan.services.storage.query(&query).await?.rows;
+        after = rows.last().map(|row| AuditEntry::TABLE.key_of(row).0);
+        let is_last = (rows.len() as u64) < CHUNK;
+        for row in rows {
+            if let Err(fault) = verifier.next(row) {
+                return Ok(Err(fault));
+            }
+        }
+        if is_last {
+            return Ok(verifier.finish(head));
+        }
+    }
+}
+
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
+        let payload = entry.payload.map(|payload| payload.0).unwrap_or_default();
+        Self {
+            id: entry.id,
+            lane: entry.lane,
+            seq: entry.seq,
+            at: entry.at,
+            action: entry.action,
+            actor: entry.actor,
+            target_type: entry.target_type,
+            target_id: entry.target_id,
+            before: payload.before,
+            after: payload.after,
+            detail: payload.detail,
+            ip: payload.ip,
+            user_agent: payload.user_agent,
+            hash: entry.hash,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may fly a drone (FLT-3).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{DroneView, assignments_of, create, require_same_region, target, view};
+use crate::{
+    model::{
+        drone::{Drone, DroneAssignment},
+        error::{Error, Reason, Result},
+        id::UserId,
+        time::Time,
+        user::User,
+    },
+    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services},
+};
+
+/// Assigns a drone to a user, who becomes its operator; others keep their assignments.
+///
+/// Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+/// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
+/// if it is assigned already.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct AssignDrone {
+    /// The drone's id or code.
+    pub drone: String,
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+/// Takes a drone from a user; if it was the operator, the drone has none.
+///
+/// Permissions as with `assign`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UnassignDrone {
+    /// The drone's id or code.
+    pub drone: String,
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+/// Takes a drone from its operator and assigns it to another user, in one commit.
+///
+/// Permissions and errors as with `assign`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ReassignDrone {
+    /// The drone's id or code.
+    pub drone: String,
+    /// The new operator's id.
+    pub user_id: UserId,
+}
+
+#[portable_async]
+impl Operation for AssignDrone {
+    type Target = Drone;
+    type Valid = UserId;
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:assign");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
+        Ok(self.user_id)
+    }
+
+    async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+        let user = create::user_named(plan, "user_id", *user).await?;
+        let assigned = assignments_of(plan, &drone).await?;
+        give(plan, drone, assigned, &user).await
+    }
+}
+
+#[portable_async]
+impl Operation for UnassignDrone {
+    type Target = Drone;
+    type Valid = UserId;
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:assign");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
+        Ok(self.user_id)
+    }
+
+    async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+        let mut assigned = assignments_of(plan, &drone).await?;
+        if !assigned.iter().any(|assigned| assigned.user_id == *user) {
+            return Err(Error::not_found("assignment"));
+        }
+        plan.changes_relation(&drone, "assigned_users");
+        take(plan, &mut assigned, *user);
+        let operator_id = drone.operator_id.filter(|operator| operator != user);
+        let after = if operator_id == drone.operator_id { drone.clone() } else { changed(plan, &drone, operator_id) };
+        let after = plan.update(&drone, after);
+        view::one(plan, after, &assigned).await
+    }
+}
+
+#[portable_async]
+impl Operation for ReassignDrone {
+    type Target = Drone;
+    type Valid = UserId;
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:assign");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
+        Ok(self.user_id)
+    }
+
+    async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+        let user = create::user_named(plan, "user_id", *user).await?;
+        let mut assigned = assignments_of(plan, &drone).await?;
+        if let Some(operator) = drone.operator_id.filter(|operator| *operator != user.id) {
+            take(plan, &mut assigned, operator);
+        }
+        give(plan, drone, assigned, &user).await
+    }
+}
+
+async fn give(plan: &mut Plan<'_>, drone: Drone, mut assigned: Vec<DroneAssignment>, user: &User) -> Result<DroneView> {
+    require_same_region(&drone, user, "user_id")?;
+    let held = assigned.iter().any(|assigned| assigned.user_id == user.id);
+    if held && drone.operator_id == Some(user.id) {
+        return Err(Error::new(Reason::AlreadyAssigned, "the drone is assigned to this user already"));
+    }
+    if held {
+        plan.changes_relation(&drone, "assigned_users");
+    } else {
+        assigned.push(create::assign(plan, &drone, user));
+    }
+    let after = changed(plan, &drone, Some(user.id));
+    let after = plan.update(&drone, after);
+    view::one(plan, after, &assigned).await
+}
+
+fn take(plan: &mut Plan<'_>, assigned: &mut Vec<DroneAssignment>, user: UserId) {
+    assigned.iter().filter(|assigned| assigned.user_id == user).for_each(|gone| plan.follow_delete(gone));
+    assigned.retain(|assigned| assigned.user_id != user);
+}
+
+fn changed(plan: &Plan<'_>, drone: &Drone, operator_id: Option<UserId>) -> Drone {
+    Drone { operator_id, updated_at: plan.now, ..drone.clone() }
+}

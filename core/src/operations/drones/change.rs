@@ -1,0 +1,143 @@
+//! Changing and deleting drones.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{DroneView, assignments_of, target, view};
+use crate::{
+    model::{
+        check::Checks,
+        drone::{Drone, DroneModel, DroneStatus},
+        error::Result,
+        patch::{Change, Patch},
+        predicate::Predicate,
+        role_assignment::RoleAssignment,
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        plan::Plan,
+        reads::Reads,
+        regions::rename_field,
+        services::Services,
+        users::{expect_version, region_named},
+    },
+    rules::Scope,
+};
+
+/// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
+///
+/// Permission `drone:update` before and after the change; the region and whatever else the policy's
+/// conditions read need `drone:set_authority` as well. Moving it to another region takes it from
+/// users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UpdateDrone {
+    /// Its id or code.
+    pub drone: String,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+    /// The name chosen by callers.
+    pub code: Change<String>,
+    /// What it is.
+    pub model: Change<DroneModel>,
+    /// What it is doing.
+    pub status: Change<DroneStatus>,
+    /// The region, by id or code.
+    pub region: Patch<String>,
+}
+
+/// Deletes a drone; its assignments and the roles held on it end.
+///
+/// Permission `drone:delete`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DeleteDrone {
+    /// Its id or code.
+    pub drone: String,
+}
+
+#[portable_async]
+impl Operation for UpdateDrone {
+    type Target = Drone;
+    type Valid = UpdateDrone;
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:update");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UpdateDrone> {
+        let mut checks = Checks::default();
+        let code = self.code.clone().try_map(|code| text::code(&code));
+        let code = checks.field("code", code).unwrap_or_default();
+        checks.finish()?;
+        Ok(UpdateDrone { code, ..self })
+    }
+
+    async fn plan(change: &UpdateDrone, before: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+        expect_version(change.expected_version, before.version)?;
+        let change = change.clone();
+        let mut after = before.clone();
+        after.code = change.code.apply(after.code);
+        after.model = change.model.apply(after.model);
+        after.status = change.status.apply(after.status);
+        after.region_id = match change.region {
+            Patch::Keep => after.region_id,
+            Patch::Clear => None,
+            Patch::Set(region) => Some(region_named(plan, "region", &region).await?),
+        };
+        let mut assigned = assignments_of(plan, &before).await?;
+        if after.region_id != before.region_id && after.region_id.is_some() {
+            let users: Vec<User> = plan.reads().many(assigned.iter().map(|assigned| (assigned.user_id,))).await?;
+            let elsewhere = users.iter().filter(|user| user.region_id != after.region_id);
+            for user in elsewhere {
+                if after.operator_id == Some(user.id) {
+                    after.operator_id = None;
+                }
+                assigned.iter().filter(|assigned| assigned.user_id == user.id).for_each(|gone| plan.follow_delete(gone));
+                assigned.retain(|assigned| assigned.user_id != user.id);
+            }
+        }
+        if after != before {
+            after.updated_at = plan.now;
+            let renamed = plan.rename("drone", Some(&before.code), Some(&after.code), before.id).await;
+            renamed.map_err(|error| rename_field(error, "code"))?;
+        }
+        let after = plan.update(&before, after);
+        view::one(plan, after, &assigned).await
+    }
+}
+
+#[portable_async]
+impl Operation for DeleteDrone {
+    type Target = Drone;
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("drone:delete");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<()> {
+        for assignment in assignments_of(plan, &drone).await? {
+            plan.follow_delete(&assignment);
+        }
+        let scope = Scope::Of { kind: "resource:drone".to_owned(), id: drone.id.0.into() }.to_string();
+        for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope)).await? {
+            plan.move_authority(assignment.user_id).await?;
+            plan.follow_delete(&assignment);
+        }
+        plan.release("drone", &drone.code, drone.id).await?;
+        plan.delete(&drone);
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Creating a drone.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{DroneView, require_same_region, view};
+use crate::{
+    model::{
+        check::{Checks, wrong},
+        decode::FieldCode,
+        drone::{Drone, DroneAssignment, DroneModel, DroneStatus},
+        error::Result,
+        id::{DroneId, UserId},
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation, Visible,
+        plan::Plan,
+        regions::rename_field,
+        services::Services,
+        target::Subject,
+        users::{existing, region_named},
+    },
+};
+
+/// Creates a drone; an operator named here gets the assignment too.
+///
+/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
+/// region or operator do not exist, or do not agree.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct CreateDrone {
+    /// A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
+    pub code: String,
+    /// What it is.
+    pub model: DroneModel,
+    /// What it is doing; `STANDBY` if not given.
+    pub status: Option<DroneStatus>,
+    /// The region, by id or code.
+    pub region: Option<String>,
+    /// Who flies it.
+    pub operator_id: Option<UserId>,
+}
+
+/// A valid new drone.
+pub(crate) struct NewDrone {
+    pub(crate) id: DroneId,
+    pub(crate) code: String,
+    pub(crate) model: DroneModel,
+    pub(crate) status: DroneStatus,
+    pub(crate) region: Option<String>,
+    pub(crate) operator_id: Option<UserId>,
+}
+
+#[portable_async]
+impl Operation for CreateDrone {
+    type Target = ();
+    type Valid = NewDrone;
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:create");
+
+    async fn validate(self, services: &Services, _: Time) -> Result<NewDrone> {
+        let mut checks = Checks::default();
+        let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
+        checks.finish()?;
+        Ok(NewDrone {
+            id: services.env.new_id()?,
+            code,
+            model: self.model,
+            status: self.status.unwrap_or(DroneStatus::Standby),
+            region: self.region,
+            operator_id: self.operator_id,
+        })
+    }
+
+    async fn plan(new: &NewDrone, (): (), plan: &mut Plan<'_>) -> Result<DroneView> {
+        let (drone, assigned) = insert(new, plan).await?;
+        view::one(plan, drone, &assigned).await
+    }
+}
+
+/// Plans a new drone with its code and its operator's assignment.
+pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone, Vec<DroneAssignment>)> {
+    plan.claim("drone", &new.code, new.id).await.map_err(|error| rename_field(error, "code"))?;
+    let region_id = match &new.region {
+        Some(region) => Some(region_named(plan, "region", region).await?),
+        None => None,
+    };
+    let drone = Drone {
+        id: new.id,
+        code: new.code.clone(),
+        model: new.model,
+        status: new.status,
+        region_id,
+        operator_id: new.operator_id,
+        created_at: plan.now,
+        updated_at: plan.now,
+        version: 0,
+    };
+    let mut assigned = Vec::new();
+    if let Some(operator) = new.operator_id {
+        let user = user_named(plan, "operator_id", operator).await?;
+        require_same_region(&drone, &user, "operator_id")?;
+        assigned.push(assign(plan, &drone, &user));
+    }
+    Ok((plan.insert(drone), assigned))
+}
+
+/// A user that an input names by id. One that the caller may not see is not there.
+pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
+    let no_such = || wrong(field, FieldCode::NotFound, "there is no such user");
+    let user: User = existing(plan.reads(), id).await.map_err(|error| match error.code() {
+        crate::Code::NotFound => no_such(),
+        _ => error,
+    })?;
+    if !plan.may(User::READ, &Subject::of(&user)).await? {
+        return Err(no_such());
+    }
+    // Its region must still be the same when the commit comes.
+    plan.check(&user);
+    Ok(user)
+}
+
+/// Plans an assignment.
+pub(super) fn assign(plan: &mut Plan<'_>, drone: &Drone, user: &User) -> DroneAssignment {
+    plan.changes_relation(drone, "assigned_users");
+    let assignment = DroneAssignment { drone_id: drone.id, user_id: user.id, assigned_at: plan.now, version: 0 };
+    plan.follow(None, assignment)
+}

@@ -1,0 +1,61 @@
+//! Drones, and who flies them (FLT-2, 3, 8).
+
+mod assign;
+mod change;
+mod create;
+mod read;
+mod view;
+
+pub use assign::{AssignDrone, ReassignDrone, UnassignDrone};
+pub use change::{DeleteDrone, UpdateDrone};
+pub use create::CreateDrone;
+pub(super) use create::{NewDrone, insert};
+pub use read::{GetDrone, ListDrones};
+pub use view::{DroneView, UserBrief};
+
+use super::{Visible, plan::Plan, reads::Reads};
+use crate::model::{
+    check::wrong,
+    decode::FieldCode,
+    drone::{Drone, DroneAssignment},
+    error::{Error, Result},
+    id::DroneId,
+    predicate::Predicate,
+    text,
+    user::User,
+};
+
+impl Visible for Drone {
+    const READ: &'static str = "drone:read";
+}
+
+/// The drone with an id or code.
+pub(super) async fn find(reads: Reads<'_>, name: &str) -> Result<Option<Drone>> {
+    if let Ok(id) = name.parse::<DroneId>() {
+        return reads.get(&(id,)).await;
+    }
+    if name.len() > text::MAX_BYTES {
+        return Ok(None);
+    }
+    let Some(claim) = reads.claim("drone", name).await? else { return Ok(None) };
+    match claim.owner.parse::<DroneId>() {
+        Ok(id) => reads.get(&(id,)).await,
+        Err(_) => Ok(None),
+    }
+}
+
+async fn target(reads: Reads<'_>, name: &str) -> Result<Drone> {
+    find(reads, name).await?.ok_or_else(|| Error::not_found("drone"))
+}
+
+/// A drone of a region is flown by that region's users; one without a region by anybody.
+fn require_same_region(drone: &Drone, user: &User, field: &str) -> Result<()> {
+    if drone.region_id.is_none() || drone.region_id == user.region_id {
+        return Ok(());
+    }
+    Err(wrong(field, FieldCode::Disagrees, "the user does not belong to the drone's region"))
+}
+
+async fn assignments_of(plan: &Plan<'_>, drone: &Drone) -> Result<Vec<DroneAssignment>> {
+    plan.reads().all(Predicate::equals("drone_id", drone.id.0)).await
+}

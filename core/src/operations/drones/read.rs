@@ -1,0 +1,110 @@
+//! Getting and listing drones.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{DroneView, target, view};
+use crate::{
+    model::{
+        check::Checks,
+        drone::{Drone, DroneModel, DroneStatus},
+        error::{Error, Result},
+        id::UserId,
+        page::{Page, PageRequest},
+        predicate::Predicate,
+        time::Time,
+    },
+    operations::{
+        Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
+    },
+};
+
+/// Gets a drone.
+///
+/// Permission `drone:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetDrone {
+    /// Its id or code.
+    pub drone: String,
+}
+
+/// Lists the drones that the caller may see, newest first.
+///
+/// Permission `drone:list`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListDrones {
+    /// Only drones of this model.
+    pub model: Option<DroneModel>,
+    /// Only drones of this status.
+    pub status: Option<DroneStatus>,
+    /// Only drones of this region, by id or code.
+    pub region: Option<String>,
+    /// Only drones flown by this user.
+    pub operator_id: Option<UserId>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
+
+/// A valid list request.
+pub struct ValidList {
+    page: PageRequest,
+    filter: Predicate,
+    region: Option<String>,
+}
+
+#[portable_async]
+impl Operation for GetDrone {
+    type Target = Drone;
+    type Valid = ();
+    type Output = DroneView;
+
+    const ACCESS: Access = Access::Permission("drone:read");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
+        target(reads, &self.drone).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+        view::views(plan, vec![drone]).await?.pop().ok_or_else(|| Error::not_found("drone"))
+    }
+}
+
+#[portable_async]
+impl Operation for ListDrones {
+    type Target = ();
+    type Valid = ValidList;
+    type Output = Page<DroneView>;
+
+    const ACCESS: Access = Access::Permission("drone:list");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
+        let mut checks = Checks::default();
+        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        page.check(&mut checks);
+        checks.finish()?;
+        let filter = Predicate::all([
+            self.model.map_or(Predicate::Always, |model| Predicate::equals("model", model.as_str())),
+            self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
+            self.operator_id.map_or(Predicate::Always, |operator| Predicate::equals("operator_id", operator.0)),
+        ]);
+        Ok(ValidList { page, filter, region: self.region })
+    }
+
+    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<DroneView>> {
+        let mut filter = valid.filter.clone();
+        if let Some(region) = &valid.region {
+            filter = filter.and(regions::filter(plan, region).await?);
+        }
+        let rows: Page<Drone> =
+            listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
+        let views = view::views(plan, rows.items.clone()).await?;
+        Ok(rows.with_items(views))
+    }
+}

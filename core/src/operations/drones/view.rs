@@ -1,0 +1,102 @@
+//! What is shown of a drone: of its operator and users only those that the caller may see.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use crate::{
+    model::{
+        drone::{Drone, DroneAssignment, DroneModel, DroneStatus},
+        error::Result,
+        id::{DroneId, RegionId, UserId},
+        predicate::Predicate,
+        time::Time,
+        user::User,
+        value::Value,
+    },
+    operations::{listing, plan::Plan},
+};
+
+/// A drone with its operator and users, as far as the caller may see them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct DroneView {
+    /// The drone's id.
+    pub id: DroneId,
+    /// A name chosen by callers, such as `drone-001`.
+    pub code: String,
+    /// What it is.
+    pub model: DroneModel,
+    /// What it is doing.
+    pub status: DroneStatus,
+    /// The region it belongs to.
+    pub region_id: Option<RegionId>,
+    /// Who flies it; null also where the caller may not see that user.
+    pub operator: Option<UserBrief>,
+    /// Who may fly it, those that the caller may see, by username.
+    pub assigned_users: Vec<UserBrief>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change.
+    pub version: i64,
+}
+
+/// A user in few words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Describe)]
+pub struct UserBrief {
+    /// The name it signs in with.
+    pub username: Option<String>,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The user's id.
+    pub id: UserId,
+}
+
+/// Views of drones as stored, in the same order; two queries whatever their number.
+pub(super) async fn views(plan: &Plan<'_>, drones: Vec<Drone>) -> Result<Vec<DroneView>> {
+    let ids = Predicate::set(drones.iter().map(|drone| Value::Id(drone.id.0)));
+    let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::In("drone_id".into(), ids)).await?;
+    shown(plan, drones, &assigned).await
+}
+
+/// Views of drones with the assignments given, which may be planned only.
+pub(super) async fn shown(plan: &Plan<'_>, drones: Vec<Drone>, assigned: &[DroneAssignment]) -> Result<Vec<DroneView>> {
+    let operators = drones.iter().filter_map(|drone| drone.operator_id);
+    let users: BTreeSet<UserId> = operators.chain(assigned.iter().map(|assigned| assigned.user_id)).collect();
+    let users = Predicate::set(users.into_iter().map(|id| Value::Id(id.0)));
+    let seen: Vec<User> = listing::visible_of(plan, "user:read", Predicate::In("id".into(), users)).await?;
+    let seen: BTreeMap<UserId, UserBrief> = seen.into_iter().map(|user| (user.id, UserBrief::from(user))).collect();
+    let view = |drone: Drone| {
+        let of_drone = assigned.iter().filter(|assigned| assigned.drone_id == drone.id);
+        let mut assigned_users: Vec<_> = of_drone.filter_map(|assigned| seen.get(&assigned.user_id).cloned()).collect();
+        assigned_users.sort();
+        DroneView {
+            operator: drone.operator_id.and_then(|id| seen.get(&id).cloned()),
+            assigned_users,
+            id: drone.id,
+            code: drone.code,
+            model: drone.model,
+            status: drone.status,
+            region_id: drone.region_id,
+            created_at: drone.created_at,
+            updated_at: drone.updated_at,
+            version: drone.version,
+        }
+    };
+    Ok(drones.into_iter().map(view).collect())
+}
+
+/// The view of one drone with the assignments given.
+pub(super) async fn one(plan: &Plan<'_>, drone: Drone, assigned: &[DroneAssignment]) -> Result<DroneView> {
+    let mut views = shown(plan, vec![drone], assigned).await?;
+    // One drone went in.
+    views.pop().ok_or_else(|| crate::Error::not_found("drone"))
+}
+
+impl From<User> for UserBrief {
+    fn from(user: User) -> Self {
+        Self { id: user.id, username: user.username, full_name: user.full_name }
+    }
+}

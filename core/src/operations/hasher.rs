@@ -1,0 +1,89 @@
+//! Password hashing off the executor, bounded (AUT-2, SEC-15).
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_lock::Semaphore;
+use futures_channel::oneshot;
+
+use crate::{
+    config::Config,
+    credentials::password::{self, HashingCost},
+    environment::Env,
+    model::{
+        error::{Error, Reason, Result},
+        secret::Secret,
+    },
+};
+
+/// Hashes and verifies passwords.
+pub struct Hasher {
+    env: Env,
+    cost: HashingCost,
+    running: Semaphore,
+    waiting: AtomicUsize,
+    queue: usize,
+    /// What an unknown account's password is compared with, so that it costs the same time (SEC-1).
+    dummy: Arc<str>,
+}
+
+impl Hasher {
+    /// Prepares it; hashes once.
+    pub fn new(env: Env, config: &Config) -> Result<Self> {
+        let salt = env.random()?;
+        let dummy = password::hash(config.hashing, &Secret::from("no account has this password"), salt)?;
+        Ok(Self {
+            env,
+            cost: config.hashing,
+            running: Semaphore::new(config.hashing_parallel),
+            waiting: AtomicUsize::new(0),
+            queue: config.hashing_queue,
+            dummy: dummy.into(),
+        })
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(&self, password: Secret) -> Result<String> {
+        let (cost, salt) = (self.cost, self.env.random()?);
+        self.run(move || password::hash(cost, &password, salt)).await?
+    }
+
+    /// Whether it is the password; with no hash, false after the same work.
+    pub async fn verify(&self, hash: Option<String>, password: Secret) -> Result<bool> {
+        let known = hash.is_some();
+        let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
+        self.run(move || password::verify(&hash, &password) && known).await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let _place = Place::take(&self.waiting, self.queue)?;
+        let _permit = self.running.acquire().await;
+        let (sender, receiver) = oneshot::channel();
+        self.env.spawn_blocking(Box::new(move || {
+            // The caller may have gone; then nobody wants the answer.
+            let _ = sender.send(work());
+        }));
+        receiver.await.map_err(|_| Error::new(Reason::Closed, "the runtime ended while a password was hashed"))
+    }
+}
+
+/// A place in the queue, given back also when the caller leaves.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, queue: usize) -> Result<Self> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= queue {
+            return Err(Error::new(Reason::HashingQueueFull, "too many sign-ins at once; try again in a moment"));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

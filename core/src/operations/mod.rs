@@ -1,0 +1,218 @@
+//! THE list of operations: each is declared here once, and every face of the library (Rust
+//! methods, the door, Python, TypeScript, Kotlin, Swift) follows from the list.
+//!
+//! An operation is one type: its input, its permission, and its plan. The engine takes the five
+//! steps (authorise, validate, read, plan, commit) in order; see `engine`.
+
+pub mod actor;
+pub mod administrators;
+pub mod audit;
+pub mod drones;
+pub mod hasher;
+pub mod listing;
+pub mod permissions;
+pub mod plan;
+pub mod principals;
+pub mod reads;
+pub mod regions;
+pub mod roles;
+mod scopes;
+pub mod services;
+pub mod sessions;
+pub mod setup;
+pub mod target;
+pub mod users;
+
+use rolekeep_macros::portable_async;
+
+use crate::{
+    environment::{MaybeSend, MaybeSync},
+    model::{decode::FromJson, error::{Error, Reason, Result}, time::Time},
+};
+use plan::Plan;
+use reads::Reads;
+use services::Services;
+use target::{ResourceRecord, Subject};
+
+/// Something a caller can ask for. Its fields are its input.
+#[portable_async]
+pub trait Operation: Listed + FromJson + Clone + MaybeSend + MaybeSync + 'static {
+    /// What it is done to, loaded before the rules are asked; `()` for none.
+    type Target: Target;
+    /// The input once it is valid.
+    type Valid: MaybeSend + MaybeSync;
+    /// What it answers.
+    type Output: MaybeSend;
+
+    /// Who may ask for it.
+    const ACCESS: Access;
+
+    /// Whether [`Operation::access`] may be less for one's own things.
+    const MAY_BE_OWN: bool = false;
+
+    /// Loads what it is done to; "not there" is an error.
+    async fn target(&self, _reads: Reads<'_>, _actor: &actor::Actor) -> Result<Self::Target> {
+        Self::Target::none()
+    }
+
+    /// Another access than [`Operation::ACCESS`] for this target: one's own things.
+    fn access(&self, _target: &Self::Target, _actor: &actor::Actor) -> Access {
+        Self::ACCESS
+    }
+
+    /// Turns the input into valid types, or gives all field errors at once. Slow work (hashing) belongs here.
+    async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid>;
+
+    /// Reads what the change needs and plans it. May run again if others were faster.
+    async fn plan(valid: &Self::Valid, target: Self::Target, plan: &mut Plan<'_>) -> Result<Self::Output>;
+}
+
+/// Implemented by the list alone.
+#[diagnostic::on_unimplemented(
+    message = "operation `{Self}` is not in the list",
+    note = "add it to `operation_list!` in core/src/operations/mod.rs"
+)]
+pub trait Listed {
+    /// `users.create`
+    const NAME: &'static str;
+}
+
+/// Who may ask for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, also without signing in.
+    Public,
+    /// Any signed-in user, for its own things.
+    SignedIn,
+    /// Who the rules allow this permission, on the target and on the row as it will be.
+    Permission(&'static str),
+    /// The host alone.
+    System,
+}
+
+/// What an operation is done to.
+pub trait Target: Clone + MaybeSend + MaybeSync {
+    /// The row, and the permission by which a caller may know that it exists.
+    fn subject(&self) -> Option<(Subject, &'static str)>;
+
+    /// The target of an operation that loads none.
+    fn none() -> Result<Self> {
+        Err(Error::new(Reason::Internal, "the operation does not load its target"))
+    }
+}
+
+impl Target for () {
+    fn subject(&self) -> Option<(Subject, &'static str)> {
+        None
+    }
+
+    fn none() -> Result<Self> {
+        Ok(())
+    }
+}
+
+impl<R: ResourceRecord + Visible> Target for R {
+    fn subject(&self) -> Option<(Subject, &'static str)> {
+        Some((Subject::of(self), R::READ))
+    }
+}
+
+/// A resource that a caller may or may not know of.
+pub trait Visible {
+    /// By this permission it may.
+    const READ: &'static str;
+}
+
+/// Gives the list to another macro: areas with their operations, `fn name(Input);`, or `fn name() Input;`
+/// where there is nothing to give.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! operation_list {
+    ($then:ident) => {
+        $then! {
+            /// Accounts.
+            users: Users {
+                fn create(users::CreateUser);
+                fn get(users::GetUser);
+                fn find(users::FindUser);
+                fn me() users::Me;
+                fn list(users::ListUsers);
+                fn update(users::UpdateUser);
+                fn replace(users::ReplaceUser);
+                fn activate(users::ActivateUser);
+                fn deactivate(users::DeactivateUser);
+                fn suspend(users::SuspendUser);
+                fn ban(users::BanUser);
+                fn lift(users::LiftUser);
+                fn grant_admin(users::GrantAdmin);
+                fn revoke_admin(users::RevokeAdmin);
+                fn delete(users::DeleteUser);
+            }
+            /// Logins: tokens and the sessions they belong to.
+            sessions: Sessions {
+                fn login(sessions::Login);
+                fn refresh(sessions::Refresh);
+                fn logout() sessions::Logout;
+                fn list() sessions::ListSessions;
+                fn list_of(sessions::ListSessionsOf);
+                fn revoke(sessions::RevokeSession);
+                fn revoke_others() sessions::RevokeOtherSessions;
+                fn revoke_all(sessions::RevokeAllSessions);
+            }
+            /// Roles of the policy, and who holds them.
+            roles: Roles {
+                fn list() roles::ListRoles;
+                fn get(roles::GetRole);
+                fn assign(roles::AssignRole);
+                fn unassign(roles::UnassignRole);
+                fn assignments(roles::ListAssignments);
+                fn mine() roles::MyRoles;
+            }
+            /// What a caller may do, and why.
+            permissions: Permissions {
+                fn list() permissions::ListPermissions;
+                fn mine() permissions::MyPermissions;
+                fn explain(permissions::ExplainPermission);
+            }
+            /// Regions that users and drones belong to.
+            regions: Regions {
+                fn create(regions::CreateRegion);
+                fn get(regions::GetRegion);
+                fn list(regions::ListRegions);
+                fn update(regions::UpdateRegion);
+                fn delete(regions::DeleteRegion);
+            }
+            /// Drones, and who flies them.
+            drones: Drones {
+                fn create(drones::CreateDrone);
+                fn get(drones::GetDrone);
+                fn list(drones::ListDrones);
+                fn update(drones::UpdateDrone);
+                fn delete(drones::DeleteDrone);
+                fn assign(drones::AssignDrone);
+                fn unassign(drones::UnassignDrone);
+                fn reassign(drones::ReassignDrone);
+            }
+            /// The audit log.
+            audit: Audit {
+                fn list(audit::ListAudit);
+                fn verify() audit::VerifyAudit;
+            }
+            /// First steps of a store.
+            setup: Setup {
+                fn seed(setup::Seed);
+            }
+        }
+    };
+}
+
+macro_rules! name_operations {
+    ($($(#[$about:meta])* $area:ident: $face:ident {
+        $(fn $method:ident($($input:path)?) $($unit:path)?;)*
+    })*) => {$($(
+        impl Listed for $($input)? $($unit)? {
+            const NAME: &'static str = concat!(stringify!($area), ".", stringify!($method));
+        }
+    )*)*};
+}
+operation_list!(name_operations);

@@ -1,0 +1,384 @@
+//! A plan: what an operation reads, decides and wants written, until the engine commits it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    actor::{Actor, Identity},
+    reads::Reads,
+    services::Services,
+    target::{ResourceRecord, Subject},
+};
+use crate::{
+    audit::{AuditDraft, AuditPayload},
+    model::{
+        check::wrong,
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::{ChangeSetId, UserId},
+        predicate::Predicate,
+        record::{Key, Record, Row, Table},
+        registry::{Claim, Guard},
+        text,
+        time::Time,
+    },
+    storage::{ChangeSet, Check, Write},
+};
+
+/// One operation being planned.
+pub struct Plan<'a> {
+    /// What operations need of the store they run in.
+    pub services: &'a Services,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// When; the same moment throughout the plan.
+    pub now: Time,
+    writes: Writes,
+    checks: BTreeMap<(&'static str, Key), Check>,
+    authority: Vec<AuthorityChange>,
+    events: Vec<Event>,
+    refusal: Option<Error>,
+}
+
+/// The rows that a plan writes.
+pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
+
+/// A row as it was and will be.
+pub(super) struct Planned {
+    table: &'static Table,
+    expected: Option<i64>,
+    before: Option<Row>,
+    pub(super) after: Option<Row>,
+    /// What the caller itself asked for, as opposed to what follows from it: the rules look at it.
+    asked: Option<&'static str>,
+}
+
+/// A change of something that rules read, to be allowed by `TYPE:set_authority`.
+pub struct AuthorityChange {
+    /// The row before; none when it is created.
+    pub before: Option<Subject>,
+    /// The row after.
+    pub after: Option<Subject>,
+    /// The relation that changes; none where columns do.
+    pub relation: Option<&'static str>,
+}
+
+/// What the audit log is told beside the operation itself.
+struct Event {
+    action: String,
+    target: Option<(String, String)>,
+    payload: AuditPayload,
+}
+
+impl<'a> Plan<'a> {
+    /// An empty plan.
+    pub fn new(services: &'a Services, actor: &'a Actor, now: Time) -> Self {
+        Self {
+            services,
+            actor,
+            now,
+            writes: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            authority: Vec::new(),
+            events: Vec::new(),
+            refusal: None,
+        }
+    }
+
+    /// Typed reads.
+    pub fn reads(&self) -> Reads<'_> {
+        Reads::planned(&*self.services.storage, &self.writes)
+    }
+
+    /// Writes a new row that the caller asked for.
+    pub fn insert<R: ResourceRecord>(&mut self, record: R) -> R {
+        self.write(None::<&R>, record, Some(R::TYPE))
+    }
+
+    /// Writes a changed row that the caller asked for; an unchanged one is not written.
+    pub fn update<R: ResourceRecord + PartialEq>(&mut self, before: &R, after: R) -> R {
+        if *before == after { after } else { self.write(Some(before), after, Some(R::TYPE)) }
+    }
+
+    /// Deletes a row that the caller asked for.
+    pub fn delete<R: ResourceRecord>(&mut self, record: &R) {
+        self.remove(record, Some(R::TYPE));
+    }
+
+    /// Writes a row that follows from what was asked.
+    pub fn follow<R: Record>(&mut self, before: Option<&R>, after: R) -> R {
+        self.write(before, after, None)
+    }
+
+    /// Deletes a row, following from what was asked.
+    pub fn follow_delete<R: Record>(&mut self, record: &R) {
+        self.remove(record, None);
+    }
+
+    fn write<R: Record>(&mut self, before: Option<&R>, mut after: R, asked: Option<&'static str>) -> R {
+        let expected = before.map(Record::version);
+        let slot = self.writes.entry((R::TABLE.name, after.key())).or_insert_with(|| Planned {
+            table: R::TABLE,
+            expected,
+            before: before.map(Record::to_row),
+            after: None,
+            asked,
+        });
+        // A row that one plan writes twice moves its version once.
+        after.set_version(slot.expected.map_or(1, |version| version + 1));
+        slot.after = Some(after.to_row());
+        slot.asked = slot.asked.or(asked);
+        after
+    }
+
+    fn remove<R: Record>(&mut self, record: &R, asked: Option<&'static str>) {
+        let slot = self.writes.entry((R::TABLE.name, record.key())).or_insert_with(|| Planned {
+            table: R::TABLE,
+            expected: Some(record.version()),
+            before: Some(record.to_row()),
+            after: None,
+            asked,
+        });
+        slot.after = None;
+        slot.asked = slot.asked.or(asked);
+    }
+
+    /// Says that a relation of a row changes, so that the rules can forbid it.
+    pub fn changes_relation<R: ResourceRecord>(&mut self, record: &R, relation: &'static str) {
+        let subject = Subject::of(record);
+        self.authority.push(AuthorityChange {
+            before: Some(subject.clone()),
+            after: Some(subject),
+            relation: Some(relation),
+        });
+    }
+
+    /// A row that was read must be unchanged when the plan is committed.
+    pub fn check<R: Record>(&mut self, record: &R) {
+        self.check_key::<R>(record.key(), Some(record.version()));
+    }
+
+    fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
+        self.checks.insert((R::TABLE.name, key.clone()), Check { table: R::TABLE, key, expected });
+    }
+
+    /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
+    pub async fn rely_on(&mut self, guard: &str) -> Result<()> {
+        let version = self.reads().guard(guard).await?;
+        self.check_key::<Guard>(Guard::key_of(&(guard.to_owned(),)), version);
+        Ok(())
+    }
+
+    /// Changes what a guard stands for: plans that rely on it become stale.
+    pub async fn move_guard(&mut self, guard: &str) -> Result<()> {
+        let before = self.reads().get::<Guard>(&(guard.to_owned(),)).await?;
+        let after = before.clone().unwrap_or_else(|| Guard { name: guard.to_owned(), version: 0 });
+        self.write(before.as_ref(), after, None);
+        Ok(())
+    }
+
+    /// What a user may do changes.
+    pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
+        self.move_guard(&Guard::of_user(user)).await
+    }
+
+    /// Takes a unique name, or says which field names a taken one.
+    pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+        let owner = owner.to_string();
+        let claim = Claim { kind: kind.to_owned(), name: text::canonical(name), owner, version: 0 };
+        match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
+            Some(existing) if existing.owner == claim.owner => Ok(()),
+            Some(_) => Err(Error::taken(kind)),
+            None => {
+                self.write(None, claim, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a unique name go.
+    pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+        let key = (kind.to_owned(), text::canonical(name));
+        if let Some(claim) = self.reads().get::<Claim>(&key).await?
+            && claim.owner == owner.to_string()
+        {
+            self.remove(&claim, None);
+        }
+        Ok(())
+    }
+
+    /// Exchanges a unique name, if it changed.
+    pub async fn rename(
+        &mut self,
+        kind: &'static str,
+        before: Option<&str>,
+        after: Option<&str>,
+        owner: impl ToString,
+    ) -> Result<()> {
+        let owner = owner.to_string();
+        if before.map(text::canonical) == after.map(text::canonical) {
+            return Ok(());
+        }
+        if let Some(after) = after {
+            self.claim(kind, after, &owner).await?;
+        }
+        match before {
+            Some(before) => self.release(kind, before, &owner).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the audit log of something beside the operation itself.
+    pub fn audit(&mut self, action: &str, target: Option<(&str, String)>, detail: Option<String>) {
+        self.events.push(Event {
+            action: action.to_owned(),
+            target: target.map(|(kind, id)| (kind.to_owned(), id)),
+            payload: AuditPayload { detail, ..AuditPayload::default() },
+        });
+    }
+
+    /// Ends the operation with an error once the plan (its audit entries, an ended session) is committed.
+    pub fn refuse(&mut self, error: Error) {
+        self.refusal = Some(error);
+    }
+
+    /// The error of a refused operation.
+    pub fn refusal(&self) -> Option<&Error> {
+        self.refusal.as_ref()
+    }
+
+    /// Which rows of a type the caller may see by a permission.
+    pub fn visible(&self, permission: &str) -> Result<Predicate> {
+        let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
+        let rules = &self.services.rules;
+        let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
+        Ok(filter.predicate)
+    }
+
+    /// Whether the caller may do this to a row.
+    pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
+        let Some(principal) = self.actor.principal() else { return Ok(true) };
+        let rules = &self.services.rules;
+        let resource = subject.resource(rules, &*self.services.storage).await?;
+        let question = crate::rules::Question {
+            principal,
+            permission: rules.permission(permission)?,
+            fields: &[],
+            resource: Some(&resource),
+            context: &self.actor.request.values,
+            now: self.now,
+        };
+        Ok(rules.decide(&question)?.is_allowed())
+    }
+
+    /// Only holders of `admin:all`, and the host.
+    pub fn require_administrator(&self) -> Result<()> {
+        let is_administrator = self.actor.principal().is_none_or(|principal| {
+            self.services.rules.is_administrator(principal, self.now)
+        });
+        if is_administrator { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may do this")) }
+    }
+
+    /// Whether nothing is to be written or said.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.events.is_empty()
+    }
+
+    /// The rows that the caller asked to write, before and after, and the relations it changes.
+    pub fn asked(&self) -> Vec<AuthorityChange> {
+        let subject = |planned: &Planned, kind, row: &Option<Row>| {
+            row.clone().map(|row| Subject { kind, table: planned.table, row })
+        };
+        let rows = self.writes.values().filter_map(|planned| {
+            let kind = planned.asked?;
+            Some(AuthorityChange {
+                before: subject(planned, kind, &planned.before),
+                after: subject(planned, kind, &planned.after),
+                relation: None,
+            })
+        });
+        let relations = self.authority.iter().map(|change| AuthorityChange {
+            before: change.before.clone(),
+            after: change.after.clone(),
+            relation: change.relation,
+        });
+        rows.chain(relations).collect()
+    }
+
+    /// The commit, with the operation's own audit entry.
+    pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
+        if let Identity::User(user) = &self.actor.identity {
+            // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
+            let key = Guard::key_of(&(Guard::of_user(user.id),));
+            if !self.writes.contains_key(&(Guard::TABLE.name, key.clone())) {
+                self.checks.insert(
+                    (Guard::TABLE.name, key.clone()),
+                    Check { table: Guard::TABLE, key, expected: user.authority },
+                );
+            }
+        }
+        let env = &self.services.env;
+        let mut audit = Vec::new();
+        if !self.writes.is_empty() && self.refusal.is_none() {
+            let rows = self.writes.values().find(|planned| planned.asked.is_some());
+            let target = rows.and_then(|planned| {
+                let row = planned.after.as_ref().or(planned.before.as_ref())?;
+                let subject = Subject { kind: planned.asked?, table: planned.table, row: row.clone() };
+                Some((subject.kind.to_owned(), subject.id()))
+            });
+            let (before, after) = rows.map(changed_fields).unwrap_or_default();
+            let payload = AuditPayload { before, after, ..AuditPayload::default() };
+            self.events.insert(0, Event { action: operation.to_owned(), target, payload });
+        }
+        for event in std::mem::take(&mut self.events) {
+            let (target_type, target_id) = event.target.unzip();
+            audit.push(AuditDraft {
+                id: env.new_id()?,
+                at: self.now,
+                action: event.action,
+                actor: self.actor.name(),
+                target_type,
+                target_id,
+                payload: AuditPayload {
+                    ip: self.actor.request.ip.clone(),
+                    user_agent: self.actor.request.user_agent.clone(),
+                    ..event.payload
+                },
+                salt: env.random()?,
+            });
+        }
+        let writes = self.writes.into_iter().map(|((_, key), planned)| Write {
+            table: planned.table,
+            key,
+            expected: planned.expected,
+            row: planned.after,
+        });
+        Ok(ChangeSet {
+            id: env.new_id::<ChangeSetId>()?,
+            at: self.now,
+            writes: writes.collect(),
+            checks: self.checks.into_values().collect(),
+            audit,
+        })
+    }
+}
+
+/// The fields that differ, before and after; a created or deleted row whole.
+fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+    let differs = |at: usize| match (&planned.before, &planned.after) {
+        (Some(before), Some(after)) => before.0[at] != after.0[at],
+        _ => true,
+    };
+    let fields = |row: &Option<Row>| {
+        row.as_ref().map(|row| {
+            let columns = planned.table.columns.iter().zip(&row.0).enumerate();
+            let fields = columns.filter(|(at, _)| differs(*at) && *at != planned.table.version);
+            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
+        })
+    };
+    (fields(&planned.before), fields(&planned.after))
+}
+
+/// A reference of the input that leads nowhere the caller may see.
+pub fn no_such(field: &str, what: &str) -> Error {
+    wrong(field, FieldCode::NotFound, format!("there is no such {what}"))
+}

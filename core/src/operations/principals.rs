@@ -1,0 +1,56 @@
+//! A user as the rules see it: its attributes and the roles it holds, read from the storage.
+
+use super::{reads::Reads, services::Services};
+use crate::{
+    model::{
+        error::Result,
+        id::UserId,
+        predicate::Predicate,
+        record::Record,
+        registry::Guard,
+        role_assignment::RoleAssignment,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    rules::{AssignmentFacts, Principal, PrincipalFacts, Scope},
+};
+
+/// A principal with what it was made from.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The rules' form.
+    pub principal: Principal,
+    /// The version of the user's guard, read before anything else.
+    pub authority: Option<i64>,
+    /// Whether the account may sign in.
+    pub is_active: bool,
+    /// When that changes by itself: a suspension runs out.
+    pub until: Option<Time>,
+}
+
+/// Reads a user's rights; none: there is no such user.
+pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<Loaded>> {
+    let reads: Reads<'_> = services.reads();
+    // The guard first: a change in between makes what is committed on these rights stale, never the reverse.
+    let authority = reads.guard(&Guard::of_user(id)).await?;
+    let Some(user) = reads.get::<User>(&(id,)).await? else { return Ok(None) };
+    let held: Vec<RoleAssignment> = reads.all(Predicate::equals("user_id", id.0)).await?;
+    let is_active = user.is_active(now);
+    let assignments = held.into_iter().filter_map(|assignment| {
+        // A scope that cannot be read covers nothing.
+        let scope = assignment.scope.parse::<Scope>().ok()?;
+        Some(AssignmentFacts { role: assignment.role, scope, from: assignment.valid_from, until: assignment.valid_until })
+    });
+    let row = user.to_row();
+    let columns = User::TABLE.columns.iter().zip(row.0);
+    let facts = PrincipalFacts {
+        id: id.0,
+        is_active,
+        status: user.status.to_string(),
+        is_verified: user.email_verified,
+        attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
+        assignments: assignments.collect(),
+    };
+    let until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active);
+    Ok(Some(Loaded { principal: services.rules.principal(facts), authority, is_active, until }))
+}

@@ -1,0 +1,353 @@
+//! Regions that users and drones belong to (FLT-1, 8).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{
+    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, services::Services,
+    users::expect_version,
+};
+use crate::{
+    model::{
+        check::Checks,
+        drone::Drone,
+        error::{Error, Result},
+        id::RegionId,
+        page::{Page, PageRequest},
+        patch::{Change, Patch},
+        predicate::Predicate,
+        region::{Region, RegionStatus},
+        role_assignment::RoleAssignment,
+        text,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    rules::Scope,
+};
+
+impl Visible for Region {
+    const READ: &'static str = "region:read";
+}
+
+/// A region with the number of its users and drones that the caller may list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RegionView {
+    /// The region's id.
+    pub id: RegionId,
+    /// A short name chosen by callers, such as `east`.
+    pub code: String,
+    /// The name shown.
+    pub name: String,
+    /// What it covers.
+    pub area: Option<String>,
+    /// Who commands it.
+    pub commander_name: Option<String>,
+    /// Whether it is in use.
+    pub status: RegionStatus,
+    /// How many of its users the caller may list.
+    pub user_count: i64,
+    /// How many of its drones the caller may list.
+    pub drone_count: i64,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change.
+    pub version: i64,
+}
+
+/// Creates a region.
+///
+/// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct CreateRegion {
+    /// A short name such as `east`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
+    pub code: String,
+    /// The name shown, at most 100 characters.
+    pub name: String,
+    /// What it covers, at most 255 characters.
+    pub area: Option<String>,
+    /// Who commands it, at most 255 characters.
+    pub commander_name: Option<String>,
+    /// Whether it is in use; `ACTIVE` if not given.
+    pub status: Option<RegionStatus>,
+}
+
+/// Gets a region.
+///
+/// Permission `region:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetRegion {
+    /// Its id or code.
+    pub region: String,
+}
+
+/// Lists the regions that the caller may see, newest first.
+///
+/// Permission `region:list`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListRegions {
+    /// Only regions of this status.
+    pub status: Option<RegionStatus>,
+    /// Words to find in code, name, area and commander.
+    pub search: Option<String>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
+
+/// Changes the given fields of a region; null clears one.
+///
+/// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UpdateRegion {
+    /// Its id or code.
+    pub region: String,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+    /// The short name.
+    pub code: Change<String>,
+    /// The name shown.
+    pub name: Change<String>,
+    /// What it covers.
+    pub area: Patch<String>,
+    /// Who commands it.
+    pub commander_name: Patch<String>,
+    /// Whether it is in use.
+    pub status: Change<RegionStatus>,
+}
+
+/// Deletes a region; its users and drones stay, without a region, and roles held in it end.
+///
+/// Permission `region:delete`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DeleteRegion {
+    /// Its id or code.
+    pub region: String,
+}
+
+/// The region with an id or code.
+pub(super) async fn find(reads: Reads<'_>, name: &str) -> Result<Option<Region>> {
+    if let Ok(id) = name.parse::<RegionId>() {
+        return reads.get(&(id,)).await;
+    }
+    if name.len() > text::MAX_BYTES {
+        return Ok(None);
+    }
+    let Some(claim) = reads.claim("region", name).await? else { return Ok(None) };
+    match claim.owner.parse::<RegionId>() {
+        Ok(id) => reads.get(&(id,)).await,
+        Err(_) => Ok(None),
+    }
+}
+
+async fn target(reads: Reads<'_>, name: &str) -> Result<Region> {
+    find(reads, name).await?.ok_or_else(|| Error::not_found("region"))
+}
+
+/// A list's filter by region: one that does not exist has no rows.
+pub(super) async fn filter(plan: &Plan<'_>, name: &str) -> Result<Predicate> {
+    Ok(match find(plan.reads(), name).await? {
+        Some(region) => Predicate::equals("region_id", region.id.0),
+        None => Predicate::Never,
+    })
+}
+
+async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
+    let here = Predicate::equals("region_id", region.id.0);
+    let there = Predicate::equals("status", UserStatus::Deleted.as_str()).negate();
+    Ok(RegionView {
+        user_count: listing::count_visible::<User>(plan, "user:list", here.clone().and(there)).await?,
+        drone_count: listing::count_visible::<Drone>(plan, "drone:list", here).await?,
+        id: region.id,
+        code: region.code,
+        name: region.name,
+        area: region.area,
+        commander_name: region.commander_name,
+        status: region.status,
+        created_at: region.created_at,
+        updated_at: region.updated_at,
+        version: region.version,
+    })
+}
+
+#[portable_async]
+impl Operation for CreateRegion {
+    type Target = ();
+    type Valid = Region;
+    type Output = RegionView;
+
+    const ACCESS: Access = Access::Permission("region:create");
+
+    async fn validate(self, services: &Services, now: Time) -> Result<Region> {
+        let mut checks = Checks::default();
+        let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
+        let name = checks.field("name", text::name(&self.name, 100)).unwrap_or_default();
+        let area = checks.optional("area", self.area.as_deref(), |area| text::name(area, 255));
+        let commander = self.commander_name.as_deref();
+        let commander_name = checks.optional("commander_name", commander, |name| text::name(name, 255));
+        checks.finish()?;
+        let status = self.status.unwrap_or(RegionStatus::Active);
+        let id = services.env.new_id()?;
+        Ok(Region { id, code, name, area, commander_name, status, created_at: now, updated_at: now, version: 0 })
+    }
+
+    async fn plan(region: &Region, (): (), plan: &mut Plan<'_>) -> Result<RegionView> {
+        let region = insert(region, plan).await?;
+        view(plan, region).await
+    }
+}
+
+/// Plans a new region with its code.
+pub(super) async fn insert(region: &Region, plan: &mut Plan<'_>) -> Result<Region> {
+    plan.claim("region", &region.code, region.id).await.map_err(|error| rename_field(error, "code"))?;
+    Ok(plan.insert(region.clone()))
+}
+
+/// A claim's kind is not the field's name.
+pub(super) fn rename_field(error: Error, field: &str) -> Error {
+    if error.reason() == crate::Reason::Taken { Error::taken(field) } else { error }
+}
+
+#[portable_async]
+impl Operation for GetRegion {
+    type Target = Region;
+    type Valid = ();
+    type Output = RegionView;
+
+    const ACCESS: Access = Access::Permission("region:read");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Region> {
+        target(reads, &self.region).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<RegionView> {
+        view(plan, region).await
+    }
+}
+
+#[portable_async]
+impl Operation for ListRegions {
+    type Target = ();
+    type Valid = (PageRequest, Predicate);
+    type Output = Page<RegionView>;
+
+    const ACCESS: Access = Access::Permission("region:list");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
+        let mut checks = Checks::default();
+        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        page.check(&mut checks);
+        let filter = Predicate::all([
+            self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
+            listing::search_filter(&mut checks, self.search.as_deref()),
+        ]);
+        checks.finish()?;
+        Ok((page, filter))
+    }
+
+    async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<RegionView>> {
+        let rows: Page<Region> = listing::page(plan, page, "region:list", filter.clone(), listing::newest_first()).await?;
+        let mut views = Vec::with_capacity(rows.items.len());
+        for region in &rows.items {
+            views.push(view(plan, region.clone()).await?);
+        }
+        Ok(rows.with_items(views))
+    }
+}
+
+#[portable_async]
+impl Operation for UpdateRegion {
+    type Target = Region;
+    type Valid = UpdateRegion;
+    type Output = RegionView;
+
+    const ACCESS: Access = Access::Permission("region:update");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Region> {
+        target(reads, &self.region).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UpdateRegion> {
+        let mut checks = Checks::default();
+        let code = self.code.try_map(|code| text::code(&code));
+        let name = self.name.try_map(|name| text::name(&name, 100));
+        let area = self.area.try_map(|area| text::name(&area, 255));
+        let commander_name = self.commander_name.try_map(|name| text::name(&name, 255));
+        let valid = UpdateRegion {
+            region: self.region,
+            expected_version: self.expected_version,
+            code: checks.field("code", code).unwrap_or_default(),
+            name: checks.field("name", name).unwrap_or_default(),
+            area: checks.field("area", area).unwrap_or_default(),
+            commander_name: checks.field("commander_name", commander_name).unwrap_or_default(),
+            status: self.status,
+        };
+        checks.finish()?;
+        Ok(valid)
+    }
+
+    async fn plan(change: &UpdateRegion, before: Region, plan: &mut Plan<'_>) -> Result<RegionView> {
+        expect_version(change.expected_version, before.version)?;
+        let change = change.clone();
+        let mut after = before.clone();
+        after.code = change.code.apply(after.code);
+        after.name = change.name.apply(after.name);
+        after.area = change.area.apply(after.area);
+        after.commander_name = change.commander_name.apply(after.commander_name);
+        after.status = change.status.apply(after.status);
+        if after != before {
+            after.updated_at = plan.now;
+            let renamed = plan.rename("region", Some(&before.code), Some(&after.code), before.id).await;
+            renamed.map_err(|error| rename_field(error, "code"))?;
+        }
+        let after = plan.update(&before, after);
+        view(plan, after).await
+    }
+}
+
+#[portable_async]
+impl Operation for DeleteRegion {
+    type Target = Region;
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("region:delete");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Region> {
+        target(reads, &self.region).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
+        let here = Predicate::equals("region_id", region.id.0);
+        for user in plan.reads().all::<User>(here.clone()).await? {
+            plan.move_authority(user.id).await?;
+            plan.follow(Some(&user.clone()), User { region_id: None, updated_at: plan.now, ..user });
+        }
+        for drone in plan.reads().all::<Drone>(here).await? {
+            plan.follow(Some(&drone.clone()), Drone { region_id: None, updated_at: plan.now, ..drone });
+        }
+        // A scope names a live row (RBAC.md, "Vocabulary").
+        for kind in ["region", "resource:region"] {
+            let scope = Scope::Of { kind: kind.to_owned(), id: region.id.0.into() }.to_string();
+            for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope)).await? {
+                plan.move_authority(assignment.user_id).await?;
+                plan.follow_delete(&assignment);
+            }
+        }
+        plan.release("region", &region.code, region.id).await?;
+        plan.delete(&region);
+        Ok(())
+    }
+}

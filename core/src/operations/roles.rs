@@ -1,0 +1,337 @@
+//! Roles of the policy, and who holds them (RBC-3).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{
+    Access, Operation, Visible,
+    actor::Actor,
+    administrators::{self, GLOBAL},
+    listing,
+    plan::Plan,
+    reads::Reads,
+    services::Services,
+    users::existing,
+};
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::UserId,
+        page::{Page, PageRequest},
+        predicate::Predicate,
+        role_assignment::RoleAssignment,
+        text,
+        time::Time,
+        user::User,
+    },
+    rules::Scope,
+    storage::{Direction, Order},
+};
+
+impl Visible for RoleAssignment {
+    const READ: &'static str = "role:read";
+}
+
+/// A role of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RoleView {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The roles whose permissions it has too.
+    pub inherits: Vec<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether its holders are administrators (`admin:all`, possibly inherited).
+    pub is_administrator: bool,
+    /// Its own grants, as the policy writes them.
+    pub grants: Vec<String>,
+}
+
+/// Lists the policy's roles.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListRoles {}
+
+/// Gets a role of the policy with its grants.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetRole {
+    /// The role's name.
+    pub name: String,
+}
+
+/// Gives a user a role, everywhere or in a scope, for ever or for a time.
+///
+/// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct AssignRole {
+    /// The user's id.
+    pub user_id: UserId,
+    /// The role's name.
+    pub role: String,
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
+    pub scope: Option<String>,
+    /// From when.
+    pub valid_from: Option<Time>,
+    /// Until when, itself excluded.
+    pub valid_until: Option<Time>,
+    /// Why, at most 500 characters.
+    pub reason: Option<String>,
+}
+
+/// Takes a role from a user.
+///
+/// Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UnassignRole {
+    /// The user's id.
+    pub user_id: UserId,
+    /// The role's name.
+    pub role: String,
+    /// Where it is held; `global` if not given.
+    pub scope: Option<String>,
+}
+
+/// Lists who holds which role: of one user, of one role, or all.
+///
+/// Permission `role:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListAssignments {
+    /// Only this user's.
+    pub user_id: Option<UserId>,
+    /// Only of this role.
+    pub role: Option<String>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
+
+/// Lists the roles that the caller itself holds.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct MyRoles {}
+
+#[portable_async]
+impl Operation for ListRoles {
+    type Target = ();
+    type Valid = ();
+    type Output = Vec<RoleView>;
+
+    const ACCESS: Access = Access::Permission("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleView>> {
+        Ok(views(plan))
+    }
+}
+
+#[portable_async]
+impl Operation for GetRole {
+    type Target = ();
+    type Valid = String;
+    type Output = RoleView;
+
+    const ACCESS: Access = Access::Permission("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<String> {
+        Ok(self.name)
+    }
+
+    async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleView> {
+        views(plan).into_iter().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
+    }
+}
+
+fn views(plan: &Plan<'_>) -> Vec<RoleView> {
+    let roles = plan.services.rules.roles().map(|role| RoleView {
+        name: role.name.to_owned(),
+        description: role.about.map(str::to_owned),
+        inherits: role.inherits.iter().map(ToString::to_string).collect(),
+        is_default: role.is_default,
+        is_administrator: role.is_administrator,
+        grants: role.grants.iter().map(ToString::to_string).collect(),
+    });
+    roles.collect()
+}
+
+/// A valid assignment.
+pub struct NewAssignment {
+    role: String,
+    scope: Scope,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    reason: Option<String>,
+}
+
+#[portable_async]
+impl Operation for AssignRole {
+    type Target = User;
+    type Valid = NewAssignment;
+    type Output = RoleAssignment;
+
+    const ACCESS: Access = Access::Permission("role:assign");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.user_id).await
+    }
+
+    async fn validate(self, services: &Services, _: Time) -> Result<NewAssignment> {
+        let mut checks = Checks::default();
+        if let Err(problem) = services.rules.role(&self.role) {
+            checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
+        }
+        let scope = check_scope(&mut checks, services, &self.role, self.scope.as_deref());
+        let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
+        if let (Some(from), Some(until)) = (self.valid_from, self.valid_until)
+            && until <= from
+        {
+            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie after valid_from"));
+        }
+        checks.finish()?;
+        Ok(NewAssignment { role: self.role, scope, valid_from: self.valid_from, valid_until: self.valid_until, reason })
+    }
+
+    async fn plan(new: &NewAssignment, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
+        plan.require_administrator()?;
+        let scope = super::scopes::live(plan, &new.scope).await?;
+        give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
+    }
+}
+
+#[portable_async]
+impl Operation for UnassignRole {
+    type Target = User;
+    type Valid = (String, Scope);
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("role:assign");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.user_id).await
+    }
+
+    async fn validate(self, services: &Services, _: Time) -> Result<(String, Scope)> {
+        let mut checks = Checks::default();
+        let scope = check_scope(&mut checks, services, "", self.scope.as_deref());
+        checks.finish()?;
+        Ok((self.role, scope))
+    }
+
+    async fn plan((role, scope): &(String, Scope), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        plan.require_administrator()?;
+        let scope = super::scopes::live(plan, scope).await?;
+        let held = plan.reads().get(&(user.id, role.clone(), scope)).await?;
+        let held: RoleAssignment = held.ok_or_else(|| Error::not_found("role assignment"))?;
+        take(plan, &user, &[held]).await
+    }
+}
+
+fn check_scope(checks: &mut Checks, services: &Services, role: &str, scope: Option<&str>) -> Scope {
+    let parsed = scope.unwrap_or(GLOBAL).parse::<Scope>();
+    let scope = checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
+    let scope = scope.unwrap_or(Scope::Global);
+    if let Err(problem) = services.rules.check_scope(&scope) {
+        checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
+    }
+    if scope != Scope::Global && services.rules.administrator_roles().contains(&role) {
+        checks.error("scope", Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"));
+    }
+    scope
+}
+
+/// Plans an assignment.
+pub(super) async fn give(
+    plan: &mut Plan<'_>,
+    user: &User,
+    role: &str,
+    scope: &str,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    reason: Option<String>,
+) -> Result<RoleAssignment> {
+    let key = (user.id, role.to_owned(), scope.to_owned());
+    if plan.reads().get::<RoleAssignment>(&key).await?.is_some() {
+        let message = format!("the user holds the role {role} there already");
+        return Err(Error::new(Reason::AlreadyAssigned, message));
+    }
+    // The user must not be deleted meanwhile.
+    plan.check(user);
+    plan.move_authority(user.id).await?;
+    Ok(plan.insert(RoleAssignment {
+        user_id: user.id,
+        role: role.to_owned(),
+        scope: scope.to_owned(),
+        valid_from,
+        valid_until,
+        assigned_by: plan.actor.name(),
+        assigned_at: plan.now,
+        reason,
+        version: 0,
+    }))
+}
+
+/// Plans the end of assignments of one user.
+pub(super) async fn take(plan: &mut Plan<'_>, user: &User, held: &[RoleAssignment]) -> Result<()> {
+    if user.is_active(plan.now) {
+        administrators::require_one_left(plan, held).await?;
+    }
+    for assignment in held {
+        plan.delete(assignment);
+    }
+    if held.is_empty() { Ok(()) } else { plan.move_authority(user.id).await }
+}
+
+#[portable_async]
+impl Operation for ListAssignments {
+    type Target = ();
+    type Valid = (PageRequest, Predicate);
+    type Output = Page<RoleAssignment>;
+
+    const ACCESS: Access = Access::Permission("role:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
+        let mut checks = Checks::default();
+        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        page.check(&mut checks);
+        checks.finish()?;
+        let filter = Predicate::all([
+            self.user_id.map_or(Predicate::Always, |user| Predicate::equals("user_id", user.0)),
+            self.role.map_or(Predicate::Always, |role| Predicate::equals("role", role)),
+        ]);
+        Ok((page, filter))
+    }
+
+    async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<RoleAssignment>> {
+        let order = vec![Order { column: "user_id".into(), direction: Direction::Ascending }];
+        listing::page(plan, page, "role:read", filter.clone(), order).await
+    }
+}
+
+#[portable_async]
+impl Operation for MyRoles {
+    type Target = ();
+    type Valid = ();
+    type Output = Vec<RoleAssignment>;
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleAssignment>> {
+        let me = plan.actor.signed_in()?.id;
+        administrators::assignments_of(plan, me).await
+    }
+}

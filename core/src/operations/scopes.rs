@@ -1,0 +1,48 @@
+//! Scopes name live rows (RBAC.md, "Vocabulary").
+
+use super::{plan::Plan, regions};
+use crate::{
+    model::{
+        check::wrong,
+        decode::FieldCode,
+        drone::Drone,
+        error::Result,
+        id::UserId,
+        region::Region,
+        user::User,
+        value::Value,
+    },
+    rules::Scope,
+};
+
+/// The stored form of a scope, its row's id in place of a code; the row must be there when the commit comes.
+pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
+    let no_such = || wrong("scope", FieldCode::NotFound, "the scope names nothing that exists");
+    let Scope::Of { kind, id } = scope else { return Ok(scope.to_string()) };
+    let name = match id {
+        Value::Id(id) => id.to_string(),
+        Value::Text(text) => text.clone(),
+        _ => return Err(no_such()),
+    };
+    let id = match kind.as_str() {
+        "region" | "resource:region" => {
+            let region: Region = regions::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
+            plan.check(&region);
+            region.id.0
+        }
+        "resource:drone" => {
+            let drone: Drone = super::drones::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
+            plan.check(&drone);
+            drone.id.0
+        }
+        "resource:user" => {
+            let id: UserId = name.parse().map_err(|_| no_such())?;
+            let user: User = plan.reads().get(&(id,)).await?.ok_or_else(no_such)?;
+            plan.check(&user);
+            user.id.0
+        }
+        // The host's own kinds and types: only the host knows their rows.
+        _ => return Ok(scope.to_string()),
+    };
+    Ok(Scope::Of { kind: kind.clone(), id: Value::Id(id) }.to_string())
+}

@@ -1,0 +1,142 @@
+//! Signing in with a password.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::tokens;
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::SessionId,
+        secret::Secret,
+        session::{Session, SessionActivity},
+        text,
+        time::{self, Time},
+        user::{Credential, User},
+    },
+    operations::{Access, Operation, plan::Plan, services::Services, users},
+};
+
+/// Signs in with an e-mail address or username and the password.
+///
+/// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
+/// account that may not sign in; the true reason is in the audit log.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct Login {
+    /// The e-mail address or username, whatever the case.
+    pub identifier: String,
+    /// The password.
+    pub password: Secret,
+    /// What the user calls the device.
+    pub device_name: Option<String>,
+    /// `web`, `ios`, …
+    pub platform: Option<String>,
+}
+
+/// What a login or refresh answers.
+#[derive(Clone, Debug, Serialize, Describe)]
+pub struct LoginResult {
+    /// The bearer token (JWT) for each call, good for minutes.
+    pub access_token: Secret,
+    /// The token for the next `refresh`, good once.
+    pub refresh_token: Secret,
+    /// When the access token runs out.
+    pub expires_at: Time,
+    /// The session.
+    pub session_id: SessionId,
+    /// Who signed in.
+    pub user: User,
+}
+
+/// A request to sign in, short enough to be looked at.
+pub struct Attempt {
+    identifier: String,
+    password: Secret,
+    device_name: Option<String>,
+    platform: Option<String>,
+}
+
+#[portable_async]
+impl Operation for Login {
+    type Target = ();
+    type Valid = Attempt;
+    type Output = LoginResult;
+
+    const ACCESS: Access = Access::Public;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
+        let mut checks = Checks::default();
+        if self.identifier.is_empty() || self.identifier.len() > text::MAX_BYTES {
+            checks.error("identifier", Invalid::new(FieldCode::TooLong, "must have 1 to 255 characters"));
+        }
+        let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
+        let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
+        checks.finish()?;
+        Ok(Attempt { identifier: self.identifier, password: self.password, device_name, platform })
+    }
+
+    async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<LoginResult> {
+        let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
+        let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
+        let user = users::by_name(plan.reads(), kind, attempt.identifier.trim()).await?;
+        let credential: Option<Credential> = match &user {
+            Some(user) => plan.reads().get(&(user.id,)).await?,
+            None => None,
+        };
+        let hash = credential.map(|credential| credential.password_hash);
+        let known = hash.is_some();
+        let right = plan.services.hasher.verify(hash, attempt.password.clone()).await?;
+        let failure = match &user {
+            None => Some("no such account"),
+            Some(_) if !known => Some("the account has no password"),
+            Some(_) if !right => Some("wrong password"),
+            Some(user) if !user.is_active(plan.now) => Some(user.status.as_str()),
+            Some(_) => None,
+        };
+        let Some(user) = user.filter(|_| failure.is_none()) else {
+            // What was typed into the wrong field may be a password: the audit log gets no identifier.
+            let target = known_target(plan, attempt).await?;
+            let target = target.as_ref().map(|id| ("user", id.clone()));
+            plan.audit("sessions.login_failed", target, failure.map(str::to_owned));
+            plan.refuse(refused());
+            return Err(refused());
+        };
+        let session = Session {
+            id: plan.services.env.new_id()?,
+            user_id: user.id,
+            device_name: attempt.device_name.clone(),
+            platform: attempt.platform.clone(),
+            ip: plan.actor.request.ip.clone(),
+            user_agent: plan.actor.request.user_agent.clone(),
+            created_at: plan.now,
+            expires_at: time::plus_seconds(plan.now, plan.services.config.session_seconds),
+            ended_at: None,
+            end_reason: None,
+            version: 0,
+        };
+        let seed: [u8; 32] = plan.services.env.random()?;
+        let activity = SessionActivity {
+            session_id: session.id,
+            last_seen_at: plan.now,
+            generation: 1,
+            rotated_at: plan.now,
+            seed: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
+            version: 0,
+        };
+        // Whoever suspends the user meanwhile wins: no session is left over.
+        plan.rely_on(&crate::model::registry::Guard::of_user(user.id)).await?;
+        let session = plan.follow(None, session);
+        let activity = plan.follow(None, activity);
+        let seen = User { last_login_at: Some(plan.now), ..user.clone() };
+        let user = plan.follow(Some(&user), seen);
+        plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
+        tokens(plan, user, &session, &activity)
+    }
+}
+
+async fn known_target(plan: &Plan<'_>, attempt: &Attempt) -> Result<Option<String>> {
+    let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
+    Ok(plan.reads().claim(kind, attempt.identifier.trim()).await?.map(|claim| claim.owner))
+}

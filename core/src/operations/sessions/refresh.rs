@@ -1,0 +1,75 @@
+//! New tokens for old (AUT-4).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{LoginResult, end, require_alive, tokens};
+use crate::{
+    credentials::refresh_token,
+    model::{
+        error::{Error, Reason, Result},
+        secret::Secret,
+        session::{Session, SessionActivity, SessionEnd},
+        time::{self, Time},
+        user::User,
+    },
+    operations::{Access, Operation, plan::Plan, services::Services},
+};
+
+/// Exchanges a refresh token for the next pair of tokens.
+///
+/// A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
+/// lost answer or a second tab; later its use ends the session, as it may have been stolen.
+/// Errors: `UNAUTHORIZED`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct Refresh {
+    /// The refresh token.
+    pub refresh_token: Secret,
+}
+
+#[portable_async]
+impl Operation for Refresh {
+    type Target = ();
+    type Valid = Secret;
+    type Output = LoginResult;
+
+    const ACCESS: Access = Access::Public;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Secret> {
+        Ok(self.refresh_token)
+    }
+
+    async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<LoginResult> {
+        let invalid = || Error::new(Reason::InvalidToken, "the refresh token is not valid");
+        let services = plan.services;
+        let claimed = refresh_token::read(token)?.session;
+        let activity: SessionActivity = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
+        let claim = refresh_token::verify(&services.key.secret, &activity.seed, token)?;
+        let session: Session = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
+        let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
+        require_alive(&session, &activity, services, plan.now)?;
+        if !user.is_active(plan.now) {
+            return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
+        }
+        let grace_ends = time::plus_seconds(activity.rotated_at, services.config.refresh_grace_seconds);
+        if claim.generation == activity.generation {
+            let next = SessionActivity {
+                generation: activity.generation + 1,
+                rotated_at: plan.now,
+                last_seen_at: plan.now,
+                ..activity.clone()
+            };
+            plan.check(&session);
+            let activity = plan.follow(Some(&activity), next);
+            return tokens(plan, user, &session, &activity);
+        }
+        if claim.generation + 1 == activity.generation && plan.now < grace_ends {
+            return tokens(plan, user, &session, &activity);
+        }
+        // The MAC proves that we made it: an older one came back. Thief and owner cannot be told apart.
+        let detail = format!("refresh token {} of session {} came again", claim.generation, session.id);
+        plan.audit("sessions.refresh_reuse", Some(("user", user.id.to_string())), Some(detail));
+        end(plan, session, SessionEnd::RefreshReuse);
+        plan.refuse(invalid());
+        Err(invalid())
+    }
+}

@@ -1,0 +1,146 @@
+//! Ending sessions (AUT-5).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{end, end_all};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::{SessionId, UserId},
+        session::{Session, SessionEnd},
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        plan::Plan,
+        reads::Reads,
+        services::Services,
+        users::existing,
+    },
+};
+
+/// Ends the caller's own session: its tokens are refused from then on.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct Logout {}
+
+/// Ends one session: an own one, or somebody's with `session:revoke`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct RevokeSession {
+    /// The session's id.
+    pub id: SessionId,
+}
+
+/// Ends all of the caller's sessions but this one.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct RevokeOtherSessions {}
+
+/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct RevokeAllSessions {
+    /// Whose; the caller's if not given.
+    pub user_id: Option<UserId>,
+}
+
+#[portable_async]
+impl Operation for Logout {
+    type Target = ();
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
+        let no_session = || Error::new(Reason::NotSignedIn, "the host speaks for this user; there is no session to end");
+        let id = plan.actor.signed_in()?.session.ok_or_else(no_session)?;
+        let session: Session = plan.reads().require(&(id,), "session").await?;
+        plan.audit("sessions.logout", Some(("session", id.to_string())), None);
+        end(plan, session, SessionEnd::Logout);
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for RevokeSession {
+    type Target = Session;
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("session:revoke");
+    const MAY_BE_OWN: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Session> {
+        reads.require(&(self.id,), "session").await
+    }
+
+    fn access(&self, target: &Session, actor: &Actor) -> Access {
+        if actor.user_id() == Some(target.user_id) { Access::SignedIn } else { Self::ACCESS }
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), session: Session, plan: &mut Plan<'_>) -> Result<()> {
+        if session.ended_at.is_none() {
+            plan.audit("sessions.revoke", Some(("session", session.id.to_string())), None);
+            end(plan, session, SessionEnd::Revoked);
+        }
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for RevokeOtherSessions {
+    type Target = ();
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
+        let me = plan.actor.signed_in()?.clone();
+        plan.audit("sessions.revoke_others", Some(("user", me.id.to_string())), None);
+        end_all(plan, me.id, SessionEnd::Revoked, me.session).await
+    }
+}
+
+#[portable_async]
+impl Operation for RevokeAllSessions {
+    type Target = User;
+    type Valid = ();
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("session:revoke");
+    const MAY_BE_OWN: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<User> {
+        let id = match self.user_id {
+            Some(id) => id,
+            None => actor.signed_in()?.id,
+        };
+        existing(reads, id).await
+    }
+
+    fn access(&self, target: &User, actor: &Actor) -> Access {
+        if actor.user_id() == Some(target.id) { Access::SignedIn } else { Self::ACCESS }
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
+        end_all(plan, user.id, SessionEnd::Revoked, None).await
+    }
+}

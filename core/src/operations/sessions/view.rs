@@ -1,0 +1,122 @@
+//! Seeing sessions.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::require_alive;
+use crate::{
+    model::{
+        error::Result,
+        id::{SessionId, UserId},
+        predicate::Predicate,
+        session::{Session, SessionActivity},
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, services::Services, users::existing,
+    },
+};
+
+/// A session that can still be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct SessionView {
+    /// The session's id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What the user calls the device.
+    pub device_name: Option<String>,
+    /// `web`, `ios`, …
+    pub platform: Option<String>,
+    /// Where the login came from.
+    pub ip: Option<String>,
+    /// What the login was made with.
+    pub user_agent: Option<String>,
+    /// When the login was made.
+    pub created_at: Time,
+    /// When it was last used, to the minute.
+    pub last_seen_at: Time,
+    /// When it ends whatever is done.
+    pub expires_at: Time,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+}
+
+/// Lists the caller's own sessions, newest first.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListSessions {}
+
+/// Lists a user's sessions, newest first.
+///
+/// Permission `session:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListSessionsOf {
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+#[portable_async]
+impl Operation for ListSessions {
+    type Target = ();
+    type Valid = ();
+    type Output = Vec<SessionView>;
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
+        let me = plan.actor.signed_in()?.id;
+        let sessions = plan.reads().all(Predicate::equals("user_id", me.0)).await?;
+        views(plan, sessions).await
+    }
+}
+
+#[portable_async]
+impl Operation for ListSessionsOf {
+    type Target = ();
+    type Valid = UserId;
+    type Output = Vec<SessionView>;
+
+    const ACCESS: Access = Access::Permission("session:read");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<()> {
+        existing(reads, self.user_id).await.map(|_: User| ())
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
+        Ok(self.user_id)
+    }
+
+    async fn plan(user: &UserId, (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
+        let sessions = listing::visible_of(plan, "session:read", Predicate::equals("user_id", user.0)).await?;
+        views(plan, sessions).await
+    }
+}
+
+async fn views(plan: &Plan<'_>, mut sessions: Vec<Session>) -> Result<Vec<SessionView>> {
+    sessions.retain(|session| session.ended_at.is_none());
+    let activities: Vec<SessionActivity> = plan.reads().many(sessions.iter().map(|session| (session.id,))).await?;
+    let current = plan.actor.signed_in().ok().and_then(|me| me.session);
+    sessions.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+    let view = |session: Session| {
+        let activity = activities.iter().find(|activity| activity.session_id == session.id)?;
+        require_alive(&session, activity, plan.services, plan.now).ok()?;
+        Some(SessionView {
+            id: session.id,
+            user_id: session.user_id,
+            device_name: session.device_name,
+            platform: session.platform,
+            ip: session.ip,
+            user_agent: session.user_agent,
+            created_at: session.created_at,
+            last_seen_at: activity.last_seen_at,
+            expires_at: session.expires_at,
+            is_current: Some(session.id) == current,
+        })
+    };
+    Ok(sessions.into_iter().filter_map(view).collect())
+}

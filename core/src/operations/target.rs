@@ -1,0 +1,142 @@
+//! What an operation is done to, as the rules see it.
+
+use crate::{
+    audit::AuditEntry,
+    model::{
+        drone::{Drone, DroneAssignment},
+        error::Result,
+        predicate::{Link, Predicate},
+        record::{Record, Row, Table},
+        region::Region,
+        role_assignment::RoleAssignment,
+        session::Session,
+        user::User,
+        value::Value,
+    },
+    rules::{Resource, RuleSet, Schema},
+    storage::{Query, Storage},
+};
+
+/// A record that is a resource of the rules.
+pub trait ResourceRecord: Record {
+    /// Its resource type: what stands before the colon of its permissions.
+    const TYPE: &'static str;
+}
+
+impl ResourceRecord for User {
+    const TYPE: &'static str = "user";
+}
+impl ResourceRecord for Region {
+    const TYPE: &'static str = "region";
+}
+impl ResourceRecord for Drone {
+    const TYPE: &'static str = "drone";
+}
+impl ResourceRecord for RoleAssignment {
+    const TYPE: &'static str = "role";
+}
+impl ResourceRecord for Session {
+    const TYPE: &'static str = "session";
+}
+impl ResourceRecord for AuditEntry {
+    const TYPE: &'static str = "audit";
+}
+
+/// A row of a resource type.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its resource type.
+    pub kind: &'static str,
+    /// Its table.
+    pub table: &'static Table,
+    /// The row.
+    pub row: Row,
+}
+
+impl Subject {
+    /// A record as a subject.
+    pub fn of<R: ResourceRecord>(record: &R) -> Self {
+        Self { kind: R::TYPE, table: R::TABLE, row: record.to_row() }
+    }
+
+    /// Its id, as the audit log and callers name it.
+    pub fn id(&self) -> String {
+        let parts = self.table.key.iter().map(|at| match &self.row.0[*at] {
+            Value::Id(id) => id.to_string(),
+            Value::Text(text) => text.clone(),
+            other => format!("{other:?}"),
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    /// As the rules read it, with the relations that the policy reads.
+    pub async fn resource(&self, rules: &RuleSet, storage: &dyn Storage) -> Result<Resource> {
+        let mut resource = Resource::record(self.kind, self.table, &self.row);
+        for (kind, name, link, table) in relations() {
+            if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
+                resource = resource.relation(name, self.related(&link, table, storage).await?);
+            }
+        }
+        Ok(resource)
+    }
+
+    async fn related(&self, link: &Link, table: &'static Table, storage: &dyn Storage) -> Result<Vec<Value>> {
+        let own = self.table.position(&link.own).map_or(Value::Null, |at| self.row.0[at].clone());
+        let tied = storage.query(&Query::of(table, Predicate::equals(link.from.clone(), own))).await?;
+        let at = table.position(&link.to).unwrap_or_default();
+        Ok(tied.rows.into_iter().map(|mut row| row.0.swap_remove(at)).collect())
+    }
+}
+
+/// Every relation: resource type, name, and the table that holds it.
+pub fn relations() -> [(&'static str, &'static str, Link, &'static Table); 1] {
+    let assigned = Link {
+        table: DroneAssignment::TABLE.name.into(),
+        from: "drone_id".into(),
+        own: "id".into(),
+        to: "user_id".into(),
+    };
+    [(Drone::TYPE, "assigned_users", assigned, DroneAssignment::TABLE)]
+}
+
+/// What the library itself brings to every policy: its resource types and the permissions of its operations.
+pub fn schema() -> Schema {
+    let schema = Schema::new()
+        .record(User::TYPE, User::TABLE)
+        .record(Region::TYPE, Region::TABLE)
+        .record(Drone::TYPE, Drone::TABLE)
+        .record(RoleAssignment::TYPE, RoleAssignment::TABLE)
+        .record(Session::TYPE, Session::TABLE)
+        .record(AuditEntry::TYPE, AuditEntry::TABLE);
+    let schema = relations().into_iter().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
+    PERMISSIONS.iter().fold(schema, |schema, (name, about)| schema.permission(name, about))
+}
+
+/// The permissions that operations ask for.
+pub const PERMISSIONS: &[(&str, &str)] = &[
+    ("user:create", "Create users"),
+    ("user:read", "Get a user"),
+    ("user:list", "List users"),
+    ("user:update", "Change a user's data"),
+    ("user:delete", "Delete users"),
+    ("user:set_status", "Activate, deactivate, suspend, ban and lift"),
+    ("user:set_admin", "Make and unmake administrators"),
+    ("role:read", "See who holds which role"),
+    ("role:assign", "Give and take roles"),
+    ("session:read", "See others' sessions"),
+    ("session:revoke", "End others' sessions"),
+    ("region:create", "Create regions"),
+    ("region:read", "Get a region"),
+    ("region:list", "List regions"),
+    ("region:update", "Change a region"),
+    ("region:delete", "Delete regions"),
+    ("drone:create", "Create drones"),
+    ("drone:read", "Get a drone"),
+    ("drone:list", "List drones"),
+    ("drone:update", "Change a drone"),
+    ("drone:delete", "Delete drones"),
+    ("drone:assign", "Assign drones to users and take them away"),
+    ("audit:read", "Read and verify the audit log"),
+    ("policy:read", "See roles and permissions of the policy"),
+    ("policy:explain", "See why a decision was made"),
+];

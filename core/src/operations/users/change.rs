@@ -1,0 +1,254 @@
+//! Changing an account's data (USR-5).
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{
+    create::{CreateUser, Fields, not_future},
+    existing, expect_version, region_named,
+};
+use crate::{
+    model::{
+        check::Checks,
+        drone::{Drone, DroneAssignment},
+        error::Result,
+        id::UserId,
+        patch::{Change, Patch},
+        predicate::Predicate,
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services},
+};
+
+/// Changes the given fields of a user; null clears one.
+///
+/// Permission `user:update` before and after the change; the region and whatever else the policy's
+/// conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UpdateUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    pub expected_version: Option<i64>,
+    /// The address to sign in with. A new one counts as not proved.
+    pub email: Change<String>,
+    /// The name to sign in with.
+    pub username: Patch<String>,
+    /// The whole name.
+    pub full_name: Patch<String>,
+    /// The name shown to others.
+    pub display_name: Patch<String>,
+    /// The given name.
+    pub first_name: Patch<String>,
+    /// The family name.
+    pub last_name: Patch<String>,
+    /// The phone number.
+    pub phone: Patch<String>,
+    /// The date of birth.
+    pub birth_date: Patch<Date>,
+    /// The region, by id or code. Drones of another region are taken from the user.
+    pub region: Patch<String>,
+}
+
+/// Replaces all of a user's data: a field that is not given becomes null.
+///
+/// Permission and errors as with `update`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ReplaceUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The address to sign in with.
+    pub email: String,
+    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    pub expected_version: Option<i64>,
+    /// The name to sign in with.
+    pub username: Option<String>,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The phone number.
+    pub phone: Option<String>,
+    /// The date of birth.
+    pub birth_date: Option<Date>,
+    /// The region, by id or code.
+    pub region: Option<String>,
+}
+
+/// A valid change: each field as it will be, or kept.
+pub struct ValidChange {
+    expected_version: Option<i64>,
+    email: Change<String>,
+    username: Patch<String>,
+    full_name: Patch<String>,
+    display_name: Patch<String>,
+    first_name: Patch<String>,
+    last_name: Patch<String>,
+    phone: Patch<String>,
+    birth_date: Patch<Date>,
+    region: Patch<String>,
+}
+
+#[portable_async]
+impl Operation for UpdateUser {
+    type Target = User;
+    type Valid = ValidChange;
+    type Output = User;
+
+    const ACCESS: Access = Access::Permission("user:update");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, _: &Services, now: Time) -> Result<ValidChange> {
+        let mut checks = Checks::default();
+        let mut text = |field: &str, change: Patch<String>, parse: fn(&str) -> Result<String, _>| {
+            checks.field(field, change.try_map(|text| parse(&text))).unwrap_or_default()
+        };
+        let username = text("username", self.username, text::username);
+        let full_name = text("full_name", self.full_name, |name| text::name(name, 255));
+        let display_name = text("display_name", self.display_name, |name| text::name(name, 100));
+        let first_name = text("first_name", self.first_name, |name| text::name(name, 100));
+        let last_name = text("last_name", self.last_name, |name| text::name(name, 100));
+        let phone = text("phone", self.phone, text::phone);
+        let birth_date = self.birth_date.try_map(|date| not_future(date, now));
+        let birth_date = checks.field("birth_date", birth_date).unwrap_or_default();
+        let email = match self.email {
+            Change::Set(email) => checks.field("email", text::email(&email)).map_or(Change::Keep, Change::Set),
+            Change::Keep => Change::Keep,
+        };
+        checks.finish()?;
+        Ok(ValidChange {
+            expected_version: self.expected_version,
+            email,
+            username,
+            full_name,
+            display_name,
+            first_name,
+            last_name,
+            phone,
+            birth_date,
+            region: self.region,
+        })
+    }
+
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        change.plan(before, plan).await
+    }
+}
+
+#[portable_async]
+impl Operation for ReplaceUser {
+    type Target = User;
+    type Valid = ValidChange;
+    type Output = User;
+
+    const ACCESS: Access = Access::Permission("user:update");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, services: &Services, now: Time) -> Result<ValidChange> {
+        // The same fields as a new account's, so the same checks.
+        let new = CreateUser {
+            email: self.email,
+            username: self.username,
+            password: None,
+            full_name: self.full_name,
+            display_name: self.display_name,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            phone: self.phone,
+            birth_date: self.birth_date,
+            region: None,
+            roles: Vec::new(),
+            status: None,
+        };
+        let fields: Fields = new.check(services, now)?;
+        fn whole<T>(value: Option<T>) -> Patch<T> {
+            value.map_or(Patch::Clear, Patch::Set)
+        }
+        Ok(ValidChange {
+            expected_version: self.expected_version,
+            email: Change::Set(fields.email),
+            username: whole(fields.username),
+            full_name: whole(fields.full_name),
+            display_name: whole(fields.display_name),
+            first_name: whole(fields.first_name),
+            last_name: whole(fields.last_name),
+            phone: whole(fields.phone),
+            birth_date: whole(fields.birth_date),
+            region: whole(self.region),
+        })
+    }
+
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        change.plan(before, plan).await
+    }
+}
+
+impl ValidChange {
+    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        expect_version(self.expected_version, before.version)?;
+        let region_id = match &self.region {
+            Patch::Keep => before.region_id,
+            Patch::Clear => None,
+            Patch::Set(region) => Some(region_named(plan, "region", region).await?),
+        };
+        let old = before.clone();
+        let mut after = User {
+            email: self.email.clone().apply(old.email),
+            username: self.username.clone().apply(old.username),
+            full_name: self.full_name.clone().apply(old.full_name),
+            display_name: self.display_name.clone().apply(old.display_name),
+            first_name: self.first_name.clone().apply(old.first_name),
+            last_name: self.last_name.clone().apply(old.last_name),
+            phone: self.phone.clone().apply(old.phone),
+            birth_date: self.birth_date.clone().apply(old.birth_date),
+            region_id,
+            ..old
+        };
+        if after == before {
+            return Ok(before);
+        }
+        if text::canonical(&after.email) != text::canonical(&before.email) {
+            after.email_verified = false;
+        }
+        after.updated_at = plan.now;
+        plan.rename("email", Some(&before.email), Some(&after.email), before.id).await?;
+        plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
+        if after.region_id != before.region_id {
+            drop_drones_elsewhere(&after, plan).await?;
+        }
+        // Names and address may be read by conditions as well as the region.
+        plan.move_authority(before.id).await?;
+        Ok(plan.update(&before, after))
+    }
+}
+
+/// A user may fly drones of its own region, and those of none; a move takes the others away (FLT-4).
+async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
+    let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let drones: Vec<Drone> = plan.reads().many(assigned.iter().map(|assigned| (assigned.drone_id,))).await?;
+    for drone in drones {
+        if drone.region_id.is_none() || drone.region_id == user.region_id {
+            continue;
+        }
+        if let Some(assignment) = assigned.iter().find(|assigned| assigned.drone_id == drone.id) {
+            plan.follow_delete(assignment);
+        }
+        plan.audit("drones.unassign", Some(("drone", drone.id.to_string())), Some(format!("user {} moved to another region", user.id)));
+        if drone.operator_id == Some(user.id) {
+            plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
+        }
+    }
+    Ok(())
+}

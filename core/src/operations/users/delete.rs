@@ -1,0 +1,77 @@
+//! Deleting an account.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{existing, expect_version};
+use crate::{
+    model::{
+        drone::{Drone, DroneAssignment},
+        error::Result,
+        id::UserId,
+        predicate::Predicate,
+        session::SessionEnd,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{
+        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, sessions,
+    },
+};
+
+/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
+/// The row and its names stay, so that nobody else can take them.
+///
+/// Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DeleteUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+#[portable_async]
+impl Operation for DeleteUser {
+    type Target = User;
+    type Valid = Option<i64>;
+    type Output = ();
+
+    const ACCESS: Access = Access::Permission("user:delete");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
+        Ok(self.expected_version)
+    }
+
+    async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
+        expect_version(*expected_version, user.version)?;
+        let held = administrators::assignments_of(plan, user.id).await?;
+        if user.status == UserStatus::Active {
+            administrators::require_one_left(plan, &held).await?;
+        }
+        for assignment in &held {
+            plan.follow_delete(assignment);
+        }
+        sessions::end_all(plan, user.id, SessionEnd::UserInactive, None).await?;
+        let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+        for assignment in &assigned {
+            plan.follow_delete(assignment);
+        }
+        let flown: Vec<Drone> = plan.reads().all(Predicate::equals("operator_id", user.id.0)).await?;
+        for drone in flown {
+            plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
+        }
+        plan.move_authority(user.id).await?;
+        let after = User {
+            status: UserStatus::Deleted,
+            deleted_at: Some(plan.now),
+            updated_at: plan.now,
+            ..user.clone()
+        };
+        plan.update(&user, after);
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Listing accounts (USR-4).
+
+use rolekeep_macros::{Describe, Input, Word, portable_async};
+
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::Result,
+        page::{Page, PageRequest},
+        predicate::{Comparison, Predicate},
+        role_assignment::RoleAssignment,
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    operations::{Access, Operation, listing, plan::Plan, regions, services::Services},
+    storage::{Direction, Order},
+};
+
+/// Lists the users that the caller may see, newest first unless said otherwise.
+///
+/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListUsers {
+    /// Only holders of this role (by any scope, now or later).
+    pub role: Option<String>,
+    /// Only users of this status.
+    pub status: Option<UserStatus>,
+    /// Only users of this region, by id or code.
+    pub region: Option<String>,
+    /// Only users whose address was proved, or not.
+    pub verified: Option<bool>,
+    /// Only users created then or later.
+    pub created_from: Option<Time>,
+    /// Only users created before.
+    pub created_until: Option<Time>,
+    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+    pub search: Option<String>,
+    /// What to sort by; `created` if not given.
+    pub sort: Option<UserSort>,
+    /// Largest first; true if neither this nor `sort` is given.
+    pub descending: Option<bool>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
+
+/// What a list of users is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum UserSort {
+    /// When they were created.
+    Created,
+    /// Their address.
+    Email,
+    /// Their username.
+    Username,
+    /// Their family name.
+    LastName,
+    /// When they last signed in.
+    LastLogin,
+}
+
+/// A valid list request.
+pub struct ValidList {
+    page: PageRequest,
+    filter: Predicate,
+    role: Option<String>,
+    region: Option<String>,
+    order: Order,
+}
+
+#[portable_async]
+impl Operation for ListUsers {
+    type Target = ();
+    type Valid = ValidList;
+    type Output = Page<User>;
+
+    const ACCESS: Access = Access::Permission("user:list");
+
+    async fn validate(self, services: &Services, _: Time) -> Result<ValidList> {
+        let mut checks = Checks::default();
+        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        page.check(&mut checks);
+        if let Some(Err(problem)) = self.role.as_deref().map(|role| services.rules.role(role)) {
+            checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
+        }
+        let time = |column: &'static str, comparison, time: Option<Time>| match time {
+            Some(time) => Predicate::Compare(column.into(), comparison, Value::Time(time.as_microsecond())),
+            None => Predicate::Always,
+        };
+        let deleted = self.status == Some(UserStatus::Deleted);
+        if deleted {
+            checks.error("status", Invalid::new(FieldCode::UnknownValue, "deleted users are not listed"));
+        }
+        let filter = Predicate::all([
+            Predicate::equals("status", UserStatus::Deleted.as_str()).negate(),
+            self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
+            self.verified.map_or(Predicate::Always, |verified| Predicate::equals("email_verified", verified)),
+            time("created_at", Comparison::GreaterOrEqual, self.created_from),
+            time("created_at", Comparison::Less, self.created_until),
+            listing::search_filter(&mut checks, self.search.as_deref()),
+        ]);
+        checks.finish()?;
+        let column = match self.sort.unwrap_or(UserSort::Created) {
+            UserSort::Created => "created_at",
+            UserSort::Email => "email",
+            UserSort::Username => "username",
+            UserSort::LastName => "last_name",
+            UserSort::LastLogin => "last_login_at",
+        };
+        let descending = self.descending.unwrap_or(self.sort.is_none());
+        let direction = if descending { Direction::Descending } else { Direction::Ascending };
+        let order = Order { column: column.into(), direction };
+        Ok(ValidList { page, filter, role: self.role, region: self.region, order })
+    }
+
+    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<User>> {
+        let mut filter = valid.filter.clone();
+        if let Some(region) = &valid.region {
+            filter = filter.and(regions::filter(plan, region).await?);
+        }
+        if let Some(role) = &valid.role {
+            let held: Vec<RoleAssignment> = plan.reads().all(Predicate::equals("role", role.as_str())).await?;
+            let holders = held.into_iter().map(|assignment| Value::Id(assignment.user_id.0));
+            filter = filter.and(Predicate::In("id".into(), Predicate::set(holders)));
+        }
+        listing::page(plan, &valid.page, "user:list", filter, vec![valid.order.clone()]).await
+    }
+}

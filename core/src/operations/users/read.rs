@@ -1,0 +1,119 @@
+//! Getting one account.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::existing;
+use crate::{
+    model::{
+        check::wrong,
+        decode::FieldCode,
+        error::{Error, Result},
+        id::UserId,
+        time::Time,
+        user::User,
+    },
+    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services},
+};
+
+/// Gets a user by id.
+///
+/// Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetUser {
+    /// The user's id.
+    pub id: UserId,
+}
+
+#[portable_async]
+impl Operation for GetUser {
+    type Target = User;
+    type Valid = ();
+    type Output = User;
+
+    const ACCESS: Access = Access::Permission("user:read");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, _: &mut Plan<'_>) -> Result<User> {
+        Ok(user)
+    }
+}
+
+/// Finds a user by username or e-mail, whatever the case.
+///
+/// Permission `user:read`, as with `get`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct FindUser {
+    /// The username.
+    pub username: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+}
+
+#[portable_async]
+impl Operation for FindUser {
+    type Target = User;
+    type Valid = ();
+    type Output = User;
+
+    const ACCESS: Access = Access::Permission("user:read");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        let (kind, name) = match (&self.username, &self.email) {
+            (Some(username), None) => ("username", username),
+            (None, Some(email)) => ("email", email),
+            _ => return Err(wrong("username", FieldCode::Required, "give either a username or an email")),
+        };
+        by_name(reads, kind, name).await?.ok_or_else(|| Error::not_found("user"))
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, _: &mut Plan<'_>) -> Result<User> {
+        Ok(user)
+    }
+}
+
+/// The user who has a unique name.
+pub(in crate::operations) async fn by_name(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<User>> {
+    if name.len() > crate::model::text::MAX_BYTES {
+        return Ok(None);
+    }
+    let Some(claim) = reads.claim(kind, name).await? else { return Ok(None) };
+    let Ok(id) = claim.owner.parse::<UserId>() else { return Ok(None) };
+    match existing(reads, id).await {
+        Ok(user) => Ok(Some(user)),
+        Err(error) if error.code() == crate::Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gets the caller's own account.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct Me {}
+
+#[portable_async]
+impl Operation for Me {
+    type Target = ();
+    type Valid = ();
+    type Output = User;
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<User> {
+        let id = plan.actor.signed_in()?.id;
+        existing(plan.reads(), id).await
+    }
+}

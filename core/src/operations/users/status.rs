@@ -1,0 +1,166 @@
+//! Whether an account may sign in (USR-6).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{existing, expect_version};
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::UserId,
+        session::SessionEnd,
+        text,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{
+        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, sessions,
+    },
+};
+
+/// Lets an inactive user sign in again.
+///
+/// Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ActivateUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+/// Switches a user off; its sessions end at once.
+///
+/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DeactivateUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+/// Switches a user off for a time, or until it is lifted; its sessions end at once.
+///
+/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct SuspendUser {
+    /// The user's id.
+    pub id: UserId,
+    /// Why, at most 500 characters.
+    pub reason: Option<String>,
+    /// When it ends by itself, in the future; not given: when it is lifted.
+    pub until: Option<Time>,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+/// Shuts a user out; its sessions end at once.
+///
+/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct BanUser {
+    /// The user's id.
+    pub id: UserId,
+    /// Why, at most 500 characters.
+    pub reason: Option<String>,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+/// Lifts a suspension or ban.
+///
+/// Permission `user:set_status`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct LiftUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+}
+
+/// A valid change of status.
+pub struct NewStatus {
+    expected_version: Option<i64>,
+    to: UserStatus,
+    /// The statuses it may be changed from.
+    from: &'static [UserStatus],
+    reason: Option<String>,
+    until: Option<Time>,
+}
+
+macro_rules! status_operations {
+    ($($operation:ident: $to:ident from [$($from:ident),*], $valid:expr;)*) => {$(
+        #[portable_async]
+        impl Operation for $operation {
+            type Target = User;
+            type Valid = NewStatus;
+            type Output = User;
+
+            const ACCESS: Access = Access::Permission("user:set_status");
+
+            async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+                existing(reads, self.id).await
+            }
+
+            async fn validate(self, _: &Services, now: Time) -> Result<NewStatus> {
+                let (reason, until) = $valid(&self, now)?;
+                let from = &[$(UserStatus::$from),*];
+                Ok(NewStatus { expected_version: self.expected_version, to: UserStatus::$to, from, reason, until })
+            }
+
+            async fn plan(valid: &NewStatus, before: User, plan: &mut Plan<'_>) -> Result<User> {
+                valid.plan(before, plan).await
+            }
+        }
+    )*};
+}
+
+status_operations! {
+    ActivateUser: Active from [Inactive], |_: &Self, _| Result::Ok((None, None));
+    DeactivateUser: Inactive from [Active, Suspended], |_: &Self, _| Result::Ok((None, None));
+    SuspendUser: Suspended from [Active, Inactive, Suspended], |input: &Self, now| valid(input.reason.as_deref(), input.until, now);
+    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input: &Self, now| valid(input.reason.as_deref(), None, now);
+    LiftUser: Active from [Suspended, Banned], |_: &Self, _| Result::Ok((None, None));
+}
+
+fn valid(reason: Option<&str>, until: Option<Time>, now: Time) -> Result<(Option<String>, Option<Time>)> {
+    let mut checks = Checks::default();
+    let reason = checks.optional("reason", reason, |reason| text::name(reason, 500));
+    if until.is_some_and(|until| until <= now) {
+        checks.error("until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
+    }
+    checks.finish()?;
+    Ok((reason, until))
+}
+
+impl NewStatus {
+    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        expect_version(self.expected_version, before.version)?;
+        if before.status == self.to && self.to == UserStatus::Active {
+            return Ok(before);
+        }
+        if !self.from.contains(&before.status) {
+            let message = format!("a user who is {} cannot become {} this way", before.status, self.to);
+            return Err(Error::new(Reason::WrongStatus, message));
+        }
+        let id = before.id;
+        let after = User {
+            status: self.to,
+            status_reason: self.reason.clone(),
+            suspended_until: self.until,
+            updated_at: plan.now,
+            ..before.clone()
+        };
+        if self.to != UserStatus::Active {
+            let held = administrators::assignments_of(plan, id).await?;
+            if before.status == UserStatus::Active {
+                administrators::require_one_left(plan, &held).await?;
+            }
+            sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
+        }
+        plan.move_authority(id).await?;
+        Ok(plan.update(&before, after))
+    }
+}
