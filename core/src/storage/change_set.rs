@@ -3,10 +3,11 @@
 use crate::{
     audit::AuditDraft,
     model::{
-        error::Error,
+        error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Key, Record, Row, Table},
+        record::{Column, Key, Kind, Record, Row, Table},
         time::Time,
+        value::Value,
     },
 };
 
@@ -23,6 +24,22 @@ pub struct ChangeSet {
     pub writes: Vec<Write>,
     /// What the audit log says of it; sealed into the chain by the commit.
     pub audit: Vec<AuditDraft>,
+}
+
+impl ChangeSet {
+    /// Refuses what no backend could keep: every backend asks this first, so that all refuse the same.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`]: two writes of one row, a row that does not fit its table, a version
+    /// that did not move by one, a delete of a row that was not seen.
+    pub fn validate(&self) -> Result<()> {
+        let mut rows: Vec<(&str, &Key)> = self.writes.iter().map(|write| (write.table.name, &write.key)).collect();
+        rows.sort_unstable();
+        if let Some(twice) = rows.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(fault(format!("a change set writes one row of {} twice", twice[0].0)));
+        }
+        self.writes.iter().try_for_each(Write::validate)
+    }
 }
 
 /// A row that must still have the version that was seen.
@@ -67,6 +84,64 @@ impl Write {
     pub fn delete<R: Record>(record: &R) -> Self {
         Self { table: R::TABLE, key: record.key(), expected: Some(record.version()), row: None }
     }
+}
+
+impl Write {
+    fn validate(&self) -> Result<()> {
+        let table = self.table.name;
+        let Some(row) = &self.row else {
+            return self.expected.map(|_| ()).ok_or_else(|| fault(format!("a delete in {table} names no version")));
+        };
+        if let Some(column) = misfit(self.table, row) {
+            return Err(fault(format!("a row of {table} does not fit the column {column}")));
+        }
+        if self.table.key_of(row) != self.key || self.key.0.iter().any(Value::is_null) {
+            return Err(fault(format!("a row of {table} does not have the key it is written under")));
+        }
+        if Some(self.table.version_of(row)) != self.expected.unwrap_or_default().checked_add(1) {
+            return Err(fault(format!("the version of a row of {table} did not move by one")));
+        }
+        Ok(())
+    }
+}
+
+/// The first column that cannot hold its value.
+fn misfit(table: &Table, row: &Row) -> Option<&'static str> {
+    if row.0.len() != table.columns.len() {
+        return table.columns.last().map(|column| column.name);
+    }
+    let mut pairs = table.columns.iter().zip(&row.0);
+    pairs.find(|(column, value)| !fits(column, value)).map(|(column, _)| column.name)
+}
+
+/// Whether a column can hold a value.
+pub(crate) fn fits(column: &Column, value: &Value) -> bool {
+    match value {
+        Value::Null => column.nullable,
+        // Beyond this range comparing two times with an offset would overflow in SQL.
+        Value::Time(micros) => column.kind == Kind::Time && Time::from_microsecond(*micros).is_ok(),
+        // NUL ends a string in C, and is no text in PostgreSQL.
+        Value::Text(text) => column.kind == Kind::Text && !text.contains('\0'),
+        Value::Json(text) => column.kind == Kind::Json && !text.contains('\0'),
+        value => kind_of(value) == Some(column.kind),
+    }
+}
+
+/// The kind of column that holds such a value; none for null.
+pub(crate) const fn kind_of(value: &Value) -> Option<Kind> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) => Some(Kind::Bool),
+        Value::Int(_) => Some(Kind::Int),
+        Value::Time(_) => Some(Kind::Time),
+        Value::Id(_) => Some(Kind::Id),
+        Value::Text(_) => Some(Kind::Text),
+        Value::Json(_) => Some(Kind::Json),
+    }
+}
+
+fn fault(message: String) -> Error {
+    Error::new(Reason::Internal, message)
 }
 
 /// Where a commit stands in the feed.

@@ -6,22 +6,40 @@
 //! last administrator alike, on every backend.
 
 pub mod change_set;
+//P pub mod conformance;
+mod ledger;
+pub mod memory;
+//P pub mod persister;
 pub mod query;
+//P mod sql;
+//P pub mod sqlite;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
-pub use query::{Direction, Order, Query, Rows, Window};
+pub use ledger::CommitRecord;
+pub use memory::MemoryStorage;
+pub use query::{Direction, Order, Query, Rows, Sorting, Window};
+//P pub use sqlite::{SqliteOptions, SqliteStorage};
 
 use crate::{
+    audit::{AuditEntry, AuditHead},
     environment::{MaybeSend, MaybeSync},
     model::{
         error::Result,
         id::ChangeSetId,
-        record::{Key, Row, Table},
+        record::{Key, Record, Row, Table},
     },
 };
+
+/// How many commits [`Storage::changes`] gives at a time.
+pub const FEED_PAGE: u64 = 1_000;
+
+/// Every table of this library, in the order in which they are made.
+pub fn tables() -> &'static [&'static Table] {
+    &[AuditEntry::TABLE, AuditHead::TABLE, CommitRecord::TABLE]
+}
 
 /// A storage backend. `rolekeep::storage::conformance` says when one is right.
 #[cfg_attr(not(target_arch = "wasm32"), async_trait)]
@@ -29,10 +47,14 @@ use crate::{
 pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Writes all of it, with its sealed audit entries and its line in the change feed, or nothing.
     ///
+    /// Checks are looked at first, then writes, each in order; the first that does not hold is the
+    /// answer. A change set that was committed before is not written again: the answer is where it
+    /// stands, so that a lost answer is asked for by committing once more, too.
+    ///
     /// The future may be dropped at any await; the storage is then as before or as after.
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError>;
 
-    /// Rows by key, in the order of the keys.
+    /// Rows by key, in the order of the keys; none where there is no such row.
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>>;
 
     /// The rows of one table that pass a predicate, in order, cut to a window.
@@ -41,7 +63,8 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// The number of the newest commit, made by anyone; 0 before the first.
     async fn position(&self) -> Result<u64>;
 
-    /// What was touched by the commits after `since`.
+    /// What was touched by the commits after `since`, [`FEED_PAGE`] commits at most: ask again
+    /// from [`Changes::position`] until it stays.
     async fn changes(&self, since: u64) -> Result<Changes>;
 
     /// Whether a commit whose answer was lost took place.
@@ -57,7 +80,7 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 /// A part of the change feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The newest commit contained.
+    /// The newest commit contained; `since` if there was none.
     pub position: u64,
     /// The rows that were written or deleted, oldest first, possibly repeated.
     pub touched: Vec<Touched>,

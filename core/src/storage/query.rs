@@ -1,6 +1,10 @@
 //! The one query that every backend answers.
 
+use std::cmp::Ordering;
+
+use super::change_set::fits;
 use crate::model::{
+    error::{Error, Reason, Result},
     predicate::{Name, Predicate},
     record::{Row, Table},
     value::Value,
@@ -76,5 +80,64 @@ impl Query {
             }
         }
         order
+    }
+
+    /// The full order by positions of columns, after checking that the window fits it.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`]: an order column that the table does not have, or an `after` that
+    /// does not have a value of the right kind for each order column.
+    pub fn sorting(&self) -> Result<Sorting> {
+        let order = self.full_order();
+        let parts = order.iter().map(|part| Some((self.table.position(&part.column)?, part.direction)));
+        let parts: Option<Vec<_>> = parts.collect();
+        let parts = parts.ok_or_else(|| {
+            Error::new(
+                Reason::InvalidInput,
+                format!("{} is ordered by a column that it does not have", self.table.name),
+            )
+        })?;
+        if let Some(after) = &self.window.after {
+            let fit = |(part, value): (&(usize, Direction), &Value)| fits(&self.table.columns[part.0], value);
+            if after.len() != parts.len() || !parts.iter().zip(after).all(fit) {
+                return Err(Error::new(
+                    Reason::InvalidInput,
+                    "the page to continue after does not belong to this list",
+                ));
+            }
+        }
+        Ok(Sorting { parts })
+    }
+}
+
+/// A total order of a table's rows, by positions of columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorting {
+    /// Columns and their directions, the key's at the end.
+    pub parts: Vec<(usize, Direction)>,
+}
+
+impl Sorting {
+    /// How two rows stand to each other.
+    pub fn compare(&self, left: &Row, right: &Row) -> Ordering {
+        self.fold(|at, _| left.0[at].cmp(&right.0[at]))
+    }
+
+    /// Whether a row comes after the one with these values.
+    pub fn is_after(&self, row: &Row, values: &[Value]) -> bool {
+        self.fold(|at, part| row.0[at].cmp(&values[part])) == Ordering::Greater
+    }
+
+    /// The values by which a next page starts after this row.
+    pub fn position_of(&self, row: &Row) -> Vec<Value> {
+        self.parts.iter().map(|(at, _)| row.0[*at].clone()).collect()
+    }
+
+    fn fold(&self, compare: impl Fn(usize, usize) -> Ordering) -> Ordering {
+        let mut parts = self.parts.iter().enumerate().map(|(part, (at, direction))| match direction {
+            Direction::Ascending => compare(*at, part),
+            Direction::Descending => compare(*at, part).reverse(),
+        });
+        parts.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
     }
 }

@@ -1,0 +1,64 @@
+//! What every commit writes of itself, beside the rows it was asked to write: its line in the feed
+//! and its sealed audit entries. The same rows on every backend.
+
+use super::{ChangeSet, Touched, Write};
+use crate::{
+    audit::{AuditHead, chain},
+    model::{
+        error::Result,
+        id::ChangeSetId,
+        record::{Document, Record, Row},
+        time::Time,
+    },
+};
+
+/// The audit chain of this storage's own commits.
+pub(crate) const LANE: i64 = 0;
+
+/// One commit: a line of the change feed, and the answer to [`super::Storage::outcome`].
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "commits", key(position), index(id), sync = never)]
+pub struct CommitRecord {
+    /// Its number, from 1, without gaps.
+    pub position: i64,
+    /// The change set's id.
+    pub id: ChangeSetId,
+    /// When it was planned.
+    pub at: Time,
+    /// The rows that it wrote or deleted.
+    pub touched: Document<Vec<Touched>>,
+    /// Always 1.
+    pub version: i64,
+}
+
+/// The rows that the commit at `position` adds to those of its change set.
+///
+/// # Errors
+/// A stored head that this library did not write.
+pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) -> Result<Vec<Write>> {
+    let mut writes = Vec::with_capacity(change_set.audit.len() + 2);
+    if !change_set.audit.is_empty() {
+        let head = head.map(AuditHead::from_row).transpose()?;
+        let seen = head.as_ref().map(|head| head.version);
+        let (entries, head) = chain::seal(LANE, head, &change_set.audit);
+        writes.extend(entries.into_iter().map(|mut entry| Write::insert(&mut entry)));
+        let (key, row) = (head.key(), Some(head.to_row()));
+        writes.push(Write { table: AuditHead::TABLE, key, expected: seen, row });
+    }
+    let touched = change_set.writes.iter();
+    let touched = touched.map(|write| Touched { table: write.table.name.to_owned(), key: write.key.clone() });
+    let mut commit = CommitRecord {
+        position,
+        id: change_set.id,
+        at: change_set.at,
+        touched: Document(touched.collect()),
+        version: 1,
+    };
+    writes.push(Write::insert(&mut commit));
+    Ok(writes)
+}
+
+/// A position as it is stored.
+pub(crate) fn number(position: u64) -> i64 {
+    position.try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,126 @@
+//! Rows in memory: the reference model, the whole storage of tests, and the upper half of
+//! [`super::persister`]. Nothing here waits, so every future is ready at its first poll.
+
+mod plan;
+mod state;
+mod table;
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use async_trait::async_trait;
+
+pub(super) use state::{Planned, State};
+
+use super::{ChangeSet, Changes, CommitError, Committed, Query, Rows, Storage};
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::ChangeSetId,
+    record::{Key, Row, Table},
+};
+
+/// A storage that is gone when it is dropped.
+///
+/// ```
+/// # use rolekeep::storage::{MemoryStorage, Storage};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let storage = MemoryStorage::new();
+/// assert_eq!(storage.position().await?, 0);
+/// # Ok::<(), rolekeep::Error>(()) }).unwrap();
+/// ```
+pub struct MemoryStorage {
+    /// None once closed.
+    state: RwLock<Option<State>>,
+}
+
+impl MemoryStorage {
+    /// An empty storage of this library's tables.
+    pub fn new() -> Self {
+        Self::with_tables(super::tables())
+    }
+
+    /// An empty storage of these tables.
+    pub(super) fn with_tables(tables: &[&'static Table]) -> Self {
+        Self { state: RwLock::new(Some(State::new(tables))) }
+    }
+
+    /// An empty storage with the tables of the conformance suite.
+    #[cfg(feature = "testing")]
+    pub fn for_conformance() -> Self {
+        Self::with_tables(&super::conformance::tables())
+    }
+
+    /// Reads while nobody writes.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        // A panic elsewhere leaves the state whole: commits check everything before they apply.
+        let state: RwLockReadGuard<'_, _> = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        read(state.as_ref().ok_or_else(closed)?)
+    }
+
+    /// Changes while nobody reads.
+    pub(super) fn write<T, E: From<Error>>(&self, write: impl FnOnce(&mut State) -> Result<T, E>) -> Result<T, E> {
+        let mut state: RwLockWriteGuard<'_, _> = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        write(state.as_mut().ok_or_else(closed)?)
+    }
+
+    /// Forgets everything; every later call answers [`Reason::Closed`].
+    pub(super) fn shut(&self) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a closed storage answers.
+pub(super) fn closed() -> Error {
+    Error::new(Reason::Closed, "the storage was closed")
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
+#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+impl Storage for MemoryStorage {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.write(|state| match state.plan(change_set)? {
+            Planned::Done(committed) => Ok(committed),
+            Planned::Todo { position, writes } => {
+                state.apply(writes);
+                Ok(Committed { position })
+            }
+        })
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.read(|state| {
+            let table = state.table(table)?;
+            Ok(keys.iter().map(|key| table.get(&key.0).cloned()).collect())
+        })
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.read(|state| plan::run(state, query))
+    }
+
+    async fn position(&self) -> Result<u64> {
+        self.read(|state| Ok(state.position()))
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        self.read(|state| state.changes(since))
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.read(|state| Ok(state.outcome(id)))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shut();
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! How a query finds its rows in memory: by the key or an index where the filter or the order allow it.
+
+use std::{collections::BTreeSet, ops::Bound};
+
+use super::{
+    state::State,
+    table::{Path, Stored, TableRows},
+};
+use crate::{
+    model::{
+        error::Result,
+        predicate::{Comparison, Link, Predicate},
+        record::Row,
+        value::Value,
+    },
+    storage::{Direction, Query, Rows, Sorting},
+};
+
+pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
+    let table = state.table(query.table)?;
+    let sorting = query.sorting()?;
+    let filter = Filter::new(state, table, &query.filter);
+    if filter.is_never() {
+        return Ok(Rows { rows: Vec::new(), total: query.count.then_some(0) });
+    }
+    let total = query.count.then(|| filter.candidates().count() as u64);
+    let after = query.window.after.as_deref();
+    let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
+    let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let wanted = |row: &&Row| after.is_none_or(|after| sorting.is_after(row, after));
+    let rows = match filter.in_order(&sorting, after) {
+        Some(rows) => rows.filter(wanted).skip(skip).take(limit).cloned().collect(),
+        None => {
+            let mut rows: Vec<&Row> = filter.candidates().filter(wanted).collect();
+            // Keys make the order total, so an unstable sort gives one answer only.
+            rows.sort_unstable_by(|left, right| sorting.compare(left, right));
+            rows.into_iter().skip(skip).take(limit).cloned().collect()
+        }
+    };
+    Ok(Rows { rows, total })
+}
+
+/// A filter with what its conjuncts say about columns.
+struct Filter<'q> {
+    state: &'q State,
+    table: &'q TableRows,
+    /// The conjuncts but searches, links resolved to sets.
+    rest: Vec<Predicate>,
+    /// What the folded text must contain.
+    needles: Vec<String>,
+}
+
+impl<'q> Filter<'q> {
+    fn new(state: &'q State, table: &'q TableRows, filter: &Predicate) -> Self {
+        let conjuncts = match resolve(state, filter) {
+            Predicate::And(parts) => parts,
+            part => vec![part],
+        };
+        let (mut rest, mut needles) = (Vec::new(), Vec::new());
+        for part in conjuncts {
+            match part {
+                Predicate::Search(needle) => needles.push(needle),
+                part => rest.push(part),
+            }
+        }
+        Self { state, table, rest, needles }
+    }
+
+    fn is_never(&self) -> bool {
+        self.rest.iter().any(|part| matches!(part, Predicate::Never))
+    }
+
+    fn passes(&self, stored: &Stored) -> bool {
+        self.needles.iter().all(|needle| stored.search.contains(needle.as_str()))
+            && self.rest.iter().all(|part| part.matches(self.table.table, &stored.row, self.state))
+    }
+
+    /// The value that a column must have.
+    fn equal(&self, column: usize) -> Option<&Value> {
+        self.rest.iter().find_map(|part| match part {
+            Predicate::Compare(name, Comparison::Equal, value) if self.table.table.position(name) == Some(column) => {
+                Some(value)
+            }
+            _ => None,
+        })
+    }
+
+    /// The values of which a column must have one.
+    fn among(&self, column: usize) -> Option<&[Value]> {
+        self.rest.iter().find_map(|part| match part {
+            Predicate::In(name, values) if self.table.table.position(name) == Some(column) => Some(&values[..]),
+            _ => None,
+        })
+    }
+
+    /// The values of a path's first columns, as far as the filter fixes them.
+    fn prefix(&self, path: Path) -> Vec<Value> {
+        self.table.columns(path).iter().map_while(|column| self.equal(*column).cloned()).collect()
+    }
+
+    /// Rows that pass, in no particular order, by the path that leaves the fewest to look at.
+    fn candidates(&self) -> Box<dyn Iterator<Item = &Row> + '_> {
+        let best = self.table.paths().map(|path| (path, self.prefix(path))).max_by_key(|(_, prefix)| prefix.len());
+        let (path, prefix) = best.unwrap_or((Path::Key, Vec::new()));
+        if prefix.is_empty() {
+            let sets =
+                self.table.paths().filter_map(|path| Some((path, self.among(*self.table.columns(path).first()?)?)));
+            if let Some((path, values)) = sets.min_by_key(|(_, values)| values.len())
+                && values.len() < self.table.len()
+            {
+                let ranges = values.iter().flat_map(move |value| self.table.range(path, std::slice::from_ref(value)));
+                return Box::new(self.passing(ranges));
+            }
+        }
+        Box::new(self.passing(self.table.range(path, &prefix)))
+    }
+
+    /// Rows that pass in the order that is asked for, if a path has it and leaves no more to look
+    /// at than the best; the rows up to `after` are left out where that costs nothing.
+    fn in_order(&self, sorting: &Sorting, after: Option<&[Value]>) -> Option<Box<dyn Iterator<Item = &Row> + '_>> {
+        let most = self.table.paths().map(|path| self.prefix(path).len()).max().unwrap_or_default();
+        let is_narrow = |column: &usize| self.among(*column).is_some_and(|values| values.len() < self.table.len() / 8);
+        if most == 0 && self.table.paths().any(|path| self.table.columns(path).first().is_some_and(is_narrow)) {
+            return None;
+        }
+        // Columns with one value only do not order anything.
+        let free: Vec<_> =
+            sorting.parts.iter().enumerate().filter(|(_, (column, _))| self.equal(*column).is_none()).collect();
+        let columns: Vec<usize> = free.iter().map(|(_, (column, _))| *column).collect();
+        let path = self.table.paths().find(|path| {
+            let fixed = self.prefix(*path).len();
+            let mut sorted: Vec<usize> = Vec::new();
+            for column in self.table.columns(*path)[fixed..].iter().chain(self.table.table.key) {
+                if !sorted.contains(column) && self.equal(*column).is_none() {
+                    sorted.push(*column);
+                }
+            }
+            fixed == most && sorted.starts_with(&columns)
+        })?;
+        let prefix = self.prefix(path);
+        // As far as the path's entries go on with the columns of the order, `after` is a bound on them.
+        let entry = self.table.entry_columns(path).skip(prefix.len());
+        let bounded = entry.zip(&columns).take_while(|(entry, column)| entry == *column).count();
+        let down = free.iter().take_while(|(_, (_, direction))| *direction == Direction::Descending).count();
+        if free[down..].iter().any(|(_, (_, direction))| *direction == Direction::Descending) {
+            return None;
+        }
+        let whole = Bound::Included(prefix.clone());
+        let start = |count: usize| {
+            let values = after.into_iter().flat_map(|after| free[..count].iter().map(|(at, _)| after[*at].clone()));
+            Bound::Included(prefix.iter().cloned().chain(values).collect::<Vec<_>>())
+        };
+        if down == 0 {
+            return Some(Box::new(self.passing(self.table.between(path, start(bounded), whole))));
+        }
+        let rows = self.passing(self.table.between(path, whole, start(bounded.min(down))).rev());
+        // Newest first, then the key upwards: rows that are equal but for the key are turned round.
+        Some(Box::new(Groups { rows: rows.peekable(), columns: columns[..down].to_vec(), group: Vec::new() }))
+    }
+
+    fn passing<'r>(&'r self, rows: impl Iterator<Item = &'r Stored> + 'r) -> impl Iterator<Item = &'r Row> {
+        rows.filter(|stored| self.passes(stored)).map(|stored| &stored.row)
+    }
+}
+
+/// Gives each run of rows that are equal in these columns backwards.
+struct Groups<'r, I: Iterator<Item = &'r Row>> {
+    rows: std::iter::Peekable<I>,
+    columns: Vec<usize>,
+    group: Vec<&'r Row>,
+}
+
+impl<'r, I: Iterator<Item = &'r Row>> Iterator for Groups<'r, I> {
+    type Item = &'r Row;
+
+    fn next(&mut self) -> Option<&'r Row> {
+        if self.group.is_empty() {
+            let first = self.rows.next()?;
+            self.group.push(first);
+            let columns = &self.columns;
+            let same = |row: &&Row| columns.iter().all(|at| row.0[*at] == first.0[*at]);
+            while let Some(row) = self.rows.next_if(same) {
+                self.group.push(row);
+            }
+        }
+        self.group.pop()
+    }
+}
+
+/// Links to the rows they tie, looked up once for the whole query instead of once for each row.
+fn resolve(state: &State, filter: &Predicate) -> Predicate {
+    let all = |parts: &[Predicate]| parts.iter().map(|part| resolve(state, part)).collect::<Vec<_>>();
+    match filter {
+        Predicate::And(parts) => Predicate::all(all(parts)),
+        Predicate::Or(parts) => Predicate::any(all(parts)),
+        Predicate::Not(part) => resolve(state, part).negate(),
+        Predicate::Linked(link, values) => tied_rows(state, link, values),
+        part => part.clone(),
+    }
+}
+
+fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Predicate {
+    let Some(rows) = state.named(&link.table) else { return Predicate::Never };
+    let columns = (rows.table.position(&link.from), rows.table.position(&link.to));
+    let (Some(from), Some(to)) = columns else { return Predicate::Never };
+    let is_indexed = rows.paths().any(|path| rows.columns(path).first() == Some(&to));
+    let found: BTreeSet<&Value> = if is_indexed && values.len() < rows.len() {
+        values.iter().flat_map(|value| rows.find(vec![(to, value)])).map(|row| &row.0[from]).collect()
+    } else {
+        let tied = rows.find(Vec::new()).filter(|row| values.binary_search(&row.0[to]).is_ok());
+        tied.map(|row| &row.0[from]).collect()
+    };
+    Predicate::In(link.own.clone(), Predicate::set(found.into_iter().cloned()))
+}

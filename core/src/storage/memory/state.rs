@@ -1,0 +1,125 @@
+//! All tables, and what one commit does to them: first everything is checked, then all is applied.
+
+use std::collections::BTreeMap;
+
+use super::table::TableRows;
+use crate::{
+    audit::AuditHead,
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+        predicate::{Link, Links},
+        record::{Field, Key, Record, Row, Table},
+        value::Value,
+    },
+    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Write, ledger},
+};
+
+/// All rows.
+pub(crate) struct State {
+    tables: BTreeMap<&'static str, TableRows>,
+}
+
+/// What is left to do for a change set.
+pub(crate) enum Planned {
+    /// Nothing: it was committed before.
+    Done(Committed),
+    /// To write these rows, those of the ledger included.
+    Todo {
+        /// The commit's number.
+        position: u64,
+        /// All rows.
+        writes: Vec<Write>,
+    },
+}
+
+impl State {
+    pub(crate) fn new(tables: &[&'static Table]) -> Self {
+        Self { tables: tables.iter().map(|table| (table.name, TableRows::new(table))).collect() }
+    }
+
+    pub(crate) fn table(&self, table: &Table) -> Result<&TableRows> {
+        self.named(table.name).ok_or_else(|| unknown_table(table.name))
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&TableRows> {
+        self.tables.get(name)
+    }
+
+    /// Checks a change set against the rows as they are; changes nothing.
+    pub(crate) fn plan(&self, change_set: &ChangeSet) -> Result<Planned, CommitError> {
+        change_set.validate()?;
+        if let Some(committed) = self.outcome(change_set.id) {
+            return Ok(Planned::Done(committed));
+        }
+        let checks = change_set.checks.iter().map(|check| (check.table, &check.key, check.expected));
+        let writes = change_set.writes.iter().map(|write| (write.table, &write.key, write.expected));
+        for (table, key, expected) in checks.chain(writes) {
+            if self.table(table)?.version(&key.0) != expected {
+                return Err(CommitError::Stale { table, key: key.clone() });
+            }
+        }
+        let position = self.position() + 1;
+        let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE)]));
+        let own = ledger::rows_of(change_set, ledger::number(position), head.cloned())?;
+        Ok(Planned::Todo { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
+    }
+
+    /// Applies what was planned on this state.
+    pub(crate) fn apply(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            self.set(write.table, write.key, write.row);
+        }
+    }
+
+    /// Replaces or removes one row, whatever was there.
+    pub(crate) fn set(&mut self, table: &'static Table, key: Key, row: Option<Row>) {
+        self.tables.entry(table.name).or_insert_with(|| TableRows::new(table)).set(key.0, row);
+    }
+
+    /// The declaration of a table by name.
+    pub(crate) fn declared(&self, name: &str) -> Option<&'static Table> {
+        self.named(name).map(|rows| rows.table)
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.commits().and_then(TableRows::last).map_or(0, position_of)
+    }
+
+    pub(crate) fn outcome(&self, id: ChangeSetId) -> Option<Committed> {
+        let at = CommitRecord::TABLE.position("id")?;
+        let row = self.commits()?.find(vec![(at, &id.to_value())]).next().map(position_of);
+        row.map(|position| Committed { position })
+    }
+
+    pub(crate) fn changes(&self, since: u64) -> Result<Changes> {
+        let mut changes = Changes { position: since, touched: Vec::new() };
+        let Some(commits) = self.commits() else { return Ok(changes) };
+        for row in commits.after(Value::Int(ledger::number(since))).take(FEED_PAGE as usize) {
+            changes.position = position_of(row);
+            changes.touched.extend(CommitRecord::from_row(row.clone())?.touched.0);
+        }
+        Ok(changes)
+    }
+
+    fn commits(&self) -> Option<&TableRows> {
+        self.named(CommitRecord::TABLE.name)
+    }
+}
+
+fn position_of(row: &Row) -> u64 {
+    row.0.first().and_then(Value::as_int).and_then(|position| position.try_into().ok()).unwrap_or_default()
+}
+
+fn unknown_table(name: &str) -> Error {
+    Error::new(Reason::Internal, format!("the storage has no table {name}"))
+}
+
+impl Links for State {
+    fn tied(&self, link: &Link, own: &Value, other: &Value) -> bool {
+        let Some(rows) = self.named(&link.table) else { return false };
+        let columns = (rows.table.position(&link.from), rows.table.position(&link.to));
+        let (Some(from), Some(to)) = columns else { return false };
+        !own.is_null() && !other.is_null() && rows.find(vec![(from, own), (to, other)]).next().is_some()
+    }
+}
