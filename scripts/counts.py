@@ -14,6 +14,7 @@ PATTERNS = [
     # scripts/lib.sh
     r"^check (?P<one_passed>passed): ",
     r"^check (?P<one_failed>failed): ",
+    r"^check (?P<one_skipped>skipped): ",
 ]
 # Maven Surefire; the lines of single classes go on with the time.
 SUREFIRE = r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$"

@@ -48,7 +48,7 @@ class Counting(unittest.TestCase):
         self.assertEqual(count("Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=1)\n"), Counts(1, 3, 1))
 
     def test_checks_and_colour(self) -> None:
-        self.assertEqual(count("\x1b[32mcheck passed: a\x1b[0m\ncheck failed: b\n"), Counts(1, 1, 0))
+        self.assertEqual(count("\x1b[32mcheck passed: a\x1b[0m\ncheck failed: b\ncheck skipped: c"), Counts(1, 1, 1))
 
     def test_talk_about_tests_is_no_count(self) -> None:
         self.assertEqual(count("the user said: 3 passed in 2s, then\n  test result: ok. 3 passed;\n"), Counts())
