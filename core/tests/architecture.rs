@@ -1,0 +1,186 @@
+//! The house keeps its shape: which module may use which, and how long a file may be.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Who may use whom: a module sees the lines above its own, and those that `+` joins see each other.
+/// A new module needs a place here.
+const LAYERS: &[&str] = &[
+    "model+describe",
+    "rules credentials audit",
+    "environment",
+    "storage",
+    "sync events",
+    "realtime ops",
+    "operations",
+    "engine",
+    "manager+caller",
+    "door",
+    "guide lib",
+];
+
+const LONGEST_FILE: usize = 600;
+const LONGEST_BINDING: usize = 1_000;
+
+#[test]
+fn modules_depend_one_way() {
+    let source = root().join("core/src");
+    let mut problems = Vec::new();
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).unwrap();
+        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        for used in used_modules(&fs::read_to_string(&file).unwrap()) {
+            if !may_use(&module, &used) {
+                problems.push(format!("{}: `{module}` must not use `{used}`", inside.display()));
+            }
+        }
+        if place(&module).is_none() {
+            problems.push(format!("{}: `{module}` has no place in LAYERS", inside.display()));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long: Vec<String> = files(&root())
+        .into_iter()
+        .filter_map(|file| {
+            let lines = hand_written_lines(&file)?;
+            (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines, of {LONGEST_FILE}", file.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "\n{}", long.join("\n"));
+}
+
+#[test]
+fn bindings_are_thin() {
+    let bindings = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let bindings = bindings.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("bindings-"));
+    for binding in bindings {
+        // Its tests may be as long as they like.
+        let own = files(&binding).into_iter().filter(|file| !is_test(file.strip_prefix(&binding).unwrap()));
+        let lines: usize = own.filter_map(|file| hand_written_lines(&file)).sum();
+        assert!(lines <= LONGEST_BINDING, "{}: {lines} lines, of {LONGEST_BINDING}", binding.display());
+    }
+}
+
+#[test]
+fn layers_are_as_drawn() {
+    assert!(may_use("storage", "audit") && may_use("model", "describe") && may_use("engine", "operations"));
+    assert!(!may_use("rules", "credentials") && !may_use("audit", "rules") && !may_use("operations", "engine"));
+    assert!(!may_use("model", "unheard_of") && may_use("caller", "manager") && !may_use("manager", "door"));
+}
+
+#[test]
+fn reads_what_a_file_uses() {
+    let text = "
+        use crate::model::{id::UserId, error::Error};
+        use crate::{
+            audit::{chain::{seal, verify}, Entry},
+            environment::Env as World, rules,
+        };
+        // crate::door is only spoken of, as in [`crate::manager`]
+        fn f(x: crate::storage::Row) -> &'static str { \"see crate::engine\" }
+        pub(crate) fn g() {}
+        use crate::Result;
+    ";
+    let used: Vec<String> = used_modules(text).into_iter().collect();
+    assert_eq!(used, ["audit", "environment", "model", "rules", "storage"]);
+}
+
+fn may_use(module: &str, used: &str) -> bool {
+    let (Some(own), Some(other)) = (place(module), place(used)) else { return module == used };
+    other.0 < own.0 || other == own
+}
+
+/// The layer of a module, and its group within it.
+fn place(module: &str) -> Option<(usize, usize)> {
+    LAYERS.iter().enumerate().find_map(|(layer, line)| {
+        let group = line.split(' ').position(|group| group.split('+').any(|name| name == module))?;
+        Some((layer, group))
+    })
+}
+
+/// The crate's own modules that a text names by `crate::`; comments and strings do not count.
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let code: String = text.lines().map(|line| without_words(line) + "\n").collect();
+    let mut used = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        match after.strip_prefix('{') {
+            Some(group) => used.extend(first_level(group)),
+            None => used.extend(leading_name(after)),
+        }
+    }
+    // What the crate's front page exports is of types, and starts with a capital.
+    used.retain(|name| name.starts_with(|letter: char| letter.is_lowercase()));
+    used
+}
+
+/// The first name of each item of a `{…}` group, whose opening brace is already read.
+fn first_level(group: &str) -> Vec<String> {
+    let (mut depth, mut names, mut item) = (0, Vec::new(), String::new());
+    for letter in group.chars() {
+        match letter {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => names.extend(leading_name(&std::mem::take(&mut item))),
+            _ => {
+                depth += i32::from(letter == '{') - i32::from(letter == '}');
+                item.push(letter);
+            }
+        }
+    }
+    names.extend(leading_name(&item));
+    names
+}
+
+fn leading_name(text: &str) -> Option<String> {
+    let text = text.trim_start();
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+/// A line without its comment and without what is between double quotes.
+fn without_words(line: &str) -> String {
+    let code = line.split("//").next().unwrap_or_default();
+    code.split('"').step_by(2).collect()
+}
+
+/// How many lines a person wrote; none if a program did.
+fn hand_written_lines(file: &Path) -> Option<usize> {
+    let text = fs::read_to_string(file).unwrap();
+    let generated = text.lines().next().is_some_and(|first| first.contains("@generated"));
+    (!generated).then(|| text.lines().count())
+}
+
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| part == "test" || part == "tests")
+}
+
+/// Every source file below a folder; not what was built or installed.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    const SOURCES: &[&str] = &["rs", "py", "pyi", "ts", "tsx", "js", "mjs", "kt", "swift", "sh", "sql"];
+    const SKIPPED: &[&str] = &["target", "node_modules", "dist", "wasm"];
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if !SKIPPED.contains(&name) && !name.starts_with('.') {
+                found.extend(files(&path));
+            }
+        } else if path.extension().is_some_and(|ending| SOURCES.contains(&ending.to_str().unwrap())) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}

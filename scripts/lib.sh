@@ -1,0 +1,36 @@
+# Sourced by the scripts: stands at the root, with the project's own tools on the path.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+tools=$root/target/tools
+export PATH="$tools/bin:$tools/node_modules/.bin:$PATH"
+
+# An area goes on after a failure, so that one run shows all of them; it fails at its end.
+failures=0
+trap 'code=$?; [ "$failures" -eq 0 ] || code=1; exit $code' EXIT
+
+# A check that counts as one: check NAME COMMAND...
+check() {
+  local name=$1
+  shift
+  if "$@"; then echo "check passed: $name"; else
+    echo "check failed: $name"
+    failures=1
+  fi
+}
+
+# A run of tests that prints its own counts.
+suite() {
+  "$@" || failures=1
+}
+
+# The version of a crate in a lock file: locked CRATE [LOCK]
+locked() {
+  awk -v crate="name = \"$1\"" '$0 == crate { getline; gsub(/version = |"/, ""); print; exit }' "${2:-Cargo.lock}"
+}
+
+# Whether the compiler in use has the standard library of wasm32.
+has_wasm_target() {
+  [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown/lib" ]
+}
