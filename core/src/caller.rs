@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     engine::{Engine, Who},
     model::error::{Error, Reason, Result},
-    operations::{Listed, Operation, actor::RequestContext},
+    operations::{Operation, actor::RequestContext},
     rules::{Context, Explanation, Question, Resource},
 };
 
@@ -20,7 +20,7 @@ pub struct Caller {
 
 macro_rules! caller_areas {
     ($($(#[$about:meta])* $area:ident: $face:ident {
-        $(fn $method:ident($($input:path)?) $($unit:path)?;)*
+        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
     })*) => {
         impl Caller {
             $($(#[$about])*
@@ -40,12 +40,12 @@ macro_rules! caller_areas {
             pub struct $face<'a>(pub(super) &'a Caller);
 
             impl $face<'_> {
-                $(caller_areas!(method $method $($input)?; $($unit)?);)*
+                $(caller_areas!(@method $area $method ($($input)?) $($unit)?);)*
             }
             )*
         }
     };
-    (method $method:ident $area:ident::$input:ident;) => {
+    (@method $area:ident $method:ident ($input:ident)) => {
         #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
         pub async fn $method(
             &self,
@@ -54,14 +54,14 @@ macro_rules! caller_areas {
             self.0.run(input.into()).await
         }
     };
-    (method $method:ident; $area:ident::$input:ident) => {
+    (@method $area:ident $method:ident () $input:ident) => {
         #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
         pub async fn $method(&self) -> Result<<operations::$area::$input as Operation>::Output> {
             self.0.run(operations::$area::$input::new()).await
         }
     };
 }
-operation_list!(caller_areas);
+crate::operations::operation_list!(caller_areas);
 
 impl Caller {
     /// Runs an operation; the areas' methods are shorter to write.
@@ -94,18 +94,18 @@ impl Caller {
     /// assert!(me.can("document:edit", None)?);
     /// # rolekeep::Result::Ok(()) }).unwrap();
     /// ```
-    pub fn can<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<bool> {
+    pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
         let resource = resource.into();
         self.decide(permission, resource, |_, decision| decision.is_allowed(), || true)
     }
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
-    pub fn require<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<()> {
+    pub fn require<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<()> {
         if self.can(permission, resource)? { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
     }
 
     /// Several checks at once, each as [`Caller::can`].
-    pub fn can_many(&self, checks: &[(&str, Option<&Resource>)]) -> Result<Vec<bool>> {
+    pub fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         checks.iter().map(|(permission, resource)| self.can(permission, *resource)).collect()
     }
 
@@ -118,7 +118,11 @@ impl Caller {
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
-    pub fn explain<'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource>>) -> Result<Explanation> {
+    pub fn explain<'a: 'r, 'r>(
+        &self,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<Explanation> {
         let resource = resource.into();
         let of_host = || Explanation::of_host(permission);
         self.decide(permission, resource, |_, decision| decision.explain(), of_host)
@@ -127,7 +131,7 @@ impl Caller {
     fn decide<T>(
         &self,
         permission: &str,
-        resource: Option<&Resource>,
+        resource: Option<&Resource<'_>>,
         answer: impl FnOnce(&str, crate::rules::Decision<'_>) -> T,
         of_host: impl FnOnce() -> T,
     ) -> Result<T> {
@@ -147,19 +151,5 @@ impl Caller {
 
     fn context(&self) -> &Context {
         &self.who.request.values
-    }
-
-    /// A resource of the host from JSON, its attributes read by the types that the policy declares.
-    pub fn resource_from_json(
-        &self,
-        resource_type: &str,
-        attributes: &std::collections::BTreeMap<String, serde_json::Value>,
-    ) -> Result<Resource> {
-        self.engine.services.rules.resource_from_json(resource_type, attributes)
-    }
-
-    /// The name of an operation in the list, for logs.
-    pub fn name_of<O: Listed>() -> &'static str {
-        O::NAME
     }
 }

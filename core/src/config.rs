@@ -66,8 +66,11 @@ impl Config {
             ("session_seconds", self.session_seconds),
             ("rights_max_age_millis", self.rights_max_age_millis),
         ];
-        let mut wrong: Vec<String> =
-            positive.iter().filter(|(_, value)| *value < 1).map(|(name, _)| format!("{name} must be positive")).collect();
+        let mut wrong: Vec<String> = positive
+            .iter()
+            .filter(|(_, value)| *value < 1)
+            .map(|(name, _)| format!("{name} must be positive"))
+            .collect();
         if self.refresh_grace_seconds < 0 || self.refresh_grace_seconds > 300 {
             wrong.push("refresh_grace_seconds must lie between 0 and 300".to_owned());
         }

@@ -18,8 +18,8 @@ use crate::{
 const MAX_INPUT: usize = 16 * 1024 * 1024;
 
 macro_rules! dispatch {
-    ($($(#[$about:meta])* $area:ident: $face:ident {
-        $(fn $method:ident($($input:path)?) $($unit:path)?;)*
+    ($(#[doc = $about:literal] $area:ident: $face:ident {
+        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
     })*) => {
         /// Runs an operation by name: `call(&me, "users.create", r#"{"email":"ada@example.org"}"#)`.
         ///
@@ -32,14 +32,16 @@ macro_rules! dispatch {
             match operation {
                 // Boxed, so that the future is as small as one operation, not as large as the largest.
                 $($(
-                    dispatch!(@name $($input)? $($unit)?) => Box::pin(run::<dispatch!(@type $($input)? $($unit)?)>(caller, input)).await,
+                    concat!(stringify!($area), ".", stringify!($method)) => {
+                        Box::pin(run::<operations::$area::$($input)? $($unit)?>(caller, input)).await
+                    }
                 )*)*
                 _ => Err(unknown(operation)).map_err(stamp),
             }
         }
 
         /// The names of all operations, in order.
-        pub const OPERATIONS: &[&str] = &[$($(<dispatch!(@type $($input)? $($unit)?) as Listed>::NAME),*),*];
+        pub const OPERATIONS: &[&str] = &[$($(<operations::$area::$($input)? $($unit)? as Listed>::NAME),*),*];
 
         /// Everything that the bindings show.
         #[cfg(feature = "describe")]
@@ -48,9 +50,9 @@ macro_rules! dispatch {
             let mut types = Types::default();
             let areas = vec![$(AreaShape {
                 name: stringify!($area),
-                about: concat!($($about),*),
+                about: $about,
                 operations: vec![$({
-                    type Input = dispatch!(@type $($input)? $($unit)?);
+                    type Input = operations::$area::$($input)? $($unit)?;
                     let input = Input::describe(&mut types);
                     let about = match &input {
                         TypeRef::Named(name) => types.0.get(name).map_or("", |shape| shape.about),
@@ -63,10 +65,8 @@ macro_rules! dispatch {
             Catalogue { areas, types }
         }
     };
-    (@type $input:path) => { $input };
-    (@name $input:path) => { <$input as Listed>::NAME };
 }
-operation_list!(dispatch);
+operations::operation_list!(dispatch);
 
 async fn run<O: Operation<Output: serde::Serialize>>(caller: &Caller, input: Json) -> Result<String> {
     let stamp = |error: Error| error.at(caller.engine.services.now());
@@ -81,7 +81,7 @@ async fn run<O: Operation<Output: serde::Serialize>>(caller: &Caller, input: Jso
 /// # Errors
 /// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
 pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
-    let resource = resource.map(|text| read_resource(caller, text)).transpose()?;
+    let resource = resource.map(|text| read_resource(text)).transpose()?;
     caller.can(permission, resource.as_ref())
 }
 
@@ -90,18 +90,18 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// # Errors
 /// As [`can`].
 pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<String> {
-    let resource = resource.map(|text| read_resource(caller, text)).transpose()?;
+    let resource = resource.map(|text| read_resource(text)).transpose()?;
     let explanation = caller.explain(permission, resource.as_ref())?;
     serde_json::to_string(&explanation).map_err(|_| Error::new(Reason::Internal, "the explanation cannot be written"))
 }
 
 /// `{"type": "document", "owner_id": "…"}`
-fn read_resource(caller: &Caller, text: &str) -> Result<Resource> {
+fn read_resource(text: &str) -> Result<Resource<'static>> {
     let invalid = |message| Error::new(Reason::InvalidInput, message);
     let Json::Object(attributes) = parse(text)? else { return Err(invalid("a resource is a JSON object")) };
     let mut attributes: BTreeMap<String, Json> = attributes.into_iter().collect();
     match attributes.remove("type") {
-        Some(Json::String(resource_type)) => caller.resource_from_json(&resource_type, &attributes),
+        Some(Json::String(resource_type)) => Ok(Resource::from_json(&resource_type, &attributes)),
         _ => Err(invalid("a resource names its type: {\"type\": \"document\", …}")),
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         target,
     },
     rules::{Explanation, Policy, Resource, RuleSet},
-    storage::{ChangeSet, CommitError, Persister, Storage, Write, memory::MemoryStorage, persister::PersistedStorage},
+    storage::{ChangeSet, CommitError, Storage, Write, memory::MemoryStorage},
 };
 
 /// An open store: users, roles, sessions, and the rules that decide. Cheap to clone.
@@ -58,28 +58,12 @@ pub struct Builder {
 enum Place {
     Memory,
     Storage(Arc<dyn Storage>),
-    Persister(Arc<dyn Persister>),
-    #[cfg(feature = "sqlite")]
-    Sqlite(std::path::PathBuf),
 }
 
 impl Builder {
     /// Keeps everything in memory, until it is closed. The default.
     pub fn memory(mut self) -> Self {
         self.storage = Place::Memory;
-        self
-    }
-
-    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be.
-    #[cfg(feature = "sqlite")]
-    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.storage = Place::Sqlite(path.into());
-        self
-    }
-
-    /// Keeps everything where the host says, below the memory storage.
-    pub fn persister(mut self, persister: Arc<dyn Persister>) -> Self {
-        self.storage = Place::Persister(persister);
         self
     }
 
@@ -123,9 +107,6 @@ impl Builder {
         let storage: Arc<dyn Storage> = match self.storage {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
-            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
-            #[cfg(feature = "sqlite")]
-            Place::Sqlite(path) => Arc::new(crate::storage::sqlite::SqliteStorage::open(path).await?),
         };
         let hasher = Hasher::new(env.clone(), &self.config)?;
         let key = signing_key(&self.config, &*storage, &env).await?;
@@ -240,21 +221,21 @@ impl UserManagement {
     }
 
     /// Whether any user may do this: host code asking about somebody, reading its rights where needed.
-    pub async fn check_async<'r>(
+    pub async fn check_async<'a: 'r, 'r>(
         &self,
         user: UserId,
         permission: &str,
-        resource: impl Into<Option<&'r Resource>>,
+        resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         self.acting_as(user).await?.can(permission, resource)
     }
 
     /// Why any user may or may not do this.
-    pub async fn explain<'r>(
+    pub async fn explain<'a: 'r, 'r>(
         &self,
         user: UserId,
         permission: &str,
-        resource: impl Into<Option<&'r Resource>>,
+        resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
         self.acting_as(user).await?.explain(permission, resource)
     }

@@ -13,7 +13,7 @@ const LAYERS: &[&str] = &[
     "model+describe",
     "rules credentials audit",
     "environment",
-    "storage",
+    "config storage",
     "sync events",
     "realtime ops",
     "operations",

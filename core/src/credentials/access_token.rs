@@ -1,7 +1,11 @@
-//! Access tokens: JWTs (RFC 7519), signed with HS256, the algorithm pinned (RFC 8725, 3.1).
+//! Access tokens: JWTs (RFC 7519) signed with HS256.
+//!
+//! A token has one header for each key, which is compared as text and never interpreted: there is
+//! no `alg` to confuse, no `kid` to inject, no `jku` to follow (RFC 8725, 3.1 and 3.10). The
+//! signature is verified before anything else is looked at (V9.1.1).
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -39,7 +43,7 @@ pub struct Claims {
 /// A key for signing and verifying.
 #[derive(Clone)]
 pub struct Key {
-    /// Named by the token's header.
+    /// Named by the token's header; base64url.
     pub id: String,
     /// At least 32 bytes (RFC 7518, 3.2).
     pub secret: zeroize::Zeroizing<Vec<u8>>,
@@ -64,35 +68,32 @@ impl Key {
 
     /// Signs claims.
     pub fn sign(&self, claims: &Claims) -> Result<Secret> {
-        install_provider();
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::HS256) };
-        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&self.secret))
-            .map(Secret::from)
-            .map_err(|_| Error::new(Reason::Internal, "a token could not be signed"))
+        let failed = |_| Error::new(Reason::Internal, "a token could not be signed");
+        let claims = serde_json::to_vec(claims).map_err(failed)?;
+        let mut token = format!("{}.{}", self.header(), BASE64_URL_SAFE_NO_PAD.encode(claims));
+        let tag = self.mac(&token).finalize().into_bytes();
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(tag, &mut token);
+        Ok(Secret::from(token))
     }
 
     /// Verifies a token at a moment; all that is wrong with one is the same error, but expiry.
     pub fn verify(&self, token: &str, issuer: &str, audience: &str, now: Time) -> Result<Claims> {
-        install_provider();
         let invalid = || Error::new(Reason::InvalidToken, "the token is not valid here");
         if token.len() > MAX_BYTES {
             return Err(invalid());
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
-        if header.alg != Algorithm::HS256 || header.kid.as_deref() != Some(self.id.as_str()) {
+        let (signed, tag) = token.rsplit_once('.').ok_or_else(invalid)?;
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).map_err(|_| invalid())?;
+        self.mac(signed).verify_slice(&tag).map_err(|_| invalid())?;
+        let (header, claims) = signed.split_once('.').ok_or_else(invalid)?;
+        if header != self.header() {
             return Err(invalid());
         }
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["iss", "aud", "exp"]);
-        // Times are compared below, with the clock of the Environment.
-        validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(&self.secret), &validation)
-            .map_err(|_| invalid())?
-            .claims;
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).map_err(|_| invalid())?;
+        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| invalid())?;
         let now = now.as_second();
-        if now < claims.nbf {
+        if claims.iss != issuer || claims.aud != audience || now < claims.nbf {
             return Err(invalid());
         }
         if now >= claims.exp {
@@ -100,18 +101,15 @@ impl Key {
         }
         Ok(claims)
     }
-}
 
-/// jsonwebtoken has one provider a process. A provider the host chose before stays.
-fn install_provider() {
-    #[cfg(not(target_arch = "wasm32"))]
-    let provider = &jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
-    #[cfg(target_arch = "wasm32")]
-    let provider = &super::hmac_provider::PROVIDER;
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let _ = provider.install_default();
-    });
+    /// The one header of this key's tokens. The id is base64url, so nothing in it needs escaping.
+    fn header(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"JWT","alg":"HS256","kid":"{}"}}"#, self.id))
+    }
+
+    fn mac(&self, message: &str) -> Hmac<Sha256> {
+        super::keyed(&self.secret).chain_update(message)
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +119,7 @@ mod tests {
     use super::*;
 
     fn key() -> Key {
-        Key { id: "k1".into(), secret: vec![7; 32].into() }
+        Key::new(&[7; 32])
     }
 
     fn claims() -> Claims {
@@ -135,6 +133,13 @@ mod tests {
             exp: 1900,
             jti: Uuid::from_u128(3),
         }
+    }
+
+    /// Another header under a right signature, as somebody with the key for another purpose could make it.
+    fn signed(header: &str, parts: &[&str]) -> String {
+        let message = format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), parts[1]);
+        let tag = key().mac(&message).finalize().into_bytes();
+        format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
     }
 
     fn at(second: i64) -> Time {
@@ -167,6 +172,8 @@ mod tests {
             format!("{}.{}.{}", header(r#"{"alg":"HS512","typ":"JWT","kid":"k1"}"#), parts[1], parts[2]),
             format!("{}.{}.{}", header(r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#), parts[1], parts[2]),
             format!("{}.{}.{}", header(r#"{"alg":"HS256","typ":"JWT"}"#), parts[1], parts[2]),
+            signed(r#"{"alg":"HS256","typ":"JWT","kid":"../../key"}"#, &parts),
+            signed(r#"{"alg":"HS256","typ":"JWT","jku":"https://evil.example/jwks"}"#, &parts),
             format!("{}.{}.{}", parts[0], header(r#"{"sub":"x"}"#), parts[2]),
             format!("{}.{}.AAAA", parts[0], parts[1]),
             "a.b".into(),
@@ -176,7 +183,7 @@ mod tests {
         for token in forged {
             assert_eq!(reason(&key(), &token, 1000), Reason::InvalidToken, "{}", &token[..token.len().min(80)]);
         }
-        let other = Key { id: "k1".into(), secret: vec![8; 32].into() };
+        let other = Key::new(&[8; 32]);
         assert_eq!(reason(&other, token.expose(), 1000), Reason::InvalidToken);
     }
 }

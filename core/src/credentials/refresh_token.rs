@@ -5,7 +5,7 @@
 //! reuse and ends the family), and a lost answer can be given once more.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
@@ -59,9 +59,7 @@ fn head(claim: Claim) -> Vec<u8> {
 }
 
 fn mac(key: &[u8], seed: &str, claim: Claim) -> Hmac<Sha256> {
-    // HMAC takes keys of any length, so this cannot fail; an empty key would still need the seed.
-    let mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
-    mac.chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes())
+    super::keyed(key).chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes())
 }
 
 fn invalid() -> Error {

@@ -29,12 +29,17 @@ impl Engine {
             return Ok(());
         }
         let asked_at = self.services.now().as_microsecond();
-        let known = self.position.load(Ordering::Acquire);
-        if storage.position().await? != known {
+        let newest = storage.position().await?;
+        let mut known = self.position.load(Ordering::Acquire);
+        // The feed comes in pages.
+        while known < newest {
             let changes = storage.changes(known).await?;
+            if changes.position == known {
+                break;
+            }
             self.hear(changes.touched.iter()).await;
             // Another task may have gone further meanwhile.
-            self.position.fetch_max(changes.position, Ordering::AcqRel);
+            known = self.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
         }
         self.confirmed_at.fetch_max(asked_at, Ordering::AcqRel);
         Ok(())

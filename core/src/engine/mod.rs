@@ -6,31 +6,28 @@ pub(crate) mod cache;
 mod feed;
 mod rights;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+use std::{
+    future::{Future, poll_fn},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    task::Poll,
 };
 
 use futures_channel::oneshot;
-use futures_util::poll;
 
 use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
     },
-    operations::{
-        Operation,
-        actor::Actor,
-        plan::Plan,
-        principals::Loaded,
-        services::Services,
-    },
+    operations::{Operation, actor::Actor, plan::Plan, principals::Loaded, services::Services},
     rules::Principal,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
-pub(crate) use rights::{Live, Who};
+pub(crate) use rights::{Live, Who, WhoIdentity, WhoSession};
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -126,7 +123,8 @@ impl Engine {
             Ok(committed)
         });
         // In memory it is done at once, and no task is needed.
-        if let std::task::Poll::Ready(result) = poll!(&mut whole) {
+        let first = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
+        if let Poll::Ready(result) = first {
             return result;
         }
         let (sender, receiver) = oneshot::channel();

@@ -3,7 +3,11 @@
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use super::{decode::{FieldCode, FieldError}, record::Corrupt, time::Time};
+use super::{
+    decode::{FieldCode, FieldError},
+    record::Corrupt,
+    time::Time,
+};
 
 /// The kind of an error; the same nine in every language (API-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]

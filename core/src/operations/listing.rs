@@ -100,9 +100,8 @@ fn write_cursor(query: &Query, after: Vec<Value>) -> String {
 }
 
 fn read_cursor(text: &str, query: &Query) -> Result<Vec<Value>> {
-    let invalid = || {
-        crate::model::check::wrong("cursor", FieldCode::InvalidFormat, "is not a cursor of a list in this order")
-    };
+    let invalid =
+        || crate::model::check::wrong("cursor", FieldCode::InvalidFormat, "is not a cursor of a list in this order");
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
     let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
     let columns = query.full_order();

@@ -27,7 +27,11 @@ use rolekeep_macros::portable_async;
 
 use crate::{
     environment::{MaybeSend, MaybeSync},
-    model::{decode::FromJson, error::{Error, Reason, Result}, time::Time},
+    model::{
+        decode::FromJson,
+        error::{Error, Reason, Result},
+        time::Time,
+    },
 };
 use plan::Plan;
 use reads::Reads;
@@ -123,84 +127,82 @@ pub trait Visible {
     const READ: &'static str;
 }
 
-/// Gives the list to another macro: areas with their operations, `fn name(Input);`, or `fn name() Input;`
-/// where there is nothing to give.
-#[macro_export]
-#[doc(hidden)]
+/// Gives the list to another macro: areas (each with the module of its name) and their operations,
+/// `fn name(Input);`, or `fn name() Input;` where there is nothing to give.
 macro_rules! operation_list {
     ($then:ident) => {
         $then! {
             /// Accounts.
             users: Users {
-                fn create(users::CreateUser);
-                fn get(users::GetUser);
-                fn find(users::FindUser);
-                fn me() users::Me;
-                fn list(users::ListUsers);
-                fn update(users::UpdateUser);
-                fn replace(users::ReplaceUser);
-                fn activate(users::ActivateUser);
-                fn deactivate(users::DeactivateUser);
-                fn suspend(users::SuspendUser);
-                fn ban(users::BanUser);
-                fn lift(users::LiftUser);
-                fn grant_admin(users::GrantAdmin);
-                fn revoke_admin(users::RevokeAdmin);
-                fn delete(users::DeleteUser);
+                fn create(CreateUser);
+                fn get(GetUser);
+                fn find(FindUser);
+                fn me() Me;
+                fn list(ListUsers);
+                fn update(UpdateUser);
+                fn replace(ReplaceUser);
+                fn activate(ActivateUser);
+                fn deactivate(DeactivateUser);
+                fn suspend(SuspendUser);
+                fn ban(BanUser);
+                fn lift(LiftUser);
+                fn grant_admin(GrantAdmin);
+                fn revoke_admin(RevokeAdmin);
+                fn delete(DeleteUser);
             }
             /// Logins: tokens and the sessions they belong to.
             sessions: Sessions {
-                fn login(sessions::Login);
-                fn refresh(sessions::Refresh);
-                fn logout() sessions::Logout;
-                fn list() sessions::ListSessions;
-                fn list_of(sessions::ListSessionsOf);
-                fn revoke(sessions::RevokeSession);
-                fn revoke_others() sessions::RevokeOtherSessions;
-                fn revoke_all(sessions::RevokeAllSessions);
+                fn login(Login);
+                fn refresh(Refresh);
+                fn logout() Logout;
+                fn list() ListSessions;
+                fn list_of(ListSessionsOf);
+                fn revoke(RevokeSession);
+                fn revoke_others() RevokeOtherSessions;
+                fn revoke_all(RevokeAllSessions);
             }
             /// Roles of the policy, and who holds them.
             roles: Roles {
-                fn list() roles::ListRoles;
-                fn get(roles::GetRole);
-                fn assign(roles::AssignRole);
-                fn unassign(roles::UnassignRole);
-                fn assignments(roles::ListAssignments);
-                fn mine() roles::MyRoles;
+                fn list() ListRoles;
+                fn get(GetRole);
+                fn assign(AssignRole);
+                fn unassign(UnassignRole);
+                fn assignments(ListAssignments);
+                fn mine() MyRoles;
             }
             /// What a caller may do, and why.
             permissions: Permissions {
-                fn list() permissions::ListPermissions;
-                fn mine() permissions::MyPermissions;
-                fn explain(permissions::ExplainPermission);
+                fn list() ListPermissions;
+                fn mine() MyPermissions;
+                fn explain(ExplainPermission);
             }
             /// Regions that users and drones belong to.
             regions: Regions {
-                fn create(regions::CreateRegion);
-                fn get(regions::GetRegion);
-                fn list(regions::ListRegions);
-                fn update(regions::UpdateRegion);
-                fn delete(regions::DeleteRegion);
+                fn create(CreateRegion);
+                fn get(GetRegion);
+                fn list(ListRegions);
+                fn update(UpdateRegion);
+                fn delete(DeleteRegion);
             }
             /// Drones, and who flies them.
             drones: Drones {
-                fn create(drones::CreateDrone);
-                fn get(drones::GetDrone);
-                fn list(drones::ListDrones);
-                fn update(drones::UpdateDrone);
-                fn delete(drones::DeleteDrone);
-                fn assign(drones::AssignDrone);
-                fn unassign(drones::UnassignDrone);
-                fn reassign(drones::ReassignDrone);
+                fn create(CreateDrone);
+                fn get(GetDrone);
+                fn list(ListDrones);
+                fn update(UpdateDrone);
+                fn delete(DeleteDrone);
+                fn assign(AssignDrone);
+                fn unassign(UnassignDrone);
+                fn reassign(ReassignDrone);
             }
             /// The audit log.
             audit: Audit {
-                fn list(audit::ListAudit);
-                fn verify() audit::VerifyAudit;
+                fn list(ListAudit);
+                fn verify() VerifyAudit;
             }
             /// First steps of a store.
             setup: Setup {
-                fn seed(setup::Seed);
+                fn seed(Seed);
             }
         }
     };
@@ -208,11 +210,12 @@ macro_rules! operation_list {
 
 macro_rules! name_operations {
     ($($(#[$about:meta])* $area:ident: $face:ident {
-        $(fn $method:ident($($input:path)?) $($unit:path)?;)*
+        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
     })*) => {$($(
-        impl Listed for $($input)? $($unit)? {
+        impl Listed for $area::$($input)? $($unit)? {
             const NAME: &'static str = concat!(stringify!($area), ".", stringify!($method));
         }
     )*)*};
 }
+pub(crate) use operation_list;
 operation_list!(name_operations);

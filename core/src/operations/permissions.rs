@@ -3,15 +3,8 @@
 use std::collections::BTreeMap;
 
 use rolekeep_macros::{Describe, Input, portable_async};
-use serde::Serialize;
 
-use super::{
-    Access, Operation,
-    plan::Plan,
-    principals,
-    services::Services,
-    target::Subject,
-};
+use super::{Access, Operation, plan::Plan, principals, services::Services, target::Subject};
 use crate::{
     model::{
         check::wrong,
@@ -22,32 +15,8 @@ use crate::{
         time::Time,
         user::User,
     },
-    rules::{Context, Explanation, Question, Resource},
+    rules::{Context, EffectiveGrant, Explanation, PermissionInfo, Question, Resource},
 };
-
-/// A permission of the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
-pub struct PermissionView {
-    /// Its name: `resource:action`.
-    pub name: String,
-    /// What it allows.
-    pub description: Option<String>,
-}
-
-/// A permission that a caller has somewhere, by one of its roles.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
-pub struct EffectivePermission {
-    /// Allowed or denied.
-    pub allowed: bool,
-    /// The permission or pattern, as the policy writes it.
-    pub pattern: String,
-    /// Where: `global`, `region:ID`, `resource:TYPE:ID`.
-    pub scope: String,
-    /// Under which condition.
-    pub condition: Option<String>,
-    /// The role that says so.
-    pub role: String,
-}
 
 /// Lists the permissions that exist: the library's and the policy's own.
 ///
@@ -81,7 +50,7 @@ pub struct ExplainPermission {
 impl Operation for ListPermissions {
     type Target = ();
     type Valid = ();
-    type Output = Vec<PermissionView>;
+    type Output = Vec<PermissionInfo>;
 
     const ACCESS: Access = Access::Permission("policy:read");
 
@@ -89,13 +58,8 @@ impl Operation for ListPermissions {
         Ok(())
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionView>> {
-        let permissions = plan.services.rules.permissions();
-        let view = |(name, about): (&str, Option<&str>)| PermissionView {
-            name: name.to_owned(),
-            description: about.map(str::to_owned),
-        };
-        Ok(permissions.map(view).collect())
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionInfo>> {
+        Ok(plan.services.rules.permissions().collect())
     }
 }
 
@@ -103,7 +67,7 @@ impl Operation for ListPermissions {
 impl Operation for MyPermissions {
     type Target = ();
     type Valid = ();
-    type Output = Vec<EffectivePermission>;
+    type Output = Vec<EffectiveGrant>;
 
     const ACCESS: Access = Access::SignedIn;
 
@@ -111,17 +75,9 @@ impl Operation for MyPermissions {
         Ok(())
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<EffectivePermission>> {
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<EffectiveGrant>> {
         let me = plan.actor.signed_in()?;
-        let grants = plan.services.rules.effective(&me.principal, plan.now);
-        let view = |grant: crate::rules::EffectiveGrant| EffectivePermission {
-            allowed: grant.allowed,
-            pattern: grant.pattern,
-            scope: grant.scope,
-            condition: grant.condition,
-            role: grant.role,
-        };
-        Ok(grants.into_iter().map(view).collect())
+        Ok(plan.services.rules.effective(&me.principal, plan.now))
     }
 }
 
@@ -138,7 +94,7 @@ impl Operation for ExplainPermission {
         if self.resource.is_some() && !self.attributes.is_empty() {
             return Err(wrong("attributes", FieldCode::Disagrees, "give either a stored resource or attributes"));
         }
-        let context = services.rules.context_from_json(&self.context)?;
+        let context = Context::from_json(&self.context);
         Ok((self, context))
     }
 
@@ -147,9 +103,13 @@ impl Operation for ExplainPermission {
         let loaded = principals::load(plan.services, asked.user_id, plan.now).await?;
         let loaded = loaded.ok_or_else(|| Error::not_found("user"))?;
         let kind = asked.permission.split(':').next().unwrap_or_default();
-        let resource: Option<Resource> = match &asked.resource {
-            Some(name) => Some(stored(plan, kind, name).await?.resource(rules, &*plan.services.storage).await?),
-            None if !asked.attributes.is_empty() => Some(rules.resource_from_json(kind, &asked.attributes)?),
+        let stored = match &asked.resource {
+            Some(name) => Some(stored(plan, kind, name).await?),
+            None => None,
+        };
+        let resource: Option<Resource<'_>> = match &stored {
+            Some(subject) => Some(subject.resource(rules, &*plan.services.storage).await?),
+            None if !asked.attributes.is_empty() => Some(Resource::from_json(kind, &asked.attributes)),
             None => None,
         };
         let question = Question {
@@ -167,7 +127,9 @@ impl Operation for ExplainPermission {
 async fn stored(plan: &Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
     let not_found = || Error::not_found(kind);
     match kind {
-        "drone" => super::drones::find(plan.reads(), name).await?.map(|drone| Subject::of(&drone)).ok_or_else(not_found),
+        "drone" => {
+            super::drones::find(plan.reads(), name).await?.map(|drone| Subject::of(&drone)).ok_or_else(not_found)
+        }
         "region" => {
             let region: Option<Region> = super::regions::find(plan.reads(), name).await?;
             region.map(|region| Subject::of(&region)).ok_or_else(not_found)

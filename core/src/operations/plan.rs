@@ -272,9 +272,8 @@ impl<'a> Plan<'a> {
 
     /// Only holders of `admin:all`, and the host.
     pub fn require_administrator(&self) -> Result<()> {
-        let is_administrator = self.actor.principal().is_none_or(|principal| {
-            self.services.rules.is_administrator(principal, self.now)
-        });
+        let is_administrator =
+            self.actor.principal().is_none_or(|principal| self.services.rules.holds_admin(principal, self.now));
         if is_administrator { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may do this")) }
     }
 

@@ -39,7 +39,12 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<L
     let assignments = held.into_iter().filter_map(|assignment| {
         // A scope that cannot be read covers nothing.
         let scope = assignment.scope.parse::<Scope>().ok()?;
-        Some(AssignmentFacts { role: assignment.role, scope, from: assignment.valid_from, until: assignment.valid_until })
+        Some(AssignmentFacts {
+            role: assignment.role,
+            scope,
+            from: assignment.valid_from,
+            until: assignment.valid_until,
+        })
     });
     let row = user.to_row();
     let columns = User::TABLE.columns.iter().zip(row.0);

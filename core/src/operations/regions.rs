@@ -254,7 +254,8 @@ impl Operation for ListRegions {
     }
 
     async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<RegionView>> {
-        let rows: Page<Region> = listing::page(plan, page, "region:list", filter.clone(), listing::newest_first()).await?;
+        let rows: Page<Region> =
+            listing::page(plan, page, "region:list", filter.clone(), listing::newest_first()).await?;
         let mut views = Vec::with_capacity(rows.items.len());
         for region in &rows.items {
             views.push(view(plan, region.clone()).await?);

@@ -1,7 +1,6 @@
 //! Roles of the policy, and who holds them (RBC-3).
 
 use rolekeep_macros::{Describe, Input, portable_async};
-use serde::Serialize;
 
 use super::{
     Access, Operation, Visible,
@@ -26,29 +25,12 @@ use crate::{
         time::Time,
         user::User,
     },
-    rules::Scope,
+    rules::{RoleInfo, Scope},
     storage::{Direction, Order},
 };
 
 impl Visible for RoleAssignment {
     const READ: &'static str = "role:read";
-}
-
-/// A role of the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
-pub struct RoleView {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The roles whose permissions it has too.
-    pub inherits: Vec<String>,
-    /// Whether every new account gets it.
-    pub is_default: bool,
-    /// Whether its holders are administrators (`admin:all`, possibly inherited).
-    pub is_administrator: bool,
-    /// Its own grants, as the policy writes them.
-    pub grants: Vec<String>,
 }
 
 /// Lists the policy's roles.
@@ -123,7 +105,7 @@ pub struct MyRoles {}
 impl Operation for ListRoles {
     type Target = ();
     type Valid = ();
-    type Output = Vec<RoleView>;
+    type Output = Vec<RoleInfo>;
 
     const ACCESS: Access = Access::Permission("policy:read");
 
@@ -131,8 +113,8 @@ impl Operation for ListRoles {
         Ok(())
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleView>> {
-        Ok(views(plan))
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleInfo>> {
+        Ok(plan.services.rules.roles().collect())
     }
 }
 
@@ -140,7 +122,7 @@ impl Operation for ListRoles {
 impl Operation for GetRole {
     type Target = ();
     type Valid = String;
-    type Output = RoleView;
+    type Output = RoleInfo;
 
     const ACCESS: Access = Access::Permission("policy:read");
 
@@ -148,21 +130,9 @@ impl Operation for GetRole {
         Ok(self.name)
     }
 
-    async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleView> {
-        views(plan).into_iter().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
+    async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleInfo> {
+        plan.services.rules.roles().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
     }
-}
-
-fn views(plan: &Plan<'_>) -> Vec<RoleView> {
-    let roles = plan.services.rules.roles().map(|role| RoleView {
-        name: role.name.to_owned(),
-        description: role.about.map(str::to_owned),
-        inherits: role.inherits.iter().map(ToString::to_string).collect(),
-        is_default: role.is_default,
-        is_administrator: role.is_administrator,
-        grants: role.grants.iter().map(ToString::to_string).collect(),
-    });
-    roles.collect()
 }
 
 /// A valid assignment.
@@ -239,13 +209,17 @@ impl Operation for UnassignRole {
 
 fn check_scope(checks: &mut Checks, services: &Services, role: &str, scope: Option<&str>) -> Scope {
     let parsed = scope.unwrap_or(GLOBAL).parse::<Scope>();
-    let scope = checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
+    let scope =
+        checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
     let scope = scope.unwrap_or(Scope::Global);
     if let Err(problem) = services.rules.check_scope(&scope) {
         checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
     if scope != Scope::Global && services.rules.administrator_roles().contains(&role) {
-        checks.error("scope", Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"));
+        checks.error(
+            "scope",
+            Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"),
+        );
     }
     scope
 }
@@ -312,7 +286,11 @@ impl Operation for ListAssignments {
         Ok((page, filter))
     }
 
-    async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<RoleAssignment>> {
+    async fn plan(
+        (page, filter): &(PageRequest, Predicate),
+        (): (),
+        plan: &mut Plan<'_>,
+    ) -> Result<Page<RoleAssignment>> {
         let order = vec![Order { column: "user_id".into(), direction: Direction::Ascending }];
         listing::page(plan, page, "role:read", filter.clone(), order).await
     }

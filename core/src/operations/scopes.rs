@@ -3,13 +3,7 @@
 use super::{plan::Plan, regions};
 use crate::{
     model::{
-        check::wrong,
-        decode::FieldCode,
-        drone::Drone,
-        error::Result,
-        id::UserId,
-        region::Region,
-        user::User,
+        check::wrong, decode::FieldCode, drone::Drone, error::Result, id::UserId, region::Region, user::User,
         value::Value,
     },
     rules::Scope,

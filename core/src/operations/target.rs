@@ -1,5 +1,7 @@
 //! What an operation is done to, as the rules see it.
 
+use uuid::Uuid;
+
 use crate::{
     audit::AuditEntry,
     model::{
@@ -70,7 +72,7 @@ impl Subject {
     }
 
     /// As the rules read it, with the relations that the policy reads.
-    pub async fn resource(&self, rules: &RuleSet, storage: &dyn Storage) -> Result<Resource> {
+    pub async fn resource(&self, rules: &RuleSet, storage: &dyn Storage) -> Result<Resource<'_>> {
         let mut resource = Resource::record(self.kind, self.table, &self.row);
         for (kind, name, link, table) in relations() {
             if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
@@ -80,11 +82,11 @@ impl Subject {
         Ok(resource)
     }
 
-    async fn related(&self, link: &Link, table: &'static Table, storage: &dyn Storage) -> Result<Vec<Value>> {
+    async fn related(&self, link: &Link, table: &'static Table, storage: &dyn Storage) -> Result<Vec<Uuid>> {
         let own = self.table.position(&link.own).map_or(Value::Null, |at| self.row.0[at].clone());
         let tied = storage.query(&Query::of(table, Predicate::equals(link.from.clone(), own))).await?;
         let at = table.position(&link.to).unwrap_or_default();
-        Ok(tied.rows.into_iter().map(|mut row| row.0.swap_remove(at)).collect())
+        Ok(tied.rows.iter().filter_map(|row| row.0[at].as_id()).collect())
     }
 }
 
@@ -108,7 +110,8 @@ pub fn schema() -> Schema {
         .record(RoleAssignment::TYPE, RoleAssignment::TABLE)
         .record(Session::TYPE, Session::TABLE)
         .record(AuditEntry::TYPE, AuditEntry::TABLE);
-    let schema = relations().into_iter().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
+    let schema =
+        relations().into_iter().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
     PERMISSIONS.iter().fold(schema, |schema, (name, about)| schema.permission(name, about))
 }
 

@@ -27,9 +27,15 @@ use crate::{
     audit::{AuditEntry, AuditHead},
     environment::{MaybeSend, MaybeSync},
     model::{
+        drone::{Drone, DroneAssignment},
         error::Result,
         id::ChangeSetId,
         record::{Key, Record, Row, Table},
+        region::Region,
+        registry::{Claim, Guard, SigningKey},
+        role_assignment::RoleAssignment,
+        session::{Session, SessionActivity},
+        user::{Credential, User},
     },
 };
 
@@ -38,7 +44,22 @@ pub const FEED_PAGE: u64 = 1_000;
 
 /// Every table of this library, in the order in which they are made.
 pub fn tables() -> &'static [&'static Table] {
-    &[AuditEntry::TABLE, AuditHead::TABLE, CommitRecord::TABLE]
+    &[
+        User::TABLE,
+        Credential::TABLE,
+        RoleAssignment::TABLE,
+        Region::TABLE,
+        Drone::TABLE,
+        DroneAssignment::TABLE,
+        Session::TABLE,
+        SessionActivity::TABLE,
+        Claim::TABLE,
+        Guard::TABLE,
+        SigningKey::TABLE,
+        AuditEntry::TABLE,
+        AuditHead::TABLE,
+        CommitRecord::TABLE,
+    ]
 }
 
 /// A storage backend. `rolekeep::storage::conformance` says when one is right.
@@ -93,4 +114,11 @@ pub struct Touched {
     pub table: String,
     /// The row's key.
     pub key: Key,
+}
+
+impl Touched {
+    /// A row of a table.
+    pub fn new(table: &Table, key: &Key) -> Self {
+        Self { table: table.name.to_owned(), key: key.clone() }
+    }
 }

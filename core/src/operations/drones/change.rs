@@ -97,7 +97,10 @@ impl Operation for UpdateDrone {
                 if after.operator_id == Some(user.id) {
                     after.operator_id = None;
                 }
-                assigned.iter().filter(|assigned| assigned.user_id == user.id).for_each(|gone| plan.follow_delete(gone));
+                assigned
+                    .iter()
+                    .filter(|assigned| assigned.user_id == user.id)
+                    .for_each(|gone| plan.follow_delete(gone));
                 assigned.retain(|assigned| assigned.user_id != user.id);
             }
         }

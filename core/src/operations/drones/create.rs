@@ -43,7 +43,7 @@ pub struct CreateDrone {
 }
 
 /// A valid new drone.
-pub(crate) struct NewDrone {
+pub struct NewDrone {
     pub(crate) id: DroneId,
     pub(crate) code: String,
     pub(crate) model: DroneModel,

@@ -13,9 +13,7 @@ use crate::{
         predicate::Predicate,
         time::Time,
     },
-    operations::{
-        Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
-    },
+    operations::{Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services},
 };
 
 /// Gets a drone.
@@ -102,8 +100,7 @@ impl Operation for ListDrones {
         if let Some(region) = &valid.region {
             filter = filter.and(regions::filter(plan, region).await?);
         }
-        let rows: Page<Drone> =
-            listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
+        let rows: Page<Drone> = listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
         let views = view::views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))
     }

@@ -29,7 +29,12 @@ impl Visible for Session {
 }
 
 /// Whether a session may still be used; the error says why not.
-pub(crate) fn require_alive(session: &Session, activity: &SessionActivity, services: &Services, now: Time) -> Result<()> {
+pub(crate) fn require_alive(
+    session: &Session,
+    activity: &SessionActivity,
+    services: &Services,
+    now: Time,
+) -> Result<()> {
     let idle_until = time::plus_seconds(activity.last_seen_at, services.config.idle_seconds);
     if session.ended_at.is_some() || now >= session.expires_at || now >= idle_until {
         return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
@@ -55,7 +60,12 @@ pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
 }
 
 /// The answer to a login or refresh: tokens of the session's current generation.
-pub(crate) fn tokens(plan: &Plan<'_>, user: User, session: &Session, activity: &SessionActivity) -> Result<LoginResult> {
+pub(crate) fn tokens(
+    plan: &Plan<'_>,
+    user: User,
+    session: &Session,
+    activity: &SessionActivity,
+) -> Result<LoginResult> {
     let services = plan.services;
     let now = plan.now.as_second();
     let expires = (now + services.config.access_token_seconds).min(session.expires_at.as_second());

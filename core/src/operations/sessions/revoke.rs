@@ -11,14 +11,7 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{
-        Access, Operation,
-        actor::Actor,
-        plan::Plan,
-        reads::Reads,
-        services::Services,
-        users::existing,
-    },
+    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services, users::existing},
 };
 
 /// Ends the caller's own session: its tokens are refused from then on.
@@ -56,7 +49,8 @@ impl Operation for Logout {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
-        let no_session = || Error::new(Reason::NotSignedIn, "the host speaks for this user; there is no session to end");
+        let no_session =
+            || Error::new(Reason::NotSignedIn, "the host speaks for this user; there is no session to end");
         let id = plan.actor.signed_in()?.session.ok_or_else(no_session)?;
         let session: Session = plan.reads().require(&(id,), "session").await?;
         plan.audit("sessions.logout", Some(("session", id.to_string())), None);

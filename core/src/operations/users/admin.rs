@@ -62,9 +62,11 @@ impl Operation for GrantAdmin {
             return Ok(());
         }
         let rules = plan.services.rules.clone();
-        let role = rules.administrator_roles().first().copied().ok_or_else(|| {
-            Error::new(Reason::UnknownRole, "the policy has no role that holds `admin:all`")
-        })?;
+        let role = rules
+            .administrator_roles()
+            .first()
+            .copied()
+            .ok_or_else(|| Error::new(Reason::UnknownRole, "the policy has no role that holds `admin:all`"))?;
         roles::give(plan, &user, role, GLOBAL, None, None, None).await.map(|_| ())
     }
 }

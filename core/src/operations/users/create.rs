@@ -52,7 +52,7 @@ pub struct CreateUser {
 }
 
 /// A valid new account, its password hashed.
-pub(crate) struct NewUser {
+pub struct NewUser {
     pub(crate) id: Option<UserId>,
     pub(crate) fields: Fields,
     pub(crate) password_hash: Option<String>,
@@ -63,7 +63,7 @@ pub(crate) struct NewUser {
 
 /// The fields that a person fills in, checked.
 #[derive(Clone, Debug)]
-pub(crate) struct Fields {
+pub struct Fields {
     pub(crate) email: String,
     pub(crate) username: Option<String>,
     pub(crate) full_name: Option<String>,

@@ -65,12 +65,8 @@ impl Operation for DeleteUser {
             plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
         }
         plan.move_authority(user.id).await?;
-        let after = User {
-            status: UserStatus::Deleted,
-            deleted_at: Some(plan.now),
-            updated_at: plan.now,
-            ..user.clone()
-        };
+        let after =
+            User { status: UserStatus::Deleted, deleted_at: Some(plan.now), updated_at: plan.now, ..user.clone() };
         plan.update(&user, after);
         Ok(())
     }

@@ -91,7 +91,7 @@ pub struct NewStatus {
 }
 
 macro_rules! status_operations {
-    ($($operation:ident: $to:ident from [$($from:ident),*], $valid:expr;)*) => {$(
+    ($($operation:ident: $to:ident from [$($from:ident),*], |$input:ident, $now:ident| $valid:expr;)*) => {$(
         #[portable_async]
         impl Operation for $operation {
             type Target = User;
@@ -104,8 +104,9 @@ macro_rules! status_operations {
                 existing(reads, self.id).await
             }
 
-            async fn validate(self, _: &Services, now: Time) -> Result<NewStatus> {
-                let (reason, until) = $valid(&self, now)?;
+            async fn validate(self, _: &Services, $now: Time) -> Result<NewStatus> {
+                let $input = &self;
+                let (reason, until) = $valid?;
                 let from = &[$(UserStatus::$from),*];
                 Ok(NewStatus { expected_version: self.expected_version, to: UserStatus::$to, from, reason, until })
             }
@@ -118,11 +119,11 @@ macro_rules! status_operations {
 }
 
 status_operations! {
-    ActivateUser: Active from [Inactive], |_: &Self, _| Result::Ok((None, None));
-    DeactivateUser: Inactive from [Active, Suspended], |_: &Self, _| Result::Ok((None, None));
-    SuspendUser: Suspended from [Active, Inactive, Suspended], |input: &Self, now| valid(input.reason.as_deref(), input.until, now);
-    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input: &Self, now| valid(input.reason.as_deref(), None, now);
-    LiftUser: Active from [Suspended, Banned], |_: &Self, _| Result::Ok((None, None));
+    ActivateUser: Active from [Inactive], |_input, now| valid(None, None, now);
+    DeactivateUser: Inactive from [Active, Suspended], |_input, now| valid(None, None, now);
+    SuspendUser: Suspended from [Active, Inactive, Suspended], |input, now| valid(input.reason.as_deref(), input.until, now);
+    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input, now| valid(input.reason.as_deref(), None, now);
+    LiftUser: Active from [Suspended, Banned], |_input, now| valid(None, None, now);
 }
 
 fn valid(reason: Option<&str>, until: Option<Time>, now: Time) -> Result<(Option<String>, Option<Time>)> {

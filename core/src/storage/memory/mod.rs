@@ -43,12 +43,6 @@ impl MemoryStorage {
         Self { state: RwLock::new(Some(State::new(tables))) }
     }
 
-    /// An empty storage with the tables of the conformance suite.
-    #[cfg(feature = "testing")]
-    pub fn for_conformance() -> Self {
-        Self::with_tables(&super::conformance::tables())
-    }
-
     /// Reads while nobody writes.
     pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         // A panic elsewhere leaves the state whole: commits check everything before they apply.
