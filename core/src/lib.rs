@@ -5,6 +5,7 @@ pub mod audit;
 pub mod describe;
 pub mod environment;
 pub mod model;
+pub mod rules;
 pub mod storage;
 
 pub use model::error::{Code, Error, Reason, Result};
