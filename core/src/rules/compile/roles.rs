@@ -1,0 +1,162 @@
+//! The hierarchy: names, juniors, cycles.
+
+use std::collections::HashMap;
+
+use crate::rules::{
+    faults::{Faults, shown},
+    name::is_word,
+    policy::Policy,
+    rule_set::RoleId,
+};
+
+use super::Budget;
+
+/// The most roles of a policy.
+const MAX_ROLES: usize = 100_000;
+
+#[derive(Default)]
+pub(super) struct Hierarchy {
+    pub(super) ids: HashMap<String, u32>,
+    /// Sorted by name.
+    pub(super) roles: Vec<Declared>,
+    /// Of each role, itself and all juniors, sorted.
+    pub(super) closures: Vec<Box<[u32]>>,
+    /// Juniors before their seniors.
+    pub(super) order: Vec<u32>,
+    pub(super) anonymous: Option<RoleId>,
+}
+
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) is_default: bool,
+    pub(super) inherits: Vec<RoleId>,
+    /// Its place in the policy.
+    pub(super) at: usize,
+}
+
+impl Hierarchy {
+    /// A role's place in the policy.
+    pub(super) fn declared(&self, role: u32) -> usize {
+        self.roles.get(role as usize).map_or(usize::MAX, |role| role.at)
+    }
+}
+
+pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Faults) -> Hierarchy {
+    let mut hierarchy = Hierarchy::default();
+    if policy.roles.len() > MAX_ROLES {
+        if let Some(role) = policy.roles.get(MAX_ROLES) {
+            faults.add(role.name.spot, format!("a policy has at most {MAX_ROLES} roles"), None);
+        }
+        return hierarchy;
+    }
+    let mut sorted: Vec<usize> = (0..policy.roles.len()).collect();
+    sorted.sort_by(|a, b| policy.roles[*a].name.text.cmp(&policy.roles[*b].name.text));
+    for at in sorted {
+        let role = &policy.roles[at];
+        let name = &role.name.text;
+        if !is_word(name) {
+            let help = "letters, digits, `_` and `-`, beginning with a letter, at most 64".to_owned();
+            faults.add(role.name.spot, format!("`{}` is no name of a role", shown(name)), Some(help));
+        }
+        let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
+        if hierarchy.ids.insert(name.clone(), id).is_some() {
+            faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+        }
+        hierarchy.roles.push(Declared {
+            name: name.clone(),
+            description: role.description.clone(),
+            is_default: role.is_default,
+            inherits: Vec::new(),
+            at,
+        });
+    }
+    resolve(policy, &mut hierarchy, faults);
+    close(policy, &mut hierarchy, budget, faults);
+    hierarchy
+}
+
+fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
+    let ids = &hierarchy.ids;
+    let find = |text: &crate::rules::faults::Text, faults: &mut Faults| {
+        let found = ids.get(&text.text).copied().map(RoleId);
+        if found.is_none() {
+            let help = faults.suggest(&text.text, ids.keys().map(String::as_str));
+            faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help);
+        }
+        found
+    };
+    for declared in &mut hierarchy.roles {
+        let role = &policy.roles[declared.at];
+        declared.inherits = role.inherits.iter().filter_map(|junior| find(junior, faults)).collect();
+        declared.inherits.sort_unstable();
+        declared.inherits.dedup();
+        for holder in &role.grantable_by {
+            find(holder, faults);
+        }
+        if policy.limited_hierarchy && role.inherits.len() > 1 {
+            let message = format!("role `{}` inherits from several roles", shown(&declared.name));
+            faults.add(role.inherits[1].spot, message, Some("this policy's hierarchy is `limited`".to_owned()));
+        }
+        if role.max_holders == Some(0) {
+            faults.add(role.name.spot, format!("role `{}` may have no holder at all", shown(&declared.name)), None);
+        }
+    }
+    hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| find(name, faults));
+}
+
+/// Orders juniors before seniors, and gathers every role's juniors. What cannot be ordered is in a cycle.
+fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, faults: &mut Faults) {
+    let count = hierarchy.roles.len();
+    let mut seniors: Vec<Vec<u32>> = vec![Vec::new(); count];
+    let mut waits: Vec<usize> = Vec::with_capacity(count);
+    for (senior, role) in (0_u32..).zip(&hierarchy.roles) {
+        waits.push(role.inherits.len());
+        role.inherits.iter().for_each(|junior| seniors[junior.0 as usize].push(senior));
+    }
+    let mut ready: Vec<u32> = (0_u32..).zip(&waits).filter(|(_, waits)| **waits == 0).map(|(role, _)| role).collect();
+    hierarchy.closures = vec![Box::default(); count];
+    while let Some(role) = ready.pop() {
+        let mut closure = vec![role];
+        for junior in &hierarchy.roles[role as usize].inherits {
+            closure.extend_from_slice(&hierarchy.closures[junior.0 as usize]);
+        }
+        closure.sort_unstable();
+        closure.dedup();
+        if !budget.takes_bytes(closure.len() * 4) || !budget.takes_steps(closure.len()) {
+            let spot = policy.roles[hierarchy.declared(role)].name.spot;
+            faults.add(spot, "the hierarchy of this policy is too large", None);
+            return;
+        }
+        hierarchy.closures[role as usize] = closure.into();
+        hierarchy.order.push(role);
+        for senior in &seniors[role as usize] {
+            waits[*senior as usize] -= 1;
+            if waits[*senior as usize] == 0 {
+                ready.push(*senior);
+            }
+        }
+    }
+    if hierarchy.order.len() < count {
+        report_cycle(policy, hierarchy, &waits, faults);
+    }
+}
+
+/// Follows juniors that wait, from any role that waits: the walk must come back to itself.
+fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults: &mut Faults) {
+    let mut path: Vec<usize> = Vec::new();
+    let mut place = vec![usize::MAX; waits.len()];
+    let Some(mut at) = waits.iter().position(|waits| *waits > 0) else { return };
+    while place[at] == usize::MAX {
+        place[at] = path.len();
+        path.push(at);
+        let next =
+            hierarchy.roles[at].inherits.iter().map(|junior| junior.0 as usize).find(|junior| waits[*junior] > 0);
+        let Some(next) = next else { return };
+        at = next;
+    }
+    let cycle = &path[place[at]..];
+    let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
+    let spot = policy.roles[hierarchy.roles[at].at].name.spot;
+    faults.add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None);
+}

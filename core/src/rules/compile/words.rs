@@ -1,0 +1,261 @@
+//! What a policy may speak of: types and their attributes, permissions, the context, kinds of scope.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::rules::{
+    attribute::{Attribute, ResourceType, Stored},
+    datum::{Base, parse_type, type_names},
+    faults::{Faults, Text, shown},
+    name::{ADMIN, is_name, split},
+    policy::{AttributeDecl, Policy},
+    rule_set::Permission,
+    schema::Schema,
+    scope_kind::{KindId, ScopeKind},
+};
+
+use super::roles::Hierarchy;
+
+/// The kind of scope that is always there, and what it compares with.
+const REGION: (&str, &str) = ("region", "region_id");
+
+#[derive(Default)]
+pub(super) struct Words {
+    pub(super) permissions: Vec<Permission>,
+    pub(super) types: Vec<ResourceType>,
+    pub(super) type_ids: HashMap<String, u32>,
+    pub(super) principal: Vec<Attribute>,
+    pub(super) context: Vec<Attribute>,
+    pub(super) kinds: Vec<ScopeKind>,
+    pub(super) principal_reads: HashSet<String>,
+    /// Permissions of every action, whatever the type.
+    pub(super) by_action: HashMap<String, Vec<u32>>,
+}
+
+pub(super) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Words {
+    let mut words = Words::default();
+    words.schema_types(schema);
+    words.policy_types(policy, faults);
+    words.permissions(policy, schema, faults);
+    words.principal();
+    let context = attributes_of(&policy.context, "context value", faults);
+    words.context = context.into_iter().map(|(attribute, _)| attribute).collect();
+    words.kinds(policy, faults);
+    words
+}
+
+impl Words {
+    fn type_id(&mut self, name: &str) -> usize {
+        if let Some(id) = self.type_ids.get(name) {
+            return *id as usize;
+        }
+        let id = self.types.len();
+        self.type_ids.insert(name.to_owned(), u32::try_from(id).unwrap_or(u32::MAX));
+        self.types.push(ResourceType { name: name.to_owned(), ..ResourceType::default() });
+        id
+    }
+
+    fn schema_types(&mut self, schema: &Schema) {
+        for (name, table) in &schema.records {
+            let id = self.type_id(name);
+            self.types[id].table = Some(table);
+            self.types[id].attributes = Attribute::of_table(table).collect();
+        }
+        for (resource_type, name, link) in &schema.relations {
+            let id = self.type_id(resource_type);
+            let mut relation = Attribute::new(name, Base::Id.set(), false);
+            relation.stored = Some(Stored::Link(link.clone()));
+            self.types[id].attributes.push(relation);
+        }
+    }
+
+    fn policy_types(&mut self, policy: &Policy, faults: &mut Faults) {
+        let mut seen = HashSet::new();
+        for declared in &policy.types {
+            let name = &declared.name.text;
+            if !is_name(name) {
+                faults.add(declared.name.spot, format!("`{}` is no name of a resource type", shown(name)), name_help());
+                continue;
+            }
+            if !seen.insert(name) {
+                faults.add(declared.name.spot, format!("type `{name}` is declared twice"), None);
+            }
+            let id = self.type_id(name);
+            let ours = self.types[id].table;
+            for (attribute, decl) in attributes_of(&declared.attributes, "attribute", faults) {
+                let is_taken = ours.is_some_and(|table| table.position(&attribute.name).is_some())
+                    || self.types[id].slot(&attribute.name).is_some();
+                if is_taken {
+                    let message = format!("type `{name}` has an attribute `{}` of its own", attribute.name);
+                    faults.add(decl.name.spot, message, None);
+                } else if ours.is_some() && !attribute.is_optional {
+                    let message = format!("`{}` is a free attribute of `{name}`, so it may be absent", attribute.name);
+                    faults.add(decl.ty.spot, message, Some(format!("write `{}?`", attribute.ty)));
+                } else {
+                    self.types[id].attributes.push(attribute);
+                }
+            }
+        }
+    }
+
+    fn permissions(&mut self, policy: &Policy, schema: &Schema, faults: &mut Faults) {
+        let mut all: BTreeMap<String, String> = BTreeMap::new();
+        all.insert(ADMIN.to_owned(), "Everything".to_owned());
+        for name in schema.records.keys() {
+            all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
+        }
+        all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
+        let mut seen = HashSet::new();
+        for declared in &policy.permissions {
+            let Text { text: name, spot } = &declared.name;
+            if split(name).is_none() {
+                let message = format!("`{}` is no permission", shown(name));
+                faults.add(
+                    *spot,
+                    message,
+                    Some("a permission is written `resource:action`, in small letters".to_owned()),
+                );
+            } else if !seen.insert(name) {
+                faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+            } else {
+                let about = all.entry(name.clone()).or_default();
+                if !declared.about.is_empty() {
+                    about.clone_from(&declared.about);
+                }
+            }
+        }
+        for (name, about) in all {
+            let Some((resource, action)) = split(&name) else { continue };
+            let ty = self.type_id(resource);
+            let id = u32::try_from(self.permissions.len()).unwrap_or(u32::MAX);
+            if name != ADMIN {
+                self.types[ty].permissions.push(id);
+                self.by_action.entry(action.to_owned()).or_default().push(id);
+            }
+            let ty = u32::try_from(ty).unwrap_or(u32::MAX);
+            self.permissions.push(Permission { name, about, ty, is_denied: false });
+        }
+    }
+
+    fn principal(&mut self) {
+        let user = self.type_ids.get("user").map(|id| &self.types[*id as usize]);
+        let attributes = user.into_iter().flat_map(|user| &user.attributes);
+        // Relations of accounts are not in a principal's facts.
+        let own = attributes
+            .filter(|one| one.name != "id" && one.name != "verified" && !matches!(one.stored, Some(Stored::Link(_))));
+        let id = Attribute::new("id", Base::Id.one(), false);
+        let verified = Attribute::new("verified", Base::Bool.one(), false);
+        self.principal = [id, verified].into_iter().chain(own.cloned()).collect();
+    }
+
+    /// Who is not signed in has no attributes, so conditions must say what absence means.
+    pub(super) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
+        let Some(role) = hierarchy.anonymous else { return };
+        let closure = hierarchy.closures.get(role.0 as usize).map(AsRef::as_ref).unwrap_or_default();
+        let grants =
+            |index: &u32| policy.roles.get(hierarchy.declared(*index)).is_some_and(|role| !role.grants.is_empty());
+        if closure.iter().any(grants) {
+            self.principal.iter_mut().filter(|one| one.name != "verified").for_each(|one| one.is_optional = true);
+        }
+    }
+
+    fn kinds(&mut self, policy: &Policy, faults: &mut Faults) {
+        let mut declared: Vec<(&str, &str, Option<&Text>)> = Vec::new();
+        for scope in &policy.scopes {
+            let name = &scope.name.text;
+            if !is_name(name) || name == "resource" || name == "global" {
+                faults.add(scope.name.spot, format!("`{}` is no name of a kind of scope", shown(name)), name_help());
+            } else if declared.iter().any(|(known, _, _)| known == name) {
+                faults.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
+            } else {
+                declared.push((name, &scope.attribute.text, Some(&scope.attribute)));
+            }
+        }
+        if !declared.iter().any(|(name, _, _)| *name == REGION.0) {
+            declared.push((REGION.0, REGION.1, None));
+        }
+        for (name, attribute, written) in declared {
+            self.kind(name, attribute, written, faults);
+        }
+        for at in 0..self.types.len() {
+            let Some(slot) = self.types[at].slot("id") else { continue };
+            let base = self.types[at].attributes[slot as usize].ty.base;
+            let kind = self.new_kind(format!("resource:{}", self.types[at].name), base);
+            self.types[at].bound.push((kind, slot));
+        }
+    }
+
+    /// Binds one kind on every type that has its attribute; on the type of its own name, by `id`.
+    fn kind(&mut self, name: &str, attribute: &str, written: Option<&Text>, faults: &mut Faults) {
+        let bound = |ty: &ResourceType| {
+            let slot = ty.slot(if ty.name == name { "id" } else { attribute })?;
+            ty.attributes.get(slot as usize).map(|one| (slot, one.ty))
+        };
+        let found: Vec<(usize, u32, _)> =
+            self.types.iter().enumerate().filter_map(|(at, ty)| bound(ty).map(|(slot, of)| (at, slot, of))).collect();
+        let first = found.first().map(|(_, _, ty)| *ty);
+        let is_usable = first.is_none_or(|ty| !ty.is_set && matches!(ty.base, Base::Id | Base::String | Base::Int));
+        let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
+        if let Some(written) = written {
+            let at = written.spot;
+            if found.is_empty() {
+                let names: HashSet<&str> =
+                    self.types.iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str()).collect();
+                let help = faults.suggest(attribute, names);
+                faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
+            } else if !is_usable || !is_one_type {
+                let message = format!("`{attribute}` must be an id, a string or an int, the same in every type");
+                faults.add(at, message, None);
+            }
+        }
+        let kind = self.new_kind(name.to_owned(), first.map_or(Base::Id, |ty| ty.base));
+        for (at, slot, ty) in found {
+            // The built-in kind leaves a host's attribute of another type alone.
+            if Some(ty) == first && is_usable {
+                self.types[at].bound.push((kind, slot));
+            }
+        }
+    }
+
+    fn new_kind(&mut self, name: String, base: Base) -> KindId {
+        let id = KindId(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX));
+        self.kinds.push(ScopeKind { name, base });
+        id
+    }
+}
+
+/// Attributes whose type is right, and their declarations.
+fn attributes_of<'p>(
+    declared: &'p [AttributeDecl],
+    what: &str,
+    faults: &mut Faults,
+) -> Vec<(Attribute, &'p AttributeDecl)> {
+    let mut attributes = Vec::with_capacity(declared.len());
+    let mut seen = HashSet::new();
+    for decl in declared {
+        let AttributeDecl { name, ty } = decl;
+        if !is_name(&name.text) || name.text.contains('-') {
+            faults.add(name.spot, format!("`{}` is no name of an {what}", shown(&name.text)), name_help());
+        }
+        if !seen.insert(&name.text) {
+            faults.add(name.spot, format!("`{}` is declared twice", shown(&name.text)), None);
+        }
+        match parse_type(&ty.text) {
+            Some((known, is_optional)) => attributes.push((Attribute::new(&name.text, known, is_optional), decl)),
+            None => {
+                let help = faults.suggest(&ty.text, type_names());
+                let help = help.or_else(|| {
+                    Some(
+                        "types are bool, int, string, id, time, duration, ip and set<…>; `?` makes one optional"
+                            .to_owned(),
+                    )
+                });
+                faults.add(ty.spot, format!("there is no type `{}`", shown(&ty.text)), help);
+            }
+        }
+    }
+    attributes
+}
+
+fn name_help() -> Option<String> {
+    Some("names are small letters, digits and `_`, begin with a letter, and have at most 64 characters".to_owned())
+}

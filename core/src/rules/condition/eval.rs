@@ -1,0 +1,84 @@
+//! Running a condition: one loop, no recursion, no allocation.
+
+use std::cmp::Ordering;
+
+use crate::rules::datum::Datum;
+
+use super::{
+    code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds},
+    parser::Operator,
+};
+
+impl Condition {
+    /// Whether it holds. Linear in its size: a test never leads to one before it.
+    pub(in crate::rules) fn holds(&self, values: &dyn Values) -> bool {
+        let mut at = 0;
+        loop {
+            let Some(step) = self.code.get(at as usize) else { return false };
+            let is_true = self.tests.get(step.test as usize).is_some_and(|test| test.kind.holds(values));
+            at = if is_true { step.on_true } else { step.on_false };
+            if at == TRUE {
+                return true;
+            }
+            if at == FALSE {
+                return false;
+            }
+        }
+    }
+}
+
+impl TestKind {
+    /// Whether the test holds; never where a value is absent.
+    pub(in crate::rules) fn holds(&self, values: &dyn Values) -> bool {
+        match self {
+            TestKind::Has(path) => !values.at(*path).is_absent(),
+            TestKind::Compare(left, operator, right) => operator.holds(left.value(values), right.value(values)),
+            TestKind::InLiterals(one, literals) => is_one_of(one.value(values), literals),
+            TestKind::InPath(one, path) => {
+                let one = one.value(values);
+                !one.is_absent() && holds(values.at(*path), one, path.ty.base)
+            }
+            TestKind::InRanges(one, ranges) => match one.value(values) {
+                Datum::Ip(ip) => ranges.iter().any(|range| range.contains(ip)),
+                _ => false,
+            },
+            TestKind::StartsWith(one, prefix) => match one.value(values) {
+                Datum::Text(text) => text.as_bytes().starts_with(prefix.as_bytes()),
+                _ => false,
+            },
+        }
+    }
+}
+
+/// `literals` are sorted, of one type.
+pub(in crate::rules) fn is_one_of(one: Datum<'_>, literals: &[Literal]) -> bool {
+    let found = literals.binary_search_by(|literal| literal.as_datum().order(one).unwrap_or(Ordering::Less));
+    !one.is_absent() && found.is_ok()
+}
+
+impl Operand {
+    /// Its value here.
+    pub(in crate::rules) fn value<'v>(&'v self, values: &'v dyn Values) -> Datum<'v> {
+        let value = match &self.source {
+            Source::Literal(literal) => literal.as_datum(),
+            Source::Path(path) => values.at(*path),
+            Source::Now => Datum::Time(values.now()),
+        };
+        value.moved(self.offset)
+    }
+}
+
+impl Operator {
+    /// Whether the left compares so with the right; never where one is absent.
+    pub(in crate::rules) fn holds(self, left: Datum<'_>, right: Datum<'_>) -> bool {
+        let Some(order) = left.order(right) else { return false };
+        match self {
+            Operator::Equal => order.is_eq(),
+            Operator::NotEqual => order.is_ne(),
+            Operator::Less => order.is_lt(),
+            Operator::LessOrEqual => order.is_le(),
+            Operator::Greater => order.is_gt(),
+            Operator::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}

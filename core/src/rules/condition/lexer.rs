@@ -1,0 +1,128 @@
+//! Text to tokens.
+
+use crate::rules::duration;
+
+use super::Flaw;
+
+/// A token and the bytes that it covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A name or keyword.
+    Word(String),
+    /// Without its sign.
+    Int(u64),
+    /// In microseconds.
+    Duration(i64),
+    Text(String),
+    Sign(&'static str),
+    End,
+}
+
+impl Kind {
+    /// As a message shows it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Kind::Word(word) => format!("`{}`", crate::rules::faults::shown(word)),
+            Kind::Int(int) => format!("`{int}`"),
+            Kind::Duration(micros) => format!("`{}`", duration::write(*micros)),
+            Kind::Text(_) => "a string".to_owned(),
+            Kind::Sign(sign) => format!("`{sign}`"),
+            Kind::End => "the end of the condition".to_owned(),
+        }
+    }
+}
+
+/// Longest first.
+const SIGNS: &[&str] = &["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ",", ".", "+", "-"];
+
+/// Signs of other languages.
+const FOREIGN: &[(&str, &str)] = &[
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("=", "write `==`"),
+    ("!", "write `not`"),
+    ("&", "write `and`"),
+    ("|", "write `or`"),
+];
+
+/// All tokens, the end as the last.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Flaw> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(letter) = text[at..].chars().next() {
+        if letter.is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        let (kind, length) = token(text, at, letter)?;
+        tokens.push(Token { kind, start: at, end: at + length });
+        at += length;
+    }
+    tokens.push(Token { kind: Kind::End, start: at, end: at });
+    Ok(tokens)
+}
+
+fn token(text: &str, at: usize, letter: char) -> Result<(Kind, usize), Flaw> {
+    let rest = &text[at..];
+    if letter.is_ascii_alphabetic() || letter == '_' {
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        return Ok((Kind::Word(rest[..length].to_owned()), length));
+    }
+    if letter.is_ascii_digit() {
+        return number(rest, at);
+    }
+    if letter == '"' || letter == '\'' {
+        return string(rest, at, letter);
+    }
+    if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
+        return Ok((Kind::Sign(sign), sign.len()));
+    }
+    let flaw = Flaw::new(at, format!("`{}` means nothing here", letter.escape_default()));
+    Err(match FOREIGN.iter().find(|(sign, _)| rest.starts_with(sign)) {
+        Some((sign, help)) => Flaw::new(at, format!("`{sign}` means nothing here")).help(*help),
+        None => flaw,
+    })
+}
+
+fn number(rest: &str, at: usize) -> Result<(Kind, usize), Flaw> {
+    let length = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let text = &rest[..length];
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let int = text.parse().map_err(|_| Flaw::new(at, "this integer is beyond 64 bits"))?;
+        return Ok((Kind::Int(int), length));
+    }
+    match duration::parse(text) {
+        Some(micros) => Ok((Kind::Duration(micros), length)),
+        None => Err(Flaw::new(at, "neither an integer nor a duration under 10,000 years")
+            .help("durations are written 90s, 1h30m, 7d (units: us, ms, s, m, h, d, w)")),
+    }
+}
+
+fn string(rest: &str, at: usize, quote: char) -> Result<(Kind, usize), Flaw> {
+    let mut out = String::new();
+    let mut letters = rest.char_indices().skip(1);
+    while let Some((index, letter)) = letters.next() {
+        match letter {
+            _ if letter == quote => return Ok((Kind::Text(out), index + 1)),
+            '\0' => return Err(Flaw::new(at + index, "a string holds no NUL")),
+            '\\' => match letters.next() {
+                Some((_, 'n')) => out.push('\n'),
+                Some((_, 't')) => out.push('\t'),
+                Some((_, escaped @ ('\\' | '\'' | '"'))) => out.push(escaped),
+                _ => {
+                    let flaw = Flaw::new(at + index, "there is no such escape");
+                    return Err(flaw.help("there are \\\\ \\\" \\' \\n \\t"));
+                }
+            },
+            letter => out.push(letter),
+        }
+    }
+    Err(Flaw::new(at, "this string does not end"))
+}

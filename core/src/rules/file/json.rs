@@ -1,0 +1,152 @@
+//! JSON to the tree. A [`RawValue`] borrows from the file, so its address says where it stands.
+
+use std::{borrow::Cow, collections::HashSet};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::rules::faults::{Faults, Spot, shown};
+
+use super::{
+    MAX_DEPTH,
+    tree::{Key, Node, Tree},
+};
+
+pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(raw) => {
+            let mut reader = Reader { file: text, faults, is_broken: false };
+            let node = reader.node(raw, 0);
+            (!reader.is_broken).then_some(node)
+        }
+        Err(error) => {
+            faults.add(at(text, 0, &error), message(&error), None);
+            None
+        }
+    }
+}
+
+struct Reader<'s, 'f> {
+    file: &'s str,
+    faults: &'f mut Faults,
+    is_broken: bool,
+}
+
+impl<'s> Reader<'s, '_> {
+    fn node(&mut self, raw: &'s RawValue, depth: usize) -> Node<'s> {
+        let spot = self.spot(raw.get());
+        let value = match raw.get().as_bytes().first() {
+            Some(b'{' | b'[') if depth >= MAX_DEPTH => {
+                self.faults.add(spot, "nested too deeply", None);
+                Tree::Refused
+            }
+            Some(b'{') => self.table(raw, depth),
+            Some(b'[') => {
+                let items: Vec<&'s RawValue> = self.parsed(raw).unwrap_or_default();
+                Tree::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect())
+            }
+            Some(b'"') => match self.parsed::<String>(raw) {
+                Some(text) => Tree::Text(Cow::Owned(text)),
+                None => Tree::Refused,
+            },
+            Some(b't') => Tree::Bool(true),
+            Some(b'f') => Tree::Bool(false),
+            Some(b'n') => Tree::Other("null"),
+            _ => match raw.get().parse::<i64>() {
+                Ok(integer) => Tree::Int(integer),
+                Err(_) => Tree::Other("a number that is no 64-bit integer"),
+            },
+        };
+        Node { spot, value }
+    }
+
+    fn table(&mut self, raw: &'s RawValue, depth: usize) -> Tree<'s> {
+        let Entries(entries) = self.parsed(raw).unwrap_or_default();
+        let mut seen = HashSet::new();
+        let mut table = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let spot = match &key {
+                Cow::Borrowed(text) => self.spot(text),
+                // A key with escapes is a copy: its value's place must do.
+                Cow::Owned(_) => self.spot(value.get()),
+            };
+            if !seen.insert(key.clone()) {
+                self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+                continue;
+            }
+            let node = self.node(value, depth + 1);
+            table.push((Key { spot, text: key }, node));
+        }
+        Tree::Table(table)
+    }
+
+    fn parsed<T: Deserialize<'s>>(&mut self, raw: &'s RawValue) -> Option<T> {
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let start = self.offset(raw.get());
+                self.faults.add(at(self.file, start, &error), message(&error), None);
+                self.is_broken = true;
+                None
+            }
+        }
+    }
+
+    fn spot(&self, part: &str) -> Spot {
+        let start = self.offset(part);
+        Spot::of(start..start + part.len())
+    }
+
+    fn offset(&self, part: &str) -> usize {
+        (part.as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize)
+    }
+}
+
+/// The place that serde_json names (line and byte of the line, both from 1) in the part of the file
+/// that begins at `start`.
+fn at(file: &str, start: usize, error: &serde_json::Error) -> Spot {
+    let lines = error.line().saturating_sub(1);
+    let part = file.get(start..).unwrap_or_default();
+    let line_start: usize = part.split_inclusive('\n').take(lines).map(str::len).sum();
+    let at = start + line_start + error.column().saturating_sub(1);
+    Spot::of(at..at)
+}
+
+/// What serde_json says, without its own "at line 1 column 2".
+fn message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
+}
+
+/// The entries of an object in the order of the file, repeated keys included.
+#[derive(Default)]
+struct Entries<'s>(Vec<(Cow<'s, str>, &'s RawValue)>);
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct RawKey<'s>(#[serde(borrow)] Cow<'s, str>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((RawKey(key), value)) = map.next_entry()? {
+                    entries.push((key, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}

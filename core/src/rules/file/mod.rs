@@ -1,0 +1,68 @@
+//! Policy files: TOML and JSON become one tree with positions, and the tree becomes the policy.
+
+mod json;
+pub(super) mod literal;
+mod read;
+mod toml;
+mod tree;
+pub(super) mod write;
+
+use std::sync::Arc;
+
+use crate::model::{
+    decode::nearest,
+    error::{Error, Reason, Result},
+};
+
+use super::{
+    faults::Faults,
+    policy::{Origin, Policy},
+};
+
+/// The largest policy file, in bytes.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// No part of a policy file is nested deeper; what is, is refused.
+const MAX_DEPTH: usize = 12;
+
+const PRESETS: &[(&str, &str)] = &[
+    ("standard", include_str!("../../../policies/standard.toml")),
+    ("flyos", include_str!("../../../policies/flyos.toml")),
+];
+
+pub(super) fn from_toml(text: &str) -> Result<Policy> {
+    read_file(text, toml::parse)
+}
+
+pub(super) fn from_json(text: &str) -> Result<Policy> {
+    read_file(text, json::parse)
+}
+
+pub(super) fn preset(name: &str) -> Result<Policy> {
+    let known = || PRESETS.iter().map(|(name, _)| *name);
+    match PRESETS.iter().find(|(preset, _)| *preset == name) {
+        Some((_, text)) => from_toml(text),
+        None => {
+            let near = nearest(name, known()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let all = known().collect::<Vec<_>>().join(", ");
+            Err(Error::new(Reason::PolicyInvalid, format!("there is no such preset; there are {all}{near}")))
+        }
+    }
+}
+
+/// A parser of one format: the tree, or the problems that leave none.
+type Parse = for<'s> fn(&'s str, &mut Faults) -> Option<tree::Node<'s>>;
+
+fn read_file(text: &str, parse: Parse) -> Result<Policy> {
+    if text.len() > MAX_BYTES {
+        let message = format!("the policy file has {} bytes; at most {MAX_BYTES} are read", text.len());
+        return Err(Error::new(Reason::PolicyInvalid, message));
+    }
+    let mut faults = Faults::of(Some(text.into()));
+    let Some(root) = parse(text, &mut faults) else {
+        return Err(Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", faults.into_problems()));
+    };
+    let mut policy = read::policy(&root, &mut faults);
+    policy.origin = Some(Arc::new(Origin { faults }));
+    Ok(policy)
+}

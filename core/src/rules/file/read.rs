@@ -1,0 +1,205 @@
+//! The tree to the policy. What does not fit is a fault; the rest is read on.
+
+use crate::rules::{
+    faults::{Faults, Text, shown},
+    policy::{AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
+};
+
+use super::tree::{Key, Node, Tree};
+
+const POLICY: &[&str] =
+    &["description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
+const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+const GRANT: &[&str] = &["permission", "when"];
+
+pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
+    let mut policy = Policy::new();
+    for (key, node) in table(root, faults) {
+        match key.text.as_ref() {
+            "description" => policy.description = text(node, faults).map(|text| text.text),
+            "hierarchy" => policy.limited_hierarchy = is_limited(node, faults),
+            "anonymous" => policy.anonymous = text(node, faults),
+            "context" => policy.context = attributes(node, faults),
+            "scopes" => policy.scopes = scopes(node, faults),
+            "types" => policy.types = types(node, faults),
+            "permissions" => policy.permissions = permissions(node, faults),
+            "roles" => policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults)).collect(),
+            _ => unknown(key, POLICY, faults),
+        }
+    }
+    policy
+}
+
+fn is_limited(node: &Node<'_>, faults: &mut Faults) -> bool {
+    let Some(text) = text(node, faults) else { return false };
+    if !["general", "limited"].contains(&text.text.as_str()) {
+        let help = faults.suggest(&text.text, ["general", "limited"]);
+        faults.add(text.spot, "a hierarchy is `general` or `limited`", help);
+    }
+    text.text == "limited"
+}
+
+fn attributes(node: &Node<'_>, faults: &mut Faults) -> Vec<AttributeDecl> {
+    let mut read = Vec::new();
+    for (key, node) in table(node, faults) {
+        read.extend(text(node, faults).map(|ty| AttributeDecl { name: key.to_text(), ty }));
+    }
+    read
+}
+
+fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
+    let mut read = Vec::new();
+    for (key, node) in table(node, faults) {
+        let mut attribute = None;
+        for (inner, node) in table(node, faults) {
+            match inner.text.as_ref() {
+                "attribute" => attribute = text(node, faults),
+                _ => unknown(inner, &["attribute"], faults),
+            }
+        }
+        match attribute {
+            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute }),
+            None => faults.add(key.spot, format!("scope kind `{}` names no `attribute`", shown(&key.text)), None),
+        }
+    }
+    read
+}
+
+fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
+    let mut read = Vec::new();
+    for (key, node) in table(node, faults) {
+        let mut declared = TypeDecl { name: key.to_text(), attributes: Vec::new() };
+        for (inner, node) in table(node, faults) {
+            match inner.text.as_ref() {
+                "attributes" => declared.attributes = attributes(node, faults),
+                _ => unknown(inner, &["attributes"], faults),
+            }
+        }
+        read.push(declared);
+    }
+    read
+}
+
+/// A list of names, or a table of names and what they are for.
+fn permissions(node: &Node<'_>, faults: &mut Faults) -> Vec<PermissionDecl> {
+    if let Tree::List(_) = node.value {
+        let names = texts(node, faults).into_iter();
+        return names.map(|name| PermissionDecl { name, about: String::new() }).collect();
+    }
+    let mut read = Vec::new();
+    for (key, node) in table(node, faults) {
+        let about = text(node, faults).map(|about| about.text).unwrap_or_default();
+        read.push(PermissionDecl { name: key.to_text(), about });
+    }
+    read
+}
+
+fn role(key: &Key<'_>, node: &Node<'_>, faults: &mut Faults) -> Role {
+    let mut role = Role::named(key.to_text());
+    for (key, node) in table(node, faults) {
+        match key.text.as_ref() {
+            "description" => role.description = text(node, faults).map(|text| text.text),
+            "inherits" => role.inherits = texts(node, faults),
+            "default" => match node.value {
+                Tree::Bool(is_default) => role.is_default = is_default,
+                _ => wrong(node, "true or false", faults),
+            },
+            "max_holders" => match node.value {
+                Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
+                    role.max_holders = u32::try_from(holders).ok();
+                }
+                _ => wrong(node, "an integer from 1", faults),
+            },
+            "grantable_by" => role.grantable_by = texts(node, faults),
+            "allow" => grants(node, Effect::Allow, &mut role.grants, faults),
+            "deny" => grants(node, Effect::Deny, &mut role.grants, faults),
+            _ => unknown(key, ROLE, faults),
+        }
+    }
+    role
+}
+
+fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut Faults) {
+    for item in list(node, faults) {
+        match &item.value {
+            Tree::Text(pattern) => {
+                let pattern = Text { text: pattern.clone().into_owned(), spot: item.spot };
+                grants.push(Grant { effect, pattern, when: None });
+            }
+            Tree::Table(entries) => {
+                let (mut patterns, mut when) = (None, None);
+                for (key, node) in entries {
+                    match key.text.as_ref() {
+                        "permission" if matches!(node.value, Tree::List(_)) => patterns = Some(texts(node, faults)),
+                        "permission" => patterns = Some(text(node, faults).into_iter().collect()),
+                        "when" => {
+                            when = text(node, faults);
+                            // A grant whose condition cannot be read must not become unconditional.
+                            if when.is_none() {
+                                when = Some(Text { text: "false == true".into(), spot: node.spot });
+                            }
+                        }
+                        _ => unknown(key, GRANT, faults),
+                    }
+                }
+                let Some(patterns) = patterns else {
+                    faults.add(item.spot, "this grant names no `permission`", None);
+                    continue;
+                };
+                let grant = |pattern| Grant { effect, pattern, when: when.clone() };
+                grants.extend(patterns.into_iter().map(grant));
+            }
+            _ => wrong(item, "a permission, or a table with `permission` and `when`", faults),
+        }
+    }
+}
+
+fn table<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [(Key<'s>, Node<'s>)] {
+    match &node.value {
+        Tree::Table(entries) => entries,
+        _ => {
+            wrong(node, "a table", faults);
+            &[]
+        }
+    }
+}
+
+fn list<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [Node<'s>] {
+    match &node.value {
+        Tree::List(items) => items,
+        _ => {
+            wrong(node, "a list", faults);
+            &[]
+        }
+    }
+}
+
+fn text(node: &Node<'_>, faults: &mut Faults) -> Option<Text> {
+    match &node.value {
+        Tree::Text(text) => Some(Text { text: text.clone().into_owned(), spot: node.spot }),
+        _ => {
+            wrong(node, "a string", faults);
+            None
+        }
+    }
+}
+
+fn texts(node: &Node<'_>, faults: &mut Faults) -> Vec<Text> {
+    let mut read = Vec::new();
+    for item in list(node, faults) {
+        read.extend(text(item, faults));
+    }
+    read
+}
+
+fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
+    if !matches!(node.value, Tree::Refused) {
+        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind()), None);
+    }
+}
+
+fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
+    let help = faults.suggest(&key.text, known.iter().copied());
+    let help = help.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
+    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help));
+}

@@ -1,0 +1,59 @@
+//! Kinds of scopes, resolved: which attribute each compares with.
+
+use uuid::Uuid;
+
+use crate::model::value::Value;
+
+use super::{datum::Base, scope::Scope};
+
+/// A kind of scope by its place in the rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KindId(pub(super) u32);
+
+/// A kind of scope.
+#[derive(Debug)]
+pub(super) struct ScopeKind {
+    /// `region`, `resource:drone`, `tenant`.
+    pub(super) name: String,
+    /// The type of the attributes that it compares with.
+    pub(super) base: Base,
+}
+
+impl ScopeKind {
+    /// An id as the bound attributes hold it; none: it is none of theirs.
+    pub(super) fn convert(&self, id: &Value) -> Option<Value> {
+        match (self.base, id) {
+            (Base::Id, Value::Id(id)) => Some(Value::Id(*id)),
+            (Base::Id, Value::Text(text)) => Uuid::try_parse(text).ok().map(Value::Id),
+            (Base::String, Value::Text(text)) => Some(Value::Text(text.clone())),
+            (Base::String, Value::Id(id)) => Some(Value::Text(id.to_string())),
+            (Base::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),
+            _ => None,
+        }
+    }
+}
+
+/// A scope of an assignment, against one rule set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BoundScope {
+    Global,
+    /// Where the attribute bound to the kind equals the value.
+    Of(KindId, Value),
+    /// Of a kind or id that does not exist: covers nothing.
+    Nowhere,
+}
+
+/// One assignment's scope, resolved by a rule set's kinds.
+pub(super) fn bind(kinds: &[ScopeKind], scope: &Scope) -> BoundScope {
+    match scope {
+        Scope::Global => BoundScope::Global,
+        Scope::Of { kind, id } => {
+            let found = kinds.iter().position(|one| one.name == *kind);
+            let bound = found.and_then(|at| {
+                let kind = KindId(u32::try_from(at).ok()?);
+                kinds[at].convert(id).map(|value| BoundScope::Of(kind, value))
+            });
+            bound.unwrap_or(BoundScope::Nowhere)
+        }
+    }
+}
