@@ -1,4 +1,5 @@
 //! Every backend runs the public suite.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

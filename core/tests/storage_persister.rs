@@ -1,4 +1,5 @@
 //! A host's own storage: the suite over two kinds of hosts, two writers, failing and vanishing hosts.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 mod common;
 
@@ -24,7 +25,10 @@ use rolekeep::{
 
 /// A host that keeps a map from id to position and row, as IndexedDB does; all of it is JSON text.
 #[derive(Clone, Default)]
-struct MapHost(Arc<Mutex<(u64, BTreeMap<String, (u64, String)>)>>);
+struct MapHost(Arc<Mutex<Kept>>);
+
+/// The newest position, and each change with its own.
+type Kept = (u64, BTreeMap<String, (u64, String)>);
 
 #[async_trait]
 impl Persister for MapHost {

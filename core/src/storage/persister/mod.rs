@@ -180,7 +180,10 @@ impl<P: Persister> Storage for PersistedStorage<P> {
             host.is_unsure = true;
             match self.persister.persist(&batch).await {
                 Ok(Persisted::Done) => {
-                    self.memory.write(|state| Ok::<_, CommitError>(state.apply(writes)))?;
+                    self.memory.write(|state| {
+                        state.apply(writes);
+                        Ok::<_, CommitError>(())
+                    })?;
                     host.is_unsure = false;
                     return Ok(Committed { position });
                 }

@@ -55,7 +55,14 @@ impl Compiler<'_> {
             Predicate::Or(parts) => {
                 joined(parts.iter().map(|part| self.compile(part, place)).collect(), BinOper::Or, false)
             }
-            Predicate::Not(part) => self.compile(part, Place::Negated).not(),
+            // An index finds `IS NULL`, but not the negation of `IS NOT NULL`.
+            Predicate::Not(part) => match part.as_ref() {
+                Predicate::Present(name) => match self.column(name) {
+                    Some(column) if column.nullable => column.expr.is_null(),
+                    column => truth(column.is_none()),
+                },
+                part => self.compile(part, Place::Negated).not(),
+            },
             Predicate::Present(name) => match self.column(name) {
                 Some(column) if column.nullable => column.expr.is_not_null(),
                 column => truth(column.is_some()),
