@@ -6,13 +6,16 @@
 //! last administrator alike, on every backend.
 
 pub mod change_set;
-//P pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod ledger;
 pub mod memory;
-//P pub mod persister;
+pub mod persister;
 pub mod query;
-//P mod sql;
-//P pub mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sql;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -20,8 +23,10 @@ use serde::{Deserialize, Serialize};
 pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
+pub use persister::{PersistedStorage, Persister};
 pub use query::{Direction, Order, Query, Rows, Sorting, Window};
-//P pub use sqlite::{SqliteOptions, SqliteStorage};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStorage};
 
 use crate::{
     audit::{AuditEntry, AuditHead},

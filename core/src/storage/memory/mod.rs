@@ -44,7 +44,7 @@ impl MemoryStorage {
     }
 
     /// Reads while nobody writes.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+    pub(super) fn read<T, E: From<Error>>(&self, read: impl FnOnce(&State) -> Result<T, E>) -> Result<T, E> {
         // A panic elsewhere leaves the state whole: commits check everything before they apply.
         let state: RwLockReadGuard<'_, _> = self.state.read().unwrap_or_else(PoisonError::into_inner);
         read(state.as_ref().ok_or_else(closed)?)

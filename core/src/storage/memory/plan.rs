@@ -138,9 +138,14 @@ impl<'q> Filter<'q> {
             fixed == most && sorted.starts_with(&columns)
         })?;
         let prefix = self.prefix(path);
-        // As far as the path's entries go on with the columns of the order, `after` is a bound on them.
+        // As far as the path's entries go on with the columns of the order, `after` is a bound on
+        // them, if it has the one value of the columns that have only one.
         let entry = self.table.entry_columns(path).skip(prefix.len());
         let bounded = entry.zip(&columns).take_while(|(entry, column)| entry == *column).count();
+        let mut fixed =
+            sorting.parts.iter().enumerate().filter_map(|(at, (column, _))| Some((at, self.equal(*column)?)));
+        let is_among_them = after.is_none_or(|after| fixed.all(|(at, value)| after[at] == *value));
+        let bounded = if is_among_them { bounded } else { 0 };
         let down = free.iter().take_while(|(_, (_, direction))| *direction == Direction::Descending).count();
         if free[down..].iter().any(|(_, (_, direction))| *direction == Direction::Descending) {
             return None;

@@ -1,0 +1,101 @@
+//! What a right storage does: the suite that every backend runs, a host's own included.
+//!
+//! ```
+//! # use rolekeep::storage::{MemoryStorage, conformance};
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! conformance::run(async || Ok(MemoryStorage::for_conformance())).await.unwrap();
+//! # });
+//! ```
+
+mod commits;
+mod feed;
+mod queries;
+mod records;
+mod samples;
+
+pub use records::{Item, Tie, audit, change_set, change_set_id, id, tables, time};
+pub use samples::{expected, items, orders, predicates, ties};
+
+use super::Storage;
+use crate::model::error::{Error, Result};
+
+/// What a storage did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{case}: {problem}")]
+pub struct Failure {
+    /// The case of the suite.
+    pub case: &'static str,
+    /// What was expected, and what came.
+    pub problem: String,
+}
+
+/// Runs every case on a storage of its own, which `open` gives: empty, with [`tables`].
+///
+/// # Errors
+/// The first case that failed.
+pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Failure> {
+    macro_rules! cases {
+        ($($module:ident::$case:ident),* $(,)?) => {$(
+            let case = stringify!($case);
+            let failure = |problem: Problem| Failure { case, problem: problem.0 };
+            let storage = open().await.map_err(|error| failure(error.into()))?;
+            $module::$case(&storage).await.map_err(failure)?;
+            storage.close().await.map_err(|error| failure(error.into()))?;
+        )*};
+    }
+    cases! {
+        commits::a_new_storage_is_empty,
+        commits::rows_come_back_as_they_were_written,
+        commits::versions_decide,
+        commits::checks_decide,
+        commits::all_or_nothing,
+        commits::a_change_set_is_written_once,
+        commits::malformed_change_sets_are_refused,
+        commits::a_key_of_another_kind_finds_nothing,
+        commits::audit_entries_are_chained,
+        commits::closing_is_final,
+        feed::positions_count_commits,
+        feed::the_feed_names_what_was_touched,
+        feed::the_feed_comes_in_parts,
+        feed::outcomes_are_kept,
+        queries::predicates_agree_with_the_evaluator,
+        queries::orders_and_windows,
+        queries::pages_add_up,
+        queries::unfit_windows_are_refused,
+        queries::big_sets,
+        queries::many_alternatives,
+    }
+    Ok(())
+}
+
+/// What went wrong in a case.
+pub(crate) struct Problem(String);
+
+impl Problem {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self(format!("{error:?}"))
+    }
+}
+
+impl From<super::CommitError> for Problem {
+    fn from(error: super::CommitError) -> Self {
+        Self(format!("a commit failed: {error:?}"))
+    }
+}
+
+/// What a case answers.
+type Outcome = Result<(), Problem>;
+
+/// Fails the case unless both are equal.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Outcome {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(Problem::new(format!("{what}: expected {wanted:?}, got {got:?}")))
+}

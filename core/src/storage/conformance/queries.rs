@@ -1,0 +1,142 @@
+//! Cases about reading: every answer is compared with the evaluator's.
+
+use super::{Outcome, Problem, records::*, same, samples};
+use crate::{
+    model::{
+        error::Reason,
+        predicate::{Comparison, Link, Predicate},
+        record::{Record, Row},
+        value::Value,
+    },
+    storage::{Direction, Order, Query, Storage, Window, Write},
+};
+
+pub(super) async fn predicates_agree_with_the_evaluator(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    for filter in samples::predicates() {
+        let query = Query { count: true, ..Query::of(Item::TABLE, filter) };
+        compare(storage, &query, &items, &ties).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn orders_and_windows(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    let filters = [
+        Predicate::Always,
+        Predicate::Present("rank".into()),
+        Predicate::equals("flag", true),
+        Predicate::equals("rank", 7).and(Predicate::equals("flag", false)),
+        Predicate::Compare("name".into(), Comparison::GreaterOrEqual, Value::from("a")),
+    ];
+    for order in samples::orders() {
+        for filter in &filters {
+            let all = Query { order: order.clone(), ..Query::of(Item::TABLE, filter.clone()) };
+            let sorting = all.sorting()?;
+            let starts = items.iter().step_by(9).map(|row| Some(sorting.position_of(row)));
+            for after in starts.chain([None]) {
+                for (skip, limit) in
+                    [(0, None), (0, Some(4)), (3, Some(2)), (2, None), (0, Some(0)), (u64::MAX, Some(u64::MAX))]
+                {
+                    let window = Window { after: after.clone(), skip, limit };
+                    compare(storage, &Query { window, count: skip == 3, ..all.clone() }, &items, &ties).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn pages_add_up(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    for order in samples::orders() {
+        let query = Query { order, ..Query::of(Item::TABLE, Predicate::Always) };
+        let (wanted, _) = samples::expected(&query, &items, &ties);
+        let sorting = query.sorting()?;
+        let (mut by_key, mut by_offset) = (Vec::new(), Vec::new());
+        let mut after = None;
+        loop {
+            let window = Window { after: after.take(), skip: 0, limit: Some(5) };
+            let page = storage.query(&Query { window, ..query.clone() }).await?.rows;
+            let window = Window { after: None, skip: by_offset.len() as u64, limit: Some(5) };
+            by_offset.extend(storage.query(&Query { window, ..query.clone() }).await?.rows);
+            let Some(last) = page.last() else { break };
+            after = Some(sorting.position_of(last));
+            by_key.extend(page);
+        }
+        same(&format!("pages by key of {:?}", query.order), &by_key, &wanted)?;
+        same(&format!("pages by offset of {:?}", query.order), &by_offset, &wanted)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unfit_windows_are_refused(storage: &impl Storage) -> Outcome {
+    fill(storage).await?;
+    let order = |column: &'static str| vec![Order { column: column.into(), direction: Direction::Ascending }];
+    let after = |values: Vec<Value>| Window { after: Some(values), ..Window::default() };
+    let of = || Query::of(Item::TABLE, Predicate::Always);
+    let unfit = [
+        Query { order: order("nowhere"), ..of() },
+        Query { window: after(Vec::new()), ..of() },
+        Query { window: after(vec![Value::from("x")]), ..of() },
+        Query { order: order("name"), window: after(vec![Value::Null, Value::Id(id(1).0)]), ..of() },
+        Query { order: order("rank"), window: after(vec![Value::Int(1)]), ..of() },
+    ];
+    for query in unfit {
+        let reason = storage.query(&query).await.err().map(|error| error.reason());
+        same(&format!("{query:?}"), reason, Some(Reason::InvalidInput))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn big_sets(storage: &impl Storage) -> Outcome {
+    const SIZE: u128 = 100_000;
+    let (items, ties) = fill(storage).await?;
+    let link = Link { table: Tie::TABLE.name.into(), from: "item".into(), own: "id".into(), to: "tag".into() };
+    let texts = || {
+        (0..SIZE)
+            .map(|number| Value::Text(format!("O'Neill {number}")))
+            .chain([Value::from("O'Neill"), Value::from("red")])
+    };
+    let filters = [
+        Predicate::In("id".into(), Predicate::set((3..SIZE).map(|number| Value::Id(id(number).0)))),
+        Predicate::In("rank".into(), Predicate::set((7..SIZE).map(|number| Value::Int(number as i64)))),
+        Predicate::In("name".into(), Predicate::set(texts())),
+        Predicate::Linked(link, Predicate::set(texts())),
+    ];
+    for filter in filters {
+        for filter in [filter.clone(), filter.negate()] {
+            compare(storage, &Query { count: true, ..Query::of(Item::TABLE, filter) }, &items, &ties).await?;
+        }
+    }
+    let keys: Vec<_> = (0..SIZE).map(|number| Item::new(number, "").key()).collect();
+    let found = storage.get(Item::TABLE, &keys).await?;
+    same("rows by many keys", found.iter().flatten().count(), items.len())?;
+    same("their places", found.get(1).cloned().flatten().as_ref(), items.first())
+}
+
+pub(super) async fn many_alternatives(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    let parts = || (0..3_000).map(|number| Predicate::equals("rank", number + 5));
+    let none = Predicate::And(parts().map(Predicate::negate).collect());
+    for filter in [Predicate::Or(parts().collect()), none] {
+        compare(storage, &Query::of(Item::TABLE, filter), &items, &ties).await?;
+    }
+    Ok(())
+}
+
+async fn fill(storage: &impl Storage) -> Result<(Vec<Row>, Vec<Tie>), Problem> {
+    let (mut items, mut ties) = (samples::items(), samples::ties());
+    let writes = items.iter_mut().map(Write::insert).chain(ties.iter_mut().map(Write::insert));
+    storage.commit(&change_set(1, writes.collect())).await?;
+    Ok((items.iter().map(Record::to_row).collect(), ties))
+}
+
+async fn compare(storage: &impl Storage, query: &Query, items: &[Row], ties: &[Tie]) -> Outcome {
+    let (rows, total) = samples::expected(query, items, ties);
+    let parts = || format!("{:?} {:?} {:?}", query.order, query.window, query.filter);
+    let shown = || parts().chars().take(600).collect::<String>();
+    let found = storage.query(query).await.map_err(|error| Problem::new(format!("{}: {error:?}", shown())))?;
+    same(&shown(), found.rows, rows)?;
+    same(&shown(), found.total, query.count.then_some(total))
+}

@@ -1,0 +1,115 @@
+//! Records that exist for the suite only: every kind of column, keys of one and two parts.
+
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::{
+    audit::{AuditDraft, AuditPayload},
+    model::{
+        id::{AuditId, ChangeSetId, UserId},
+        record::{Document, Record, Table},
+        time::Time,
+    },
+    storage::{ChangeSet, Write},
+};
+
+/// A row with every kind of column.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(
+    table = "conformance_items", key(id), index(owner), index(name), index(rank), index(flag, at),
+    search(name, note), sync = never
+)]
+pub struct Item {
+    /// The key.
+    pub id: UserId,
+    /// Text.
+    pub name: String,
+    /// Text or null.
+    pub note: Option<String>,
+    /// A number or null.
+    pub rank: Option<i64>,
+    /// A truth value.
+    pub flag: bool,
+    /// A truth value or null.
+    pub seen: Option<bool>,
+    /// A time.
+    pub at: Time,
+    /// A time or null.
+    pub until: Option<Time>,
+    /// An id or null.
+    pub owner: Option<UserId>,
+    /// A document or null.
+    pub data: Option<Document<Json>>,
+    /// The version.
+    pub version: i64,
+}
+
+/// A row that ties an item to a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "conformance_ties", key(item, tag), index(tag), sync = never)]
+pub struct Tie {
+    /// The item.
+    pub item: UserId,
+    /// The tag.
+    pub tag: String,
+    /// The version.
+    pub version: i64,
+}
+
+/// The tables that a storage under test has: this library's and the suite's.
+pub fn tables() -> Vec<&'static Table> {
+    crate::storage::tables().iter().copied().chain([Item::TABLE, Tie::TABLE]).collect()
+}
+
+/// The id with this number.
+pub fn id(number: u128) -> UserId {
+    UserId(Uuid::from_u128(number))
+}
+
+/// The change set's id with this number.
+pub fn change_set_id(number: u128) -> ChangeSetId {
+    ChangeSetId(Uuid::from_u128(number))
+}
+
+/// The moment so many microseconds after 1970 began.
+pub fn time(micros: i64) -> Time {
+    Time::from_microsecond(micros).unwrap_or(Time::UNIX_EPOCH)
+}
+
+/// A change set of writes alone.
+pub fn change_set(number: u128, writes: Vec<Write>) -> ChangeSet {
+    ChangeSet { id: change_set_id(number), at: time(0), checks: Vec::new(), writes, audit: Vec::new() }
+}
+
+/// An audit entry that says so.
+pub fn audit(number: u128, action: &str) -> AuditDraft {
+    AuditDraft {
+        id: AuditId(Uuid::from_u128(number)),
+        at: time(1),
+        action: action.to_owned(),
+        actor: "system".to_owned(),
+        target_type: Some("item".to_owned()),
+        target_id: None,
+        payload: AuditPayload { detail: Some(format!("entry {number}")), ..AuditPayload::default() },
+        salt: number.to_be_bytes(),
+    }
+}
+
+impl Item {
+    /// An item with a name; what may be null is null.
+    pub fn new(number: u128, name: &str) -> Self {
+        Self {
+            id: id(number),
+            name: name.to_owned(),
+            note: None,
+            rank: None,
+            flag: false,
+            seen: None,
+            at: time(0),
+            until: None,
+            owner: None,
+            data: None,
+            version: 0,
+        }
+    }
+}

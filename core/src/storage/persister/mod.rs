@@ -1,0 +1,237 @@
+//! A host's own storage below the memory backend: two methods over plain JSON.
+//!
+//! Rows live in memory; a host keeps their changes, in whatever it has (IndexedDB, a file, a
+//! key-value store). A second writer of the same data, such as another tab, is noticed by the
+//! position that a batch builds on.
+//!
+//! # What a host must keep
+//! - [`Persister::persist`] looks whether its newest position is the batch's `base` and, if so,
+//!   stores the whole batch, durably, in one atomic step (one IndexedDB transaction with
+//!   `durability: "strict"`, for example); otherwise it stores nothing and answers
+//!   [`Persisted::Stale`]. A host that never stored anything is at position 0.
+//! - [`Persister::load`] gives, from one moment, the newest position and every change whose batch
+//!   has a position after `since`. Where a row changed several times the last change counts, so a
+//!   host may keep a log in the order of positions, or a map from a change's `id` to its position
+//!   and row. A row that was deleted is a change too (`row` is null) and must be kept, because
+//!   another writer may still have the row; only `load(0)` may leave it out.
+//! - After an error of `persist` nothing of that batch may be stored later. If it was stored
+//!   already, that is found out by loading.
+
+mod rows;
+
+use async_trait::async_trait;
+use futures_util::lock::{Mutex, MutexGuard};
+use serde::{Deserialize, Serialize};
+
+pub use rows::RowChange;
+
+use super::{
+    ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage,
+    memory::{Planned, State},
+};
+use crate::{
+    environment::{MaybeSend, MaybeSync},
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+        record::{Key, Row, Table},
+    },
+};
+
+/// How often a commit is tried against other writers before it gives up.
+const ATTEMPTS: usize = 16;
+
+/// What a host plugs in; the module says which contract it keeps.
+///
+/// A host answers its own failures with a typed error, such as [`Reason::StorageFull`] where the
+/// browser's quota is used up and [`Reason::StorageUnavailable`] otherwise.
+#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
+#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+pub trait Persister: MaybeSend + MaybeSync + 'static {
+    /// The newest position, and what changed after `since` (0: everything).
+    async fn load(&self, since: u64) -> Result<Loaded>;
+
+    /// Stores a batch if its `base` is the newest position.
+    async fn persist(&self, batch: &Batch) -> Result<Persisted>;
+
+    /// Lets go of what is held open.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// All that one commit changes: `{"base": 5, "position": 6, "changes": [...]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The position that it builds on.
+    pub base: u64,
+    /// Its own position: one more.
+    pub position: u64,
+    /// The rows, each at most once.
+    pub changes: Vec<RowChange>,
+}
+
+/// What a host has: `{"position": 6, "changes": [...]}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// The newest position; 0 if nothing was ever stored.
+    pub position: u64,
+    /// The changes after the position that was asked for.
+    pub changes: Vec<RowChange>,
+}
+
+/// What became of a batch: `"done"` or `"stale"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Persisted {
+    /// It is stored.
+    Done,
+    /// Another writer was first; nothing was stored.
+    Stale,
+}
+
+/// The memory backend over a [`Persister`].
+///
+/// Reads answer from memory, which knows the commits of other writers after
+/// [`Storage::position`] was asked or a commit met them.
+pub struct PersistedStorage<P> {
+    memory: MemoryStorage,
+    persister: P,
+    /// Held by who talks to the host.
+    host: Mutex<Host>,
+}
+
+/// What is known of the host.
+struct Host {
+    /// A batch was handed over and its answer not seen: memory may be behind.
+    is_unsure: bool,
+}
+
+impl<P: Persister> PersistedStorage<P> {
+    /// Loads everything that the host has.
+    ///
+    /// # Errors
+    /// The host's, and [`Reason::Corrupt`] if it holds what was not written by this library.
+    pub async fn open(persister: P) -> Result<Self> {
+        Self::open_with(persister, MemoryStorage::new()).await
+    }
+
+    /// The same with the tables of the conformance suite.
+    #[cfg(feature = "testing")]
+    pub async fn open_for_conformance(persister: P) -> Result<Self> {
+        Self::open_with(persister, MemoryStorage::for_conformance()).await
+    }
+
+    async fn open_with(persister: P, memory: MemoryStorage) -> Result<Self> {
+        let storage = Self { memory, persister, host: Mutex::new(Host { is_unsure: false }) };
+        storage.catch_up().await?;
+        Ok(storage)
+    }
+
+    /// Applies what others have stored since.
+    async fn catch_up(&self) -> Result<()> {
+        let since = self.memory.read(|state| Ok::<_, Error>(state.position()))?;
+        let loaded = self.persister.load(since).await?;
+        if loaded.position < since {
+            return Err(Error::new(
+                Reason::StorageMissing,
+                format!("the host's storage went back from commit {since} to {}: open it again", loaded.position),
+            ));
+        }
+        self.memory.write(|state: &mut State| {
+            // All are read before the first is applied, so that a bad one changes nothing.
+            let rows = loaded.changes.into_iter().map(|change| change.decode(|name| state.declared(name)));
+            for (table, key, row) in rows.collect::<Result<Vec<_>>>()? {
+                state.set(table, key, row);
+            }
+            match state.position() == loaded.position {
+                true => Ok(()),
+                false => Err(Error::new(Reason::Corrupt, "the host's storage lacks some of its commits")),
+            }
+        })
+    }
+
+    /// The host, after catching up with it.
+    async fn newest(&self) -> Result<MutexGuard<'_, Host>> {
+        let mut host = self.host.lock().await;
+        self.catch_up().await?;
+        host.is_unsure = false;
+        Ok(host)
+    }
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
+#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+impl<P: Persister> Storage for PersistedStorage<P> {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        let mut host = self.host.lock().await;
+        if host.is_unsure {
+            self.catch_up().await?;
+            host.is_unsure = false;
+        }
+        for _ in 0..ATTEMPTS {
+            let (position, writes) = match self.memory.read(|state| state.plan(change_set))? {
+                Planned::Done(committed) => return Ok(committed),
+                Planned::Todo { position, writes } => (position, writes),
+            };
+            let changes = writes.iter().map(RowChange::of).collect();
+            let batch = Batch { base: position - 1, position, changes };
+            // Until the answer is here, whether it arrives or this future is dropped.
+            host.is_unsure = true;
+            match self.persister.persist(&batch).await {
+                Ok(Persisted::Done) => {
+                    self.memory.write(|state| {
+                        state.apply(writes);
+                        Ok::<_, CommitError>(())
+                    })?;
+                    host.is_unsure = false;
+                    return Ok(Committed { position });
+                }
+                Ok(Persisted::Stale) => {
+                    self.catch_up().await?;
+                    host.is_unsure = false;
+                }
+                Err(error) => {
+                    self.catch_up().await.map_err(|_| CommitError::Unknown)?;
+                    host.is_unsure = false;
+                    let outcome = self.memory.read(|state| Ok::<_, Error>(state.outcome(change_set.id)))?;
+                    return outcome.ok_or(CommitError::Failed(error));
+                }
+            }
+        }
+        Err(Error::new(Reason::Contention, "other writers were always first").into())
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.memory.get(table, keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.memory.query(query).await
+    }
+
+    async fn position(&self) -> Result<u64> {
+        let _host = self.newest().await?;
+        self.memory.position().await
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        let _host = self.newest().await?;
+        self.memory.changes(since).await
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        let _host = self.newest().await?;
+        self.memory.outcome(id).await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) -> Result<()> {
+        let _host = self.host.lock().await;
+        self.memory.shut();
+        self.persister.close().await
+    }
+}

@@ -1,0 +1,110 @@
+//! Where databases differ. PostgreSQL becomes a second variant.
+
+use sea_query::{
+    DeleteStatement, Expr, Func, InsertStatement, NullOrdering, Query, SelectStatement, SqliteQueryBuilder,
+    UpdateStatement, Value as Bound,
+};
+use serde_json::Value as Json;
+
+use crate::{
+    model::{
+        record::{Key, Kind, Table},
+        value::Value,
+    },
+    storage::Direction,
+};
+
+/// A database's way of speaking SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) enum Dialect {
+    /// SQLite 3.38 or newer.
+    Sqlite,
+}
+
+/// Text with its parameters.
+pub(in crate::storage) type Statement = (String, sea_query::Values);
+
+impl Dialect {
+    /// The type of a column.
+    pub(super) const fn column_type(self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Bool | Kind::Int | Kind::Time => "INTEGER",
+            Kind::Id | Kind::Text | Kind::Json => "TEXT",
+        }
+    }
+
+    /// What stands behind the columns of a table.
+    pub(super) fn table_options(self, table: &Table) -> &'static str {
+        match table.key {
+            // The key is the row's number then, and its greatest is found at once.
+            [only] if table.columns[*only].kind == Kind::Int => "STRICT",
+            _ => "STRICT, WITHOUT ROWID",
+        }
+    }
+
+    /// Where nulls stand, if it must be said: first ascending and last descending.
+    pub(super) const fn nulls(self, _: Direction) -> Option<NullOrdering> {
+        match self {
+            Dialect::Sqlite => None,
+        }
+    }
+
+    /// A value as it is stored.
+    pub(super) fn bound(self, value: &Value) -> Bound {
+        match value {
+            Value::Null => Bound::String(None),
+            Value::Bool(bool) => Bound::BigInt(Some((*bool).into())),
+            Value::Int(int) | Value::Time(int) => Bound::BigInt(Some(*int)),
+            Value::Id(id) => Bound::String(Some(id.to_string())),
+            Value::Text(text) | Value::Json(text) => Bound::String(Some(text.clone())),
+        }
+    }
+
+    /// A set of values as a table of one column, bound as one parameter whatever its size.
+    pub(super) fn set(self, values: &[Value]) -> SelectStatement {
+        let json = Json::Array(values.iter().map(json).collect());
+        let function = Func::cust("json_each").arg(Expr::val(json.to_string()));
+        Query::select().column(("s", "value")).from_function(function, "s").take()
+    }
+
+    /// Keys as a table `k` bound as one parameter, and an expression for each part of a key.
+    pub(super) fn keys(self, keys: &[&Key], width: usize) -> (sea_query::FunctionCall, Vec<Expr>) {
+        let rows = keys.iter().map(|key| Json::Array(key.0.iter().map(json).collect()));
+        let function = Func::cust("json_each").arg(Expr::val(Json::Array(rows.collect()).to_string()));
+        let part = |at| Expr::from(Func::cust("json_extract").arg(Expr::col(("k", "value"))).arg(format!("$[{at}]")));
+        (function, (0..width).map(part).collect())
+    }
+
+    /// Whether a text contains another, letter by letter.
+    pub(super) fn contains(self, text: Expr, needle: &str) -> Expr {
+        use sea_query::ExprTrait;
+        Expr::from(Func::cust("instr").arg(text).arg(needle)).gt(0)
+    }
+
+    pub(super) fn select(self, statement: &SelectStatement) -> Statement {
+        statement.build(SqliteQueryBuilder)
+    }
+
+    pub(super) fn insert(self, statement: &InsertStatement) -> Statement {
+        statement.build(SqliteQueryBuilder)
+    }
+
+    pub(super) fn update(self, statement: &UpdateStatement) -> Statement {
+        statement.build(SqliteQueryBuilder)
+    }
+
+    pub(super) fn delete(self, statement: &DeleteStatement) -> Statement {
+        statement.build(SqliteQueryBuilder)
+    }
+}
+
+/// A value as a member of a JSON list.
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(bool) => i64::from(*bool).into(),
+        Value::Int(int) | Value::Time(int) => (*int).into(),
+        Value::Id(id) => id.to_string().into(),
+        Value::Text(text) | Value::Json(text) => text.as_str().into(),
+    }
+}

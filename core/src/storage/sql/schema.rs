@@ -1,0 +1,61 @@
+//! Declarations as `CREATE` statements.
+
+use sea_query::{ColumnDef, Index, SqliteQueryBuilder, Table as Sql};
+
+use super::{SEARCH_TEXT, dialect::Dialect};
+use crate::model::record::{Kind, Table};
+
+/// The script that makes these tables and their indexes.
+pub(in crate::storage) fn script(dialect: Dialect, tables: &[&'static Table]) -> String {
+    let statements = tables.iter().flat_map(|table| create(dialect, table));
+    statements.map(|statement| statement + ";\n").collect()
+}
+
+fn create(dialect: Dialect, table: &'static Table) -> Vec<String> {
+    let mut create = Sql::create();
+    create.table(table.name);
+    for column in table.columns {
+        create.col(definition(dialect, column.name, column.kind, column.nullable));
+    }
+    if !table.search.is_empty() {
+        create.col(definition(dialect, SEARCH_TEXT, Kind::Text, false));
+    }
+    let mut key = Index::create();
+    for at in table.key {
+        key.col(table.columns[*at].name);
+    }
+    create.primary_key(&mut key).extra(dialect.table_options(table));
+    let mut statements = vec![laid_out(&create.to_string(SqliteQueryBuilder))];
+    statements.extend(table.indexes.iter().map(|columns| index(table, columns)));
+    statements
+}
+
+/// The key's columns stand behind those of the index, so that it gives a total order.
+fn index(table: &'static Table, columns: &[usize]) -> String {
+    let name = |at: &usize| table.columns[*at].name;
+    let names: Vec<&str> = columns.iter().map(name).collect();
+    let mut index = Index::create();
+    index.name(format!("{}_by_{}", table.name, names.join("_"))).table(table.name);
+    for at in columns.iter().chain(table.key.iter().filter(|at| !columns.contains(at))) {
+        index.col(name(at));
+    }
+    index.to_string(SqliteQueryBuilder)
+}
+
+fn definition(dialect: Dialect, name: &'static str, kind: Kind, nullable: bool) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.custom(dialect.column_type(kind));
+    if !nullable {
+        column.not_null();
+    }
+    column
+}
+
+/// A column on each line, so that a change of one is a change of one line.
+fn laid_out(create: &str) -> String {
+    let Some((head, rest)) = create.split_once("( ") else { return create.to_owned() };
+    let Some((columns, options)) = rest.rsplit_once(" )") else { return create.to_owned() };
+    // Only the key's own list has an inner comma, and it comes last.
+    let (columns, key) = columns.split_once("PRIMARY KEY").unwrap_or((columns, ""));
+    format!("{head}(\n  {}PRIMARY KEY{key}\n){options}", columns.replace(", ", ",\n  "))
+}

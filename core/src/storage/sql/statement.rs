@@ -1,0 +1,223 @@
+//! Queries and writes as statements.
+
+use sea_query::{BinOper, Expr, ExprTrait, OnConflict, Order, Query as Sql, SelectStatement};
+
+use super::{
+    SEARCH_TEXT, Tables,
+    condition::{Compiler, joined, truth},
+    dialect::{Dialect, Statement},
+};
+use crate::{
+    model::{
+        error::Result,
+        record::{Key, Row, Table},
+        value::Value,
+    },
+    storage::{Direction, Query, Write},
+};
+
+/// The page of a query.
+pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
+    let table = query.table;
+    let sorting = query.sorting()?;
+    let mut select = rows(table);
+    filter(dialect, tables, query, &mut select);
+    if let Some(after) = &query.window.after {
+        for condition in keyset(dialect, table, &sorting.parts, after) {
+            select.and_where(condition);
+        }
+    }
+    for (at, direction) in &sorting.parts {
+        let order = match direction {
+            Direction::Ascending => Order::Asc,
+            Direction::Descending => Order::Desc,
+        };
+        let column = (table.name, table.columns[*at].name);
+        match dialect.nulls(*direction) {
+            Some(nulls) => select.order_by_with_nulls(column, order, nulls),
+            None => select.order_by(column, order),
+        };
+    }
+    // SQL counts with signed integers, and SQLite wants a limit before an offset.
+    const MOST: u64 = i64::MAX.unsigned_abs();
+    let (skip, limit) = (Ord::min(query.window.skip, MOST), query.window.limit);
+    if skip > 0 || limit.is_some() {
+        select.limit(limit.map_or(MOST, |limit| Ord::min(limit, MOST)));
+    }
+    if skip > 0 {
+        select.offset(skip);
+    }
+    Ok(dialect.select(&select))
+}
+
+/// How many rows pass a query's filter.
+pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query) -> Statement {
+    let mut select = Sql::select().expr(Expr::cust("COUNT(*)")).from(query.table.name).take();
+    filter(dialect, tables, query, &mut select);
+    dialect.select(&select)
+}
+
+/// The rows with these keys, in any order.
+pub(in crate::storage) fn by_keys(dialect: Dialect, table: &'static Table, keys: &[&Key]) -> Statement {
+    if let [key] = keys {
+        return dialect.select(rows(table).and_where(has_key(dialect, table, key)));
+    }
+    let (list, parts) = dialect.keys(keys, table.key.len());
+    let mut select = Sql::select();
+    // The list first, so that each of its keys is one look-up.
+    select.from_function(list, "k").cross_join(table.name);
+    for column in table.columns {
+        select.column((table.name, column.name));
+    }
+    for (at, part) in table.key.iter().zip(parts) {
+        select.and_where(Expr::col((table.name, table.columns[*at].name)).eq(part));
+    }
+    dialect.select(&select)
+}
+
+/// The version of a row.
+pub(in crate::storage) fn version(dialect: Dialect, table: &'static Table, key: &Key) -> Statement {
+    let version = (table.name, table.columns[table.version].name);
+    dialect.select(Sql::select().column(version).from(table.name).and_where(has_key(dialect, table, key)))
+}
+
+/// The highest value of a column that the key or an index begins with.
+pub(in crate::storage) fn highest(dialect: Dialect, table: &'static Table, column: &'static str) -> Statement {
+    dialect.select(Sql::select().expr(Expr::col((table.name, column)).max()).from(table.name))
+}
+
+/// A write that touches one row if the row has the expected version, and none otherwise.
+pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
+    let table = write.table;
+    let seen = |expected: i64| {
+        let version = Expr::col((table.name, table.columns[table.version].name)).eq(expected);
+        has_key(dialect, table, &write.key).and(version)
+    };
+    match (&write.row, write.expected) {
+        (Some(row), None) => {
+            let (columns, values): (Vec<_>, Vec<_>) = assigned(dialect, table, row).unzip();
+            let mut insert = Sql::insert();
+            insert.into_table(table.name).columns(columns).on_conflict(OnConflict::new().do_nothing().to_owned());
+            // As many values as columns, both come from the same list.
+            let _ = insert.values(values);
+            dialect.insert(&insert)
+        }
+        (Some(row), Some(expected)) => {
+            let is_key = |name: &str| table.key.iter().any(|at| table.columns[*at].name == name);
+            let values = assigned(dialect, table, row).filter(|(name, _)| !is_key(name));
+            dialect.update(Sql::update().table(table.name).values(values).and_where(seen(expected)))
+        }
+        (None, expected) => {
+            let condition = expected.map_or_else(|| truth(false), seen);
+            dialect.delete(Sql::delete().from_table(table.name).and_where(condition))
+        }
+    }
+}
+
+fn rows(table: &'static Table) -> SelectStatement {
+    let columns = table.columns.iter().map(|column| (table.name, column.name));
+    Sql::select().columns(columns).from(table.name).take()
+}
+
+fn filter(dialect: Dialect, tables: &Tables, query: &Query, select: &mut SelectStatement) {
+    let compiler = Compiler { dialect, tables, table: query.table };
+    if let Some(condition) = compiler.filter(&query.filter) {
+        select.and_where(condition);
+    }
+}
+
+fn has_key(dialect: Dialect, table: &'static Table, key: &Key) -> Expr {
+    let parts = table.key.iter().zip(&key.0);
+    let parts =
+        parts.map(|(at, value)| Expr::col((table.name, table.columns[*at].name)).eq(Expr::val(dialect.bound(value))));
+    joined(parts.collect(), BinOper::And, true)
+}
+
+/// Every column with its value, the search text included.
+fn assigned<'r>(
+    dialect: Dialect,
+    table: &'static Table,
+    row: &'r Row,
+) -> impl Iterator<Item = (&'static str, Expr)> + use<'r> {
+    let columns = table.columns.iter().zip(&row.0);
+    let columns = columns.map(move |(column, value)| (column.name, Expr::val(dialect.bound(value))));
+    let search = (!table.search.is_empty()).then(|| (SEARCH_TEXT, Expr::val(table.search_text(row))));
+    columns.chain(search)
+}
+
+/// Rows after the one with these values. All of the conditions must hold; the first may only be
+/// there for an index to be entered at the right place.
+fn keyset(dialect: Dialect, table: &'static Table, order: &[(usize, Direction)], after: &[Value]) -> Vec<Expr> {
+    let parts: Vec<Part<'_>> =
+        order.iter().zip(after).map(|(part, value)| Part::new(dialect, table, part, value)).collect();
+    let is_plain = |part: &Part<'_>| part.direction == parts[0].direction && !part.nullable;
+    if parts.iter().all(is_plain) {
+        let columns = Expr::tuple(parts.iter().map(|part| part.column.clone()));
+        let values = Expr::tuple(parts.iter().map(|part| part.bound.clone()));
+        return vec![match parts[0].direction {
+            Direction::Ascending => columns.gt(values),
+            Direction::Descending => columns.lt(values),
+        }];
+    }
+    let alternatives = parts.iter().enumerate().filter_map(|(at, part)| {
+        let mut all: Vec<Expr> = parts[..at].iter().map(Part::same).collect();
+        all.push(part.beyond()?);
+        Some(joined(all, BinOper::And, true))
+    });
+    let mut conditions: Vec<Expr> = parts[0].not_before().into_iter().collect();
+    conditions.push(joined(alternatives.collect(), BinOper::Or, false));
+    conditions
+}
+
+/// One column of an order with the value to go on after.
+struct Part<'v> {
+    column: Expr,
+    bound: Expr,
+    value: &'v Value,
+    direction: Direction,
+    nullable: bool,
+}
+
+impl<'v> Part<'v> {
+    fn new(dialect: Dialect, table: &'static Table, (at, direction): &(usize, Direction), value: &'v Value) -> Self {
+        let column = &table.columns[*at];
+        Self {
+            column: Expr::col((table.name, column.name)),
+            bound: Expr::val(dialect.bound(value)),
+            value,
+            direction: *direction,
+            nullable: column.nullable,
+        }
+    }
+
+    fn same(&self) -> Expr {
+        match self.value {
+            Value::Null => self.column.clone().is_null(),
+            _ => self.column.clone().eq(self.bound.clone()),
+        }
+    }
+
+    /// Nulls stand first ascending and last descending; none if nothing comes after.
+    fn beyond(&self) -> Option<Expr> {
+        match (self.direction, self.value) {
+            (Direction::Ascending, Value::Null) => Some(self.column.clone().is_not_null()),
+            (Direction::Ascending, _) => Some(self.column.clone().gt(self.bound.clone())),
+            (Direction::Descending, Value::Null) => None,
+            (Direction::Descending, _) if self.nullable => {
+                Some(self.column.clone().lt(self.bound.clone()).or(self.column.clone().is_null()))
+            }
+            (Direction::Descending, _) => Some(self.column.clone().lt(self.bound.clone())),
+        }
+    }
+
+    /// A condition that an index can begin with; none where nulls would make it two.
+    fn not_before(&self) -> Option<Expr> {
+        match (self.direction, self.value) {
+            (Direction::Ascending, Value::Null) => None,
+            (Direction::Ascending, _) => Some(self.column.clone().gte(self.bound.clone())),
+            (Direction::Descending, Value::Null) => Some(self.column.clone().is_null()),
+            (Direction::Descending, _) if self.nullable => None,
+            (Direction::Descending, _) => Some(self.column.clone().lte(self.bound.clone())),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The schema of a file: what version it has, and the scripts that bring it to ours.
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+use super::{DIALECT, connections::Connections, error, rows};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        record::Table,
+    },
+    storage::sql::schema,
+};
+
+/// The scripts that were released, in order; a released script never changes.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_initial.sql")];
+
+/// The table that says which of them a file has seen.
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS rolekeep_schema (version INTEGER PRIMARY KEY) STRICT";
+
+/// The tables of a file and the scripts that make them.
+pub(super) struct Schema {
+    pub(super) tables: Vec<&'static Table>,
+    scripts: Vec<String>,
+}
+
+impl Schema {
+    /// This library's.
+    pub(super) fn migrations() -> Self {
+        let scripts = MIGRATIONS.iter().map(|script| (*script).to_owned()).collect();
+        Self { tables: crate::storage::tables().to_vec(), scripts }
+    }
+
+    /// Made from declarations at once.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn generated(tables: Vec<&'static Table>) -> Self {
+        let mut scripts = vec![String::new(); MIGRATIONS.len() - 1];
+        scripts.push(schema::script(DIALECT, &tables));
+        Self { tables, scripts }
+    }
+}
+
+/// Brings a file to the schema, if it is not there yet.
+pub(super) async fn run(connections: &Connections, schema: &Schema) -> Result<()> {
+    let mut writer = connections.writer().await?;
+    let known = i64::try_from(schema.scripts.len()).unwrap_or(i64::MAX);
+    let version = version(writer.get()?).await;
+    let version = writer.settle(version)?;
+    if version > known {
+        return Err(Error::new(
+            Reason::SchemaNewer,
+            format!("the database has schema {version}, this version of the library knows {known}: update the library"),
+        ));
+    }
+    if !connections.is_read_only() {
+        let logged = write_ahead(writer.get()?).await;
+        writer.settle(logged)?;
+    }
+    if version < known {
+        let migrated = migrate(writer.get()?, schema).await;
+        writer.settle(migrated)?;
+    }
+    Ok(())
+}
+
+async fn migrate(connection: &mut SqliteConnection, schema: &Schema) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // Asked again under the lock: another process may have been first.
+    let version = version(&mut transaction).await?;
+    sqlx::raw_sql(VERSIONS).execute(&mut *transaction).await?;
+    for (at, script) in (1_i64..).zip(&schema.scripts).filter(|(at, _)| *at > version) {
+        // Safe: scripts of this library.
+        sqlx::raw_sql(AssertSqlSafe(script.clone())).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO rolekeep_schema (version) VALUES (?)").bind(at).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+/// The number of the newest script that a file has seen.
+async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let made = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'rolekeep_schema'";
+    if rows::pragma(connection, made).await? == Some(0) {
+        return Ok(0);
+    }
+    Ok(rows::pragma(connection, "SELECT MAX(version) FROM rolekeep_schema").await?.unwrap_or_default())
+}
+
+/// Turns the write-ahead log on; a file remembers it.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    // SQLite does not wait for locks here as it does elsewhere, so another process that does the
+    // same at the same moment is waited for by taking the write lock for a moment.
+    const ATTEMPTS: u32 = 100;
+    for _ in 1..ATTEMPTS {
+        match sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
+            Err(problem) if error::is_busy(&problem) => {
+                connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+            }
+            done => return done.map(|_| ()),
+        }
+    }
+    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(connection).await.map(|_| ())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+    use crate::storage::{SqliteOptions, Storage, sqlite::SqliteStorage};
+
+    const HEAD: &str = "-- Generated from the declarations of the records; never changed once released.\n\n";
+
+    /// Until the first release `UPDATE_SNAPSHOTS=1` writes the script anew; later a change is a new script.
+    #[tokio::test]
+    async fn the_scripts_make_the_declared_tables() {
+        let declared = HEAD.to_owned() + &schema::script(DIALECT, crate::storage::tables());
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_initial.sql");
+            std::fs::write(file, &declared).unwrap();
+            return;
+        }
+        let generated = Schema::generated(crate::storage::tables().to_vec());
+        let (scripts, declared) = (made_by(Schema::migrations()).await, made_by(generated).await);
+        assert_eq!(scripts, declared, "a record changed: UPDATE_SNAPSHOTS=1 cargo test the_scripts_make");
+        assert!(declared.len() >= crate::storage::tables().len());
+    }
+
+    /// What a database says its tables and indexes are.
+    async fn made_by(schema: Schema) -> Vec<(String, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = SqliteStorage::open_with(SqliteOptions::new(folder.path().join("x.db")), schema).await.unwrap();
+        let mut reader = storage.connections.reader().await.unwrap();
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let rows = sqlx::query(sql).fetch_all(reader.get().unwrap()).await.unwrap();
+        let made = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        drop(reader);
+        storage.close().await.unwrap();
+        made
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("x.db"));
+        let storage = SqliteStorage::open(options.clone()).await.unwrap();
+        let mut writer = storage.connections.writer().await.unwrap();
+        sqlx::query("INSERT INTO rolekeep_schema VALUES (999)").execute(writer.get().unwrap()).await.unwrap();
+        drop(writer);
+        storage.close().await.unwrap();
+        let error = SqliteStorage::open(options).await.err().unwrap();
+        assert_eq!(error.reason(), Reason::SchemaNewer);
+    }
+}

@@ -1,0 +1,163 @@
+//! SQLite in one file: the default storage.
+//!
+//! One connection writes, a few read, and one watches for the commits of other processes. Each
+//! has a thread of its own, started by [`SqliteStorage::open`] and ended by
+//! [`Storage::close`] or when the storage is dropped. No runtime is needed.
+
+mod commit;
+mod connections;
+mod error;
+mod migrate;
+mod options;
+mod rows;
+
+use async_trait::async_trait;
+use sqlx::Connection;
+
+pub use options::{Access, Durability, SqliteOptions};
+
+use self::{connections::Connections, migrate::Schema};
+use super::{
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, Query, Rows, Storage,
+    ledger::number,
+    query::{Direction, Window},
+    sql::{Tables, dialect::Dialect, statement},
+};
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::ChangeSetId,
+    predicate::{Comparison, Predicate},
+    record::{Field, Key, Record, Row, Table},
+    value::Value,
+};
+
+const DIALECT: Dialect = Dialect::Sqlite;
+
+/// A storage in a file, for one or several processes of one machine.
+pub struct SqliteStorage {
+    connections: Connections,
+    tables: Tables,
+}
+
+impl SqliteStorage {
+    /// Opens a file, and makes or updates this library's tables in it.
+    ///
+    /// # Errors
+    /// - [`Reason::StorageMissing`]: the folder or file does not exist, or the file is no database
+    /// - [`Reason::SchemaNewer`]: a newer version of this library wrote it
+    /// - [`Reason::StorageReadOnly`]: tables must be made, but the file cannot be written
+    /// - [`Reason::StorageUnavailable`]: another process keeps it locked
+    pub async fn open(options: SqliteOptions) -> Result<Self> {
+        Self::open_with(options, Schema::migrations()).await
+    }
+
+    /// Opens a file with the tables of the conformance suite beside this library's.
+    #[cfg(feature = "testing")]
+    pub async fn open_for_conformance(options: SqliteOptions) -> Result<Self> {
+        Self::open_with(options, Schema::generated(super::conformance::tables())).await
+    }
+
+    async fn open_with(options: SqliteOptions, schema: Schema) -> Result<Self> {
+        let connections = Connections::open(&options).await?;
+        migrate::run(&connections, &schema).await?;
+        Ok(Self { connections, tables: Tables(schema.tables) })
+    }
+
+    /// How SQLite would run a query: the lines of `EXPLAIN QUERY PLAN`, for tests and tuning.
+    #[cfg(feature = "testing")]
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        use sqlx::Row as _;
+        let (sql, values) = statement::page(DIALECT, &self.tables, query)?;
+        let statement = (format!("EXPLAIN QUERY PLAN {sql}"), values);
+        let mut reader = self.connections.reader().await?;
+        let rows = rows::fetch(reader.get()?, statement).await;
+        let rows = reader.settle(rows)?;
+        Ok(rows.iter().filter_map(|row| row.try_get::<String, _>("detail").ok()).collect())
+    }
+
+    /// Refuses tables that the database does not have.
+    fn known(&self, table: &'static Table) -> Result<()> {
+        let fault = || Error::new(Reason::Internal, format!("the storage has no table {}", table.name));
+        self.tables.has(table).then_some(()).ok_or_else(fault)
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        change_set.validate()?;
+        let checks = change_set.checks.iter().map(|check| check.table);
+        for table in checks.chain(change_set.writes.iter().map(|write| write.table)) {
+            self.known(table)?;
+        }
+        commit::run(&self.connections, change_set).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.known(table)?;
+        let possible: Vec<&Key> = keys.iter().filter(|key| rows::is_key(table, key)).collect();
+        if possible.is_empty() {
+            return Ok(vec![None; keys.len()]);
+        }
+        let mut reader = self.connections.reader().await?;
+        let found = rows::fetch(reader.get()?, statement::by_keys(DIALECT, table, &possible)).await;
+        let found = rows::decoded(table, &reader.settle(found)?)?;
+        rows::in_order_of(table, keys, found)
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.known(query.table)?;
+        let page = statement::page(DIALECT, &self.tables, query)?;
+        let mut reader = self.connections.reader().await?;
+        if !query.count {
+            let found = rows::fetch(reader.get()?, page).await;
+            return Ok(Rows { rows: rows::decoded(query.table, &reader.settle(found)?)?, total: None });
+        }
+        let count = statement::count(DIALECT, &self.tables, query);
+        let connection = reader.get()?;
+        let both = async {
+            // In one transaction, so that the count is that of the page's moment.
+            let mut transaction = connection.begin().await?;
+            let found = rows::fetch(&mut transaction, page).await?;
+            let total = rows::number(&mut transaction, count).await?;
+            transaction.commit().await?;
+            Ok((found, total))
+        };
+        let both = both.await;
+        let (found, total) = reader.settle(both)?;
+        let total = total.and_then(|total| total.try_into().ok()).unwrap_or_default();
+        Ok(Rows { rows: rows::decoded(query.table, &found)?, total: Some(total) })
+    }
+
+    async fn position(&self) -> Result<u64> {
+        self.connections.position().await
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
+        let mut query = Query::of(CommitRecord::TABLE, newer);
+        query.order = vec![Order { column: "position".into(), direction: Direction::Ascending }];
+        query.window = Window { limit: Some(FEED_PAGE), ..Window::default() };
+        let mut changes = Changes { position: since, touched: Vec::new() };
+        for row in self.query(&query).await?.rows {
+            let commit = CommitRecord::from_row(row)?;
+            changes.position = commit.position.try_into().unwrap_or(changes.position);
+            changes.touched.extend(commit.touched.0);
+        }
+        Ok(changes)
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()));
+        let commit = self.query(&query).await?.rows.pop().map(CommitRecord::from_row).transpose()?;
+        Ok(commit.and_then(|commit| commit.position.try_into().ok()).map(|position| Committed { position }))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.connections.close().await
+    }
+}

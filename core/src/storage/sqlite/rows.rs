@@ -1,0 +1,95 @@
+//! Running statements, and SQLite's rows as ours.
+
+use std::collections::HashMap;
+
+use sea_query_sqlx::SqlxValues;
+use sqlx::{
+    AssertSqlSafe, Row as _, SqliteConnection,
+    sqlite::{SqliteQueryResult, SqliteRow},
+};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        error::Result,
+        record::{Column, Corrupt, Key, Kind, Row, Table},
+        value::Value,
+    },
+    storage::{change_set::kind_of, sql::dialect::Statement},
+};
+
+/// All rows of a statement.
+pub(super) async fn fetch(
+    connection: &mut SqliteConnection,
+    (sql, values): Statement,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    // Safe: the text holds names of declarations only, every value is bound.
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(connection).await
+}
+
+/// Runs a statement that gives no rows.
+pub(super) async fn execute(
+    connection: &mut SqliteConnection,
+    (sql, values): Statement,
+) -> Result<SqliteQueryResult, sqlx::Error> {
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).execute(connection).await
+}
+
+/// The one number that a statement gives, if any.
+pub(super) async fn number(
+    connection: &mut SqliteConnection,
+    (sql, values): Statement,
+) -> Result<Option<i64>, sqlx::Error> {
+    let row = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_optional(connection).await?;
+    row.map_or(Ok(None), |row| row.try_get(0))
+}
+
+/// The number that a pragma gives.
+pub(super) async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<Option<i64>, sqlx::Error> {
+    number(connection, (sql.to_owned(), sea_query::Values(Vec::new()))).await
+}
+
+/// Rows that were selected with the columns of their declaration, in its order.
+pub(super) fn decoded(table: &'static Table, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
+    rows.iter().map(|row| decode(table, row)).collect()
+}
+
+fn decode(table: &'static Table, row: &SqliteRow) -> Result<Row, Corrupt> {
+    let values = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| value(row, at, column).ok_or(Corrupt { table: table.name, column: column.name }));
+    values.collect::<Result<_, _>>().map(Row)
+}
+
+fn value(row: &SqliteRow, at: usize, column: &Column) -> Option<Value> {
+    let value = match column.kind {
+        Kind::Bool => row.try_get::<Option<i64>, _>(at).ok()?.map(|int| Value::Bool(int != 0)),
+        Kind::Int => row.try_get::<Option<i64>, _>(at).ok()?.map(Value::Int),
+        Kind::Time => row.try_get::<Option<i64>, _>(at).ok()?.map(Value::Time),
+        Kind::Text => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Text),
+        Kind::Json => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Json),
+        Kind::Id => match row.try_get::<Option<&str>, _>(at).ok()? {
+            Some(text) => Some(Value::Id(Uuid::try_parse(text).ok()?)),
+            None => None,
+        },
+    };
+    match value {
+        None if !column.nullable => None,
+        value => Some(value.unwrap_or(Value::Null)),
+    }
+}
+
+/// Whether a row can have such a key: a value of another kind must not be found by its text.
+pub(super) fn is_key(table: &Table, key: &Key) -> bool {
+    let parts = table.key.iter().zip(&key.0);
+    let mut kinds = parts.map(|(at, value)| kind_of(value) == Some(table.columns[*at].kind));
+    key.0.len() == table.key.len() && kinds.all(|fits| fits)
+}
+
+/// A row or none for each key.
+pub(super) fn in_order_of(table: &Table, keys: &[Key], rows: Vec<Row>) -> Result<Vec<Option<Row>>> {
+    let by_key: HashMap<Key, Row> = rows.into_iter().map(|row| (table.key_of(&row), row)).collect();
+    Ok(keys.iter().map(|key| by_key.get(key).cloned()).collect())
+}
