@@ -24,7 +24,7 @@ use crate::{
         target,
     },
     rules::{Explanation, Policy, Resource, RuleSet},
-    storage::{ChangeSet, CommitError, Storage, Write, memory::MemoryStorage},
+    storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
 };
 
 /// An open store: users, roles, sessions, and the rules that decide. Cheap to clone.
@@ -58,12 +58,34 @@ pub struct Builder {
 enum Place {
     Memory,
     Storage(Arc<dyn Storage>),
+    Persister(Arc<dyn Persister>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(crate::storage::SqliteOptions),
 }
 
 impl Builder {
     /// Keeps everything in memory, until it is closed. The default.
     pub fn memory(mut self) -> Self {
         self.storage = Place::Memory;
+        self
+    }
+
+    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.sqlite_with(crate::storage::SqliteOptions::new(path))
+    }
+
+    /// Keeps everything in an SQLite file, opened in a way of the host's choice.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite_with(mut self, options: crate::storage::SqliteOptions) -> Self {
+        self.storage = Place::Sqlite(options);
+        self
+    }
+
+    /// Keeps everything where the host says, below the memory storage.
+    pub fn persister(mut self, persister: impl Persister) -> Self {
+        self.storage = Place::Persister(Arc::new(persister));
         self
     }
 
@@ -107,6 +129,9 @@ impl Builder {
         let storage: Arc<dyn Storage> = match self.storage {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
+            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
         };
         let hasher = Hasher::new(env.clone(), &self.config)?;
         let key = signing_key(&self.config, &*storage, &env).await?;

@@ -26,6 +26,7 @@ mod explain;
 mod faults;
 mod file;
 mod filter;
+mod json;
 mod name;
 mod policy;
 mod principal;

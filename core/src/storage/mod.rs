@@ -17,7 +17,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use async_trait::async_trait;
+use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
 pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
@@ -68,8 +68,7 @@ pub fn tables() -> &'static [&'static Table] {
 }
 
 /// A storage backend. `rolekeep::storage::conformance` says when one is right.
-#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
-#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+#[portable_async]
 pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Writes all of it, with its sealed audit entries and its line in the change feed, or nothing.
     ///

@@ -7,7 +7,7 @@ mod table;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use async_trait::async_trait;
+use rolekeep_macros::portable_async;
 
 pub(super) use state::{Planned, State};
 
@@ -43,6 +43,12 @@ impl MemoryStorage {
         Self { state: RwLock::new(Some(State::new(tables))) }
     }
 
+    /// An empty storage with the tables of the conformance suite.
+    #[cfg(feature = "testing")]
+    pub fn for_conformance() -> Self {
+        Self::with_tables(&super::conformance::tables())
+    }
+
     /// Reads while nobody writes.
     pub(super) fn read<T, E: From<Error>>(&self, read: impl FnOnce(&State) -> Result<T, E>) -> Result<T, E> {
         // A panic elsewhere leaves the state whole: commits check everything before they apply.
@@ -73,8 +79,7 @@ pub(super) fn closed() -> Error {
     Error::new(Reason::Closed, "the storage was closed")
 }
 
-#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
-#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+#[portable_async]
 impl Storage for MemoryStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         self.write(|state| match state.plan(change_set)? {

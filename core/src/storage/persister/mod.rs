@@ -19,8 +19,10 @@
 
 mod rows;
 
-use async_trait::async_trait;
+use std::sync::Arc;
+
 use futures_util::lock::{Mutex, MutexGuard};
+use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
 pub use rows::RowChange;
@@ -45,8 +47,7 @@ const ATTEMPTS: usize = 16;
 ///
 /// A host answers its own failures with a typed error, such as [`Reason::StorageFull`] where the
 /// browser's quota is used up and [`Reason::StorageUnavailable`] otherwise.
-#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
-#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+#[portable_async]
 pub trait Persister: MaybeSend + MaybeSync + 'static {
     /// The newest position, and what changed after `since` (0: everything).
     async fn load(&self, since: u64) -> Result<Loaded>;
@@ -57,6 +58,21 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
     /// Lets go of what is held open.
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[portable_async]
+impl<P: Persister + ?Sized> Persister for Arc<P> {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        (**self).load(since).await
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        (**self).persist(batch).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        (**self).close().await
     }
 }
 
@@ -160,8 +176,7 @@ impl<P: Persister> PersistedStorage<P> {
     }
 }
 
-#[cfg_attr(not(target_arch = "wasm32"), async_trait)]
-#[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
+#[portable_async]
 impl<P: Persister> Storage for PersistedStorage<P> {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         let mut host = self.host.lock().await;

@@ -1,0 +1,52 @@
+//! Resources and contexts that come as JSON from other languages.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{Cause, Context, Explanation, Principal, Resource, RuleSet};
+use crate::model::{time::Time, value::Value};
+
+impl Resource<'static> {
+    /// A resource from JSON. A value is read by the type that the policy declares for the
+    /// attribute; one of another type counts as absent (RBAC.md, "Conditions").
+    pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
+        let resource = Self::of(resource_type.to_owned());
+        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
+    }
+}
+
+impl Context {
+    /// A context from JSON, read as [`Resource::from_json`] reads resources.
+    pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
+        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
+    }
+}
+
+fn of_json(value: &Json) -> Value {
+    Value::Json(value.to_string())
+}
+
+impl RuleSet {
+    /// Whether a principal holds `admin:all` now.
+    pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
+        let now = now.as_microsecond();
+        let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
+        principal.is_active && principal.stamp == self.stamp && valid.any(|one| self.is_administrator(one.role))
+    }
+}
+
+impl Explanation {
+    /// The host itself may do everything.
+    pub fn of_host(permission: &str) -> Self {
+        Self {
+            allowed: true,
+            permission: permission.to_owned(),
+            cause: Cause::Administrator,
+            text: "the host itself asks, which no rule holds back".to_owned(),
+            decided_by: None,
+            misses: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+}
