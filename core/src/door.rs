@@ -62,6 +62,12 @@ macro_rules! dispatch {
                     OperationShape { name: stringify!($method), about, input, output }
                 }),*],
             }),*];
+            // What the hand-written parts of a binding speak of.
+            crate::settings::Settings::describe(&mut types);
+            crate::model::error::Code::describe(&mut types);
+            crate::model::error::Reason::describe(&mut types);
+            crate::model::error::Problem::describe(&mut types);
+            crate::model::decode::FieldError::describe(&mut types);
             Catalogue { areas, types }
         }
     };

@@ -13,6 +13,7 @@ pub mod manager;
 pub mod model;
 pub mod operations;
 pub mod rules;
+pub mod settings;
 pub mod storage;
 
 pub use caller::Caller;

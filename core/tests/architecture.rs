@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "operations",
     "engine",
     "manager+caller",
+    "settings",
     "door",
     "guide lib",
 ];

@@ -70,7 +70,7 @@ fn key_of(field: &Field) -> String {
 
 /// Fields that have no "not given" of their own must come with `new`.
 fn is_required(ty: &Type) -> bool {
-    ["Option", "Patch", "Change", "Vec"].iter().all(|wrapper| inner(ty, wrapper).is_none())
+    ["Option", "Patch", "Change", "Vec", "BTreeMap"].iter().all(|wrapper| inner(ty, wrapper).is_none())
 }
 
 fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
@@ -117,6 +117,16 @@ fn setter(field: &Field) -> Option<TokenStream> {
             #[doc = #about]
             pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
                 self.#ident = crate::model::patch::Change::Set(#ident.into());
+                self
+            }
+        });
+    }
+    if inner(&field.ty, "BTreeMap").is_some() {
+        let ty = &field.ty;
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: #ty) -> Self {
+                self.#ident = #ident;
                 self
             }
         });

@@ -1,0 +1,133 @@
+//! How a store is opened, as other languages say it.
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::{Describe, Input};
+
+use crate::{
+    config::Config,
+    manager::{Builder, UserManagement},
+    model::{
+        decode,
+        error::{Error, Reason, Result},
+        secret::Secret,
+    },
+    rules::Policy,
+};
+
+/// Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct Settings {
+    /// An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
+    pub sqlite: Option<String>,
+    /// A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
+    pub preset: Option<String>,
+    /// A policy file's text, in TOML.
+    pub policy_toml: Option<String>,
+    /// A policy file's text, in JSON.
+    pub policy_json: Option<String>,
+    /// Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+    pub roles: BTreeMap<String, Vec<String>>,
+    /// Permissions that exist beside those that a role allows.
+    pub permissions: Vec<String>,
+    /// The `iss` of access tokens; `rolekeep` if not given.
+    pub issuer: Option<String>,
+    /// The `aud` of access tokens; `rolekeep` if not given.
+    pub audience: Option<String>,
+    /// How long an access token is good for, in seconds; 900 if not given.
+    pub access_token_seconds: Option<i64>,
+    /// How long a session lasts without being used, in seconds; 7 days if not given.
+    pub idle_seconds: Option<i64>,
+    /// How long a session lasts whatever is done, in seconds; 30 days if not given.
+    pub session_seconds: Option<i64>,
+    /// How long a used refresh token answers the same successor, in seconds; 30 if not given.
+    pub refresh_grace_seconds: Option<i64>,
+    /// The fewest characters of a password; 15 if not given, at least 8.
+    pub password_min_length: Option<u32>,
+    /// Whether a password must mix kinds of characters; false if not given.
+    pub password_composition: Option<bool>,
+    /// Words that a password must not be built from, such as the service's name.
+    pub password_context_words: Vec<String>,
+    /// Argon2id's memory in KiB; 19456 if not given.
+    pub hashing_memory_kib: Option<u32>,
+    /// Argon2id's passes; 2 if not given.
+    pub hashing_iterations: Option<u32>,
+    /// How many passwords are hashed at a time; 2 if not given.
+    pub hashing_parallel: Option<u32>,
+    /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
+    pub signing_key: Option<Secret>,
+}
+
+impl Settings {
+    /// Reads settings from JSON.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidJson`], [`Reason::InvalidInput`] with every wrong field.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let json = serde_json::from_str(text)
+            .map_err(|problem| Error::new(Reason::InvalidJson, format!("the settings are no JSON: {problem}")))?;
+        Ok(decode::decode(json)?)
+    }
+
+    /// A builder with these settings.
+    ///
+    /// # Errors
+    /// [`Reason::PolicyInvalid`] with every problem, [`Reason::ConfigInvalid`].
+    pub fn builder(self) -> Result<Builder> {
+        let config = self.config();
+        let mut builder = UserManagement::builder().config(config);
+        if let Some(policy) = self.policy()? {
+            builder = builder.policy(policy);
+        }
+        match self.sqlite {
+            None => Ok(builder),
+            #[cfg(feature = "sqlite")]
+            Some(path) => Ok(builder.sqlite(path)),
+            #[cfg(not(feature = "sqlite"))]
+            Some(_) => Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister")),
+        }
+    }
+
+    fn policy(&self) -> Result<Option<Policy>> {
+        let in_code = !self.roles.is_empty() || !self.permissions.is_empty();
+        match (&self.preset, &self.policy_toml, &self.policy_json, in_code) {
+            (None, None, None, false) => Ok(None),
+            (Some(name), None, None, false) => Policy::preset(name).map(Some),
+            (None, Some(text), None, false) => Policy::from_toml(text).map(Some),
+            (None, None, Some(text), false) => Policy::from_json(text).map(Some),
+            (None, None, None, true) => {
+                let allowed = self.roles.values().flatten().filter(|name| !name.contains('*') && *name != "admin:all");
+                let policy = Policy::new().permissions(self.permissions.iter().chain(allowed));
+                Ok(Some(self.roles.iter().fold(policy, |policy, (name, allow)| policy.role(name, allow))))
+            }
+            _ => Err(Error::new(
+                Reason::ConfigInvalid,
+                "give one of preset, policy_toml, policy_json, or roles and permissions",
+            )),
+        }
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::default();
+        let text = |to: &mut String, from: &Option<String>| {
+            if let Some(from) = from {
+                to.clone_from(from);
+            }
+        };
+        text(&mut config.issuer, &self.issuer);
+        text(&mut config.audience, &self.audience);
+        config.access_token_seconds = self.access_token_seconds.unwrap_or(config.access_token_seconds);
+        config.idle_seconds = self.idle_seconds.unwrap_or(config.idle_seconds);
+        config.session_seconds = self.session_seconds.unwrap_or(config.session_seconds);
+        config.refresh_grace_seconds = self.refresh_grace_seconds.unwrap_or(config.refresh_grace_seconds);
+        config.password.min_length =
+            self.password_min_length.map_or(config.password.min_length, |length| length as usize);
+        config.password.composition = self.password_composition.unwrap_or(config.password.composition);
+        config.password.context_words.clone_from(&self.password_context_words);
+        config.hashing.memory_kib = self.hashing_memory_kib.unwrap_or(config.hashing.memory_kib);
+        config.hashing.iterations = self.hashing_iterations.unwrap_or(config.hashing.iterations);
+        config.hashing_parallel = self.hashing_parallel.map_or(config.hashing_parallel, |count| count as usize);
+        config.signing_key.clone_from(&self.signing_key);
+        config
+    }
+}
