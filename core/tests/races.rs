@@ -1,6 +1,6 @@
 //! Two who want the same at once: exactly one has it (USR-1, USR-5, USR-6, SEC-16). Two threads on one
 //! store, in memory and on SQLite, and two processes on one SQLite file; 200 rounds each.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,5 +1,5 @@
 //! The main job as a user runs it: the program, its exit code, its output.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::{
     path::Path,
@@ -88,7 +88,7 @@ fn bad_input_is_named() {
         (&["--policy", "missing.toml"], "VALIDATION_ERROR", "missing.toml"),
         (&["--seed", "bad.json"], "VALIDATION_ERROR", "users[0].id"),
         (&["--db", "none.db"], "UNAVAILABLE", "database"),
-        (&["--db", "nowhere/flyos.db"], "UNAVAILABLE", "nowhere"),
+        (&["--db", "nowhere/flyos.db"], "UNAVAILABLE", "folder"),
         (&["--passwords", "bad.toml"], "VALIDATION_ERROR", "passwords"),
     ];
     for (arguments, code, place) in cases {
