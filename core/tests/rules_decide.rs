@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree};
 use rolekeep::{
     model::{
-        predicate::{Link, Links},
+        predicate::{Link, Links, Predicate},
         value::Value,
     },
     rules::{
-        AssignmentFacts, Effect, Question, Scope,
+        AssignmentFacts, Context, Effect, Policy, Principal, Question, RuleSet, Scope,
         testing::{Case, Choices, Condition, GeneratedGrant, Operand, THINGS, ThingRow},
     },
 };
@@ -157,27 +157,46 @@ impl Asked<'_> {
     }
 }
 
-/// Decides every question of a case with the engine.
-fn engine(case: &Case, action: &str, field: Option<&str>, thing: Option<&ThingRow>) -> bool {
-    let rules = case.rules().unwrap();
-    let principal = rules.principal(case.principal.clone());
-    let permission = rules.permission(&format!("thing:{action}")).unwrap();
-    let fields: Vec<_> = field.iter().map(|field| rules.field("thing", field).unwrap()).collect();
-    let resource = thing.map(ThingRow::resource);
-    let context = case.context();
-    let resource = resource.as_ref();
-    let question =
-        Question { principal: &principal, permission, fields: &fields, resource, context: &context, now: case.now };
-    let decision = rules.decide(&question).unwrap();
-    // Every decision explains itself.
-    let explanation = decision.explain();
-    assert_eq!(explanation.allowed, decision.is_allowed());
-    assert_eq!(explanation.changes.is_empty(), decision.is_allowed(), "{}", explanation.text);
-    decision.is_allowed()
+/// The engine, on one case.
+struct Engine<'a> {
+    case: &'a Case,
+    rules: RuleSet,
+    principal: Principal,
+    context: Context,
+}
+
+impl<'a> Engine<'a> {
+    fn of(case: &'a Case) -> Self {
+        let rules = case.rules().unwrap();
+        let principal = rules.principal(case.principal.clone());
+        Self { case, rules, principal, context: case.context() }
+    }
+
+    fn decide(&self, action: &str, field: Option<&str>, thing: Option<&ThingRow>) -> bool {
+        let permission = self.rules.permission(&format!("thing:{action}")).unwrap();
+        let fields: Vec<_> = field.iter().map(|field| self.rules.field("thing", field).unwrap()).collect();
+        let resource = thing.map(ThingRow::resource);
+        let decision = self
+            .rules
+            .decide(&Question {
+                principal: &self.principal,
+                permission,
+                fields: &fields,
+                resource: resource.as_ref(),
+                context: &self.context,
+                now: self.case.now,
+            })
+            .unwrap();
+        // Every decision explains itself.
+        let explanation = decision.explain();
+        assert_eq!(explanation.allowed, decision.is_allowed());
+        assert_eq!(explanation.changes.is_empty(), decision.is_allowed(), "{}", explanation.text);
+        decision.is_allowed()
+    }
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    proptest::collection::vec(any::<u32>(), 0..300).prop_map(|numbers| Case::draw(&mut Choices::new(numbers)))
+    proptest::collection::vec(any::<u32>(), 0..900).prop_map(|numbers| Case::draw(&mut Choices::new(numbers)))
 }
 
 /// The links of one thing.
@@ -191,15 +210,16 @@ impl Links for Tied<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(2500))]
 
     #[test]
     fn decides_as_the_reference_does(case in cases()) {
+        let engine = Engine::of(&case);
         for action in ["read", "list", "update"] {
             for field in [None, Some("code"), Some("label")] {
                 for thing in case.things.iter().map(Some).chain([None]) {
                     let expected = Asked { case: &case, action, field, thing }.decide();
-                    prop_assert_eq!(engine(&case, action, field, thing), expected, "{} {:?} {:?}", action, field, thing);
+                    prop_assert_eq!(engine.decide(action, field, thing), expected, "{} {:?} {:?}", action, field, thing);
                 }
             }
         }
@@ -207,17 +227,17 @@ proptest! {
 
     #[test]
     fn a_row_passes_the_filter_if_and_only_if_decide_allows_it(case in cases()) {
-        let rules = case.rules().unwrap();
-        let principal = rules.principal(case.principal.clone());
+        let engine = Engine::of(&case);
+        let (rules, principal) = (&engine.rules, &engine.principal);
         let permission = rules.permission("thing:read").unwrap();
-        let filter = rules.filter(&principal, permission, &case.context(), case.now).unwrap();
-        let somewhere = rules.can_somewhere(&principal, permission, &case.context(), case.now).unwrap();
+        let filter = rules.filter(principal, permission, &engine.context, case.now).unwrap();
+        let somewhere = rules.can_somewhere(principal, permission, &engine.context, case.now).unwrap();
         for thing in &case.things {
             let passes = filter.predicate.matches(&THINGS, &thing.row, &Tied(thing));
-            prop_assert_eq!(passes, engine(&case, "read", None, Some(thing)), "{:?}", filter.predicate);
+            prop_assert_eq!(passes, engine.decide("read", None, Some(thing)), "{:?}", filter.predicate);
             prop_assert!(somewhere || !passes);
         }
-        prop_assert_eq!(somewhere, filter.predicate != rolekeep::model::predicate::Predicate::Never);
+        prop_assert_eq!(somewhere, filter.predicate != Predicate::Never);
     }
 
     #[test]
@@ -230,8 +250,9 @@ proptest! {
             role.grants.rotate_left(turn % length);
             role.grants.reverse();
         }
+        let (one, other) = (Engine::of(&case), Engine::of(&other));
         for thing in case.things.iter().map(Some).chain([None]) {
-            prop_assert_eq!(engine(&case, "read", None, thing), engine(&other, "read", None, thing));
+            prop_assert_eq!(one.decide("read", None, thing), other.decide("read", None, thing));
         }
     }
 
@@ -247,8 +268,9 @@ proptest! {
             let when = choices.once_in(2).then(|| choices.condition(effect == Effect::Deny, 2));
             let mut more = case.clone();
             more.roles[at].grants.push(GeneratedGrant { effect, pattern: "thing:*", fields: Vec::new(), when });
+            let (before, after) = (Engine::of(&case), Engine::of(&more));
             for thing in case.things.iter().map(Some).chain([None]) {
-                let (before, after) = (engine(&case, "read", None, thing), engine(&more, "read", None, thing));
+                let (before, after) = (before.decide("read", None, thing), after.decide("read", None, thing));
                 let is_right = if effect == Effect::Allow { !before || after } else { before || !after };
                 prop_assert!(is_right);
             }
@@ -257,9 +279,24 @@ proptest! {
 
     #[test]
     fn files_say_what_code_says(case in cases()) {
-        use rolekeep::rules::Policy;
         let policy = case.policy();
         prop_assert_eq!(&Policy::from_toml(&policy.to_toml().unwrap()).unwrap(), &policy);
         prop_assert_eq!(&Policy::from_json(&policy.to_json().unwrap()).unwrap(), &policy);
     }
+}
+
+/// Were most cases trivial, the properties above would say little.
+#[test]
+fn cases_are_of_every_kind() {
+    let (mut allowed, mut denied, mut conditional) = (0, 0, 0);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..500 {
+        let case = cases().new_tree(&mut runner).unwrap().current();
+        let engine = Engine::of(&case);
+        let asked: Vec<bool> = case.things.iter().map(|thing| engine.decide("read", None, Some(thing))).collect();
+        allowed += usize::from(asked.contains(&true));
+        denied += usize::from(asked.contains(&false));
+        conditional += usize::from(asked.contains(&true) && asked.contains(&false));
+    }
+    assert!(allowed > 100 && denied > 200 && conditional > 50, "{allowed} {denied} {conditional}");
 }

@@ -85,7 +85,7 @@ impl Case {
     pub fn draw(choices: &mut Choices) -> Self {
         let count = 1 + choices.below(4);
         let roles: Vec<GeneratedRole> = (0..count).map(|at| choices.role(at)).collect();
-        let assignments = (0..choices.below(4)).map(|_| choices.assignment(count)).collect();
+        let assignments = (0..choices.below(5)).map(|_| choices.assignment(count)).collect();
         let attributes = vec![
             ("username".into(), choices.value(Shape::Text)),
             ("email".into(), Value::Text("someone@example.org".to_owned())),
@@ -110,7 +110,7 @@ impl Case {
         }
         let tag = choices.once_in(2).then(|| choices.text());
         let context = (if choices.once_in(2) { 7 } else { 0 }, tag);
-        let things = (0..1 + choices.below(5)).map(|_| choices.thing()).collect();
+        let things = (0..1 + choices.below(12)).map(|_| choices.thing()).collect();
         let now = Time::from_microsecond(START + choices.below(3) as i64 * HOUR).unwrap_or_default();
         Self { roles, principal, teams, context, things, now }
     }
@@ -153,8 +153,9 @@ impl Case {
 }
 
 /// About things, every one of which the schema knows.
-const PATTERNS: &[&str] =
-    &["thing:read", "thing:read", "thing:*", "*:read", "*:*", "thing:list", "thing:update", "admin:all"];
+const PATTERNS: &[&str] = &["thing:read", "thing:read", "thing:*", "thing:list", "thing:update", "*:read", "*:*"];
+/// So many of them are about things only.
+const THINGS_ONLY: usize = 5;
 
 impl Choices {
     fn role(&mut self, at: usize) -> GeneratedRole {
@@ -165,16 +166,21 @@ impl Choices {
     }
 
     fn grant(&mut self) -> GeneratedGrant {
-        let effect = if self.once_in(3) { Effect::Deny } else { Effect::Allow };
+        let effect = if self.once_in(4) { Effect::Deny } else { Effect::Allow };
         // Administrators hide everything else, so they are rare.
-        let last = if effect == Effect::Allow && self.once_in(8) { PATTERNS.len() } else { PATTERNS.len() - 1 };
-        let pattern = *self.one(&PATTERNS[..last]);
+        let pattern = match effect {
+            Effect::Allow if self.once_in(12) => "admin:all",
+            // A deny of everything hides the rest as well.
+            Effect::Deny if !self.once_in(4) => *self.one(&PATTERNS[..THINGS_ONLY]),
+            _ => *self.one(PATTERNS),
+        };
         let is_about_things = pattern.starts_with("thing:");
         let fields = match is_about_things && self.once_in(4) {
             true => vec![*self.one(&["code", "label"])],
             false => Vec::new(),
         };
-        let when = (is_about_things && !self.once_in(3)).then(|| self.condition(effect == Effect::Deny, 3));
+        let when = (is_about_things && (effect == Effect::Deny || !self.once_in(3)))
+            .then(|| self.condition(effect == Effect::Deny, 3));
         GeneratedGrant { effect, pattern, fields, when }
     }
 
@@ -189,7 +195,8 @@ impl Choices {
         let mut edge = || self.once_in(4).then(|| START + self.below(3) as i64 * HOUR);
         let time = |micros: i64| Time::from_microsecond(micros).unwrap_or_default();
         let (from, until) = (edge().map(time), edge().map(time));
-        let role = format!("role{}", self.below(roles + 1));
+        let role = if self.once_in(10) { roles } else { self.below(roles) };
+        let role = format!("role{role}");
         AssignmentFacts { role, scope, from, until }
     }
 
