@@ -267,8 +267,9 @@ pub(super) fn read(value: &Value, base: Base) -> Datum<'_> {
 
 /// RFC 3339, years 1 to 9999, in microseconds.
 pub(super) fn parse_time(text: &str) -> Option<i64> {
-    let json = serde_json::Value::String(text.to_owned());
-    crate::model::decode::decode::<Time>(json).ok().map(Time::as_microsecond)
+    let time = Time::from_str(text).ok()?;
+    let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
+    (1..=9999).contains(&year).then(|| time.as_microsecond())
 }
 
 /// An address without a zone; a v4 address in v6 clothes is the v4 address.
