@@ -24,7 +24,7 @@ pub struct Case {
     pub teams: Option<Vec<Uuid>>,
     /// `context.hour` and `context.tag`.
     pub context: (i64, Option<String>),
-    /// What is asked about.
+    /// What is asked about; every id once.
     pub things: Vec<ThingRow>,
     /// When.
     pub now: Time,
@@ -110,7 +110,7 @@ impl Case {
         }
         let tag = choices.once_in(2).then(|| choices.text());
         let context = (if choices.once_in(2) { 7 } else { 0 }, tag);
-        let things = (0..1 + choices.below(12)).map(|_| choices.thing()).collect();
+        let things = (1..2 + choices.below(12)).map(|id| choices.thing(Uuid::from_u128(id as u128))).collect();
         let now = Time::from_microsecond(START + choices.below(3) as i64 * HOUR).unwrap_or_default();
         Self { roles, principal, teams, context, things, now }
     }
@@ -200,10 +200,10 @@ impl Choices {
         AssignmentFacts { role, scope, from, until }
     }
 
-    /// A thing: nulls, quotes and letters beyond ASCII included.
-    pub fn thing(&mut self) -> ThingRow {
+    /// A thing of this id: nulls, quotes and letters beyond ASCII included.
+    pub fn thing(&mut self, id: Uuid) -> ThingRow {
         let row = Row(vec![
-            Value::Id(self.id()),
+            Value::Id(id),
             self.value(Shape::Text),
             self.nullable(Shape::Text),
             self.nullable(Shape::Id),
@@ -215,6 +215,9 @@ impl Choices {
             Value::Null,
             Value::Int(1),
         ]);
-        ThingRow { row, users: (0..self.below(3)).map(|_| self.id()).collect() }
+        let mut users: Vec<Uuid> = (0..self.below(3)).map(|_| self.id()).collect();
+        users.sort_unstable();
+        users.dedup();
+        ThingRow { row, users }
     }
 }
