@@ -49,15 +49,11 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
 fn things() -> Vec<ThingRow> {
     let mut numbers = (0..4_000_u32).map(|at| at.wrapping_mul(2_654_435_761).rotate_left(at % 31));
     let mut choices = Choices::new(numbers.by_ref().collect());
-    let mut seen = BTreeSet::new();
     let mut things = Vec::new();
-    while things.len() < ROWS {
-        let mut thing = choices.thing();
-        if !seen.insert(thing.row.0[0].clone()) {
-            let id = Value::Id(Uuid::from_u128(0xfeed_0000 + things.len() as u128));
-            thing.row.0[0] = id.clone();
-            seen.insert(id);
-        }
+    for at in 0..ROWS {
+        let shared = choices.id();
+        let is_new = !things.iter().any(|thing: &ThingRow| thing.row.0[0] == Value::Id(shared));
+        let mut thing = choices.thing(if is_new { shared } else { Uuid::from_u128(0xfeed_0000 + at as u128) });
         thing.users.sort_unstable();
         thing.users.dedup();
         things.push(thing);
@@ -66,7 +62,8 @@ fn things() -> Vec<ThingRow> {
 }
 
 async fn fill(storage: &dyn Storage, things: &[ThingRow]) {
-    let insert = |table: &'static Table, row: Row| Write { table, key: table.key_of(&row), expected: None, row: Some(row) };
+    let insert =
+        |table: &'static Table, row: Row| Write { table, key: table.key_of(&row), expected: None, row: Some(row) };
     let mut writes: Vec<Write> = things.iter().map(|thing| insert(&THINGS, thing.row.clone())).collect();
     for thing in things {
         let links = thing.users.iter().map(|user| Row(vec![thing.row.0[0].clone(), Value::Id(*user), Value::Int(1)]));
