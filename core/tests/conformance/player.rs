@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use futures_util::future;
 use rolekeep::{
-    Caller, Error, RequestContext, Resource, UserManagement, door, manager::Builder, model::decode,
-    operations::sessions::Login, settings::Settings,
+    Caller, Error, RequestContext, Resource, UserManagement, door,
+    environment::{Environment, TokioEnvironment},
+    manager::Builder,
+    model::{decode, time},
+    operations::sessions::Login,
+    settings::Settings,
 };
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
@@ -91,7 +95,7 @@ impl Player {
             (Err(error), None) => return Err(format!("failed: {error:?}")),
             (Err(error), Some(wanted)) => {
                 return match difference(&unordered_lists(self.filled(wanted)), &serde_json::to_value(&error).unwrap()) {
-                    Some(difference) => Err(format!("another error: {difference}")),
+                    Some(difference) => Err(format!("another error: {difference}; it is {error:?}")),
                     None => Ok(()),
                 };
             }
@@ -187,7 +191,7 @@ impl Player {
         }
     }
 
-    /// What a scenario writes, with `$name` and `$repeat` filled in.
+    /// What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in.
     fn filled(&self, written: &Json) -> Json {
         match written {
             Json::String(text) => match text.strip_prefix('$') {
@@ -195,12 +199,13 @@ impl Player {
                 None => written.clone(),
             },
             Json::Array(items) => items.iter().map(|item| self.filled(item)).collect(),
-            Json::Object(keys) => match keys.get("$repeat") {
-                Some(repeat) => {
+            Json::Object(keys) => match (keys.get("$repeat"), keys.get("$from_now")) {
+                (Some(repeat), _) => {
                     let (text, times): (String, usize) = serde_json::from_value(repeat.clone()).unwrap();
                     text.repeat(times).into()
                 }
-                None => keys.iter().map(|(key, value)| (key.clone(), self.filled(value))).collect(),
+                (None, Some(seconds)) => from_now(seconds.as_f64().unwrap()).into(),
+                (None, None) => keys.iter().map(|(key, value)| (key.clone(), self.filled(value))).collect(),
             },
             other => other.clone(),
         }
@@ -235,6 +240,12 @@ fn flyos() -> rolekeep::operations::setup::Seed {
     let passwords: Map<String, Json> = emails.map(password).collect();
     seed["passwords"] = passwords.into();
     decode::decode(seed).unwrap()
+}
+
+fn from_now(seconds: f64) -> String {
+    let span = jiff::SignedDuration::from_secs_f64(seconds);
+    let moment = time::to_micros(TokioEnvironment::current().unwrap().now()).checked_add(span);
+    moment.unwrap().to_string()
 }
 
 fn request(given: Option<&Json>) -> RequestContext {
