@@ -307,14 +307,10 @@ impl<'a> Plan<'a> {
     pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
         if let Identity::User(user) = &self.actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
-            let key = Guard::key_of(&(Guard::of_user(user.id),));
-            if !self.writes.contains_key(&(Guard::TABLE.name, key.clone())) {
-                self.checks.insert(
-                    (Guard::TABLE.name, key.clone()),
-                    Check { table: Guard::TABLE, key, expected: user.authority },
-                );
-            }
+            self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
         }
+        // A row that is written too is checked by its write; it may not even be stored yet.
+        self.checks.retain(|row, _| !self.writes.contains_key(row));
         let env = &self.services.env;
         let mut audit = Vec::new();
         if !self.writes.is_empty() && self.refusal.is_none() {
