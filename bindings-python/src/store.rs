@@ -94,12 +94,12 @@ impl Store {
 
     #[pyo3(signature = (user, request=None))]
     fn acting_as(&self, py: Python<'_>, user: &Bound<'_, PyAny>, request: Option<&str>) -> PyResult<Answer> {
-        let user = user.str()?;
-        let id = at_once(py, || {
-            let not_id = |_| Error::new(Reason::InvalidInput, "a user's id is a UUID");
-            Uuid::from_str(text(&user)?).map(UserId).map_err(not_id)
-        })?;
-        self.sign_in(py, Origin::User(id), request)
+        let given = match user.cast::<PyString>() {
+            Ok(text) => text.to_str().ok().and_then(|text| Uuid::from_str(text).ok()),
+            Err(_) => user.extract().ok(),
+        };
+        let id = at_once(py, || given.ok_or_else(|| Error::new(Reason::InvalidInput, "a user's id is a UUID")))?;
+        self.sign_in(py, Origin::User(UserId(id)), request)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<Answer> {
@@ -245,7 +245,10 @@ impl Caller {
 /// A resource as JSON.
 fn encode(resource: &Bound<'_, PyAny>) -> PyResult<String> {
     static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    ENCODE.import(resource.py(), "rolekeep._codec", "encode")?.call1((resource,))?.extract()
+    let py = resource.py();
+    let encoded = ENCODE.import(py, "rolekeep._codec", "encode")?.call1((resource,))?;
+    let encoded = encoded.cast::<PyString>()?;
+    at_once(py, || text(encoded).map(str::to_owned))
 }
 
 /// `{"ip": …, "user_agent": …, "context": {…}}`

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 
 from ._codec import EMPTY
 from ._persister import Persister
@@ -12,7 +13,7 @@ from ._store import Opening, UserManagement, start
 
 def open(
     *,
-    sqlite: str | None = None,
+    sqlite: str | PathLike[str] | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
     policy_json: str | None = None,
@@ -92,7 +93,7 @@ def open(
 
 def open_async(
     *,
-    sqlite: str | None = None,
+    sqlite: str | PathLike[str] | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
     policy_json: str | None = None,
