@@ -45,13 +45,13 @@ impl Answer {
         Self { work: Mutex::new(Some(Box::pin(work))), is_in_memory }
     }
 
-    fn start(&self) -> PyResult<Work> {
+    fn start(&self, py: Python<'_>) -> PyResult<Work> {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         let work = work.ok_or_else(|| PyRuntimeError::new_err("cannot await the same answer twice"))?;
         if !self.is_in_memory {
             return Ok(work);
         }
-        let counted = Counted::in_memory();
+        let counted = Counted::in_memory(py);
         Ok(Box::pin(async move {
             let _counted = counted;
             work.await
@@ -64,14 +64,14 @@ impl Answer {
     /// Blocks this thread, not the interpreter.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let runtime = process::runtime(py)?;
-        let work = self.start()?;
+        let work = self.start(py)?;
         finish(py, py.detach(|| runtime.block_on(work)))
     }
 
     /// Polls once on the spot: what is ready needs no way through the event loop.
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let runtime = process::runtime(py)?;
-        let mut work = self.start()?;
+        let mut work = self.start(py)?;
         // Without the interpreter, which the call may want on another thread.
         let polled = py.detach(|| {
             let _within = runtime.enter();

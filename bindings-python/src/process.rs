@@ -22,6 +22,8 @@ use tokio::runtime::{Builder, Runtime};
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Calls that hold, or wait in, the memory which a child would inherit.
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
+/// A fork waits for those calls; further ones wait for the fork.
+static IS_FORKING: AtomicBool = AtomicBool::new(false);
 /// Our threads that want the interpreter.
 static WANTING: AtomicUsize = AtomicUsize::new(0);
 /// The interpreter is ending: no thread of ours may ask for it any more.
@@ -109,7 +111,8 @@ fn watch(py: Python<'_>) -> PyResult<()> {
             if let Ok(register) = os.getattr("register_at_fork") {
                 let hooks = PyDict::new(py);
                 hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
-                hooks.set_item("after_in_child", wrap_pyfunction!(after_fork, py)?)?;
+                hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, py)?)?;
+            hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, py)?)?;
                 register.call((), Some(&hooks))?;
             }
             py.import("atexit")?.call_method1("register", (wrap_pyfunction!(at_exit, py)?,))?;
@@ -121,11 +124,18 @@ fn watch(py: Python<'_>) -> PyResult<()> {
 /// Lets calls on memory end first, so that the child's copy is whole and no lock in it is held.
 #[pyfunction]
 fn before_fork(py: Python<'_>) {
-    wait_for(py, &IN_MEMORY);
+    IS_FORKING.store(true, Ordering::SeqCst);
+    wait_until(py, || IN_MEMORY.load(Ordering::SeqCst) == 0);
 }
 
 #[pyfunction]
-fn after_fork() {
+fn after_fork_in_parent() {
+    IS_FORKING.store(false, Ordering::SeqCst);
+}
+
+#[pyfunction]
+fn after_fork_in_child() {
+    IS_FORKING.store(false, Ordering::SeqCst);
     IN_MEMORY.store(0, Ordering::Relaxed);
     WANTING.store(0, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -135,13 +145,13 @@ fn after_fork() {
 #[pyfunction]
 fn at_exit(py: Python<'_>) {
     IS_ENDING.store(true, Ordering::SeqCst);
-    wait_for(py, &WANTING);
+    wait_until(py, || WANTING.load(Ordering::SeqCst) == 0);
 }
 
-/// Waits until a count is nought, ten seconds at most.
-fn wait_for(py: Python<'_>, count: &AtomicUsize) {
+/// Waits without the interpreter, ten seconds at most; when this returns, it was held since the condition was met.
+fn wait_until(py: Python<'_>, is_met: impl Fn() -> bool) {
     for _ in 0..10_000 {
-        if count.load(Ordering::SeqCst) == 0 {
+        if is_met() {
             return;
         }
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
@@ -158,7 +168,8 @@ impl Counted {
     }
 
     /// A call on a store in memory.
-    pub fn in_memory() -> Self {
+    pub fn in_memory(py: Python<'_>) -> Self {
+        wait_until(py, || !IS_FORKING.load(Ordering::SeqCst));
         Self::new(&IN_MEMORY)
     }
 }

@@ -129,6 +129,7 @@ impl Store {
 }
 
 /// How a caller came by its rights.
+#[derive(Clone)]
 enum Origin {
     System,
     Anonymous,
@@ -185,6 +186,13 @@ impl Caller {
         let caller = self.0.here(py)?.clone();
         let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
         Ok(self.0.store.answer(async move { door::call(&caller, &operation, &input).await }))
+    }
+
+    fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
+        let request = at_once(py, || read_request(request))?;
+        let slot = PerProcess::new(self.0.here(py)?.with_request(request.clone()));
+        let (store, origin) = (self.0.store.clone(), self.0.origin.clone());
+        Ok(Self(Arc::new(Known { store, origin, request, slot })))
     }
 
     /// Whether the caller may do this, to a resource or at all.

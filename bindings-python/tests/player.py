@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 from types import NoneType
@@ -16,7 +16,7 @@ from uuid import UUID
 
 import rolekeep
 from rolekeep import RolekeepError, _store
-from rolekeep._codec import encode, moment
+from rolekeep._codec import encode
 
 REPOSITORY = Path(__file__).parents[2]
 SEED = json.loads((REPOSITORY / "examples/flyos/seed.json").read_text())
@@ -87,11 +87,7 @@ class Player:
             answer = plain(await self.act(step))
         except RolekeepError as error:
             assert "error" in step, f"{error!r} ({error.code}/{error.reason})"
-            raised = {
-                "code": str(error.code), "reason": str(error.reason), "message": error.message,
-                "fields": plain(list(error.fields)), "problems": plain(list(error.problems)),
-            }
-            wanted = step["error"]
+            wanted, raised = step["error"], shown(error)
             if "fields" in wanted:
                 wanted = wanted | {"fields": {"$unordered": wanted["fields"]}}
             assert matches(wanted, raised), f"raised {raised}"
@@ -104,19 +100,20 @@ class Player:
 
     async def act(self, step: dict[str, Any]) -> Any:
         match step:
-            case {"call": name, "raw": True}:
-                answer = await settle(self.caller(step).call(name, json.dumps(step.get("with", {}))))
-                return json.loads(answer)
+            case {"call": name, "raw": True} | {"call": name, "text": _}:
+                text = step.get("text", json.dumps(step.get("with", {})))
+                return json.loads(await settle(self.caller(step).call(name, text)))
             case {"call": name}:
                 area, _, method = name.partition(".")
                 return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
             case {"login": given}:
-                answer = await settle(typed(self.um.anonymous().sessions.login, given))
+                caller = self.um.anonymous(**step.get("request", {}))
+                answer = await settle(typed(caller.sessions.login, given))
                 if "name" in step:
                     self.callers[step["name"]] = await settle(self.um.authenticate(answer.access_token))
                 return answer
             case {"authenticate": token}:
-                self.callers[step.get("name", "")] = await settle(self.um.authenticate(token))
+                self.callers[step.get("name", "")] = await settle(self.um.authenticate(token, **step.get("request", {})))
             case {"act_as": user}:
                 self.callers[step.get("name", "")] = await settle(self.um.acting_as(UUID(user)))
             case {"can": permission}:
@@ -127,6 +124,8 @@ class Player:
                 return self.caller(step).require(permission, step.get("resource"))
             case {"explain": permission}:
                 return self.caller(step).explain(permission, step.get("resource"))
+            case {"together": steps}:
+                return await asyncio.gather(*map(self.apart, steps))
             case {"wait": seconds}:
                 await asyncio.sleep(seconds)
             case {"reopen": True}:
@@ -139,17 +138,28 @@ class Player:
                 raise NotImplementedError(f"no such step: {step}")
         return None
 
+    async def apart(self, step: dict[str, Any]) -> Any:
+        """A step beside others: a task of this loop, or a thread."""
+        try:
+            if self.is_async:
+                return {"answer": plain(await self.act(step))}
+            return {"answer": plain(await asyncio.to_thread(lambda: asyncio.run(self.act(step))))}
+        except RolekeepError as error:
+            return {"error": shown(error)}
+
     def caller(self, step: dict[str, Any]) -> Any:
-        match step.get("as", "system"):
-            case "system":
-                return self.um.system
-            case "anonymous":
-                return self.um.anonymous()
-            case name:
-                return self.callers[name]
+        name = step.get("as", "system")
+        callers = {"system": lambda: self.um.system, "anonymous": self.um.anonymous}
+        caller = callers[name]() if name in callers else self.callers[name]
+        return caller.with_request(**step["request"]) if "request" in step else caller
 
     def filled(self, value: Any) -> Any:
         """`$ada` stands for what was saved."""
+        match value:
+            case {"$repeat": [text, times]}:
+                return text * times
+            case {"$from_now": seconds}:
+                return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
         if isinstance(value, str) and value.startswith("$") and value[1:] in self.saved:
             return self.saved[value[1:]]
         if isinstance(value, dict):
@@ -175,7 +185,7 @@ def value_of(hint: Any, value: Any) -> Any:
             if isinstance(value, str) and each is UUID:
                 return UUID(value)
             if isinstance(value, str) and each is datetime:
-                return moment(value)
+                return utc(value)
             if isinstance(value, str) and each is date:
                 return date.fromisoformat(value)
             if isinstance(each, type) and issubclass(each, Enum) and each is not NoneType:
@@ -183,6 +193,15 @@ def value_of(hint: Any, value: Any) -> Any:
         except ValueError:
             continue
     return value
+
+
+def shown(error: RolekeepError) -> dict[str, Any]:
+    """An error as scenarios speak of it."""
+    timestamp = error.timestamp and error.timestamp.isoformat()
+    return {
+        "code": str(error.code), "reason": str(error.reason), "message": error.message, "timestamp": timestamp,
+        "http_status": error.http_status, "fields": plain(list(error.fields)), "problems": plain(list(error.problems)),
+    }
 
 
 def plain(answer: Any) -> Any:
@@ -208,14 +227,14 @@ def matches(wanted: Any, got: Any) -> bool:
             return isinstance(got, list) and len(got) == count
         case {"$not": other}:
             return not matches(other, got)
-        case {"$unordered": items}:
+        case {"$unordered": items} | {"$includes": items}:
             rest = list(got) if isinstance(got, list) else []
             for item in items:
                 found = next((each for each in rest if matches(item, each)), None)
                 if found is None:
                     return False
                 rest.remove(found)
-            return not rest
+            return not rest or "$includes" in wanted
         case dict():
             return isinstance(got, dict) and all(key in got and matches(wanted[key], got[key]) for key in wanted)
         case list():

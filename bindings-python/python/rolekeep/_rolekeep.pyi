@@ -1,8 +1,10 @@
 """The native part. Programs use the package `rolekeep`."""
 
 from collections.abc import Generator, Mapping
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
+
+from typing_extensions import Self
 
 from ._persister import Host
 
@@ -32,6 +34,7 @@ class Caller:
 
     def __new__(cls, caller: Caller) -> Self: ...
     def _call(self, operation: str, input: str) -> Answer[str]: ...
+    def _with_request(self, request: str | None) -> Caller: ...
     def _explain(self, permission: str, resource: Mapping[str, Any] | None = None) -> str: ...
     def can(self, permission: str, resource: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all."""

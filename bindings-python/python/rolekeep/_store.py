@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
@@ -12,6 +12,8 @@ from ._codec import decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .records import Explanation, LoginResult
+
+C = TypeVar("C", bound="_AnyCaller")
 
 
 def start(settings: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
@@ -27,6 +29,12 @@ def _request(ip: str | None, user_agent: str | None, context: Mapping[str, Any] 
 
 
 class _AnyCaller(_rolekeep.Caller):
+    def with_request(
+        self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
+    ) -> C:
+        """The same caller with what the host knows of a request, such as its address for the audit log."""
+        return type(self)(self._with_request(_request(ip, user_agent, context)))
+
     def explain(self, permission: str, resource: Mapping[str, Any] | None = None) -> Explanation:
         """Why the caller may or may not do this: for the host, not for the caller's eyes."""
         return decode(Explanation, self._explain(permission, resource))
