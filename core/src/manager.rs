@@ -39,7 +39,7 @@ use crate::{
 /// let me = um.acting_as(ada.id).await?;
 /// assert!(me.can("document:edit", None)?);
 /// assert!(!me.can("document:delete", None)?);
-/// # rolekeep::Result::Ok(()) }).unwrap();
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct UserManagement {
