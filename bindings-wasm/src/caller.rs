@@ -36,11 +36,7 @@ impl CallerDoor {
 
     /// The same, or the error that it may not.
     pub fn require(&self, permission: &str, resource: Option<String>) -> Result<(), JsValue> {
-        match door::can(&self.caller, permission, resource.as_deref()) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(stamped(Error::new(Reason::Denied, "you may not do this"))),
-            Err(error) => Err(stamped(error)),
-        }
+        door::require(&self.caller, permission, resource.as_deref()).map_err(stamped)
     }
 
     /// Whether the caller may do this to anything at all.
