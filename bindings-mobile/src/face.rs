@@ -1883,12 +1883,6 @@ pub struct Users {
 
 #[uniffi::export]
 impl Users {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Creates a user. Roles are given only by callers who may give them.
     ///
     /// Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
@@ -2006,12 +2000,6 @@ pub struct Sessions {
 
 #[uniffi::export]
 impl Sessions {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Signs in with an e-mail address or username and the password.
     ///
     /// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
@@ -2071,12 +2059,6 @@ pub struct Roles {
 
 #[uniffi::export]
 impl Roles {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Lists the policy's roles.
     ///
     /// Permission `policy:read`.
@@ -2127,12 +2109,6 @@ pub struct Permissions {
 
 #[uniffi::export]
 impl Permissions {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Lists the permissions that exist: the library's and the policy's own.
     ///
     /// Permission `policy:read`.
@@ -2162,12 +2138,6 @@ pub struct Regions {
 
 #[uniffi::export]
 impl Regions {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Creates a region.
     ///
     /// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
@@ -2213,12 +2183,6 @@ pub struct Drones {
 
 #[uniffi::export]
 impl Drones {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Creates a drone; an operator named here gets the assignment too.
     ///
     /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
@@ -2290,12 +2254,6 @@ pub struct Audit {
 
 #[uniffi::export]
 impl Audit {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Lists audit entries, newest first.
     ///
     /// Permission `audit:read`.
@@ -2320,12 +2278,6 @@ pub struct Setup {
 
 #[uniffi::export]
 impl Setup {
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {
-        Self { caller }
-    }
-
     /// Creates the given regions, users and drones, those that are not there yet, in one commit.
     ///
     /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
@@ -2333,5 +2285,48 @@ impl Setup {
     #[uniffi::method(default(input))]
     pub async fn seed(&self, input: Seed) -> Result<SeedResult> {
         self.caller.run("setup.seed", &input).await
+    }
+}
+
+#[uniffi::export]
+impl Caller {
+    /// Accounts.
+    pub fn get_users(self: Arc<Self>) -> Arc<Users> {
+        Arc::new(Users { caller: self })
+    }
+
+    /// Logins: tokens and the sessions they belong to.
+    pub fn get_sessions(self: Arc<Self>) -> Arc<Sessions> {
+        Arc::new(Sessions { caller: self })
+    }
+
+    /// Roles of the policy, and who holds them.
+    pub fn get_roles(self: Arc<Self>) -> Arc<Roles> {
+        Arc::new(Roles { caller: self })
+    }
+
+    /// What a caller may do, and why.
+    pub fn get_permissions(self: Arc<Self>) -> Arc<Permissions> {
+        Arc::new(Permissions { caller: self })
+    }
+
+    /// Regions that users and drones belong to.
+    pub fn get_regions(self: Arc<Self>) -> Arc<Regions> {
+        Arc::new(Regions { caller: self })
+    }
+
+    /// Drones, and who flies them.
+    pub fn get_drones(self: Arc<Self>) -> Arc<Drones> {
+        Arc::new(Drones { caller: self })
+    }
+
+    /// The audit log.
+    pub fn get_audit(self: Arc<Self>) -> Arc<Audit> {
+        Arc::new(Audit { caller: self })
+    }
+
+    /// First steps of a store.
+    pub fn get_setup(self: Arc<Self>) -> Arc<Setup> {
+        Arc::new(Setup { caller: self })
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
         Face::new("bindings-mobile/src/face.rs", rust::face(catalogue)),
         Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/Areas.kt", kotlin::areas(catalogue)),
         Face::new("bindings-mobile/kotlin/src/test/kotlin/Dispatch.kt", kotlin::dispatch(catalogue)),
+        Face::new("bindings-mobile/kotlin/src/test/resources/catalogue.json", kotlin::names(catalogue)),
         Face::new("bindings-mobile/swift/Sources/Rolekeep/Areas.swift", swift_areas(catalogue)),
     ]
 }
@@ -25,7 +26,7 @@ fn swift_areas(catalogue: &Catalogue) -> String {
     let properties = catalogue.areas.iter().map(|area| {
         let (name, class) = (area.name, pascal(area.name));
         let about = area.about.trim();
-        format!("    /// {about}\n    public var {name}: {class} {{ {class}(caller: self) }}\n")
+        format!("    /// {about}\n    public var {name}: {class} {{ get{class}() }}\n")
     });
     let properties = properties.collect::<Vec<_>>().join("\n");
     format!(

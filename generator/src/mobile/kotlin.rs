@@ -10,9 +10,33 @@ pub(super) fn areas(catalogue: &Catalogue) -> String {
     let mut text = format!("{MARK}package dev.rolekeep\n");
     for area in &catalogue.areas {
         let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
-        let _ = write!(text, "\n/** {about} */\nval Caller.{name}: {class} get() = {class}(this)\n");
+        let _ = write!(text, "\n/** {about} */\nval Caller.{name}: {class} get() = get{class}()\n");
     }
     text
+}
+
+/// The names of everything that must be there, for the test of parity.
+pub(super) fn names(catalogue: &Catalogue) -> String {
+    let object = |entries: Vec<String>| format!("{{\n    {}\n  }}", entries.join(",\n    "));
+    let entry = |name: &str, names: Vec<&str>| format!("\"{name}\": {names:?}");
+    let calls = operations(catalogue).map(|(area, operation)| {
+        let takes = input(catalogue, operation).map_or("null".to_owned(), |name| format!("\"{name}\""));
+        format!("\"{}.{}\": {takes}", area.name, operation.name)
+    });
+    let (mut records, mut words) = (Vec::new(), Vec::new());
+    for (name, ty) in &catalogue.types.0 {
+        match &ty.shape {
+            Shape::Record(fields) if fields.is_empty() => {}
+            Shape::Record(fields) => records.push(entry(name, fields.iter().map(|field| field.name).collect())),
+            Shape::Words(known) => words.push(entry(name, known.iter().map(|word| word.0).collect())),
+        }
+    }
+    format!(
+        "{{\n  \"operations\": {},\n  \"records\": {},\n  \"words\": {}\n}}\n",
+        object(calls.collect()),
+        object(records),
+        object(words)
+    )
 }
 
 /// Maps an operation's name and JSON to the typed call and its answer to JSON.

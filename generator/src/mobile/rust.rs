@@ -37,6 +37,7 @@ pub(super) fn face(catalogue: &Catalogue) -> String {
     let made: BTreeMap<String, String> = met.filter_map(|ty| helper(&ty)).collect();
     made.values().for_each(|helper| text.push_str(helper));
     catalogue.areas.iter().for_each(|one| area(&mut text, catalogue, one));
+    getters(&mut text, &catalogue.areas);
     formatted(text)
 }
 
@@ -132,12 +133,7 @@ pub struct {class} {{
 }}
 
 #[uniffi::export]
-impl {class} {{
-    /// What this caller may do here.
-    #[uniffi::constructor]
-    pub fn new(caller: Arc<Caller>) -> Self {{
-        Self {{ caller }}
-    }}"
+impl {class} {{"
     );
     for operation in &area.operations {
         text.push('\n');
@@ -157,6 +153,21 @@ impl {class} {{
             rust(&operation.output),
             area.name,
             operation.name
+        );
+    }
+    text.push_str("}\n");
+}
+
+/// Methods of the caller: an area made of a caller that was given as an argument would read a closed
+/// one's memory, as uniffi looks only at the receiver.
+fn getters(text: &mut String, areas: &[AreaShape]) {
+    text.push_str("\n#[uniffi::export]\nimpl Caller {\n");
+    for area in areas {
+        docs(text, "", area.about);
+        let (name, class) = (area.name, pascal(area.name));
+        let _ = writeln!(
+            text,
+            "pub fn get_{name}(self: Arc<Self>) -> Arc<{class}> {{ Arc::new({class} {{ caller: self }}) }}\n"
         );
     }
     text.push_str("}\n");

@@ -3,26 +3,26 @@
 /// The operations, grouped: `try await me.users.create(…)`.
 extension Caller {
     /// Accounts.
-    public var users: Users { Users(caller: self) }
+    public var users: Users { getUsers() }
 
     /// Logins: tokens and the sessions they belong to.
-    public var sessions: Sessions { Sessions(caller: self) }
+    public var sessions: Sessions { getSessions() }
 
     /// Roles of the policy, and who holds them.
-    public var roles: Roles { Roles(caller: self) }
+    public var roles: Roles { getRoles() }
 
     /// What a caller may do, and why.
-    public var permissions: Permissions { Permissions(caller: self) }
+    public var permissions: Permissions { getPermissions() }
 
     /// Regions that users and drones belong to.
-    public var regions: Regions { Regions(caller: self) }
+    public var regions: Regions { getRegions() }
 
     /// Drones, and who flies them.
-    public var drones: Drones { Drones(caller: self) }
+    public var drones: Drones { getDrones() }
 
     /// The audit log.
-    public var audit: Audit { Audit(caller: self) }
+    public var audit: Audit { getAudit() }
 
     /// First steps of a store.
-    public var setup: Setup { Setup(caller: self) }
+    public var setup: Setup { getSetup() }
 }

@@ -1,5 +1,6 @@
 import dev.rolekeep.*
 import kotlinx.coroutines.*
+import java.nio.charset.CharacterCodingException
 import java.time.Instant
 import java.util.UUID
 import kotlin.test.*
@@ -28,12 +29,16 @@ class BadInputTest {
     @Test
     fun `huge and odd texts are refused or kept as they are`() = runBlocking<Unit> {
         val error = assertFailsWith<RolekeepException.Validation> {
-            me.users.create(CreateUser(email = "a".repeat(5_000_000), firstName = "\u0000", phone = "\uD800", password = "\uD83D\uDE80"))
+            me.users.create(CreateUser(email = "a".repeat(5_000_000), firstName = "x".repeat(1_000), phone = "1", password = "\uD83D\uDE80"))
         }
         assertTrue(error.fields.map { it.field }.toSet().containsAll(listOf("email", "first_name", "phone", "password")), error.message)
         assertTrue(error.message.length < 10_000)
         val name = "Zo\u00eb \uD83D\uDE80 \"\\"
         assertEquals(name, me.users.create(CreateUser(email = "zoe@example.org", displayName = name)).displayName)
+        assertEquals(listOf("first_name"), assertFailsWith<RolekeepException.Validation> { me.users.create(CreateUser("a@example.org", firstName = "\u0000")) }.fields.map { it.field })
+        // Half of a surrogate pair is no text; it does not leave Kotlin.
+        assertFailsWith<CharacterCodingException> { me.users.create(CreateUser(email = "\uD800@example.org")) }
+        assertFailsWith<CharacterCodingException> { me.can("\uD800") }
         assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(limit = Long.MAX_VALUE)) })
         assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(page = -1)) })
         assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(cursor = "x".repeat(100_000))) })

@@ -37,9 +37,9 @@ class CancelTest {
                 val job = launch(Dispatchers.Default) {
                     um.system().users.create(CreateUser(email = "u$number@example.org", roles = listOf("editor")))
                 }
-                val until = System.nanoTime() + random.nextLong(3_000_000)
+                val until = System.nanoTime() + random.nextLong(5_000_000)
                 while (System.nanoTime() < until) yield()
-                job.cancel()
+                if (number % 10 != 0) job.cancel()
                 job.join()
                 if (job.isCancelled) cancelled++
             }
@@ -50,7 +50,7 @@ class CancelTest {
             val system = again.system()
             val users = system.users.list().total
             println("of 300 creations $cancelled were cancelled, and ${users} users are there")
-            assertTrue(cancelled in 1..299, "$cancelled of 300 were cancelled")
+            assertTrue(cancelled in 1..270, "$cancelled of 300 were cancelled")
             // A user, its role and its audit entry are one commit.
             assertEquals(users, system.roles.assignments().total)
             assertEquals(users, system.audit.list(ListAudit(action = "users.create")).total)

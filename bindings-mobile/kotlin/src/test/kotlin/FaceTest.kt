@@ -48,11 +48,13 @@ class FaceTest {
     @Test
     fun `a resource's attributes decide`() = runBlocking<Unit> {
         val policy = """
-            [resources.document.attributes]
+            [types.document.attributes]
             owner_id = "id?"
             tags = "set<string>"
+            [permissions]
+            "document:edit" = "Edit a document"
             [roles.editor]
-            allow = [{ permission = "document:edit", where = "resource.owner_id == principal.id && 'draft' in resource.tags" }]
+            allow = [{ permission = "document:edit", when = "resource.owner_id == principal.id and \"draft\" in resource.tags" }]
         """.trimIndent()
         val um = UserManagement.open(quick.copy(policyToml = policy))
         val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))

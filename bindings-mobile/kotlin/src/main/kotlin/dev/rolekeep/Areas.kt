@@ -2,25 +2,25 @@
 package dev.rolekeep
 
 /** Accounts. */
-val Caller.users: Users get() = Users(this)
+val Caller.users: Users get() = getUsers()
 
 /** Logins: tokens and the sessions they belong to. */
-val Caller.sessions: Sessions get() = Sessions(this)
+val Caller.sessions: Sessions get() = getSessions()
 
 /** Roles of the policy, and who holds them. */
-val Caller.roles: Roles get() = Roles(this)
+val Caller.roles: Roles get() = getRoles()
 
 /** What a caller may do, and why. */
-val Caller.permissions: Permissions get() = Permissions(this)
+val Caller.permissions: Permissions get() = getPermissions()
 
 /** Regions that users and drones belong to. */
-val Caller.regions: Regions get() = Regions(this)
+val Caller.regions: Regions get() = getRegions()
 
 /** Drones, and who flies them. */
-val Caller.drones: Drones get() = Drones(this)
+val Caller.drones: Drones get() = getDrones()
 
 /** The audit log. */
-val Caller.audit: Audit get() = Audit(this)
+val Caller.audit: Audit get() = getAudit()
 
 /** First steps of a store. */
-val Caller.setup: Setup get() = Setup(this)
+val Caller.setup: Setup get() = getSetup()
