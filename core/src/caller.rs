@@ -92,7 +92,7 @@ impl Caller {
     /// let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?;
     /// let me = um.acting_as(ada.id).await?;
     /// assert!(me.can("document:edit", None)?);
-    /// # rolekeep::Result::Ok(()) }).unwrap();
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
     pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
         let resource = resource.into();

@@ -87,8 +87,17 @@ async fn run<O: Operation<Output: serde::Serialize>>(caller: &Caller, input: Jso
 /// # Errors
 /// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
 pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
-    let resource = resource.map(|text| read_resource(text)).transpose()?;
+    let resource = resource.map(read_resource).transpose()?;
     caller.can(permission, resource.as_ref())
+}
+
+/// [`can`], or the error `FORBIDDEN`.
+///
+/// # Errors
+/// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
+pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
+    let resource = resource.map(|text| read_resource(text)).transpose()?;
+    caller.require(permission, resource.as_ref())
 }
 
 /// Why a caller may or may not do this, as JSON.
@@ -96,7 +105,7 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// # Errors
 /// As [`can`].
 pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<String> {
-    let resource = resource.map(|text| read_resource(text)).transpose()?;
+    let resource = resource.map(read_resource).transpose()?;
     let explanation = caller.explain(permission, resource.as_ref())?;
     serde_json::to_string(&explanation).map_err(|_| Error::new(Reason::Internal, "the explanation cannot be written"))
 }

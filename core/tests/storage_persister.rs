@@ -150,6 +150,17 @@ async fn a_commit_that_is_left_alone_is_whole_or_not_at_all() {
     assert!((12..60).contains(&written), "both outcomes must occur, {written} were written");
 }
 
+#[tokio::test]
+async fn a_commit_builds_on_one_that_was_stored_but_not_answered() {
+    let storage = PersistedStorage::open_for_conformance(MapHost::default()).await.unwrap();
+    let mut item = Item::new(1, "x");
+    let insert = change_set(1, vec![Write::insert(&mut item)]);
+    // The host yields before and after it stores.
+    assert!(drop_after(storage.commit(&insert), 2).await.is_none());
+    let update = change_set(2, vec![Write::update(&mut item)]);
+    assert_eq!(storage.commit(&update).await.unwrap(), Committed { position: 2 });
+}
+
 /// Fails in turn before storing, after storing, and in loading as well.
 #[derive(Clone, Default)]
 struct FailingHost {

@@ -27,31 +27,41 @@ async fn open(path: &Path) -> SqliteStorage {
     SqliteStorage::open_for_conformance(SqliteOptions::new(path).readers(1)).await.unwrap()
 }
 
-/// Commits, and says whether this racer won.
-async fn wins(storage: &SqliteStorage, number: u128, write: Write) -> bool {
+/// Whether this racer won, or what else happened.
+type Won = Result<bool, String>;
+
+/// Commits. No panic here: the other racer waits for this one.
+async fn wins(storage: &SqliteStorage, number: u128, write: Write) -> Won {
     match storage.commit(&change_set(number, vec![write])).await {
-        Ok(_) => true,
-        Err(CommitError::Stale { .. }) => false,
-        Err(error) => panic!("{error:?}"),
+        Ok(_) => Ok(true),
+        Err(CommitError::Stale { .. }) => Ok(false),
+        Err(error) => Err(format!("{error:?}")),
     }
 }
 
-async fn insert(storage: &SqliteStorage, racer: u128, round: u128) -> bool {
+/// Exactly one won; which.
+fn winner(round: u128, one: &Won, two: &Won) -> u128 {
+    match (one, two) {
+        (Ok(true), Ok(false)) => 0,
+        (Ok(false), Ok(true)) => 1,
+        other => panic!("round {round}: {other:?}"),
+    }
+}
+
+async fn insert(storage: &SqliteStorage, racer: u128, round: u128) -> Won {
     wins(storage, round * 100 + racer, Write::insert(&mut Item::new(round, &racer.to_string()))).await
 }
 
 /// Both have seen version 1.
-async fn update(storage: &SqliteStorage, racer: u128, round: u128) -> bool {
+async fn update(storage: &SqliteStorage, racer: u128, round: u128) -> Won {
     let mut item = Item { version: 1, ..Item::new(round, &format!("again {racer}")) };
     wins(storage, round * 100 + 10 + racer, Write::update(&mut item)).await
 }
 
-/// The row is the one that the last winner wrote.
-async fn check(storage: &SqliteStorage, round: u128, winners: [bool; 2]) {
-    assert!(winners[0] != winners[1], "round {round}: {winners:?}");
-    let racer = if winners[0] { 0 } else { 1 };
+/// The row is the one that the winner wrote.
+async fn check(storage: &SqliteStorage, round: u128, winner: u128) {
     let row = storage.get(Item::TABLE, &[Item::new(round, "").key()]).await.unwrap().pop().flatten().unwrap();
-    assert_eq!(Item::from_row(row).unwrap().name, format!("again {racer}"));
+    assert_eq!(Item::from_row(row).unwrap().name, format!("again {winner}"));
 }
 
 #[test]
@@ -59,52 +69,48 @@ fn two_threads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let barrier = Barrier::new(2);
-    let race = |racer: u128| {
-        let storage = block_on(open(&path));
+    let storages = [block_on(open(&path)), block_on(open(&path))];
+    let race = |racer: u128, storage: &SqliteStorage| {
         let round = |round: u128| {
             barrier.wait();
-            let inserted = block_on(insert(&storage, racer, round));
+            let inserted = block_on(insert(storage, racer, round));
             barrier.wait();
-            (inserted, block_on(update(&storage, racer, round)))
+            (inserted, block_on(update(storage, racer, round)))
         };
         (0..ROUNDS).map(round).collect::<Vec<_>>()
     };
     let (one, two) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| race(1));
-        (race(0), other.join().unwrap())
+        let other = scope.spawn(|| race(1, &storages[1]));
+        (race(0, &storages[0]), other.join().unwrap())
     });
-    let storage = block_on(open(&path));
-    for (round, (one, two)) in (0..ROUNDS).zip(one.into_iter().zip(two)) {
-        assert!(one.0 != two.0, "round {round}: {one:?} {two:?}");
-        block_on(check(&storage, round, [one.1, two.1]));
+    for (round, (one, two)) in (0..ROUNDS).zip(one.iter().zip(&two)) {
+        winner(round, &one.0, &two.0);
+        block_on(check(&storages[0], round, winner(round, &one.1, &two.1)));
     }
-    assert_eq!(block_on(storage.position()).unwrap(), 2 * ROUNDS as u64);
+    assert_eq!(block_on(storages[1].position()).unwrap(), 2 * ROUNDS as u64);
 }
 
 #[test]
 fn two_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
+    // All three open the file, and one makes the tables.
     let mut racers = [Racer::start(&path, 0), Racer::start(&path, 1)];
     let storage = block_on(open(&path));
     for round in 0..ROUNDS {
-        let inserted = race(&mut racers, &format!("insert {round}"));
-        assert!(inserted[0] != inserted[1], "round {round}: {inserted:?}");
+        let [one, two] = race(&mut racers, &format!("insert {round}"));
+        winner(round, &one, &two);
         // This process sees the commits of the others.
         assert_eq!(block_on(storage.position()).unwrap(), 2 * round as u64 + 1);
-        let updated = race(&mut racers, &format!("update {round}"));
-        block_on(check(&storage, round, updated));
+        let [one, two] = race(&mut racers, &format!("update {round}"));
+        block_on(check(&storage, round, winner(round, &one, &two)));
         assert_eq!(block_on(storage.position()).unwrap(), 2 * round as u64 + 2);
-    }
-    for Racer { mut child, to, .. } in racers {
-        drop(to);
-        assert!(child.wait().unwrap().success());
     }
 }
 
-fn race(racers: &mut [Racer; 2], command: &str) -> [bool; 2] {
+fn race(racers: &mut [Racer; 2], command: &str) -> [Won; 2] {
     racers.iter_mut().for_each(|racer| writeln!(racer.to, "{command}").unwrap());
-    racers.each_mut().map(|racer| racer.answer())
+    racers.each_mut().map(Racer::answer)
 }
 
 struct Racer {
@@ -122,15 +128,22 @@ impl Racer {
         Self { child, to, from }
     }
 
-    fn answer(&mut self) -> bool {
+    fn answer(&mut self) -> Won {
         loop {
             let mut line = String::new();
             assert!(self.from.read_line(&mut line).unwrap() > 0, "the racer died");
             // The test harness prints lines of its own.
             if let Some((_, answer)) = line.trim().split_once("won: ") {
-                return answer.parse().unwrap();
+                return answer.parse().map_err(|_| answer.to_owned());
             }
         }
+    }
+}
+
+impl Drop for Racer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -149,7 +162,7 @@ fn racer() {
             "insert" => block_on(insert(&storage, racer, round)),
             _ => block_on(update(&storage, racer, round)),
         };
-        println!("won: {won}");
+        println!("won: {}", won.map_or_else(|problem| problem, |won| won.to_string()));
     }
     block_on(storage.close()).unwrap();
 }

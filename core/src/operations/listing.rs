@@ -77,7 +77,7 @@ pub fn newest_first() -> Vec<Order> {
 pub fn search_filter(checks: &mut Checks, terms: Option<&str>) -> Predicate {
     let Some(terms) = terms else { return Predicate::Always };
     let count = if terms.len() > 4 * SEARCH_MAX { usize::MAX } else { terms.trim().chars().count() };
-    if count < SEARCH_MIN || count > SEARCH_MAX {
+    if !(SEARCH_MIN..=SEARCH_MAX).contains(&count) {
         let code = if count < SEARCH_MIN { FieldCode::TooShort } else { FieldCode::TooLong };
         let message = format!("must have {SEARCH_MIN} to {SEARCH_MAX} characters");
         checks.error("search", Invalid::new(code, message));

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn there_and_back() {
         for text in ["global", "region:0190a0b0-0000-7000-8000-000000000001", "resource:drone:x:y", "tenant:42"] {
-            assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Scope>().map(|scope| scope.to_string()), Ok(text.to_owned()));
         }
         for wrong in ["", "region", "region:", "resource:drone", "resource::x", "Region:x", "global:x", "resource:x"] {
             assert!(wrong.parse::<Scope>().is_err(), "{wrong}");

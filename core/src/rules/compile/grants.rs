@@ -369,7 +369,8 @@ pub(super) fn flatten(
             junior.plain.add_to(&mut words);
             special.extend_from_slice(&junior.special);
             is_administrator |= junior.is_administrator;
-            if !budget.takes_steps(words.len() + junior.special.len()) {
+            // A word holds 64 permissions and costs next to nothing.
+            if !budget.takes_steps(words.len() / 8 + junior.special.len()) {
                 return None;
             }
         }

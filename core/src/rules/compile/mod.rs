@@ -21,8 +21,8 @@ use super::{
 
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
 /// beyond is refused, not served slowly.
-const MAX_BYTES: usize = 512 * 1024 * 1024;
-const MAX_STEPS: usize = 100_000_000;
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+const MAX_STEPS: usize = 30_000_000;
 
 pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     let mut faults = policy.origin.as_ref().map_or_else(Faults::default, |origin| origin.faults.clone());

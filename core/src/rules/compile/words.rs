@@ -37,7 +37,7 @@ pub(super) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Wo
     words.policy_types(policy, faults);
     words.permissions(policy, schema, faults);
     words.principal();
-    let context = attributes_of(&policy.context, "context value", faults);
+    let context = attributes_of(&policy.context, "a context value", faults);
     words.context = context.into_iter().map(|(attribute, _)| attribute).collect();
     words.kinds(policy, faults);
     words
@@ -81,7 +81,7 @@ impl Words {
             }
             let id = self.type_id(name);
             let ours = self.types[id].table;
-            for (attribute, decl) in attributes_of(&declared.attributes, "attribute", faults) {
+            for (attribute, decl) in attributes_of(&declared.attributes, "an attribute", faults) {
                 let is_taken = ours.is_some_and(|table| table.position(&attribute.name).is_some())
                     || self.types[id].slot(&attribute.name).is_some();
                 if is_taken {
@@ -234,7 +234,7 @@ fn attributes_of<'p>(
     for decl in declared {
         let AttributeDecl { name, ty } = decl;
         if !is_name(&name.text) || name.text.contains('-') {
-            faults.add(name.spot, format!("`{}` is no name of an {what}", shown(&name.text)), name_help());
+            faults.add(name.spot, format!("`{}` cannot name {what}", shown(&name.text)), name_help());
         }
         if !seen.insert(&name.text) {
             faults.add(name.spot, format!("`{}` is declared twice", shown(&name.text)), None);

@@ -133,6 +133,9 @@ impl Parser {
 
     fn not(&mut self, depth: usize) -> Result<Expr, Flaw> {
         if self.takes("not") {
+            if matches!(self.kind(), Kind::Word(word) if word == "not") {
+                return Err(Flaw::new(self.start(), "`not` stands once").help("write `not (not …)`, or neither"));
+            }
             return Ok(Expr::Not(Box::new(self.relation(depth)?)));
         }
         self.relation(depth)
@@ -292,10 +295,8 @@ impl Parser {
                 "resource" => Root::Resource,
                 "context" => Root::Context,
                 _ => {
-                    let near = crate::model::decode::nearest(
-                        word,
-                        roots.into_iter().chain(["now", "true", "false", "not", "has"]),
-                    );
+                    let known = roots.into_iter().chain(["now", "true", "false"]).filter(|known| known != word);
+                    let near = crate::model::decode::nearest(word, known);
                     let flaw = Flaw::new(start, format!("{} is no value", self.kind().shown()));
                     return Err(match near {
                         Some(near) => flaw.help(format!("did you mean `{near}`?")),

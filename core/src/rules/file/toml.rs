@@ -13,6 +13,12 @@ use super::{
 };
 
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+    // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
+    // they build exhausts the stack.
+    if let Some(at) = too_deep(text) {
+        faults.add(Spot::of(at..at), "nested too deeply", None);
+        return None;
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         let spot = Spot::of(table.span());
@@ -51,4 +57,48 @@ fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, faults: &mut Faults) -> T
         (Key { spot: Spot::of(key.span()), text: key.into_inner() }, node(value, depth + 1, faults))
     };
     Tree::Table(table.into_iter().map(entry).collect())
+}
+
+/// Where brackets or the parts of one key outnumber [`MAX_DEPTH`], strings and comments apart.
+fn too_deep(text: &str) -> Option<usize> {
+    let (mut brackets, mut dots, mut at) = (0_usize, 0_usize, 0_usize);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'"' | b'\'' => {
+                at = end_of_string(text.as_bytes(), at, *byte);
+                continue;
+            }
+            b'#' => {
+                at += text.as_bytes()[at..].iter().take_while(|byte| **byte != b'\n').count();
+                continue;
+            }
+            b'[' | b'{' => (brackets, dots) = (brackets + 1, 0),
+            b']' | b'}' => (brackets, dots) = (brackets.saturating_sub(1), 0),
+            b'=' | b',' | b'\n' => dots = 0,
+            b'.' => dots += 1,
+            _ => {}
+        }
+        if brackets > MAX_DEPTH || dots > MAX_DEPTH {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The byte after a string that begins at `start`; one that does not end goes to the end of its line.
+fn end_of_string(text: &[u8], start: usize, quote: u8) -> usize {
+    let is_long = text[start..].starts_with(&[quote; 3]);
+    let mut at = start + if is_long { 3 } else { 1 };
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' if quote == b'"' => at += 1,
+            b'\n' if !is_long => return at,
+            byte if *byte == quote && !is_long => return at + 1,
+            byte if *byte == quote && text[at..].starts_with(&[quote; 3]) => return at + 3,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
 }

@@ -10,6 +10,7 @@ use crate::{
         record::{Document, Record, Table},
         time::Time,
     },
+    rules::testing::{THING_USERS, THINGS},
     storage::{ChangeSet, Write},
 };
 
@@ -56,9 +57,9 @@ pub struct Tie {
     pub version: i64,
 }
 
-/// The tables that a storage under test has: this library's and the suite's.
+/// The tables that a storage under test has: this library's, the suite's, and those of generated rules.
 pub fn tables() -> Vec<&'static Table> {
-    crate::storage::tables().iter().copied().chain([Item::TABLE, Tie::TABLE]).collect()
+    crate::storage::tables().iter().copied().chain([Item::TABLE, Tie::TABLE, &THINGS, &THING_USERS]).collect()
 }
 
 /// The id with this number.

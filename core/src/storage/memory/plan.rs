@@ -23,21 +23,36 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
     if filter.is_never() {
         return Ok(Rows { rows: Vec::new(), total: query.count.then_some(0) });
     }
-    let total = query.count.then(|| filter.candidates().count() as u64);
+    // Counting looks at every row that passes; if they are few, the page is cut from them.
+    let passing: Option<Vec<&Row>> = query.count.then(|| filter.candidates().collect());
+    let total = passing.as_ref().map(|rows| rows.len() as u64);
     let after = query.window.after.as_deref();
     let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
     let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let wanted = |row: &&Row| after.is_none_or(|after| sorting.is_after(row, after));
-    let rows = match filter.in_order(&sorting, after) {
-        Some(rows) => rows.filter(wanted).skip(skip).take(limit).cloned().collect(),
-        None => {
-            let mut rows: Vec<&Row> = filter.candidates().filter(wanted).collect();
-            // Keys make the order total, so an unstable sort gives one answer only.
-            rows.sort_unstable_by(|left, right| sorting.compare(left, right));
-            rows.into_iter().skip(skip).take(limit).cloned().collect()
-        }
+    let few = passing.filter(|rows| rows.len() <= FEW);
+    let ordered = if few.is_none() { filter.in_order(&sorting, after) } else { None };
+    let rows = match (few, ordered) {
+        (None, Some(rows)) => rows.filter(wanted).skip(skip).take(limit).cloned().collect(),
+        (Some(rows), _) => cut(&sorting, rows.into_iter().filter(wanted).collect(), skip, limit),
+        (None, None) => cut(&sorting, filter.candidates().filter(wanted).collect(), skip, limit),
     };
     Ok(Rows { rows, total })
+}
+
+/// So many rows are sorted faster than found in order.
+const FEW: usize = 1_000;
+
+/// Sorts no more than is wanted, and copies that.
+fn cut(sorting: &Sorting, mut rows: Vec<&Row>, skip: usize, limit: usize) -> Vec<Row> {
+    let end = skip.saturating_add(limit);
+    // Keys make the order total, so an unstable sort gives one answer only.
+    if end < rows.len() {
+        rows.select_nth_unstable_by(end, |left, right| sorting.compare(left, right));
+        rows.truncate(end);
+    }
+    rows.sort_unstable_by(|left, right| sorting.compare(left, right));
+    rows.into_iter().skip(skip).take(limit).cloned().collect()
 }
 
 /// A filter with what its conjuncts say about columns.

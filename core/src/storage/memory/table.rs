@@ -33,8 +33,8 @@ pub(super) enum Path {
     Index(usize),
 }
 
-/// Entries of a path, from both ends.
-type Entries<'r> = Box<dyn DoubleEndedIterator<Item = &'r [Value]> + 'r>;
+/// Rows in a path's order, from both ends.
+type Found<'r> = Box<dyn DoubleEndedIterator<Item = &'r Stored> + 'r>;
 
 impl TableRows {
     pub(super) fn new(table: &'static Table) -> Self {
@@ -78,8 +78,9 @@ impl TableRows {
         }
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = Path> {
-        std::iter::once(Path::Key).chain((0..self.indexes.len()).map(Path::Index))
+    /// The key last: of equally good paths `max_by_key` takes the last, and rows lie in its order.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> + use<> {
+        (0..self.indexes.len()).map(Path::Index).chain(std::iter::once(Path::Key))
     }
 
     /// The columns that a path is sorted by, before the key.
@@ -106,19 +107,10 @@ impl TableRows {
     }
 
     /// The rows of a path between two bounds; an included upper bound takes everything that starts with it.
-    pub(super) fn between(
-        &self,
-        path: Path,
-        from: Bound<Vec<Value>>,
-        to: Bound<Vec<Value>>,
-    ) -> impl DoubleEndedIterator<Item = &Stored> {
+    pub(super) fn between(&self, path: Path, from: Bound<Vec<Value>>, to: Bound<Vec<Value>>) -> Found<'_> {
         let to = match to {
             Bound::Included(values) => past(values).map_or(Bound::Unbounded, Bound::Excluded),
             to => to,
-        };
-        let skip = match path {
-            Path::Key => 0,
-            Path::Index(at) => self.table.indexes[at].len(),
         };
         // An inverted range is empty, but BTreeMap::range panics on it.
         let is_empty = match (&from, &to) {
@@ -126,12 +118,14 @@ impl TableRows {
             (Bound::Excluded(from), Bound::Excluded(to)) => from >= to,
             _ => false,
         };
-        let entries: Entries<'_> = match path {
+        match path {
             _ if is_empty => Box::new(std::iter::empty()),
-            Path::Key => Box::new(self.rows.range((from, to)).map(|(key, _)| key.as_slice())),
-            Path::Index(at) => Box::new(self.indexes[at].range((from, to)).map(Vec::as_slice)),
-        };
-        entries.filter_map(move |entry| self.rows.get(&entry[skip..]))
+            Path::Key => Box::new(self.rows.range((from, to)).map(|(_, stored)| stored)),
+            Path::Index(at) => {
+                let width = self.table.indexes[at].len();
+                Box::new(self.indexes[at].range((from, to)).filter_map(move |entry| self.rows.get(&entry[width..])))
+            }
+        }
     }
 
     /// Rows whose columns have just these values, by the best path there is.
