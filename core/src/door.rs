@@ -91,6 +91,15 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
     caller.can(permission, resource.as_ref())
 }
 
+/// [`can`], or the error `FORBIDDEN`.
+///
+/// # Errors
+/// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
+pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
+    let resource = resource.map(|text| read_resource(text)).transpose()?;
+    caller.require(permission, resource.as_ref())
+}
+
 /// Why a caller may or may not do this, as JSON.
 ///
 /// # Errors

@@ -270,6 +270,15 @@ impl UserManagement {
         &self.engine.services.rules
     }
 
+    /// Hears at once what others wrote to the same storage; without it that takes 200 ms at most.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where the storage does not answer.
+    pub async fn refresh(&self) -> Result<()> {
+        self.engine.require_open()?;
+        self.engine.follow().await
+    }
+
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await

@@ -56,8 +56,11 @@ async fn run(backend: Backend, column: &str) {
         .filter(|scenario| only.as_ref().is_none_or(|part| scenario.name.contains(part)))
         .collect();
     assert!(!scenarios.is_empty(), "there is nothing to play");
-    let outcomes: Vec<Outcome> =
-        futures_util::stream::iter(&scenarios).map(|scenario| play(scenario, backend)).buffered(AT_ONCE).collect().await;
+    let outcomes: Vec<Outcome> = futures_util::stream::iter(&scenarios)
+        .map(|scenario| play(scenario, backend))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
     let (mut passed, mut failed) = (Vec::new(), Vec::new());
     for (scenario, outcome) in scenarios.iter().zip(outcomes) {
         match outcome {

@@ -79,7 +79,10 @@ impl Player {
         let result = match &step.together {
             Some(steps) => {
                 let outcomes = future::join_all(steps.iter().map(|step| self.act(step))).await;
-                Ok((outcomes.into_iter().map(|outcome| told_outcome(outcome.map(|(answer, _)| answer))).collect(), None))
+                Ok((
+                    outcomes.into_iter().map(|outcome| told_outcome(outcome.map(|(answer, _)| answer))).collect(),
+                    None,
+                ))
             }
             None if step.reopen.is_some() => self.reopen().await.map(|()| (Json::Null, None)),
             None => self.act(step).await,

@@ -1,0 +1,19 @@
+// Makes `dist` of the TypeScript and of the wasm, which `scripts/wasm bindings-wasm` must have made before.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = join(dirname(fileURLToPath(import.meta.url)), "..");
+const at = (...parts) => join(here, ...parts);
+
+if (!existsSync(at("wasm/rolekeep_bg.wasm"))) {
+  console.error("there is no wasm yet: run scripts/wasm bindings-wasm");
+  process.exit(1);
+}
+rmSync(at("dist"), { recursive: true, force: true });
+const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
+execFileSync(process.execPath, [tsc, "--project", at("tsconfig.json")], { stdio: "inherit" });
+for (const file of ["rolekeep.js", "rolekeep.d.ts", "rolekeep_bg.wasm"]) cpSync(at("wasm", file), at("dist", file));
+for (const license of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(at("..", license), at(license));

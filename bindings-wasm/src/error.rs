@@ -1,0 +1,27 @@
+//! Errors on their way out, and those of the host on their way in.
+
+use rolekeep::{Error, Reason, environment::Environment};
+use wasm_bindgen::prelude::*;
+
+use crate::environment::JsEnvironment;
+
+/// An error as its JSON, which the TypeScript half makes an exception of. It gets the moment it left the library,
+/// unless an operation gave it that already.
+pub fn stamped(error: Error) -> JsValue {
+    let error = error.at(JsEnvironment.now());
+    serde_json::to_string(&error).map_or_else(|_| error.message().into(), JsValue::from)
+}
+
+/// What a host's code threw: its own `reason` if it has one of ours, else by the names that browsers and Node give.
+pub fn of_host(thrown: &JsValue) -> Error {
+    let text = |key: &str| js_sys::Reflect::get(thrown, &key.into()).ok().and_then(|value| value.as_string());
+    let reason = text("reason").and_then(|word| word.parse().ok()).unwrap_or_else(|| {
+        match (text("name").as_deref(), text("code").as_deref()) {
+            (Some("QuotaExceededError"), _) | (_, Some("ENOSPC" | "EDQUOT")) => Reason::StorageFull,
+            (_, Some("EROFS" | "EACCES" | "EPERM")) => Reason::StorageReadOnly,
+            _ => Reason::StorageUnavailable,
+        }
+    });
+    let message = text("message").or_else(|| thrown.as_string()).unwrap_or_else(|| "no message".to_owned());
+    Error::new(reason, format!("the host's storage failed: {message}"))
+}

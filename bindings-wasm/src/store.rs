@@ -1,0 +1,80 @@
+//! An open store.
+
+use std::future::Future;
+
+use js_sys::Promise;
+use rolekeep::{Error, Reason, Result, UserManagement, model::id::UserId, settings::Settings};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use crate::{
+    caller::{CallerDoor, request},
+    environment::JsEnvironment,
+    error::stamped,
+    persister::JsPersister,
+};
+
+/// What the TypeScript half holds for an open store.
+#[wasm_bindgen]
+pub struct StoreDoor {
+    store: UserManagement,
+}
+
+/// Opens a store: settings as JSON, and a persister or undefined.
+#[wasm_bindgen]
+pub async fn open(settings: String, persister: JsValue) -> Result<StoreDoor, JsValue> {
+    let opened = async {
+        let mut builder = Settings::from_json(&settings)?.builder()?.environment(JsEnvironment);
+        if !persister.is_undefined() && !persister.is_null() {
+            builder = builder.persister(JsPersister::new(persister)?);
+        }
+        builder.open().await
+    };
+    opened.await.map(|store| StoreDoor { store }).map_err(stamped)
+}
+
+#[wasm_bindgen]
+impl StoreDoor {
+    /// The host itself.
+    pub fn system(&self) -> CallerDoor {
+        self.store.system().into()
+    }
+
+    /// Somebody who has not signed in.
+    pub fn anonymous(&self, context: Option<String>) -> Result<CallerDoor, JsValue> {
+        Ok(self.store.anonymous(request(context.as_deref()).map_err(stamped)?).into())
+    }
+
+    /// The user whom an access token was made for.
+    pub fn authenticate(&self, token: String, context: Option<String>) -> Promise {
+        let store = self.store.clone();
+        promise(async move { Ok(CallerDoor::from(store.authenticate(&token, request(context.as_deref())?).await?)) })
+    }
+
+    /// A user for whom the host vouches.
+    #[wasm_bindgen(js_name = actingAs)]
+    pub fn acting_as(&self, user: String) -> Promise {
+        let store = self.store.clone();
+        promise(async move {
+            let id = user.parse().map_err(|_| Error::new(Reason::InvalidInput, "a user's id is a UUID"))?;
+            Ok(CallerDoor::from(store.acting_as(UserId(id)).await?))
+        })
+    }
+
+    /// Hears what others have written, sooner than the poll does.
+    pub fn refresh(&self) -> Promise {
+        let store = self.store.clone();
+        promise(async move { store.refresh().await.map(|()| JsValue::UNDEFINED) })
+    }
+
+    /// Finishes running commits and refuses further operations.
+    pub fn close(&self) -> Promise {
+        let store = self.store.clone();
+        promise(async move { store.close().await.map(|()| JsValue::UNDEFINED) })
+    }
+}
+
+/// A promise that nobody has to hold: the future runs to its end.
+pub fn promise<T: Into<JsValue>>(future: impl Future<Output = Result<T>> + 'static) -> Promise {
+    future_to_promise(async move { future.await.map(Into::into).map_err(stamped) })
+}

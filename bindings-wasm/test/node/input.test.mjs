@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ForbiddenError, indexedDB, NotFoundError, open, RolekeepError, UnauthorizedError, UnavailableError, ValidationError } from "rolekeep";
+
+import { CHEAP, reasonOf } from "./support.mjs";
+
+const store = (more) => open({ ...CHEAP, roles: { editor: ["document:edit"] }, permissions: ["document:delete"], ...more });
+
+test("errors are exceptions of their code", async () => {
+  const um = await store();
+  const error = await um.system.users.create({ email: "no address", fullNam: 1, firstName: "" }).catch((error) => error);
+  assert.ok(error instanceof ValidationError && error instanceof RolekeepError && error instanceof Error);
+  assert.deepEqual([error.name, error.code, error.reason, error.httpStatus], ["ValidationError", "VALIDATION_ERROR", "invalid_input", 400]);
+  assert.ok(error.timestamp instanceof Date && Math.abs(Date.now() - error.timestamp) < 10_000);
+  const strange = error.fields.find(({ code }) => code === "unknown_field");
+  assert.deepEqual([strange.field, strange.message], ["fullNam", "there is no such field; did you mean fullName?"]);
+  const wrong = await um.system.users.create({ email: "no address", firstName: "" }).catch((error) => error);
+  assert.deepEqual(wrong.fields.map(({ field }) => field).sort(), ["email", "firstName"]);
+  assert.deepEqual(JSON.parse(JSON.stringify(wrong)).httpStatus, 400);
+  assert.match(wrong.message, /email/);
+
+  await assert.rejects(um.system.users.get({ id: "00000000-0000-7000-8000-000000000000" }), NotFoundError);
+  await assert.rejects(um.login("nobody", "a long enough password"), UnauthorizedError);
+  await assert.rejects(um.authenticate("no token"), UnauthorizedError);
+  await assert.rejects(um.anonymous().users.me(), UnauthorizedError);
+  assert.throws(() => um.anonymous().require("document:edit"), ForbiddenError);
+  const policy = await open({ policyToml: '[roles.a]\nallow = ["x"]\nnonsense = 1\n' }).catch((error) => error);
+  assert.ok(policy.reason === "policy_invalid" && policy.problems.length > 0 && policy.problems.every(({ line, column }) => line > 0 && column > 0));
+});
+
+test("what JSON cannot say is refused, never made null", async () => {
+  const um = await store();
+  const ada = await um.system.users.create({ email: "ada@example.org", fullName: "Ada" });
+  const cycle = {};
+  cycle.cycle = cycle;
+  for (const value of [NaN, Infinity, 1n, Symbol("x"), () => 1, new Date(NaN), cycle]) {
+    for (const input of [{ id: ada.id, fullName: value }, { id: ada.id, birthDate: value }, { id: ada.id, [`x${typeof value}`]: value }]) {
+      const error = await um.system.users.update(input).catch((error) => error);
+      assert.ok(error instanceof ValidationError, String(error));
+      assert.equal(error.fields.length, 1);
+    }
+    assert.throws(() => um.system.can("document:edit", { type: "document", value }), ValidationError);
+  }
+  assert.equal((await um.system.users.get({ id: ada.id })).fullName, "Ada");
+  // Undefined is "not given", null is "clear".
+  assert.equal((await um.system.users.update({ id: ada.id, fullName: undefined, displayName: "A" })).fullName, "Ada");
+  assert.equal((await um.system.users.update({ id: ada.id, fullName: null })).fullName, null);
+  // A name as JSON has it is not a second name for the same.
+  const error = await um.system.users.update({ id: ada.id, full_name: "Bob" }).catch((error) => error);
+  assert.match(error.fields[0].message, /fullName/);
+});
+
+test("input that is huge, deep, or half a character", async () => {
+  const um = await store();
+  const huge = "x".repeat(20_000_000);
+  assert.ok((await um.system.users.create({ email: huge }).catch((error) => error)) instanceof ValidationError);
+  assert.ok((await um.system.call("users.create", huge).catch((error) => error)) instanceof ValidationError);
+  assert.throws(() => um.system.can(huge), ValidationError);
+  await assert.rejects(um.authenticate(huge), UnauthorizedError);
+  let deep = {};
+  for (let level = 0; level < 100_000; level += 1) deep = { deep };
+  await assert.rejects(um.system.users.create({ email: deep }), ValidationError);
+  await assert.rejects(um.system.call("users.create", "[".repeat(100_000)), ValidationError);
+  assert.throws(() => um.system.can("document:edit", { type: "document", deep }), ValidationError);
+  for (const half of ["\ud800", "a\udc00b"]) {
+    await assert.rejects(um.system.users.create({ email: "ada@example.org", fullName: half }), ValidationError);
+    assert.throws(() => um.system.can(half), ValidationError);
+    await assert.rejects(um.authenticate(half), UnauthorizedError);
+  }
+  await assert.rejects(um.system.users.create({ email: "ada\0@example.org" }), ValidationError);
+  assert.equal((await um.system.users.list()).total, 0);
+});
+
+test("what is no string, no object, or nothing at all", async () => {
+  const um = await store();
+  for (const value of [undefined, null, 7, {}, [], true]) {
+    await assert.rejects(um.system.users.create(value), RolekeepError);
+    assert.throws(() => um.system.can(value), RolekeepError);
+    await assert.rejects(um.actingAs(value), RolekeepError);
+    await assert.rejects(um.authenticate(value), RolekeepError);
+    await assert.rejects(um.system.call(value, value), RolekeepError);
+    if (value !== undefined) assert.throws(() => um.system.can("document:edit", value), RolekeepError, String(value));
+  }
+  for (const options of [{ roles: 7 }, { rolez: {} }, { preset: "nonsense" }, { sqlite: "x.db" }, { permissions: [NaN] }, { hashingMemoryKib: 1 }]) {
+    assert.ok((await open(options).catch((error) => error)) instanceof ValidationError, JSON.stringify(options));
+  }
+});
+
+test("keys that prototypes have are keys like any other", async () => {
+  const um = await store();
+  const hostile = JSON.parse('{"email": "ada@example.org", "__proto__": {"polluted": 1}, "constructor": 1, "toString": 2}');
+  const error = await um.system.users.create(hostile).catch((error) => error);
+  assert.deepEqual(error.fields.map(({ field, code }) => [field, code]).sort(), [["__proto__", "unknown_field"], ["constructor", "unknown_field"], ["toString", "unknown_field"]]);
+  assert.equal({}.polluted, undefined);
+  const roles = JSON.parse('{"__proto__": ["document:edit"], "constructor": ["document:edit"]}');
+  const opened = await open({ ...CHEAP, roles }).catch((error) => error);
+  if (!(opened instanceof RolekeepError)) {
+    const names = (await opened.system.roles.list()).map(({ name }) => name);
+    assert.ok(names.includes("__proto__") && names.includes("constructor"));
+  }
+  assert.equal(um.anonymous().can("document:edit", JSON.parse('{"type": "document", "__proto__": {"x": 1}}')), false);
+  for (const name of ["__proto__", "constructor", "toString"]) assert.throws(() => um.system.can(name), ValidationError);
+  assert.equal({}.x, undefined);
+});
+
+test("nobody has to wait for a promise: a change is whole or not there", async () => {
+  const log = [];
+  const slow = () => new Promise((done) => setTimeout(done, 20));
+  const host = {
+    load: async (since) => ({ position: log.length, changes: log.slice(since).flatMap(({ changes }) => changes) }),
+    persist: async (batch) => (await slow(), batch.base === log.length ? (log.push(batch), "done") : "stale"),
+  };
+  const um = await store({ persister: host });
+  const before = log.length;
+  void um.system.users.create({ email: "ada@example.org", roles: ["editor"] });
+  await Promise.race([um.system.users.create({ email: "bob@example.org", roles: ["editor"] }), Promise.resolve()]);
+  for (let round = 0; round < 100 && log.length < before + 2; round += 1) await slow();
+  const { items, total } = await um.system.users.list();
+  assert.equal(total, 2);
+  for (const { id } of items) assert.equal(await um.check(id, "document:edit"), true);
+  // A close waits for what is being written.
+  const last = um.system.users.create({ email: "eve@example.org" }).then(() => "made", (error) => error.reason);
+  await slow();
+  await um.close();
+  assert.match(await last, /^(made|closed)$/);
+});
+
+test("after close everything says so", async () => {
+  const um = await store();
+  const ada = await um.system.users.create({ email: "ada@example.org", roles: ["editor"] });
+  const me = await um.actingAs(ada.id);
+  await um.close();
+  await um.close();
+  for (const work of [() => me.users.me(), () => me.can("document:edit"), () => um.system.can("document:edit"), () => um.actingAs(ada.id), () => um.login("a", "b"), () => um.authenticate("x"), () => um.refresh(), () => me.canSomewhere("document:edit"), () => me.explain("document:edit")]) {
+    assert.equal(await reasonOf(work), "closed", String(work));
+  }
+});
+
+test("stores are apart, and what is not there says so", async () => {
+  const [one, two] = [await store(), await store()];
+  await one.system.users.create({ email: "ada@example.org" });
+  assert.equal((await two.system.users.list()).total, 0);
+  assert.equal(await reasonOf(open({ persister: indexedDB("x") })), "storage_unavailable");
+});
+
+test("conditions read the resource and the request", async () => {
+  const um = await open({
+    ...CHEAP,
+    policyToml: `
+      [types.document]
+      attributes = { owner_id = "id", size = "int" }
+      permissions = ["edit"]
+      [roles.writer]
+      allow = [{ permission = "document:edit", when = "resource.owner_id == principal.id" }]`,
+  }).catch((error) => error);
+  // The form of a policy file is RBAC.md's matter; here only that values get through.
+  if (um instanceof RolekeepError) return assert.ok(um instanceof ValidationError && um.problems.length > 0);
+  const ada = await um.system.users.create({ email: "ada@example.org", roles: ["writer"] });
+  const me = (await um.actingAs(ada.id)).withRequest({ ip: "127.0.0.1", userAgent: "test", values: {} });
+  assert.equal(me.can("document:edit", { type: "document", owner_id: ada.id, size: 1 }), true);
+  assert.equal(me.can("document:edit", { type: "document", owner_id: "00000000-0000-7000-8000-000000000000", size: 1 }), false);
+  assert.throws(() => me.can("document:edit", { type: "document" }), ValidationError);
+});

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { open, UnavailableError } from "rolekeep";
+import { filePersister } from "rolekeep/node";
+
+import { contract } from "../shared/persister.mjs";
+import { CHEAP, folder, here, reasonOf } from "./support.mjs";
+
+/** What a host may write in a few lines. */
+function hostPersister(isPromise) {
+  const log = [];
+  const answer = (value) => (isPromise ? Promise.resolve(value) : value);
+  const position = () => log.at(-1)?.position ?? 0;
+  return {
+    log,
+    load: (since) => answer({ position: position(), changes: log.filter((batch) => batch.position > since).flatMap((batch) => batch.changes) }),
+    persist(batch) {
+      if (batch.base !== position()) return answer("stale");
+      log.push(batch);
+      return answer("done");
+    },
+    close() {},
+  };
+}
+
+test("files keep the contract", async (t) => {
+  const path = await folder(t);
+  await contract(() => filePersister(join(path, "store")), assert.deepEqual);
+  const names = await readdir(join(path, "store"));
+  assert.equal(names.filter((name) => name.startsWith("snapshot-")).length, 1);
+  assert.ok(names.length < 300, "commits are drawn together");
+  assert.equal(names.filter((name) => name.startsWith("draft-")).length, 0);
+  // Password hashes are for their owner alone.
+  assert.equal((await stat(join(path, "store"))).mode & 0o077, 0);
+  assert.equal((await stat(join(path, "store", names[0]))).mode & 0o077, 0);
+});
+
+for (const isPromise of [false, true]) {
+  test(`a host's persister that answers ${isPromise ? "by a promise" : "at once"}`, async () => {
+    const host = hostPersister(isPromise);
+    await contract(() => ({ ...host, close() {} }), assert.deepEqual);
+    host.log.length = 0;
+    const [one, two] = [await open({ ...CHEAP, persister: host }), await open({ ...CHEAP, persister: host })];
+    const ada = await one.system.users.create({ email: "ada@example.org", username: "ada" });
+    assert.equal((await two.system.users.find({ username: "ADA" })).id, ada.id);
+    const race = await Promise.allSettled([one, two].map((um) => um.system.users.create({ email: `x${um === one}@example.org`, username: "same" })));
+    assert.deepEqual(race.map(({ status, reason }) => reason?.reason ?? status).sort(), ["fulfilled", "taken"]);
+    await one.close();
+    await two.close();
+  });
+}
+
+test("another process's revocation reaches a synchronous check by itself", async (t) => {
+  const path = await folder(t);
+  const settings = { ...CHEAP, roles: { editor: ["document:edit"] } };
+  const [one, two] = [await open({ ...settings, persister: filePersister(path) }), await open({ ...settings, persister: filePersister(path) })];
+  t.after(() => Promise.all([one.close(), two.close()]));
+  const ada = await one.system.users.create({ email: "ada@example.org", roles: ["editor"] });
+  const me = await two.actingAs(ada.id);
+  assert.equal(me.can("document:edit"), true);
+  await one.system.roles.unassign({ userId: ada.id, role: "editor" });
+  await new Promise((done) => setTimeout(done, 600));
+  assert.equal(me.can("document:edit"), false);
+});
+
+const WRITER = `
+  import { open } from "rolekeep"; import { filePersister } from "rolekeep/node";
+  const [path, name, count] = process.argv.slice(1);
+  const um = await open({ hashingMemoryKib: 7168, hashingIterations: 5, persister: filePersister(path) });
+  for (let n = 0; n < Number(count); n += 1) {
+    const email = name + n + "@example.org";
+    try { await um.system.users.create({ email, username: "shared" + n }); console.log(email); }
+    catch (error) { if (error.reason !== "taken") { console.error(error); process.exit(3); } }
+  }
+  await um.close();`;
+
+function writer(path, name, count) {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", WRITER, path, name, String(count)], { cwd: here, stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (data) => (out += data));
+  const done = new Promise((resolve) => child.on("close", (code) => resolve({ code, acknowledged: out.split("\n").filter((line) => line.endsWith("@example.org")) })));
+  return { child, done };
+}
+
+test("two processes race for the same names: each is taken once", async (t) => {
+  const path = await folder(t);
+  const [one, two] = await Promise.all(["one", "two"].map((name) => writer(path, name, 40).done));
+  assert.deepEqual([one.code, two.code], [0, 0]);
+  assert.equal(one.acknowledged.length + two.acknowledged.length, 40);
+  const um = await open({ ...CHEAP, persister: filePersister(path) });
+  assert.equal((await um.system.users.list()).total, 40);
+  assert.equal((await um.system.audit.verify()).isWhole, true);
+  await um.close();
+});
+
+test("a process killed in mid-commit loses nothing that was acknowledged", async (t) => {
+  const path = await folder(t);
+  for (let round = 0; round < 3; round += 1) {
+    const { child, done } = writer(path, `round${round}x`, 10_000);
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    child.kill("SIGKILL");
+    const { acknowledged } = await done;
+    assert.ok(acknowledged.length > 0);
+    const um = await open({ ...CHEAP, persister: filePersister(path) });
+    await um.system.users.find({ email: acknowledged.at(-1) });
+    assert.equal((await um.system.audit.verify()).isWhole, true);
+    for (const { id } of (await um.system.users.list({ limit: 100 })).items) await um.system.users.update({ id, username: `${round}_${id.slice(-12)}` });
+    await um.close();
+  }
+});
+
+test("a commit file that is cut off, or no file of ours, is an error and not a smaller store", async (t) => {
+  const path = await folder(t);
+  const um = await open({ ...CHEAP, persister: filePersister(path) });
+  await um.system.users.create({ email: "ada@example.org" });
+  await um.close();
+  const last = (await readdir(path)).sort().at(-1);
+  const whole = await readFile(join(path, last));
+  await truncate(join(path, last), whole.length / 2);
+  assert.equal(await reasonOf(open({ ...CHEAP, persister: filePersister(path) })), "corrupt");
+  await writeFile(join(path, last), whole);
+  await (await open({ ...CHEAP, persister: filePersister(path) })).close();
+  assert.equal(await reasonOf(open({ ...CHEAP, persister: filePersister(join(path, last)) })), "storage_unavailable");
+});
+
+test("a folder taken away under an open store is told", async (t) => {
+  const path = await folder(t);
+  const um = await open({ ...CHEAP, persister: filePersister(path) });
+  await um.system.users.create({ email: "ada@example.org" });
+  await rm(path, { recursive: true });
+  assert.equal(await reasonOf(um.system.users.list()), "storage_missing");
+});
+
+test("a host's failures are typed, and what failed did not happen", async () => {
+  const host = hostPersister(true);
+  const um = await open({ ...CHEAP, persister: host });
+  const fail = async (error, reason) => {
+    const { persist } = host;
+    host.persist = () => {
+      throw error;
+    };
+    const got = await um.system.users.create({ email: "ada@example.org" }).catch((error) => error);
+    host.persist = persist;
+    assert.ok(got instanceof UnavailableError, String(got));
+    assert.equal(got.reason, reason);
+    assert.equal((await um.system.users.list()).total, 0);
+  };
+  await fail(new DOMException("full", "QuotaExceededError"), "storage_full");
+  await fail(Object.assign(new Error("no space"), { code: "ENOSPC" }), "storage_full");
+  await fail(Object.assign(new Error("read only"), { code: "EROFS" }), "storage_read_only");
+  await fail(new Error("gone"), "storage_unavailable");
+  await fail(undefined, "storage_unavailable");
+  await fail("text", "storage_unavailable");
+  await um.system.users.create({ email: "ada@example.org" });
+
+  // Stored, but the answer lost: it did happen, and is not done twice.
+  const { persist } = host;
+  host.persist = async (batch) => {
+    await persist(batch);
+    host.persist = persist;
+    throw new Error("the answer is lost");
+  };
+  await um.system.users.create({ email: "bob@example.org" });
+  assert.equal((await um.system.users.list()).total, 2);
+});
+
+test("a host that breaks the contract is refused", async () => {
+  for (const answer of [undefined, null, "no", {}, { position: -1, changes: [] }, { position: 0.5, changes: [] }, { position: 1, changes: [{}] }, 1n]) {
+    const host = { ...hostPersister(false), load: () => answer };
+    assert.equal(await reasonOf(open({ ...CHEAP, persister: host })), "corrupt", String(answer));
+  }
+  const cycle = {};
+  cycle.cycle = cycle;
+  assert.equal(await reasonOf(open({ ...CHEAP, persister: { ...hostPersister(false), load: () => cycle } })), "corrupt");
+  assert.equal(await reasonOf(open({ persister: {} })), "config_invalid");
+  assert.equal(await reasonOf(open({ persister: { load() {} } })), "config_invalid");
+  assert.equal(await reasonOf(open({ persister: 7 })), "config_invalid");
+  const host = hostPersister(false);
+  const um = await open({ ...CHEAP, persister: host });
+  host.persist = () => "perhaps";
+  assert.notEqual(await reasonOf(um.system.users.create({ email: "ada@example.org" })), "no error");
+});

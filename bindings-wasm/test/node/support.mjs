@@ -1,0 +1,31 @@
+// What the tests in Node share.
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const here = join(dirname(fileURLToPath(import.meta.url)), "../..");
+export const root = join(here, "..");
+export const text = (path) => readFileSync(join(root, path), "utf8");
+export const seed = () => JSON.parse(text("examples/flyos/seed.json"));
+
+/** The least that is allowed, so that tests do not wait for passwords. */
+export const CHEAP = { hashingMemoryKib: 7168, hashingIterations: 5 };
+
+/** A folder that is removed after the test. */
+export async function folder(t) {
+  const path = await mkdtemp(join(tmpdir(), "rolekeep-"));
+  t?.after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** The code of what a call throws, or how it ended otherwise. */
+export async function reasonOf(work) {
+  try {
+    await (typeof work === "function" ? work() : work);
+    return "no error";
+  } catch (error) {
+    return error.reason ?? error;
+  }
+}

@@ -1,0 +1,187 @@
+// Plays conformance scenarios through the package's own face, in Node and in a browser alike.
+import { matches } from "./matching.mjs";
+
+const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5 };
+const toCamel = (name) => name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
+const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter) => `${before}_${letter.toLowerCase()}`);
+
+/**
+ * `world`: { open, persister(): a fresh place's persister, given anew at each call of the function it returns;
+ *   records, operations: the generated tables; seed: the FlyOS seed }
+ */
+export async function playAll(files, world) {
+  const passed = [];
+  const failed = [];
+  for (const { name, file } of files) {
+    for (const scenario of file.scenarios) {
+      const full = `${name}: ${scenario.name}`;
+      try {
+        await play({ ...scenario, store: scenario.store ?? file.store ?? {} }, world);
+        passed.push(full);
+      } catch (problem) {
+        failed.push({ name: full, why: String(problem?.message ?? problem) });
+      }
+    }
+  }
+  return { passed, failed };
+}
+
+async function play(scenario, world) {
+  const place = world.place();
+  const player = new Player(scenario, world, place);
+  try {
+    await player.open();
+    for (const [at, step] of scenario.steps.entries()) {
+      await player.step(step).catch((problem) => {
+        throw new Error(`step ${at + 1} (${JSON.stringify(step).slice(0, 120)}): ${problem.message}`);
+      });
+    }
+    await player.um.close();
+  } finally {
+    await place.remove?.();
+  }
+}
+
+class Player {
+  constructor(scenario, world, place) {
+    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, isSeeded: false });
+  }
+
+  async open() {
+    this.um = await this.world.open({ ...this.settings(this.scenario.store.settings ?? {}), persister: this.place.persister() });
+    this.callers = {};
+    if (this.scenario.store.seed === "flyos" && !this.isSeeded) {
+      this.isSeeded = true;
+      await this.um.system.call("setup.seed", JSON.stringify(seedWithPasswords(this.world.seed)));
+    }
+  }
+
+  settings(settings) {
+    return this.toFace({ ...CHEAP, ...settings }, "Settings");
+  }
+
+  async step(step) {
+    let answer;
+    try {
+      answer = await this.act(step);
+    } catch (problem) {
+      if (problem?.code === undefined) throw problem;
+      const error = this.errorFromFace(problem);
+      if (step.error === undefined) throw new Error(`failed: ${JSON.stringify(error)}`);
+      const wanted = Object.entries(this.filled(step.error));
+      const anyOrder = wanted.map(([key, value]) => [key, Array.isArray(value) ? { $unordered: value } : value]);
+      return void matches(Object.fromEntries(anyOrder), error);
+    }
+    if (step.error !== undefined) throw new Error(`expected ${JSON.stringify(step.error)}, got ${JSON.stringify(answer)}`);
+    for (const [name, path] of Object.entries(step.save ?? {})) {
+      const part = path.split(".").filter(Boolean).reduce((part, key) => part?.[key], answer);
+      if (part === undefined) throw new Error(`there is no ${path} to save in ${JSON.stringify(answer)}`);
+      this.saved[name] = part;
+    }
+    if (step.expect !== undefined) matches(this.filled(step.expect), answer);
+  }
+
+  async act(step) {
+    const resource = this.filled(step.resource);
+    if (step.together) {
+      const outcomes = await Promise.allSettled(step.together.map((step) => this.act(step)));
+      return outcomes.map(({ value, reason }) => (reason ? { error: this.errorFromFace(reason) } : { answer: value ?? null }));
+    }
+    if (step.reopen) return void (await this.um.close(), await this.open());
+    if (step.call) return this.call(this.caller(step), step);
+    if (step.login) {
+      const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.filled(step.login), "Login"));
+      if (step.name) this.callers[step.name] = await this.um.authenticate(answer.accessToken, request(step));
+      return this.fromFace(answer, "LoginResult");
+    }
+    if (step.authenticate) return void (this.callers[step.name] = await this.um.authenticate(this.filled(step.authenticate), request(step)));
+    if (step.act_as) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));
+    if (step.open) return void (await (await this.world.open(this.settings(this.filled(step.open)))).close());
+    if (step.wait) return new Promise((done) => setTimeout(done, step.wait * 1000));
+    if (step.can) return this.caller(step).can(step.can, resource);
+    if (step.require) return this.caller(step).require(step.require, resource) ?? null;
+    if (step.explain) return this.fromFace(this.caller(step).explain(step.explain, resource), "Explanation");
+    throw new Error("the step says nothing to do");
+  }
+
+  async call(caller, step) {
+    const input = this.filled(step.with ?? {});
+    if (step.raw || step.text !== undefined) return JSON.parse(await caller.call(step.call, step.text ?? JSON.stringify(input)));
+    const [area, method] = step.call.split(".").map(toCamel);
+    const { takes, answers } = this.world.operations[step.call];
+    return this.fromFace(await caller[area][method](this.toFace(input, takes)), answers) ?? null;
+  }
+
+  caller(step) {
+    const who = step.as ?? "system";
+    if (who === "system") return this.um.system.withRequest(request(step) ?? {});
+    if (who === "anonymous") return this.um.anonymous(request(step));
+    if (!this.callers[who]) throw new Error(`nobody is called ${who}`);
+    return this.callers[who];
+  }
+
+  /** What a scenario writes, with `$name` and `$repeat` filled in. */
+  filled(written) {
+    if (typeof written === "string" && written.startsWith("$")) {
+      if (!(written.slice(1) in this.saved)) throw new Error(`nothing is saved as ${written}`);
+      return this.saved[written.slice(1)];
+    }
+    if (Array.isArray(written)) return written.map((item) => this.filled(item));
+    if (written === null || typeof written !== "object") return written;
+    if (written.$repeat) return written.$repeat[0].repeat(written.$repeat[1]);
+    return Object.fromEntries(Object.entries(written).map(([key, value]) => [key, this.filled(value)]));
+  }
+
+  fieldsOf(record) {
+    return new Map((this.world.records[record] ?? "").split(" ").map((text) => text.split(":")));
+  }
+
+  toFace(value, form = "") {
+    if (form === "time" && typeof value === "string" && !Number.isNaN(Date.parse(value))) return new Date(value);
+    if (Array.isArray(value)) return value.map((item) => this.toFace(item, form.replace(/\[\]$/, "")));
+    if (!(form in this.world.records) || value === null || typeof value !== "object") return value;
+    const fields = this.fieldsOf(form);
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => (fields.has(key) ? [toCamel(key), this.toFace(item, fields.get(key))] : [key, item])),
+    );
+  }
+
+  fromFace(value, form = "") {
+    if (value instanceof Date) return value.toISOString();
+    if (Array.isArray(value)) return value.map((item) => this.fromFace(item, form.replace(/\[\]$/, "")));
+    if (value === null || typeof value !== "object") return value;
+    if (form.endsWith("@")) {
+      const page = Object.entries({ ...value, items: this.fromFace(value.items, `${form.slice(0, -1)}[]`) });
+      return Object.fromEntries(page.map(([key, item]) => [toSnake(key), item]));
+    }
+    if (!(form in this.world.records)) return value;
+    const fields = this.fieldsOf(form);
+    const keys = Object.keys(value).map(toSnake);
+    const strange = keys.filter((key) => !fields.has(key));
+    if (strange.length) throw new Error(`the answer ${form} has ${strange}`);
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [toSnake(key), this.fromFace(item, fields.get(toSnake(key)))]));
+  }
+
+  errorFromFace(error) {
+    if (error?.code === undefined) throw error;
+    const body = error.toJSON();
+    const fields = body.fields.map((field) => ({ ...field, field: toSnake(field.field) }));
+    return { ...body, fields, http_status: error.httpStatus, timestamp: body.timestamp?.toISOString() ?? null };
+  }
+}
+
+function request(step) {
+  return step.request && { ip: step.request.ip, userAgent: step.request.user_agent };
+}
+
+/** Each user with the password that the scenarios know. */
+export function seedWithPasswords(seed) {
+  const passwords = seed.users.map(({ email }) => [email, `correct horse battery ${email.split("@")[0]}`]);
+  return { ...seed, passwords: Object.fromEntries(passwords) };
+}
+
+/** The operations, read from the generated code: `users.create` with what it takes and answers. */
+export function operationsIn(areas) {
+  const found = [...areas.matchAll(/\.#run\("([^"]+)", \w+, "([^"]*)", "([^"]*)"\)/g)];
+  return Object.fromEntries(found.map(([, name, takes, answers]) => [name, { takes, answers }]));
+}

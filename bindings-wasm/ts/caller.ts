@@ -1,0 +1,113 @@
+import { fromJson, toJson } from "./codec.js";
+import { invalid, toError } from "./errors.js";
+import { Areas, type Run } from "./generated/areas.js";
+import type { Explanation, Json } from "./generated/types.js";
+import type { CallerDoor } from "./rolekeep.js";
+
+/** What is asked about: its type, and the attributes that the policy reads, under the names that the policy gives them. */
+export interface Resource {
+  readonly type: string;
+  readonly [attribute: string]: Json | Date | undefined;
+}
+
+/** What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise. */
+export interface RequestContext {
+  /** The address it came from. */
+  readonly ip?: string | undefined;
+  /** What it was made with. */
+  readonly userAgent?: string | undefined;
+  /** What the policy's conditions may read as `context.…`, under the policy's names. */
+  readonly values?: { readonly [name: string]: Json | Date } | undefined;
+}
+
+// The door reads no more, in UTF-8 bytes; longer text is not even copied to it.
+const MAX_INPUT = 16 * 1024 * 1024;
+
+/** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
+export class Caller extends Areas {
+  readonly #door: CallerDoor;
+
+  /** @internal */
+  constructor(door: CallerDoor) {
+    super();
+    this.#door = door;
+  }
+
+  /** @internal */
+  protected readonly run: Run = async <T>(operation: string, input: object, takes: string, answers: string) => {
+    const text = await this.call(operation, toJson(input, takes));
+    return fromJson(text, answers) as T;
+  };
+
+  /** Runs an operation by name: JSON in, JSON out, both as `docs/operations.md` has them. */
+  async call(operation: string, json: string): Promise<string> {
+    if (json.length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
+    return this.#door.call(operation, json).catch(rethrow);
+  }
+
+  /**
+   * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+   *
+   * Throws a `ValidationError` for an unknown permission or an incomplete resource, an `UnauthorizedError` once the
+   * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
+   */
+  can(permission: string, resource?: Resource): boolean {
+    try {
+      return this.#door.can(permission, attributes(resource));
+    } catch (thrown) {
+      return rethrow(thrown);
+    }
+  }
+
+  /** `can`, or a `ForbiddenError`, which says no more than that. */
+  require(permission: string, resource?: Resource): void {
+    try {
+      this.#door.require(permission, attributes(resource));
+    } catch (thrown) {
+      rethrow(thrown);
+    }
+  }
+
+  /** Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no. */
+  canSomewhere(permission: string): boolean {
+    try {
+      return this.#door.canSomewhere(permission);
+    } catch (thrown) {
+      return rethrow(thrown);
+    }
+  }
+
+  /** Why the caller may or may not do this: for the host, not for the caller's eyes. */
+  explain(permission: string, resource?: Resource): Explanation {
+    try {
+      return fromJson(this.#door.explain(permission, attributes(resource)), "Explanation") as Explanation;
+    } catch (thrown) {
+      return rethrow(thrown);
+    }
+  }
+
+  /** The same caller with what the host knows of a request. */
+  withRequest(request: RequestContext): Caller {
+    try {
+      return new Caller(this.#door.withRequest(contextJson(request) ?? "{}"));
+    } catch (thrown) {
+      return rethrow(thrown);
+    }
+  }
+}
+
+/** @internal */
+export function contextJson(request: RequestContext | undefined): string | undefined {
+  if (request === undefined) return undefined;
+  const { ip, userAgent, values } = request;
+  return toJson({ ip, user_agent: userAgent, values }, "");
+}
+
+function attributes(resource: Resource | undefined): string | undefined {
+  return resource === undefined ? undefined : toJson(resource, "");
+}
+
+/** @internal */
+export function rethrow(thrown: unknown): never {
+  throw toError(thrown);
+}

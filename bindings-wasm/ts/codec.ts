@@ -1,0 +1,99 @@
+import { invalid, toCamel } from "./errors.js";
+import { records } from "./generated/codec.js";
+
+// Deeper input than the door reads, in levels.
+const MAX_DEPTH = 120;
+
+interface Field {
+  /** The key here. */
+  readonly name: string;
+  /** The key in JSON. */
+  readonly key: string;
+  readonly form: string;
+}
+
+interface Shape {
+  readonly byName: ReadonlyMap<string, Field>;
+  readonly byKey: ReadonlyMap<string, Field>;
+}
+
+const shapes = new Map<string, Shape>();
+
+function shapeOf(record: string): Shape {
+  let shape = shapes.get(record);
+  if (shape === undefined) {
+    const written = (records[record] ?? "").split(" ").filter((text) => text !== "");
+    const fields = written.map((text): Field => {
+      const [key = "", form = ""] = text.split(":");
+      return { key, form, name: toCamel(key) };
+    });
+    shape = { byName: new Map(fields.map((f) => [f.name, f])), byKey: new Map(fields.map((f) => [f.key, f])) };
+    shapes.set(record, shape);
+  }
+  return shape;
+}
+
+const PAGE = "items total pages page limit has_next has_previous next_cursor".split(" ");
+
+/** An input as the JSON of the door; what JSON cannot say is refused, never dropped or made null. */
+export function toJson(value: unknown, form: string): string {
+  return JSON.stringify(encode(value, form, "", 0));
+}
+
+function encode(value: unknown, form: string, path: string, depth: number): unknown {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value !== "object") throw invalid(path, "invalid_type", `${shown(value)} cannot be written as JSON`);
+  if (depth > MAX_DEPTH) throw invalid(path, "invalid_type", `nested deeper than ${MAX_DEPTH} levels`);
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) throw invalid(path, "invalid_format", "an invalid date");
+    return value.toISOString();
+  }
+  if (Array.isArray(value)) {
+    const inner = form.endsWith("[]") ? form.slice(0, -2) : "";
+    return Array.from(value, (item, at) => encode(item, inner, `${path}[${at}]`, depth + 1));
+  }
+  if ("toJSON" in value && typeof value.toJSON === "function") return encode(value.toJSON(), form, path, depth + 1);
+  const below = (key: string) => (path === "" ? key : `${path}.${key}`);
+  const given = Object.entries(value).filter(([, item]) => item !== undefined);
+  if (!(form in records)) {
+    const inner = form.endsWith("{}") ? form.slice(0, -2) : "";
+    // Not by assignment, here and below: `__proto__` is a key like any other.
+    return Object.fromEntries(given.map(([key, item]) => [key, encode(item, inner, below(key), depth + 1)]));
+  }
+  const { byName, byKey } = shapeOf(form);
+  return Object.fromEntries(
+    given.map(([name, item]) => {
+      const field = byName.get(name);
+      if (field !== undefined) return [field.key, encode(item, field.form, below(name), depth + 1)];
+      const meant = byKey.get(name);
+      if (meant === undefined) return [name, encode(item, "", below(name), depth + 1)];
+      throw invalid(below(name), "unknown_field", `there is no such field; did you mean ${meant.name}?`);
+    }),
+  );
+}
+
+function shown(value: unknown): string {
+  return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
+}
+
+/** What the door answered, with the names and types that it has here. */
+export function fromJson(text: string, form: string): unknown {
+  return decode(JSON.parse(text), form);
+}
+
+// What comes from the door has the form that the door was generated for.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function decode(value: any, form: string): unknown {
+  if (form === "" || value === null) return value ?? undefined;
+  if (form === "time") return new Date(value);
+  const inner = form.slice(0, -2);
+  if (form.endsWith("[]")) return value.map((item: unknown) => decode(item, inner));
+  if (form.endsWith("{}")) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item, inner)]));
+  if (form.endsWith("@")) {
+    const rest = PAGE.slice(1).map((key) => [toCamel(key), value[key]]);
+    return Object.fromEntries([["items", decode(value.items, `${form.slice(0, -1)}[]`)], ...rest]);
+  }
+  const { byKey } = shapeOf(form);
+  return Object.fromEntries([...byKey.values()].map(({ name, key, form }) => [name, value[key] === null ? null : decode(value[key], form)]));
+}

@@ -1,0 +1,139 @@
+import type { Code, FieldError, Problem, Reason } from "./generated/types.js";
+
+/** What an error is made of. */
+export interface ErrorBody {
+  readonly code: Code;
+  readonly reason: Reason;
+  readonly message: string;
+  readonly fields?: readonly FieldError[];
+  readonly problems?: readonly Problem[];
+  readonly timestamp?: Date | null;
+  readonly httpStatus?: number;
+}
+
+/** The one error of the library; each code has a class of its own. */
+export class RolekeepError extends Error {
+  override readonly name: string = "RolekeepError";
+  /** The kind; the same nine in every language. */
+  readonly code: Code;
+  /** Why, more closely; as stable as the code. */
+  readonly reason: Reason;
+  /** The wrong fields of the input, all of them. */
+  readonly fields: readonly FieldError[];
+  /** The problems of a policy or seed file, each at its place. */
+  readonly problems: readonly Problem[];
+  /** When it happened, where known. */
+  readonly timestamp: Date | null;
+  /** The HTTP status that a service answers with. */
+  readonly httpStatus: number;
+
+  constructor(body: ErrorBody, options?: ErrorOptions) {
+    super(body.message, options);
+    this.code = body.code;
+    this.reason = body.reason;
+    this.fields = body.fields ?? [];
+    this.problems = body.problems ?? [];
+    this.timestamp = body.timestamp ?? null;
+    this.httpStatus = body.httpStatus ?? 500;
+  }
+
+  /** What a service may answer with. */
+  toJSON(): ErrorBody {
+    const { code, reason, message, fields, problems, timestamp, httpStatus } = this;
+    return { code, reason, message, fields, problems, timestamp, httpStatus };
+  }
+}
+
+/** The input is not valid; see `fields` and `problems`. */
+export class ValidationError extends RolekeepError {
+  override readonly name = "ValidationError";
+}
+/** Nobody is logged in, or not any more. */
+export class UnauthorizedError extends RolekeepError {
+  override readonly name = "UnauthorizedError";
+}
+/** The caller may not do this. */
+export class ForbiddenError extends RolekeepError {
+  override readonly name = "ForbiddenError";
+}
+/** It does not exist, or the caller may not know that it does. */
+export class NotFoundError extends RolekeepError {
+  override readonly name = "NotFoundError";
+}
+/** The name is taken. */
+export class DuplicateError extends RolekeepError {
+  override readonly name = "DuplicateError";
+}
+/** The row was changed meanwhile, or an invariant forbids the change. */
+export class ConflictError extends RolekeepError {
+  override readonly name = "ConflictError";
+}
+/** Too many attempts; try again later. */
+export class RateLimitedError extends RolekeepError {
+  override readonly name = "RateLimitedError";
+}
+/** The storage, or something else that is needed, cannot be used now. */
+export class UnavailableError extends RolekeepError {
+  override readonly name = "UnavailableError";
+}
+/** A fault of the library or of its host. */
+export class InternalError extends RolekeepError {
+  override readonly name = "InternalError";
+}
+
+// A code without a class does not compile.
+const classes: { readonly [code in Code]: typeof RolekeepError } = {
+  VALIDATION_ERROR: ValidationError,
+  UNAUTHORIZED: UnauthorizedError,
+  FORBIDDEN: ForbiddenError,
+  RESOURCE_NOT_FOUND: NotFoundError,
+  DUPLICATE_RESOURCE: DuplicateError,
+  CONFLICT: ConflictError,
+  RATE_LIMIT_EXCEEDED: RateLimitedError,
+  UNAVAILABLE: UnavailableError,
+  INTERNAL_SERVER_ERROR: InternalError,
+};
+
+/** Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. */
+export function toError(thrown: unknown): RolekeepError {
+  if (thrown instanceof RolekeepError) return thrown;
+  if (typeof thrown === "string" && thrown.startsWith("{")) {
+    const body = JSON.parse(thrown);
+    return new classes[body.code as Code]({
+      ...body,
+      fields: body.fields.map((field: FieldError) => ({
+        ...field,
+        field: toCamel(field.field),
+        message: field.code === "unknown_field" ? toCamel(field.message) : field.message,
+      })),
+      timestamp: body.timestamp === null ? null : new Date(body.timestamp),
+      httpStatus: body.http_status,
+    });
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const body = { code: "INTERNAL_SERVER_ERROR", reason: "internal", message: `a fault in the library: ${message}` } as const;
+  return new InternalError(body, { cause: thrown });
+}
+
+/** An input that is refused before it goes anywhere. */
+export function invalid(field: string, code: FieldError["code"], message: string): ValidationError {
+  return new ValidationError({
+    code: "VALIDATION_ERROR",
+    reason: "invalid_input",
+    message: `invalid input: ${field}`,
+    fields: [{ field, code, message }],
+    timestamp: new Date(),
+    httpStatus: 400,
+  });
+}
+
+/** Something that is needed does not answer. */
+export function unavailable(reason: Reason, message: string, cause?: unknown): UnavailableError {
+  const body = { code: "UNAVAILABLE", reason, message, timestamp: new Date(), httpStatus: 503 } as const;
+  return new UnavailableError(body, { cause });
+}
+
+/** `items[0].full_name` is `items[0].fullName` here. */
+export function toCamel(path: string): string {
+  return path.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}

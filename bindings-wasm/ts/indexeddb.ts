@@ -1,0 +1,106 @@
+import { unavailable } from "./errors.js";
+import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
+
+type Stored = RowChange & { readonly position: number };
+
+/**
+ * Keeps a store in the browser's IndexedDB, in a database of this name. It survives a reload, and several tabs agree.
+ *
+ * One commit is one transaction of `strict` durability, in which its base is checked.
+ */
+export function indexedDB(name: string): Persister {
+  return new IndexedDb(name);
+}
+
+class IndexedDb implements Persister {
+  readonly #name: string;
+  readonly #channel: BroadcastChannel | undefined;
+  #database: Promise<IDBDatabase> | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+    // Without it other tabs are heard of by asking, every 200 ms.
+    if ("BroadcastChannel" in globalThis) this.#channel = new BroadcastChannel(`rolekeep:${name}`);
+  }
+
+  async load(since: number): Promise<Loaded> {
+    return this.#within("readonly", async (rows, head) => {
+      const position = await newest(head);
+      if (position <= since) return { position, changes: [] };
+      const range = since === 0 ? null : IDBKeyRange.lowerBound(since, true);
+      const stored = await answer<Stored[]>(rows.index("position").getAll(range));
+      return { position, changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
+    });
+  }
+
+  async persist(batch: Batch): Promise<Persisted> {
+    const persisted = await this.#within("readwrite", async (rows, head): Promise<Persisted> => {
+      if ((await newest(head)) !== batch.base) return "stale";
+      for (const change of batch.changes) rows.put({ ...change, position: batch.position });
+      head.put(batch.position, "position");
+      return "done";
+    });
+    if (persisted === "done") this.#channel?.postMessage(batch.position);
+    return persisted;
+  }
+
+  async close(): Promise<void> {
+    this.#channel?.close();
+    const database = this.#database;
+    this.#database = undefined;
+    (await database)?.close();
+  }
+
+  watch(changed: () => void): void {
+    this.#channel?.addEventListener("message", changed);
+  }
+
+  /** One transaction: answers once it is complete, that is, durable. */
+  async #within<T>(mode: IDBTransactionMode, work: (rows: IDBObjectStore, head: IDBObjectStore) => Promise<T>): Promise<T> {
+    this.#database ??= this.#open();
+    const transaction = (await this.#database).transaction(["rows", "head"], mode, { durability: "strict" });
+    const complete = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? unavailable("storage_unavailable", "the transaction was aborted"));
+    });
+    // Both are waited for, so that neither is left with a rejection that nobody hears.
+    const [worked, completed] = await Promise.allSettled([work(transaction.objectStore("rows"), transaction.objectStore("head")), complete]);
+    if (completed.status === "rejected") throw completed.reason;
+    if (worked.status === "rejected") throw worked.reason;
+    return worked.value;
+  }
+
+  async #open(): Promise<IDBDatabase> {
+    const forget = () => (this.#database = undefined);
+    try {
+      if (globalThis.indexedDB === undefined) throw new Error("there is no IndexedDB here");
+      const request = globalThis.indexedDB.open(this.#name, 1);
+      request.onupgradeneeded = () => {
+        request.result.createObjectStore("rows", { keyPath: "id" }).createIndex("position", "position");
+        request.result.createObjectStore("head");
+      };
+      const database = await answer(request);
+      // Taken away by the browser or by another tab that deletes it: opened anew when it is next asked for.
+      database.onclose = forget;
+      database.onversionchange = () => {
+        forget();
+        database.close();
+      };
+      return database;
+    } catch (problem) {
+      forget();
+      throw unavailable("storage_unavailable", `IndexedDB cannot be opened: ${problem}`, problem);
+    }
+  }
+}
+
+async function newest(head: IDBObjectStore): Promise<number> {
+  return (await answer<number | undefined>(head.get("position"))) ?? 0;
+}
+
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}

@@ -1,0 +1,182 @@
+import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+
+import { unavailable } from "./errors.js";
+import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
+
+/**
+ * Keeps a store in a folder, which is made if it is not there. Durable, and safe with several processes on one machine.
+ *
+ * The file system must have hard links: by them the first writer of a commit is the only one.
+ */
+export function filePersister(path: string): Persister {
+  return new Files(path);
+}
+
+type Stored = RowChange & { readonly position: number };
+type Snapshot = { readonly position: number; readonly rows: readonly Stored[] };
+
+/** So many commits are kept before they are drawn together, at least. */
+const COMMITS = 256;
+const STALE_MILLIS = 3_600_000;
+
+/*
+ * commit-N is the batch of position N; snapshot-N all rows up to it. A commit appears whole or not at all, and only
+ * once. Drawing together removes commits in ascending order and never the newest. So while commit N-1 is there, a
+ * commit N that is not there was never made.
+ */
+class Files implements Persister {
+  readonly #path: string;
+  #snapshot = { position: 0, rows: 0 };
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async load(since: number): Promise<Loaded> {
+    const { position, rows } = await this.#read(since);
+    return { position, changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
+  }
+
+  async persist(batch: Batch): Promise<Persisted> {
+    const { base, position, changes } = batch;
+    const draft = await this.#draft(JSON.stringify({ position, changes }));
+    try {
+      await link(draft, this.#commit(position));
+    } catch (problem) {
+      if (code(problem) === "EEXIST") return "stale";
+      if (code(problem) === "EPERM" || code(problem) === "ENOTSUP") {
+        throw unavailable("storage_unavailable", `${this.#path}: the file system has no hard links`, problem);
+      }
+      throw problem;
+    } finally {
+      await unlink(draft);
+    }
+    // Where others have drawn the commits together meanwhile, ours came too late.
+    if (base === 0 ? (await this.#newestSnapshot()) > 0 : !(await exists(this.#commit(base)))) {
+      await unlink(this.#commit(position));
+      return "stale";
+    }
+    await this.#sync();
+    if (position - this.#snapshot.position >= Math.max(COMMITS, this.#snapshot.rows / 4)) {
+      // The commit is made, whatever becomes of this.
+      await this.#drawTogether().catch(() => {});
+    }
+    return "done";
+  }
+
+  async #read(since: number): Promise<Snapshot> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const next = await this.#readCommits(since);
+        if (next !== undefined) return next;
+        const from = await this.#newestSnapshot();
+        if (from <= since) {
+          // Once, a snapshot came between; again and again, somebody took the files away: that is told as it is.
+          if (attempt > 3) return { position: from, rows: [] };
+          continue;
+        }
+        const snapshot: Snapshot = JSON.parse(await readFile(this.#file("snapshot", from), "utf8"));
+        this.#snapshot = { position: from, rows: snapshot.rows.length };
+        const later = await this.#readCommits(from);
+        if (later === undefined) continue;
+        const rows = snapshot.rows.filter((row) => row.position > since).concat(later.rows);
+        return { position: later.position, rows };
+      } catch (problem) {
+        // A snapshot gave way to a newer one.
+        if (code(problem) !== "ENOENT") throw problem;
+      }
+    }
+  }
+
+  /** The commits after `since`; undefined if they were drawn together. */
+  async #readCommits(since: number): Promise<Snapshot | undefined> {
+    const rows: Stored[] = [];
+    for (let position = since; ; position += 1) {
+      let text;
+      try {
+        text = await readFile(this.#commit(position + 1), "utf8");
+      } catch (problem) {
+        if (code(problem) !== "ENOENT") throw problem;
+        const isNewest = position === 0 ? (await this.#newestSnapshot()) === 0 : await exists(this.#commit(position));
+        return isNewest ? { position, rows } : undefined;
+      }
+      const { changes } = JSON.parse(text) as Batch;
+      rows.push(...changes.map((change) => ({ ...change, position: position + 1 })));
+    }
+  }
+
+  async #newestSnapshot(): Promise<number> {
+    await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    return Math.max(0, ...(await this.#positions("snapshot")));
+  }
+
+  async #positions(kind: string): Promise<number[]> {
+    const names = (await readdir(this.#path)).filter((name) => name.startsWith(`${kind}-`));
+    return names.map((name) => Number(name.slice(kind.length + 1))).sort((a, b) => a - b);
+  }
+
+  async #drawTogether(): Promise<void> {
+    const { position, rows: all } = await this.#read(0);
+    const rows = [...new Map(all.map((row) => [row.id, row])).values()];
+    await rename(await this.#draft(JSON.stringify({ position, rows })), this.#file("snapshot", position));
+    await this.#sync();
+    this.#snapshot = { position, rows: rows.length };
+    const remove = async (kind: string) => {
+      for (const old of await this.#positions(kind)) if (old < position) await unlink(this.#file(kind, old));
+    };
+    await remove("commit");
+    await remove("snapshot");
+    // Drafts of processes that died.
+    for (const name of (await readdir(this.#path)).filter((name) => name.startsWith("draft-"))) {
+      const draft = join(this.#path, name);
+      if (Date.now() - (await stat(draft)).mtimeMs > STALE_MILLIS) await unlink(draft);
+    }
+  }
+
+  /** Writes a file that has no meaning yet, durably. */
+  async #draft(text: string): Promise<string> {
+    const path = this.#file("draft", randomUUID());
+    const file = await open(path, "wx", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } catch (problem) {
+      await unlink(path);
+      throw problem;
+    } finally {
+      await file.close();
+    }
+    return path;
+  }
+
+  /** Makes the names in the folder durable; Windows does so by itself, and does not open folders. */
+  async #sync(): Promise<void> {
+    if (process.platform === "win32") return;
+    const folder = await open(this.#path, "r");
+    await folder.sync().finally(() => folder.close());
+  }
+
+  #commit(position: number): string {
+    return this.#file("commit", position);
+  }
+
+  #file(kind: string, name: number | string): string {
+    return join(this.#path, `${kind}-${name}`);
+  }
+}
+
+function code(problem: unknown): unknown {
+  return (problem as { code?: unknown } | null)?.code;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (problem) {
+    if (code(problem) === "ENOENT") return false;
+    throw problem;
+  }
+}
