@@ -6,6 +6,7 @@ use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 use rolekeep::{
     Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::Context, settings::Settings,
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
@@ -43,15 +44,10 @@ impl Plan {
 impl Kept {
     /// The store of this process.
     fn here(&self, py: Python<'_>) -> PyResult<&UserManagement> {
-        if let Some(um) = self.slot.get() {
-            return Ok(um);
-        }
-        if let Some(um) = self.slot.newest().filter(|_| self.plan.is_in_memory) {
-            return self.slot.put(py, um.clone());
-        }
-        let runtime = process::runtime(py)?;
-        let um = py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))?;
-        self.slot.put(py, um)
+        self.slot.here(py, self.plan.is_in_memory, || {
+            let runtime = process::runtime(py)?;
+            py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))
+        })
     }
 
     fn answer<T>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Answer
@@ -158,15 +154,11 @@ struct Known {
 impl Known {
     /// The caller of this process.
     fn here(&self, py: Python<'_>) -> PyResult<&rolekeep::Caller> {
-        if let Some(caller) = self.slot.get() {
-            return Ok(caller);
-        }
-        if let Some(caller) = self.slot.newest().filter(|_| self.store.plan.is_in_memory) {
-            return self.slot.put(py, caller.clone());
-        }
-        let (um, runtime) = (self.store.here(py)?, process::runtime(py)?);
-        let made = py.detach(|| runtime.block_on(self.origin.caller(um, self.request.clone())));
-        self.slot.put(py, made.map_err(|error| raise(py, &error))?)
+        self.slot.here(py, self.store.plan.is_in_memory, || {
+            let (um, runtime) = (self.store.here(py)?, process::runtime(py)?);
+            let made = py.detach(|| runtime.block_on(self.origin.caller(um, self.request.clone())));
+            made.map_err(|error| raise(py, &error))
+        })
     }
 }
 
@@ -214,20 +206,6 @@ impl Caller {
         at_once(py, || caller.can_somewhere(text(permission)?))
     }
 
-    /// `can`, or raises `Forbidden`.
-    #[pyo3(signature = (permission, resource=None))]
-    fn require(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        match self.can(py, permission, resource)? {
-            true => Ok(()),
-            false => Err(raise(py, &Error::new(Reason::Denied, "you may not do this"))),
-        }
-    }
-
     #[pyo3(signature = (permission, resource=None))]
     fn _explain(
         &self,
@@ -259,25 +237,20 @@ fn encode(resource: &Bound<'_, PyAny>) -> PyResult<String> {
     at_once(py, || text(encoded).map(str::to_owned))
 }
 
-/// `{"ip": …, "user_agent": …, "context": {…}}`
+/// What a host knows of a request, as it comes from Python.
+#[derive(Default, Deserialize)]
+struct Request {
+    ip: Option<String>,
+    user_agent: Option<String>,
+    context: Option<BTreeMap<String, serde_json::Value>>,
+}
+
 fn read_request(text: Option<&str>) -> Result<RequestContext> {
+    let given = text.map_or_else(|| Ok(Request::default()), serde_json::from_str::<Request>);
+    let given = given.map_err(|problem| Error::new(Reason::InvalidInput, format!("the request: {problem}")))?;
     let mut request = RequestContext::default();
-    let Some(text) = text else { return Ok(request) };
-    let invalid = |message: String| Error::new(Reason::InvalidInput, message);
-    let mut given: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|problem| invalid(format!("the request's data is no JSON: {problem}")))?;
-    let mut take = |name: &str| match given.remove(name) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(invalid(format!("{name} is a text"))),
-    };
-    request.ip = take("ip")?;
-    request.user_agent = take("user_agent")?;
-    match given.remove("context") {
-        Some(serde_json::Value::Object(values)) => request.values = Context::from_json(&values.into_iter().collect()),
-        None | Some(serde_json::Value::Null) => {}
-        Some(_) => return Err(invalid("the context is an object".to_owned())),
-    }
+    (request.ip, request.user_agent) = (given.ip, given.user_agent);
+    request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
     Ok(request)
 }
 
