@@ -298,7 +298,9 @@ impl Here<'_> {
                 return Err(missing(Reason::ContextIncomplete, "context", &attribute.name));
             }
         }
-        for slot in &self.ty.principal_reads {
+        // Who is not signed in has no attribute, and where the policy says so no grant: that is an answer.
+        let principal_reads = if self.principal.id.is_some() { &self.ty.principal_reads[..] } else { &[] };
+        for slot in principal_reads {
             let Some(attribute) = self.rules.principal.get(*slot as usize) else { continue };
             let held = self.principal.attributes.get(*slot as usize);
             if held.is_none_or(|held| held.read(attribute.ty).is_absent()) {

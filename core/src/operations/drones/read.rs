@@ -12,8 +12,12 @@ use crate::{
         page::{Page, PageRequest},
         predicate::Predicate,
         time::Time,
+        user::User,
     },
-    operations::{Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services},
+    operations::{
+        Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
+        target::Subject,
+    },
 };
 
 /// Gets a drone.
@@ -36,7 +40,7 @@ pub struct ListDrones {
     pub status: Option<DroneStatus>,
     /// Only drones of this region, by id or code.
     pub region: Option<String>,
-    /// Only drones flown by this user.
+    /// Only drones flown by this user, whom the caller must be allowed to read.
     pub operator_id: Option<UserId>,
     /// The page's number, from 1.
     pub page: Option<u32>,
@@ -51,6 +55,7 @@ pub struct ValidList {
     page: PageRequest,
     filter: Predicate,
     region: Option<String>,
+    operator: Option<UserId>,
 }
 
 #[portable_async]
@@ -90,9 +95,8 @@ impl Operation for ListDrones {
         let filter = Predicate::all([
             self.model.map_or(Predicate::Always, |model| Predicate::equals("model", model.as_str())),
             self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
-            self.operator_id.map_or(Predicate::Always, |operator| Predicate::equals("operator_id", operator.0)),
         ]);
-        Ok(ValidList { page, filter, region: self.region })
+        Ok(ValidList { page, filter, region: self.region, operator: self.operator_id })
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<DroneView>> {
@@ -100,8 +104,24 @@ impl Operation for ListDrones {
         if let Some(region) = &valid.region {
             filter = filter.and(regions::filter(plan, region).await?);
         }
+        if let Some(operator) = valid.operator {
+            let seen = may_know(plan, operator).await?;
+            filter = filter.and(if seen { Predicate::equals("operator_id", operator.0) } else { Predicate::Never });
+        }
         let rows: Page<Drone> = listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
         let views = view::views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))
+    }
+}
+
+/// Whether the caller may be told what a user flies: a view shows the operator to those who may read it.
+async fn may_know(plan: &Plan<'_>, operator: UserId) -> Result<bool> {
+    if plan.actor.user_id() == Some(operator) {
+        return Ok(true);
+    }
+    let user: Option<User> = plan.reads().get(&(operator,)).await?;
+    match user {
+        Some(user) => plan.may(User::READ, &Subject::of(&user)).await,
+        None => Ok(false),
     }
 }
