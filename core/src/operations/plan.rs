@@ -317,7 +317,13 @@ impl<'a> Plan<'a> {
             let id = Subject { kind, table: planned.table, row }.id();
             let (before, after) = changed_fields(planned);
             let payload = AuditPayload { before, after, ..AuditPayload::default() };
-            Some(Event { action: operation.to_owned(), target: Some((kind.to_owned(), id)), payload })
+            // Whatever gave or took a role, it is found under the same words.
+            let action = match (planned.asked, &planned.after) {
+                (Some(_), _) => operation,
+                (None, Some(_)) => "roles.assign",
+                (None, None) => "roles.unassign",
+            };
+            Some(Event { action: action.to_owned(), target: Some((kind.to_owned(), id)), payload })
         });
         let mut own: Vec<Event> = rows.collect();
         if own.is_empty() && !self.events.iter().any(|event| event.action == operation) {
