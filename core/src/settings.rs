@@ -1,6 +1,6 @@
 //! How a store is opened, as other languages say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep_macros::{Describe, Input};
 
@@ -97,7 +97,9 @@ impl Settings {
             (None, None, Some(text), false) => Policy::from_json(text).map(Some),
             (None, None, None, true) => {
                 let allowed = self.roles.values().flatten().filter(|name| !name.contains('*') && *name != "admin:all");
-                let policy = Policy::new().permissions(self.permissions.iter().chain(allowed));
+                // Several roles may allow the same.
+                let names: BTreeSet<&String> = self.permissions.iter().chain(allowed).collect();
+                let policy = Policy::new().permissions(names);
                 Ok(Some(self.roles.iter().fold(policy, |policy, (name, allow)| policy.role(name, allow))))
             }
             _ => Err(Error::new(

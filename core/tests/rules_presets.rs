@@ -310,6 +310,11 @@ fn who_is_not_signed_in_has_a_role_of_its_own() {
     assert!(RuleSet::compile(&administrator, &testing::schema()).is_err());
     let none = RuleSet::compile(&Policy::new(), &testing::schema()).unwrap();
     assert!(!can(&none, &none.anonymous(), "drone:read", &drone(None, &[])));
+    // What others' conditions read of the principal is nothing that they would have to have.
+    let flyos = flyos();
+    assert!(!can(&flyos, &flyos.anonymous(), "drone:read", &drone(None, &[])));
+    let read = flyos.permission("drone:read").unwrap();
+    assert!(!flyos.can_somewhere(&flyos.anonymous(), read, &Context::new(), now()).unwrap());
 }
 
 #[test]

@@ -313,7 +313,9 @@ impl<'a> Plan<'a> {
         self.checks.retain(|row, _| !self.writes.contains_key(row));
         let env = &self.services.env;
         let mut audit = Vec::new();
-        if !self.writes.is_empty() && self.refusal.is_none() {
+        // An operation that said itself what it did is not told a second time.
+        let is_told = self.events.iter().any(|event| event.action == operation);
+        if !self.writes.is_empty() && self.refusal.is_none() && !is_told {
             let rows = self.writes.values().find(|planned| planned.asked.is_some());
             let target = rows.and_then(|planned| {
                 let row = planned.after.as_ref().or(planned.before.as_ref())?;

@@ -212,7 +212,7 @@ fn check_scope(checks: &mut Checks, services: &Services, role: &str, scope: Opti
     let scope =
         checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
     let scope = scope.unwrap_or(Scope::Global);
-    if let Err(problem) = services.rules.check_scope(&scope) {
+    if let Some(problem) = services.rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
         checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
     if scope != Scope::Global && services.rules.administrator_roles().contains(&role) {

@@ -9,6 +9,12 @@ use crate::{
     rules::Scope,
 };
 
+/// Whether a scope names its row by a code, which only [`live`] can turn into the id that the rules compare.
+pub(super) fn is_by_code(scope: &Scope) -> bool {
+    let Scope::Of { kind, id: Value::Text(code) } = scope else { return false };
+    matches!(kind.as_str(), "region" | "resource:region" | "resource:drone") && crate::model::text::code(code).is_ok()
+}
+
 /// The stored form of a scope, its row's id in place of a code; the row must be there when the commit comes.
 pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
     let no_such = || wrong("scope", FieldCode::NotFound, "the scope names nothing that exists");

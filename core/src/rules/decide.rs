@@ -298,7 +298,9 @@ impl Here<'_> {
                 return Err(missing(Reason::ContextIncomplete, "context", &attribute.name));
             }
         }
-        for slot in &self.ty.principal_reads {
+        // Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
+        let is_account = self.principal.id.is_some();
+        for slot in self.ty.principal_reads.iter().filter(|_| is_account) {
             let Some(attribute) = self.rules.principal.get(*slot as usize) else { continue };
             let held = self.principal.attributes.get(*slot as usize);
             if held.is_none_or(|held| held.read(attribute.ty).is_absent()) {

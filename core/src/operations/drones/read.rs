@@ -12,6 +12,7 @@ use crate::{
         page::{Page, PageRequest},
         predicate::Predicate,
         time::Time,
+        user::User,
     },
     operations::{Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services},
 };
@@ -51,6 +52,7 @@ pub struct ValidList {
     page: PageRequest,
     filter: Predicate,
     region: Option<String>,
+    operator: Option<UserId>,
 }
 
 #[portable_async]
@@ -90,15 +92,21 @@ impl Operation for ListDrones {
         let filter = Predicate::all([
             self.model.map_or(Predicate::Always, |model| Predicate::equals("model", model.as_str())),
             self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
-            self.operator_id.map_or(Predicate::Always, |operator| Predicate::equals("operator_id", operator.0)),
         ]);
-        Ok(ValidList { page, filter, region: self.region })
+        Ok(ValidList { page, filter, region: self.region, operator: self.operator_id })
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<DroneView>> {
         let mut filter = valid.filter.clone();
         if let Some(region) = &valid.region {
             filter = filter.and(regions::filter(plan, region).await?);
+        }
+        if let Some(operator) = valid.operator {
+            // Who may not see the operator is not told by a filter whose drone it is either.
+            let of_id = Predicate::equals("id", operator.0);
+            let seen: Vec<User> = listing::visible_of(plan, "user:read", of_id).await?;
+            let flown = Predicate::equals("operator_id", operator.0);
+            filter = filter.and(if seen.is_empty() { Predicate::Never } else { flown });
         }
         let rows: Page<Drone> = listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
         let views = view::views(plan, rows.items.clone()).await?;

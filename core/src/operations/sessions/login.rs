@@ -69,7 +69,8 @@ impl Operation for Login {
     async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
         let mut checks = Checks::default();
         if self.identifier.is_empty() || self.identifier.len() > text::MAX_BYTES {
-            checks.error("identifier", Invalid::new(FieldCode::TooLong, "must have 1 to 255 characters"));
+            let code = if self.identifier.is_empty() { FieldCode::TooShort } else { FieldCode::TooLong };
+            checks.error("identifier", Invalid::new(code, "must have 1 to 255 characters"));
         }
         let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
         let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));

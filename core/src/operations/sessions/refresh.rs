@@ -60,6 +60,8 @@ impl Operation for Refresh {
             };
             plan.check(&session);
             let activity = plan.follow(Some(&activity), next);
+            let detail = format!("session {}", session.id);
+            plan.audit("sessions.refresh", Some(("user", user.id.to_string())), Some(detail));
             return tokens(plan, user, &session, &activity);
         }
         if claim.generation + 1 == activity.generation && plan.now < grace_ends {

@@ -7,10 +7,7 @@ use sea_query::{
 use serde_json::Value as Json;
 
 use crate::{
-    model::{
-        record::{Key, Kind, Table},
-        value::Value,
-    },
+    model::{record::Key, value::Value},
     storage::Direction,
 };
 
@@ -25,23 +22,6 @@ pub(in crate::storage) enum Dialect {
 pub(in crate::storage) type Statement = (String, sea_query::Values);
 
 impl Dialect {
-    /// The type of a column.
-    pub(super) const fn column_type(self, kind: Kind) -> &'static str {
-        match kind {
-            Kind::Bool | Kind::Int | Kind::Time => "INTEGER",
-            Kind::Id | Kind::Text | Kind::Json => "TEXT",
-        }
-    }
-
-    /// What stands behind the columns of a table.
-    pub(super) fn table_options(self, table: &Table) -> &'static str {
-        match table.key {
-            // The key is the row's number then, and its greatest is found at once.
-            [only] if table.columns[*only].kind == Kind::Int => "STRICT",
-            _ => "STRICT, WITHOUT ROWID",
-        }
-    }
-
     /// Where nulls stand, if it must be said: first ascending and last descending.
     pub(super) const fn nulls(self, _: Direction) -> Option<NullOrdering> {
         match self {

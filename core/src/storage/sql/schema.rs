@@ -59,3 +59,22 @@ fn laid_out(create: &str) -> String {
     let (columns, key) = columns.split_once("PRIMARY KEY").unwrap_or((columns, ""));
     format!("{head}(\n  {}PRIMARY KEY{key}\n){options}", columns.replace(", ", ",\n  "))
 }
+
+impl Dialect {
+    /// The type of a column.
+    const fn column_type(self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Bool | Kind::Int | Kind::Time => "INTEGER",
+            Kind::Id | Kind::Text | Kind::Json => "TEXT",
+        }
+    }
+
+    /// What stands behind the columns of a table.
+    fn table_options(self, table: &Table) -> &'static str {
+        match table.key {
+            // The key is the row's number then, and its greatest is found at once.
+            [only] if table.columns[*only].kind == Kind::Int => "STRICT",
+            _ => "STRICT, WITHOUT ROWID",
+        }
+    }
+}

@@ -2,14 +2,15 @@
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-use super::{DIALECT, connections::Connections, error, rows};
-use crate::{
-    model::{
-        error::{Error, Reason, Result},
-        record::Table,
-    },
-    storage::sql::schema,
+#[cfg(any(test, feature = "testing"))]
+use super::DIALECT;
+use super::{connections::Connections, error, rows};
+use crate::model::{
+    error::{Error, Reason, Result},
+    record::Table,
 };
+#[cfg(any(test, feature = "testing"))]
+use crate::storage::sql::schema;
 
 /// The scripts that were released, in order; a released script never changes.
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_initial.sql")];

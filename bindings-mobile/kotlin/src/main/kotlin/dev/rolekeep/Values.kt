@@ -1,0 +1,30 @@
+package dev.rolekeep
+
+/** Something of the host that a permission is asked for: `resource("document", "owner_id" to id, "title" to null)`. */
+fun resource(type: String, vararg attributes: Pair<String, Any?>): Resource =
+    Resource(type, attributes.associate { (name, value) -> name to jsonText(value) })
+
+/**
+ * A plain value as [JsonText]: null, booleans, whole numbers, text, ids, times, and lists and maps of those.
+ *
+ * @throws IllegalArgumentException for anything else.
+ */
+fun jsonText(value: Any?): JsonText = when (value) {
+    null, is Boolean, is Long, is Int, is Short, is Byte -> value.toString()
+    is CharSequence, is Char, is java.util.UUID, is java.time.Instant, is java.time.LocalDate -> quoted(value.toString())
+    is Iterable<*> -> value.joinToString(",", "[", "]") { jsonText(it) }
+    is Map<*, *> -> value.entries.joinToString(",", "{", "}") { (key, item) -> "${quoted(key.toString())}:${jsonText(item)}" }
+    else -> throw IllegalArgumentException("a ${value::class.simpleName} has no place in JSON")
+}
+
+private fun quoted(text: String) = buildString {
+    append('"')
+    for (letter in text) {
+        when {
+            letter == '"' || letter == '\\' -> append('\\').append(letter)
+            letter < ' ' -> append("\\u%04x".format(letter.code))
+            else -> append(letter)
+        }
+    }
+    append('"')
+}

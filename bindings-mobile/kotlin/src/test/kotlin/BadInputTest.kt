@@ -1,0 +1,105 @@
+import dev.rolekeep.*
+import kotlinx.coroutines.*
+import java.nio.charset.CharacterCodingException
+import java.time.Instant
+import java.util.UUID
+import kotlin.test.*
+
+class BadInputTest {
+    private val um = runBlocking { UserManagement.open(quick.copy(roles = mapOf("editor" to listOf("document:edit")))) }
+    private val me = um.system()
+
+    private fun reason(run: suspend () -> Unit) = assertFailsWith<RolekeepException> { runBlocking { run() } }.reason
+
+    @Test
+    fun `the raw door says what is wrong`() {
+        assertEquals(Reason.UNKNOWN_OPERATION, reason { me.call("users.crate", "{}") })
+        assertEquals(Reason.UNKNOWN_OPERATION, reason { me.call("x".repeat(1_000_000), "{}") })
+        assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "{") })
+        assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "") })
+        assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "[".repeat(1_000_000)) })
+        assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "{\"a\":".repeat(100_000)) })
+        assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "\"" + "x".repeat(17 * 1024 * 1024) + "\"") })
+        assertEquals(Reason.INVALID_INPUT, reason { me.call("users.create", "null") })
+        val error = assertFailsWith<RolekeepException.Validation> { runBlocking { me.call("users.create", """{"emial": "x", "roles": 1}""") } }
+        assertEquals(setOf("email", "emial", "roles"), error.fields.map { it.field }.toSet())
+        assertTrue("did you mean email" in error.message, error.message)
+    }
+
+    @Test
+    fun `huge and odd texts are refused or kept as they are`() = runBlocking<Unit> {
+        val error = assertFailsWith<RolekeepException.Validation> {
+            me.users.create(CreateUser(email = "a".repeat(5_000_000), firstName = "x".repeat(1_000), phone = "1", password = "\uD83D\uDE80"))
+        }
+        assertTrue(error.fields.map { it.field }.toSet().containsAll(listOf("email", "first_name", "phone", "password")), error.message)
+        assertTrue(error.message.length < 10_000)
+        val name = "Zo\u00eb \uD83D\uDE80 \"\\"
+        assertEquals(name, me.users.create(CreateUser(email = "zoe@example.org", displayName = name)).displayName)
+        assertEquals(listOf("first_name"), assertFailsWith<RolekeepException.Validation> { me.users.create(CreateUser("a@example.org", firstName = "\u0000")) }.fields.map { it.field })
+        // Half of a surrogate pair is no text; it does not leave Kotlin.
+        assertFailsWith<CharacterCodingException> { me.users.create(CreateUser(email = "\uD800@example.org")) }
+        assertFailsWith<CharacterCodingException> { me.can("\uD800") }
+        assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(limit = Long.MAX_VALUE)) })
+        assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(page = -1)) })
+        assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(cursor = "x".repeat(100_000))) })
+    }
+
+    @Test
+    fun `times and JSON that cannot be are typed errors, also in checks`() {
+        assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(createdFrom = Instant.MAX)) })
+        assertEquals(Reason.INVALID_INPUT, reason { me.users.list(ListUsers(createdFrom = Instant.MIN)) })
+        assertEquals(Reason.INVALID_INPUT, reason { me.can("document:edit", Resource("document", mapOf("owner_id" to "{"))) })
+        assertEquals(Reason.INVALID_INPUT, reason { me.can("document:edit", Resource("document", mapOf("owner_id" to "[".repeat(100_000)))) })
+        assertEquals(Reason.UNKNOWN_PERMISSION, reason { me.can("document:edti") })
+        assertEquals(Reason.UNKNOWN_PERMISSION, reason { me.can("x".repeat(1_000_000)) })
+        assertFailsWith<IllegalArgumentException> { resource("document", "size" to 1.5) }
+    }
+
+    @Test
+    fun `settings that are wrong are all named`() {
+        val error = assertFailsWith<RolekeepException.Validation> {
+            runBlocking { UserManagement.open(Settings(accessTokenSeconds = -1, hashingParallel = 0, signingKey = "short")) }
+        }
+        assertEquals(Reason.CONFIG_INVALID, error.reason)
+        for (name in listOf("access_token_seconds", "hashing_parallel", "signing_key")) assertTrue(name in error.message, error.message)
+        val policy = assertFailsWith<RolekeepException.Validation> { runBlocking { UserManagement.open(Settings(policyToml = "[roles.editor]\nallow = [1]\n")) } }
+        assertEquals(Reason.POLICY_INVALID, policy.reason)
+        assertTrue(policy.problems.single().line in 1..2, policy.message)
+        assertEquals(Reason.STORAGE_MISSING, reason { UserManagement.open(Settings(sqlite = "/no/such/folder/store.db")) })
+    }
+
+    @Test
+    fun `after shutdown everything is refused, and after close nothing crashes`() = runBlocking<Unit> {
+        val um = UserManagement.open(quick)
+        val ada = um.system().users.create(CreateUser(email = "ada@example.org"))
+        val caller = um.actingAs(ada.id)
+        val users = um.system().users
+        um.shutdown()
+        um.shutdown()
+        for (late in listOf<suspend () -> Unit>(
+            { users.list() }, { um.actingAs(ada.id) }, { um.authenticate("x") }, { um.login("a", "b") }, { um.system().call("users.list", "{}") },
+        )) assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { late() }.reason)
+        um.close()
+        assertFailsWith<IllegalStateException> { um.system() }
+        caller.close()
+        assertFailsWith<IllegalStateException> { caller.can("user:read") }
+        assertFailsWith<IllegalStateException> { caller.users }
+        caller.close()
+    }
+
+    @Test
+    fun `many threads at once`() = runBlocking<Unit> {
+        val ada = me.users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
+        val caller = um.actingAs(ada.id)
+        coroutineScope {
+            repeat(50) { number ->
+                launch(Dispatchers.Default) {
+                    me.users.create(CreateUser(email = "m$number@example.org"))
+                    repeat(100) { assertTrue(caller.can("document:edit")) }
+                    assertEquals(listOf(true, true), caller.canMany(List(2) { Check("document:edit") }))
+                }
+            }
+        }
+        assertFailsWith<RolekeepException.NotFound> { um.actingAs(UUID(0, 0)) }
+    }
+}

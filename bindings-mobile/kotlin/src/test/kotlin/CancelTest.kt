@@ -1,0 +1,60 @@
+import dev.rolekeep.*
+import kotlinx.coroutines.*
+import kotlin.random.Random
+import kotlin.test.*
+
+class CancelTest {
+    @Test
+    fun `a cancelled coroutine leaves a persister's commit whole`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val file = folder.resolve("store.json")
+            val persister = FilePersister(file, millis = 150)
+            val um = UserManagement.open(quick.copy(preset = "flyos"), persister)
+            val before = persister.read().first
+            val job = launch(Dispatchers.Default) { um.system().setup.seed(flyos()) }
+            // Within persist by then; nothing is in the file yet.
+            delay(100)
+            job.cancelAndJoin()
+            assertEquals(before, persister.read().first)
+            um.system().users.create(CreateUser(email = "ada@example.org"))
+            um.shutdown()
+            val again = UserManagement.open(quick.copy(preset = "flyos"), FilePersister(file))
+            val system = again.system()
+            val counts = listOf(system.regions.list().total, system.users.list().total, system.drones.list().total)
+            assertEquals(listOf<Long?>(2, 6, 5), counts)
+            assertTrue(system.audit.verify().isWhole)
+        }
+    }
+
+    @Test
+    fun `coroutines cancelled at any moment leave SQLite whole`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val settings = quick.copy(sqlite = folder.resolve("store.db").path, roles = mapOf("editor" to listOf("document:edit")))
+            val um = UserManagement.open(settings)
+            val random = Random(7)
+            var cancelled = 0
+            repeat(300) { number ->
+                val job = launch(Dispatchers.Default) {
+                    um.system().users.create(CreateUser(email = "u$number@example.org", roles = listOf("editor")))
+                }
+                val until = System.nanoTime() + random.nextLong(5_000_000)
+                while (System.nanoTime() < until) yield()
+                if (number % 10 != 0) job.cancel()
+                job.join()
+                if (job.isCancelled) cancelled++
+            }
+            um.system().users.create(CreateUser(email = "last@example.org", roles = listOf("editor")))
+            um.shutdown()
+
+            val again = UserManagement.open(settings)
+            val system = again.system()
+            val users = system.users.list().total
+            println("of 300 creations $cancelled were cancelled, and ${users} users are there")
+            assertTrue(cancelled in 1..270, "$cancelled of 300 were cancelled")
+            // A user, its role and its audit entry are one commit.
+            assertEquals(users, system.roles.assignments().total)
+            assertEquals(users, system.audit.list(ListAudit(action = "users.create")).total)
+            assertTrue(system.audit.verify().isWhole)
+        }
+    }
+}

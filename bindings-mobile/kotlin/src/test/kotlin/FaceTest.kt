@@ -1,0 +1,96 @@
+import dev.rolekeep.*
+import kotlinx.coroutines.runBlocking
+import java.time.Instant
+import java.time.LocalDate
+import kotlin.test.*
+
+class FaceTest {
+    private val settings = quick.copy(roles = mapOf("editor" to listOf("document:edit")), permissions = listOf("document:delete"))
+
+    @Test
+    fun `the taste`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
+        val me = um.actingAs(ada.id)
+        assertTrue(me.can("document:edit"))
+        assertFalse(me.can("document:delete"))
+        assertEquals(listOf(true, false), me.canMany(listOf(Check("document:edit"), Check("document:delete", resource("document")))))
+        assertTrue(me.canSomewhere("document:edit"))
+        me.require("document:edit")
+        val denied = assertFailsWith<RolekeepException.Forbidden> { me.require("document:delete") }
+        assertEquals(403, denied.httpStatus)
+        val why = me.explain("document:delete")
+        assertEquals(Cause.NOTHING_GRANTS, why.cause)
+        assertTrue("document:delete" in why.text, why.text)
+    }
+
+    @Test
+    fun `a signed-in user, with ids, times, dates and patches as they are in Kotlin`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val start = Instant.now()
+        val born = LocalDate.of(1990, 12, 10)
+        val ada = um.system().users.create(CreateUser(email = "ada@example.org", password = "correct horse battery ada", birthDate = born, username = "ada"))
+        assertEquals(7, ada.id.version())
+        assertTrue(ada.createdAt in start.minusSeconds(1)..Instant.now())
+        assertEquals(born, ada.birthDate)
+        val login = um.login("ada", "correct horse battery ada", RequestContext(ip = "192.0.2.1", userAgent = "Test"))
+        val me = um.authenticate(login.accessToken, RequestContext(ip = "192.0.2.1"))
+        assertEquals("192.0.2.1", me.sessions.list().single().ip)
+        val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
+        assertEquals(listOf(null, "Ada", born.plusDays(1)), listOf(changed.username, changed.displayName, changed.birthDate))
+        val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = "x@example.org", expectedVersion = 1)) }
+        assertEquals(Reason.VERSION_STALE, stale.reason)
+        me.sessions.logout()
+        assertEquals(Reason.SESSION_ENDED, assertFailsWith<RolekeepException.Unauthorized> { me.can("document:edit") }.reason)
+        assertFailsWith<RolekeepException.Unauthorized> { um.anonymous().users.me() }
+    }
+
+    @Test
+    fun `a resource's attributes decide`() = runBlocking<Unit> {
+        val policy = """
+            [types.document.attributes]
+            owner_id = "id?"
+            tags = "set<string>"
+            [permissions]
+            "document:edit" = "Edit a document"
+            [roles.editor]
+            allow = [{ permission = "document:edit", when = "resource.owner_id == principal.id and \"draft\" in resource.tags" }]
+        """.trimIndent()
+        val um = UserManagement.open(quick.copy(policyToml = policy))
+        val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
+        val me = um.actingAs(ada.id)
+        assertTrue(me.can("document:edit", resource("document", "owner_id" to ada.id, "tags" to listOf("a\"\\\n", "draft"))))
+        assertFalse(me.can("document:edit", resource("document", "owner_id" to null, "tags" to listOf("draft"))))
+        assertEquals(Reason.RESOURCE_INCOMPLETE, assertFailsWith<RolekeepException.Validation> { me.can("document:edit", resource("document")) }.reason)
+    }
+
+    @Test
+    fun `an error is one of nine, and the compiler knows`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val error = assertFailsWith<RolekeepException> { um.system().users.create(CreateUser(email = "no address", roles = listOf("nobody"))) }
+        // No `else`: without one of them this does not compile.
+        val word = when (error) {
+            is RolekeepException.Validation -> "validation"
+            is RolekeepException.Unauthorized -> "unauthorized"
+            is RolekeepException.Forbidden -> "forbidden"
+            is RolekeepException.NotFound -> "not found"
+            is RolekeepException.Duplicate -> "duplicate"
+            is RolekeepException.Conflict -> "conflict"
+            is RolekeepException.RateLimited -> "rate limited"
+            is RolekeepException.Unavailable -> "unavailable"
+            is RolekeepException.Internal -> "internal"
+        }
+        assertEquals("validation", word)
+        assertEquals(Code.VALIDATION_ERROR to Reason.INVALID_INPUT, error.code to error.reason)
+        assertEquals(setOf("email" to FieldCode.INVALID_FORMAT, "roles[0]" to FieldCode.NOT_FOUND), error.fields.map { it.field to it.code }.toSet())
+        assertEquals(400, error.httpStatus)
+        assertNotNull(error.timestamp)
+        assertTrue(error.message.startsWith("invalid input: email") && "\n  roles[0]: " in error.message, error.message)
+        assertTrue(error.toString().endsWith(error.message))
+    }
+
+    @Test
+    fun `a record cannot be changed`() {
+        assertTrue(User::class.java.methods.none { it.name.startsWith("set") })
+    }
+}

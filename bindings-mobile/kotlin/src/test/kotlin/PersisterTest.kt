@@ -1,0 +1,103 @@
+import dev.rolekeep.*
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.runBlocking
+import kotlin.test.*
+
+class PersisterTest {
+    @Test
+    fun `what a persister keeps survives a restart`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val file = folder.resolve("store.json")
+            val settings = quick.copy(preset = "flyos")
+            val um = UserManagement.open(settings, FilePersister(file))
+            assertEquals(5, um.system().setup.seed(flyos()).usersCreated)
+            val ada = um.system().users.create(CreateUser(email = "ada@example.org", username = "ada"))
+            um.system().users.delete(DeleteUser(um.system().users.find(FindUser(email = "west@flyos.mil")).id))
+            um.shutdown()
+
+            val again = UserManagement.open(settings, FilePersister(file))
+            assertEquals(ada, again.system().users.get(GetUser(ada.id)))
+            assertEquals(5, again.system().users.list().total)
+            assertEquals(0, again.system().setup.seed(flyos()).usersCreated)
+            val login = again.login("operator1@flyos.mil", seedPassword("operator1@flyos.mil"))
+            assertEquals(2, again.authenticate(login.accessToken).drones.list().total)
+            assertTrue(again.system().audit.verify().isWhole)
+            again.shutdown()
+        }
+    }
+
+    @Test
+    fun `calls come one at a time, and none is lost`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val persister = FilePersister(folder.resolve("store.json"), millis = 2)
+            val um = UserManagement.open(quick, persister)
+            coroutineScope { (1..40).map { async { um.system().users.create(CreateUser(email = "u$it@example.org")) } }.awaitAll() }
+            assertEquals(1, persister.mostAtOnce.get())
+            um.shutdown()
+            val again = UserManagement.open(quick, FilePersister(folder.resolve("store.json")))
+            assertEquals(40, again.system().users.list().total)
+        }
+    }
+
+    @Test
+    fun `two stores on one file follow each other`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val file = folder.resolve("store.json")
+            val (first, second) = List(2) { UserManagement.open(quick, FilePersister(file)) }
+            val ada = first.system().users.create(CreateUser(email = "ada@example.org"))
+            second.system().users.create(CreateUser(email = "bob@example.org"))
+            assertEquals(ada, second.system().users.get(GetUser(ada.id)))
+            assertEquals(2, first.system().users.list().total)
+        }
+    }
+
+    @Test
+    fun `what a persister throws is a typed error, and nothing is kept`() = runBlocking<Unit> {
+        inFolder { folder ->
+            var problem: Exception? = null
+            val persister = object : FilePersister(folder.resolve("store.json")) {
+                override suspend fun persist(batch: Batch) = problem?.let { throw it } ?: super.persist(batch)
+            }
+            val um = UserManagement.open(quick, persister)
+            suspend fun create() = um.system().users.create(CreateUser(email = "ada@example.org"))
+            problem = PersisterException.Full("the quota is used up")
+            val full = assertFailsWith<RolekeepException.Unavailable> { create() }
+            assertEquals(Reason.STORAGE_FULL, full.reason)
+            assertTrue("the quota is used up" in full.message, full.message)
+            problem = IllegalStateException("the network is down")
+            val failed = assertFailsWith<RolekeepException.Unavailable> { create() }
+            assertEquals(Reason.STORAGE_UNAVAILABLE, failed.reason)
+            assertTrue("the network is down" in failed.message && "\tat " !in failed.message, failed.message)
+            problem = null
+            assertEquals(1, create().version)
+            assertEquals(1, um.system().users.list().total)
+        }
+    }
+
+    @Test
+    fun `rows that nobody wrote are refused`() = runBlocking<Unit> {
+        fun persister(loaded: Loaded) = object : Persister {
+            override suspend fun load(since: Long) = loaded
+            override suspend fun persist(batch: Batch) = Persisted.DONE
+        }
+        val noObject = Loaded(1, listOf(RowChange("users/1", "users", "[]")))
+        assertEquals(Reason.CORRUPT, assertFailsWith<RolekeepException.Internal> { UserManagement.open(quick, persister(noObject)) }.reason)
+        val below = Loaded(-1, listOf())
+        assertEquals(Reason.CORRUPT, assertFailsWith<RolekeepException.Internal> { UserManagement.open(quick, persister(below)) }.reason)
+        val unknown = Loaded(1, listOf(RowChange("ships/1", "ships", "{}")))
+        assertEquals(Reason.SCHEMA_NEWER, assertFailsWith<RolekeepException.Unavailable> { UserManagement.open(quick, persister(unknown)) }.reason)
+        val noJson = Loaded(1, listOf(RowChange("users/1", "users", "{")))
+        assertFailsWith<RolekeepException> { UserManagement.open(quick, persister(noJson)) }
+    }
+
+    @Test
+    fun `a file and a persister do not go together`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val persister = FilePersister(folder.resolve("store.json"))
+            val error = assertFailsWith<RolekeepException.Validation> { UserManagement.open(Settings(sqlite = "x.db"), persister) }
+            assertEquals(Reason.CONFIG_INVALID, error.reason)
+        }
+    }
+}

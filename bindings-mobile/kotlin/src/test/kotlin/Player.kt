@@ -1,0 +1,145 @@
+import dev.rolekeep.*
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
+import kotlinx.serialization.json.*
+import java.io.File
+
+/** Plays one scenario on an SQLite file of its own; see tests/conformance/README.md. */
+class Player(private val store: JsonObject, private val folder: File) {
+    private lateinit var um: UserManagement
+    private val callers = mutableMapOf<String, Caller>()
+    private val saved = mutableMapOf<String, JsonElement>()
+
+    suspend fun play(steps: List<JsonObject>) {
+        um = open(settings())
+        when (val seed = store["seed"]?.jsonPrimitive?.contentOrNull) {
+            null -> {}
+            "flyos" -> um.system().setup.seed(flyos())
+            else -> error("there is no seed $seed")
+        }
+        steps.forEachIndexed { index, step -> step(step)?.let { error("step ${index + 1} ${step.toString().take(200)}: $it") } }
+        um.shutdown()
+    }
+
+    /** Plays a step; what is wrong with its outcome. */
+    private suspend fun step(step: JsonObject): String? {
+        val wanted = step["error"]?.let { unorderedLists(filled(it)) }
+        val answer = try {
+            val together = step["together"]
+            when {
+                together != null -> coroutineScope {
+                    JsonArray(together.jsonArray.map { async { outcome(it.jsonObject) } }.awaitAll())
+                }
+                else -> act(step)
+            }
+        } catch (error: RolekeepException) {
+            if (wanted == null) return "failed: ${error.code}/${error.reason}: ${error.message}"
+            return difference(wanted, written(error))?.let { "another error: $it" }
+        }
+        if (wanted != null) return "expected the error $wanted, got $answer"
+        step["save"]?.jsonObject?.forEach { (name, path) -> saved[name] = part(answer, path.jsonPrimitive.content) }
+        return step["expect"]?.let { difference(filled(it), answer) }
+    }
+
+    private suspend fun outcome(step: JsonObject): JsonElement = try {
+        json("answer" to act(step))
+    } catch (error: RolekeepException) {
+        json("error" to written(error))
+    }
+
+    private suspend fun act(step: JsonObject): JsonElement {
+        fun text(key: String) = step[key]?.jsonPrimitive?.contentOrNull
+        fun name(caller: Caller) = text("name")?.let { callers[it] = caller }
+        val request = request(step["request"])
+        text("call")?.let { return call(caller(step), it, step) }
+        step["login"]?.let {
+            val answer = dispatch(um.anonymous(request), "sessions.login", filled(it))
+            name(um.authenticate(answer.jsonObject.getValue("access_token").jsonPrimitive.content, request))
+            return answer
+        }
+        step["authenticate"]?.let { name(um.authenticate(filled(it).jsonPrimitive.content, request)); return JsonNull }
+        step["act_as"]?.let { name(um.actingAs(readId(filled(it)))); return JsonNull }
+        step["open"]?.let { UserManagement.open(readSettings(filled(it))).shutdown(); return JsonNull }
+        step["wait"]?.let { delay((it.jsonPrimitive.double * 1000).toLong()); return JsonNull }
+        step["reopen"]?.let {
+            um.shutdown()
+            callers.clear()
+            um = open(settings())
+            return JsonNull
+        }
+        val resource = step["resource"]?.let { resourceOf(filled(it).jsonObject) }
+        text("can")?.let { return JsonPrimitive(caller(step).can(it, resource)) }
+        text("require")?.let { caller(step).require(it, resource); return JsonNull }
+        text("explain")?.let { return writeExplanation(caller(step).explain(it, resource)) }
+        error("the step says nothing to do")
+    }
+
+    private suspend fun call(me: Caller, operation: String, step: JsonObject): JsonElement {
+        val with = step["with"]?.let(::filled) ?: JsonObject(emptyMap())
+        val text = step["text"]?.jsonPrimitive?.content
+        val isRaw = text != null || step["raw"]?.jsonPrimitive?.boolean == true
+        if (!isRaw) {
+            try {
+                return dispatch(me, operation, with)
+            } catch (_: Inexpressible) {
+                // A program that says so does not compile; what is left is the door.
+            }
+        }
+        return Json.parseToJsonElement(me.call(operation, text ?: with.toString()))
+    }
+
+    private fun caller(step: JsonObject): Caller {
+        val request = request(step["request"])
+        return when (val name = step["as"]?.jsonPrimitive?.content ?: "system") {
+            "system" -> um.system().withRequest(request)
+            "anonymous" -> um.anonymous(request)
+            else -> callers[name] ?: error("nobody is called $name")
+        }
+    }
+
+    private fun settings() = JsonObject(quickJson + (store["settings"]?.jsonObject ?: emptyMap()))
+
+    private suspend fun open(settings: JsonObject) =
+        UserManagement.open(readSettings(settings).copy(sqlite = folder.resolve("store.db").path))
+
+    private fun resourceOf(written: JsonObject) = resource(
+        written.getValue("type").jsonPrimitive.content,
+        *(written - "type").map { (key, value) -> key to plain(value) }.toTypedArray(),
+    )
+
+    private fun plain(value: JsonElement): Any? = when {
+        value is JsonArray -> value.map(::plain)
+        value is JsonObject -> value.mapValues { plain(it.value) }
+        value is JsonNull -> null
+        value.jsonPrimitive.isString -> value.jsonPrimitive.content
+        else -> value.jsonPrimitive.booleanOrNull ?: value.jsonPrimitive.long
+    }
+
+    private fun request(given: JsonElement?): RequestContext {
+        fun text(key: String) = given?.jsonObject?.get(key)?.jsonPrimitive?.contentOrNull
+        return RequestContext(ip = text("ip"), userAgent = text("user_agent"))
+    }
+
+    /** What a scenario writes, with `$name` and `$repeat` filled in. */
+    private fun filled(written: JsonElement): JsonElement = when (written) {
+        is JsonArray -> JsonArray(written.map(::filled))
+        is JsonObject -> written["\$repeat"]?.jsonArray
+            ?.let { (text, times) -> JsonPrimitive(text.jsonPrimitive.content.repeat(times.jsonPrimitive.int)) }
+            ?: JsonObject(written.mapValues { filled(it.value) })
+        is JsonPrimitive -> when {
+            written.isString && written.content.startsWith("$") ->
+                written.content.drop(1).let { saved[it] ?: error("nothing is saved as $it") }
+            else -> written
+        }
+    }
+
+    private fun part(answer: JsonElement, path: String) = path.split('.').filter(String::isNotEmpty).fold(answer) { part, key ->
+        (if (part is JsonArray) part.getOrNull(key.toInt()) else (part as? JsonObject)?.get(key)) ?: error("there is no $path in $answer")
+    }
+
+    /** An error's fields and problems may come in any order. */
+    private fun unorderedLists(error: JsonElement) =
+        (error as? JsonObject)?.let { JsonObject(it.mapValues { (_, value) -> if (value is JsonArray) json("\$unordered" to value) else value }) } ?: error
+}

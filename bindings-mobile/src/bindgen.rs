@@ -1,0 +1,5 @@
+//! Writes the Kotlin and the Swift of this crate; see `scripts/uniffi`.
+
+fn main() {
+    uniffi::uniffi_bindgen_main();
+}

@@ -1,0 +1,153 @@
+//! Who is asking.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, OnceLock},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Result, direct,
+    error::RolekeepError,
+    face::Explanation,
+    runtime::run,
+    types::{JsonText, mirror},
+};
+
+/// What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise.
+#[derive(uniffi::Record)]
+pub struct RequestContext {
+    /// The address it came from.
+    #[uniffi(default)]
+    pub ip: Option<String>,
+    /// What it was made with.
+    #[uniffi(default)]
+    pub user_agent: Option<String>,
+    /// What the policy's conditions may read as `context.…`.
+    #[uniffi(default)]
+    pub values: HashMap<String, JsonText>,
+}
+
+impl From<RequestContext> for rolekeep::RequestContext {
+    fn from(request: RequestContext) -> Self {
+        let mut context = Self::default();
+        context.ip = request.ip;
+        context.user_agent = request.user_agent;
+        context.values = rolekeep::rules::Context::from_json(&attributes(request.values));
+        context
+    }
+}
+
+/// Something of the host that a permission is asked for.
+#[derive(uniffi::Record)]
+pub struct Resource {
+    /// `document`
+    pub resource_type: String,
+    /// Every attribute that the policy reads for the type; `null` where it has no value.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
+}
+
+impl From<Resource> for rolekeep::Resource<'static> {
+    fn from(resource: Resource) -> Self {
+        Self::from_json(&resource.resource_type, &attributes(resource.attributes))
+    }
+}
+
+fn attributes(given: HashMap<String, JsonText>) -> BTreeMap<String, serde_json::Value> {
+    given.into_iter().map(|(name, value)| (name, value.0)).collect()
+}
+
+/// One of many checks.
+#[derive(uniffi::Record)]
+pub struct Check {
+    /// `document:edit`
+    pub permission: String,
+    /// What it would be done to.
+    #[uniffi(default)]
+    pub resource: Option<Resource>,
+}
+
+/// The input of an operation that takes none.
+#[derive(Serialize)]
+pub(crate) struct Nothing {}
+
+/// Somebody who asks: the host itself, a signed-in user, or nobody yet.
+///
+/// Its rights are those of the moment of each call, not of when it was made.
+#[derive(uniffi::Object)]
+pub struct Caller {
+    caller: rolekeep::Caller,
+    number: OnceLock<direct::Number>,
+}
+
+#[uniffi::export]
+impl Caller {
+    /// Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+    ///
+    /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
+    /// lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
+    #[uniffi::method(default(resource = None))]
+    pub fn can(&self, permission: String, resource: Option<Resource>) -> Result<bool> {
+        Ok(self.caller.can(&permission, resource.map(Into::into).as_ref())?)
+    }
+
+    /// Several checks in one call, each as `can`: crossing the language border costs more than the check.
+    pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
+        checks.into_iter().map(|check| self.can(check.permission, check.resource)).collect()
+    }
+
+    /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+    pub fn can_somewhere(&self, permission: String) -> Result<bool> {
+        Ok(self.caller.can_somewhere(&permission)?)
+    }
+
+    /// `can`, or `FORBIDDEN`, which says no more than that.
+    #[uniffi::method(default(resource = None))]
+    pub fn require(&self, permission: String, resource: Option<Resource>) -> Result<()> {
+        Ok(self.caller.require(&permission, resource.map(Into::into).as_ref())?)
+    }
+
+    /// Why the caller may or may not do this: for the host, not for the caller's eyes.
+    #[uniffi::method(default(resource = None))]
+    pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
+        mirror(&self.caller.explain(&permission, resource.map(Into::into).as_ref())?)
+    }
+
+    /// What Kotlin's `can` asks by: the numbers of this caller and of a permission.
+    ///
+    /// Throws as `can` does.
+    pub fn numbers(&self, permission: String) -> Result<Vec<i64>> {
+        self.caller.can(&permission, None)?;
+        let caller = self.number.get_or_init(|| direct::Number::of(&self.caller));
+        Ok(vec![caller.0, direct::permission(&permission)])
+    }
+
+    /// The same caller with what the host knows of a request.
+    pub fn with_request(&self, request: RequestContext) -> Arc<Self> {
+        Self::new(self.caller.with_request(request.into()))
+    }
+
+    /// Runs an operation by name, JSON in and JSON out: `call("users.get", "{\"id\": …}")`.
+    ///
+    /// Throws what the operation throws, and `VALIDATION_ERROR` for a name or JSON that is none.
+    pub async fn call(&self, operation: String, input: String) -> Result<String> {
+        let caller = self.caller.clone();
+        run(async move { Ok(rolekeep::door::call(&caller, &operation, &input).await?) }).await
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(caller: rolekeep::Caller) -> Arc<Self> {
+        Arc::new(Self { caller, number: OnceLock::new() })
+    }
+
+    /// Runs an operation of the typed face.
+    pub(crate) async fn run<O: DeserializeOwned>(&self, operation: &str, input: &impl Serialize) -> Result<O> {
+        let input = serde_json::to_string(input).map_err(|_| RolekeepError::fault("the input cannot be written"))?;
+        let answer = self.call(operation.to_owned(), input).await?;
+        serde_json::from_str(&answer)
+            .map_err(|problem| RolekeepError::fault(&format!("the answer of {operation} cannot be read: {problem}")))
+    }
+}

@@ -1,0 +1,112 @@
+//! The one error, as a sealed exception in Kotlin and an enum in Swift.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::{
+    face::{Code, FieldError, Problem, Reason},
+    types::Timestamp,
+};
+
+macro_rules! kinds {
+    ($($(#[$about:meta])* $kind:ident,)*) => {
+        /// What went wrong, to what, and what to do about it.
+        #[derive(Clone, thiserror::Error, uniffi::Error)]
+        pub enum RolekeepError {
+            $($(#[$about])*
+            #[error("{detail}")]
+            $kind {
+                /// For people, with every wrong field and problem; may change between versions.
+                detail: String,
+                /// The kind, as it is written.
+                code: Code,
+                /// Why, more closely; stable.
+                reason: Reason,
+                /// The wrong fields, all together.
+                fields: Vec<FieldError>,
+                /// The problems of a policy or seed file, each at its place.
+                problems: Vec<Problem>,
+                /// When it happened, where known.
+                timestamp: Option<Timestamp>,
+                /// The HTTP status that a service answers with.
+                http_status: i32,
+            },)*
+        }
+
+        impl From<rolekeep::Error> for RolekeepError {
+            fn from(error: rolekeep::Error) -> Self {
+                let detail = error.to_string();
+                let Body { code, reason, fields, problems, timestamp } = Body::of(&error);
+                let http_status = error.http_status().into();
+                match error.code() {
+                    $(rolekeep::Code::$kind => Self::$kind {
+                        detail, code, reason, fields, problems, timestamp, http_status
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The input is not valid; see the fields.
+    Validation,
+    /// Nobody is logged in, or not any more.
+    Unauthorized,
+    /// The caller may not do this.
+    Forbidden,
+    /// It does not exist, or the caller may not know that it does.
+    NotFound,
+    /// The name is taken.
+    Duplicate,
+    /// The row was changed meanwhile, or an invariant forbids the change.
+    Conflict,
+    /// Too many attempts; try again later.
+    RateLimited,
+    /// The storage, or something else that is needed, cannot be used now.
+    Unavailable,
+    /// A fault of the library or of its host.
+    Internal,
+}
+
+impl fmt::Debug for RolekeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What all kinds have.
+#[derive(Deserialize)]
+struct Body {
+    code: Code,
+    reason: Reason,
+    fields: Vec<FieldError>,
+    problems: Vec<Problem>,
+    timestamp: Option<Timestamp>,
+}
+
+impl Body {
+    fn of(error: &rolekeep::Error) -> Self {
+        // Both sides come from the one catalogue, so reading succeeds.
+        serde_json::to_value(error).and_then(serde_json::from_value).unwrap_or_else(|_| Self {
+            code: Code::InternalServerError,
+            reason: Reason::Internal,
+            fields: Vec::new(),
+            problems: Vec::new(),
+            timestamp: None,
+        })
+    }
+}
+
+impl RolekeepError {
+    /// A value that no valid input holds.
+    pub(crate) fn unfit(message: &str) -> Self {
+        rolekeep::Error::new(rolekeep::Reason::InvalidInput, message).into()
+    }
+
+    /// A fault of this binding.
+    pub(crate) fn fault(message: &str) -> Self {
+        rolekeep::Error::new(rolekeep::Reason::Internal, message).into()
+    }
+}

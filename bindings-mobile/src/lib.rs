@@ -1,0 +1,25 @@
+//! Rolekeep for Kotlin and Swift.
+//!
+//! The hand-written parts open a store, check, and let a host keep the data itself; operations and
+//! records are generated into `face.rs`. All of it goes through the core's door.
+
+mod caller;
+mod direct;
+mod error;
+mod face;
+mod manager;
+mod persister;
+mod runtime;
+mod types;
+
+pub use caller::{Caller, Check, RequestContext, Resource};
+pub use error::RolekeepError;
+pub use face::*;
+pub use manager::UserManagement;
+pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
+pub use types::{Date, JsonText, Timestamp, Uuid};
+
+uniffi::setup_scaffolding!("rolekeep");
+
+/// What operations answer.
+pub type Result<T> = std::result::Result<T, RolekeepError>;

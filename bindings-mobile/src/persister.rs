@@ -1,0 +1,142 @@
+//! A host's own storage, written in Kotlin or Swift.
+
+use std::{fmt, sync::Arc};
+
+use rolekeep::{Error, Reason, storage::persister as core};
+
+use crate::types::JsonText;
+
+/// A row that was written or deleted.
+#[derive(Clone, Debug, uniffi::Record)]
+pub struct RowChange {
+    /// The table and the key's parts: what a host keeps rows by.
+    pub id: String,
+    /// The table.
+    pub table: String,
+    /// The row, an object of JSON; none if it was deleted.
+    #[uniffi(default)]
+    pub row: Option<JsonText>,
+}
+
+/// All that one commit changes.
+#[derive(Clone, Debug, uniffi::Record)]
+pub struct Batch {
+    /// The position that it builds on.
+    pub base: i64,
+    /// Its own position: one more.
+    pub position: i64,
+    /// The rows, each at most once.
+    pub changes: Vec<RowChange>,
+}
+
+/// What a host has.
+#[derive(Clone, Debug, uniffi::Record)]
+pub struct Loaded {
+    /// The newest position; 0 if nothing was ever stored.
+    pub position: i64,
+    /// The changes after the position that was asked for.
+    pub changes: Vec<RowChange>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, uniffi::Enum)]
+pub enum Persisted {
+    /// It is stored.
+    Done,
+    /// Another writer was first; nothing was stored.
+    Stale,
+}
+
+/// What a persister throws when it cannot do it; anything else that it throws counts as `Failed`.
+#[derive(Debug, thiserror::Error, uniffi::Error)]
+pub enum PersisterError {
+    /// There is no room left.
+    #[error("{detail}")]
+    Full {
+        /// In words, without secrets.
+        detail: String,
+    },
+    /// It cannot be used now.
+    #[error("{detail}")]
+    Failed {
+        /// In words, without secrets.
+        detail: String,
+    },
+}
+
+impl From<uniffi::UnexpectedUniFFICallbackError> for PersisterError {
+    fn from(error: uniffi::UnexpectedUniFFICallbackError) -> Self {
+        // The first line only: the others are a stack.
+        Self::Failed { detail: error.reason.lines().next().unwrap_or_default().to_owned() }
+    }
+}
+
+impl From<PersisterError> for Error {
+    fn from(error: PersisterError) -> Self {
+        let (reason, detail) = match error {
+            PersisterError::Full { detail } => (Reason::StorageFull, detail),
+            PersisterError::Failed { detail } => (Reason::StorageUnavailable, detail),
+        };
+        Error::new(reason, format!("the host's storage failed: {detail}"))
+    }
+}
+
+/// A host's own storage: rows live in memory, and the host keeps their changes.
+///
+/// - `persist` looks whether its newest position is the batch's `base` and, if so, stores the whole
+///   batch, durably, in one atomic step; otherwise it stores nothing and answers `STALE`. A host that
+///   never stored anything is at position 0.
+/// - `load` gives, from one moment, the newest position and every change whose batch has a position
+///   after `since`. Where a row changed several times the last change counts, so a map from a
+///   change's `id` to its position and row is enough. Deleted rows must be kept as such.
+/// - After an exception of `persist` nothing of that batch may be stored later.
+///
+/// Calls come one after another, from threads of the library. A call is never cancelled.
+#[uniffi::export(with_foreign)]
+#[async_trait::async_trait]
+pub trait Persister: Send + Sync + fmt::Debug {
+    /// The newest position, and what changed after `since` (0: everything).
+    async fn load(&self, since: i64) -> Result<Loaded, PersisterError>;
+
+    /// Stores a batch if its `base` is the newest position.
+    async fn persist(&self, batch: Batch) -> Result<Persisted, PersisterError>;
+}
+
+/// A host's persister as the core knows it.
+pub(crate) struct Host(pub(crate) Arc<dyn Persister>);
+
+#[async_trait::async_trait]
+impl core::Persister for Host {
+    async fn load(&self, since: u64) -> rolekeep::Result<core::Loaded> {
+        let loaded = self.0.load(signed(since)?).await?;
+        let changes = loaded.changes.into_iter().map(|change| {
+            let row = match change.row {
+                None => None,
+                Some(JsonText(serde_json::Value::Object(row))) => Some(row),
+                Some(_) => return Err(Error::new(Reason::Corrupt, "a row of the host's storage is no object")),
+            };
+            Ok(core::RowChange { id: change.id, table: change.table, row })
+        });
+        let position = u64::try_from(loaded.position)
+            .map_err(|_| Error::new(Reason::Corrupt, "the host's storage is at a position below 0"))?;
+        Ok(core::Loaded { position, changes: changes.collect::<Result<_, _>>()? })
+    }
+
+    async fn persist(&self, batch: &core::Batch) -> rolekeep::Result<core::Persisted> {
+        let changes = batch.changes.iter().map(|change| RowChange {
+            id: change.id.clone(),
+            table: change.table.clone(),
+            row: change.row.clone().map(|row| JsonText(row.into())),
+        });
+        let changes = changes.collect();
+        let batch = Batch { base: signed(batch.base)?, position: signed(batch.position)?, changes };
+        Ok(match self.0.persist(batch).await? {
+            Persisted::Done => core::Persisted::Done,
+            Persisted::Stale => core::Persisted::Stale,
+        })
+    }
+}
+
+fn signed(position: u64) -> rolekeep::Result<i64> {
+    position.try_into().map_err(|_| Error::new(Reason::Internal, "there are more commits than can be counted"))
+}

@@ -1,0 +1,20 @@
+from typing import Annotated
+from fastapi import Body, Depends, FastAPI
+from rolekeep import AsyncCaller, LoginResult, User, open
+from rolekeep.fastapi import Rolekeep
+
+um = open(roles={"editor": ["document:edit"]}, permissions=["document:delete"])
+um.system.users.create("ada@example.org", password="correct horse battery staple", roles=["editor"])
+app = FastAPI()
+rk = Rolekeep(um, app)
+
+@app.post("/login")
+async def login(email: Annotated[str, Body()], password: Annotated[str, Body()]) -> LoginResult:
+    return await rk.um.login(email, password)
+
+@app.get("/me")
+async def me(me: Annotated[AsyncCaller, Depends(rk.current_user)]) -> User:
+    return await me.users.me()
+
+@app.delete("/documents/{id}", dependencies=[Depends(rk.require_permission("document:delete"))])
+async def delete_document(id: int) -> None: ...

@@ -1,0 +1,20 @@
+"""User management and RBAC that an application embeds instead of deploying.
+
+`open` gives a store for blocking code, `open_async` the same for asyncio.
+"""
+
+from . import errors, records
+from ._codec import UNSET, Unset
+from ._open import open, open_async
+from ._persister import Batch, Loaded, Persisted, Persister, RowChange
+from ._rolekeep import __version__ as __version__
+from ._store import AsyncCaller, AsyncUserManagement, Caller, Opening, UserManagement
+from .errors import *  # noqa: F403
+from .guards import require_permission
+from .records import *  # noqa: F403
+
+__all__ = [
+    "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "Caller", "Loaded", "Opening", "Persisted",
+    "Persister", "RowChange", "Unset", "UserManagement", "open", "open_async",
+    "require_permission", *errors.__all__, *records.__all__,
+]

@@ -1,0 +1,118 @@
+"""A storage written in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import threading
+from collections.abc import Awaitable
+from typing import Any, Literal, Protocol, TypedDict
+
+
+class RowChange(TypedDict):
+    """A row that was written, or deleted."""
+
+    id: str
+    """The table and the key: the same for each change of one row."""
+    table: str
+    row: dict[str, Any] | None
+    """The row; `None` if it was deleted. Keep that too: another writer may still have the row."""
+
+
+class Batch(TypedDict):
+    """All that one commit changes: to be stored as a whole, or not at all."""
+
+    base: int
+    """The position that it builds on: the newest one, else the answer is `"stale"`."""
+    position: int
+    """Its own position: one more."""
+    changes: list[RowChange]
+
+
+class Loaded(TypedDict):
+    """What is stored."""
+
+    position: int
+    """The newest position; 0 if nothing was ever stored."""
+    changes: list[RowChange]
+    """What changed after the position that was asked for; of several changes of a row the last one counts."""
+
+
+Persisted = Literal["done", "stale"]
+
+
+class Persister(Protocol):
+    """Keeps what a store writes, in whatever the host has; all of it is plain JSON data.
+
+    Both methods may be `async`. They never run on the program's event loop: plain ones run on a
+    thread, `async` ones on an event loop that belongs to the store, always the same in a process,
+    so connections of theirs are best made within them. One is called at a time. A method `close()`
+    is called, if there is one, when the store is closed. What they raise becomes `Unavailable`,
+    unless it is a `RolekeepError` itself, such as `Unavailable(reason=Reason.STORAGE_FULL)`.
+    """
+
+    def load(self, since: int) -> Loaded | Awaitable[Loaded]:
+        """Gives, from one moment, the newest position and every change after `since` (0: everything)."""
+        ...
+
+    def persist(self, batch: Batch) -> Persisted | Awaitable[Persisted]:
+        """Stores the whole batch, durably and atomically, if its `base` is the newest position.
+
+        Answers `"done"`, or `"stale"` if another writer was first; then nothing may be stored, nor
+        may it after an exception.
+        """
+        ...
+
+
+class Host:
+    """What the native part asks: JSON text in and out, on threads of its own."""
+
+    def __init__(self, persister: Persister) -> None:
+        self._persister = persister
+        self._loop: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._making = (os.getpid(), threading.Lock())
+
+    def load(self, since: str) -> str:
+        return json.dumps(self._wait(self._persister.load(int(since))))
+
+    def persist(self, batch: str) -> str:
+        return json.dumps(self._wait(self._persister.persist(json.loads(batch))))
+
+    def close(self, _: str) -> str:
+        close = getattr(self._persister, "close", None)
+        if close is not None:
+            self._wait(close())
+        if self._loop is not None and self._loop[0] == os.getpid():
+            loop, self._loop = self._loop[1], None
+            loop.call_soon_threadsafe(loop.stop)
+        return ""
+
+    def _wait(self, answer: Any) -> Any:
+        if not inspect.isawaitable(answer):
+            return answer
+
+        async def awaited() -> Any:
+            return await answer
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._own_loop()).result()
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of this process: a thread does not survive a fork, and a lock may be held at one."""
+        process = os.getpid()
+        if self._making[0] != process:
+            self._making = (process, threading.Lock())
+        with self._making[1]:
+            if self._loop is None or self._loop[0] != process:
+                loop = asyncio.new_event_loop()
+                self._loop = (process, loop)
+                threading.Thread(target=_serve, args=(loop,), name="rolekeep-persister", daemon=True).start()
+            return self._loop[1]
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

@@ -1,0 +1,103 @@
+"""FastAPI: who asks, what it needs, and errors as JSON. Needs `pip install rolekeep[fastapi]`.
+
+```python
+rk = Rolekeep(rolekeep.open(sqlite="app.db"), app)
+Me = Annotated[AsyncCaller, Depends(rk.current_user)]
+
+@app.delete("/documents/{id}", dependencies=[Depends(rk.require_permission("document:delete"))])
+async def delete(id: int, me: Me) -> None: ...
+```
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from ._error import RolekeepError
+from ._store import AsyncCaller, AsyncUserManagement, UserManagement
+from .errors import Forbidden, Unauthorized
+from .records import Reason
+
+__all__ = ["Rolekeep", "error_response"]
+
+_bearer = HTTPBearer(auto_error=False, description="The access token of a login")
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+Guard = Callable[..., Awaitable[AsyncCaller]]
+
+
+class Rolekeep:
+    """Dependencies over an open store. Whoever opened the store closes it.
+
+    Args:
+        um: The store.
+        app: Where the library's errors become JSON answers; see `error_response`.
+    """
+
+    def __init__(self, um: UserManagement | AsyncUserManagement, app: FastAPI | None = None) -> None:
+        self.um = um.aio if isinstance(um, UserManagement) else um
+        if app is not None:
+            app.add_exception_handler(RolekeepError, error_response)
+
+    async def caller(self, request: Request, bearer: _Bearer) -> AsyncCaller:
+        """Who asks: the user of the bearer token, or without one somebody who has not signed in."""
+        ip = request.client.host if request.client else None
+        user_agent = request.headers.get("user-agent")
+        if bearer is None:
+            return self.um.anonymous(ip=ip, user_agent=user_agent)
+        return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent)
+
+    async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
+        """The user of the bearer token; without a good one the answer is 401."""
+        if bearer is None:
+            missing = "sign in first: the header `Authorization: Bearer …` is missing"
+            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN)
+        return await self.caller(request, bearer)
+
+    def require_permission(self, permission: str) -> Guard:
+        """A dependency that answers 401 to nobody and 403 to who may not do this; else the caller."""
+
+        async def permitted(me: Annotated[AsyncCaller, Depends(self.current_user)]) -> AsyncCaller:
+            me.require(permission)
+            return me
+
+        return permitted
+
+    def require_role(self, role: str) -> Guard:
+        """A dependency for who holds this role itself, everywhere and now. Permissions are the better question."""
+
+        async def holder(me: Annotated[AsyncCaller, Depends(self.current_user)]) -> AsyncCaller:
+            now = datetime.now(timezone.utc)
+            for held in await me.roles.mine():
+                begun = held.valid_from is None or held.valid_from <= now
+                ended = held.valid_until is not None and held.valid_until <= now
+                if held.role == role and held.scope == "global" and begun and not ended:
+                    return me
+            raise Forbidden("you may not do this")
+
+        return holder
+
+    def require_admin(self) -> Guard:
+        """A dependency for administrators: who holds `admin:all`."""
+        return self.require_permission("admin:all")
+
+
+async def error_response(_: Request, error: Exception) -> JSONResponse:
+    """`{"code": "FORBIDDEN", "reason": "denied", "message": …, "fields": […], …}` with the code's status."""
+    if not isinstance(error, RolekeepError):
+        raise error
+    body: dict[str, Any] = {
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+        "fields": [asdict(each) for each in error.fields],
+        "problems": [asdict(each) for each in error.problems],
+        "timestamp": error.timestamp,
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else None
+    return JSONResponse(jsonable_encoder(body), error.http_status, headers)

@@ -1,0 +1,30 @@
+//! Errors across the border: each becomes the exception class of its code.
+
+use std::str::FromStr;
+
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
+use rolekeep::{Error, Reason, Result};
+
+/// The exception of an error.
+pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let made = serde_json::to_string(error)
+        .map_err(|problem| pyo3::exceptions::PyRuntimeError::new_err(problem.to_string()))
+        .and_then(|text| FROM_JSON.import(py, "rolekeep._error", "from_json")?.call1((text,)));
+    made.map_or_else(|failure| failure, PyErr::from_value)
+}
+
+/// The error of a host's exception: its own reason if it is one of ours, else that the storage failed.
+pub fn of_host(py: Python<'_>, exception: &PyErr) -> Error {
+    let value = exception.value(py);
+    let reason = value.getattr("reason").and_then(|reason| reason.extract::<String>()).ok();
+    match reason.and_then(|reason| Reason::from_str(&reason).ok()) {
+        Some(reason) => Error::new(reason, value.to_string()),
+        None => Error::new(Reason::StorageUnavailable, format!("the persister failed: {exception}")),
+    }
+}
+
+/// A Python text; one with lone surrogates is none.
+pub fn text<'a>(given: &'a Bound<'_, PyString>) -> Result<&'a str> {
+    given.to_str().map_err(|_| Error::new(Reason::InvalidInput, "the text holds a lone surrogate"))
+}

@@ -1,0 +1,60 @@
+//! A storage written in Python, below the memory storage.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pyo3::prelude::*;
+use rolekeep::{
+    Error, Reason, Result,
+    storage::{
+        Persister,
+        persister::{Batch, Loaded, Persisted},
+    },
+};
+
+use crate::{errors, process};
+
+/// Speaks with `rolekeep._persister.Host`, which takes and gives JSON text.
+pub struct Host(Arc<Py<PyAny>>);
+
+impl Host {
+    pub fn new(host: Py<PyAny>) -> Self {
+        Self(Arc::new(host))
+    }
+
+    /// Asks on a thread that may block: the host's code may take its time.
+    async fn ask(&self, method: &'static str, argument: String) -> Result<String> {
+        let host = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            process::attach(|py| {
+                let answer = host.call_method1(py, method, (argument,));
+                answer.and_then(|answer| answer.extract(py)).map_err(|exception| errors::of_host(py, &exception))
+            })
+        });
+        let ended = || Error::new(Reason::Closed, "the interpreter ended");
+        asked.await.ok().flatten().unwrap_or_else(|| Err(ended()))
+    }
+}
+
+#[async_trait]
+impl Persister for Host {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        let answer = self.ask("load", since.to_string()).await?;
+        serde_json::from_str(&answer).map_err(|problem| {
+            Error::new(Reason::Corrupt, format!("the persister's load answered otherwise: {problem}"))
+        })
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        let batch = serde_json::to_string(batch)
+            .map_err(|_| Error::new(Reason::Internal, "a batch cannot be written as JSON"))?;
+        let answer = self.ask("persist", batch).await?;
+        serde_json::from_str(&answer).map_err(|_| {
+            Error::new(Reason::StorageUnavailable, "the persister's persist answers \"done\" or \"stale\"")
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.ask("close", String::new()).await.map(drop)
+    }
+}

@@ -1,0 +1,259 @@
+//! An open store and the callers that it gives out, each made anew in a forked process.
+
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
+use rolekeep::{
+    Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::Context, settings::Settings,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    answer::{Answer, at_once},
+    errors::{raise, text},
+    persister::Host,
+    process::{self, PerProcess, Process},
+};
+
+/// How a store was opened, and what came of it.
+struct Kept {
+    plan: Plan,
+    slot: PerProcess<UserManagement>,
+}
+
+/// How to open a store, again in each process.
+struct Plan {
+    settings: String,
+    host: Option<Py<PyAny>>,
+    /// Nothing but memory holds it: a child goes on with its copy.
+    is_in_memory: bool,
+}
+
+impl Plan {
+    async fn open(&self) -> Result<UserManagement> {
+        let mut builder = Settings::from_json(&self.settings)?.builder()?.environment(Process);
+        let host = self.host.as_ref().map(|host| process::attach(|py| host.clone_ref(py)));
+        if let Some(host) = host {
+            builder = builder.persister(Host::new(host.ok_or_else(closed)?));
+        }
+        builder.open().await
+    }
+}
+
+impl Kept {
+    /// The store of this process.
+    fn here(&self, py: Python<'_>) -> PyResult<&UserManagement> {
+        self.slot.here(py, self.plan.is_in_memory, || {
+            let runtime = process::runtime(py)?;
+            py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))
+        })
+    }
+
+    fn answer<T>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Answer
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        Answer::new(self.plan.is_in_memory, call)
+    }
+}
+
+/// An open store.
+#[pyclass(frozen)]
+pub struct Store(Arc<Kept>);
+
+#[pymethods]
+impl Store {
+    #[staticmethod]
+    fn open(settings: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
+        let plan = Plan { settings, host, is_in_memory };
+        Answer::new(is_in_memory, async move {
+            let slot = PerProcess::new(plan.open().await?);
+            Ok(Store(Arc::new(Kept { plan, slot })))
+        })
+    }
+
+    fn system(&self, py: Python<'_>) -> PyResult<Caller> {
+        self.caller(py, Origin::System, None)
+    }
+
+    #[pyo3(signature = (request=None))]
+    fn anonymous(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Caller> {
+        self.caller(py, Origin::Anonymous, request)
+    }
+
+    #[pyo3(signature = (token, request=None))]
+    fn authenticate(&self, py: Python<'_>, token: &Bound<'_, PyString>, request: Option<&str>) -> PyResult<Answer> {
+        let token = at_once(py, || text(token))?.to_owned();
+        self.sign_in(py, Origin::Token(token), request)
+    }
+
+    #[pyo3(signature = (user, request=None))]
+    fn acting_as(&self, py: Python<'_>, user: &Bound<'_, PyAny>, request: Option<&str>) -> PyResult<Answer> {
+        let given = match user.cast::<PyString>() {
+            Ok(text) => text.to_str().ok().and_then(|text| Uuid::from_str(text).ok()),
+            Err(_) => user.extract().ok(),
+        };
+        let id = at_once(py, || given.ok_or_else(|| Error::new(Reason::InvalidInput, "a user's id is a UUID")))?;
+        self.sign_in(py, Origin::User(UserId(id)), request)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<Answer> {
+        let um = self.0.here(py)?.clone();
+        Ok(self.0.answer(async move { um.close().await }))
+    }
+}
+
+impl Store {
+    fn caller(&self, py: Python<'_>, origin: Origin, request: Option<&str>) -> PyResult<Caller> {
+        let request = at_once(py, || read_request(request))?;
+        let caller = match origin {
+            Origin::System => self.0.here(py)?.system().with_request(request.clone()),
+            _ => self.0.here(py)?.anonymous(request.clone()),
+        };
+        Ok(Caller(Arc::new(Known { store: self.0.clone(), origin, request, slot: PerProcess::new(caller) })))
+    }
+
+    fn sign_in(&self, py: Python<'_>, origin: Origin, request: Option<&str>) -> PyResult<Answer> {
+        let request = at_once(py, || read_request(request))?;
+        let (um, store) = (self.0.here(py)?.clone(), self.0.clone());
+        Ok(self.0.answer(async move {
+            let slot = PerProcess::new(origin.caller(&um, request.clone()).await?);
+            Ok(Caller(Arc::new(Known { store, origin, request, slot })))
+        }))
+    }
+}
+
+/// How a caller came by its rights.
+#[derive(Clone)]
+enum Origin {
+    System,
+    Anonymous,
+    Token(String),
+    User(UserId),
+}
+
+impl Origin {
+    async fn caller(&self, um: &UserManagement, request: RequestContext) -> Result<rolekeep::Caller> {
+        match self {
+            Origin::System => Ok(um.system().with_request(request)),
+            Origin::Anonymous => Ok(um.anonymous(request)),
+            Origin::Token(token) => um.authenticate(token, request).await,
+            Origin::User(id) => Ok(um.acting_as(*id).await?.with_request(request)),
+        }
+    }
+}
+
+struct Known {
+    store: Arc<Kept>,
+    origin: Origin,
+    request: RequestContext,
+    slot: PerProcess<rolekeep::Caller>,
+}
+
+impl Known {
+    /// The caller of this process.
+    fn here(&self, py: Python<'_>) -> PyResult<&rolekeep::Caller> {
+        self.slot.here(py, self.store.plan.is_in_memory, || {
+            let (um, runtime) = (self.store.here(py)?, process::runtime(py)?);
+            let made = py.detach(|| runtime.block_on(self.origin.caller(um, self.request.clone())));
+            made.map_err(|error| raise(py, &error))
+        })
+    }
+}
+
+/// Somebody who asks.
+#[pyclass(frozen, subclass)]
+pub struct Caller(Arc<Known>);
+
+#[pymethods]
+impl Caller {
+    /// The same caller, in a face of another class.
+    #[new]
+    fn new(caller: &Bound<'_, Caller>) -> Self {
+        Self(caller.get().0.clone())
+    }
+
+    fn _call(&self, py: Python<'_>, operation: &Bound<'_, PyString>, input: &Bound<'_, PyString>) -> PyResult<Answer> {
+        let caller = self.0.here(py)?.clone();
+        let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
+        Ok(self.0.store.answer(async move { door::call(&caller, &operation, &input).await }))
+    }
+
+    fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
+        let request = at_once(py, || read_request(request))?;
+        let slot = PerProcess::new(self.0.here(py)?.with_request(request.clone()));
+        let (store, origin) = (self.0.store.clone(), self.0.origin.clone());
+        Ok(Self(Arc::new(Known { store, origin, request, slot })))
+    }
+
+    /// Whether the caller may do this, to a resource or at all.
+    #[pyo3(signature = (permission, resource=None))]
+    fn can(
+        &self,
+        py: Python<'_>,
+        permission: &Bound<'_, PyString>,
+        resource: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let resource = resource.map(encode).transpose()?;
+        let caller = self.0.here(py)?;
+        at_once(py, || door::can(caller, text(permission)?, resource.as_deref()))
+    }
+
+    /// Whether the caller may do this to anything at all: a menu's question.
+    fn can_somewhere(&self, py: Python<'_>, permission: &Bound<'_, PyString>) -> PyResult<bool> {
+        let caller = self.0.here(py)?;
+        at_once(py, || caller.can_somewhere(text(permission)?))
+    }
+
+    #[pyo3(signature = (permission, resource=None))]
+    fn _explain(
+        &self,
+        py: Python<'_>,
+        permission: &Bound<'_, PyString>,
+        resource: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        let resource = resource.map(encode).transpose()?;
+        let caller = self.0.here(py)?;
+        at_once(py, || door::explain(caller, text(permission)?, resource.as_deref()))
+    }
+
+    fn __repr__(&self) -> String {
+        match &self.0.origin {
+            Origin::System => "<Caller: the host>".to_owned(),
+            Origin::Anonymous => "<Caller: not signed in>".to_owned(),
+            Origin::Token(_) => "<Caller: by access token>".to_owned(),
+            Origin::User(id) => format!("<Caller: user {id}>"),
+        }
+    }
+}
+
+/// A resource as JSON.
+fn encode(resource: &Bound<'_, PyAny>) -> PyResult<String> {
+    static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = resource.py();
+    let encoded = ENCODE.import(py, "rolekeep._codec", "encode")?.call1((resource,))?;
+    let encoded = encoded.cast::<PyString>()?;
+    at_once(py, || text(encoded).map(str::to_owned))
+}
+
+/// What a host knows of a request, as it comes from Python.
+#[derive(Default, Deserialize)]
+struct Request {
+    ip: Option<String>,
+    user_agent: Option<String>,
+    context: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+fn read_request(text: Option<&str>) -> Result<RequestContext> {
+    let given = text.map_or_else(|| Ok(Request::default()), serde_json::from_str::<Request>);
+    let given = given.map_err(|problem| Error::new(Reason::InvalidInput, format!("the request: {problem}")))?;
+    let mut request = RequestContext::default();
+    (request.ip, request.user_agent) = (given.ip, given.user_agent);
+    request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
+    Ok(request)
+}
+
+fn closed() -> Error {
+    Error::new(Reason::Closed, "the interpreter ended")
+}

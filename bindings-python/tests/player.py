@@ -1,0 +1,248 @@
+"""Plays conformance scenarios through the typed faces: see tests/conformance/README.md."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+from uuid import UUID
+
+import rolekeep
+from rolekeep import RolekeepError, _store
+from rolekeep._codec import encode
+
+REPOSITORY = Path(__file__).parents[2]
+SEED = json.loads((REPOSITORY / "examples/flyos/seed.json").read_text())
+CHEAP = {"hashing_memory_kib": 7168, "hashing_iterations": 5}
+
+
+def password(email: str) -> str:
+    return f"correct horse battery {email.partition('@')[0]}"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    store: dict[str, Any]
+    steps: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def needs_file(self) -> bool:
+        return any("reopen" in step for step in self.steps)
+
+
+def scenarios(folder: Path) -> list[Scenario]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        whole = json.loads(path.read_text())
+        for each in whole["scenarios"]:
+            store = each.get("store", whole.get("store", {}))
+            found.append(Scenario(f"{path.stem}: {each['name']}", store, each["steps"]))
+    return found
+
+
+class Player:
+    """Plays one scenario; `is_async` chooses the face."""
+
+    def __init__(self, scenario: Scenario, folder: Path, is_async: bool) -> None:
+        self.scenario = scenario
+        self.is_async = is_async
+        self.settings = CHEAP | scenario.store.get("settings", {})
+        if scenario.needs_file:
+            self.settings.setdefault("sqlite", str(folder / "store.db"))
+        self.saved: dict[str, Any] = {}
+        self.callers: dict[str, Any] = {}
+        self.um: Any = None
+
+    async def play(self) -> None:
+        self.um = await self.open(self.settings)
+        try:
+            if self.scenario.store.get("seed") == "flyos":
+                passwords = {user["email"]: password(user["email"]) for user in SEED["users"]}
+                await settle(typed(self.um.system.setup.seed, SEED | {"passwords": passwords}))
+            for number, step in enumerate(self.scenario.steps, 1):
+                try:
+                    await self.step(self.filled(step))
+                except AssertionError as wrong:
+                    raise AssertionError(f"{self.scenario.name}, step {number} {json.dumps(step)}: {wrong}") from wrong
+        finally:
+            await settle(self.um.close())
+
+    async def open(self, settings: dict[str, Any]) -> Any:
+        known = inspect.signature(rolekeep.open).parameters.keys()
+        if settings.keys() <= known:
+            return await rolekeep.open_async(**settings) if self.is_async else rolekeep.open(**settings)
+        # What no caller can say with keyword arguments.
+        return rolekeep.UserManagement(_store.start(settings, None).wait())
+
+    async def step(self, step: dict[str, Any]) -> None:
+        try:
+            answer = plain(await self.act(step))
+        except RolekeepError as error:
+            assert "error" in step, f"{error!r} ({error.code}/{error.reason})"
+            wanted, raised = step["error"], shown(error)
+            if "fields" in wanted:
+                wanted = wanted | {"fields": {"$unordered": wanted["fields"]}}
+            assert matches(wanted, raised), f"raised {raised}"
+            return
+        assert "error" not in step, f"answered {answer}"
+        if "expect" in step:
+            assert matches(step["expect"], answer), f"answered {answer}"
+        for name, path in step.get("save", {}).items():
+            self.saved[name] = at(answer, path)
+
+    async def act(self, step: dict[str, Any]) -> Any:
+        match step:
+            case {"call": name, "raw": True} | {"call": name, "text": _}:
+                text = step.get("text", json.dumps(step.get("with", {})))
+                return json.loads(await settle(self.caller(step).call(name, text)))
+            case {"call": name}:
+                area, _, method = name.partition(".")
+                return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
+            case {"login": given}:
+                caller = self.um.anonymous(**step.get("request", {}))
+                answer = await settle(typed(caller.sessions.login, given))
+                if "name" in step:
+                    self.callers[step["name"]] = await settle(self.um.authenticate(answer.access_token))
+                return answer
+            case {"authenticate": token}:
+                self.callers[step.get("name", "")] = await settle(self.um.authenticate(token, **step.get("request", {})))
+            case {"act_as": user}:
+                self.callers[step.get("name", "")] = await settle(self.um.acting_as(UUID(user)))
+            case {"can": permission}:
+                return self.caller(step).can(permission, step.get("resource"))
+            case {"can_somewhere": permission}:
+                return self.caller(step).can_somewhere(permission)
+            case {"require": permission}:
+                return self.caller(step).require(permission, step.get("resource"))
+            case {"explain": permission}:
+                return self.caller(step).explain(permission, step.get("resource"))
+            case {"together": steps}:
+                return await asyncio.gather(*map(self.apart, steps))
+            case {"wait": seconds}:
+                await asyncio.sleep(seconds)
+            case {"reopen": True}:
+                await settle(self.um.close())
+                self.callers.clear()
+                self.um = await self.open(self.settings)
+            case {"open": settings}:
+                await settle((await self.open(CHEAP | settings)).close())
+            case _:
+                raise NotImplementedError(f"no such step: {step}")
+        return None
+
+    async def apart(self, step: dict[str, Any]) -> Any:
+        """A step beside others: a task of this loop, or a thread."""
+        try:
+            if self.is_async:
+                return {"answer": plain(await self.act(step))}
+            return {"answer": plain(await asyncio.to_thread(lambda: asyncio.run(self.act(step))))}
+        except RolekeepError as error:
+            return {"error": shown(error)}
+
+    def caller(self, step: dict[str, Any]) -> Any:
+        name = step.get("as", "system")
+        callers = {"system": lambda: self.um.system, "anonymous": self.um.anonymous}
+        caller = callers[name]() if name in callers else self.callers[name]
+        return caller.with_request(**step["request"]) if "request" in step else caller
+
+    def filled(self, value: Any) -> Any:
+        """`$ada` stands for what was saved."""
+        match value:
+            case {"$repeat": [text, times]}:
+                return text * times
+            case {"$from_now": seconds}:
+                return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+        if isinstance(value, str) and value.startswith("$") and value[1:] in self.saved:
+            return self.saved[value[1:]]
+        if isinstance(value, dict):
+            return {name: self.filled(part) for name, part in value.items()}
+        return [self.filled(part) for part in value] if isinstance(value, list) else value
+
+
+async def settle(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def typed(method: Any, given: dict[str, Any]) -> Any:
+    """Calls a method with values of the types that it asks for."""
+    hints = get_type_hints(method)
+    names = {name: name + "_" if name + "_" in hints else name for name in given}
+    return method(**{names[name]: value_of(hints.get(names[name]), value) for name, value in given.items()})
+
+
+def value_of(hint: Any, value: Any) -> Any:
+    """What is no value of the type stays as it is: the library is to refuse it."""
+    for each in (hint, *get_args(hint)):
+        try:
+            if isinstance(value, str) and each is UUID:
+                return UUID(value)
+            if isinstance(value, str) and each is datetime:
+                return utc(value)
+            if isinstance(value, str) and each is date:
+                return date.fromisoformat(value)
+            if isinstance(each, type) and issubclass(each, Enum) and each is not NoneType:
+                return each(value)
+        except ValueError:
+            continue
+    return value
+
+
+def shown(error: RolekeepError) -> dict[str, Any]:
+    """An error as scenarios speak of it."""
+    timestamp = error.timestamp and error.timestamp.isoformat()
+    return {
+        "code": str(error.code), "reason": str(error.reason), "message": error.message, "timestamp": timestamp,
+        "http_status": error.http_status, "fields": plain(list(error.fields)), "problems": plain(list(error.problems)),
+    }
+
+
+def plain(answer: Any) -> Any:
+    return json.loads(encode(answer)) if not isinstance(answer, str) else answer
+
+
+def at(answer: Any, path: str) -> Any:
+    for part in filter(None, path.split(".")):
+        answer = answer[int(part)] if isinstance(answer, list) else answer[part]
+    return answer
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+
+def matches(wanted: Any, got: Any) -> bool:
+    match wanted:
+        case {"$any": True}:
+            return got is not None
+        case {"$contains": text}:
+            return isinstance(got, str) and text in got
+        case {"$length": count}:
+            return isinstance(got, list) and len(got) == count
+        case {"$not": other}:
+            return not matches(other, got)
+        case {"$unordered": items} | {"$includes": items}:
+            rest = list(got) if isinstance(got, list) else []
+            for item in items:
+                found = next((each for each in rest if matches(item, each)), None)
+                if found is None:
+                    return False
+                rest.remove(found)
+            return not rest or "$includes" in wanted
+        case dict():
+            return isinstance(got, dict) and all(key in got and matches(wanted[key], got[key]) for key in wanted)
+        case list():
+            return isinstance(got, list) and len(wanted) == len(got) and all(map(matches, wanted, got))
+        case str() if isinstance(got, str) and TIME.match(wanted) and TIME.match(got):
+            return utc(wanted) == utc(got)
+    return type(wanted) is type(got) and bool(wanted == got)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,0 +1,64 @@
+"""The behaviour that every language shares, through both faces."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from player import REPOSITORY, Player, Scenario, matches, scenarios
+
+SHARED = scenarios(REPOSITORY / "tests/conformance/scenarios")
+OWN = scenarios(Path(__file__).parent / "scenarios")
+
+
+def named(scenario: Scenario) -> str:
+    return scenario.name
+
+
+@pytest.fixture(scope="module")
+def report():
+    outcome = {"column": "python", "passed": [], "failed": []}
+    yield outcome
+    path = REPOSITORY / "target/conformance/python.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(outcome, indent=1))
+
+
+@pytest.mark.parametrize("scenario", SHARED, ids=named)
+def test_shared(scenario, report, tmp_path):
+    (tmp_path / "async").mkdir()
+    try:
+        asyncio.run(Player(scenario, tmp_path, is_async=False).play())
+        asyncio.run(Player(scenario, tmp_path / "async", is_async=True).play())
+    except BaseException:
+        report["failed"].append(scenario.name)
+        raise
+    report["passed"].append(scenario.name)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("scenario", OWN, ids=named)
+def test_own(scenario, is_async, tmp_path):
+    asyncio.run(Player(scenario, tmp_path, is_async).play())
+
+
+def test_the_player_sees_what_is_wrong(tmp_path):
+    bad_steps = [
+        {"can": "user:read", "expect": False},
+        {"can": "user:raed"},
+        {"call": "users.create", "with": {"email": "x"}},
+        {"call": "users.create", "with": {"email": "x"}, "error": {"code": "FORBIDDEN"}},
+        {"call": "users.create", "with": {"email": "x"}, "error": {"fields": []}},
+        {"call": "users.list", "error": {"code": "FORBIDDEN"}},
+        {"call": "users.list", "expect": {"items": [{}]}},
+        {"call": "users.list", "expect": {"itemz": []}},
+    ]
+    for step in bad_steps:
+        with pytest.raises(AssertionError):
+            asyncio.run(Player(Scenario("bad", {}, [step]), tmp_path, is_async=False).play())
+
+
+def test_matching():
+    assert matches({"a": "2026-01-01T00:00:00Z"}, {"a": "2026-01-01T01:00:00.000+01:00", "b": 1})
+    assert matches({"$unordered": [1, 2]}, [2, 1]) and not matches({"$unordered": [1, 1]}, [2, 1])
+    assert matches({"$not": {"$any": True}}, None) and not matches(1, True) and not matches([1], [1, 2])

@@ -1,0 +1,151 @@
+"""A service over the package."""
+
+import runpy
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, get_args
+
+import pytest
+import rolekeep
+from conftest import CHEAP, PASSWORD
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from pydantic import TypeAdapter
+from rolekeep import AsyncCaller, Page, User, UserStatus
+from rolekeep.fastapi import Rolekeep
+
+TASTE = Path(__file__).parents[1] / "examples/taste_fastapi.py"
+
+
+@pytest.fixture
+def service(um, ada):
+    app = FastAPI()
+    rk = Rolekeep(um, app)
+    Me = Annotated[AsyncCaller, Depends(rk.current_user)]
+
+    @app.get("/me")
+    async def me(me: Me) -> User:
+        return await me.users.me()
+
+    @app.get("/maybe")
+    async def maybe(me: Annotated[AsyncCaller, Depends(rk.caller)]) -> bool:
+        return me.can_somewhere("document:edit")
+
+    @app.get("/users")
+    async def users(status: UserStatus | None = None) -> Page[User]:
+        return await rk.um.system.users.list(status=status)
+
+    @app.post("/users")
+    async def create(email: str) -> User:
+        return await rk.um.system.users.create(email)
+
+    @app.get("/edit")
+    async def edit(me: Annotated[AsyncCaller, Depends(rk.require_permission("document:edit"))]) -> str:
+        return str((await me.users.me()).id)
+
+    @app.get("/delete", dependencies=[Depends(rk.require_permission("document:delete"))])
+    def delete() -> None: ...
+
+    @app.get("/editors", dependencies=[Depends(rk.require_role("editor"))])
+    async def editors() -> None: ...
+
+    @app.get("/admins", dependencies=[Depends(rk.require_admin())])
+    async def admins() -> None: ...
+
+    @app.get("/typo", dependencies=[Depends(rk.require_permission("document:edti"))])
+    async def typo() -> None: ...
+
+    return TestClient(app), rk
+
+
+@pytest.fixture
+def signed_in(um, ada):
+    return {"Authorization": "Bearer " + um.login("ada@example.org", PASSWORD).access_token}
+
+
+def test_taste():
+    assert len(TASTE.read_text().splitlines()) <= 20
+    made = runpy.run_path(str(TASTE))
+    client = TestClient(made["app"])
+    given = {"email": "ada@example.org", "password": "correct horse battery staple"}
+    login = client.post("/login", json=given)
+    signed_in = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    assert client.get("/me", headers=signed_in).json()["email"] == "ada@example.org"
+    assert client.delete("/documents/1", headers=signed_in).status_code == 403
+    assert client.delete("/documents/1").json()["reason"] == "not_signed_in"
+    assert client.post("/login", json=given | {"password": "wrong"}).json()["reason"] == "invalid_credentials"
+    made["um"].close()
+
+
+def test_401_403_and_the_rest(service, signed_in, um, ada):
+    client, _ = service
+    for path in ("/me", "/edit", "/delete", "/editors", "/admins"):
+        for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json()["code"] == "UNAUTHORIZED"
+    expected = {"/me": 200, "/edit": 200, "/delete": 403, "/editors": 200, "/admins": 403, "/typo": 400}
+    assert {path: client.get(path, headers=signed_in).status_code for path in expected} == expected
+    assert client.get("/delete", headers=signed_in).json()["code"] == "FORBIDDEN"
+    assert client.get("/maybe").json() is False and client.get("/maybe", headers=signed_in).json() is True
+    assert client.get("/maybe", headers={"Authorization": "Bearer x"}).status_code == 401
+
+    um.system.users.create("root@example.org", roles=["admin"])
+    um.system.users.grant_admin(ada.id)
+    assert client.get("/admins", headers=signed_in).status_code == 200
+    um.system.users.revoke_admin(ada.id)
+    um.system.roles.unassign(ada.id, "editor")
+    assert {path: client.get(path, headers=signed_in).status_code for path in ("/edit", "/editors", "/admins")} == {
+        "/edit": 403, "/editors": 403, "/admins": 403,
+    }
+    um.system.sessions.revoke_all(user_id=ada.id)
+    assert client.get("/me", headers=signed_in).json()["reason"] == "session_ended"
+
+
+def test_errors_by_code(service):
+    client, _ = service
+    bad = client.post("/users", params={"email": "x"})
+    assert bad.status_code == 400 and bad.json()["fields"][0]["field"] == "email" and bad.json()["timestamp"]
+    taken = client.post("/users", params={"email": "ada@example.org"})
+    assert taken.status_code == 409 and taken.json()["code"] == "DUPLICATE_RESOURCE"
+
+
+def test_a_role_held_somewhere_or_later_does_not_open_a_door(service, signed_in, um, ada):
+    client, _ = service
+    region = um.system.regions.create("east", "East")
+    um.system.roles.unassign(ada.id, "editor")
+    um.system.roles.assign(ada.id, "editor", scope=f"region:{region.id}")
+    assert client.get("/editors", headers=signed_in).status_code == 403
+
+
+def test_records_are_response_models(service, ada):
+    client, _ = service
+    page = client.get("/users", params={"status": "active"}).json()
+    assert page["items"][0]["id"] == str(ada.id) and page["items"][0]["birth_date"] is None
+    assert page["items"][0].keys() == {field.name for field in fields(User)}
+    schema = client.get("/openapi.json").json()
+    assert "HTTPBearer" in schema["components"]["securitySchemes"]
+    assert schema["components"]["schemas"]["UserStatus"]["enum"] == [status.value for status in UserStatus]
+    for name in rolekeep.records.__all__:
+        kind = getattr(rolekeep, name)
+        if kind not in (Page, rolekeep.Word):
+            assert TypeAdapter(kind).json_schema()["title"] == name
+    assert get_args(Page[User]) == (User,)
+
+
+def test_dependencies_can_be_replaced(service, um, ada):
+    client, rk = service
+    client.app.dependency_overrides[rk.current_user] = lambda: um.acting_as(ada.id).aio
+    assert client.get("/me").json()["id"] == str(ada.id) and client.get("/delete").status_code == 403
+
+
+def test_an_async_store():
+    import asyncio
+
+    um = asyncio.run(open_async())
+    assert Rolekeep(um).um is um
+    asyncio.run(um.close())
+
+
+async def open_async():
+    return await rolekeep.open_async(**CHEAP)

@@ -1,0 +1,296 @@
+"""The host's side: forks, cancelled tasks, storages written in Python."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from uuid import UUID
+
+import pytest
+import rolekeep
+from conftest import CHEAP, PASSWORD
+from rolekeep import Batch, Loaded, Reason, Unavailable
+
+ROLES = {"roles": {"editor": ["document:edit"]}, "permissions": ["document:delete"]}
+
+
+class LogPersister:
+    """A file of batches, one a line."""
+
+    def __init__(self, path, delay: float = 0) -> None:
+        self.path, self.delay, self.threads = path, delay, set()
+
+    def batches(self) -> list[Batch]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def load(self, since: int) -> Loaded:
+        self.threads.add(threading.current_thread())
+        batches = self.batches()
+        changes = [change for batch in batches if batch["position"] > since for change in batch["changes"]]
+        return {"position": len(batches), "changes": changes}
+
+    def persist(self, batch: Batch) -> str:
+        if batch["base"] != len(self.batches()):
+            return "stale"
+        time.sleep(self.delay)
+        with self.path.open("a") as log:
+            log.write(json.dumps(batch) + "\n")
+        return "done"
+
+
+class AsyncPersister(LogPersister):
+    def __init__(self, path, delay: float = 0) -> None:
+        super().__init__(path)
+        self.pause, self.loops, self.is_closed = delay, set(), False
+
+    async def load(self, since: int) -> Loaded:
+        self.loops.add(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        return super().load(since)
+
+    async def persist(self, batch: Batch) -> str:
+        await asyncio.sleep(self.pause)
+        return super().persist(batch)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("kind", [LogPersister, AsyncPersister])
+def test_persister_survives_a_restart(open_store, tmp_path, kind):
+    path = tmp_path / "log"
+    um = open_store(persister=kind(path), **ROLES)
+    ada = um.system.users.create("ada@example.org", password=PASSWORD, roles=["editor"])
+    um.system.users.delete(um.system.users.create("bob@example.org").id)
+    token = um.login("ada@example.org", PASSWORD).access_token
+    um.close()
+
+    um = open_store(persister=kind(path), **ROLES)
+    assert [user.id for user in um.system.users.list().items] == [ada.id]
+    assert um.authenticate(token).can("document:edit")
+    assert um.system.audit.verify().is_whole
+
+
+def test_two_writers_of_one_log(open_store, tmp_path):
+    first = open_store(persister=LogPersister(tmp_path / "log"), **ROLES)
+    second = open_store(persister=LogPersister(tmp_path / "log"), **ROLES)
+    ada = first.system.users.create("ada@example.org", roles=["editor"])
+    me = second.acting_as(ada.id)
+    assert me.can("document:edit")
+    with pytest.raises(rolekeep.Duplicate):
+        second.system.users.create("ada@example.org")
+    second.system.users.create("bob@example.org")
+    first.system.roles.unassign(ada.id, "editor")
+    assert second.system.users.list().total == first.system.users.list().total == 2
+    assert not me.can("document:edit")
+
+
+def test_async_persister_has_one_loop(tmp_path):
+    persister = AsyncPersister(tmp_path / "log")
+
+    async def main(um):
+        await um.system.users.list()
+        return asyncio.get_running_loop()
+
+    um = rolekeep.open(persister=persister, **CHEAP)
+    loops = [asyncio.run(main(um.aio)) for _ in range(3)]
+    um.system.users.create("ada@example.org")
+    assert len(persister.loops) == 1 and not persister.loops & set(loops)
+    assert threading.main_thread() not in persister.threads
+    um.close()
+    assert persister.is_closed
+
+
+def test_a_failing_persister(open_store, tmp_path):
+    class Failing(LogPersister):
+        error = None
+
+        def persist(self, batch):
+            if self.error:
+                raise self.error
+            return super().persist(batch)
+
+    persister = Failing(tmp_path / "log")
+    um = open_store(persister=persister)
+    um.system.users.create("ada@example.org")
+    for error, reason in (
+        (OSError("the cable is out"), Reason.STORAGE_UNAVAILABLE),
+        (Unavailable("the disk is full", reason=Reason.STORAGE_FULL), Reason.STORAGE_FULL),
+    ):
+        persister.error = error
+        with pytest.raises(Unavailable, match=str(error)) as caught:
+            um.system.users.create("bob@example.org")
+        assert caught.value.reason is reason
+    persister.error = None
+    assert um.system.users.list().total == 1
+    persister.persist = lambda batch: None
+    with pytest.raises(Unavailable, match="stale"):
+        um.system.users.create("bob@example.org")
+    persister.load = lambda since: {"changes": []}
+    with pytest.raises(rolekeep.RolekeepError, match="position"):
+        um.system.users.list()
+
+
+@pytest.mark.parametrize("place", ["sqlite", "slow", "slow async"])
+def test_cancelling_tears_no_commit(tmp_path, place):
+    """Whatever the moment of cancelling, a user is whole or not there, and the store goes on."""
+    path = tmp_path / "store"
+    settings = CHEAP | ROLES
+
+    def opened():
+        match place:
+            case "sqlite":
+                return rolekeep.open(sqlite=path, **settings)
+            case "slow":
+                return rolekeep.open(persister=LogPersister(path, 0.03), **settings)
+        return rolekeep.open(persister=AsyncPersister(path, 0.03), **settings)
+
+    async def main(um):
+        cancelled = 0
+        for number in range(24):
+            create = um.system.users.create(f"user{number}@example.org", roles=["editor"])
+            task = asyncio.create_task(create)
+            await asyncio.sleep(0.002 * (number % 12) if place != "sqlite" else 0.0002 * number)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                cancelled += 1
+        await asyncio.sleep(0.2)
+        page = await um.system.users.list(limit=100)
+        for user in page.items:
+            assert (await um.acting_as(user.id)).can("document:edit")
+        return cancelled, {user.email for user in page.items}
+
+    um = opened()
+    cancelled, emails = asyncio.run(main(um.aio))
+    assert cancelled > 0
+    um.close()
+    um = opened()
+    assert {user.email for user in um.system.users.list(limit=100).items} == emails
+    assert um.system.audit.verify().is_whole
+    entries = um.system.audit.list(action="users.create", limit=100).items
+    assert {entry.after["email"] for entry in entries} == emails
+    um.close()
+
+
+def test_cancelled_before_and_after(um, ada):
+    async def main():
+        shared = um.aio
+        task = asyncio.create_task(shared.login("ada@example.org", PASSWORD))
+        await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(shared.login("ada@example.org", PASSWORD), 0.001)
+        assert (await shared.login("ada@example.org", PASSWORD)).user.id == ada.id
+
+    asyncio.run(main())
+    # A loop that is closed while a call runs.
+    loop = asyncio.new_event_loop()
+    loop.create_task(um.aio.login("ada@example.org", PASSWORD))
+    loop.run_until_complete(asyncio.sleep(0.001))
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert um.login("ada@example.org", PASSWORD).user.id == ada.id
+
+
+def in_child(work) -> int:
+    """Runs a function in a forked child, ten seconds at most; 0: it was true."""
+    process = os.fork()
+    if process == 0:
+        signal.alarm(10)
+        try:
+            os._exit(0 if work() else 3)
+        except BaseException as error:  # noqa: BLE001
+            print(repr(error), file=sys.stderr)
+            os._exit(4)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+pytestmark_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@pytestmark_fork
+@pytest.mark.parametrize("place", ["memory", "sqlite", "persister", "async persister"])
+def test_fork(tmp_path, open_store, place):
+    path = tmp_path / "store"
+    storage = {
+        "memory": {}, "sqlite": {"sqlite": path}, "persister": {"persister": LogPersister(path)},
+        "async persister": {"persister": AsyncPersister(path)},
+    }[place]
+    # Before anything was used in this process.
+    assert in_child(lambda: rolekeep.open(**CHEAP).system.users.list().total == 0) == 0
+
+    um = open_store(**storage, **ROLES)
+    ada = um.system.users.create("ada@example.org", password=PASSWORD, roles=["editor"])
+    me, token = um.acting_as(ada.id), um.login("ada@example.org", PASSWORD).access_token
+    signed_in = um.authenticate(token)
+
+    def use(name: str) -> bool:
+        assert me.can("document:edit") and not me.can("document:delete")
+        assert signed_in.can("document:edit") and signed_in.users.me().id == ada.id
+        assert um.login("ada@example.org", PASSWORD).user.id == ada.id
+        assert asyncio.run(um.aio.login("ada@example.org", PASSWORD)).user.id == ada.id
+        um.system.users.create(f"{name}@example.org")
+        return um.system.users.find(email=f"{name}@example.org").email == f"{name}@example.org"
+
+    assert in_child(lambda: use("child")) == 0
+    assert in_child(lambda: use("second") and in_child(lambda: use("grandchild")) == 0) == 0
+    assert use("parent")
+    # What children wrote is there, unless it was in their memory.
+    assert um.system.users.list().total == (2 if place == "memory" else 5)
+
+
+@pytestmark_fork
+def test_fork_while_others_work(um, ada):
+    """A child finds no lock held by a thread that it has not got."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            with contextlib.suppress(rolekeep.Conflict):
+                um.login("ada@example.org", PASSWORD)
+                um.system.users.update(ada.id, full_name="Ada")
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            assert in_child(lambda: um.login("ada@example.org", PASSWORD).user.id == ada.id) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("how", ["", "um.close()", "del um", "threading.Thread(target=um.system.users.list).start()"])
+def test_the_end_of_a_program(tmp_path, how):
+    """Stores that are left open with a task that polls a Python storage do no harm at exit."""
+    program = f"""
+import threading, rolekeep, test_host
+from pathlib import Path
+um = rolekeep.open(persister=test_host.LogPersister(Path({str(tmp_path / "log")!r})), hashing_memory_kib=7168, hashing_iterations=5)
+um.system.users.create("ada@example.org")
+{how}
+"""
+    for _ in range(3):
+        (tmp_path / "log").unlink(missing_ok=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=30,
+            env=os.environ | {"PYTHONPATH": os.path.dirname(__file__)},
+        )
+        assert ran.returncode == 0 and ran.stderr == "", ran.stderr
+
+
+def test_ids_are_uuids(um, ada):
+    assert um.acting_as(str(ada.id)).users.me() == um.acting_as(UUID(str(ada.id))).users.me() == ada

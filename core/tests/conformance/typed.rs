@@ -1,0 +1,65 @@
+//! Operations by name through the typed methods: `caller.users().create(CreateUser { … })`.
+
+use rolekeep::{Caller, Error, model::decode, operations};
+use serde_json::Value as Json;
+
+macro_rules! typed {
+    ($($area:ident { $($method:ident($($input:ident)?)),* $(,)? })*) => {
+        /// Runs an operation; none where there is no method of this name.
+        pub async fn call(caller: &Caller, operation: &str, with: Json) -> Option<Result<Json, Error>> {
+            Some(match operation {
+                $($(concat!(stringify!($area), ".", stringify!($method)) => {
+                    typed!(@run caller, operation, with, $area, $method, $($input)?)
+                })*)*
+                _ => return None,
+            })
+        }
+
+        /// The names that [`call`] knows.
+        pub const NAMES: &[&str] = &[$($(concat!(stringify!($area), ".", stringify!($method))),*),*];
+    };
+    (@run $caller:ident, $operation:ident, $with:ident, $area:ident, $method:ident, $input:ident) => {{
+        let input: operations::$area::$input = decode::decode($with)
+            .unwrap_or_else(|problems| panic!("{}: types refuse this, mark it as `raw`: {problems:?}", $operation));
+        // Boxed, so that the future is as small as one operation.
+        Box::pin($caller.$area().$method(input)).await.map(json)
+    }};
+    (@run $caller:ident, $operation:ident, $with:ident, $area:ident, $method:ident,) => {{
+        assert_eq!($with, serde_json::json!({}), "{} takes nothing; mark it as `raw`", $operation);
+        Box::pin($caller.$area().$method()).await.map(json)
+    }};
+}
+
+typed! {
+    users {
+        create(CreateUser), get(GetUser), find(FindUser), me(), list(ListUsers), update(UpdateUser),
+        replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
+        ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
+    }
+    sessions {
+        login(Login), refresh(Refresh), logout(), list(), list_of(ListSessionsOf), revoke(RevokeSession),
+        revoke_others(), revoke_all(RevokeAllSessions),
+    }
+    roles {
+        list(), get(GetRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
+    }
+    permissions { list(), mine(), explain(ExplainPermission) }
+    regions {
+        create(CreateRegion), get(GetRegion), list(ListRegions), update(UpdateRegion), delete(DeleteRegion),
+    }
+    drones {
+        create(CreateDrone), get(GetDrone), list(ListDrones), update(UpdateDrone), delete(DeleteDrone),
+        assign(AssignDrone), unassign(UnassignDrone), reassign(ReassignDrone),
+    }
+    audit { list(ListAudit), verify() }
+    setup { seed(Seed) }
+}
+
+fn json(answer: impl serde::Serialize) -> Json {
+    serde_json::to_value(answer).unwrap()
+}
+
+#[test]
+fn every_operation_has_its_method() {
+    assert_eq!(NAMES, rolekeep::door::OPERATIONS);
+}

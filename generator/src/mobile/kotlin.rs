@@ -1,0 +1,176 @@
+//! Kotlin: the areas as properties, and the dispatch of the tests.
+
+use std::fmt::Write;
+
+use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
+
+use super::{MARK, camel, input, inputs, operations, outputs, pascal, shouty, simple};
+
+pub(super) fn areas(catalogue: &Catalogue) -> String {
+    let mut text = format!("{MARK}package dev.rolekeep\n");
+    for area in &catalogue.areas {
+        let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
+        let _ = write!(text, "\n/** {about} */\nval Caller.{name}: {class} get() = get{class}()\n");
+    }
+    text
+}
+
+/// The names of everything that must be there, for the test of parity.
+pub(super) fn names(catalogue: &Catalogue) -> String {
+    let object = |entries: Vec<String>| format!("{{\n    {}\n  }}", entries.join(",\n    "));
+    let entry = |name: &str, names: Vec<&str>| format!("\"{name}\": {names:?}");
+    let calls = operations(catalogue).map(|(area, operation)| {
+        let takes = input(catalogue, operation).map_or("null".to_owned(), |name| format!("\"{name}\""));
+        format!("\"{}.{}\": {takes}", area.name, operation.name)
+    });
+    let (mut records, mut words) = (Vec::new(), Vec::new());
+    for (name, ty) in &catalogue.types.0 {
+        match &ty.shape {
+            Shape::Record(fields) if fields.is_empty() => {}
+            Shape::Record(fields) => records.push(entry(name, fields.iter().map(|field| field.name).collect())),
+            Shape::Words(known) => words.push(entry(name, known.iter().map(|word| word.0).collect())),
+        }
+    }
+    format!(
+        "{{\n  \"operations\": {},\n  \"records\": {},\n  \"words\": {}\n}}\n",
+        object(calls.collect()),
+        object(records),
+        object(words)
+    )
+}
+
+/// Maps an operation's name and JSON to the typed call and its answer to JSON.
+pub(super) fn dispatch(catalogue: &Catalogue) -> String {
+    let mut text = format!(
+        "{MARK}import dev.rolekeep.*\nimport kotlinx.serialization.json.JsonElement\nimport kotlinx.serialization.json.JsonNull\n\n\
+         suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonElement = when (operation) {{\n"
+    );
+    for (area, operation) in operations(catalogue) {
+        let method = format!("me.{}.{}", area.name, camel(operation.name));
+        let call = match input(catalogue, operation) {
+            Some(name) => format!("{method}(read{name}(input))"),
+            None => format!("input.record().let {{ {method}() }}"),
+        };
+        let answer = match &operation.output {
+            TypeRef::Unit => format!("{call}.let {{ JsonNull }}"),
+            output => write(output, &call),
+        };
+        let _ = writeln!(text, "    \"{}.{}\" -> {answer}", area.name, operation.name);
+    }
+    text.push_str("    else -> throw Inexpressible(\"there is no operation $operation\")\n}\n");
+    for ty in inputs(catalogue) {
+        if let TypeRef::Named(name) = &ty {
+            match &catalogue.types.0[name].shape {
+                Shape::Record(fields) if fields.is_empty() => {}
+                Shape::Record(fields) => read_record(&mut text, name, fields),
+                Shape::Words(words) => read_words(&mut text, name, words),
+            }
+        }
+    }
+    for ty in outputs(catalogue) {
+        match &ty {
+            TypeRef::Named(name) => match &catalogue.types.0[name].shape {
+                Shape::Record(fields) => write_record(&mut text, name, fields),
+                Shape::Words(words) => write_words(&mut text, name, words),
+            },
+            TypeRef::Page(inner) => {
+                let name = format!("{}Page", simple(inner));
+                let number = || Box::new(TypeRef::Int);
+                let field = |name, ty| FieldShape { name, about: "", ty };
+                let fields = [
+                    field("items", TypeRef::List(inner.clone())),
+                    field("total", TypeRef::Optional(number())),
+                    field("pages", TypeRef::Optional(number())),
+                    field("page", TypeRef::Optional(number())),
+                    field("limit", TypeRef::Int),
+                    field("has_next", TypeRef::Bool),
+                    field("has_previous", TypeRef::Bool),
+                    field("next_cursor", TypeRef::Optional(Box::new(TypeRef::Text))),
+                ];
+                write_record(&mut text, &name, &fields);
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+fn read_record(text: &mut String, name: &str, fields: &[FieldShape]) {
+    let keys: Vec<String> = fields.iter().map(|field| format!("\"{}\"", field.name)).collect();
+    let _ = writeln!(
+        text,
+        "\nfun read{name}(from: JsonElement) = from.record({}).let {{ it ->\n    {name}(",
+        keys.join(", ")
+    );
+    for field in fields {
+        let _ = writeln!(text, "        {} = {},", camel(field.name), reader_of(field));
+    }
+    text.push_str("    )\n}\n");
+}
+
+fn reader_of(field: &FieldShape) -> String {
+    let key = field.name;
+    match &field.ty {
+        TypeRef::Optional(inner) => format!("it.optional(\"{key}\") {{ {}(it) }}", reader(inner)),
+        TypeRef::Change(inner) => format!("it.change(\"{key}\") {{ {}(it) }}", reader(inner)),
+        TypeRef::Patch(inner) => {
+            let patch = format!("{}Patch", simple(inner));
+            format!("it.patch(\"{key}\", {patch}.Clear) {{ {patch}.Set({}(it)) }}", reader(inner))
+        }
+        TypeRef::List(inner) => format!("it.list(\"{key}\") {{ {} }}", element_reader(inner)),
+        TypeRef::Map(inner) => format!("it.map(\"{key}\") {{ {} }}", element_reader(inner)),
+        ty => format!("it.required(\"{key}\") {{ {}(it) }}", reader(ty)),
+    }
+}
+
+fn element_reader(ty: &TypeRef) -> String {
+    match ty {
+        TypeRef::List(inner) => format!("it.elements {{ {} }}", element_reader(inner)),
+        ty => format!("{}(it)", reader(ty)),
+    }
+}
+
+fn reader(ty: &TypeRef) -> String {
+    format!("read{}", simple(ty))
+}
+
+fn read_words(text: &mut String, name: &str, words: &[(&str, &str)]) {
+    let _ = writeln!(text, "\nfun read{name}(from: JsonElement) = when (val word = readString(from)) {{");
+    for (word, _) in words {
+        let _ = writeln!(text, "    \"{word}\" -> {name}.{}", shouty(word));
+    }
+    let _ = writeln!(text, "    else -> throw Inexpressible(\"$word is no {name}\")\n}}");
+}
+
+fn write_record(text: &mut String, name: &str, fields: &[FieldShape]) {
+    let _ = writeln!(text, "\nfun write{name}(from: {name}) = json(");
+    for field in fields {
+        let _ =
+            writeln!(text, "    \"{}\" to {},", field.name, write(&field.ty, &format!("from.{}", camel(field.name))));
+    }
+    text.push_str(")\n");
+}
+
+fn write_words(text: &mut String, name: &str, words: &[(&str, &str)]) {
+    let _ = writeln!(text, "\nfun write{name}(from: {name}) = writeString(when (from) {{");
+    for (word, _) in words {
+        let _ = writeln!(text, "    {name}.{} -> \"{word}\"", shouty(word));
+    }
+    text.push_str("})\n");
+}
+
+fn write(ty: &TypeRef, value: &str) -> String {
+    match ty {
+        TypeRef::Optional(inner) => format!("{value}?.let {{ {} }}", write(inner, "it")),
+        TypeRef::List(inner) => format!("writeList({value}) {{ {} }}", write(inner, "it")),
+        TypeRef::Map(inner) => format!("writeMap({value}) {{ {} }}", write(inner, "it")),
+        ty => format!("{}({value})", writer(ty)),
+    }
+}
+
+fn writer(ty: &TypeRef) -> String {
+    match ty {
+        TypeRef::Page(inner) => format!("write{}Page", simple(inner)),
+        ty => format!("write{}", simple(ty)),
+    }
+}

@@ -1,0 +1,57 @@
+//! `_open.py`: settings as keyword arguments.
+
+use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
+
+use super::text::{docstring, given, parameters};
+
+const HEAD: &str = r#""""How a store is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from ._codec import EMPTY
+from ._persister import Persister
+from ._store import Opening, UserManagement, start
+"#;
+
+const ERRORS: &str = "Errors: `VALIDATION_ERROR` naming every bad setting or every problem of the policy, `UNAVAILABLE` \
+                      where the storage cannot be used.";
+
+pub(super) fn open(catalogue: &Catalogue) -> String {
+    let settings = match catalogue.types.0.get("Settings").map(|settings| &settings.shape) {
+        Some(Shape::Record(fields)) => fields.as_slice(),
+        _ => &[],
+    };
+    let blocking = function(
+        "open",
+        "UserManagement",
+        "Opens a store for blocking code; use it with `with`, or `close` it.",
+        "UserManagement(start(settings, persister).wait())",
+        settings,
+    );
+    let asynchronous = function(
+        "open_async",
+        "Opening",
+        "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
+        "Opening(start(settings, persister))",
+        settings,
+    );
+    format!("{HEAD}{blocking}{asynchronous}")
+}
+
+fn function(name: &str, answer: &str, about: &str, body: &str, settings: &[FieldShape]) -> String {
+    let persister = FieldShape {
+        name: "persister",
+        about: "A storage of the host's own, instead of SQLite; see `Persister`.",
+        ty: TypeRef::Optional(Box::new(TypeRef::Named("Persister".to_owned()))),
+    };
+    let shown: Vec<FieldShape> = settings.iter().cloned().chain([persister]).collect();
+    let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
+    let parameters = parameters(&shown, "    ").replace("sqlite: str |", "sqlite: str | PathLike[str] |");
+    let given = given(settings, "    ");
+    format!(
+        "\n\ndef {name}(\n{parameters}) -> {answer}:\n{about}    settings: dict[str, object] = {given}\n    return {body}\n"
+    )
+}
