@@ -33,7 +33,7 @@ export class Caller extends Areas {
     this.#door = door;
   }
 
-  /** @internal */
+  /** Runs an operation by name, typed by the areas. */
   protected readonly run: Run = async <T>(operation: string, input: object, takes: string, answers: string) => {
     const answer = await this.call(operation, toJson(input, takes));
     return fromJson(answer, answers) as T;
