@@ -156,7 +156,7 @@ impl Operation for AssignRole {
         existing(reads, self.user_id).await
     }
 
-    async fn validate(self, services: &Services, _: Time) -> Result<NewAssignment> {
+    async fn validate(self, services: &Services, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
         if let Err(problem) = services.rules.role(&self.role) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
@@ -167,6 +167,9 @@ impl Operation for AssignRole {
             && until <= from
         {
             checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie after valid_from"));
+        }
+        if self.valid_until.is_some_and(|until| until <= now) {
+            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
         }
         checks.finish()?;
         Ok(NewAssignment { role: self.role, scope, valid_from: self.valid_from, valid_until: self.valid_until, reason })
