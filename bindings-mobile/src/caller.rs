@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Result,
+    Result, direct,
     error::RolekeepError,
     face::Explanation,
     runtime::run,
@@ -79,6 +79,7 @@ pub(crate) struct Nothing {}
 #[derive(uniffi::Object)]
 pub struct Caller {
     caller: rolekeep::Caller,
+    number: OnceLock<direct::Number>,
 }
 
 #[uniffi::export]
@@ -114,6 +115,15 @@ impl Caller {
         mirror(&self.caller.explain(&permission, resource.map(Into::into).as_ref())?)
     }
 
+    /// What Kotlin's `can` asks by: the numbers of this caller and of a permission.
+    ///
+    /// Throws as `can` does.
+    pub fn numbers(&self, permission: String) -> Result<Vec<i64>> {
+        self.caller.can(&permission, None)?;
+        let caller = self.number.get_or_init(|| direct::Number::of(&self.caller));
+        Ok(vec![caller.0, direct::permission(&permission)])
+    }
+
     /// The same caller with what the host knows of a request.
     pub fn with_request(&self, request: RequestContext) -> Arc<Self> {
         Self::new(self.caller.with_request(request.into()))
@@ -130,7 +140,7 @@ impl Caller {
 
 impl Caller {
     pub(crate) fn new(caller: rolekeep::Caller) -> Arc<Self> {
-        Arc::new(Self { caller })
+        Arc::new(Self { caller, number: OnceLock::new() })
     }
 
     /// Runs an operation of the typed face.

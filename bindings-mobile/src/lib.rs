@@ -4,6 +4,7 @@
 //! records are generated into `face.rs`. All of it goes through the core's door.
 
 mod caller;
+mod direct;
 mod error;
 mod face;
 mod manager;

@@ -182,6 +182,6 @@ export function seedWithPasswords(seed) {
 
 /** The operations, read from the generated code: `users.create` with what it takes and answers. */
 export function operationsIn(areas) {
-  const found = [...areas.matchAll(/\.#run\("([^"]+)", \w+, "([^"]*)", "([^"]*)"\)/g)];
+  const found = [...areas.matchAll(/\.#run\("([^"]+)", (?:\w+|\{\}), "([^"]*)", "([^"]*)"\)/g)];
   return Object.fromEntries(found.map(([, name, takes, answers]) => [name, { takes, answers }]));
 }

@@ -107,7 +107,7 @@ impl Operation for ListRoles {
     type Valid = ();
     type Output = Vec<RoleInfo>;
 
-    const ACCESS: Access = Access::Permission("policy:read");
+    const ACCESS: Access = Access::Everywhere("policy:read");
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -124,7 +124,7 @@ impl Operation for GetRole {
     type Valid = String;
     type Output = RoleInfo;
 
-    const ACCESS: Access = Access::Permission("policy:read");
+    const ACCESS: Access = Access::Everywhere("policy:read");
 
     async fn validate(self, _: &Services, _: Time) -> Result<String> {
         Ok(self.name)
@@ -234,15 +234,33 @@ pub(super) async fn give(
     valid_until: Option<Time>,
     reason: Option<String>,
 ) -> Result<RoleAssignment> {
-    let key = (user.id, role.to_owned(), scope.to_owned());
-    if plan.reads().get::<RoleAssignment>(&key).await?.is_some() {
+    let held = held(plan, user, role, scope).await?;
+    if held.is_some_and(|held| !administrators::has_ended(&held, plan.now)) {
         let message = format!("the user holds the role {role} there already");
         return Err(Error::new(Reason::AlreadyAssigned, message));
     }
+    put(plan, user, role, scope, valid_from, valid_until, reason).await
+}
+
+async fn held(plan: &Plan<'_>, user: &User, role: &str, scope: &str) -> Result<Option<RoleAssignment>> {
+    plan.reads().get(&(user.id, role.to_owned(), scope.to_owned())).await
+}
+
+/// Plans an assignment, in place of one that ended or is narrower.
+pub(super) async fn put(
+    plan: &mut Plan<'_>,
+    user: &User,
+    role: &str,
+    scope: &str,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    reason: Option<String>,
+) -> Result<RoleAssignment> {
+    let before = held(plan, user, role, scope).await?;
     // The user must not be deleted meanwhile.
     plan.check(user);
     plan.move_authority(user.id).await?;
-    Ok(plan.insert(RoleAssignment {
+    let after = RoleAssignment {
         user_id: user.id,
         role: role.to_owned(),
         scope: scope.to_owned(),
@@ -251,8 +269,12 @@ pub(super) async fn give(
         assigned_by: plan.actor.name(),
         assigned_at: plan.now,
         reason,
-        version: 0,
-    }))
+        version: before.as_ref().map_or(0, |before| before.version),
+    };
+    Ok(match before {
+        Some(before) => plan.update(&before, after),
+        None => plan.insert(after),
+    })
 }
 
 /// Plans the end of assignments of one user.
