@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, Date, JsonText, Result, Timestamp, Uuid, caller::Nothing};
+use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid, caller::Nothing};
 
 /// Lets an inactive user sign in again.
 ///
@@ -346,7 +346,7 @@ pub struct CreateUser {
     /// The date of birth, not in the future.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region it belongs to, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1167,7 +1167,7 @@ pub struct ReplaceUser {
     /// The date of birth.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1664,7 +1664,7 @@ pub struct User {
     /// The date of birth.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region it belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1778,7 +1778,7 @@ pub enum DatePatch {
     /// Empties it.
     Clear,
     /// The new value.
-    Set(Date),
+    Set(CalendarDate),
 }
 
 /// One page of a list.
