@@ -10,7 +10,7 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let made = serde_json::to_string(error)
         .map_err(|problem| pyo3::exceptions::PyRuntimeError::new_err(problem.to_string()))
-        .and_then(|text| FROM_JSON.import(py, "rolekeep.errors", "_from_json")?.call1((text,)));
+        .and_then(|text| FROM_JSON.import(py, "rolekeep._error", "from_json")?.call1((text,)));
     made.map_or_else(|failure| failure, PyErr::from_value)
 }
 
@@ -27,4 +27,9 @@ pub fn of_host(py: Python<'_>, exception: &PyErr) -> Error {
 /// A Python text; one with lone surrogates is none.
 pub fn text<'a>(given: &'a Bound<'_, PyString>) -> Result<&'a str> {
     given.to_str().map_err(|_| Error::new(Reason::InvalidInput, "the text holds a lone surrogate"))
+}
+
+/// Python is shutting down, and cannot be asked any more.
+pub fn ended() -> Error {
+    Error::new(Reason::Closed, "the interpreter ended")
 }

@@ -45,27 +45,35 @@ impl<T> PerProcess<T> {
 
     /// The value of this process, if it has one.
     pub fn get(&self) -> Option<&T> {
-        let generation = GENERATION.load(Ordering::Relaxed);
-        std::iter::successors(Some(self), |node| node.next.get().map(Box::as_ref))
-            .find(|node| node.generation == generation)?
-            .value
-            .as_ref()
+        let newest = self.newest();
+        newest.value.as_ref().filter(|_| newest.generation == GENERATION.load(Ordering::Relaxed))
     }
 
-    /// The newest value, which may be a parent's.
-    pub fn newest(&self) -> Option<&T> {
-        self.next.get().map_or(self.value.as_ref(), |next| next.newest())
+    /// The value of this process; where it has none, a copy of its parent's if that may be inherited, else a new one.
+    pub fn here(&self, py: Python<'_>, is_inherited: bool, make: impl FnOnce() -> PyResult<T>) -> PyResult<&T>
+    where
+        T: Clone,
+    {
+        match (self.get(), self.newest().value.as_ref().filter(|_| is_inherited)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(parents)) => self.put(py, parents.clone()),
+            (None, None) => self.put(py, make()?),
+        }
+    }
+
+    fn newest(&self) -> &Self {
+        self.next.get().map_or(self, |next| next.newest())
     }
 
     /// Gives this process a value, unless it has one. Whoever forks holds the interpreter too, so
     /// that no child finds this half done.
-    pub fn put(&self, py: Python<'_>, value: T) -> PyResult<&T> {
-        match self.next.get() {
-            Some(next) => return next.put(py, value),
-            None if self.generation == GENERATION.load(Ordering::Relaxed) => self.value.as_ref(),
-            None => self.next.get_or_init(|| Box::new(Self::new(value))).value.as_ref(),
-        }
-        .ok_or_else(lost)
+    pub fn put(&self, _: Python<'_>, value: T) -> PyResult<&T> {
+        let newest = self.newest();
+        let mine = match newest.generation == GENERATION.load(Ordering::Relaxed) {
+            true => newest,
+            false => newest.next.get_or_init(|| Box::new(Self::new(value))),
+        };
+        mine.value.as_ref().ok_or_else(|| PyRuntimeError::new_err("a value of this process is gone"))
     }
 }
 
@@ -76,10 +84,6 @@ impl<T> Drop for PerProcess<T> {
             std::mem::forget(self.value.take());
         }
     }
-}
-
-fn lost() -> PyErr {
-    PyRuntimeError::new_err("a value of this process was dropped while in use")
 }
 
 static RUNTIME: OnceLock<PerProcess<Runtime>> = OnceLock::new();
@@ -93,7 +97,9 @@ pub fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
     let fresh = Builder::new_multi_thread().worker_threads(2).thread_name("rolekeep").enable_time().build()?;
     match RUNTIME.get() {
         Some(parents) => parents.put(py, fresh),
-        None => RUNTIME.get_or_init(|| PerProcess::new(fresh)).newest().ok_or_else(lost),
+        None => {
+            RUNTIME.get_or_init(|| PerProcess::new(fresh)).get().ok_or_else(|| PyRuntimeError::new_err("no runtime"))
+        }
     }
 }
 
@@ -112,7 +118,7 @@ fn watch(py: Python<'_>) -> PyResult<()> {
                 let hooks = PyDict::new(py);
                 hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
                 hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, py)?)?;
-            hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, py)?)?;
+                hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, py)?)?;
                 register.call((), Some(&hooks))?;
             }
             py.import("atexit")?.call_method1("register", (wrap_pyfunction!(at_exit, py)?,))?;

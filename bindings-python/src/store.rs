@@ -6,11 +6,12 @@ use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 use rolekeep::{
     Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::Context, settings::Settings,
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
     answer::{Answer, at_once},
-    errors::{raise, text},
+    errors::{ended, raise, text},
     persister::Host,
     process::{self, PerProcess, Process},
 };
@@ -34,7 +35,7 @@ impl Plan {
         let mut builder = Settings::from_json(&self.settings)?.builder()?.environment(Process);
         let host = self.host.as_ref().map(|host| process::attach(|py| host.clone_ref(py)));
         if let Some(host) = host {
-            builder = builder.persister(Host::new(host.ok_or_else(closed)?));
+            builder = builder.persister(Host::new(host.ok_or_else(ended)?));
         }
         builder.open().await
     }
@@ -43,22 +44,10 @@ impl Plan {
 impl Kept {
     /// The store of this process.
     fn here(&self, py: Python<'_>) -> PyResult<&UserManagement> {
-        if let Some(um) = self.slot.get() {
-            return Ok(um);
-        }
-        if let Some(um) = self.slot.newest().filter(|_| self.plan.is_in_memory) {
-            return self.slot.put(py, um.clone());
-        }
-        let runtime = process::runtime(py)?;
-        let um = py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))?;
-        self.slot.put(py, um)
-    }
-
-    fn answer<T>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Answer
-    where
-        T: for<'py> IntoPyObject<'py> + Send + 'static,
-    {
-        Answer::new(self.plan.is_in_memory, call)
+        self.slot.here(py, self.plan.is_in_memory, || {
+            let runtime = process::runtime(py)?;
+            py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))
+        })
     }
 }
 
@@ -104,7 +93,7 @@ impl Store {
 
     fn close(&self, py: Python<'_>) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
-        Ok(self.0.answer(async move { um.close().await }))
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { um.close().await }))
     }
 }
 
@@ -121,7 +110,7 @@ impl Store {
     fn sign_in(&self, py: Python<'_>, origin: Origin, request: Option<&str>) -> PyResult<Answer> {
         let request = at_once(py, || read_request(request))?;
         let (um, store) = (self.0.here(py)?.clone(), self.0.clone());
-        Ok(self.0.answer(async move {
+        Ok(Answer::new(self.0.plan.is_in_memory, async move {
             let slot = PerProcess::new(origin.caller(&um, request.clone()).await?);
             Ok(Caller(Arc::new(Known { store, origin, request, slot })))
         }))
@@ -158,15 +147,11 @@ struct Known {
 impl Known {
     /// The caller of this process.
     fn here(&self, py: Python<'_>) -> PyResult<&rolekeep::Caller> {
-        if let Some(caller) = self.slot.get() {
-            return Ok(caller);
-        }
-        if let Some(caller) = self.slot.newest().filter(|_| self.store.plan.is_in_memory) {
-            return self.slot.put(py, caller.clone());
-        }
-        let (um, runtime) = (self.store.here(py)?, process::runtime(py)?);
-        let made = py.detach(|| runtime.block_on(self.origin.caller(um, self.request.clone())));
-        self.slot.put(py, made.map_err(|error| raise(py, &error))?)
+        self.slot.here(py, self.store.plan.is_in_memory, || {
+            let (um, runtime) = (self.store.here(py)?, process::runtime(py)?);
+            let made = py.detach(|| runtime.block_on(self.origin.caller(um, self.request.clone())));
+            made.map_err(|error| raise(py, &error))
+        })
     }
 }
 
@@ -185,7 +170,7 @@ impl Caller {
     fn _call(&self, py: Python<'_>, operation: &Bound<'_, PyString>, input: &Bound<'_, PyString>) -> PyResult<Answer> {
         let caller = self.0.here(py)?.clone();
         let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
-        Ok(self.0.store.answer(async move { door::call(&caller, &operation, &input).await }))
+        Ok(Answer::new(self.0.store.plan.is_in_memory, async move { door::call(&caller, &operation, &input).await }))
     }
 
     fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
@@ -197,12 +182,8 @@ impl Caller {
 
     /// Whether the caller may do this, to a resource or at all.
     #[pyo3(signature = (permission, resource=None))]
-    fn can(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let py = permission.py();
         let resource = resource.map(encode).transpose()?;
         let caller = self.0.here(py)?;
         at_once(py, || door::can(caller, text(permission)?, resource.as_deref()))
@@ -214,27 +195,9 @@ impl Caller {
         at_once(py, || caller.can_somewhere(text(permission)?))
     }
 
-    /// `can`, or raises `Forbidden`.
     #[pyo3(signature = (permission, resource=None))]
-    fn require(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        match self.can(py, permission, resource)? {
-            true => Ok(()),
-            false => Err(raise(py, &Error::new(Reason::Denied, "you may not do this"))),
-        }
-    }
-
-    #[pyo3(signature = (permission, resource=None))]
-    fn _explain(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<String> {
+    fn _explain(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
+        let py = permission.py();
         let resource = resource.map(encode).transpose()?;
         let caller = self.0.here(py)?;
         at_once(py, || door::explain(caller, text(permission)?, resource.as_deref()))
@@ -259,28 +222,19 @@ fn encode(resource: &Bound<'_, PyAny>) -> PyResult<String> {
     at_once(py, || text(encoded).map(str::to_owned))
 }
 
-/// `{"ip": …, "user_agent": …, "context": {…}}`
-fn read_request(text: Option<&str>) -> Result<RequestContext> {
-    let mut request = RequestContext::default();
-    let Some(text) = text else { return Ok(request) };
-    let invalid = |message: String| Error::new(Reason::InvalidInput, message);
-    let mut given: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|problem| invalid(format!("the request's data is no JSON: {problem}")))?;
-    let mut take = |name: &str| match given.remove(name) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(invalid(format!("{name} is a text"))),
-    };
-    request.ip = take("ip")?;
-    request.user_agent = take("user_agent")?;
-    match given.remove("context") {
-        Some(serde_json::Value::Object(values)) => request.values = Context::from_json(&values.into_iter().collect()),
-        None | Some(serde_json::Value::Null) => {}
-        Some(_) => return Err(invalid("the context is an object".to_owned())),
-    }
-    Ok(request)
+/// What a host knows of a request, as it comes from Python.
+#[derive(Default, Deserialize)]
+struct Request {
+    ip: Option<String>,
+    user_agent: Option<String>,
+    context: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-fn closed() -> Error {
-    Error::new(Reason::Closed, "the interpreter ended")
+fn read_request(text: Option<&str>) -> Result<RequestContext> {
+    let given = text.map_or_else(|| Ok(Request::default()), serde_json::from_str::<Request>);
+    let given = given.map_err(|problem| Error::new(Reason::InvalidInput, format!("the request: {problem}")))?;
+    let mut request = RequestContext::default();
+    (request.ip, request.user_agent) = (given.ip, given.user_agent);
+    request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
+    Ok(request)
 }

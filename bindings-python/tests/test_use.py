@@ -19,7 +19,7 @@ import rolekeep
 from conftest import CHEAP, PASSWORD
 from rolekeep import (
     UNSET, AsyncCaller, Caller, Code, Conflict, Duplicate, Forbidden, Internal, NotFound, Page, Reason, RolekeepError,
-    Unauthorized, Unavailable, User, UserStatus, ValidationError, errors, require_permission,
+    Unauthorized, Unavailable, User, UserStatus, ValidationError, _error, errors, require_permission,
 )
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -215,7 +215,7 @@ def test_a_class_for_each_code():
     for code, kind in errors.BY_CODE.items():
         error = kind("message")
         assert error.code is code and issubclass(kind, RolekeepError)
-        raised = errors._from_json(json.dumps({
+        raised = _error.from_json(json.dumps({
             "code": code, "reason": error.reason, "message": "m", "fields": [], "problems": [],
             "timestamp": "2026-01-02T03:04:05.6789Z", "http_status": kind.http_status,
         }))

@@ -15,5 +15,5 @@ if (!existsSync(at("wasm/rolekeep_bg.wasm"))) {
 rmSync(at("dist"), { recursive: true, force: true });
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
 execFileSync(process.execPath, [tsc, "--project", at("tsconfig.json")], { stdio: "inherit" });
-for (const file of ["rolekeep.js", "rolekeep.d.ts", "rolekeep_bg.wasm"]) cpSync(at("wasm", file), at("dist", file));
+for (const file of ["rolekeep.js", "rolekeep_bg.wasm"]) cpSync(at("wasm", file), at("dist", file));
 for (const license of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(at("..", license), at(license));

@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "./codec.js";
-import { invalid, toError } from "./errors.js";
+import { invalid, text, toError } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
 import type { CallerDoor } from "./rolekeep.js";
@@ -33,16 +33,16 @@ export class Caller extends Areas {
     this.#door = door;
   }
 
-  /** @internal */
+  /** Runs an operation by name, typed by the areas. */
   protected readonly run: Run = async <T>(operation: string, input: object, takes: string, answers: string) => {
-    const text = await this.call(operation, toJson(input, takes));
-    return fromJson(text, answers) as T;
+    const answer = await this.call(operation, toJson(input, takes));
+    return fromJson(answer, answers) as T;
   };
 
   /** Runs an operation by name: JSON in, JSON out, both as `docs/operations.md` has them. */
   async call(operation: string, json: string): Promise<string> {
-    if (json.length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
-    return this.#door.call(operation, json).catch(rethrow);
+    if (text(json, "json").length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
+    return this.#door.call(text(operation, "operation"), json).catch(rethrow);
   }
 
   /**
@@ -53,7 +53,7 @@ export class Caller extends Areas {
    */
   can(permission: string, resource?: Resource): boolean {
     try {
-      return this.#door.can(permission, attributes(resource));
+      return this.#door.can(text(permission, "permission"), attributes(resource));
     } catch (thrown) {
       return rethrow(thrown);
     }
@@ -62,7 +62,7 @@ export class Caller extends Areas {
   /** `can`, or a `ForbiddenError`, which says no more than that. */
   require(permission: string, resource?: Resource): void {
     try {
-      this.#door.require(permission, attributes(resource));
+      this.#door.require(text(permission, "permission"), attributes(resource));
     } catch (thrown) {
       rethrow(thrown);
     }
@@ -71,7 +71,7 @@ export class Caller extends Areas {
   /** Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no. */
   canSomewhere(permission: string): boolean {
     try {
-      return this.#door.canSomewhere(permission);
+      return this.#door.canSomewhere(text(permission, "permission"));
     } catch (thrown) {
       return rethrow(thrown);
     }
@@ -80,7 +80,7 @@ export class Caller extends Areas {
   /** Why the caller may or may not do this: for the host, not for the caller's eyes. */
   explain(permission: string, resource?: Resource): Explanation {
     try {
-      return fromJson(this.#door.explain(permission, attributes(resource)), "Explanation") as Explanation;
+      return fromJson(this.#door.explain(text(permission, "permission"), attributes(resource)), "Explanation") as Explanation;
     } catch (thrown) {
       return rethrow(thrown);
     }

@@ -127,6 +127,12 @@ export function invalid(field: string, code: FieldError["code"], message: string
   });
 }
 
+/** What must be text and, in JavaScript, may be anything. */
+export function text(value: unknown, field: string): string {
+  if (typeof value === "string") return value;
+  throw invalid(field, "invalid_type", "expected a string");
+}
+
 /** Something that is needed does not answer. */
 export function unavailable(reason: Reason, message: string, cause?: unknown): UnavailableError {
   const body = { code: "UNAVAILABLE", reason, message, timestamp: new Date(), httpStatus: 503 } as const;

@@ -14,13 +14,13 @@ export function indexedDB(name: string): Persister {
 
 class IndexedDb implements Persister {
   readonly #name: string;
-  readonly #channel: BroadcastChannel | undefined;
+  /** Undefined before the database is open, and where there is none: then others are heard of within 200 ms. */
+  #channel: BroadcastChannel | undefined;
+  #changed: (() => void) | undefined;
   #database: Promise<IDBDatabase> | undefined;
 
   constructor(name: string) {
     this.#name = name;
-    // Without it other tabs are heard of by asking, every 200 ms.
-    if ("BroadcastChannel" in globalThis) this.#channel = new BroadcastChannel(`rolekeep:${name}`);
   }
 
   async load(since: number): Promise<Loaded> {
@@ -46,13 +46,14 @@ class IndexedDb implements Persister {
 
   async close(): Promise<void> {
     this.#channel?.close();
+    this.#channel = undefined;
     const database = this.#database;
     this.#database = undefined;
     (await database)?.close();
   }
 
   watch(changed: () => void): void {
-    this.#channel?.addEventListener("message", changed);
+    this.#changed = changed;
   }
 
   /** One transaction: answers once it is complete, that is, durable. */
@@ -86,6 +87,10 @@ class IndexedDb implements Persister {
         forget();
         database.close();
       };
+      if (this.#channel === undefined && "BroadcastChannel" in globalThis) {
+        this.#channel = new BroadcastChannel(`rolekeep:${this.#name}`);
+        this.#channel.onmessage = () => this.#changed?.();
+      }
       return database;
     } catch (problem) {
       forget();

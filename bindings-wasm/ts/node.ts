@@ -2,7 +2,7 @@ import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from "node
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 
-import { unavailable } from "./errors.js";
+import { InternalError, unavailable } from "./errors.js";
 import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
 
 /**
@@ -77,7 +77,7 @@ class Files implements Persister {
           if (attempt > 3) return { position: from, rows: [] };
           continue;
         }
-        const snapshot: Snapshot = JSON.parse(await readFile(this.#file("snapshot", from), "utf8"));
+        const snapshot = await read<Snapshot>(this.#file("snapshot", from));
         this.#snapshot = { position: from, rows: snapshot.rows.length };
         const later = await this.#readCommits(from);
         if (later === undefined) continue;
@@ -94,16 +94,15 @@ class Files implements Persister {
   async #readCommits(since: number): Promise<Snapshot | undefined> {
     const rows: Stored[] = [];
     for (let position = since; ; position += 1) {
-      let text;
+      let batch;
       try {
-        text = await readFile(this.#commit(position + 1), "utf8");
+        batch = await read<Batch>(this.#commit(position + 1));
       } catch (problem) {
         if (code(problem) !== "ENOENT") throw problem;
         const isNewest = position === 0 ? (await this.#newestSnapshot()) === 0 : await exists(this.#commit(position));
         return isNewest ? { position, rows } : undefined;
       }
-      const { changes } = JSON.parse(text) as Batch;
-      rows.push(...changes.map((change) => ({ ...change, position: position + 1 })));
+      for (const change of batch.changes) rows.push({ ...change, position: position + 1 });
     }
   }
 
@@ -169,6 +168,16 @@ class Files implements Persister {
 
 function code(problem: unknown): unknown {
   return (problem as { code?: unknown } | null)?.code;
+}
+
+async function read<T>(path: string): Promise<T> {
+  const text = await readFile(path, "utf8");
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    const message = `${path} is damaged, or was not written by this library`;
+    throw new InternalError({ code: "INTERNAL_SERVER_ERROR", reason: "corrupt", message }, { cause });
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { Caller, contextJson, rethrow, type RequestContext, type Resource } from "./caller.js";
 import { toJson } from "./codec.js";
+import { text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import { open as openDoor, type StoreDoor } from "./rolekeep.js";
@@ -47,12 +48,12 @@ export class UserManagement {
 
   /** The user whom an access token was made for; an `UnauthorizedError` if it is none, or no longer good. */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
-    return new Caller(await this.#door.authenticate(accessToken, contextJson(request)).catch(rethrow));
+    return new Caller(await this.#door.authenticate(text(accessToken, "accessToken"), contextJson(request)).catch(rethrow));
   }
 
   /** A user for whom the host vouches itself, without a session. */
   async actingAs(userId: string): Promise<Caller> {
-    return new Caller(await this.#door.actingAs(userId).catch(rethrow));
+    return new Caller(await this.#door.actingAs(text(userId, "userId")).catch(rethrow));
   }
 
   /** Signs in with an e-mail address or username and the password; short for `anonymous().sessions.login(…)`. */

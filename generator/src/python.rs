@@ -1,6 +1,7 @@
-//! The Python face: `records.py`, `areas.py` and `_open.py` of the package `rolekeep`.
+//! The Python face: `records.py`, `errors.py`, `areas.py` and `_open.py` of the package `rolekeep`.
 
 mod areas;
+mod errors;
 mod open;
 mod records;
 mod text;
@@ -16,6 +17,7 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let file = |name: &str, text: String| Face::new(format!("{PACKAGE}/{name}"), format!("{MARK}{text}"));
     vec![
         file("records.py", records::records(catalogue)),
+        file("errors.py", errors::errors(catalogue)),
         file("areas.py", areas::areas(catalogue)),
         file("_open.py", open::open(catalogue)),
     ]

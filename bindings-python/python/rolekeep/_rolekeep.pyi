@@ -41,6 +41,3 @@ class Caller:
 
     def can_somewhere(self, permission: str) -> bool:
         """Whether the caller may do this to anything at all: a menu's question."""
-
-    def require(self, permission: str, resource: Mapping[str, Any] | None = None) -> None:
-        """`can`, or raises `Forbidden`."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
 from ._codec import decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
+from .errors import Forbidden
 from .records import Explanation, LoginResult
 
-C = TypeVar("C", bound="_AnyCaller")
+C = TypeVar("C", bound="AnyCaller")
 
 
 def start(settings: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
@@ -28,19 +28,26 @@ def _request(ip: str | None, user_agent: str | None, context: Mapping[str, Any] 
     return encode({"ip": ip, "user_agent": user_agent, "context": context})
 
 
-class _AnyCaller(_rolekeep.Caller):
+class AnyCaller(_rolekeep.Caller):
+    """What needs no waiting."""
+
     def with_request(
         self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
     ) -> C:
         """The same caller with what the host knows of a request, such as its address for the audit log."""
         return type(self)(self._with_request(_request(ip, user_agent, context)))
 
+    def require(self, permission: str, resource: Mapping[str, Any] | None = None) -> None:
+        """`can`, or raises `Forbidden`."""
+        if not self.can(permission, resource):
+            raise Forbidden("you may not do this")
+
     def explain(self, permission: str, resource: Mapping[str, Any] | None = None) -> Explanation:
         """Why the caller may or may not do this: for the host, not for the caller's eyes."""
         return decode(Explanation, self._explain(permission, resource))
 
 
-class Caller(_AnyCaller, Areas):
+class Caller(AnyCaller, Areas):
     """Who asks: the host itself, a signed-in user, or nobody yet. Nothing happens without one.
 
     Its rights are those of the moment of each call. `can`, `require` and `explain` do no I/O.
@@ -56,7 +63,7 @@ class Caller(_AnyCaller, Areas):
         return AsyncCaller(self)
 
 
-class AsyncCaller(_AnyCaller, AsyncAreas):
+class AsyncCaller(AnyCaller, AsyncAreas):
     """A `Caller` whose operations are awaited; `can`, `require` and `explain` need no `await`."""
 
     async def call(self, operation: str, given: Mapping[str, Any] | str = "{}") -> str:
@@ -69,26 +76,34 @@ class AsyncCaller(_AnyCaller, AsyncAreas):
         return Caller(self)
 
 
-class UserManagement:
+class _AnyStore(Generic[C]):
+    """What needs no waiting."""
+
+    _face: type[C]
+
+    def __init__(self, store: _rolekeep.Store) -> None:
+        self._store = store
+
+    @property
+    def system(self) -> C:
+        """The host itself: no rule holds it back, every invariant does. Not for requests of others."""
+        return self._face(self._store.system())
+
+    def anonymous(
+        self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
+    ) -> C:
+        """Somebody who has not signed in."""
+        return self._face(self._store.anonymous(_request(ip, user_agent, context)))
+
+
+class UserManagement(_AnyStore[Caller]):
     """An open store: users, roles, sessions, and the rules that decide. From `rolekeep.open`.
 
     Usable from every thread, and in a forked child: SQLite and persisters are opened anew there,
     memory goes on with its own copy.
     """
 
-    def __init__(self, store: _rolekeep.Store) -> None:
-        self._store = store
-
-    @property
-    def system(self) -> Caller:
-        """The host itself: no rule holds it back, every invariant does. Not for requests of others."""
-        return Caller(self._store.system())
-
-    def anonymous(
-        self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
-    ) -> Caller:
-        """Somebody who has not signed in."""
-        return Caller(self._store.anonymous(_request(ip, user_agent, context)))
+    _face = Caller
 
     def authenticate(
         self,
@@ -111,14 +126,14 @@ class UserManagement:
         """
         return Caller(self._store.authenticate(access_token, _request(ip, user_agent, context)).wait())
 
-    def acting_as(self, user: UUID | str, *, context: Mapping[str, Any] | None = None) -> Caller:
+    def acting_as(self, user: UUID | str) -> Caller:
         """A user for whom the host vouches itself, without a session.
 
         Raises:
             NotFound: There is no such user.
             Unauthorized: The user is not active.
         """
-        return Caller(self._store.acting_as(user, _request(None, None, context)).wait())
+        return Caller(self._store.acting_as(user).wait())
 
     def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
@@ -142,28 +157,14 @@ class UserManagement:
     def __enter__(self) -> UserManagement:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class AsyncUserManagement:
+class AsyncUserManagement(_AnyStore[AsyncCaller]):
     """A `UserManagement` for asyncio, from `rolekeep.open_async`. Bound to no event loop."""
 
-    def __init__(self, store: _rolekeep.Store) -> None:
-        self._store = store
-
-    @property
-    def system(self) -> AsyncCaller:
-        """The host itself: no rule holds it back, every invariant does. Not for requests of others."""
-        return AsyncCaller(self._store.system())
-
-    def anonymous(
-        self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
-    ) -> AsyncCaller:
-        """Somebody who has not signed in."""
-        return AsyncCaller(self._store.anonymous(_request(ip, user_agent, context)))
+    _face = AsyncCaller
 
     async def authenticate(
         self,
@@ -176,9 +177,9 @@ class AsyncUserManagement:
         """The user whom an access token was made for; as `UserManagement.authenticate`."""
         return AsyncCaller(await self._store.authenticate(access_token, _request(ip, user_agent, context)))
 
-    async def acting_as(self, user: UUID | str, *, context: Mapping[str, Any] | None = None) -> AsyncCaller:
+    async def acting_as(self, user: UUID | str) -> AsyncCaller:
         """A user for whom the host vouches itself; as `UserManagement.acting_as`."""
-        return AsyncCaller(await self._store.acting_as(user, _request(None, None, context)))
+        return AsyncCaller(await self._store.acting_as(user))
 
     async def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
@@ -198,9 +199,7 @@ class AsyncUserManagement:
     async def __aenter__(self) -> AsyncUserManagement:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
 
@@ -211,18 +210,16 @@ class Opening:
         self._answer = answer
         self._um: AsyncUserManagement | None = None
 
+    async def _open(self) -> AsyncUserManagement:
+        self._um = AsyncUserManagement(await self._answer)
+        return self._um
+
     def __await__(self) -> Generator[Any, Any, AsyncUserManagement]:
         return self._open().__await__()
 
-    async def _open(self) -> AsyncUserManagement:
-        return AsyncUserManagement(await self._answer)
-
     async def __aenter__(self) -> AsyncUserManagement:
-        self._um = await self._open()
-        return self._um
+        return await self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._um is not None:
             await self._um.close()

@@ -19,8 +19,10 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from ._error import RolekeepError
 from ._store import AsyncCaller, AsyncUserManagement, UserManagement
-from .errors import Forbidden, RolekeepError, Unauthorized
+from .errors import Forbidden, Unauthorized
+from .records import Reason
 
 __all__ = ["Rolekeep", "error_response"]
 
@@ -53,7 +55,8 @@ class Rolekeep:
     async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
         """The user of the bearer token; without a good one the answer is 401."""
         if bearer is None:
-            raise Unauthorized("sign in first: the header `Authorization: Bearer …` is missing")
+            missing = "sign in first: the header `Authorization: Bearer …` is missing"
+            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN)
         return await self.caller(request, bearer)
 
     def require_permission(self, permission: str) -> Guard:

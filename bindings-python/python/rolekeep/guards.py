@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from ._rolekeep import Caller
+from ._store import AnyCaller
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,8 +44,8 @@ def require_permission(permission: str) -> Callable[[Callable[P, R]], Callable[P
     return decorate
 
 
-def _caller(args: tuple[object, ...], kwargs: dict[str, Any]) -> Caller:
+def _caller(args: tuple[object, ...], kwargs: dict[str, Any]) -> AnyCaller:
     for given in (*args, *kwargs.values()):
-        if isinstance(given, Caller):
+        if isinstance(given, AnyCaller):
             return given
     raise TypeError("no argument is a Caller")

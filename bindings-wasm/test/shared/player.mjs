@@ -6,7 +6,7 @@ const toCamel = (name) => name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter) 
 const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter) => `${before}_${letter.toLowerCase()}`);
 
 /**
- * `world`: { open, persister(): a fresh place's persister, given anew at each call of the function it returns;
+ * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
  *   records, operations: the generated tables; seed: the FlyOS seed }
  */
 export async function playAll(files, world) {
@@ -83,24 +83,24 @@ class Player {
 
   async act(step) {
     const resource = this.filled(step.resource);
-    if (step.together) {
+    if (step.together !== undefined) {
       const outcomes = await Promise.allSettled(step.together.map((step) => this.act(step)));
       return outcomes.map(({ value, reason }) => (reason ? { error: this.errorFromFace(reason) } : { answer: value ?? null }));
     }
     if (step.reopen) return void (await this.um.close(), await this.open());
-    if (step.call) return this.call(this.caller(step), step);
-    if (step.login) {
+    if (step.call !== undefined) return this.call(this.caller(step), step);
+    if (step.login !== undefined) {
       const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.filled(step.login), "Login"));
       if (step.name) this.callers[step.name] = await this.um.authenticate(answer.accessToken, request(step));
       return this.fromFace(answer, "LoginResult");
     }
-    if (step.authenticate) return void (this.callers[step.name] = await this.um.authenticate(this.filled(step.authenticate), request(step)));
-    if (step.act_as) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));
-    if (step.open) return void (await (await this.world.open(this.settings(this.filled(step.open)))).close());
-    if (step.wait) return new Promise((done) => setTimeout(done, step.wait * 1000));
-    if (step.can) return this.caller(step).can(step.can, resource);
-    if (step.require) return this.caller(step).require(step.require, resource) ?? null;
-    if (step.explain) return this.fromFace(this.caller(step).explain(step.explain, resource), "Explanation");
+    if (step.authenticate !== undefined) return void (this.callers[step.name] = await this.um.authenticate(this.filled(step.authenticate), request(step)));
+    if (step.act_as !== undefined) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));
+    if (step.open !== undefined) return void (await (await this.world.open(this.settings(this.filled(step.open)))).close());
+    if (step.wait !== undefined) return new Promise((done) => setTimeout(done, step.wait * 1000));
+    if (step.can !== undefined) return this.caller(step).can(step.can, resource);
+    if (step.require !== undefined) return this.caller(step).require(step.require, resource) ?? null;
+    if (step.explain !== undefined) return this.fromFace(this.caller(step).explain(step.explain, resource), "Explanation");
     throw new Error("the step says nothing to do");
   }
 
@@ -128,6 +128,7 @@ class Player {
     }
     if (Array.isArray(written)) return written.map((item) => this.filled(item));
     if (written === null || typeof written !== "object") return written;
+    if (written.$from_now !== undefined) return new Date(Date.now() + written.$from_now * 1000).toISOString();
     if (written.$repeat) return written.$repeat[0].repeat(written.$repeat[1]);
     return Object.fromEntries(Object.entries(written).map(([key, value]) => [key, this.filled(value)]));
   }
@@ -182,6 +183,6 @@ export function seedWithPasswords(seed) {
 
 /** The operations, read from the generated code: `users.create` with what it takes and answers. */
 export function operationsIn(areas) {
-  const found = [...areas.matchAll(/\.#run\("([^"]+)", \w+, "([^"]*)", "([^"]*)"\)/g)];
+  const found = [...areas.matchAll(/\.#run\("([^"]+)", (?:\w+|\{\}), "([^"]*)", "([^"]*)"\)/g)];
   return Object.fromEntries(found.map(([, name, takes, answers]) => [name, { takes, answers }]));
 }

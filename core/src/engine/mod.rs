@@ -21,8 +21,9 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
+        time::Time,
     },
-    operations::{Operation, actor::Actor, plan::Plan, principals::Loaded, services::Services},
+    operations::{Access, Operation, Target, actor::Actor, plan::Plan, principals::Loaded, services::Services},
     rules::Principal,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
@@ -72,14 +73,17 @@ impl Engine {
         self.require_open()?;
         let mut valid = None;
         for attempt in 0..ATTEMPTS {
-            self.follow().await?;
-            let actor = self.actor(who).await?;
-            let now = self.services.now();
+            let (actor, now) = self.begin(who).await?;
             let mut plan = Plan::new(&self.services, &actor, now);
 
-            authorise::somewhere::<O>(&plan)?;
+            authorise::somewhere(&plan, O::ACCESS, O::MAY_BE_OWN)?;
             let target = input.target(plan.reads(), &actor).await?;
-            authorise::target(&plan, &input, &target).await?;
+            if let Access::Permission(permission) = input.access(&target, &actor)
+                && !actor.is_system()
+                && let Some((subject, read)) = target.subject()
+            {
+                authorise::target(&plan, permission, &subject, read).await?;
+            }
             let valid: &O::Valid = match &mut valid {
                 Some(valid) => valid,
                 none => none.insert(input.clone().validate(&self.services, now).await?),
@@ -90,21 +94,38 @@ impl Engine {
                 (Err(error), None) => return Err(error),
                 (Ok(output), _) => Ok(output),
             };
-            authorise::changes::<O>(&plan).await?;
-            if plan.is_empty() {
+            if self.finish(plan, O::ACCESS, O::NAME).await? {
                 return outcome;
             }
-            match self.commit(plan.into_change_set(O::NAME)?).await {
-                Ok(_) => return outcome,
-                Err(CommitError::Failed(error)) => return Err(error),
-                Err(CommitError::Unknown) => {
-                    let message = "the storage gave no answer; the change may have been made";
-                    return Err(Error::new(Reason::OutcomeUnknown, message));
-                }
-                Err(CommitError::Stale { .. }) => self.services.env.sleep(u64::from(attempt)).await,
-            }
+            self.services.env.sleep(u64::from(attempt)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
+    }
+
+    // What is the same for all operations is no part of the generic function, which exists once for each of them.
+
+    /// Who asks, and when, after the newest changes were heard of.
+    async fn begin(self: &Arc<Self>, who: &Who) -> Result<(Actor, Time)> {
+        self.follow().await?;
+        let actor = self.actor(who).await?;
+        Ok((actor, self.services.now()))
+    }
+
+    /// Asks the rules about the rows as they will be, and commits; false if others were faster.
+    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<bool> {
+        authorise::changes(&plan, access).await?;
+        if plan.is_empty() {
+            return Ok(true);
+        }
+        match self.commit(plan.into_change_set(operation)?).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Failed(error)) => Err(error),
+            Err(CommitError::Unknown) => {
+                let message = "the storage gave no answer; the change may have been made";
+                Err(Error::new(Reason::OutcomeUnknown, message))
+            }
+            Err(CommitError::Stale { .. }) => Ok(false),
+        }
     }
 
     /// Commits, to its end even if the caller goes away meanwhile; then the caches hear of it.

@@ -69,7 +69,9 @@ impl Player {
         let um = open(&store.settings, folder.as_ref()).await?;
         match store.seed.as_deref() {
             None => {}
-            Some("flyos") => drop(um.system().setup().seed(flyos()).await?),
+            Some("flyos") => {
+                um.system().setup().seed(flyos()).await?;
+            }
             Some(other) => panic!("there is no seed {other}"),
         }
         Ok(Self { um, store: store.clone(), callers: BTreeMap::new(), saved: BTreeMap::new(), folder })

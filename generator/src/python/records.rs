@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
 
-use super::text::{Side, annotation, docstring, name};
+use super::text::{Side, annotation, docstring, member, name};
 
 const HEAD: &str = r#""""What operations answer, and what they take beside plain values."""
 
@@ -79,9 +79,12 @@ fn word_class(name: &str, about: &str, words: &[(&'static str, &'static str)]) -
     let members: String = words
         .iter()
         .map(|(word, about)| {
-            let member: String =
-                word.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
-            format!("    {} = \"{word}\"\n{}", member.to_uppercase(), docstring(about, &[], "    "))
+            format!(
+                "    {} = \"{word}\"
+{}",
+                member(word),
+                docstring(about, &[], "    ")
+            )
         })
         .collect();
     format!("\n\nclass {name}(Word):\n{}\n{members}", docstring(about, &[], "    "))

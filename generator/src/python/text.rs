@@ -14,6 +14,12 @@ pub(super) fn name(key: &str) -> String {
     if WORDS.contains(&key) { format!("{key}_") } else { key.to_owned() }
 }
 
+/// A word as a member of its enum: `FlyOS_MQ5` is `FLYOS_MQ5`.
+pub(super) fn member(word: &str) -> String {
+    let fit = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+    word.chars().map(fit).collect()
+}
+
 /// Which side a type is on: what is answered is exact, what is taken is generous.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {

@@ -68,7 +68,10 @@ impl Operation for FindUser {
         let (kind, name) = match (&self.username, &self.email) {
             (Some(username), None) => ("username", username),
             (None, Some(email)) => ("email", email),
-            _ => return Err(wrong("username", FieldCode::Required, "give either a username or an email")),
+            (None, None) => return Err(wrong("username", FieldCode::Required, "give a username or an email")),
+            (Some(_), Some(_)) => {
+                return Err(wrong("username", FieldCode::Disagrees, "give either a username or an email, not both"));
+            }
         };
         by_name(reads, kind, name).await?.ok_or_else(|| Error::not_found("user"))
     }

@@ -1,0 +1,62 @@
+"""What all errors are. Their classes, one for each code, are in `errors`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from ._codec import moment, reader
+from .records import Code, FieldError, Problem, Reason
+
+class RolekeepError(Exception):
+    """Any error of the library. Never raised by itself: there is a class for each code."""
+
+    code: ClassVar[Code] = Code.INTERNAL_SERVER_ERROR
+    """The kind, the same in every language."""
+    http_status: ClassVar[int] = 500
+    """What a service answers with."""
+    _usual: ClassVar[Reason] = Reason.INTERNAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason | None = None,
+        fields: Sequence[FieldError] = (),
+        problems: Sequence[Problem] = (),
+        timestamp: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """For people; may change between versions."""
+        self.reason = reason or self._usual
+        """Why, more closely than the code; stable."""
+        self.fields = tuple(fields)
+        """The wrong fields, all at once."""
+        self.problems = tuple(problems)
+        """The problems of a policy or seed file, each with line and column."""
+        self.timestamp = timestamp
+        """When it happened, where known."""
+
+    def __str__(self) -> str:
+        wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
+        for each in self.problems:
+            hint = f" ({each.help})" if each.help else ""
+            wrong.append(f"\n  line {each.line}, column {each.column}: {each.message}{hint}")
+        return self.message + "".join(wrong)
+
+
+def from_json(text: str) -> RolekeepError:
+    """The native part's errors arrive here."""
+    from .errors import BY_CODE
+
+    given: dict[str, Any] = json.loads(text)
+    return BY_CODE[Code(given["code"])](
+        given["message"],
+        reason=Reason(given["reason"]),
+        fields=reader(list[FieldError])(given["fields"]),
+        problems=reader(list[Problem])(given["problems"]),
+        timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
+    )

@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { report, scenarioFiles, tables } from "../node/scenarios.mjs";
+import { here, seed, text } from "../node/support.mjs";
+import { browser, serve } from "./support.mjs";
+
+let site, chromium;
+before(async () => {
+  site = await serve(here);
+  chromium = await browser();
+});
+after(async () => {
+  await chromium?.close();
+  site?.close();
+});
+
+/** What the pages compare with; assert is Node's alone. */
+const EQUAL = `(given, wanted) => {
+  const same = (a, b) => a === b || (a && b && typeof a === "object" && typeof b === "object" && Object.keys({ ...a, ...b }).every((key) => same(a[key], b[key])));
+  if (!same(given, wanted)) throw new Error("expected " + JSON.stringify(wanted) + ", got " + JSON.stringify(given));
+}`;
+
+test("conformance: every scenario, on IndexedDB", async () => {
+  const page = await chromium.page(site.url);
+  const outcome = await page.evaluate(async ([files, tables]) => {
+    const { open, indexedDB } = await import("rolekeep");
+    const { playAll } = await import("/test/shared/player.mjs");
+    let count = 0;
+    const place = () => {
+      const name = `scenario${(count += 1)}`;
+      const remove = () => new Promise((done) => Object.assign(globalThis.indexedDB.deleteDatabase(name), { onsuccess: done, onerror: done, onblocked: done }));
+      return { persister: () => indexedDB(name), remove };
+    };
+    return playAll(files, { open, place, ...tables });
+  }, [scenarioFiles(), tables()]);
+  await page.close();
+  report("chromium", outcome);
+});
+
+test("IndexedDB keeps the contract", async () => {
+  const page = await chromium.page(site.url);
+  await page.evaluate(async (equal) => {
+    const { indexedDB } = await import("rolekeep");
+    const { contract } = await import("/test/shared/persister.mjs");
+    await contract(() => indexedDB("contract"), eval(equal));
+  }, EQUAL);
+  await page.close();
+});
+
+test("FlyOS on IndexedDB survives a reload, and a restart of the browser", async () => {
+  const job = async (page, part) =>
+    page.evaluate(async ([part, seed, equal]) => {
+      const { open, indexedDB } = await import("rolekeep");
+      const job = await import("/test/shared/flyos.mjs");
+      await job[part](open, () => indexedDB("flyos"), seed, eval(equal));
+    }, [part, seed(), EQUAL]);
+  const page = await chromium.page(site.url);
+  await job(page, "mainJob");
+  await page.reload();
+  await job(page, "afterRestart");
+  await chromium.restart();
+  await job(await chromium.page(site.url), "afterRestart");
+});
+
+const CHEAP = { hashingMemoryKib: 7168, hashingIterations: 5, roles: { editor: ["document:edit"] } };
+const openIn = (page, name) =>
+  page.evaluate(async ([settings, name]) => {
+    const { open, indexedDB } = await import("rolekeep");
+    globalThis.um = await open({ ...settings, persister: indexedDB(name) });
+  }, [CHEAP, name]);
+
+test("two tabs agree: of two that take one name only one gets it, and each sees the other's work", async () => {
+  const tabs = [await chromium.page(site.url), await chromium.page(site.url)];
+  for (const tab of tabs) await openIn(tab, "tabs");
+  for (let round = 0; round < 10; round += 1) {
+    const race = tabs.map((tab, at) =>
+      tab.evaluate(([round, at]) => um.system.users.create({ email: `t${at}r${round}@example.org`, username: `same${round}` }).then(() => "made", (error) => error.reason), [round, at]),
+    );
+    assert.deepEqual((await Promise.all(race)).sort(), ["made", "taken"]);
+  }
+  for (const tab of tabs) assert.deepEqual(await tab.evaluate(async () => [(await um.system.users.list()).total, (await um.system.audit.verify()).isWhole]), [10, true]);
+  await Promise.all(tabs.map((tab) => tab.close()));
+});
+
+test("a second tab's revocation reaches the first tab's synchronous check, faster than by asking", async () => {
+  const [one, two] = [await chromium.page(site.url), await chromium.page(site.url)];
+  await openIn(one, "revocation");
+  await openIn(two, "revocation");
+  const id = await two.evaluate(async () => (await um.system.users.create({ email: "ada@example.org", roles: ["editor"] })).id);
+  const before = await one.evaluate(async (id) => {
+    globalThis.me = await um.actingAs(id);
+    return me.can("document:edit");
+  }, id);
+  assert.equal(before, true);
+  const seen = one.evaluate(() => new Promise((done) => {
+    const channel = new BroadcastChannel("rolekeep:revocation");
+    channel.onmessage = async () => {
+      const since = performance.now();
+      while (me.can("document:edit")) {
+        if (performance.now() - since > 2000) return done("never");
+        await new Promise((next) => setTimeout(next, 1));
+      }
+      done(performance.now() - since);
+    };
+  }));
+  await two.evaluate((id) => um.system.roles.unassign({ userId: id, role: "editor" }), id);
+  const millis = await seen;
+  console.log(`seen ${Math.round(millis)} ms after the other tab's word`);
+  assert.ok(millis < 200, String(millis));
+  await Promise.all([one.close(), two.close()]);
+});
+
+test("IndexedDB that cannot be opened is told, and so is one that is deleted", async () => {
+  const page = await chromium.page(site.url);
+  const reasons = await page.evaluate(async (settings) => {
+    const { open, indexedDB } = await import("rolekeep");
+    const reasonOf = (promise) => promise.then(() => "no error", (error) => error.reason ?? String(error));
+    const newer = await new Promise((done) => (globalThis.indexedDB.open("newer", 7).onsuccess = (event) => done(event.target.result)));
+    newer.close();
+    const um = await open({ ...settings, persister: indexedDB("deleted") });
+    await um.system.users.create({ email: "ada@example.org" });
+    await new Promise((done, fail) => Object.assign(globalThis.indexedDB.deleteDatabase("deleted"), { onsuccess: done, onblocked: fail }));
+    return [await reasonOf(open({ ...settings, persister: indexedDB("newer") })), await reasonOf(um.system.users.list())];
+  }, CHEAP);
+  assert.deepEqual(reasons, ["storage_unavailable", "storage_missing"]);
+  await page.close();
+});
+
+test("the wasm is given as a URL, as bytes, as a Module; a missing one is told and can be given again", async () => {
+  for (const give of ["url", "bytes", "module", "missing"]) {
+    const page = await chromium.page(site.url);
+    const got = await page.evaluate(async ([give, settings]) => {
+      const { open } = await import("rolekeep");
+      const url = new URL("/dist/rolekeep_bg.wasm", location.href);
+      if (give === "missing") {
+        const reason = await open({ wasm: "/nowhere.wasm" }).catch((error) => `${error.reason}: ${error.message}`);
+        if (!/^storage_unavailable: .*nowhere.wasm.*404/.test(reason)) return reason;
+      }
+      const bytes = give === "url" || give === "missing" ? null : await (await fetch(url)).arrayBuffer();
+      const wasm = { url, bytes, module: bytes && (await WebAssembly.compile(bytes)) }[give];
+      const um = await open({ ...settings, wasm });
+      return um.system.can("document:edit");
+    }, [give, CHEAP]);
+    assert.equal(got, true, give);
+    await page.close();
+  }
+});
+
+test("under a strict content security policy, and without a word from eval", async () => {
+  const strict = await serve(here, { "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" });
+  mkdirSync(join(here, "test/browser/out"), { recursive: true });
+  writeFileSync(join(here, "test/browser/out/strict.js"), `import { open } from "/dist/index.js"; open(${JSON.stringify(CHEAP)}).then((um) => (document.title = String(um.system.can("document:edit"))), (error) => (document.title = String(error)));`);
+  const page = await chromium.page(`${strict.url}`);
+  await page.evaluate(() => document.head.append(Object.assign(document.createElement("script"), { type: "module", src: "/test/browser/out/strict.js" })));
+  await page.waitForFunction(() => document.title !== "rolekeep", null, { timeout: 20_000 });
+  assert.equal(await page.title(), "true");
+  await page.close();
+  strict.close();
+  rmSync(join(here, "test/browser/out"), { recursive: true });
+});
+
+const APP = `${text("bindings-wasm/examples/taste.ts").replaceAll("console.log(", "said(")}`;
+
+async function built(name, build) {
+  // Within the package, so that its name resolves to it as an installed one would.
+  mkdirSync(join(here, "node_modules/.cache"), { recursive: true });
+  const folder = mkdtempSync(join(here, "node_modules/.cache/app-"));
+  try {
+    await build(folder);
+    const app = await serve(join(folder, "out"));
+    const page = await chromium.page(app.url);
+    await page.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 20_000 });
+    const answers = await page.evaluate(() => globalThis.answers);
+    assert.equal(answers[0], "true false", name);
+    assert.match(answers[1], /document:delete/);
+    console.log(`${name}: ${app.requests.join(" ")}`);
+    await page.close();
+    app.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const MAIN = `const said = (...words) => (globalThis.answers ??= []).push(words.join(" "));\n`;
+const wrapped = (imports, body) => `${imports}\n${MAIN}async function main() {\n${body}\n}\nvoid main();\n`;
+const [IMPORT, ...REST] = APP.split("\n");
+
+test("an application built by Vite finds the wasm", async () => {
+  const { build } = await import("vite");
+  await built("vite", async (folder) => {
+    writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>');
+    writeFileSync(join(folder, "main.ts"), wrapped(IMPORT, REST.join("\n")));
+    await build({ root: folder, logLevel: "warn", configFile: false, build: { outDir: "out" } });
+    const assets = readdirSync(join(folder, "out/assets"));
+    assert.equal(assets.filter((file) => file.endsWith(".wasm")).length, 1, "one wasm file");
+  });
+});
+
+test("an application built by esbuild gives the wasm's URL", async () => {
+  const { build } = await import("esbuild");
+  await built("esbuild", async (folder) => {
+    mkdirSync(join(folder, "out"));
+    writeFileSync(join(folder, "out/index.html"), '<!doctype html><script type="module" src="/main.js"></script>');
+    const body = REST.join("\n").replace("open({", "open({ wasm: new URL(wasm, import.meta.url),");
+    writeFileSync(join(folder, "main.ts"), wrapped(`${IMPORT}\nimport wasm from "rolekeep/rolekeep.wasm";`, body));
+    const result = await build({ entryPoints: [join(folder, "main.ts")], outfile: join(folder, "out/main.js"), bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", loader: { ".wasm": "file" }, metafile: true });
+    const code = Object.entries(result.metafile.outputs).find(([name]) => name.endsWith("main.js"));
+    console.log(`esbuild: ${code[1].bytes} bytes of JavaScript`);
+  });
+});

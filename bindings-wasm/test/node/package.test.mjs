@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+
+import { build } from "esbuild";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+
+import { folder, here, root, text } from "./support.mjs";
+
+const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
+const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...parameters], { cwd: here, encoding: "utf8" });
+const manifest = JSON.parse(text("bindings-wasm/package.json"));
+
+/** Bytes after gzip that a page loads at most: the promise to a web page. */
+const LIMIT = 400 * 1024;
+
+const MODULES = ["api", "caller", "codec", "errors", "generated/areas", "generated/codec", "generated/types", "index", "index.node", "indexeddb", "node", "persister", "store", "wasm"];
+const FILES = [
+  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
+  ...MODULES.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`]),
+  "dist/rolekeep.js", "dist/rolekeep_bg.wasm",
+];
+
+test("the tarball holds just what it should", () => {
+  const [packed] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+  assert.deepEqual(packed.files.map(({ path }) => path).sort(), [...FILES].sort());
+  assert.equal(manifest.version, /^version = "(.+)"/m.exec(text("Cargo.toml"))[1], "one version everywhere");
+});
+
+test("publint has nothing to say", async () => {
+  const { messages, pkg } = await publint({ pkgDir: here, strict: true, pack: "npm" });
+  assert.deepEqual(messages.map((message) => formatMessage(message, pkg)), []);
+});
+
+test("installed from its tarball it works by import, by require, and for TypeScript", async (t) => {
+  const app = await folder(t);
+  execFileSync("npm", ["pack", "--ignore-scripts", "--pack-destination", app], { cwd: here, stdio: "ignore" });
+  const tarball = readdirSync(app).find((name) => name.endsWith(".tgz"));
+  writeFileSync(join(app, "package.json"), '{"type": "module", "private": true}');
+  execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${tarball}`], { cwd: app, stdio: "ignore" });
+  const run = (...parameters) => execFileSync(process.execPath, parameters, { cwd: app, encoding: "utf8" });
+
+  const taste = text("bindings-wasm/examples/taste.ts");
+  assert.ok(taste.trimEnd().split("\n").length <= 9, "a taste is at most 9 lines");
+  await build({ stdin: { contents: taste, loader: "ts" }, outfile: join(app, "taste.js"), format: "esm" });
+  assert.deepEqual(run("taste.js").split("\n").slice(0, 2), ["true false", "document:delete is denied: nothing grants it"]);
+
+  writeFileSync(join(app, "old.cjs"), 'const { open } = require("rolekeep"); open({ preset: "flyos" }).then((um) => console.log(um.system.can("drone:create")));');
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || minor >= 19) assert.equal(run("--no-warnings", "old.cjs").trim(), "true");
+
+  assert.ok(run("--input-type=module", "--eval", 'import { readFileSync } from "node:fs"; console.log(readFileSync(new URL(import.meta.resolve("rolekeep/rolekeep.wasm"))).subarray(1, 4).toString())').startsWith("asm"));
+
+  writeFileSync(join(app, "app.ts"), taste);
+  for (const resolution of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
+    const options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "--module", resolution[0], "--moduleResolution", resolution[1]];
+    const { status, stdout } = spawnSync(process.execPath, [tsc, ...options, "app.ts"], { cwd: app, encoding: "utf8" });
+    assert.equal(status, 0, stdout);
+  }
+});
+
+test("a program of ten lines compiles strictly, and mistakes do not", () => {
+  const good = compile("--project", "test/tsconfig.json");
+  assert.equal(good.status, 0, good.stdout);
+  const options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "--module", "nodenext"];
+  const bad = compile("--ignoreConfig", ...options, "test/types/bad.ts");
+  assert.notEqual(bad.status, 0);
+  const lines = new Set([...bad.stdout.matchAll(/bad\.ts\((\d+),/g)].map(([, line]) => Number(line)));
+  assert.deepEqual([...lines].sort((a, b) => a - b), [3, 4, 5, 6, 7, 8, 9, 10, 11], bad.stdout);
+  assert.match(bad.stdout, /fullNam/);
+});
+
+test("nothing waits at the top of a module, and nothing runs on import", async () => {
+  for (const name of MODULES) assert.doesNotMatch(readFileSync(join(here, `dist/${name}.js`), "utf8"), /^(await|const .*= await)/m, name);
+  assert.equal(manifest.sideEffects, false);
+  const { outputFiles } = await build({ stdin: { contents: 'import "rolekeep"; import { open } from "rolekeep";', resolveDir: here }, bundle: true, format: "esm", write: false, platform: "browser", treeShaking: true });
+  assert.equal(outputFiles[0].text.trim(), "", "an import that is not used leaves nothing");
+});
+
+test("the package is small enough for a web page", async () => {
+  const { outputFiles } = await build({ stdin: { contents: 'export { open, indexedDB } from "rolekeep";', resolveDir: here }, bundle: true, minify: true, format: "esm", write: false, platform: "browser" });
+  const wasm = readFileSync(join(here, "dist/rolekeep_bg.wasm"));
+  const sizes = { wasm: gzipSync(wasm, { level: 9 }).length, javascript: gzipSync(outputFiles[0].contents, { level: 9 }).length };
+  console.log(`gzipped: wasm ${sizes.wasm} bytes of ${wasm.length}, JavaScript ${sizes.javascript} bytes`);
+  assert.ok(sizes.wasm + sizes.javascript <= LIMIT, `${sizes.wasm + sizes.javascript} bytes, ${LIMIT} at most`);
+});
+
+test("what is written by hand stays small", () => {
+  const files = ["src", "ts"].flatMap((name) => readdirSync(join(here, name), { recursive: true }).map((path) => join(here, name, path)));
+  const written = files.filter((path) => /\.(rs|ts)$/.test(path) && !relative(here, path).includes("generated"));
+  const lines = written.map((path) => readFileSync(path, "utf8").split("\n"));
+  const code = lines.flat().filter((line) => !/^\s*(\/\/|\/\*|\*|$)/.test(line)).length;
+  console.log(`written by hand: ${code} lines of code in ${written.length} files, ${lines.flat().length} with comments`);
+  assert.ok(code < 1000 && Math.max(...lines.map((of) => of.length)) <= 600);
+});

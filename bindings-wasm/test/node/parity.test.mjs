@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import * as rolekeep from "rolekeep";
+
+import { toError } from "../../dist/errors.js";
+import { root, text } from "./support.mjs";
+
+const toCamel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
+const toSnake = (name) => name.replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+
+/** What the core says, read from its own text: not by way of the generator. */
+function core() {
+  const sources = readdirSync(join(root, "core/src"), { recursive: true }).filter((path) => path.endsWith(".rs")).map((path) => text(`core/src/${path}`));
+  const derived = /#\[derive\(([^)]*)\)\]\n(?:#\[[\s\S]*?\]\n)*pub (struct|enum) (\w+)(?:<[^>]*>)? \{(?:\}|([\s\S]*?)\n\})/g;
+  const types = sources.flatMap((source) => [...source.matchAll(derived)]).filter(([, derives]) => derives.includes("Describe"));
+  const table = text("docs/operations.md");
+  // What the operations take and answer, what that holds, and what the hand-written parts speak of.
+  const open = ["Settings", "Code", "Reason", "Problem", "FieldError", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
+  const reached = new Set();
+  for (let name; (name = open.pop()) !== undefined; ) {
+    const [, , , , body = ""] = types.find((type) => type[3] === name) ?? [];
+    if (!reached.has(name)) open.push(...[...body.matchAll(/^ {4}pub \w+: (.*),$/gm)].flatMap(([, type]) => type.match(/\w+/g)));
+    reached.add(name);
+  }
+  const shown = types.filter(([, , , name]) => reached.has(name));
+  const records = shown.filter(([, , kind]) => kind === "struct").map(([, , , name, body = ""]) => [name, [...body.matchAll(/^ {4}pub (\w+):/gm)].map(([, field]) => field)]);
+  const words = shown.filter(([, , kind]) => kind === "enum").map(([, , , name, body]) => [name, [...body.matchAll(/(?:#\[word\("([^"]+)"\)\]\n)?^ {4}(\w+),$/gm)].map(([, word, variant]) => word ?? toSnake(variant))]);
+  const operations = [...table.matchAll(/^\| `(\w+\.\w+)` \|/gm)].map(([, name]) => name);
+  return { records, words, operations };
+}
+
+/** What of it a face lacks. */
+function lacking(face) {
+  const { records, words, operations } = core();
+  const body = (name) => new RegExp(`^export interface ${name} \\{\n([\\s\\S]*?)^\\}`, "m").exec(face.types)?.[1];
+  const union = (name) => new RegExp(`^export type ${name} =\n([\\s\\S]*?);$`, "m").exec(face.types)?.[1];
+  const area = (name) => new RegExp(`^export class ${name} \\{\n([\\s\\S]*?)^\\}`, "m").exec(face.areas)?.[1] ?? "";
+  return [
+    ...operations.filter((operation) => {
+      const [name, method] = operation.split(".").map(toCamel);
+      const isThere = new RegExp(`^  ${method}\\(`, "m").test(area(name[0].toUpperCase() + name.slice(1))) && face.areas.includes(`"${operation}"`);
+      return !isThere || !face.areas.includes(`  get ${name}():`);
+    }),
+    ...records.flatMap(([name, fields]) => {
+      const shape = body(name);
+      const codec = new RegExp(`^  ${name}: "(.*)",$`, "m").exec(face.codec)?.[1]?.split(" ").map((field) => field.split(":")[0]);
+      if (shape === undefined || codec === undefined) return [name];
+      return fields.filter((field) => !new RegExp(`^  readonly ${toCamel(field)}\\??:`, "m").test(shape) || !codec.includes(field)).map((field) => `${name}.${field}`);
+    }),
+    ...words.flatMap(([name, words]) => words.filter((word) => !union(name)?.includes(`| "${word}"`)).map((word) => `${name}: ${word}`)),
+  ];
+}
+
+const face = () => Object.fromEntries(["types", "areas", "codec"].map((name) => [name, text(`bindings-wasm/ts/generated/${name}.ts`)]));
+
+test("the face has every operation, record, field and word of the core", () => {
+  const { records, words, operations } = core();
+  assert.ok(records.length > 60 && words.length > 10 && operations.length > 40, `${records.length} ${words.length} ${operations.length}`);
+  assert.deepEqual(lacking(face()), []);
+  // And nothing else: what is read here is all that there is.
+  const written = [...face().codec.matchAll(/^  (\w+): "/gm)].map(([, name]) => name);
+  assert.deepEqual(records.map(([name]) => name).sort(), written.sort());
+});
+
+test("what is taken out of the face is missed by name", () => {
+  const without = (part, cut) => {
+    const whole = face();
+    const less = { ...whole, [part]: whole[part].replace(cut, "") };
+    assert.notEqual(less[part], whole[part]);
+    return lacking(less);
+  };
+  assert.deepEqual(without("areas", /^ {2}reassign\([\s\S]*?^ {2}\}\n/m), ["drones.reassign"]);
+  assert.deepEqual(without("areas", /^ {2}get setup\(\)[\s\S]*?^ {2}\}\n/m), ["setup.seed"]);
+  assert.deepEqual(without("types", /^ {2}readonly suspendedUntil: .*\n/m), ["User.suspended_until"]);
+  assert.deepEqual(without("codec", / suspended_until:time/), ["User.suspended_until"]);
+  assert.deepEqual(without("types", /^export interface LoginResult \{[\s\S]*?^\}\n/m), ["LoginResult"]);
+  assert.deepEqual(without("types", / {2}\| "CONFLICT"\n?/), ["Code: CONFLICT"]);
+  assert.deepEqual(without("types", / {2}\| "version_stale"\n?/), ["Reason: version_stale"]);
+});
+
+test("every operation is a method that answers, or says why not", async () => {
+  const um = await rolekeep.open({ hashingMemoryKib: 7168, hashingIterations: 5 });
+  for (const operation of core().operations) {
+    const [area, method] = operation.split(".").map(toCamel);
+    const outcome = await um.system[area][method]({}).catch((error) => error);
+    assert.ok(!(outcome instanceof Error) || (outcome instanceof rolekeep.RolekeepError && outcome.reason !== "unknown_operation" && outcome.code !== "INTERNAL_SERVER_ERROR"), `${operation}: ${outcome}`);
+  }
+});
+
+test("every code is a class of its own", () => {
+  const codes = core().words.find(([name]) => name === "Code")[1];
+  const names = codes.map((code) => {
+    const error = toError(JSON.stringify({ code, reason: "internal", message: "x", fields: [], problems: [], timestamp: null, http_status: 500 }));
+    assert.ok(error instanceof rolekeep.RolekeepError && error.code === code && rolekeep[error.name] === error.constructor, code);
+    return error.name;
+  });
+  assert.equal(new Set(names).size, 9);
+});

@@ -1,0 +1,11 @@
+import { open } from "rolekeep";
+
+const um = await open({ presett: "flyos" });
+const ada = await um.system.users.create({ email: "ada@example.org", fullNam: "Ada" });
+await um.system.users.update({ id: ada.id, email: null });
+await um.system.users.list({ status: "retired" });
+await um.system.users.get({});
+ada.createdAt.toUpperCase();
+ada.email = "x";
+await um.system.users.vanish({ id: ada.id });
+um.system.can("document:edit", { owner_id: ada.id });

@@ -1,0 +1,13 @@
+import { open, indexedDB, ConflictError, type Page, type Persister, type User } from "rolekeep";
+import { filePersister } from "rolekeep/node";
+
+const persister: Persister = globalThis.indexedDB ? indexedDB("app") : filePersister("/tmp/app");
+const um = await open({ preset: "flyos", accessTokenSeconds: 300, persister });
+const ada: User = await um.system.users.create({ email: "ada@example.org", roles: ["OPERATOR"] });
+await um.system.users.suspend({ id: ada.id, until: new Date("2027-01-01"), expectedVersion: ada.version });
+const page: Page<User> = await um.system.users.list({ status: "suspended", createdFrom: ada.createdAt });
+const when: Date | null | undefined = page.items[0]?.suspendedUntil;
+await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.com" }).catch((error: unknown) => {
+  if (error instanceof ConflictError && error.code === "CONFLICT") return error.timestamp?.getTime() ?? when;
+  throw error;
+});
