@@ -3,7 +3,7 @@ import PackageDescription
 
 // On Linux the library is found by the linker: swift build -Xlinker -L../../target/debug
 #if os(Linux)
-let library = Target.systemLibrary(name: "RolekeepFFI")
+let library = Target.systemLibrary(name: "RolekeepFFI", path: "Headers/RolekeepFFI")
 #else
 let library = Target.binaryTarget(name: "RolekeepFFI", path: "RolekeepFFI.xcframework")
 #endif

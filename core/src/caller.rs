@@ -111,9 +111,9 @@ impl Caller {
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
         let services = &self.engine.services;
         let id = services.rules.permission(permission)?;
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
         services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
     }
 

@@ -51,6 +51,7 @@ class BadInputTest {
         assertEquals(Reason.INVALID_INPUT, reason { me.can("document:edit", Resource("document", mapOf("owner_id" to "{"))) })
         assertEquals(Reason.INVALID_INPUT, reason { me.can("document:edit", Resource("document", mapOf("owner_id" to "[".repeat(100_000)))) })
         assertEquals(Reason.UNKNOWN_PERMISSION, reason { me.can("document:edti") })
+        assertEquals(Reason.UNKNOWN_PERMISSION, reason { me.canSomewhere("document:edti") })
         assertEquals(Reason.UNKNOWN_PERMISSION, reason { me.can("x".repeat(1_000_000)) })
         assertFailsWith<IllegalArgumentException> { resource("document", "size" to 1.5) }
     }

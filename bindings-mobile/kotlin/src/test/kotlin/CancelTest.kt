@@ -8,12 +8,18 @@ class CancelTest {
     fun `a cancelled coroutine leaves a persister's commit whole`() = runBlocking<Unit> {
         inFolder { folder ->
             val file = folder.resolve("store.json")
-            val persister = FilePersister(file, millis = 150)
+            val reached = CompletableDeferred<Unit>()
+            val persister = object : FilePersister(file, millis = 150) {
+                override suspend fun persist(batch: Batch): Persisted {
+                    if (batch.changes.any { it.table == "drones" }) reached.complete(Unit)
+                    return super.persist(batch)
+                }
+            }
             val um = UserManagement.open(quick.copy(preset = "flyos"), persister)
             val before = persister.read().first
             val job = launch(Dispatchers.Default) { um.system().setup.seed(flyos()) }
-            // Within persist by then; nothing is in the file yet.
-            delay(100)
+            // Within persist; nothing is in the file yet.
+            reached.await()
             job.cancelAndJoin()
             assertEquals(before, persister.read().first)
             um.system().users.create(CreateUser(email = "ada@example.org"))

@@ -90,6 +90,20 @@ class FaceTest {
     }
 
     @Test
+    fun `secrets are not printed`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings.copy(signingKey = "correct horse battery staple of the host"))
+        val ada = CreateUser(email = "ada@example.org", password = "correct horse battery ada")
+        val id = um.system().users.create(ada).id
+        val login = um.login("ada@example.org", "correct horse battery ada")
+        val printed = listOf(
+            ada, Login("ada", "correct horse battery ada"), Refresh(login.refreshToken), login, settings.copy(signingKey = "correct horse"),
+            Seed(passwords = mapOf("ada@example.org" to "correct horse battery ada")),
+        ).map { "$it" }
+        assertEquals(listOf("CreateUser(…)", "Login(…)", "Refresh(…)", "LoginResult(…)", "Settings(…)", "Seed(…)"), printed)
+        assertTrue("id=$id" in "${login.user}")
+    }
+
+    @Test
     fun `a record cannot be changed`() {
         assertTrue(User::class.java.methods.none { it.name.startsWith("set") })
     }
