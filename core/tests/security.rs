@@ -1,5 +1,11 @@
 //! What the library must withstand (SECURITY.md): attacks and faults, one file for each kind.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test, with the real clock"
+)]
 
 #[path = "security/audit.rs"]
 mod audit;

@@ -87,29 +87,3 @@ impl<V> Slot<V> {
         self.value.store(None);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sec_6_what_became_old_while_it_was_read_is_not_put_in() {
-        for _ in 0..20_000 {
-            let cache = Cache::<u32, bool>::default();
-            let slot = cache.slot(1);
-            let before = slot.epoch();
-            let barrier = std::sync::Barrier::new(2);
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    slot.put(before, Some(Arc::new(false)));
-                });
-                barrier.wait();
-                if let Some(held) = cache.invalidate(1) {
-                    held.put(held.epoch(), Some(Arc::new(true)));
-                }
-            });
-            assert_eq!(slot.get().as_deref(), Some(&true));
-        }
-    }
-}
