@@ -6,11 +6,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, Date, JsonText, Result, Timestamp, Uuid, caller::Nothing};
+use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid, caller::Nothing};
 
 /// Lets an inactive user sign in again.
 ///
-/// Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+/// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
+/// not activated.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ActivateUser {
     /// The user's id.
@@ -346,7 +347,7 @@ pub struct CreateUser {
     /// The date of birth, not in the future.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region it belongs to, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -503,7 +504,7 @@ pub struct EffectiveGrant {
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`; the host always may.
+/// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExplainPermission {
     /// The user.
@@ -691,7 +692,7 @@ pub struct GrantTrace {
 
 /// Lifts a suspension or ban.
 ///
-/// Permission `user:set_status`.
+/// Permission `user:set_status`, for an administrator `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct LiftUser {
     /// The user's id.
@@ -785,7 +786,7 @@ pub struct ListDrones {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Only drones flown by this user.
+    /// Only drones flown by this user, whom the caller must be allowed to read.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
@@ -832,7 +833,7 @@ pub struct ListRegions {
 
 /// Lists a user's sessions, newest first.
 ///
-/// Permission `session:read`.
+/// Permission `session:read`, and `user:read` of the user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListSessionsOf {
     /// The user's id.
@@ -844,7 +845,7 @@ pub struct ListSessionsOf {
 /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUsers {
-    /// Only holders of this role (by any scope, now or later).
+    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -1167,7 +1168,7 @@ pub struct ReplaceUser {
     /// The date of birth.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1252,7 +1253,7 @@ pub struct RoleInfo {
 /// Creates the given regions, users and drones, those that are not there yet, in one commit.
 ///
 /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-/// Passwords are given beside the seed, by username or e-mail, and never stored in it.
+/// Passwords are given beside the seed, by e-mail, and never stored in it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Seed {
     /// Regions.
@@ -1490,7 +1491,7 @@ pub struct TestTrace {
 
 /// Takes a drone from a user; if it was the operator, the drone has none.
 ///
-/// Permissions as with `assign`.
+/// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UnassignDrone {
     /// The drone's id or code.
@@ -1581,7 +1582,7 @@ pub struct UpdateRegion {
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateUser {
     /// The user's id.
@@ -1664,7 +1665,7 @@ pub struct User {
     /// The date of birth.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<CalendarDate>,
     /// The region it belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1778,7 +1779,7 @@ pub enum DatePatch {
     /// Empties it.
     Clear,
     /// The new value.
-    Set(Date),
+    Set(CalendarDate),
 }
 
 /// One page of a list.
@@ -1922,7 +1923,7 @@ impl Users {
     /// Changes the given fields of a user; null clears one.
     ///
     /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
+    /// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateUser) -> Result<User> {
         self.caller.run("users.update", &input).await
     }
@@ -1936,7 +1937,8 @@ impl Users {
 
     /// Lets an inactive user sign in again.
     ///
-    /// Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+    /// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
+    /// not activated.
     pub async fn activate(&self, input: ActivateUser) -> Result<User> {
         self.caller.run("users.activate", &input).await
     }
@@ -1964,7 +1966,7 @@ impl Users {
 
     /// Lifts a suspension or ban.
     ///
-    /// Permission `user:set_status`.
+    /// Permission `user:set_status`, for an administrator `admin:all`.
     pub async fn lift(&self, input: LiftUser) -> Result<User> {
         self.caller.run("users.lift", &input).await
     }
@@ -2029,7 +2031,7 @@ impl Sessions {
 
     /// Lists a user's sessions, newest first.
     ///
-    /// Permission `session:read`.
+    /// Permission `session:read`, and `user:read` of the user.
     pub async fn list_of(&self, input: ListSessionsOf) -> Result<Vec<SessionView>> {
         self.caller.run("sessions.list_of", &input).await
     }
@@ -2124,7 +2126,7 @@ impl Permissions {
     /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
     /// or what is missing.
     ///
-    /// Permission `policy:explain`; the host always may.
+    /// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
     pub async fn explain(&self, input: ExplainPermission) -> Result<Explanation> {
         self.caller.run("permissions.explain", &input).await
     }
@@ -2233,7 +2235,7 @@ impl Drones {
 
     /// Takes a drone from a user; if it was the operator, the drone has none.
     ///
-    /// Permissions as with `assign`.
+    /// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
     pub async fn unassign(&self, input: UnassignDrone) -> Result<DroneView> {
         self.caller.run("drones.unassign", &input).await
     }
@@ -2264,7 +2266,7 @@ impl Audit {
 
     /// Verifies the whole chain and names the first entry that was altered, removed or moved.
     ///
-    /// Permission `audit:read`. Reads every entry, 1,000 at a time.
+    /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
     pub async fn verify(&self) -> Result<AuditReport> {
         self.caller.run("audit.verify", &Nothing {}).await
     }
@@ -2281,7 +2283,7 @@ impl Setup {
     /// Creates the given regions, users and drones, those that are not there yet, in one commit.
     ///
     /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-    /// Passwords are given beside the seed, by username or e-mail, and never stored in it.
+    /// Passwords are given beside the seed, by e-mail, and never stored in it.
     #[uniffi::method(default(input))]
     pub async fn seed(&self, input: Seed) -> Result<SeedResult> {
         self.caller.run("setup.seed", &input).await

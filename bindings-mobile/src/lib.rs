@@ -17,7 +17,7 @@ pub use error::RolekeepError;
 pub use face::*;
 pub use manager::UserManagement;
 pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
-pub use types::{Date, JsonText, Timestamp, Uuid};
+pub use types::{CalendarDate, JsonText, Timestamp, Uuid};
 
 uniffi::setup_scaffolding!("rolekeep");
 

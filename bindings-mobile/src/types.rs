@@ -27,11 +27,11 @@ uniffi::custom_type!(Timestamp, SystemTime, {
 });
 
 /// A calendar date: `java.time.LocalDate`, and text such as `2026-01-31` in Swift.
-pub use jiff::civil::Date;
-uniffi::custom_type!(Date, String, {
+pub use jiff::civil::Date as CalendarDate;
+uniffi::custom_type!(CalendarDate, String, {
     remote,
     lower: |date| date.to_string(),
-    try_lift: |text| text.parse::<Date>()
+    try_lift: |text| text.parse::<CalendarDate>()
         .map_err(|_| RolekeepError::unfit("a date is written such as 2026-01-31").into()),
 });
 

@@ -28,3 +28,8 @@ pub fn of_host(py: Python<'_>, exception: &PyErr) -> Error {
 pub fn text<'a>(given: &'a Bound<'_, PyString>) -> Result<&'a str> {
     given.to_str().map_err(|_| Error::new(Reason::InvalidInput, "the text holds a lone surrogate"))
 }
+
+/// Python is shutting down, and cannot be asked any more.
+pub fn ended() -> Error {
+    Error::new(Reason::Closed, "the interpreter ended")
+}

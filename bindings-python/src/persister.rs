@@ -31,8 +31,7 @@ impl Host {
                 answer.and_then(|answer| answer.extract(py)).map_err(|exception| errors::of_host(py, &exception))
             })
         });
-        let ended = || Error::new(Reason::Closed, "the interpreter ended");
-        asked.await.ok().flatten().unwrap_or_else(|| Err(ended()))
+        asked.await.ok().flatten().unwrap_or_else(|| Err(errors::ended()))
     }
 }
 

@@ -45,11 +45,8 @@ impl<T> PerProcess<T> {
 
     /// The value of this process, if it has one.
     pub fn get(&self) -> Option<&T> {
-        let generation = GENERATION.load(Ordering::Relaxed);
-        std::iter::successors(Some(self), |node| node.next.get().map(Box::as_ref))
-            .find(|node| node.generation == generation)?
-            .value
-            .as_ref()
+        let newest = self.newest();
+        newest.value.as_ref().filter(|_| newest.generation == GENERATION.load(Ordering::Relaxed))
     }
 
     /// The value of this process; where it has none, a copy of its parent's if that may be inherited, else a new one.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     answer::{Answer, at_once},
-    errors::{raise, text},
+    errors::{ended, raise, text},
     persister::Host,
     process::{self, PerProcess, Process},
 };
@@ -35,7 +35,7 @@ impl Plan {
         let mut builder = Settings::from_json(&self.settings)?.builder()?.environment(Process);
         let host = self.host.as_ref().map(|host| process::attach(|py| host.clone_ref(py)));
         if let Some(host) = host {
-            builder = builder.persister(Host::new(host.ok_or_else(closed)?));
+            builder = builder.persister(Host::new(host.ok_or_else(ended)?));
         }
         builder.open().await
     }
@@ -48,13 +48,6 @@ impl Kept {
             let runtime = process::runtime(py)?;
             py.detach(|| runtime.block_on(self.plan.open())).map_err(|error| raise(py, &error))
         })
-    }
-
-    fn answer<T>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Answer
-    where
-        T: for<'py> IntoPyObject<'py> + Send + 'static,
-    {
-        Answer::new(self.plan.is_in_memory, call)
     }
 }
 
@@ -100,7 +93,7 @@ impl Store {
 
     fn close(&self, py: Python<'_>) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
-        Ok(self.0.answer(async move { um.close().await }))
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { um.close().await }))
     }
 }
 
@@ -117,7 +110,7 @@ impl Store {
     fn sign_in(&self, py: Python<'_>, origin: Origin, request: Option<&str>) -> PyResult<Answer> {
         let request = at_once(py, || read_request(request))?;
         let (um, store) = (self.0.here(py)?.clone(), self.0.clone());
-        Ok(self.0.answer(async move {
+        Ok(Answer::new(self.0.plan.is_in_memory, async move {
             let slot = PerProcess::new(origin.caller(&um, request.clone()).await?);
             Ok(Caller(Arc::new(Known { store, origin, request, slot })))
         }))
@@ -177,7 +170,7 @@ impl Caller {
     fn _call(&self, py: Python<'_>, operation: &Bound<'_, PyString>, input: &Bound<'_, PyString>) -> PyResult<Answer> {
         let caller = self.0.here(py)?.clone();
         let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
-        Ok(self.0.store.answer(async move { door::call(&caller, &operation, &input).await }))
+        Ok(Answer::new(self.0.store.plan.is_in_memory, async move { door::call(&caller, &operation, &input).await }))
     }
 
     fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
@@ -189,12 +182,8 @@ impl Caller {
 
     /// Whether the caller may do this, to a resource or at all.
     #[pyo3(signature = (permission, resource=None))]
-    fn can(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let py = permission.py();
         let resource = resource.map(encode).transpose()?;
         let caller = self.0.here(py)?;
         at_once(py, || door::can(caller, text(permission)?, resource.as_deref()))
@@ -207,12 +196,8 @@ impl Caller {
     }
 
     #[pyo3(signature = (permission, resource=None))]
-    fn _explain(
-        &self,
-        py: Python<'_>,
-        permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<String> {
+    fn _explain(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
+        let py = permission.py();
         let resource = resource.map(encode).transpose()?;
         let caller = self.0.here(py)?;
         at_once(py, || door::explain(caller, text(permission)?, resource.as_deref()))
@@ -252,8 +237,4 @@ fn read_request(text: Option<&str>) -> Result<RequestContext> {
     (request.ip, request.user_agent) = (given.ip, given.user_agent);
     request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
     Ok(request)
-}
-
-fn closed() -> Error {
-    Error::new(Reason::Closed, "the interpreter ended")
 }

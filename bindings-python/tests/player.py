@@ -88,8 +88,7 @@ class Player:
         except RolekeepError as error:
             assert "error" in step, f"{error!r} ({error.code}/{error.reason})"
             wanted, raised = step["error"], shown(error)
-            if "fields" in wanted:
-                wanted = wanted | {"fields": {"$unordered": wanted["fields"]}}
+            wanted |= {key: {"$unordered": wanted[key]} for key in ("fields", "problems") if key in wanted}
             assert matches(wanted, raised), f"raised {raised}"
             return
         assert "error" not in step, f"answered {answer}"
@@ -107,10 +106,10 @@ class Player:
                 area, _, method = name.partition(".")
                 return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
             case {"login": given}:
-                caller = self.um.anonymous(**step.get("request", {}))
-                answer = await settle(typed(caller.sessions.login, given))
+                request = step.get("request", {})
+                answer = await settle(typed(self.um.anonymous(**request).sessions.login, given))
                 if "name" in step:
-                    self.callers[step["name"]] = await settle(self.um.authenticate(answer.access_token))
+                    self.callers[step["name"]] = await settle(self.um.authenticate(answer.access_token, **request))
                 return answer
             case {"authenticate": token}:
                 self.callers[step.get("name", "")] = await settle(self.um.authenticate(token, **step.get("request", {})))

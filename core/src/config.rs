@@ -1,12 +1,15 @@
 //! Settings, with safe defaults; every bad one is named at `open`.
 
 use crate::{
-    credentials::password::{HashingCost, PasswordRule},
+    credentials::password::{self, HashingCost, PasswordRule},
     model::{
         error::{Error, Reason, Result},
         secret::Secret,
     },
 };
+
+/// The longest time of a setting, in its unit: a hundred years of seconds.
+const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 
 /// How a store behaves. Times are in seconds.
 #[derive(Clone, Debug)]
@@ -68,14 +71,20 @@ impl Config {
         ];
         let mut wrong: Vec<String> = positive
             .iter()
-            .filter(|(_, value)| *value < 1)
-            .map(|(name, _)| format!("{name} must be positive"))
+            .filter(|(_, value)| !(1..=MAX_TIME).contains(value))
+            .map(|(name, _)| format!("{name} must lie between 1 and {MAX_TIME}"))
             .collect();
         if self.refresh_grace_seconds < 0 || self.refresh_grace_seconds > 300 {
             wrong.push("refresh_grace_seconds must lie between 0 and 300".to_owned());
         }
         if self.password.min_length < 8 || self.password.max_length < 64 {
             wrong.push("a password rule must ask for at least 8 characters and allow at least 64".to_owned());
+        }
+        if self.password.max_length > password::MAX_LENGTH || self.password.min_length > self.password.max_length {
+            wrong.push(format!(
+                "a password rule must allow what it asks for, and at most {} characters",
+                password::MAX_LENGTH
+            ));
         }
         if self.hashing_parallel == 0 {
             wrong.push("hashing_parallel must be positive".to_owned());

@@ -10,22 +10,16 @@ from enum import Enum
 from functools import cache
 from os import PathLike, fspath
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Final, TypeVar, Union, final, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 T = TypeVar("T")
 
 
-@final
-class Unset:
+class Unset(Enum):
     """The type of `UNSET`."""
 
-    _instance: Unset | None = None
-
-    def __new__(cls) -> Unset:
-        if cls._instance is None:
-            cls._instance = super().__new__(cls)
-        return cls._instance
+    UNSET = "UNSET"
 
     def __repr__(self) -> str:
         return "UNSET"
@@ -33,11 +27,8 @@ class Unset:
     def __bool__(self) -> bool:
         return False
 
-    def __reduce__(self) -> str:
-        return "UNSET"
 
-
-UNSET: Final = Unset()
+UNSET: Final = Unset.UNSET
 """A field that is not given stays as it is; `None` clears it."""
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -45,7 +36,7 @@ EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 def _plain(value: object) -> object:
     """What `json` cannot write by itself."""
-    if isinstance(value, (UUID, Enum)):
+    if isinstance(value, UUID):
         return str(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()

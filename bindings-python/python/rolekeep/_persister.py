@@ -72,7 +72,6 @@ class Host:
     def __init__(self, persister: Persister) -> None:
         self._persister = persister
         self._loop: tuple[int, asyncio.AbstractEventLoop] | None = None
-        self._making = (os.getpid(), threading.Lock())
 
     def load(self, since: str) -> str:
         return json.dumps(self._wait(self._persister.load(int(since))))
@@ -99,16 +98,12 @@ class Host:
         return asyncio.run_coroutine_threadsafe(awaited(), self._own_loop()).result()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of this process: a thread does not survive a fork, and a lock may be held at one."""
+        """The loop of this process, for a thread does not survive a fork. One call comes at a time."""
         process = os.getpid()
-        if self._making[0] != process:
-            self._making = (process, threading.Lock())
-        with self._making[1]:
-            if self._loop is None or self._loop[0] != process:
-                loop = asyncio.new_event_loop()
-                self._loop = (process, loop)
-                threading.Thread(target=_serve, args=(loop,), name="rolekeep-persister", daemon=True).start()
-            return self._loop[1]
+        if self._loop is None or self._loop[0] != process:
+            self._loop = (process, asyncio.new_event_loop())
+            threading.Thread(target=_serve, args=self._loop[1:], name="rolekeep-persister", daemon=True).start()
+        return self._loop[1]
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -161,7 +161,8 @@ class Users:
         allows.
 
         Args:
-            role: Only holders of this role (by any scope, now or later).
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -208,8 +209,8 @@ class Users:
         """Changes the given fields of a user; `None` clears one.
 
         Permission `user:update` before and after the change; the region and whatever else the
-        policy's conditions read need `user:set_authority` as well. Errors: `CONFLICT` if
-        `expected_version` is stale.
+        policy's conditions read need `user:set_authority` as well, and what an administrator signs
+        in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.
@@ -294,7 +295,8 @@ class Users:
     ) -> User:
         """Lets an inactive user sign in again.
 
-        Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+        Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users
+        are lifted, not activated.
 
         Args:
             id: The user's id.
@@ -373,7 +375,7 @@ class Users:
     ) -> User:
         """Lifts a suspension or ban.
 
-        Permission `user:set_status`.
+        Permission `user:set_status`, for an administrator `admin:all`.
 
         Args:
             id: The user's id.
@@ -491,7 +493,7 @@ class Sessions:
     ) -> builtins.list[SessionView]:
         """Lists a user's sessions, newest first.
 
-        Permission `session:read`.
+        Permission `session:read`, and `user:read` of the user.
 
         Args:
             user_id: The user's id.
@@ -670,7 +672,8 @@ class Permissions:
         """Explains whether a user may do something, and why: the roles, grants and conditions that
         decide it, or what is missing.
 
-        Permission `policy:explain`; the host always may.
+        Permission `policy:explain`, and reading the user and the stored resource; the host always
+        may.
 
         Args:
             user_id: The user.
@@ -885,7 +888,7 @@ class Drones:
             model: Only drones of this model.
             status: Only drones of this status.
             region: Only drones of this region, by id or code.
-            operator_id: Only drones flown by this user.
+            operator_id: Only drones flown by this user, whom the caller must be allowed to read.
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
@@ -972,7 +975,8 @@ class Drones:
     ) -> DroneView:
         """Takes a drone from a user; if it was the operator, the drone has none.
 
-        Permissions as with `assign`.
+        Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user
+        whom the caller may read.
 
         Args:
             drone: The drone's id or code.
@@ -1044,7 +1048,7 @@ class Audit:
     def verify(self) -> AuditReport:
         """Verifies the whole chain and names the first entry that was altered, removed or moved.
 
-        Permission `audit:read`. Reads every entry, 1,000 at a time.
+        Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
         """
         return decode(AuditReport, self._caller.call("audit.verify"))
 
@@ -1068,7 +1072,7 @@ class Setup:
         """Creates the given regions, users and drones, those that are not there yet, in one commit.
 
         Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-        Passwords are given beside the seed, by username or e-mail, and never stored in it.
+        Passwords are given beside the seed, by e-mail, and never stored in it.
 
         Args:
             regions: Regions.
@@ -1247,7 +1251,8 @@ class AsyncUsers:
         allows.
 
         Args:
-            role: Only holders of this role (by any scope, now or later).
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -1294,8 +1299,8 @@ class AsyncUsers:
         """Changes the given fields of a user; `None` clears one.
 
         Permission `user:update` before and after the change; the region and whatever else the
-        policy's conditions read need `user:set_authority` as well. Errors: `CONFLICT` if
-        `expected_version` is stale.
+        policy's conditions read need `user:set_authority` as well, and what an administrator signs
+        in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.
@@ -1380,7 +1385,8 @@ class AsyncUsers:
     ) -> User:
         """Lets an inactive user sign in again.
 
-        Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+        Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users
+        are lifted, not activated.
 
         Args:
             id: The user's id.
@@ -1459,7 +1465,7 @@ class AsyncUsers:
     ) -> User:
         """Lifts a suspension or ban.
 
-        Permission `user:set_status`.
+        Permission `user:set_status`, for an administrator `admin:all`.
 
         Args:
             id: The user's id.
@@ -1577,7 +1583,7 @@ class AsyncSessions:
     ) -> builtins.list[SessionView]:
         """Lists a user's sessions, newest first.
 
-        Permission `session:read`.
+        Permission `session:read`, and `user:read` of the user.
 
         Args:
             user_id: The user's id.
@@ -1756,7 +1762,8 @@ class AsyncPermissions:
         """Explains whether a user may do something, and why: the roles, grants and conditions that
         decide it, or what is missing.
 
-        Permission `policy:explain`; the host always may.
+        Permission `policy:explain`, and reading the user and the stored resource; the host always
+        may.
 
         Args:
             user_id: The user.
@@ -1971,7 +1978,7 @@ class AsyncDrones:
             model: Only drones of this model.
             status: Only drones of this status.
             region: Only drones of this region, by id or code.
-            operator_id: Only drones flown by this user.
+            operator_id: Only drones flown by this user, whom the caller must be allowed to read.
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
@@ -2058,7 +2065,8 @@ class AsyncDrones:
     ) -> DroneView:
         """Takes a drone from a user; if it was the operator, the drone has none.
 
-        Permissions as with `assign`.
+        Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user
+        whom the caller may read.
 
         Args:
             drone: The drone's id or code.
@@ -2130,7 +2138,7 @@ class AsyncAudit:
     async def verify(self) -> AuditReport:
         """Verifies the whole chain and names the first entry that was altered, removed or moved.
 
-        Permission `audit:read`. Reads every entry, 1,000 at a time.
+        Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
         """
         return decode(AuditReport, await self._caller.call("audit.verify"))
 
@@ -2154,7 +2162,7 @@ class AsyncSetup:
         """Creates the given regions, users and drones, those that are not there yet, in one commit.
 
         Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-        Passwords are given beside the seed, by username or e-mail, and never stored in it.
+        Passwords are given beside the seed, by e-mail, and never stored in it.
 
         Args:
             regions: Regions.

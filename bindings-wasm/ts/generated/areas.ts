@@ -106,7 +106,7 @@ export class Users {
    * Changes the given fields of a user; null clears one.
    *
    * Permission `user:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
     return this.#run("users.update", input, "UpdateUser", "User");
@@ -122,7 +122,8 @@ export class Users {
   /**
    * Lets an inactive user sign in again.
    *
-   * Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+   * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
+   * not activated.
    */
   activate(input: ActivateUser): Promise<User> {
     return this.#run("users.activate", input, "ActivateUser", "User");
@@ -154,7 +155,7 @@ export class Users {
   /**
    * Lifts a suspension or ban.
    *
-   * Permission `user:set_status`.
+   * Permission `user:set_status`, for an administrator `admin:all`.
    */
   lift(input: LiftUser): Promise<User> {
     return this.#run("users.lift", input, "LiftUser", "User");
@@ -223,7 +224,7 @@ export class Sessions {
   /**
    * Lists a user's sessions, newest first.
    *
-   * Permission `session:read`.
+   * Permission `session:read`, and `user:read` of the user.
    */
   listOf(input: ListSessionsOf): Promise<readonly SessionView[]> {
     return this.#run("sessions.list_of", input, "ListSessionsOf", "SessionView[]");
@@ -318,7 +319,7 @@ export class Permissions {
    * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
    * or what is missing.
    *
-   * Permission `policy:explain`; the host always may.
+   * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
    */
   explain(input: ExplainPermission): Promise<Explanation> {
     return this.#run("permissions.explain", input, "ExplainPermission", "Explanation");
@@ -437,7 +438,7 @@ export class Drones {
   /**
    * Takes a drone from a user; if it was the operator, the drone has none.
    *
-   * Permissions as with `assign`.
+   * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
    */
   unassign(input: UnassignDrone): Promise<DroneView> {
     return this.#run("drones.unassign", input, "UnassignDrone", "DroneView");
@@ -470,7 +471,7 @@ export class Audit {
   /**
    * Verifies the whole chain and names the first entry that was altered, removed or moved.
    *
-   * Permission `audit:read`. Reads every entry, 1,000 at a time.
+   * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
    */
   verify(): Promise<AuditReport> {
     return this.#run("audit.verify", {}, "VerifyAudit", "AuditReport");
@@ -488,7 +489,7 @@ export class Setup {
    * Creates the given regions, users and drones, those that are not there yet, in one commit.
    *
    * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-   * Passwords are given beside the seed, by username or e-mail, and never stored in it.
+   * Passwords are given beside the seed, by e-mail, and never stored in it.
    */
   seed(input: Seed = {}): Promise<SeedResult> {
     return this.#run("setup.seed", input, "Seed", "SeedResult");

@@ -26,7 +26,8 @@ export interface Page<T> {
 /**
  * Lets an inactive user sign in again.
  *
- * Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+ * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
+ * not activated.
  */
 export interface ActivateUser {
   /** The user's id. */
@@ -400,7 +401,7 @@ export interface EffectiveGrant {
  * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
  * or what is missing.
  *
- * Permission `policy:explain`; the host always may.
+ * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
  */
 export interface ExplainPermission {
   /** The user. */
@@ -559,7 +560,7 @@ export interface GrantTrace {
 /**
  * Lifts a suspension or ban.
  *
- * Permission `user:set_status`.
+ * Permission `user:set_status`, for an administrator `admin:all`.
  */
 export interface LiftUser {
   /** The user's id. */
@@ -622,7 +623,7 @@ export interface ListDrones {
   readonly status?: DroneStatus | undefined;
   /** Only drones of this region, by id or code. */
   readonly region?: string | undefined;
-  /** Only drones flown by this user. */
+  /** Only drones flown by this user, whom the caller must be allowed to read. */
   readonly operatorId?: string | undefined;
   /** The page's number, from 1. */
   readonly page?: number | undefined;
@@ -673,7 +674,7 @@ export interface ListSessions {
 /**
  * Lists a user's sessions, newest first.
  *
- * Permission `session:read`.
+ * Permission `session:read`, and `user:read` of the user.
  */
 export interface ListSessionsOf {
   /** The user's id. */
@@ -686,7 +687,7 @@ export interface ListSessionsOf {
  * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
  */
 export interface ListUsers {
-  /** Only holders of this role (by any scope, now or later). */
+  /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
   readonly role?: string | undefined;
   /** Only users of this status. */
   readonly status?: UserStatus | undefined;
@@ -1007,7 +1008,7 @@ export interface RoleInfo {
  * Creates the given regions, users and drones, those that are not there yet, in one commit.
  *
  * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
- * Passwords are given beside the seed, by username or e-mail, and never stored in it.
+ * Passwords are given beside the seed, by e-mail, and never stored in it.
  */
 export interface Seed {
   /** Regions. */
@@ -1171,7 +1172,7 @@ export interface TestTrace {
 /**
  * Takes a drone from a user; if it was the operator, the drone has none.
  *
- * Permissions as with `assign`.
+ * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
  */
 export interface UnassignDrone {
   /** The drone's id or code. */
@@ -1242,7 +1243,7 @@ export interface UpdateRegion {
  * Changes the given fields of a user; null clears one.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateUser {
   /** The user's id. */
@@ -1350,7 +1351,7 @@ export type UserStatus =
 /**
  * Verifies the whole chain and names the first entry that was altered, removed or moved.
  *
- * Permission `audit:read`. Reads every entry, 1,000 at a time.
+ * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
  */
 export interface VerifyAudit {
 }

@@ -14,8 +14,10 @@ use crate::model::{
     text,
 };
 
-/// Longer input is refused before it is looked at, in bytes: 128 code points of 4 bytes, and room for NFC.
+/// Longer input is refused before it is looked at, in bytes.
 const MAX_BYTES: usize = 2048;
+/// The most characters that a rule may allow: so many of 4 bytes each are looked at.
+pub const MAX_LENGTH: usize = MAX_BYTES / 4;
 
 /// What a new password must be.
 #[derive(Clone, Debug, PartialEq, Eq)]

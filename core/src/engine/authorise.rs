@@ -26,6 +26,8 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
         Access::SignedIn => plan.actor.signed_in().map(|_| ()),
         Access::System if plan.actor.is_system() => Ok(()),
         Access::System => Err(denied()),
+        Access::Everywhere(permission) if everywhere(plan, permission)? => Ok(()),
+        Access::Everywhere(_) => Err(refused(plan)),
         Access::Permission(permission) => {
             let Some(principal) = plan.actor.principal() else { return Ok(()) };
             let rules = &plan.services.rules;

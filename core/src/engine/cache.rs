@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwapOption;
@@ -23,7 +20,7 @@ pub(crate) struct Cache<K, V> {
 pub(crate) struct Slot<V> {
     value: ArcSwapOption<V>,
     /// Moved when the value is known to be old: what was read before must not be put in after.
-    epoch: AtomicU64,
+    epoch: Mutex<u64>,
 }
 
 impl<K, V> Default for Cache<K, V> {
@@ -39,7 +36,7 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         if slots.len() >= MAX_UNHELD && !slots.contains_key(&key) {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
-        let empty = || Arc::new(Slot { value: ArcSwapOption::empty(), epoch: AtomicU64::new(0) });
+        let empty = || Arc::new(Slot { value: ArcSwapOption::empty(), epoch: Mutex::new(0) });
         slots.entry(key).or_insert_with(empty).clone()
     }
 
@@ -47,7 +44,7 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
     pub(crate) fn invalidate(&self, key: K) -> Option<Arc<Slot<V>>> {
         let mut slots = self.lock();
         let slot = slots.get(&key)?;
-        slot.epoch.fetch_add(1, Ordering::AcqRel);
+        *lock(&slot.epoch) += 1;
         if Arc::strong_count(slot) > 1 {
             return Some(slot.clone());
         }
@@ -56,9 +53,13 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Slot<V>>>> {
-        // A map of slots is never half changed, so a panic elsewhere does not spoil it.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
+}
+
+/// Neither a map of slots nor a number is ever half changed, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<V> Slot<V> {
@@ -69,12 +70,14 @@ impl<V> Slot<V> {
 
     /// To be taken before reading what is to be put in.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        *lock(&self.epoch)
     }
 
     /// Puts in what was read since `epoch`, unless it became old meanwhile.
     pub(crate) fn put(&self, epoch: u64, value: Option<Arc<V>>) {
-        if self.epoch() == epoch {
+        // Held while the value is stored, or one that became old in between would stay.
+        let now = lock(&self.epoch);
+        if *now == epoch {
             self.value.store(value);
         }
     }
@@ -82,5 +85,31 @@ impl<V> Slot<V> {
     /// Takes the value out: it is not known any more.
     pub(crate) fn empty(&self) {
         self.value.store(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_6_what_became_old_while_it_was_read_is_not_put_in() {
+        for _ in 0..20_000 {
+            let cache = Cache::<u32, bool>::default();
+            let slot = cache.slot(1);
+            let before = slot.epoch();
+            let barrier = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    slot.put(before, Some(Arc::new(false)));
+                });
+                barrier.wait();
+                if let Some(held) = cache.invalidate(1) {
+                    held.put(held.epoch(), Some(Arc::new(true)));
+                }
+            });
+            assert_eq!(slot.get().as_deref(), Some(&true));
+        }
     }
 }

@@ -91,27 +91,31 @@ impl Engine {
             WhoIdentity::Anonymous => return Ok(Identity::Anonymous(self.anonymous.clone())),
             WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
+        let mut session_version = None;
         if let Some(session) = session {
             let live = match session.slot.get() {
                 Some(live) => Some(live),
                 None => self.load_session(session.id, &session.slot).await?,
             };
-            let live = self.require_session(session, live)?;
+            let live = self.require_session(id, session, live)?;
             self.note_use(&live).await;
+            session_version = Some(live.session.version);
         }
         let loaded = self.rights(id, rights).await?.filter(|loaded| loaded.is_active).ok_or_else(ended)?;
         let principal = Arc::new(loaded.principal.clone());
         Ok(Identity::User(SignedIn {
             id,
             session: session.as_ref().map(|session| session.id),
+            session_version,
             principal,
             authority: loaded.authority,
         }))
     }
 
-    fn require_session(&self, session: &WhoSession, live: Option<Arc<Live>>) -> Result<Arc<Live>> {
+    fn require_session(&self, user: UserId, session: &WhoSession, live: Option<Arc<Live>>) -> Result<Arc<Live>> {
         let now = self.services.now();
-        let live = live.ok_or_else(ended)?;
+        // A token names both; one that was signed elsewhere with the same key may name another's session.
+        let live = live.filter(|live| live.session.user_id == user).ok_or_else(ended)?;
         sessions::require_alive(&live.session, &live.activity, &self.services, now)?;
         if now >= session.token_expires {
             return Err(Error::new(Reason::TokenExpired, "the token's time is over; use the refresh token"));
@@ -122,15 +126,15 @@ impl Engine {
     /// The rights of a caller, from memory alone: for synchronous checks. None: the host itself.
     pub(crate) fn principal_now(&self, who: &Who) -> Result<Option<Held>> {
         self.require_open()?;
-        let (rights, session) = match &who.identity {
+        let (id, rights, session) = match &who.identity {
             WhoIdentity::System => return Ok(None),
             WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.anonymous.clone()))),
-            WhoIdentity::User { rights, session, .. } => (rights, session),
+            WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
         self.require_fresh()?;
         let not_loaded = || Error::new(Reason::NotLoaded, "these rights are not in memory; use the asynchronous check");
         if let Some(session) = session {
-            self.require_session(session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
+            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
         }
         let loaded = rights.get().filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)?;
         if !loaded.is_active {

@@ -7,7 +7,10 @@ use rolekeep_macros::{Describe, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::time::{self, Time};
+use super::{
+    text,
+    time::{self, Time},
+};
 
 pub use rolekeep_macros::Input;
 
@@ -195,8 +198,7 @@ impl Object<'_> {
     /// Notes every key that is left: unknown fields are refused, never dropped (SEC-8).
     pub fn finish(self) {
         for key in self.map.keys() {
-            // A hostile key must not be echoed at any length.
-            let shown: String = key.chars().filter(|letter| !letter.is_control()).take(64).collect();
+            let shown = shown(key);
             let hint = nearest(key, self.known.iter().copied());
             let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             self.decoder.within(&shown, |decoder| {
@@ -308,7 +310,7 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
         let Json::Object(map) = value else { return wrong_type(at, "an object") };
         let count = map.len();
         let read = map.into_iter().filter_map(|(key, item)| {
-            let item = at.within(&key, |at| T::from_json(item, at))?;
+            let item = at.within(&shown(&key), |at| T::from_json(item, at))?;
             Some((key, item))
         });
         let map: Self = read.collect();
@@ -318,6 +320,11 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn missing() -> Option<Self> {
         Some(BTreeMap::new())
     }
+}
+
+/// A hostile key must not be echoed at any length, nor begin a line of a log.
+fn shown(key: &str) -> String {
+    key.chars().filter(|letter| !text::is_unfit(*letter)).take(64).collect()
 }
 
 fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {

@@ -32,7 +32,7 @@ pub fn email(text: &str) -> Result<String, Invalid> {
         .map_err(|_| Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"))?;
     let domain = parsed.domain().to_lowercase();
     let dotted = domain.contains('.') && !domain.ends_with('.') && !domain.starts_with('[');
-    if !dotted || parsed.local_part().starts_with('"') || text.chars().any(is_unfit) {
+    if !dotted || parsed.local_part().starts_with('"') || text.chars().any(is_invisible) {
         return Err(Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"));
     }
     Ok(format!("{}@{domain}", parsed.local_part()))
@@ -83,7 +83,9 @@ pub fn code(text: &str) -> Result<String, Invalid> {
 
 /// The form that decides whether two unique texts are the same.
 pub fn canonical(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    // The final sigma is a way of writing the letter, not another one.
+    let lower = text.nfkc().flat_map(char::to_lowercase);
+    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).nfkc().collect()
 }
 
 fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
@@ -99,10 +101,19 @@ fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Control characters, and the invisible ones that turn or hide text.
-fn is_unfit(letter: char) -> bool {
+/// What an address must not hold: emoji in names need the selectors of variants, addresses do not.
+fn is_invisible(letter: char) -> bool {
+    is_unfit(letter) || matches!(letter, '\u{FE00}'..='\u{FE0F}')
+}
+
+/// Control characters, the ends of lines, and the invisible ones that turn, hide or double text.
+pub(crate) fn is_unfit(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        || matches!(letter,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

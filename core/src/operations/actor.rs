@@ -6,9 +6,15 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
+        text,
     },
     rules::{Context, Principal},
 };
+
+/// So many characters of an address are kept: an IPv6 address with a zone has fewer.
+const MAX_IP: usize = 64;
+/// So many characters of a user agent are kept.
+const MAX_USER_AGENT: usize = 512;
 
 /// Who asks for an operation.
 #[derive(Clone)]
@@ -37,13 +43,16 @@ pub struct SignedIn {
     pub id: UserId,
     /// The session it came by; none where the host speaks for the user.
     pub session: Option<SessionId>,
+    /// That session's version when it was looked at.
+    pub session_version: Option<i64>,
     /// Its rights.
     pub principal: Arc<Principal>,
     /// The version of its guard when its rights were read; none: there was no guard row yet.
     pub authority: Option<i64>,
 }
 
-/// What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise.
+/// What the host knows of a request. Kept in sessions and in the audit log (the address cut to 64
+/// characters, the user agent to 512, both without control characters); none of it is believed otherwise.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestContext {
@@ -59,6 +68,16 @@ impl RequestContext {
     /// A request from an address.
     pub fn from_ip(ip: impl Into<String>) -> Self {
         Self { ip: Some(ip.into()), ..Self::default() }
+    }
+
+    /// As it is kept: what a request says may be of any length, and hold what begins a new line in a log.
+    pub(crate) fn kept(mut self) -> Self {
+        let cut = |text: String, length: usize| {
+            text.chars().filter(|letter| !text::is_unfit(*letter)).take(length).collect::<String>()
+        };
+        self.ip = self.ip.map(|ip| cut(ip, MAX_IP));
+        self.user_agent = self.user_agent.map(|agent| cut(agent, MAX_USER_AGENT));
+        self
     }
 
     /// With a user agent.

@@ -9,7 +9,8 @@ use crate::model::{
     predicate::Predicate,
     registry::Guard,
     role_assignment::RoleAssignment,
-    user::{User, UserStatus},
+    time::Time,
+    user::User,
     value::Value,
 };
 
@@ -38,7 +39,7 @@ pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[RoleAssignment]) -> R
     let remaining = held.iter().filter(|assignment| is_administrative(plan, assignment) && !lost.contains(assignment));
     let holders: BTreeSet<UserId> = remaining.map(|assignment| assignment.user_id).collect();
     let users: Vec<User> = plan.reads().many(holders.into_iter().map(|id| (id,))).await?;
-    if users.iter().any(|user| user.status == UserStatus::Active) {
+    if users.iter().any(|user| user.is_active(plan.now)) {
         return Ok(());
     }
     Err(Error::new(Reason::LastAdministrator, "this is the last active administrator; appoint another one first"))
@@ -47,4 +48,22 @@ pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[RoleAssignment]) -> R
 /// The roles a user holds, whatever their time.
 pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAssignment>> {
     plan.reads().all(Predicate::equals("user_id", user.0)).await
+}
+
+/// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
+/// administrator and the caller is none (RBAC.md, "Administration": acting as somebody is giving).
+pub async fn require_may_act_as(plan: &Plan<'_>, user: UserId) -> Result<()> {
+    if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
+        return Ok(());
+    }
+    let roles = plan.services.rules.administrator_roles();
+    let held = assignments_of(plan, user).await?;
+    let is_stronger =
+        |assignment: &RoleAssignment| roles.contains(&assignment.role.as_str()) && !has_ended(assignment, plan.now);
+    if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
+}
+
+/// Whether the time of an assignment is over.
+pub fn has_ended(assignment: &RoleAssignment, now: Time) -> bool {
+    assignment.valid_until.is_some_and(|until| until <= now)
 }

@@ -22,9 +22,10 @@ use crate::{
 pub struct Hasher {
     env: Env,
     cost: HashingCost,
-    running: Semaphore,
-    waiting: AtomicUsize,
-    queue: usize,
+    running: Arc<Semaphore>,
+    /// How many passwords are hashed or wait for it.
+    taken: Arc<AtomicUsize>,
+    places: usize,
     /// What an unknown account's password is compared with, so that it costs the same time (SEC-1).
     dummy: Arc<str>,
 }
@@ -37,9 +38,9 @@ impl Hasher {
         Ok(Self {
             env,
             cost: config.hashing,
-            running: Semaphore::new(config.hashing_parallel),
-            waiting: AtomicUsize::new(0),
-            queue: config.hashing_queue,
+            running: Arc::new(Semaphore::new(config.hashing_parallel)),
+            taken: Arc::default(),
+            places: config.hashing_queue.saturating_add(config.hashing_parallel),
             dummy: dummy.into(),
         })
     }
@@ -58,10 +59,13 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let _place = Place::take(&self.waiting, self.queue)?;
-        let _permit = self.running.acquire().await;
+        let place = Place::take(self.taken.clone(), self.places)?;
+        let permit = self.running.acquire_arc().await;
         let (sender, receiver) = oneshot::channel();
         self.env.spawn_blocking(Box::new(move || {
+            // Both belong to the work, which goes on when the caller leaves: else callers that come and
+            // go would have any number of passwords hashed at a time.
+            let _both = (place, permit);
             // The caller may have gone; then nobody wants the answer.
             let _ = sender.send(work());
         }));
@@ -69,20 +73,21 @@ impl Hasher {
     }
 }
 
-/// A place in the queue, given back also when the caller leaves.
-struct Place<'a>(&'a AtomicUsize);
+/// A place among those who are hashed or wait, given back also when the caller leaves while it waits.
+struct Place(Arc<AtomicUsize>);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, queue: usize) -> Result<Self> {
-        let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= queue {
+impl Place {
+    fn take(taken: Arc<AtomicUsize>, places: usize) -> Result<Self> {
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        let place = Self(taken);
+        if before >= places {
             return Err(Error::new(Reason::HashingQueueFull, "too many sign-ins at once; try again in a moment"));
         }
         Ok(place)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -90,6 +90,8 @@ pub enum Access {
     SignedIn,
     /// Who the rules allow this permission, on the target and on the row as it will be.
     Permission(&'static str),
+    /// Who the rules allow this permission with no resource: it is about none, or about all at once.
+    Everywhere(&'static str),
     /// The host alone.
     System,
 }

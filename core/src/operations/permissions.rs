@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Access, Operation, plan::Plan, principals, services::Services, target::Subject};
+use super::{
+    Access, Operation, Visible, drones,
+    plan::Plan,
+    principals, regions,
+    services::Services,
+    target::{ResourceRecord, Subject},
+    users::existing,
+};
 use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
-        error::{Error, Reason, Result},
+        error::{Error, Result},
         id::UserId,
-        region::Region,
         time::Time,
-        user::User,
     },
     rules::{Context, EffectiveGrant, Explanation, PermissionInfo, Question, Resource},
 };
@@ -31,7 +36,7 @@ pub struct MyPermissions {}
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`; the host always may.
+/// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct ExplainPermission {
     /// The user.
@@ -52,7 +57,7 @@ impl Operation for ListPermissions {
     type Valid = ();
     type Output = Vec<PermissionInfo>;
 
-    const ACCESS: Access = Access::Permission("policy:read");
+    const ACCESS: Access = Access::Everywhere("policy:read");
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -87,7 +92,7 @@ impl Operation for ExplainPermission {
     type Valid = (ExplainPermission, Context);
     type Output = Explanation;
 
-    const ACCESS: Access = Access::Permission("policy:explain");
+    const ACCESS: Access = Access::Everywhere("policy:explain");
 
     async fn validate(self, services: &Services, _: Time) -> Result<(ExplainPermission, Context)> {
         services.rules.permission(&self.permission)?;
@@ -100,6 +105,8 @@ impl Operation for ExplainPermission {
 
     async fn plan((asked, context): &(ExplainPermission, Context), (): (), plan: &mut Plan<'_>) -> Result<Explanation> {
         let rules = &plan.services.rules;
+        let user = existing(plan.reads(), asked.user_id).await?;
+        readable(plan, &user).await?;
         let loaded = principals::load(plan.services, asked.user_id, plan.now).await?;
         let loaded = loaded.ok_or_else(|| Error::not_found("user"))?;
         let kind = asked.permission.split(':').next().unwrap_or_default();
@@ -124,21 +131,25 @@ impl Operation for ExplainPermission {
     }
 }
 
+/// An explanation tells the values it was made of, so what the caller may not read is not there.
+async fn readable<R: ResourceRecord + Visible>(plan: &Plan<'_>, record: &R) -> Result<Subject> {
+    let subject = Subject::of(record);
+    if plan.may(R::READ, &subject).await? { Ok(subject) } else { Err(Error::not_found(R::TYPE)) }
+}
+
 async fn stored(plan: &Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
     let not_found = || Error::not_found(kind);
     match kind {
-        "drone" => {
-            super::drones::find(plan.reads(), name).await?.map(|drone| Subject::of(&drone)).ok_or_else(not_found)
-        }
-        "region" => {
-            let region: Option<Region> = super::regions::find(plan.reads(), name).await?;
-            region.map(|region| Subject::of(&region)).ok_or_else(not_found)
-        }
+        "drone" => readable(plan, &drones::find(plan.reads(), name).await?.ok_or_else(not_found)?).await,
+        "region" => readable(plan, &regions::find(plan.reads(), name).await?.ok_or_else(not_found)?).await,
         "user" => {
             let id: UserId = name.parse().map_err(|_| not_found())?;
-            let user: Option<User> = plan.reads().get(&(id,)).await?;
-            user.map(|user| Subject::of(&user)).ok_or_else(not_found)
+            readable(plan, &existing(plan.reads(), id).await?).await
         }
-        _ => Err(Error::new(Reason::InvalidInput, format!("`{kind}` is the host's own type; give its attributes"))),
+        _ => Err(wrong(
+            "resource",
+            FieldCode::InvalidFormat,
+            format!("only a user, region or drone is found by name; give the attributes of a {kind}"),
+        )),
     }
 }

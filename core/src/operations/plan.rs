@@ -18,6 +18,8 @@ use crate::{
         predicate::Predicate,
         record::{Key, Record, Row, Table},
         registry::{Claim, Guard},
+        role_assignment::RoleAssignment,
+        session::Session,
         text,
         time::Time,
     },
@@ -303,28 +305,48 @@ impl<'a> Plan<'a> {
         rows.chain(relations).collect()
     }
 
-    /// The commit, with the operation's own audit entry.
+    /// The operation's own audit entries: one for each row that was asked for, and one for each role given
+    /// or taken on the way, or one without a target where the operation said nothing either.
+    fn tell_of_writes(&mut self, operation: &str) {
+        let mut writes: Vec<&Planned> = self.writes.values().collect();
+        writes.sort_by_key(|planned| planned.asked.is_none());
+        let rows = writes.into_iter().filter_map(|planned| {
+            let is_role = planned.table.name == RoleAssignment::TABLE.name;
+            let kind = planned.asked.or(is_role.then_some(RoleAssignment::TYPE))?;
+            let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
+            let id = Subject { kind, table: planned.table, row }.id();
+            let (before, after) = changed_fields(planned);
+            let payload = AuditPayload { before, after, ..AuditPayload::default() };
+            // Whatever gave or took a role, it is found under the same words.
+            let action = match (planned.asked, &planned.after) {
+                (Some(_), _) => operation,
+                (None, Some(_)) => "roles.assign",
+                (None, None) => "roles.unassign",
+            };
+            Some(Event { action: action.to_owned(), target: Some((kind.to_owned(), id)), payload })
+        });
+        let mut own: Vec<Event> = rows.collect();
+        if own.is_empty() && !self.events.iter().any(|event| event.action == operation) {
+            own.push(Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
+        }
+        self.events.splice(0..0, own);
+    }
+
+    /// The commit, with the operation's own audit entries.
     pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
         if let Identity::User(user) = &self.actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
             self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
+            if let Some(session) = user.session {
+                self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
+            }
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
         let env = &self.services.env;
         let mut audit = Vec::new();
-        // An operation that said itself what it did is not told a second time.
-        let is_told = self.events.iter().any(|event| event.action == operation);
-        if !self.writes.is_empty() && self.refusal.is_none() && !is_told {
-            let rows = self.writes.values().find(|planned| planned.asked.is_some());
-            let target = rows.and_then(|planned| {
-                let row = planned.after.as_ref().or(planned.before.as_ref())?;
-                let subject = Subject { kind: planned.asked?, table: planned.table, row: row.clone() };
-                Some((subject.kind.to_owned(), subject.id()))
-            });
-            let (before, after) = rows.map(changed_fields).unwrap_or_default();
-            let payload = AuditPayload { before, after, ..AuditPayload::default() };
-            self.events.insert(0, Event { action: operation.to_owned(), target, payload });
+        if !self.writes.is_empty() && self.refusal.is_none() {
+            self.tell_of_writes(operation);
         }
         for event in std::mem::take(&mut self.events) {
             let (target_type, target_id) = event.target.unzip();

@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{
-    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, services::Services,
+    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, services::Services, target::Subject,
     users::expect_version,
 };
 use crate::{
@@ -148,12 +148,18 @@ async fn target(reads: Reads<'_>, name: &str) -> Result<Region> {
     find(reads, name).await?.ok_or_else(|| Error::not_found("region"))
 }
 
-/// A list's filter by region: one that does not exist has no rows.
+/// A list's filter by region: one that does not exist has no rows, nor has the code of one that the
+/// caller may not see. By id it may ask: rows say their region's.
 pub(super) async fn filter(plan: &Plan<'_>, name: &str) -> Result<Predicate> {
-    Ok(match find(plan.reads(), name).await? {
-        Some(region) => Predicate::equals("region_id", region.id.0),
-        None => Predicate::Never,
-    })
+    if let Ok(id) = name.parse::<RegionId>() {
+        return Ok(Predicate::equals("region_id", id.0));
+    }
+    match find(plan.reads(), name).await? {
+        Some(region) if plan.may(Region::READ, &Subject::of(&region)).await? => {
+            Ok(Predicate::equals("region_id", region.id.0))
+        }
+        _ => Ok(Predicate::Never),
+    }
 }
 
 async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {

@@ -107,7 +107,7 @@ impl Operation for ListRoles {
     type Valid = ();
     type Output = Vec<RoleInfo>;
 
-    const ACCESS: Access = Access::Permission("policy:read");
+    const ACCESS: Access = Access::Everywhere("policy:read");
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -124,7 +124,7 @@ impl Operation for GetRole {
     type Valid = String;
     type Output = RoleInfo;
 
-    const ACCESS: Access = Access::Permission("policy:read");
+    const ACCESS: Access = Access::Everywhere("policy:read");
 
     async fn validate(self, _: &Services, _: Time) -> Result<String> {
         Ok(self.name)
@@ -156,7 +156,7 @@ impl Operation for AssignRole {
         existing(reads, self.user_id).await
     }
 
-    async fn validate(self, services: &Services, _: Time) -> Result<NewAssignment> {
+    async fn validate(self, services: &Services, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
         if let Err(problem) = services.rules.role(&self.role) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
@@ -167,6 +167,9 @@ impl Operation for AssignRole {
             && until <= from
         {
             checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie after valid_from"));
+        }
+        if self.valid_until.is_some_and(|until| until <= now) {
+            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
         }
         checks.finish()?;
         Ok(NewAssignment { role: self.role, scope, valid_from: self.valid_from, valid_until: self.valid_until, reason })
@@ -234,15 +237,33 @@ pub(super) async fn give(
     valid_until: Option<Time>,
     reason: Option<String>,
 ) -> Result<RoleAssignment> {
-    let key = (user.id, role.to_owned(), scope.to_owned());
-    if plan.reads().get::<RoleAssignment>(&key).await?.is_some() {
+    let held = held(plan, user, role, scope).await?;
+    if held.is_some_and(|held| !administrators::has_ended(&held, plan.now)) {
         let message = format!("the user holds the role {role} there already");
         return Err(Error::new(Reason::AlreadyAssigned, message));
     }
+    put(plan, user, role, scope, valid_from, valid_until, reason).await
+}
+
+async fn held(plan: &Plan<'_>, user: &User, role: &str, scope: &str) -> Result<Option<RoleAssignment>> {
+    plan.reads().get(&(user.id, role.to_owned(), scope.to_owned())).await
+}
+
+/// Plans an assignment, in place of one that ended or is narrower.
+pub(super) async fn put(
+    plan: &mut Plan<'_>,
+    user: &User,
+    role: &str,
+    scope: &str,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    reason: Option<String>,
+) -> Result<RoleAssignment> {
+    let before = held(plan, user, role, scope).await?;
     // The user must not be deleted meanwhile.
     plan.check(user);
     plan.move_authority(user.id).await?;
-    Ok(plan.insert(RoleAssignment {
+    let after = RoleAssignment {
         user_id: user.id,
         role: role.to_owned(),
         scope: scope.to_owned(),
@@ -251,8 +272,12 @@ pub(super) async fn give(
         assigned_by: plan.actor.name(),
         assigned_at: plan.now,
         reason,
-        version: 0,
-    }))
+        version: before.as_ref().map_or(0, |before| before.version),
+    };
+    Ok(match before {
+        Some(before) => plan.update(&before, after),
+        None => plan.insert(after),
+    })
 }
 
 /// Plans the end of assignments of one user.

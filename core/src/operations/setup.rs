@@ -29,7 +29,7 @@ use crate::model::{
 /// Creates the given regions, users and drones, those that are not there yet, in one commit.
 ///
 /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-/// Passwords are given beside the seed, by username or e-mail, and never stored in it.
+/// Passwords are given beside the seed, by e-mail, and never stored in it.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct Seed {
     /// Regions.
@@ -124,13 +124,16 @@ impl Operation for Seed {
             let mut checks = Checks::default();
             let code = checks.field("code", text::code(&region.code)).unwrap_or_default();
             let name = checks.field("name", text::name(&region.name, 100)).unwrap_or_default();
+            let area = checks.optional("area", region.area.as_deref(), |area| text::name(area, 255));
+            let commander = region.commander_name.as_deref();
+            let commander_name = checks.optional("commander_name", commander, |name| text::name(name, 255));
             collect(&mut errors, &format!("regions[{at}]"), checks.finish());
             regions.push(Region {
                 id: region.id,
                 code,
                 name,
-                area: region.area,
-                commander_name: region.commander_name,
+                area,
+                commander_name,
                 status: RegionStatus::Active,
                 created_at: now,
                 updated_at: now,
@@ -158,6 +161,15 @@ impl Operation for Seed {
                 checks.error("operator", Invalid::new(FieldCode::NotFound, "the seed has no such user"));
             }
             collect(&mut errors, &format!("drones[{at}]"), checks.finish());
+        }
+        if self.passwords.keys().any(|email| !users.iter().any(|(user, _)| user.email == *email)) {
+            // Else a slip of the pen would leave an account without its password.
+            let message = "a password is given for an e-mail that no user of the seed has";
+            errors.push(FieldError {
+                field: "passwords".to_owned(),
+                code: FieldCode::NotFound,
+                message: message.to_owned(),
+            });
         }
         if errors.is_empty() { Ok(ValidSeed { regions, users, drones: self.drones }) } else { Err(errors.into()) }
     }

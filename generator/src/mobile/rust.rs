@@ -18,7 +18,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, Date, JsonText, Result, Timestamp, Uuid, caller::Nothing};
+use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid, caller::Nothing};
 ";
 
 pub(super) fn face(catalogue: &Catalogue) -> String {
@@ -181,7 +181,7 @@ fn rust(ty: &TypeRef) -> String {
         TypeRef::Text => "String".to_owned(),
         TypeRef::Id => "Uuid".to_owned(),
         TypeRef::Time => "Timestamp".to_owned(),
-        TypeRef::Date => "Date".to_owned(),
+        TypeRef::Date => "CalendarDate".to_owned(),
         TypeRef::Json => "JsonText".to_owned(),
         TypeRef::List(inner) => format!("Vec<{}>", rust(inner)),
         TypeRef::Map(inner) => format!("HashMap<String, {}>", rust(inner)),

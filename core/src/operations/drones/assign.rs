@@ -11,7 +11,9 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services},
+    operations::{
+        Access, Operation, Visible, actor::Actor, plan::Plan, reads::Reads, services::Services, target::Subject,
+    },
 };
 
 /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
@@ -29,7 +31,7 @@ pub struct AssignDrone {
 
 /// Takes a drone from a user; if it was the operator, the drone has none.
 ///
-/// Permissions as with `assign`.
+/// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct UnassignDrone {
     /// The drone's id or code.
@@ -90,9 +92,16 @@ impl Operation for UnassignDrone {
 
     async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
         let mut assigned = assignments_of(plan, &drone).await?;
-        if !assigned.iter().any(|assigned| assigned.user_id == *user) {
+        let held = plan.reads().get::<User>(&(*user,)).await?;
+        let (true, Some(held)) = (assigned.iter().any(|assigned| assigned.user_id == *user), held) else {
+            return Err(Error::not_found("assignment"));
+        };
+        // Nobody learns by trying who flies a drone.
+        if !plan.may(User::READ, &Subject::of(&held)).await? {
             return Err(Error::not_found("assignment"));
         }
+        // Somebody may be making the user the drone's operator.
+        plan.check(&drone);
         plan.changes_relation(&drone, "assigned_users");
         take(plan, &mut assigned, *user);
         let operator_id = drone.operator_id.filter(|operator| operator != user);
@@ -137,7 +146,7 @@ async fn give(plan: &mut Plan<'_>, drone: Drone, mut assigned: Vec<DroneAssignme
     if held {
         plan.changes_relation(&drone, "assigned_users");
     } else {
-        assigned.push(create::assign(plan, &drone, user));
+        assigned.push(create::assign(plan, &drone, user).await?);
     }
     let after = changed(plan, &drone, Some(user.id));
     let after = plan.update(&drone, after);

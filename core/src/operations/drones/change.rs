@@ -92,7 +92,12 @@ impl Operation for UpdateDrone {
         let mut assigned = assignments_of(plan, &before).await?;
         if after.region_id != before.region_id && after.region_id.is_some() {
             let users: Vec<User> = plan.reads().many(assigned.iter().map(|assigned| (assigned.user_id,))).await?;
-            let elsewhere = users.iter().filter(|user| user.region_id != after.region_id);
+            let (here, elsewhere): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.region_id == after.region_id);
+            // Who stays assigned must not be moving away.
+            here.into_iter().for_each(|user| plan.check(user));
+            if !elsewhere.is_empty() {
+                plan.changes_relation(&before, "assigned_users");
+            }
             for user in elsewhere {
                 if after.operator_id == Some(user.id) {
                     after.operator_id = None;

@@ -102,7 +102,7 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone
     if let Some(operator) = new.operator_id {
         let user = user_named(plan, "operator_id", operator).await?;
         require_same_region(&drone, &user, "operator_id")?;
-        assigned.push(assign(plan, &drone, &user));
+        assigned.push(assign(plan, &drone, &user).await?);
     }
     Ok((plan.insert(drone), assigned))
 }
@@ -123,8 +123,10 @@ pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> 
 }
 
 /// Plans an assignment.
-pub(super) fn assign(plan: &mut Plan<'_>, drone: &Drone, user: &User) -> DroneAssignment {
+pub(super) async fn assign(plan: &mut Plan<'_>, drone: &Drone, user: &User) -> Result<DroneAssignment> {
     plan.changes_relation(drone, "assigned_users");
+    // Whoever deletes or moves the user looks at its assignments, and must not miss this one.
+    plan.move_authority(user.id).await?;
     let assignment = DroneAssignment { drone_id: drone.id, user_id: user.id, assigned_at: plan.now, version: 0 };
-    plan.follow(None, assignment)
+    Ok(plan.follow(None, assignment))
 }

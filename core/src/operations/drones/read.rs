@@ -14,7 +14,10 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services},
+    operations::{
+        Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
+        target::Subject,
+    },
 };
 
 /// Gets a drone.
@@ -37,7 +40,7 @@ pub struct ListDrones {
     pub status: Option<DroneStatus>,
     /// Only drones of this region, by id or code.
     pub region: Option<String>,
-    /// Only drones flown by this user.
+    /// Only drones flown by this user, whom the caller must be allowed to read.
     pub operator_id: Option<UserId>,
     /// The page's number, from 1.
     pub page: Option<u32>,
@@ -102,14 +105,23 @@ impl Operation for ListDrones {
             filter = filter.and(regions::filter(plan, region).await?);
         }
         if let Some(operator) = valid.operator {
-            // Who may not see the operator is not told by a filter whose drone it is either.
-            let of_id = Predicate::equals("id", operator.0);
-            let seen: Vec<User> = listing::visible_of(plan, "user:read", of_id).await?;
-            let flown = Predicate::equals("operator_id", operator.0);
-            filter = filter.and(if seen.is_empty() { Predicate::Never } else { flown });
+            let seen = may_know(plan, operator).await?;
+            filter = filter.and(if seen { Predicate::equals("operator_id", operator.0) } else { Predicate::Never });
         }
         let rows: Page<Drone> = listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
         let views = view::views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))
+    }
+}
+
+/// Whether the caller may be told what a user flies: a view shows the operator to those who may read it.
+async fn may_know(plan: &Plan<'_>, operator: UserId) -> Result<bool> {
+    if plan.actor.user_id() == Some(operator) {
+        return Ok(true);
+    }
+    let user: Option<User> = plan.reads().get(&(operator,)).await?;
+    match user {
+        Some(user) => plan.may(User::READ, &Subject::of(&user)).await,
+        None => Ok(false),
     }
 }

@@ -68,9 +68,11 @@ impl Operation for Login {
 
     async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
         let mut checks = Checks::default();
-        if self.identifier.is_empty() || self.identifier.len() > text::MAX_BYTES {
-            let code = if self.identifier.is_empty() { FieldCode::TooShort } else { FieldCode::TooLong };
-            checks.error("identifier", Invalid::new(code, "must have 1 to 255 characters"));
+        if self.identifier.trim().is_empty() {
+            checks.error("identifier", Invalid::new(FieldCode::TooShort, "must not be empty"));
+        } else if self.identifier.len() > text::MAX_BYTES {
+            let message = format!("must have at most {} bytes", text::MAX_BYTES);
+            checks.error("identifier", Invalid::new(FieldCode::TooLong, message));
         }
         let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
         let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
@@ -86,9 +88,18 @@ impl Operation for Login {
             Some(user) => plan.reads().get(&(user.id,)).await?,
             None => None,
         };
-        let hash = credential.map(|credential| credential.password_hash);
+        let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
         let known = hash.is_some();
         let right = plan.services.hasher.verify(hash, attempt.password.clone()).await?;
+        // Hashing takes its time, and the account goes on: other logins of a busy one must not make this
+        // one stale. Whoever changes the password meanwhile does.
+        let user = match user {
+            Some(user) => plan.reads().get::<User>(&(user.id,)).await?,
+            None => None,
+        };
+        if let Some(credential) = &credential {
+            plan.check(credential);
+        }
         let failure = match &user {
             None => Some("no such account"),
             Some(_) if !known => Some("the account has no password"),

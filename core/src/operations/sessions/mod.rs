@@ -16,11 +16,12 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
         time::{self, Time},
         user::User,
+        value::Value,
     },
 };
 
@@ -42,11 +43,20 @@ pub(crate) fn require_alive(
     Ok(())
 }
 
+/// A user's sessions that were not ended and have time left; all it ever had would grow with the years.
+pub(crate) fn alive_of(user: UserId, now: Time) -> Predicate {
+    Predicate::all([
+        Predicate::equals("user_id", user.0),
+        Predicate::equals("ended_at", Value::Null),
+        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(now.as_microsecond())),
+    ])
+}
+
 /// Plans the end of a user's sessions, all or all but one.
 pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, but: Option<SessionId>) -> Result<()> {
-    let sessions: Vec<Session> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let sessions: Vec<Session> = plan.reads().all(alive_of(user, plan.now)).await?;
     for session in sessions {
-        if session.ended_at.is_none() && Some(session.id) != but {
+        if Some(session.id) != but {
             end(plan, session, why);
         }
     }
@@ -68,7 +78,7 @@ pub(crate) fn tokens(
 ) -> Result<LoginResult> {
     let services = plan.services;
     let now = plan.now.as_second();
-    let expires = (now + services.config.access_token_seconds).min(session.expires_at.as_second());
+    let expires = now.saturating_add(services.config.access_token_seconds).min(session.expires_at.as_second());
     let claims = Claims {
         iss: services.config.issuer.clone(),
         aud: services.config.audience.clone(),

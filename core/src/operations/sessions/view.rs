@@ -1,20 +1,21 @@
 //! Seeing sessions.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::require_alive;
+use super::{alive_of, require_alive};
 use crate::{
     model::{
-        error::Result,
+        error::{Error, Result},
         id::{SessionId, UserId},
-        predicate::Predicate,
         session::{Session, SessionActivity},
         time::Time,
         user::User,
     },
     operations::{
-        Access, Operation, actor::Actor, listing, plan::Plan, reads::Reads, services::Services, users::existing,
+        Access, Operation, Visible, listing, plan::Plan, services::Services, target::Subject, users::existing,
     },
 };
 
@@ -49,7 +50,7 @@ pub struct ListSessions {}
 
 /// Lists a user's sessions, newest first.
 ///
-/// Permission `session:read`.
+/// Permission `session:read`, and `user:read` of the user.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct ListSessionsOf {
     /// The user's id.
@@ -70,7 +71,7 @@ impl Operation for ListSessions {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
         let me = plan.actor.signed_in()?.id;
-        let sessions = plan.reads().all(Predicate::equals("user_id", me.0)).await?;
+        let sessions = plan.reads().all(alive_of(me, plan.now)).await?;
         views(plan, sessions).await
     }
 }
@@ -83,27 +84,29 @@ impl Operation for ListSessionsOf {
 
     const ACCESS: Access = Access::Permission("session:read");
 
-    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<()> {
-        existing(reads, self.user_id).await.map(|_: User| ())
-    }
-
     async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
         Ok(self.user_id)
     }
 
     async fn plan(user: &UserId, (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
-        let sessions = listing::visible_of(plan, "session:read", Predicate::equals("user_id", user.0)).await?;
+        let user = existing(plan.reads(), *user).await?;
+        // Whom one may not see is not there, whatever one may see of sessions (SEC-9).
+        if !plan.may(User::READ, &Subject::of(&user)).await? {
+            return Err(Error::not_found("user"));
+        }
+        let sessions = listing::visible_of(plan, "session:read", alive_of(user.id, plan.now)).await?;
         views(plan, sessions).await
     }
 }
 
 async fn views(plan: &Plan<'_>, mut sessions: Vec<Session>) -> Result<Vec<SessionView>> {
-    sessions.retain(|session| session.ended_at.is_none());
     let activities: Vec<SessionActivity> = plan.reads().many(sessions.iter().map(|session| (session.id,))).await?;
+    let activities: BTreeMap<SessionId, SessionActivity> =
+        activities.into_iter().map(|activity| (activity.session_id, activity)).collect();
     let current = plan.actor.signed_in().ok().and_then(|me| me.session);
     sessions.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
     let view = |session: Session| {
-        let activity = activities.iter().find(|activity| activity.session_id == session.id)?;
+        let activity = activities.get(&session.id)?;
         require_alive(&session, activity, plan.services, plan.now).ok()?;
         Some(SessionView {
             id: session.id,

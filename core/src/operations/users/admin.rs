@@ -67,7 +67,8 @@ impl Operation for GrantAdmin {
             .first()
             .copied()
             .ok_or_else(|| Error::new(Reason::UnknownRole, "the policy has no role that holds `admin:all`"))?;
-        roles::give(plan, &user, role, GLOBAL, None, None, None).await.map(|_| ())
+        // One for a time becomes one for ever.
+        roles::put(plan, &user, role, GLOBAL, None, None, None).await.map(|_| ())
     }
 }
 

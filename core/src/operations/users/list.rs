@@ -14,7 +14,7 @@ use crate::{
         user::{User, UserStatus},
         value::Value,
     },
-    operations::{Access, Operation, listing, plan::Plan, regions, services::Services},
+    operations::{Access, Operation, Visible, listing, plan::Plan, regions, services::Services},
     storage::{Direction, Order},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct ListUsers {
-    /// Only holders of this role (by any scope, now or later).
+    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
     pub role: Option<String>,
     /// Only users of this status.
     pub status: Option<UserStatus>,
@@ -124,7 +124,9 @@ impl Operation for ListUsers {
             filter = filter.and(regions::filter(plan, region).await?);
         }
         if let Some(role) = &valid.role {
-            let held: Vec<RoleAssignment> = plan.reads().all(Predicate::equals("role", role.as_str())).await?;
+            // Who holds a role is known to those who may see the assignment; the others find nobody.
+            let held: Vec<RoleAssignment> =
+                listing::visible_of(plan, RoleAssignment::READ, Predicate::equals("role", role.as_str())).await?;
             let holders = held.into_iter().map(|assignment| Value::Id(assignment.user_id.0));
             filter = filter.and(Predicate::In("id".into(), Predicate::set(holders)));
         }

@@ -21,7 +21,8 @@ use crate::{
 
 /// Lets an inactive user sign in again.
 ///
-/// Permission `user:set_status`. Suspended and banned users are lifted, not activated.
+/// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
+/// not activated.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct ActivateUser {
     /// The user's id.
@@ -71,7 +72,7 @@ pub struct BanUser {
 
 /// Lifts a suspension or ban.
 ///
-/// Permission `user:set_status`.
+/// Permission `user:set_status`, for an administrator `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct LiftUser {
     /// The user's id.
@@ -156,10 +157,13 @@ impl NewStatus {
         };
         if self.to != UserStatus::Active {
             let held = administrators::assignments_of(plan, id).await?;
-            if before.status == UserStatus::Active {
+            if before.is_active(plan.now) {
                 administrators::require_one_left(plan, &held).await?;
             }
             sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
+        }
+        if self.to == UserStatus::Active {
+            administrators::require_may_act_as(plan, id).await?;
         }
         plan.move_authority(id).await?;
         Ok(plan.update(&before, after))

@@ -101,6 +101,15 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
         if role.max_holders == Some(0) {
             faults.add(role.name.spot, format!("role `{}` may have no holder at all", shown(&declared.name)), None);
         }
+        // What a policy says must hold, or be refused: assigning a role does not look at these yet.
+        let unenforced = [
+            ("max_holders", role.max_holders.is_some_and(|max| max > 0)),
+            ("grantable_by", !role.grantable_by.is_empty()),
+        ];
+        for (key, _) in unenforced.iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`{key}` of role `{}` is not enforced yet, so it is refused", shown(&declared.name));
+            faults.add(role.name.spot, message, None);
+        }
     }
     hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| find(name, faults));
 }

@@ -5,6 +5,7 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.serialization.json.*
 import java.io.File
+import java.time.Instant
 
 /** Plays one scenario on an SQLite file of its own; see tests/conformance/README.md. */
 class Player(private val store: JsonObject, private val folder: File) {
@@ -122,11 +123,12 @@ class Player(private val store: JsonObject, private val folder: File) {
         return RequestContext(ip = text("ip"), userAgent = text("user_agent"))
     }
 
-    /** What a scenario writes, with `$name` and `$repeat` filled in. */
+    /** What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in. */
     private fun filled(written: JsonElement): JsonElement = when (written) {
         is JsonArray -> JsonArray(written.map(::filled))
         is JsonObject -> written["\$repeat"]?.jsonArray
             ?.let { (text, times) -> JsonPrimitive(text.jsonPrimitive.content.repeat(times.jsonPrimitive.int)) }
+            ?: written["\$from_now"]?.let { writeTime(Instant.now().plusMillis((it.jsonPrimitive.double * 1000).toLong())) }
             ?: JsonObject(written.mapValues { filled(it.value) })
         is JsonPrimitive -> when {
             written.isString && written.content.startsWith("$") ->

@@ -1,0 +1,106 @@
+//! Nobody comes to more than it has (SEC-10), and an administrator always remains (USR-6).
+
+use rolekeep::{
+    Code, Reason,
+    model::time::Time,
+    operations::{
+        roles::AssignRole,
+        users::{ActivateUser, BanUser, DeactivateUser, GrantAdmin, LiftUser, SuspendUser, UpdateUser},
+    },
+};
+
+use super::kit::{caller, policy, store, user};
+
+fn soon() -> Time {
+    Time::now().checked_add(jiff::SignedDuration::from_millis(60)).unwrap()
+}
+
+async fn a_moment() {
+    tokio::time::sleep(std::time::Duration::from_millis(90)).await;
+}
+
+#[tokio::test]
+async fn sec_10_a_stronger_account_is_not_taken_over_by_its_names() {
+    let um = store(policy()).await;
+    let root = user(&um, "root", &["admin"]).await;
+    let plain = user(&um, "plain", &[]).await;
+    let (moderator, own) = caller(&um, "moderator", &["moderator"]).await;
+    let (admin, _) = caller(&um, "admin", &["admin"]).await;
+    let users = moderator.users();
+    for change in [UpdateUser::new(root.id).email("thief@example.org"), UpdateUser::new(root.id).username("thief")] {
+        assert_eq!(users.update(change.clone()).await.unwrap_err().code(), Code::Forbidden);
+        let same_of_plain = UpdateUser { id: plain.id, ..change };
+        assert!(users.update(same_of_plain).await.is_ok());
+    }
+    // What it signs in with stays, so it is no taking over.
+    assert!(users.update(UpdateUser::new(root.id).full_name("Root")).await.is_ok());
+    assert!(users.update(UpdateUser::new(own).email("me@example.org")).await.is_ok());
+    assert!(admin.users().update(UpdateUser::new(root.id).email("root2@example.org")).await.is_ok());
+}
+
+#[tokio::test]
+async fn sec_10_a_stronger_account_is_brought_back_by_the_strong_only() {
+    let um = store(policy()).await;
+    let (admin, _) = caller(&um, "admin", &["admin"]).await;
+    let (moderator, _) = caller(&um, "moderator", &["moderator"]).await;
+    let root = user(&um, "root", &["admin"]).await;
+    let plain = user(&um, "plain", &["spotter"]).await;
+    for id in [root.id, plain.id] {
+        admin.users().deactivate(DeactivateUser::new(id)).await.unwrap();
+    }
+    assert_eq!(moderator.users().activate(ActivateUser::new(root.id)).await.unwrap_err().code(), Code::Forbidden);
+    assert!(moderator.users().activate(ActivateUser::new(plain.id)).await.is_ok());
+    assert!(admin.users().activate(ActivateUser::new(root.id)).await.is_ok());
+    admin.users().ban(BanUser::new(root.id)).await.unwrap();
+    assert_eq!(moderator.users().lift(LiftUser::new(root.id)).await.unwrap_err().code(), Code::Forbidden);
+    assert!(admin.users().lift(LiftUser::new(root.id)).await.is_ok());
+}
+
+/// A suspension that ran out makes an administrator again, who may then be the last one.
+#[tokio::test]
+async fn usr_6_the_last_administrator_may_be_one_whose_suspension_ran_out() {
+    for end in ["deactivate", "ban", "delete"] {
+        let um = store(policy()).await;
+        let system = um.system();
+        let back = user(&um, "back", &[]).await;
+        system.users().suspend(SuspendUser::new(back.id).until(soon())).await.unwrap();
+        system.users().grant_admin(GrantAdmin::new(back.id)).await.unwrap();
+        a_moment().await;
+        assert!(um.acting_as(back.id).await.unwrap().can("audit:read", None).unwrap());
+        let refused = match end {
+            "deactivate" => system.users().deactivate(back.id).await.map(drop),
+            "ban" => system.users().ban(back.id).await.map(drop),
+            _ => system.users().delete(back.id).await,
+        };
+        assert_eq!(refused.unwrap_err().reason(), Reason::LastAdministrator, "{end}");
+        // And it counts as one who remains.
+        let other = user(&um, "other", &["admin"]).await;
+        system.users().delete(other.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rbc_3_an_assignment_that_ended_can_be_given_again() {
+    let um = store(policy()).await;
+    let system = um.system();
+    let user = user(&um, "user", &[]).await;
+    let given = AssignRole::new(user.id, "moderator").valid_until(soon());
+    system.roles().assign(given).await.unwrap();
+    let again = AssignRole::new(user.id, "moderator");
+    assert_eq!(system.roles().assign(again.clone()).await.unwrap_err().reason(), Reason::AlreadyAssigned);
+    a_moment().await;
+    system.roles().assign(again).await.unwrap();
+    assert!(um.check_async(user.id, "user:list", None).await.unwrap());
+}
+
+#[tokio::test]
+async fn usr_6_who_is_an_administrator_for_a_time_can_become_one_for_ever() {
+    let um = store(policy()).await;
+    let system = um.system();
+    let user = user(&um, "user", &[]).await;
+    system.roles().assign(AssignRole::new(user.id, "admin").valid_until(soon())).await.unwrap();
+    system.users().grant_admin(GrantAdmin::new(user.id)).await.unwrap();
+    a_moment().await;
+    assert!(um.check_async(user.id, "audit:read", None).await.unwrap());
+    assert_eq!(system.users().delete(user.id).await.unwrap_err().reason(), Reason::LastAdministrator);
+}

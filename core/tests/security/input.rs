@@ -1,0 +1,221 @@
+//! Hostile input: refused with a typed error, bounded, and nowhere the beginning of a line (SEC-8, 11, 14, 15).
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use rolekeep::{
+    Code, Config, Reason, UserManagement, door,
+    environment::{Environment, Task, Work, os_random},
+    model::{decode::FieldCode, time::Time},
+    operations::{
+        actor::RequestContext,
+        audit::ListAudit,
+        users::{CreateUser, ListUsers},
+    },
+    settings::Settings,
+};
+use serde_json::json;
+
+use super::kit::{PASSWORD, policy, signed_in, store};
+
+#[tokio::test]
+async fn sec_8_what_is_no_callers_choice_is_refused() {
+    let um = store(policy()).await;
+    let system = um.system();
+    for (operation, base) in [
+        ("users.create", json!({"email": "new@example.org"})),
+        ("users.update", json!({"id": "0190a0b0-0000-7000-8000-000000000001"})),
+        ("users.replace", json!({"id": "0190a0b0-0000-7000-8000-000000000001", "email": "new@example.org"})),
+    ] {
+        for field in
+            ["is_admin", "email_verified", "version", "password_hash", "created_at", "suspended_until", "__proto__"]
+        {
+            let mut input = base.clone();
+            input[field] = json!(true);
+            let refused = door::call(&system, operation, &input.to_string()).await.unwrap_err();
+            let fields: Vec<_> = refused.fields().iter().map(|error| (error.field.as_str(), error.code)).collect();
+            assert_eq!(fields, [(field, FieldCode::UnknownField)], "{operation}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_11_keys_and_requests_begin_no_line_of_a_log() {
+    let um = store(policy()).await;
+    let anonymous = um.anonymous(RequestContext::default());
+    let key = format!("x\n\u{2028}2026-01-01 admin logged in{}", "x".repeat(10_000));
+    for (operation, input) in [
+        ("setup.seed", json!({"passwords": {key.as_str(): 5}})),
+        ("users.create", json!({"email": "a@example.org", key.as_str(): 5})),
+    ] {
+        let refused = door::call(&anonymous, operation, &input.to_string()).await.unwrap_err();
+        for field in refused.fields() {
+            assert!(!field.field.contains(['\n', '\u{2028}']), "{operation}: {:?}", field.field);
+            assert!(field.field.len() < 200, "{operation}: a key of {} bytes is echoed", field.field.len());
+        }
+    }
+
+    let agent = format!("Mozilla\0/5.0\r\n2026-01-01 admin logged in\u{202e}{}", "x".repeat(100_000));
+    let request = || RequestContext::from_ip("::1\n".repeat(100)).user_agent(agent.clone());
+    signed_in(&um, "mia", &[]).await;
+    um.login("mia", "not the password at all", request()).await.unwrap_err();
+    let login = um.login("mia", PASSWORD, request()).await.unwrap();
+    let me = um.authenticate(login.access_token.expose(), request()).await.unwrap();
+    let kept = me.sessions().list().await.unwrap().into_iter().flat_map(|session| [session.ip, session.user_agent]);
+    let audited = um.system().audit().list(ListAudit::new()).await.unwrap().items;
+    let audited = audited.into_iter().flat_map(|entry| [entry.ip, entry.user_agent]);
+    let texts: Vec<String> = kept.chain(audited).flatten().collect();
+    assert!(texts.len() > 4);
+    for text in texts {
+        assert!(text.chars().count() <= 512 && !text.chars().any(|letter| letter.is_control() || letter == '\u{202e}'));
+    }
+}
+
+#[tokio::test]
+async fn sec_2_invisible_letters_make_no_second_account() {
+    let um = store(policy()).await;
+    let system = um.system();
+    system.users().create(CreateUser::new("σας@example.org")).await.unwrap();
+    for invisible in ['\u{ad}', '\u{34f}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{3164}', '\u{fe0f}', '\u{e0041}'] {
+        let look_alike = format!("σα{invisible}ς@example.org");
+        assert_eq!(system.users().create(CreateUser::new(look_alike)).await.unwrap_err().code(), Code::Validation);
+    }
+    // The same letters in capitals, which know no final sigma.
+    let capitals = system.users().create(CreateUser::new("ΣΑΣ@example.org")).await.unwrap_err();
+    assert_eq!(capitals.reason(), Reason::Taken);
+}
+
+#[tokio::test]
+async fn sec_14_pages_and_cursors_of_any_size() {
+    let um = store(policy()).await;
+    let system = um.system();
+    let far = system.users().list(ListUsers::new().page(u32::MAX).limit(100_u32)).await.unwrap();
+    assert!(far.items.is_empty() && far.has_previous && !far.has_next);
+    for (page, limit) in [(0, 20), (1, 0), (1, 101), (1, u32::MAX)] as [(u32, u32); 4] {
+        let refused = system.users().list(ListUsers::new().page(page).limit(limit)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Validation);
+    }
+    for forged in [
+        r#"{"order":"users-created_at+id","after":[{"time":9223372036854775807},{"id":"0190a0b0-0000-7000-8000-000000000001"}]}"#,
+        r#"{"order":"users-created_at+id","after":[{"int":1},{"int":1}]}"#,
+        r#"{"order":"users-created_at+id","after":[]}"#,
+        r#"{"order":"credentials+password_hash+user_id","after":["null","null"]}"#,
+        "[]",
+        "",
+    ] {
+        use base64::Engine;
+        let cursor = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(forged);
+        let refused = system.users().list(ListUsers::new().cursor(cursor)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Validation, "{forged}");
+    }
+    let deep = "[".repeat(100_000);
+    for input in [deep.as_str(), "{\"email\":", "", "\"\\ud800\"", "NaN", "{\"limit\": 1e400}", "{\"page\": -1}"] {
+        let refused = door::call(&system, "users.list", input).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Validation, "{input:.20}");
+    }
+}
+
+#[tokio::test]
+async fn sec_14_settings_that_cannot_work_are_refused_at_open() {
+    for settings in [
+        json!({"access_token_seconds": i64::MAX}),
+        json!({"session_seconds": i64::MAX}),
+        json!({"idle_seconds": 0}),
+        json!({"refresh_grace_seconds": i64::MAX}),
+        json!({"password_min_length": 4_000_000_000_u32}),
+        json!({"hashing_parallel": 0}),
+        json!({"signing_key": "short"}),
+    ] {
+        let opened = Settings::from_json(&settings.to_string()).unwrap().builder().unwrap().open().await;
+        assert_eq!(opened.err().map(|error| error.reason()), Some(Reason::ConfigInvalid), "{settings}");
+    }
+    // The longest that are allowed work.
+    let century = 100 * 365 * 24 * 3600_i64;
+    let longest = json!({"access_token_seconds": century, "session_seconds": century, "idle_seconds": century});
+    let um = Settings::from_json(&longest.to_string()).unwrap().builder().unwrap().open().await.unwrap();
+    signed_in(&um, "mia", &[]).await;
+}
+
+/// Work off the executor waits here until the test lets it run.
+#[derive(Clone, Default)]
+struct Held {
+    waiting: Arc<Mutex<Vec<Work>>>,
+    started: Arc<AtomicUsize>,
+}
+
+impl Environment for Held {
+    fn now(&self) -> Time {
+        Time::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
+        os_random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        tokio::spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        self.waiting.lock().unwrap().push(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(millis)))
+    }
+}
+
+/// Whoever signs in and hangs up at once must not have more passwords hashed at a time than are allowed.
+#[tokio::test]
+async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
+    let env = Held::default();
+    let mut config = Config::default();
+    config.hashing_parallel = 2;
+    config.hashing_queue = 1;
+    let um = UserManagement::builder().environment(env.clone()).config(config).open().await.unwrap();
+    for _ in 0..50 {
+        let login = um.login("nobody", PASSWORD, RequestContext::default());
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(1), login).await;
+    }
+    assert_eq!(env.started.load(Ordering::SeqCst), 2);
+    // Those two took the places; one more may wait, and when they are done all goes on.
+    let rival = um.clone();
+    let waits = tokio::spawn(async move { rival.login("nobody", PASSWORD, RequestContext::default()).await });
+    tokio::task::yield_now().await;
+    let full = um.login("nobody", PASSWORD, RequestContext::default()).await.unwrap_err();
+    assert_eq!(full.reason(), Reason::HashingQueueFull);
+    while !waits.is_finished() {
+        let work = std::mem::take(&mut *env.waiting.lock().unwrap());
+        work.into_iter().for_each(|work| work());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(waits.await.unwrap().unwrap_err().reason(), Reason::InvalidCredentials);
+}
+
+/// Without a queue passwords are hashed all the same, as many at a time as are allowed.
+#[tokio::test]
+async fn sec_15_no_queue_is_not_no_hashing() {
+    let mut config = Config::default();
+    config.hashing_queue = 0;
+    let um = UserManagement::builder().config(config).open().await.unwrap();
+    signed_in(&um, "mia", &[]).await;
+}
+
+#[tokio::test]
+async fn flt_6_a_seed_with_a_password_for_nobody_is_refused() {
+    let um = store(policy()).await;
+    let seed = json!({
+        "users": [{"id": "0190a0b0-0000-7000-8000-000000000001", "email": "ann@example.org"}],
+        "passwords": {"anm@example.org": PASSWORD},
+    });
+    let refused = door::call(&um.system(), "setup.seed", &seed.to_string()).await.unwrap_err();
+    assert_eq!(refused.fields()[0].field, "passwords");
+    assert!(!format!("{refused:?}{refused}").contains(PASSWORD));
+    let nul =
+        json!({"regions": [{"id": "0190a0b0-0000-7000-8000-000000000001", "code": "e", "name": "E", "area": "\u{7}"}]});
+    let refused = door::call(&um.system(), "setup.seed", &nul.to_string()).await.unwrap_err();
+    assert_eq!(refused.fields()[0].field, "regions[0].area");
+}

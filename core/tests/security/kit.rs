@@ -1,0 +1,136 @@
+//! Stores to attack, and a storage that lets a rival in between a plan and its commit.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use rolekeep::{
+    Caller, Policy, Result, UserManagement,
+    model::{
+        id::{ChangeSetId, UserId},
+        record::{Key, Row, Table},
+        user::User,
+    },
+    operations::users::CreateUser,
+    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage},
+};
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Regional staff that lists drones but may read nobody; clerks who see parts; administrators.
+pub const POLICY: &str = r#"
+[roles.admin]
+allow = ["admin:all"]
+
+[roles.moderator]
+allow = ["user:read", "user:list", "user:update", "user:set_status"]
+
+[roles.spotter]
+allow = ["drone:list", "drone:read", "drone:assign", "drone:set_authority"]
+
+[roles.clerk]
+allow = [
+    { permission = ["user:read", "user:list"], when = "resource.id == principal.id" },
+    { permission = "session:read", when = "resource.user_id == principal.id" },
+    "policy:explain",
+]
+
+[roles.gardener]
+allow = ["drone:read", "drone:update", "drone:create", "drone:set_authority", "region:read", "user:read"]
+"#;
+
+pub fn policy() -> Policy {
+    Policy::from_toml(POLICY).unwrap()
+}
+
+pub async fn store(policy: Policy) -> UserManagement {
+    UserManagement::builder().policy(policy).open().await.unwrap()
+}
+
+/// A user with roles, and without a password.
+pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> User {
+    let new = CreateUser::new(format!("{name}@example.org")).username(name);
+    um.system().users().create(new.roles(roles.iter().copied())).await.unwrap()
+}
+
+/// A user with roles, asking.
+pub async fn caller(um: &UserManagement, name: &str, roles: &[&str]) -> (Caller, UserId) {
+    let user = user(um, name, roles).await;
+    (um.acting_as(user.id).await.unwrap(), user.id)
+}
+
+/// A user with a password, signed in.
+pub async fn signed_in(um: &UserManagement, name: &str, roles: &[&str]) -> (Caller, UserId) {
+    let new = CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
+    let user = um.system().users().create(new.roles(roles.iter().copied())).await.unwrap();
+    let login = um.login(name, PASSWORD, Default::default()).await.unwrap();
+    (um.authenticate(login.access_token.expose(), Default::default()).await.unwrap(), user.id)
+}
+
+type Rival = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// Memory, with a rival that acts after a plan was made and before it is committed.
+#[derive(Default)]
+pub struct Interposed {
+    memory: MemoryStorage,
+    rival: Mutex<Option<Rival>>,
+}
+
+impl Interposed {
+    pub async fn open(policy: Policy) -> (UserManagement, Arc<Self>) {
+        let storage = Arc::new(Self::default());
+        let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
+        (um, storage)
+    }
+
+    /// Before the next commit, this happens.
+    pub fn before_next_commit<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
+        *self.rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
+    /// Whether the rival has acted.
+    pub fn has_acted(&self) -> bool {
+        self.rival.lock().unwrap().is_none()
+    }
+}
+
+#[async_trait]
+impl Storage for Interposed {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        let rival = self.rival.lock().unwrap().take();
+        if let Some(rival) = rival {
+            rival().await;
+        }
+        self.memory.commit(change_set).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.memory.get(table, keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.memory.query(query).await
+    }
+
+    async fn position(&self) -> Result<u64> {
+        self.memory.position().await
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        self.memory.changes(since).await
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.memory.outcome(id).await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.memory.close().await
+    }
+}

@@ -1,0 +1,181 @@
+//! Every operation, knocked at by somebody who is not signed in and by somebody without any role (SEC-9).
+
+use std::sync::Arc;
+
+use rolekeep::{
+    Caller, Code, Error, Policy, UserManagement, door,
+    operations::{
+        drones::CreateDrone,
+        regions::CreateRegion,
+        users::{CreateUser, DeactivateUser, SuspendUser},
+    },
+    storage::{MemoryStorage, Storage},
+};
+use serde_json::{Value, json};
+
+use super::kit::PASSWORD;
+
+/// Anybody may ask for these.
+const PUBLIC: [&str; 2] = ["sessions.login", "sessions.refresh"];
+/// Any user may ask for these about itself; none of them says anything about others.
+const OWN: [&str; 6] =
+    ["users.me", "sessions.logout", "sessions.list", "sessions.revoke_others", "roles.mine", "permissions.mine"];
+/// The host alone.
+const SYSTEM: [&str; 1] = ["setup.seed"];
+
+/// A store with somebody's things in it.
+struct World {
+    um: UserManagement,
+    storage: Arc<MemoryStorage>,
+    victim: String,
+    suspended: String,
+    inactive: String,
+    session: String,
+    refresh_token: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let storage = Arc::new(MemoryStorage::new());
+        let policy = Policy::preset("standard").unwrap();
+        let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
+        let system = um.system();
+        system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
+        let new = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
+        let victim = system.users().create(new("victim").region("east").roles(["moderator"])).await.unwrap();
+        let suspended = system.users().create(new("suspended")).await.unwrap();
+        system.users().suspend(SuspendUser::new(suspended.id)).await.unwrap();
+        let inactive = system.users().create(new("inactive")).await.unwrap();
+        system.users().deactivate(DeactivateUser::new(inactive.id)).await.unwrap();
+        let drone = |code: &str| CreateDrone::new(code, rolekeep::model::drone::DroneModel::Mq5).region("east");
+        system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
+        system.drones().create(drone("free")).await.unwrap();
+        let login = um.login("victim", PASSWORD, Default::default()).await.unwrap();
+        Self {
+            um,
+            storage,
+            victim: victim.id.to_string(),
+            suspended: suspended.id.to_string(),
+            inactive: inactive.id.to_string(),
+            session: login.session_id.to_string(),
+            refresh_token: login.refresh_token.expose().to_owned(),
+        }
+    }
+
+    /// An input of each operation that works, for who may; with ids of things that exist.
+    fn input(&self, operation: &str) -> Value {
+        let victim = &self.victim;
+        match operation {
+            "users.create" => json!({"email": "new@example.org", "username": "new_one"}),
+            "users.get" | "users.deactivate" | "users.suspend" | "users.ban" | "users.grant_admin" | "users.delete" => {
+                json!({ "id": victim })
+            }
+            "users.revoke_admin" => json!({ "id": victim }),
+            "users.activate" => json!({ "id": self.inactive }),
+            "users.lift" => json!({ "id": self.suspended }),
+            "users.find" => json!({"username": "victim"}),
+            "users.list" => json!({"search": "victim", "role": "moderator", "region": "east"}),
+            "users.update" => json!({"id": victim, "full_name": "Somebody Else", "region": null}),
+            "users.replace" => json!({"id": victim, "email": "other@example.org"}),
+            "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
+            "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
+            "sessions.list_of" | "sessions.revoke_all" => json!({ "user_id": victim }),
+            "sessions.revoke" => json!({ "id": self.session }),
+            "roles.get" => json!({"name": "admin"}),
+            "roles.assign" => json!({"user_id": victim, "role": "user"}),
+            "roles.unassign" => json!({"user_id": victim, "role": "moderator"}),
+            "roles.assignments" => json!({ "user_id": victim }),
+            "permissions.explain" => json!({"user_id": victim, "permission": "drone:read", "resource": "theirs"}),
+            "regions.create" => json!({"code": "west", "name": "West"}),
+            "regions.get" | "regions.delete" => json!({"region": "east"}),
+            "regions.list" => json!({"search": "east"}),
+            "regions.update" => json!({"region": "east", "name": "Ours"}),
+            "drones.create" => json!({"code": "new", "model": "FlyOS_MQ7", "region": "east", "operator_id": victim}),
+            "drones.get" | "drones.delete" => json!({"drone": "theirs"}),
+            "drones.list" => json!({"region": "east", "operator_id": victim}),
+            "drones.update" => json!({"drone": "theirs", "status": "OFFLINE", "region": null}),
+            "drones.assign" | "drones.reassign" => json!({"drone": "free", "user_id": victim}),
+            "drones.unassign" => json!({"drone": "theirs", "user_id": victim}),
+            "audit.list" => json!({ "target_id": victim }),
+            "setup.seed" => json!({}),
+            "roles.list" | "permissions.list" | "audit.verify" => json!({}),
+            own if OWN.contains(&own) => json!({}),
+            other => panic!("the operation {other} has no row in this matrix: add its input"),
+        }
+    }
+
+    /// The same input about things that do not exist.
+    fn absent(&self, operation: &str) -> Value {
+        let mut input = self.input(operation);
+        let nobody = "0190a0b0-0000-7000-8000-0000000000ff";
+        for (key, value) in input.as_object_mut().unwrap() {
+            let known = matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "region" | "target_id");
+            if known && value.is_string() {
+                *value = nobody.into();
+            } else if key == "username" || key == "resource" {
+                *value = "nothing_there".into();
+            }
+        }
+        input
+    }
+
+    async fn knock(&self, caller: &Caller, operation: &str, input: &Value) -> Result<String, Error> {
+        door::call(caller, operation, &input.to_string()).await
+    }
+}
+
+fn is_listed(operation: &str) -> bool {
+    PUBLIC.contains(&operation) || OWN.contains(&operation)
+}
+
+#[tokio::test]
+async fn sec_9_without_rights_every_operation_is_refused() {
+    let world = World::new().await;
+    let nobody = world.um.system().users().create(CreateUser::new("nobody@example.org")).await.unwrap();
+    let callers = [
+        ("anonymous", world.um.anonymous(Default::default())),
+        ("a user without roles", world.um.acting_as(nobody.id).await.unwrap()),
+    ];
+    let before = world.storage.position().await.unwrap();
+    for operation in door::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
+        for (who, caller) in &callers {
+            let refused = world.knock(caller, operation, &world.input(operation)).await;
+            let refused = refused.err().unwrap_or_else(|| panic!("{operation} as {who} is allowed"));
+            let is_denial = matches!(refused.code(), Code::Unauthorized | Code::Forbidden | Code::NotFound);
+            assert!(is_denial, "{operation} as {who}: {refused:?}");
+            let absent = world.knock(caller, operation, &world.absent(operation)).await.unwrap_err();
+            assert_eq!(absent.reason(), refused.reason(), "{operation} as {who} tells what exists");
+            assert_eq!(absent.message(), refused.message(), "{operation} as {who} tells what exists");
+        }
+    }
+    assert_eq!(world.storage.position().await.unwrap(), before, "nothing was written");
+}
+
+#[tokio::test]
+async fn sec_9_own_operations_need_somebody() {
+    let world = World::new().await;
+    let anonymous = world.um.anonymous(Default::default());
+    for operation in OWN {
+        let refused = world.knock(&anonymous, operation, &json!({})).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthorized, "{operation}");
+    }
+    for operation in PUBLIC.iter().chain(&OWN).chain(&SYSTEM) {
+        assert!(door::OPERATIONS.contains(operation), "{operation} is no operation any more");
+    }
+}
+
+/// A row whose input would be refused anyway tests nothing.
+#[tokio::test]
+async fn sec_9_the_rows_work_for_who_may() {
+    for operation in door::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
+        let world = World::new().await;
+        let new = CreateUser::new("root@example.org").roles(["admin"]);
+        let admin = world.um.system().users().create(new).await.unwrap();
+        let admin = world.um.acting_as(admin.id).await.unwrap();
+        let answer = world.knock(&admin, operation, &world.input(operation)).await;
+        match SYSTEM.contains(operation) {
+            true => assert_eq!(answer.unwrap_err().code(), Code::Forbidden, "{operation}"),
+            false => assert!(answer.is_ok(), "{operation}: {answer:?}"),
+        }
+    }
+}

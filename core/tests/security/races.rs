@@ -1,0 +1,183 @@
+//! A rival acts after a plan was made and before it is committed: rights that are gone write nothing
+//! (SEC-6), and no row is left half right (SEC-16, FLT-3, FLT-4).
+
+use rolekeep::{
+    Code, Policy, Reason, UserManagement,
+    model::{drone::DroneModel, id::UserId},
+    operations::{
+        drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
+        regions::CreateRegion,
+        roles::UnassignRole,
+        users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
+    },
+};
+
+use super::kit::{Interposed, PASSWORD, policy, signed_in, user};
+
+async fn drone(um: &UserManagement, code: &str, operator: Option<UserId>) {
+    let new = CreateDrone::new(code, DroneModel::Mq5);
+    let new = operator.into_iter().fold(new, |new, operator| new.operator_id(operator));
+    um.system().drones().create(new).await.unwrap();
+}
+
+/// Operator and users of a drone, by username.
+async fn crew(um: &UserManagement, code: &str) -> (Option<String>, Vec<String>) {
+    let view = um.system().drones().get(code).await.unwrap();
+    let name = |user: rolekeep::operations::drones::UserBrief| user.username.unwrap();
+    (view.operator.map(name), view.assigned_users.into_iter().map(name).collect())
+}
+
+#[tokio::test]
+async fn sec_6_who_lost_its_rights_meanwhile_writes_nothing() {
+    for loss in ["demoted", "suspended", "session revoked", "logged out everywhere"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        user(&um, "root", &["admin"]).await;
+        let victim = user(&um, "victim", &[]).await;
+        let (me, id) = signed_in(&um, "mia", &["admin"]).await;
+        let session = me.sessions().list().await.unwrap()[0].id;
+        let system = um.system();
+        storage.before_next_commit(async move {
+            match loss {
+                "demoted" => system.roles().unassign(UnassignRole::new(id, "admin")).await.unwrap(),
+                "suspended" => drop(system.users().suspend(SuspendUser::new(id)).await.unwrap()),
+                "session revoked" => system.sessions().revoke(session).await.unwrap(),
+                _ => {
+                    let all = rolekeep::operations::sessions::RevokeAllSessions::new().user_id(id);
+                    system.sessions().revoke_all(all).await.unwrap();
+                }
+            }
+        });
+        let refused = me.users().update(UpdateUser::new(victim.id).full_name("Changed")).await;
+        assert!(storage.has_acted());
+        let code = refused.expect_err(loss).code();
+        assert!(matches!(code, Code::NotFound | Code::Forbidden | Code::Unauthorized), "{loss}: {code}");
+        assert_eq!(um.system().users().get(victim.id).await.unwrap().full_name, None, "{loss}");
+    }
+}
+
+#[tokio::test]
+async fn sec_6_no_session_is_left_over_of_who_was_suspended_while_signing_in() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (_, id) = signed_in(&um, "mia", &[]).await;
+    for deed in ["login", "refresh"] {
+        let login = um.login("mia", PASSWORD, Default::default()).await.unwrap();
+        let system = um.system();
+        storage.before_next_commit(async move {
+            system.users().deactivate(DeactivateUser::new(id)).await.unwrap();
+        });
+        let refused = match deed {
+            "login" => um.login("mia", PASSWORD, Default::default()).await,
+            _ => um.anonymous(Default::default()).sessions().refresh(login.refresh_token).await,
+        };
+        assert_eq!(refused.expect_err(deed).code(), Code::Unauthorized, "{deed}");
+        assert!(storage.has_acted());
+        um.system().users().activate(id).await.unwrap();
+        let left = um.acting_as(id).await.unwrap().sessions().list().await.unwrap();
+        assert_eq!(left, [], "{deed}");
+    }
+}
+
+/// Logins of one account at once are planned on the same row; hashing again for each would starve them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_15_many_logins_of_one_account_at_once_all_succeed() {
+    let um = UserManagement::builder().open().await.unwrap();
+    um.system().users().create(CreateUser::new("me@example.org").password(PASSWORD)).await.unwrap();
+    let login = || {
+        let um = um.clone();
+        tokio::spawn(async move { um.login("me@example.org", PASSWORD, Default::default()).await.map(drop) })
+    };
+    let logins: Vec<_> = (0..40).map(|_| login()).collect();
+    for login in logins {
+        login.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn flt_4_a_user_who_is_deleted_meanwhile_gets_no_drone() {
+    for deed in ["assign", "create"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        let pilot = user(&um, "pilot", &[]).await.id;
+        drone(&um, "d1", None).await;
+        // The other way round: what the deletion looked at changes before it is committed.
+        let system = um.system();
+        storage.before_next_commit(async move {
+            match deed {
+                "assign" => drop(system.drones().assign(AssignDrone::new("d1", pilot)).await.unwrap()),
+                _ => drop(
+                    system.drones().create(CreateDrone::new("d2", DroneModel::Mq5).operator_id(pilot)).await.unwrap(),
+                ),
+            }
+        });
+        um.system().users().delete(pilot).await.unwrap();
+        assert!(storage.has_acted());
+        let code = if deed == "assign" { "d1" } else { "d2" };
+        assert_eq!(crew(&um, code).await, (None, vec![]), "{deed}");
+    }
+}
+
+#[tokio::test]
+async fn flt_3_an_operator_always_has_the_assignment() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (first, second) = (user(&um, "first", &[]).await.id, user(&um, "second", &[]).await.id);
+    drone(&um, "d1", Some(second)).await;
+    // Assigned, but the operator is somebody else.
+    um.system().drones().assign(AssignDrone::new("d1", first)).await.unwrap();
+    let system = um.system();
+    storage.before_next_commit(async move {
+        system.drones().assign(AssignDrone::new("d1", second)).await.unwrap();
+    });
+    um.system().drones().unassign(UnassignDrone::new("d1", second)).await.unwrap();
+    assert!(storage.has_acted());
+    assert_eq!(crew(&um, "d1").await, (None, vec!["first".to_owned()]));
+}
+
+#[tokio::test]
+async fn flt_4_a_user_and_a_drone_do_not_part_unseen() {
+    for first in ["user", "drone"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        for code in ["east", "west"] {
+            um.system().regions().create(CreateRegion::new(code, code)).await.unwrap();
+        }
+        let new = CreateUser::new("pilot@example.org").username("pilot").region("east");
+        let pilot = um.system().users().create(new).await.unwrap().id;
+        drone(&um, "d1", Some(pilot)).await;
+        let (system, rival) = (um.system(), um.system());
+        let move_user = async move |system: rolekeep::Caller| {
+            system.users().update(UpdateUser::new(pilot).region("west")).await.unwrap();
+        };
+        let move_drone = async move |system: rolekeep::Caller| {
+            system.drones().update(UpdateDrone::new("d1").region("east")).await.unwrap();
+        };
+        if first == "user" {
+            storage.before_next_commit(async move {
+                rival.users().update(UpdateUser::new(pilot).region("west")).await.unwrap();
+            });
+            move_drone(system).await;
+        } else {
+            storage.before_next_commit(async move {
+                rival.drones().update(UpdateDrone::new("d1").region("east")).await.unwrap();
+            });
+            move_user(system).await;
+        }
+        assert!(storage.has_acted());
+        assert_eq!(crew(&um, "d1").await, (None, vec![]), "{first} first");
+    }
+}
+
+/// Moving a drone takes it from its users, which decides who may see it.
+#[tokio::test]
+async fn sec_10_taking_a_drone_away_by_moving_it_needs_authority() {
+    let text = super::kit::POLICY.replace("\"drone:create\", \"drone:set_authority\"", "\"drone:create\"")
+        + "\n[roles.pilot]\nallow = [{ permission = \"drone:read\", when = \"resource.assigned_users contains principal.id\" }]";
+    let (um, _) = Interposed::open(Policy::from_toml(&text).unwrap()).await;
+    for code in ["east", "west"] {
+        um.system().regions().create(CreateRegion::new(code, code)).await.unwrap();
+    }
+    let new = CreateUser::new("pilot@example.org").username("pilot").region("east").roles(["pilot"]);
+    let pilot = um.system().users().create(new).await.unwrap().id;
+    drone(&um, "d1", Some(pilot)).await;
+    let (gardener, _) = super::kit::caller(&um, "gardener", &["gardener"]).await;
+    let refused = gardener.drones().update(UpdateDrone::new("d1").region("west")).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Denied);
+    assert_eq!(crew(&um, "d1").await.1, ["pilot"]);
+}
