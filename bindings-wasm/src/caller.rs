@@ -1,6 +1,6 @@
 //! Who is asking.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{Caller, Error, Reason, RequestContext, Result, door};
@@ -8,6 +8,20 @@ use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{error::stamped, store::promise};
+
+thread_local! {
+    /// Permissions that are asked for often; the TypeScript half sees to it that they are few.
+    static NAMES: RefCell<Vec<Box<str>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A handle for a permission's name, for [`CallerDoor::can_named`].
+#[wasm_bindgen]
+pub fn intern(name: String) -> u32 {
+    NAMES.with_borrow_mut(|names| {
+        names.push(name.into());
+        u32::try_from(names.len() - 1).unwrap_or(u32::MAX)
+    })
+}
 
 /// What the TypeScript half holds for a caller.
 #[wasm_bindgen]
@@ -32,6 +46,16 @@ impl CallerDoor {
     /// Whether the caller may do this; a resource as JSON with its `type`.
     pub fn can(&self, permission: &str, resource: Option<String>) -> Result<bool, JsValue> {
         door::can(&self.caller, permission, resource.as_deref()).map_err(stamped)
+    }
+
+    /// [`CallerDoor::can`] for a name known by [`intern`], without a resource: 1 for yes, 0 for no, 2 where it is to
+    /// be asked in full, which gives the error. A name costs more on its way here than the answer does.
+    #[wasm_bindgen(js_name = canNamed)]
+    pub fn can_named(&self, handle: u32) -> u32 {
+        NAMES.with_borrow(|names| {
+            let answer = names.get(handle as usize).map(|name| self.caller.can(name, None));
+            answer.map_or(2, |answer| answer.map_or(2, u32::from))
+        })
     }
 
     /// The same, or the error that it may not.

@@ -2,7 +2,7 @@ import { fromJson, toJson } from "./codec.js";
 import { invalid, text, toError } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
-import type { CallerDoor } from "./rolekeep.js";
+import { type CallerDoor, intern } from "./rolekeep.js";
 
 /** What is asked about: its type, and the attributes that the policy reads, under the names that the policy gives them. */
 export interface Resource {
@@ -22,6 +22,10 @@ export interface RequestContext {
 
 // The door reads no more, in UTF-8 bytes; longer text is not even copied to it.
 const MAX_INPUT = 16 * 1024 * 1024;
+
+/** Permissions that were asked for, by the handles that the wasm has for them. */
+const handles = new Map<string, number>();
+const MAX_HANDLES = 1000;
 
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
 export class Caller extends Areas {
@@ -52,8 +56,14 @@ export class Caller extends Areas {
    * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
    */
   can(permission: string, resource?: Resource): boolean {
+    const handle = resource === undefined ? handles.get(permission) : undefined;
+    const answer = handle === undefined ? 2 : this.#door.canNamed(handle);
+    if (answer < 2) return answer === 1;
     try {
-      return this.#door.can(text(permission, "permission"), attributes(resource));
+      const isAllowed = this.#door.can(text(permission, "permission"), attributes(resource));
+      // Here it is known to be one that the policy declares.
+      if (handles.size < MAX_HANDLES && !handles.has(permission)) handles.set(permission, intern(permission));
+      return isAllowed;
     } catch (thrown) {
       return rethrow(thrown);
     }
