@@ -23,6 +23,8 @@ pub enum TypeRef {
     Int,
     /// Text.
     Text,
+    /// Text that must not be printed: a password, a token.
+    Secret,
     /// A UUID.
     Id,
     /// A moment, RFC 3339.

@@ -131,7 +131,7 @@ fn shouty(name: &str) -> String {
 /// What stands for a patch or a page of this type: `StringPatch`, `UserPage`.
 fn simple(ty: &TypeRef) -> String {
     match ty {
-        TypeRef::Text => "String".to_owned(),
+        TypeRef::Text | TypeRef::Secret => "String".to_owned(),
         TypeRef::Named(name) => name.clone(),
         other => format!("{other:?}"),
     }

@@ -36,6 +36,7 @@ fn name(ty: &TypeRef) -> String {
         TypeRef::Bool => "bool".to_owned(),
         TypeRef::Int => "int".to_owned(),
         TypeRef::Text => "text".to_owned(),
+        TypeRef::Secret => "secret".to_owned(),
         TypeRef::Id => "id".to_owned(),
         TypeRef::Time => "time".to_owned(),
         TypeRef::Date => "date".to_owned(),

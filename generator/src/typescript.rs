@@ -97,7 +97,7 @@ fn name(ty: &TypeRef) -> String {
         TypeRef::Unit => "void".to_owned(),
         TypeRef::Bool => "boolean".to_owned(),
         TypeRef::Int => "number".to_owned(),
-        TypeRef::Text | TypeRef::Id | TypeRef::Date => "string".to_owned(),
+        TypeRef::Text | TypeRef::Secret | TypeRef::Id | TypeRef::Date => "string".to_owned(),
         TypeRef::Time => "Date".to_owned(),
         TypeRef::Json => "Json".to_owned(),
         TypeRef::List(inner) => match name(inner) {

@@ -54,6 +54,6 @@ impl FromJson for Secret {
 #[cfg(feature = "describe")]
 impl crate::describe::Describe for Secret {
     fn describe(_: &mut crate::describe::Types) -> crate::describe::TypeRef {
-        crate::describe::TypeRef::Text
+        crate::describe::TypeRef::Secret
     }
 }

@@ -178,7 +178,7 @@ fn rust(ty: &TypeRef) -> String {
         TypeRef::Unit => "()".to_owned(),
         TypeRef::Bool => "bool".to_owned(),
         TypeRef::Int => "i64".to_owned(),
-        TypeRef::Text => "String".to_owned(),
+        TypeRef::Text | TypeRef::Secret => "String".to_owned(),
         TypeRef::Id => "Uuid".to_owned(),
         TypeRef::Time => "Timestamp".to_owned(),
         TypeRef::Date => "CalendarDate".to_owned(),

@@ -105,7 +105,10 @@ fn record_class(class: &str, about: &str, fields: &[FieldShape]) -> String {
 
 /// Tokens do not show in logs.
 fn default(field: &FieldShape) -> Option<String> {
-    let is_secret = ["password", "token", "secret"].iter().any(|word| field.name.contains(word));
+    let is_secret = match &field.ty {
+        TypeRef::Optional(inner) => **inner == TypeRef::Secret,
+        ty => *ty == TypeRef::Secret,
+    };
     let value = match &field.ty {
         TypeRef::Optional(_) => Some("None"),
         TypeRef::List(_) => Some("field(default_factory=builtins.list)"),

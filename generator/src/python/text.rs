@@ -34,7 +34,7 @@ pub(super) fn annotation(ty: &TypeRef, side: Side) -> String {
         (TypeRef::Unit, _) => "None".to_owned(),
         (TypeRef::Bool, _) => "bool".to_owned(),
         (TypeRef::Int, _) => "int".to_owned(),
-        (TypeRef::Text, _) => "str".to_owned(),
+        (TypeRef::Text | TypeRef::Secret, _) => "str".to_owned(),
         (TypeRef::Id, _) => "UUID".to_owned(),
         (TypeRef::Time, _) => "datetime".to_owned(),
         (TypeRef::Date, _) => "date".to_owned(),
