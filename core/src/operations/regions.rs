@@ -4,8 +4,8 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{
-    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, services::Services, target::Subject,
-    users::expect_version,
+    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, scopes, services::Services,
+    target::Subject, users::expect_version,
 };
 use crate::{
     model::{
@@ -17,7 +17,6 @@ use crate::{
         patch::{Change, Patch},
         predicate::Predicate,
         region::{Region, RegionStatus},
-        role_assignment::RoleAssignment,
         text,
         time::Time,
         user::{User, UserStatus},
@@ -122,7 +121,7 @@ pub struct UpdateRegion {
 
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
-/// Permission `region:delete`.
+/// Permission `region:delete`, and `admin:all` where one of those roles denies something.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -347,11 +346,7 @@ impl Operation for DeleteRegion {
         }
         // A scope names a live row (RBAC.md, "Vocabulary").
         for kind in ["region", "resource:region"] {
-            let scope = Scope::Of { kind: kind.to_owned(), id: region.id.0.into() }.to_string();
-            for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope)).await? {
-                plan.move_authority(assignment.user_id).await?;
-                plan.follow_delete(&assignment);
-            }
+            scopes::end(plan, &Scope::of(kind, region.id.0)).await?;
         }
         plan.release("region", &region.code, region.id).await?;
         plan.delete(&region);

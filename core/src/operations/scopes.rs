@@ -3,8 +3,8 @@
 use super::{plan::Plan, regions};
 use crate::{
     model::{
-        check::wrong, decode::FieldCode, drone::Drone, error::Result, id::UserId, region::Region, user::User,
-        value::Value,
+        check::wrong, decode::FieldCode, drone::Drone, error::Result, id::UserId, predicate::Predicate, region::Region,
+        role_assignment::RoleAssignment, user::User, value::Value,
     },
     rules::Scope,
 };
@@ -45,4 +45,17 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
         _ => return Ok(scope.to_string()),
     };
     Ok(Scope::Of { kind: kind.clone(), id: Value::Id(id) }.to_string())
+}
+
+/// Plans the end of all roles that are held in a scope, whose row goes. Where one of them denies
+/// something that is a gain, and only administrators may (RBAC.md, "Details decided").
+pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
+    for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope.to_string())).await? {
+        if plan.services.rules.has_denies(&assignment.role) {
+            plan.require_administrator()?;
+        }
+        plan.move_authority(assignment.user_id).await?;
+        plan.follow_delete(&assignment);
+    }
+    Ok(())
 }

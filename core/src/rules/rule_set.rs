@@ -260,6 +260,12 @@ impl RuleSet {
         self.roles.iter().filter(|role| role.is_administrator).map(|role| role.name.as_str()).collect()
     }
 
+    /// Whether a role denies anything, itself or through the hierarchy: taking it away is then a gain.
+    pub fn has_denies(&self, role: &str) -> bool {
+        let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
+        role.is_some_and(|role| role.special.iter().any(|special| special.effect == Effect::Deny))
+    }
+
     /// The roles that every new account gets.
     pub fn default_roles(&self) -> Vec<&str> {
         self.roles.iter().filter(|role| role.is_default).map(|role| role.name.as_str()).collect()

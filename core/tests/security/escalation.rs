@@ -1,9 +1,11 @@
 //! Nobody comes to more than it has (SEC-10), and an administrator always remains (USR-6).
 
 use rolekeep::{
-    Code, Reason,
-    model::time::Time,
+    Code, Policy, Reason,
+    model::{drone::DroneModel, time::Time},
     operations::{
+        drones::CreateDrone,
+        regions::CreateRegion,
         roles::AssignRole,
         users::{ActivateUser, BanUser, DeactivateUser, GrantAdmin, LiftUser, SuspendUser, UpdateUser},
     },
@@ -103,4 +105,43 @@ async fn usr_6_who_is_an_administrator_for_a_time_can_become_one_for_ever() {
     a_moment().await;
     assert!(um.check_async(user.id, "audit:read", None).await.unwrap());
     assert_eq!(system.users().delete(user.id).await.unwrap_err().reason(), Reason::LastAdministrator);
+}
+
+/// The rows that scopes name carry what is denied there.
+#[tokio::test]
+async fn sec_10_a_deny_does_not_go_with_the_row_it_is_about() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.reader]
+        allow = ["drone:read"]
+        [roles.blocked]
+        deny = ["drone:read"]
+        [roles.cleaner]
+        allow = ["region:read", "region:delete", "drone:read", "drone:delete"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    let (cleaner, _) = caller(&um, "cleaner", &["cleaner"]).await;
+    let (admin, _) = caller(&um, "admin", &["admin"]).await;
+    let target = user(&um, "target", &["reader"]).await.id;
+    let (mut regions, mut drones) = (Vec::new(), Vec::new());
+    for code in ["east", "west"] {
+        regions.push(system.regions().create(CreateRegion::new(code, code)).await.unwrap().id);
+        let drone = CreateDrone::new(format!("drone-{code}"), DroneModel::Mq5);
+        drones.push(system.drones().create(drone).await.unwrap().id);
+    }
+    let assign = |role: &str, scope: String| AssignRole::new(target, role).scope(scope);
+    system.roles().assign(assign("blocked", format!("region:{}", regions[0]))).await.unwrap();
+    system.roles().assign(assign("blocked", format!("resource:drone:{}", drones[0]))).await.unwrap();
+    system.roles().assign(assign("reader", format!("region:{}", regions[1]))).await.unwrap();
+
+    assert_eq!(cleaner.regions().delete("east").await.unwrap_err().code(), Code::Forbidden);
+    assert_eq!(cleaner.drones().delete("drone-east").await.unwrap_err().code(), Code::Forbidden);
+    assert!(!um.check_async(target, "drone:read", None).await.unwrap());
+    cleaner.regions().delete("west").await.unwrap();
+    cleaner.drones().delete("drone-west").await.unwrap();
+    admin.regions().delete("east").await.unwrap();
+    admin.drones().delete("drone-east").await.unwrap();
+    assert!(um.check_async(target, "drone:read", None).await.unwrap());
 }

@@ -9,8 +9,6 @@ use crate::{
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         patch::{Change, Patch},
-        predicate::Predicate,
-        role_assignment::RoleAssignment,
         text,
         time::Time,
         user::User,
@@ -21,6 +19,7 @@ use crate::{
         plan::Plan,
         reads::Reads,
         regions::rename_field,
+        scopes,
         services::Services,
         users::{expect_version, region_named},
     },
@@ -50,7 +49,7 @@ pub struct UpdateDrone {
 
 /// Deletes a drone; its assignments and the roles held on it end.
 ///
-/// Permission `drone:delete`.
+/// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeleteDrone {
     /// Its id or code.
@@ -139,11 +138,7 @@ impl Operation for DeleteDrone {
         for assignment in assignments_of(plan, &drone).await? {
             plan.follow_delete(&assignment);
         }
-        let scope = Scope::Of { kind: "resource:drone".to_owned(), id: drone.id.0.into() }.to_string();
-        for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope)).await? {
-            plan.move_authority(assignment.user_id).await?;
-            plan.follow_delete(&assignment);
-        }
+        scopes::end(plan, &Scope::resource("drone", drone.id.0)).await?;
         plan.release("drone", &drone.code, drone.id).await?;
         plan.delete(&drone);
         Ok(())
