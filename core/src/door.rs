@@ -96,7 +96,7 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// # Errors
 /// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
 pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
-    let resource = resource.map(|text| read_resource(text)).transpose()?;
+    let resource = resource.map(read_resource).transpose()?;
     caller.require(permission, resource.as_ref())
 }
 
