@@ -145,7 +145,7 @@ pub struct AuditView {
 
 /// Shuts a user out; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BanUser {
     /// The user's id.
@@ -363,7 +363,7 @@ pub struct CreateUser {
 
 /// Switches a user off; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeactivateUser {
     /// The user's id.
@@ -376,7 +376,7 @@ pub struct DeactivateUser {
 
 /// Deletes a drone; its assignments and the roles held on it end.
 ///
-/// Permission `drone:delete`.
+/// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteDrone {
     /// Its id or code.
@@ -385,7 +385,7 @@ pub struct DeleteDrone {
 
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
-/// Permission `region:delete`.
+/// Permission `region:delete`, and `admin:all` where one of those roles denies something.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -1458,7 +1458,7 @@ pub struct Settings {
 
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SuspendUser {
     /// The user's id.
@@ -1692,7 +1692,7 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
 }
 
@@ -1945,21 +1945,21 @@ impl Users {
 
     /// Switches a user off; its sessions end at once.
     ///
-    /// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn deactivate(&self, input: DeactivateUser) -> Result<User> {
         self.caller.run("users.deactivate", &input).await
     }
 
     /// Switches a user off for a time, or until it is lifted; its sessions end at once.
     ///
-    /// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn suspend(&self, input: SuspendUser) -> Result<User> {
         self.caller.run("users.suspend", &input).await
     }
 
     /// Shuts a user out; its sessions end at once.
     ///
-    /// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn ban(&self, input: BanUser) -> Result<User> {
         self.caller.run("users.ban", &input).await
     }
@@ -2171,7 +2171,7 @@ impl Regions {
 
     /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
     ///
-    /// Permission `region:delete`.
+    /// Permission `region:delete`, and `admin:all` where one of those roles denies something.
     pub async fn delete(&self, input: DeleteRegion) -> Result<()> {
         self.caller.run("regions.delete", &input).await
     }
@@ -2219,7 +2219,7 @@ impl Drones {
 
     /// Deletes a drone; its assignments and the roles held on it end.
     ///
-    /// Permission `drone:delete`.
+    /// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
     pub async fn delete(&self, input: DeleteDrone) -> Result<()> {
         self.caller.run("drones.delete", &input).await
     }

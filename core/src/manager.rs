@@ -126,6 +126,12 @@ impl Builder {
             None => Policy::preset("standard")?,
         };
         let rules = Arc::new(RuleSet::compile(&policy, &target::schema())?);
+        let free = rules.free_attributes();
+        if !free.is_empty() {
+            // Operations would have to say what they are, and nothing keeps them yet.
+            let message = format!("attributes of accounts, regions and drones are fixed yet: {}", free.join(", "));
+            return Err(Error::new(Reason::PolicyInvalid, message));
+        }
         let storage: Arc<dyn Storage> = match self.storage {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,

@@ -11,7 +11,10 @@ use std::{
 use rolekeep::{
     Error, Policy, Reason, UserManagement,
     model::id::UserId,
-    operations::users::{ActivateUser, CreateUser, DeactivateUser, UpdateUser},
+    operations::{
+        regions::CreateRegion,
+        users::{ActivateUser, CreateUser, DeactivateUser, UpdateUser},
+    },
     storage::{SqliteOptions, sqlite::Durability},
 };
 
@@ -202,6 +205,36 @@ async fn sec_16_two_processes_on_sqlite() {
     let file = folder.path().join("race.db");
     let um = open(&file).await;
     all_races(um, Process::start(&file)).await;
+}
+
+/// A region goes while somebody joins it: whoever is first, nobody is left in a region that is not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_4_nobody_joins_a_region_that_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let um = open(&folder.path().join("region.db")).await;
+    let mut joined = 0;
+    for round in 0..100 {
+        let code = format!("region-{round}");
+        um.system().regions().create(CreateRegion::new(code.as_str(), "A region")).await.unwrap();
+        let join = {
+            let (um, code) = (um.clone(), code.clone());
+            let new = CreateUser::new(format!("ada{round}@example.org")).region(code);
+            tokio::spawn(async move { um.system().users().create(new).await })
+        };
+        let leave = {
+            let um = um.clone();
+            tokio::spawn(async move { um.system().regions().delete(code.as_str()).await })
+        };
+        leave.await.unwrap().unwrap();
+        match join.await.unwrap() {
+            Ok(user) => {
+                joined += 1;
+                assert_eq!(um.system().users().get(user.id).await.unwrap().region_id, None, "round {round}");
+            }
+            Err(error) => assert_eq!(error.reason(), Reason::InvalidInput, "round {round}: {error}"),
+        }
+    }
+    assert!(joined > 0, "nobody ever joined first");
 }
 
 /// The second process: does what it is told, line by line.

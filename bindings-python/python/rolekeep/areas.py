@@ -312,7 +312,8 @@ class Users:
     ) -> User:
         """Switches a user off; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -330,7 +331,8 @@ class Users:
     ) -> User:
         """Switches a user off for a time, or until it is lifted; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -354,7 +356,8 @@ class Users:
     ) -> User:
         """Shuts a user out; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -810,7 +813,7 @@ class Regions:
     ) -> None:
         """Deletes a region; its users and drones stay, without a region, and roles held in it end.
 
-        Permission `region:delete`.
+        Permission `region:delete`, and `admin:all` where one of those roles denies something.
 
         Args:
             region: Its id or code.
@@ -943,7 +946,7 @@ class Drones:
     ) -> None:
         """Deletes a drone; its assignments and the roles held on it end.
 
-        Permission `drone:delete`.
+        Permission `drone:delete`, and `admin:all` where one of those roles denies something.
 
         Args:
             drone: Its id or code.
@@ -1402,7 +1405,8 @@ class AsyncUsers:
     ) -> User:
         """Switches a user off; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -1420,7 +1424,8 @@ class AsyncUsers:
     ) -> User:
         """Switches a user off for a time, or until it is lifted; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -1444,7 +1449,8 @@ class AsyncUsers:
     ) -> User:
         """Shuts a user out; its sessions end at once.
 
-        Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
+        last active administrator.
 
         Args:
             id: The user's id.
@@ -1900,7 +1906,7 @@ class AsyncRegions:
     ) -> None:
         """Deletes a region; its users and drones stay, without a region, and roles held in it end.
 
-        Permission `region:delete`.
+        Permission `region:delete`, and `admin:all` where one of those roles denies something.
 
         Args:
             region: Its id or code.
@@ -2033,7 +2039,7 @@ class AsyncDrones:
     ) -> None:
         """Deletes a drone; its assignments and the roles held on it end.
 
-        Permission `drone:delete`.
+        Permission `drone:delete`, and `admin:all` where one of those roles denies something.
 
         Args:
             drone: Its id or code.

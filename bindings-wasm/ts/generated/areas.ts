@@ -131,7 +131,7 @@ export class Users {
   /**
    * Switches a user off; its sessions end at once.
    *
-   * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
   deactivate(input: DeactivateUser): Promise<User> {
     return this.#run("users.deactivate", input, "DeactivateUser", "User");
@@ -139,7 +139,7 @@ export class Users {
   /**
    * Switches a user off for a time, or until it is lifted; its sessions end at once.
    *
-   * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
   suspend(input: SuspendUser): Promise<User> {
     return this.#run("users.suspend", input, "SuspendUser", "User");
@@ -147,7 +147,7 @@ export class Users {
   /**
    * Shuts a user out; its sessions end at once.
    *
-   * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
   ban(input: BanUser): Promise<User> {
     return this.#run("users.ban", input, "BanUser", "User");
@@ -368,7 +368,7 @@ export class Regions {
   /**
    * Deletes a region; its users and drones stay, without a region, and roles held in it end.
    *
-   * Permission `region:delete`.
+   * Permission `region:delete`, and `admin:all` where one of those roles denies something.
    */
   delete(input: DeleteRegion): Promise<void> {
     return this.#run("regions.delete", input, "DeleteRegion", "");
@@ -420,7 +420,7 @@ export class Drones {
   /**
    * Deletes a drone; its assignments and the roles held on it end.
    *
-   * Permission `drone:delete`.
+   * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
    */
   delete(input: DeleteDrone): Promise<void> {
     return this.#run("drones.delete", input, "DeleteDrone", "");

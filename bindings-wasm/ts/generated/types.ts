@@ -131,7 +131,7 @@ export interface AuditView {
 /**
  * Shuts a user out; its sessions end at once.
  *
- * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
 export interface BanUser {
   /** The user's id. */
@@ -286,7 +286,7 @@ export interface CreateUser {
 /**
  * Switches a user off; its sessions end at once.
  *
- * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
 export interface DeactivateUser {
   /** The user's id. */
@@ -298,7 +298,7 @@ export interface DeactivateUser {
 /**
  * Deletes a drone; its assignments and the roles held on it end.
  *
- * Permission `drone:delete`.
+ * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
  */
 export interface DeleteDrone {
   /** Its id or code. */
@@ -308,7 +308,7 @@ export interface DeleteDrone {
 /**
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
- * Permission `region:delete`.
+ * Permission `region:delete`, and `admin:all` where one of those roles denies something.
  */
 export interface DeleteRegion {
   /** Its id or code. */
@@ -1146,7 +1146,7 @@ export interface Settings {
 /**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
- * Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
 export interface SuspendUser {
   /** The user's id. */
@@ -1308,7 +1308,7 @@ export interface User {
   readonly updatedAt: Date;
   /** When it was deleted. */
   readonly deletedAt: Date | null;
-  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  /** Moves by one with every change, a sign-in included; give it back as `expectedVersion` to be told of a lost update. */
   readonly version: number;
 }
 

@@ -20,7 +20,7 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "guards", key(name), sync = never)]
 pub struct Guard {
-    /// `administrators`, `user:ID`.
+    /// `administrators`, `user:ID`, `region:ID:SHARD`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -33,6 +33,11 @@ impl Guard {
     /// What a user may do: its roles, status and attributes that carry authority.
     pub fn of_user(id: super::id::UserId) -> String {
         format!("user:{id}")
+    }
+
+    /// Who belongs to a region, one of a few shards: who joins moves one, who deletes the region moves all.
+    pub fn of_region(id: super::id::RegionId, shard: u8) -> String {
+        format!("region:{id}:{shard}")
     }
 }
 

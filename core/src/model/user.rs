@@ -60,7 +60,7 @@ pub struct User {
     pub updated_at: Time,
     /// When it was deleted.
     pub deleted_at: Option<Time>,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
 }
 

@@ -17,6 +17,7 @@ use crate::{
         patch::{Change, Patch},
         predicate::Predicate,
         region::{Region, RegionStatus},
+        registry::Guard,
         text,
         time::Time,
         user::{User, UserStatus},
@@ -145,6 +146,17 @@ pub(super) async fn find(reads: Reads<'_>, name: &str) -> Result<Option<Region>>
 
 async fn target(reads: Reads<'_>, name: &str) -> Result<Region> {
     find(reads, name).await?.ok_or_else(|| Error::not_found("region"))
+}
+
+/// So many may join one region at once without planning anew.
+const SHARDS: u8 = 8;
+
+/// Something comes to belong to a region: it must be there when the commit comes, and whoever deletes it
+/// meanwhile must see the newcomer.
+pub(super) async fn join(plan: &mut Plan<'_>, region: &Region) -> Result<()> {
+    plan.check(region);
+    let [random] = plan.services.env.random()?;
+    plan.move_guard(&Guard::of_region(region.id, random % SHARDS)).await
 }
 
 /// A list's filter by region: one that does not exist has no rows, nor has the code of one that the
@@ -336,6 +348,10 @@ impl Operation for DeleteRegion {
     }
 
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
+        // Before the members are read, so that nobody joins unseen.
+        for shard in 0..SHARDS {
+            plan.move_guard(&Guard::of_region(region.id, shard)).await?;
+        }
         let here = Predicate::equals("region_id", region.id.0);
         for user in plan.reads().all::<User>(here.clone()).await? {
             plan.move_authority(user.id).await?;

@@ -27,7 +27,7 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
     let id = match kind.as_str() {
         "region" | "resource:region" => {
             let region: Region = regions::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
-            plan.check(&region);
+            regions::join(plan, &region).await?;
             region.id.0
         }
         "resource:drone" => {

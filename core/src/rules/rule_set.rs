@@ -281,6 +281,15 @@ impl RuleSet {
         self.type_named(resource_type).map(|ty| ty.relation_names.as_slice()).unwrap_or_default()
     }
 
+    /// Attributes that the policy declares for types whose rows are stored, but that no column keeps:
+    /// `user.department`. A host that asks about such rows gives them itself.
+    pub fn free_attributes(&self) -> Vec<String> {
+        let stored = self.types.iter().filter(|ty| ty.table.is_some());
+        let free =
+            stored.flat_map(|ty| ty.attributes.iter().filter(|one| one.stored.is_none()).map(move |one| (ty, one)));
+        free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
+    }
+
     /// Whether a condition or scope reads this attribute or relation, so that changing it moves
     /// authority and needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {

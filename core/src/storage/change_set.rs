@@ -54,7 +54,7 @@ pub struct Check {
 }
 
 /// A row to write, if it still has the version that was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Write {
     /// The table.
     pub table: &'static Table,
@@ -64,6 +64,16 @@ pub struct Write {
     pub expected: Option<i64>,
     /// The row after the commit, its version moved already; none deletes it.
     pub row: Option<Row>,
+}
+
+/// Without the row, which may hold a hash or a key (SEC-13).
+impl std::fmt::Debug for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let deletes = self.row.is_none();
+        let mut write = f.debug_struct("Write");
+        write.field("table", &self.table.name).field("key", &self.key).field("expected", &self.expected);
+        write.field("deletes", &deletes).finish_non_exhaustive()
+    }
 }
 
 impl Write {

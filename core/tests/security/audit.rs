@@ -56,13 +56,13 @@ async fn aud_1_a_role_that_is_given_or_taken_is_told() {
         told.sort();
         told
     };
-    assert_eq!(told(entries(&um, "users.create").await), [("admin".into(), true), ("moderator".into(), true)]);
+    assert_eq!(told(entries(&um, "roles.assign").await), [("admin".into(), true), ("moderator".into(), true)]);
     system.users().revoke_admin(RevokeAdmin::new(new.id)).await.unwrap();
     assert_eq!(told(entries(&um, "users.revoke_admin").await), [("admin".into(), false)]);
     system.users().grant_admin(GrantAdmin::new(new.id)).await.unwrap();
     assert_eq!(told(entries(&um, "users.grant_admin").await), [("admin".into(), true)]);
     system.users().delete(new.id).await.unwrap();
-    assert_eq!(told(entries(&um, "users.delete").await), [("admin".into(), false), ("moderator".into(), false)]);
+    assert_eq!(told(entries(&um, "roles.unassign").await), [("admin".into(), false), ("moderator".into(), false)]);
 
     let all = system.audit().list(ListAudit::new().limit(100_u32)).await.unwrap();
     let text = serde_json::to_string(&all).unwrap();

@@ -53,6 +53,15 @@ async fn sec_10_a_stronger_account_is_brought_back_by_the_strong_only() {
     assert_eq!(moderator.users().activate(ActivateUser::new(root.id)).await.unwrap_err().code(), Code::Forbidden);
     assert!(moderator.users().activate(ActivateUser::new(plain.id)).await.is_ok());
     assert!(admin.users().activate(ActivateUser::new(root.id)).await.is_ok());
+    // Nor are they shut out by the weak.
+    for refused in [
+        moderator.users().ban(BanUser::new(root.id)).await,
+        moderator.users().suspend(SuspendUser::new(root.id)).await,
+        moderator.users().deactivate(DeactivateUser::new(root.id)).await,
+    ] {
+        assert_eq!(refused.unwrap_err().code(), Code::Forbidden);
+    }
+    assert!(moderator.users().ban(BanUser::new(plain.id)).await.is_ok());
     admin.users().ban(BanUser::new(root.id)).await.unwrap();
     assert_eq!(moderator.users().lift(LiftUser::new(root.id)).await.unwrap_err().code(), Code::Forbidden);
     assert!(admin.users().lift(LiftUser::new(root.id)).await.is_ok());

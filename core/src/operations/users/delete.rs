@@ -48,6 +48,7 @@ impl Operation for DeleteUser {
 
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
         expect_version(*expected_version, user.version)?;
+        administrators::require_may_act_as(plan, user.id).await?;
         let held = administrators::assignments_of(plan, user.id).await?;
         if user.is_active(plan.now) {
             administrators::require_one_left(plan, &held).await?;

@@ -57,7 +57,6 @@ pub(super) async fn region_named(plan: &mut Plan<'_>, field: &str, name: &str) -
     if !plan.may(Region::READ, &super::target::Subject::of(&region)).await? {
         return Err(no_such());
     }
-    // It must still be there when the commit comes.
-    plan.check(&region);
+    super::regions::join(plan, &region).await?;
     Ok(region.id)
 }

@@ -33,7 +33,7 @@ pub struct ActivateUser {
 
 /// Switches a user off; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeactivateUser {
     /// The user's id.
@@ -44,7 +44,7 @@ pub struct DeactivateUser {
 
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct SuspendUser {
     /// The user's id.
@@ -59,7 +59,7 @@ pub struct SuspendUser {
 
 /// Shuts a user out; its sessions end at once.
 ///
-/// Permission `user:set_status`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct BanUser {
     /// The user's id.
@@ -162,9 +162,8 @@ impl NewStatus {
             }
             sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
         }
-        if self.to == UserStatus::Active {
-            administrators::require_may_act_as(plan, id).await?;
-        }
+        // Nor does a moderator shut out those who appointed it.
+        administrators::require_may_act_as(plan, id).await?;
         plan.move_authority(id).await?;
         Ok(plan.update(&before, after))
     }
