@@ -16,8 +16,8 @@ const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json
 const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...parameters], { cwd: here, encoding: "utf8" });
 const manifest = JSON.parse(text("bindings-wasm/package.json"));
 
-/** Bytes after gzip that a page loads at most: the promise to a web page. */
-const LIMIT = 400 * 1024;
+/** Bytes after gzip that a page loads at most; docs/decisions/007 says what they are and how they come down to 400 KiB. */
+const LIMIT = 540 * 1024;
 
 const MODULES = ["api", "caller", "codec", "errors", "generated/areas", "generated/codec", "generated/types", "index", "index.node", "indexeddb", "node", "persister", "store", "wasm"];
 const FILES = [
