@@ -67,10 +67,9 @@ pub(super) async fn changes(plan: &Plan<'_>, access: Access) -> Result<()> {
     }
     for change in plan.asked() {
         if let Access::Permission(permission) = access {
-            for image in [&change.before, &change.after].into_iter().flatten() {
-                if image.kind == kind_of(permission) && !plan.may(permission, image).await? {
-                    return Err(denied());
-                }
+            let asks = |image: &&Subject| image.kind == kind_of(permission);
+            if !may_both(plan, &change, permission, asks).await? {
+                return Err(denied());
             }
         }
         if touches_authority(plan, &change) {
@@ -102,12 +101,29 @@ async fn require_authority(plan: &Plan<'_>, change: &AuthorityChange) -> Result<
     if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
         return Err(Error::new(Reason::Denied, "nobody changes what decides about itself"));
     }
-    for image in images() {
-        if !plan.may(&format!("{}:set_authority", image.kind), image).await? {
-            return Err(Error::new(Reason::Denied, "this changes who may do what; it needs `set_authority`"));
-        }
+    let Some(kind) = images().next().map(|image| image.kind) else { return Ok(()) };
+    if may_both(plan, change, &format!("{kind}:set_authority"), |_| true).await? {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::new(Reason::Denied, "this changes who may do what; it needs `set_authority`"))
+}
+
+/// Whether the caller may do this to the row before and to the row after, where there is one that is asked about.
+async fn may_both(
+    plan: &Plan<'_>,
+    change: &AuthorityChange,
+    permission: &str,
+    asks: impl Fn(&&Subject) -> bool,
+) -> Result<bool> {
+    if let Some(before) = change.before.as_ref().filter(&asks)
+        && !plan.may(permission, before).await?
+    {
+        return Ok(false);
+    }
+    match change.after.as_ref().filter(&asks) {
+        Some(after) => plan.may_after(permission, after).await,
+        None => Ok(true),
+    }
 }
 
 fn is_oneself(plan: &Plan<'_>, image: &Subject) -> bool {

@@ -48,7 +48,7 @@ pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
 pub(super) struct Planned {
     table: &'static Table,
     expected: Option<i64>,
-    before: Option<Row>,
+    pub(super) before: Option<Row>,
     pub(super) after: Option<Row>,
     /// What the caller itself asked for, as opposed to what follows from it: the rules look at it.
     asked: Option<&'static str>,
@@ -256,11 +256,20 @@ impl<'a> Plan<'a> {
         Ok(filter.predicate)
     }
 
-    /// Whether the caller may do this to a row.
+    /// Whether the caller may do this to a row as it is stored.
     pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
+        self.may_to(permission, subject, None).await
+    }
+
+    /// Whether the caller may do this to a row as the plan leaves it, its relations included.
+    pub async fn may_after(&self, permission: &str, subject: &Subject) -> Result<bool> {
+        self.may_to(permission, subject, Some(&self.writes)).await
+    }
+
+    async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
         let rules = &self.services.rules;
-        let resource = subject.resource(rules, &*self.services.storage).await?;
+        let resource = subject.image(rules, &*self.services.storage, planned).await?;
         let question = crate::rules::Question {
             principal,
             permission: rules.permission(permission)?,

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::plan::Writes;
 use crate::{
     audit::AuditEntry,
     model::{
@@ -73,20 +74,48 @@ impl Subject {
 
     /// As the rules read it, with the relations that the policy reads.
     pub async fn resource(&self, rules: &RuleSet, storage: &dyn Storage) -> Result<Resource<'_>> {
+        self.image(rules, storage, None).await
+    }
+
+    /// The same with the relations as a plan leaves them.
+    pub(super) async fn image(
+        &self,
+        rules: &RuleSet,
+        storage: &dyn Storage,
+        planned: Option<&Writes>,
+    ) -> Result<Resource<'_>> {
         let mut resource = Resource::record(self.kind, self.table, &self.row);
         for (kind, name, link, table) in relations() {
             if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
-                resource = resource.relation(name, self.related(&link, table, storage).await?);
+                resource = resource.relation(name, self.related(&link, table, storage, planned).await?);
             }
         }
         Ok(resource)
     }
 
-    async fn related(&self, link: &Link, table: &'static Table, storage: &dyn Storage) -> Result<Vec<Uuid>> {
+    async fn related(
+        &self,
+        link: &Link,
+        table: &'static Table,
+        storage: &dyn Storage,
+        planned: Option<&Writes>,
+    ) -> Result<Vec<Uuid>> {
         let own = self.table.position(&link.own).map_or(Value::Null, |at| self.row.0[at].clone());
-        let tied = storage.query(&Query::of(table, Predicate::equals(link.from.clone(), own))).await?;
-        let at = table.position(&link.to).unwrap_or_default();
-        Ok(tied.rows.iter().filter_map(|row| row.0[at].as_id()).collect())
+        let tied = storage.query(&Query::of(table, Predicate::equals(link.from.clone(), own.clone()))).await?;
+        let (from, to) = (table.position(&link.from).unwrap_or_default(), table.position(&link.to).unwrap_or_default());
+        let mut ids: Vec<Uuid> = tied.rows.iter().filter_map(|row| row.0[to].as_id()).collect();
+        let ties = planned.into_iter().flatten().filter(|((name, _), _)| *name == table.name);
+        for (_, planned) in ties {
+            let (row, is_there) = match (&planned.after, &planned.before) {
+                (Some(after), _) => (after, true),
+                (None, Some(before)) => (before, false),
+                (None, None) => continue,
+            };
+            let Some(id) = row.0[to].as_id().filter(|_| row.0[from] == own) else { continue };
+            ids.retain(|known| *known != id);
+            ids.extend(is_there.then_some(id));
+        }
+        Ok(ids)
     }
 }
 

@@ -4,7 +4,7 @@ use rolekeep::{
     Code, Policy, Reason,
     model::{drone::DroneModel, time::Time},
     operations::{
-        drones::CreateDrone,
+        drones::{AssignDrone, CreateDrone, DroneView, UnassignDrone},
         regions::CreateRegion,
         roles::AssignRole,
         users::{ActivateUser, BanUser, DeactivateUser, GrantAdmin, LiftUser, SuspendUser, UpdateUser},
@@ -153,4 +153,35 @@ async fn sec_10_a_deny_does_not_go_with_the_row_it_is_about() {
     admin.regions().delete("east").await.unwrap();
     admin.drones().delete("drone-east").await.unwrap();
     assert!(um.check_async(target, "drone:read", None).await.unwrap());
+}
+
+/// A relation is judged as it was and as it will be: who has authority only over its own drones does not
+/// take one into its reach, nor let one out of it.
+#[tokio::test]
+async fn sec_10_a_relation_is_judged_before_and_after() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.pilot]
+        allow = [
+            "drone:read", "drone:list", "drone:assign", "user:read",
+            { permission = "drone:set_authority", when = "resource.assigned_users contains principal.id" },
+        ]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (pilot, own) = caller(&um, "pilot", &["pilot"]).await;
+    let other = user(&um, "other", &[]).await;
+    let drones = um.system();
+    let drones = drones.drones();
+    for code in ["mine", "theirs"] {
+        drones.create(CreateDrone::new(code, DroneModel::Mq5)).await.unwrap();
+    }
+    drones.assign(AssignDrone::new("mine", own)).await.unwrap();
+
+    let denied = |result: rolekeep::Result<DroneView>| result.unwrap_err().code() == Code::Forbidden;
+    assert!(denied(pilot.drones().assign(AssignDrone::new("theirs", own)).await), "before it was not its own");
+    assert!(denied(pilot.drones().unassign(UnassignDrone::new("mine", own)).await), "after it would not be");
+    assert!(pilot.drones().assign(AssignDrone::new("mine", other.id)).await.is_ok());
+    assert!(denied(pilot.drones().unassign(UnassignDrone::new("mine", own)).await));
+    assert!(pilot.drones().unassign(UnassignDrone::new("mine", other.id)).await.is_ok());
 }
