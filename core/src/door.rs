@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::{
     caller::Caller,
+    engine::{Running, Steps},
     model::{
         decode,
         error::{Error, Reason, Result},
@@ -28,15 +29,21 @@ macro_rules! dispatch {
         /// errors, and those of the operation.
         pub async fn call(caller: &Caller, operation: &str, input: &str) -> Result<String> {
             let stamp = |error: Error| error.at(caller.engine.services.now());
-            let input = parse(input).map_err(stamp)?;
+            let mut running = begin(operation, parse(input).map_err(stamp)?).map_err(stamp)?;
+            caller.engine.run_steps(&caller.who, &mut *running).await?;
+            running.answer().map_err(stamp)
+        }
+
+        /// An operation by name, with its input.
+        fn begin(operation: &str, input: Json) -> Result<Box<dyn Answering>> {
             match operation {
-                // Boxed, so that the future is as small as one operation, not as large as the largest.
                 $($(
                     concat!(stringify!($area), ".", stringify!($method)) => {
-                        Box::pin(run::<operations::$area::$($input)? $($unit)?>(caller, input)).await
+                        let input = decode::decode::<operations::$area::$($input)? $($unit)?>(input)?;
+                        Ok(Box::new(Running::new(input)))
                     }
                 )*)*
-                _ => Err(unknown(operation)).map_err(stamp),
+                _ => Err(unknown(operation)),
             }
         }
 
@@ -74,12 +81,16 @@ macro_rules! dispatch {
 }
 operations::operation_list!(dispatch);
 
-async fn run<O: Operation<Output: serde::Serialize>>(caller: &Caller, input: Json) -> Result<String> {
-    let stamp = |error: Error| error.at(caller.engine.services.now());
-    let operation: O = decode::decode(input).map_err(|fields| stamp(fields.into()))?;
-    let output = caller.run(operation).await?;
-    serde_json::to_string(&output)
-        .map_err(|_| stamp(Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME))))
+/// An operation that can say its answer as JSON.
+trait Answering: Steps {
+    fn answer(&self) -> Result<String>;
+}
+
+impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
+    fn answer(&self) -> Result<String> {
+        serde_json::to_string(self.output()?)
+            .map_err(|_| Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME)))
+    }
 }
 
 /// Whether a caller may do this; a resource of the host comes as JSON with its `type`.

@@ -5,6 +5,7 @@ mod authorise;
 pub(crate) mod cache;
 mod feed;
 mod rights;
+mod steps;
 
 use std::{
     future::{Future, poll_fn},
@@ -21,14 +22,14 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        time::Time,
     },
-    operations::{Access, Operation, Target, actor::Actor, plan::Plan, principals::Loaded, services::Services},
+    operations::{Access, Operation, actor::Actor, plan::Plan, principals::Loaded, services::Services},
     rules::Principal,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
 pub(crate) use rights::{Live, Who, WhoIdentity, WhoSession};
+pub(crate) use steps::{Running, Steps};
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -64,51 +65,46 @@ impl Engine {
     }
 
     /// Runs one operation for a caller.
-    pub(crate) async fn run<O: Operation>(self: &Arc<Self>, who: &Who, input: impl Into<O>) -> Result<O::Output> {
-        let result = self.run_steps(who, input.into()).await;
+    pub(crate) async fn run<O: Operation>(self: &Arc<Self>, who: &Who, input: O) -> Result<O::Output> {
+        let mut running = Running::new(input);
+        self.run_steps(who, &mut running).await?;
+        running.into_output()
+    }
+
+    /// Takes an operation through its steps.
+    pub(crate) async fn run_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
+        // Boxed, so that the future of each operation is small.
+        let result = Box::pin(self.take_steps(who, steps)).await;
         result.map_err(|error| error.at(self.services.now()))
     }
 
-    async fn run_steps<O: Operation>(self: &Arc<Self>, who: &Who, input: O) -> Result<O::Output> {
+    async fn take_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
         self.require_open()?;
-        let mut valid = None;
+        let listed = steps.listed();
         for attempt in 0..ATTEMPTS {
-            let (actor, now) = self.begin(who).await?;
+            self.follow().await?;
+            let actor = self.actor(who).await?;
+            let now = self.services.now();
             let mut plan = Plan::new(&self.services, &actor, now);
 
-            authorise::somewhere(&plan, O::ACCESS, O::MAY_BE_OWN)?;
-            let target = input.target(plan.reads(), &actor).await?;
-            if let Access::Permission(permission) = input.access(&target, &actor)
-                && !actor.is_system()
-                && let Some((subject, read)) = target.subject()
-            {
-                authorise::target(&plan, permission, &subject, read).await?;
+            authorise::somewhere(&plan, listed.access, listed.may_be_own)?;
+            let asked = steps.load(&plan).await?;
+            if let Some(asked) = asked.filter(|_| !actor.is_system()) {
+                authorise::target(&plan, asked.permission, &asked.subject, asked.read).await?;
             }
-            let valid: &O::Valid = match &mut valid {
-                Some(valid) => valid,
-                none => none.insert(input.clone().validate(&self.services, now).await?),
-            };
-            let planned = O::plan(valid, target, &mut plan).await;
+            steps.validate(&self.services, now).await?;
+            let planned = steps.plan(&mut plan).await;
             let outcome = match (planned, plan.refusal()) {
                 (Err(_), Some(refusal)) => Err(refusal.clone()),
                 (Err(error), None) => return Err(error),
-                (Ok(output), _) => Ok(output),
+                (Ok(()), _) => Ok(()),
             };
-            if self.finish(plan, O::ACCESS, O::NAME).await? {
+            if self.finish(plan, listed.access, listed.name).await? {
                 return outcome;
             }
             self.services.env.sleep(u64::from(attempt)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
-    }
-
-    // What is the same for all operations is no part of the generic function, which exists once for each of them.
-
-    /// Who asks, and when, after the newest changes were heard of.
-    async fn begin(self: &Arc<Self>, who: &Who) -> Result<(Actor, Time)> {
-        self.follow().await?;
-        let actor = self.actor(who).await?;
-        Ok((actor, self.services.now()))
     }
 
     /// Asks the rules about the rows as they will be, and commits; false if others were faster.
