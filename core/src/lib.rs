@@ -1,4 +1,41 @@
-//! User management and RBAC that an application embeds instead of deploying.
+//! User management and RBAC that an application embeds instead of deploying: accounts, sessions,
+//! roles, and the rules that decide who may do what, explained.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use rolekeep::{Policy, RequestContext, UserManagement, operations::users::{CreateUser, ListUsers}};
+//!
+//! // In memory here; `.sqlite("app.db")` keeps it.
+//! let um = UserManagement::builder().policy(Policy::preset("standard")?).open().await?;
+//! let new = CreateUser::new("ada@example.org").password("correct horse battery staple").roles(["admin"]);
+//! um.system().users().create(new).await?;
+//!
+//! let login = um.login("ada@example.org", "correct horse battery staple", RequestContext::default()).await?;
+//! let me = um.authenticate(login.access_token.expose(), RequestContext::from_ip("192.0.2.1")).await?;
+//! assert_eq!(me.users().list(ListUsers::new().search("ada")).await?.total, Some(1));
+//! assert!(me.can("user:delete", None)?);
+//! # rolekeep::Result::<()>::Ok(()) }).unwrap();
+//! ```
+//!
+//! # The way around
+//! - [`UserManagement`] is an open store. It gives out callers: the host itself
+//!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)),
+//!   a user the host vouches for ([`acting_as`](UserManagement::acting_as)).
+//! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`, listed in
+//!   [`operations`]); [`can`](Caller::can) decides without I/O.
+//! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or code. [`rules`] is the engine.
+//! - [`Error`] has a [`Code`] for programs, a [`Reason`] more closely, and a message for people.
+//! - [`storage`] is where rows are kept, and what a host implements to keep them elsewhere.
+//!
+//! # Features
+//! | feature | brings |
+//! |---|---|
+//! | `sqlite` (default) | the SQLite storage, bundled; and `tokio` |
+//! | `tokio` | the environment of hosts that run on Tokio; without it `Builder::environment` must be given |
+//! | `testing` | the conformance suite of storages, generators of random policies |
+//! | `describe` | reflection of operations and records, for the generator of other languages |
+//!
+//! With none, the crate builds for wasm32.
 
 pub mod audit;
 pub mod caller;
