@@ -13,15 +13,18 @@ use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
+        drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::{ChangeSetId, UserId},
         predicate::Predicate,
         record::{Key, Record, Row, Table},
+        region::Region,
         registry::{Claim, Guard},
         role_assignment::RoleAssignment,
         session::Session,
         text,
         time::Time,
+        user::User,
     },
     storage::{ChangeSet, Check, Write},
 };
@@ -314,29 +317,30 @@ impl<'a> Plan<'a> {
         rows.chain(relations).collect()
     }
 
-    /// The operation's own audit entries: one for each row that was asked for, and one for each role given
-    /// or taken on the way, or one without a target where the operation said nothing either.
+    /// The audit entries of the rows: those of the operation's own area under its name, what it takes along
+    /// under the words that such a change has, and by which operation; the operation without a target
+    /// where no row is its own.
     fn tell_of_writes(&mut self, operation: &str) {
+        let own_area = operation.split('.').next().unwrap_or_default();
         let mut writes: Vec<&Planned> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());
         let rows = writes.into_iter().filter_map(|planned| {
-            let is_role = planned.table.name == RoleAssignment::TABLE.name;
-            let kind = planned.asked.or(is_role.then_some(RoleAssignment::TYPE))?;
-            let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
-            let id = Subject { kind, table: planned.table, row }.id();
+            let words = Words::of(planned.table)?;
             let (before, after) = changed_fields(planned);
-            let payload = AuditPayload { before, after, ..AuditPayload::default() };
-            // Whatever gave or took a role, it is found under the same words.
-            let action = match (planned.asked, &planned.after) {
-                (Some(_), _) => operation,
-                (None, Some(_)) => "roles.assign",
-                (None, None) => "roles.unassign",
-            };
-            Some(Event { action: action.to_owned(), target: Some((kind.to_owned(), id)), payload })
+            if planned.asked.is_none() && is_upkeep(before.as_ref(), after.as_ref()) {
+                return None;
+            }
+            let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
+            let id = Subject { kind: words.kind, table: planned.table, row }.id();
+            let is_own = planned.asked.is_some() && words.area == own_area;
+            let action = if is_own { operation.to_owned() } else { words.action(planned) };
+            let detail = (!is_own).then(|| format!("by {operation}"));
+            let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
+            Some(Event { action, target: Some((words.kind.to_owned(), id)), payload })
         });
         let mut own: Vec<Event> = rows.collect();
-        if own.is_empty() && !self.events.iter().any(|event| event.action == operation) {
-            own.push(Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
+        if !own.iter().chain(&self.events).any(|event| event.action == operation) {
+            own.insert(0, Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
         }
         self.events.splice(0..0, own);
     }
@@ -388,6 +392,45 @@ impl<'a> Plan<'a> {
             audit,
         })
     }
+}
+
+/// How the audit log speaks of the rows of a table.
+struct Words {
+    area: &'static str,
+    kind: &'static str,
+    made: &'static str,
+    changed: &'static str,
+    gone: &'static str,
+}
+
+impl Words {
+    fn of(table: &Table) -> Option<Self> {
+        let [plain, tie] = [["create", "update", "delete"], ["assign", "assign", "unassign"]];
+        let (area, kind, [made, changed, gone]) = match table.name {
+            name if name == User::TABLE.name => ("users", "user", plain),
+            name if name == Region::TABLE.name => ("regions", "region", plain),
+            name if name == Drone::TABLE.name => ("drones", "drone", plain),
+            name if name == RoleAssignment::TABLE.name => ("roles", "role", tie),
+            name if name == DroneAssignment::TABLE.name => ("drones", "drone_assignment", tie),
+            _ => return None,
+        };
+        Some(Self { area, kind, made, changed, gone })
+    }
+
+    fn action(&self, planned: &Planned) -> String {
+        let verb = match (&planned.before, &planned.after) {
+            (None, _) => self.made,
+            (Some(_), Some(_)) => self.changed,
+            (Some(_), None) => self.gone,
+        };
+        format!("{}.{verb}", self.area)
+    }
+}
+
+/// Whether nothing changed but what the library keeps for itself: a sign-in's time is told by the sign-in.
+fn is_upkeep(before: Option<&serde_json::Value>, after: Option<&serde_json::Value>) -> bool {
+    let (Some(_), Some(after)) = (before, after.and_then(serde_json::Value::as_object)) else { return false };
+    after.keys().all(|field| matches!(field.as_str(), "last_login_at" | "updated_at"))
 }
 
 /// The fields that differ, before and after; a created or deleted row whole.

@@ -179,7 +179,6 @@ impl Operation for Seed {
         for region in &seed.regions {
             if plan.reads().get::<Region>(&(region.id,)).await?.is_none() {
                 regions::insert(region, plan).await?;
-                told(plan, "regions.create", "region", region.id.to_string());
                 result.regions_created += 1;
             }
         }
@@ -196,7 +195,6 @@ impl Operation for Seed {
             let roles = new.roles.clone();
             let new = NewUser { id: Some(*id), fields, password_hash, region, roles, status: UserStatus::Active };
             users::insert(&new, plan).await?;
-            told(plan, "users.create", "user", id.to_string());
             result.users_created += 1;
         }
         for drone in &seed.drones {
@@ -214,16 +212,10 @@ impl Operation for Seed {
                 operator_id: operator_id.map(|(_, id)| *id),
             };
             drones::insert(&new, plan).await?;
-            told(plan, "drones.create", "drone", drone.id.to_string());
             result.drones_created += 1;
         }
         Ok(result)
     }
-}
-
-/// An audit entry for each row, as the operation's own tells of one.
-fn told(plan: &mut Plan<'_>, action: &str, kind: &str, id: String) {
-    plan.audit(action, Some((kind, id)), Some("by the seed".to_owned()));
 }
 
 /// Field errors of a part, under the part's name.

@@ -46,23 +46,31 @@ async fn aud_1_a_role_that_is_given_or_taken_is_told() {
     let boss = user(&um, "boss", &["admin"]).await;
     let new = CreateUser::new("new@example.org").roles(["admin", "moderator"]).password(PASSWORD);
     let new = system.users().create(new).await.unwrap();
-    let told = |entries: Vec<AuditView>| -> Vec<(String, bool)> {
+    // What is told of the new account's roles, by which operation.
+    let told = async |action: &str, by: &str| -> Vec<(String, bool)> {
+        let by = format!("by {by}");
         let of_new = |entry: &AuditView| entry.target_id.as_ref().unwrap().contains(&new.id.to_string());
         let role = |entry: AuditView| {
             let row = entry.after.clone().or(entry.before.clone())?;
             Some((row.get("role")?.as_str()?.to_owned(), entry.after.is_some()))
         };
-        let mut told: Vec<_> = entries.into_iter().filter(of_new).filter_map(role).collect();
+        let entries = entries(&um, action).await.into_iter().filter(|entry| entry.detail.as_ref() == Some(&by));
+        let mut told: Vec<_> = entries.filter(of_new).filter_map(role).collect();
         told.sort();
         told
     };
-    assert_eq!(told(entries(&um, "roles.assign").await), [("admin".into(), true), ("moderator".into(), true)]);
+    assert_eq!(told("roles.assign", "users.create").await, [("admin".into(), true), ("moderator".into(), true)]);
     system.users().revoke_admin(RevokeAdmin::new(new.id)).await.unwrap();
-    assert_eq!(told(entries(&um, "users.revoke_admin").await), [("admin".into(), false)]);
+    assert_eq!(told("roles.unassign", "users.revoke_admin").await, [("admin".into(), false)]);
     system.users().grant_admin(GrantAdmin::new(new.id)).await.unwrap();
-    assert_eq!(told(entries(&um, "users.grant_admin").await), [("admin".into(), true)]);
+    assert_eq!(told("roles.assign", "users.grant_admin").await, [("admin".into(), true)]);
     system.users().delete(new.id).await.unwrap();
-    assert_eq!(told(entries(&um, "roles.unassign").await), [("admin".into(), false), ("moderator".into(), false)]);
+    let taken = [("admin".into(), false), ("moderator".into(), false)];
+    assert_eq!(told("roles.unassign", "users.delete").await, taken);
+    // Each of them is told under its own name, too.
+    for action in ["users.create", "users.revoke_admin", "users.grant_admin", "users.delete"] {
+        assert!(!entries(&um, action).await.is_empty(), "{action}");
+    }
 
     let all = system.audit().list(ListAudit::new().limit(100_u32)).await.unwrap();
     let text = serde_json::to_string(&all).unwrap();

@@ -251,11 +251,6 @@ async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
         if let Some(assignment) = assigned.iter().find(|assigned| assigned.drone_id == drone.id) {
             plan.follow_delete(assignment);
         }
-        plan.audit(
-            "drones.unassign",
-            Some(("drone", drone.id.to_string())),
-            Some(format!("user {} moved to another region", user.id)),
-        );
         if drone.operator_id == Some(user.id) {
             plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
         }
