@@ -65,9 +65,12 @@ impl Hasher {
         self.env.spawn_blocking(Box::new(move || {
             // Both belong to the work, which goes on when the caller leaves: else callers that come and
             // go would have any number of passwords hashed at a time.
-            let _both = (place, permit);
+            let both = (place, permit);
+            let done = work();
+            // Given back before the answer: who has that may fork, and a child has the permits of that moment.
+            drop(both);
             // The caller may have gone; then nobody wants the answer.
-            let _ = sender.send(work());
+            let _ = sender.send(done);
         }));
         receiver.await.map_err(|_| Error::new(Reason::Closed, "the runtime ended while a password was hashed"))
     }
