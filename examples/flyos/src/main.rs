@@ -16,7 +16,7 @@ use std::{
 };
 
 use clap::Parser;
-use rolekeep::{Error, Policy, Reason, Result, UserManagement};
+use rolekeep::{Code, Error, Policy, Reason, Result, UserManagement};
 
 use crate::{passwords::Passwords, report::Restart};
 
@@ -82,7 +82,11 @@ async fn run(arguments: Arguments) -> Result<bool> {
         println!("{}", serde_json::json!(restart));
         return Ok(true);
     }
-    let mut report = story::tell(&um, &seed, &passwords).await?;
+    let mut report = story::tell(&um, &seed, &passwords).await.map_err(|error| {
+        let were_made = arguments.passwords.is_none() && error.code() == Code::Unauthorized;
+        let message = "this file was set up before, with other passwords: give them with --passwords FILE";
+        if were_made { Error::new(Reason::InvalidCredentials, message) } else { error }
+    })?;
     um.close().await?;
     if report.setup.users_created > 0 && arguments.passwords.is_none() {
         report.generated_passwords = Some(passwords.clone());

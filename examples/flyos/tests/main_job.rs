@@ -76,6 +76,15 @@ fn tables_and_passwords_shown_once() {
 }
 
 #[test]
+fn a_file_that_was_set_up_before_asks_for_its_passwords() {
+    let folder = with_passwords();
+    on_file(folder.path());
+    let output = flyos(folder.path(), &["--db", "flyos.db"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--passwords"));
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = with_passwords();
     let path = folder.path();
