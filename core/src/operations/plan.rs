@@ -449,6 +449,17 @@ fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde
     (fields(&planned.before), fields(&planned.after))
 }
 
+/// The lost-update guard of every change: the version that the caller saw, if it says so.
+pub(super) fn expect_version(expected: Option<i64>, current: i64) -> Result<()> {
+    match expected {
+        Some(expected) if expected != current => Err(Error::new(
+            Reason::VersionStale,
+            format!("it was changed meanwhile: version {expected} was expected, {current} is stored; read it again"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// A reference of the input that leads nowhere the caller may see.
 pub fn no_such(field: &str, what: &str) -> Error {
     wrong(field, FieldCode::NotFound, format!("there is no such {what}"))

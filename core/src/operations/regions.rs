@@ -4,8 +4,14 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{
-    Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, scopes, services::Services,
-    target::Subject, users::expect_version,
+    Access, Operation, Visible,
+    actor::Actor,
+    listing,
+    plan::{Plan, expect_version},
+    reads::Reads,
+    scopes,
+    services::Services,
+    target::Subject,
 };
 use crate::{
     model::{

@@ -16,12 +16,12 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        plan::Plan,
+        plan::{Plan, expect_version},
         reads::Reads,
         regions::rename_field,
         scopes,
         services::Services,
-        users::{expect_version, region_named},
+        users::region_named,
     },
     rules::Scope,
 };

@@ -5,8 +5,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{DroneView, require_same_region, view};
 use crate::{
     model::{
-        check::{Checks, wrong},
-        decode::FieldCode,
+        check::Checks,
         drone::{Drone, DroneAssignment, DroneModel, DroneStatus},
         error::Result,
         id::{DroneId, UserId},
@@ -16,7 +15,7 @@ use crate::{
     },
     operations::{
         Access, Operation, Visible,
-        plan::Plan,
+        plan::{Plan, no_such},
         regions::rename_field,
         services::Services,
         target::Subject,
@@ -109,7 +108,7 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone
 
 /// A user that an input names by id. One that the caller may not see is not there.
 pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
-    let no_such = || wrong(field, FieldCode::NotFound, "there is no such user");
+    let no_such = || no_such(field, "user");
     let user: User = existing(plan.reads(), id).await.map_err(|error| match error.code() {
         crate::Code::NotFound => no_such(),
         _ => error,

@@ -5,7 +5,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
     create::{CreateUser, Fields, not_future},
-    existing, expect_version, region_named,
+    existing, region_named,
 };
 use crate::{
     model::{
@@ -19,7 +19,14 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services},
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        plan::{Plan, expect_version},
+        reads::Reads,
+        services::Services,
+    },
 };
 
 /// Changes the given fields of a user; null clears one.

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{existing, expect_version};
+use super::existing;
 use crate::{
     model::{
         drone::{Drone, DroneAssignment},
@@ -14,7 +14,13 @@ use crate::{
         user::{User, UserStatus},
     },
     operations::{
-        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, sessions,
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        plan::{Plan, expect_version},
+        reads::Reads,
+        services::Services,
+        sessions,
     },
 };
 

@@ -18,11 +18,13 @@ pub(super) use read::by_name;
 pub use read::{FindUser, GetUser, Me};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 
-use super::{Visible, plan::Plan, reads::Reads};
+use super::{
+    Visible,
+    plan::{Plan, no_such},
+    reads::Reads,
+};
 use crate::model::{
-    check::wrong,
-    decode::FieldCode,
-    error::{Error, Reason, Result},
+    error::{Error, Result},
     id::{RegionId, UserId},
     region::Region,
     user::{User, UserStatus},
@@ -38,21 +40,10 @@ pub(super) async fn existing(reads: Reads<'_>, id: UserId) -> Result<User> {
     if user.status == UserStatus::Deleted { Err(Error::not_found("user")) } else { Ok(user) }
 }
 
-/// The lost-update guard of every change: the version that the caller saw, if it says so.
-pub(super) fn expect_version(expected: Option<i64>, current: i64) -> Result<()> {
-    match expected {
-        Some(expected) if expected != current => Err(Error::new(
-            Reason::VersionStale,
-            format!("it was changed meanwhile: version {expected} was expected, {current} is stored; read it again"),
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// The region that an input names by id or code. One that the caller may not see is not there.
 pub(super) async fn region_named(plan: &mut Plan<'_>, field: &str, name: &str) -> Result<RegionId> {
     let region = super::regions::find(plan.reads(), name).await?;
-    let no_such = || wrong(field, FieldCode::NotFound, "there is no such region");
+    let no_such = || no_such(field, "region");
     let region: Region = region.ok_or_else(no_such)?;
     if !plan.may(Region::READ, &super::target::Subject::of(&region)).await? {
         return Err(no_such());
