@@ -19,7 +19,7 @@ use super::{
     reads::TypeReads,
     resource::{Context, Resource},
     role::{GrantId, NONE, Special},
-    rule_set::{FieldId, PermissionId, RuleSet},
+    rule_set::{FieldId, Mark, PermissionId, RuleSet},
     scope_kind::{BoundScope, KindId},
 };
 
@@ -126,14 +126,13 @@ impl RuleSet {
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         if principal.stamp == self.stamp
             && let Some(mark) = self.marks.get(permission.0 as usize)
-            && !mark.is_denied
-            && !mark.is_demanding
+            && !mark.has(Mark::DENIED.or(Mark::DEMANDING))
         {
             let gives = |role: &u32| self.rows.get(*role as usize).is_some_and(|row| row.has(permission.0));
             if principal.plain.iter().any(gives) {
                 return Ok(true);
             }
-            if principal.is_simple && !mark.is_special {
+            if principal.is_simple && !mark.has(Mark::SPECIAL) {
                 return Ok(false);
             }
         }
@@ -230,7 +229,7 @@ impl RuleSet {
     }
 
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
-        let is_denied = self.marks.get(permission as usize).is_none_or(|mark| mark.is_denied);
+        let is_denied = self.marks.get(permission as usize).is_none_or(|mark| mark.has(Mark::DENIED));
         let mut allowed = None;
         for (at, held) in here.principal.held().enumerate() {
             if !self.counts(held, here.now) {
