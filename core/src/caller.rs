@@ -6,7 +6,7 @@ use crate::{
     engine::{Engine, Who},
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, Question, Resource},
+    rules::{Context, Explanation, Question, Resource, RowFilter},
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -115,6 +115,20 @@ impl Caller {
         let id = services.rules.permission(permission)?;
         let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
         services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+    }
+
+    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
+    /// host's own query. Synchronous, without I/O; good for a few seconds.
+    ///
+    /// # Errors
+    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
+    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
+        let services = &self.engine.services;
+        let id = services.rules.permission(permission)?;
+        match self.engine.principal_now(&self.who)? {
+            Some(held) => services.rules.filter(held.principal(), id, self.context(), services.now()),
+            None => Ok(RowFilter::of_host(services.now())),
+        }
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.

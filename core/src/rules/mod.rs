@@ -56,3 +56,4 @@ pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, Rule
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
 pub use scope_tree::ScopeTree;
+pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};
