@@ -201,7 +201,7 @@ impl One<'_> {
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
             };
-            self.faults.add(self.grant.pattern.spot, message, help);
+            self.faults.add(self.grant.pattern.spot, message, help).label("not declared");
         }
         matched
     }
@@ -276,12 +276,13 @@ impl One<'_> {
 
     fn flaw(&mut self, flaw: Flaw) {
         let Some(when) = &self.grant.when else { return };
+        let span = flaw.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
         let message = match when.spot.is_code() {
             true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
             false => flaw.message,
         };
-        self.faults.add_inside(when.spot, flaw.at, message, flaw.help);
+        self.faults.add_inside(when, span, message, flaw.help);
     }
 }
 

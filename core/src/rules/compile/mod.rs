@@ -32,7 +32,7 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     words.anonymous_reads_little(policy, &hierarchy);
     let granted = grants::grants(policy, &mut words, &hierarchy, &mut budget, &mut faults);
     if !faults.is_empty() {
-        return Err(Error::in_file(Reason::PolicyInvalid, "the policy has errors", faults.into_problems()));
+        return Err(faults.into_error("the policy has errors"));
     }
     let flat = grants::flatten(&hierarchy, &granted, words.permissions.len(), &mut budget);
     let Some(flat) = flat else {

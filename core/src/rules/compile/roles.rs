@@ -60,8 +60,10 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
             faults.add(role.name.spot, format!("`{}` is no name of a role", shown(name)), Some(help));
         }
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
-        if hierarchy.ids.insert(name.clone(), id).is_some() {
-            faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+        if let Some(first) = hierarchy.ids.insert(name.clone(), id) {
+            let first = policy.roles[hierarchy.declared(first)].name.spot;
+            let fault = faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+            fault.label("declared again").first(first, "first declared");
         }
         hierarchy.roles.push(Declared {
             name: name.clone(),
@@ -82,7 +84,7 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
         let found = ids.get(&text.text).copied().map(RoleId);
         if found.is_none() {
             let help = faults.suggest(&text.text, ids.keys().map(String::as_str));
-            faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help);
+            faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
         }
         found
     };

@@ -104,7 +104,7 @@ impl Words {
             all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
         }
         all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for declared in &policy.permissions {
             let Text { text: name, spot } = &declared.name;
             if split(name).is_none() {
@@ -114,8 +114,9 @@ impl Words {
                     message,
                     Some("a permission is written `resource:action`, in small letters".to_owned()),
                 );
-            } else if !seen.insert(name) {
-                faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+            } else if let Some(first) = seen.insert(name, *spot) {
+                let fault = faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+                fault.label("declared again").first(first, "first declared");
             } else {
                 let about = all.entry(name.clone()).or_default();
                 if !declared.about.is_empty() {

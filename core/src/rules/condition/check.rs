@@ -63,8 +63,9 @@ impl Vocabulary<'_> {
         let name = self.of(path.root).get(path.slot as usize).map_or("", |one| one.name.as_str());
         let name = format!("{}.{name}", path.root.word());
         let place = if is_deny { "in a deny" } else { "under `not` or in `!=`" };
-        let at = condition.tests.get(test as usize).map_or(0, |test| test.start);
+        let (at, end) = condition.tests.get(test as usize).map_or((0, 0), |test| (test.start, test.end));
         Flaw::new(at, format!("`{name}` may be absent, and {place} absence must be decided"))
+            .until(end)
             .help(format!("write `has {name} and …` or `not has {name} or …`"))
     }
 }

@@ -1,6 +1,6 @@
 //! JSON to the tree. A [`RawValue`] borrows from the file, so its address says where it stands.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashMap};
 
 use serde::{
     Deserialize, Deserializer,
@@ -65,18 +65,19 @@ impl<'s> Reader<'s, '_> {
 
     fn table(&mut self, raw: &'s RawValue, depth: usize) -> Tree<'s> {
         let Entries(entries) = self.parsed(raw).unwrap_or_default();
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<Cow<'s, str>, Spot> = HashMap::with_capacity(entries.len());
         let mut table = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let spot = match &key {
                 Cow::Borrowed(text) => self.spot(text),
-                // A key with escapes is a copy: its value's place must do.
-                Cow::Owned(_) => self.spot(value.get()),
+                Cow::Owned(_) => self.key_before(value.get()),
             };
-            if !seen.insert(key.clone()) {
-                self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+            if let Some(first) = seen.get(&key) {
+                let fault = self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+                fault.label("given again").first(*first, "first given");
                 continue;
             }
+            seen.insert(key.clone(), spot);
             let node = self.node(value, depth + 1);
             table.push((Key { spot, text: key }, node));
         }
@@ -98,6 +99,16 @@ impl<'s> Reader<'s, '_> {
     fn spot(&self, part: &str) -> Spot {
         let start = self.offset(part);
         Spot::of(start..start + part.len())
+    }
+
+    /// Where the key of a value stands: a key with escapes is a copy, which does not say it itself.
+    /// Within its quotes every other quote is escaped.
+    fn key_before(&self, value: &str) -> Spot {
+        let file = self.file.get(..self.offset(value)).unwrap_or_default();
+        let end = file.rfind('"').unwrap_or(0);
+        let is_escaped = |at: usize| file[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        let start = file[..end].rmatch_indices('"').map(|(at, _)| at).find(|at| !is_escaped(*at));
+        Spot::of(start.map_or(end, |start| start + 1)..end)
     }
 
     fn offset(&self, part: &str) -> usize {

@@ -60,7 +60,7 @@ fn read_file(text: &str, parse: Parse) -> Result<Policy> {
     }
     let mut faults = Faults::of(Some(text.into()));
     let Some(root) = parse(text, &mut faults) else {
-        return Err(Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", faults.into_problems()));
+        return Err(faults.into_error("the policy file cannot be read"));
     };
     let mut policy = read::policy(&root, &mut faults);
     policy.origin = Some(Arc::new(Origin { faults }));

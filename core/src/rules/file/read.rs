@@ -7,15 +7,21 @@ use crate::rules::{
 
 use super::tree::{Key, Node, Tree};
 
-const POLICY: &[&str] =
-    &["description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
-const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
-const GRANT: &[&str] = &["permission", "when"];
+// What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
+pub(super) const POLICY: &[&str] =
+    &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
+pub(super) const SCOPE: &[&str] = &["attribute"];
+pub(super) const TYPE: &[&str] = &["attributes"];
+pub(super) const ROLE: &[&str] =
+    &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+pub(super) const GRANT: &[&str] = &["permission", "when"];
 
 pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
     let mut policy = Policy::new();
     for (key, node) in table(root, faults) {
         match key.text.as_ref() {
+            // For editors alone.
+            "$schema" => drop(text(node, faults)),
             "description" => policy.description = text(node, faults).map(|text| text.text),
             "hierarchy" => policy.limited_hierarchy = is_limited(node, faults),
             "anonymous" => policy.anonymous = text(node, faults),
@@ -54,12 +60,15 @@ fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attribute" => attribute = text(node, faults),
-                _ => unknown(inner, &["attribute"], faults),
+                _ => unknown(inner, SCOPE, faults),
             }
         }
         match attribute {
             Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute }),
-            None => faults.add(key.spot, format!("scope kind `{}` names no `attribute`", shown(&key.text)), None),
+            None => {
+                let message = format!("scope kind `{}` names no `attribute`", shown(&key.text));
+                faults.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
+            }
         }
     }
     read
@@ -72,7 +81,7 @@ fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attributes" => declared.attributes = attributes(node, faults),
-                _ => unknown(inner, &["attributes"], faults),
+                _ => unknown(inner, TYPE, faults),
             }
         }
         read.push(declared);
@@ -200,6 +209,7 @@ fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
 
 fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
     let help = faults.suggest(&key.text, known.iter().copied());
-    let help = help.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
-    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help));
+    let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
+    let help = help.unwrap_or_else(|| format!("there are: {}", known()));
+    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
 }

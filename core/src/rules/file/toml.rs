@@ -1,11 +1,13 @@
 //! TOML to the tree.
 
+use std::collections::HashMap;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use crate::rules::faults::{Faults, Spot};
+use crate::rules::faults::{Faults, Spot, shown};
 
 use super::{
     MAX_DEPTH,
@@ -24,11 +26,40 @@ pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> 
         let spot = Spot::of(table.span());
         return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
     }
+    let mut keys = None;
     for error in errors {
-        let at = error.span().map_or(0, |span| span.start);
-        faults.add(Spot::of(at..at), error.message(), None);
+        let span = error.span().unwrap_or(0..0);
+        let spot = Spot::of(span.clone());
+        if error.message() != "duplicate key" {
+            faults.add(spot, error.message(), None);
+            continue;
+        }
+        let key = text.get(span).unwrap_or_default();
+        let fault = faults.add(spot, format!("`{}` is given twice", shown(key)), None).label("given again");
+        let places = keys.get_or_insert_with(|| places(&table));
+        // Of several keys of this name nobody knows which is the other.
+        if let Some([first]) = places.get(key.trim_matches(['"', '\''])).map(Vec::as_slice) {
+            fault.first(*first, "first given");
+        }
     }
     None
+}
+
+/// Where every key stands, in whatever table.
+fn places<'t>(table: &'t Spanned<DeTable<'_>>) -> HashMap<&'t str, Vec<Spot>> {
+    let mut places: HashMap<&str, Vec<Spot>> = HashMap::new();
+    let mut tables = vec![table.get_ref()];
+    while let Some(table) = tables.pop() {
+        for (name, value) in table {
+            places.entry(name.get_ref()).or_default().push(Spot::of(name.span()));
+            match value.get_ref() {
+                DeValue::Table(inner) => tables.push(inner),
+                DeValue::Array(items) => tables.extend(items.iter().filter_map(|item| item.get_ref().as_table())),
+                _ => {}
+            }
+        }
+    }
+    places
 }
 
 fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, faults: &mut Faults) -> Node<'s> {
