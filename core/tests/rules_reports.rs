@@ -81,7 +81,12 @@ fn carets_stand_below_what_is_wrong() {
     assert_eq!(inherits("", "\r\n"), expected(13));
     assert_eq!(inherits("\t\t", "\n"), expected(15));
     let allow = |before: &str| {
-        let error = read(&format!("[roles.r]\nallow = [{{ permission = \"drone:read\", when = \"resource.code == '{before}' and resource.cod == 'x'\" }}]"), false);
+        let error = read(
+            &format!(
+                "[roles.r]\nallow = [{{ permission = \"drone:read\", when = \"resource.code == '{before}' and resource.cod == 'x'\" }}]"
+            ),
+            false,
+        );
         let (rest, carets) = marked(&error);
         assert!(rest.starts_with("cod == 'x'"), "{before}: {rest}");
         assert_eq!(carets, 3);
@@ -118,7 +123,8 @@ fn a_report_of_thousands_is_bounded() {
 
 #[test]
 fn a_condition_in_code_is_shown_itself() {
-    let role = Role::new("r").inherits("nobody").allow_when("drone:read", "resource.code == 'x' or resource.cod == 'y'");
+    let role =
+        Role::new("r").inherits("nobody").allow_when("drone:read", "resource.code == 'x' or resource.cod == 'y'");
     let error = refused(Ok(Policy::new().add_role(role)));
     let expected = "\
 error: role r, drone:read: type `drone` has no attribute `cod`

@@ -103,13 +103,15 @@ impl Fault {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     source: Option<Arc<str>>,
+    /// Whether the file is JSON, which has objects where TOML has tables.
+    pub(crate) is_json: bool,
     list: Vec<Fault>,
     suggestions: u32,
 }
 
 impl Faults {
-    pub(crate) fn of(source: Option<Arc<str>>) -> Self {
-        Self { source, ..Self::default() }
+    pub(crate) fn of(source: Option<Arc<str>>, is_json: bool) -> Self {
+        Self { source, is_json, ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -149,11 +151,21 @@ impl Faults {
 
     /// Names the known name that was probably meant.
     pub(crate) fn suggest<'n>(&mut self, given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        self.suggest_as(given, known, str::to_owned)
+    }
+
+    /// The same, where the name is a part of what is written.
+    pub(crate) fn suggest_as<'n>(
+        &mut self,
+        given: &str,
+        known: impl IntoIterator<Item = &'n str>,
+        write: impl Fn(&str) -> String,
+    ) -> Option<String> {
         if self.suggestions >= MAX_SUGGESTIONS {
             return None;
         }
         self.suggestions += 1;
-        nearest(given, known).map(|near| format!("did you mean `{near}`?"))
+        nearest(given, known).map(|near| format!("did you mean `{}`?", write(near)))
     }
 
     /// Every problem once, in the order of the file, and where it stands in the text.
@@ -163,7 +175,10 @@ impl Faults {
         list.dedup();
         let source = self.source.unwrap_or_default();
         let in_file = list.iter().filter(|fault| fault.condition.is_none());
-        let places = Places::of(&source, in_file.flat_map(|fault| [Some(fault.start), fault.first.as_ref().map(|first| first.start)]));
+        let places = Places::of(
+            &source,
+            in_file.flat_map(|fault| [Some(fault.start), fault.first.as_ref().map(|first| first.start)]),
+        );
         let (mut problems, mut marks) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
         for fault in list {
             let (line, column) = match &fault.condition {
@@ -174,7 +189,9 @@ impl Faults {
                 let (line, column) = places.at(first.start);
                 (column, Earlier { line, span: first.start as usize..first.end as usize, label: first.label })
             });
-            let told = first.as_ref().map(|(column, first)| format!("{} at line {}, column {column}", first.label, first.line));
+            let told = first
+                .as_ref()
+                .map(|(column, first)| format!("{} at line {}, column {column}", first.label, first.line));
             marks.push(Mark {
                 span: (fault.start != u32::MAX).then_some(fault.start as usize..fault.end as usize),
                 condition: fault.condition,

@@ -24,7 +24,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
     let all: Vec<One<'_>> = report.problems.iter().zip(&report.marked.marks).collect();
     let mut out = Vec::new();
     let mut shown = 0;
-    for together in all.chunk_by(|one, next| is_same_line(report, one, next)).flat_map(|line| line.chunks(MAX_TOGETHER)) {
+    for together in all.chunk_by(|one, next| is_same_line(report, one, next)).flat_map(|line| line.chunks(MAX_TOGETHER))
+    {
         if out.len() == MAX_PLACES {
             break;
         }
@@ -35,7 +36,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
     if rest > 0 {
         out.push(format!("… and {rest} more problem{}", plural(rest)));
     }
-    out.join("\n\n")
+    // What a terminal would take for a command, and the renderer lets through.
+    out.join("\n\n").replace(|letter| matches!(letter, '\u{80}'..='\u{9f}'), "\u{b7}")
 }
 
 fn is_same_line(report: &Report<'_>, (one, mark): &One<'_>, (next, other): &One<'_>) -> bool {
@@ -78,7 +80,9 @@ fn place(report: &Report<'_>, renderer: &Renderer, together: &[One<'_>]) -> Stri
     let mut told: Vec<&str> = Vec::new();
     for (problem, mark) in together {
         let is_aside = together.len() > 1 && is_short(problem);
-        if let Some(help) = problem.help.as_deref().filter(|help| !mark.is_help_told && !is_aside && !told.contains(help)) {
+        if let Some(help) =
+            problem.help.as_deref().filter(|help| !mark.is_help_told && !is_aside && !told.contains(help))
+        {
             told.push(help);
             group = group.element(Level::HELP.message(help));
         }

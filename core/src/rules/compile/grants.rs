@@ -63,7 +63,8 @@ pub(super) fn grants(
         && closure.iter().any(|junior| granted.is_administrator.get(*junior as usize) == Some(&true))
         && let Some(name) = &policy.anonymous
     {
-        faults.add(name.spot, "who is not signed in may not hold `admin:all`", None);
+        let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
+        faults.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
     }
     note_reads(words, &granted);
     granted
@@ -86,7 +87,11 @@ impl One<'_> {
         let text = &self.grant.pattern.text;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.faults.add(self.grant.pattern.spot, format!("`{}` is no pattern", shown(text)), Some(help));
+            self.faults.add(
+                self.grant.pattern.spot,
+                format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
+                Some(help),
+            );
             return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
@@ -193,11 +198,12 @@ impl One<'_> {
                 }
                 (Some(resource), None) => {
                     let known = words.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    (format!("`{}` matches no permission", shown(name)), self.faults.suggest(resource, known))
+                    let help = self.faults.suggest_as(resource, known, |near| format!("{near}:*"));
+                    (format!("`{}` matches no permission", shown(name)), help)
                 }
                 (_, action) => {
                     let known = words.by_action.keys().map(String::as_str);
-                    let help = self.faults.suggest(action.unwrap_or_default(), known);
+                    let help = self.faults.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
             };

@@ -56,8 +56,10 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
         let role = &policy.roles[at];
         let name = &role.name.text;
         if !is_word(name) {
-            let help = "letters, digits, `_` and `-`, beginning with a letter, at most 64".to_owned();
-            faults.add(role.name.spot, format!("`{}` is no name of a role", shown(name)), Some(help));
+            let help =
+                "names of roles are letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters"
+                    .to_owned();
+            faults.add(role.name.spot, format!("`{}` cannot name a role", shown(name)), Some(help));
         }
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
         if let Some(first) = hierarchy.ids.insert(name.clone(), id) {
@@ -98,7 +100,11 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
         }
         if policy.limited_hierarchy && role.inherits.len() > 1 {
             let message = format!("role `{}` inherits from several roles", shown(&declared.name));
-            faults.add(role.inherits[1].spot, message, Some("this policy's hierarchy is `limited`".to_owned()));
+            faults.add(
+                role.inherits[1].spot,
+                message,
+                Some("in a `limited` hierarchy a role inherits from one other at most".to_owned()),
+            );
         }
         if role.max_holders == Some(0) {
             faults.add(role.name.spot, format!("role `{}` may have no holder at all", shown(&declared.name)), None);
@@ -169,5 +175,7 @@ fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults:
     let cycle = &path[place[at]..];
     let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
     let spot = policy.roles[hierarchy.roles[at].at].name.spot;
-    faults.add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None);
+    faults
+        .add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None)
+        .label("inherits from itself");
 }

@@ -73,7 +73,7 @@ impl Words {
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                faults.add(declared.name.spot, format!("`{}` is no name of a resource type", shown(name)), name_help());
+                faults.add(declared.name.spot, format!("`{}` cannot name a resource type", shown(name)), name_help());
                 continue;
             }
             if !seen.insert(name) {
@@ -108,7 +108,7 @@ impl Words {
         for declared in &policy.permissions {
             let Text { text: name, spot } = &declared.name;
             if split(name).is_none() {
-                let message = format!("`{}` is no permission", shown(name));
+                let message = format!("`{}` cannot name a permission", shown(name));
                 faults.add(
                     *spot,
                     message,
@@ -163,8 +163,11 @@ impl Words {
         let mut declared: Vec<(&str, &str, Option<&Text>)> = Vec::new();
         for scope in &policy.scopes {
             let name = &scope.name.text;
-            if !is_name(name) || name == "resource" || name == "global" {
-                faults.add(scope.name.spot, format!("`{}` is no name of a kind of scope", shown(name)), name_help());
+            if name == "resource" || name == "global" {
+                let help = "`global` and `resource:TYPE` are there already".to_owned();
+                faults.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
+            } else if !is_name(name) {
+                faults.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
             } else if declared.iter().any(|(known, _, _)| known == name) {
                 faults.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
             } else {
@@ -204,7 +207,10 @@ impl Words {
                 let help = faults.suggest(attribute, names);
                 faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
             } else if !is_usable || !is_one_type {
-                let message = format!("`{attribute}` must be an id, a string or an int, the same in every type");
+                let message = format!(
+                    "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
+                    shown(attribute)
+                );
                 faults.add(at, message, None);
             }
         }

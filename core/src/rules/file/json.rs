@@ -23,7 +23,7 @@ pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> 
             (!reader.is_broken).then_some(node)
         }
         Err(error) => {
-            faults.add(at(text, 0, &error), message(&error), None);
+            unreadable(text, &error, faults);
             None
         }
     }
@@ -57,7 +57,7 @@ impl<'s> Reader<'s, '_> {
             Some(b'n') => Tree::Other("null"),
             _ => match raw.get().parse::<i64>() {
                 Ok(integer) => Tree::Int(integer),
-                Err(_) => Tree::Other("a number that is no 64-bit integer"),
+                Err(_) => Tree::Other("a number with a fraction, an exponent or more than 64 bits"),
             },
         };
         Node { spot, value }
@@ -113,6 +113,25 @@ impl<'s> Reader<'s, '_> {
 
     fn offset(&self, part: &str) -> usize {
         (part.as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize)
+    }
+}
+
+/// What is wrong with a file that is no JSON.
+fn unreadable(text: &str, error: &serde_json::Error, faults: &mut Faults) {
+    let end = text.trim_end().len();
+    if end == 0 {
+        let help = "a policy without any roles is written `{}`".to_owned();
+        faults.add(Spot::of(0..0), "the file is empty", Some(help));
+    } else if error.is_eof() {
+        let message = message(error);
+        let within = message.strip_prefix("EOF while parsing ").unwrap_or("something");
+        faults.add(Spot::of(end..end), format!("the file ends within {within}"), None);
+    } else {
+        let spot = at(text, 0, error);
+        let before = text.get(..spot.start as usize).unwrap_or_default().trim_end();
+        let help = before.ends_with(',').then(|| "JSON has no comma after the last one".to_owned());
+        let message = message(error).replace("expected value", "expected a value");
+        faults.add(spot, message, help);
     }
 }
 

@@ -117,7 +117,7 @@ fn role(key: &Key<'_>, node: &Node<'_>, faults: &mut Faults) -> Role {
                 Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
                     role.max_holders = u32::try_from(holders).ok();
                 }
-                _ => wrong(node, "an integer from 1", faults),
+                _ => wrong(node, "a whole number of 1 or more", faults),
             },
             "grantable_by" => role.grantable_by = texts(node, faults),
             "allow" => grants(node, Effect::Allow, &mut role.grants, faults),
@@ -152,13 +152,14 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     }
                 }
                 let Some(patterns) = patterns else {
-                    faults.add(item.spot, "this grant names no `permission`", None);
+                    let help = "beside `when` stands `permission`, with one pattern or a list of them".to_owned();
+                    faults.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
                 let grant = |pattern| Grant { effect, pattern, when: when.clone() };
                 grants.extend(patterns.into_iter().map(grant));
             }
-            _ => wrong(item, "a permission, or a table with `permission` and `when`", faults),
+            _ => wrong(item, "a permission, or `permission` and `when` together", faults),
         }
     }
 }
@@ -167,7 +168,7 @@ fn table<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [(Key<'s>, Node
     match &node.value {
         Tree::Table(entries) => entries,
         _ => {
-            wrong(node, "a table", faults);
+            wrong(node, if faults.is_json { "an object" } else { "a table" }, faults);
             &[]
         }
     }
@@ -203,7 +204,7 @@ fn texts(node: &Node<'_>, faults: &mut Faults) -> Vec<Text> {
 
 fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
     if !matches!(node.value, Tree::Refused) {
-        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind()), None);
+        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind(faults.is_json)), None);
     }
 }
 

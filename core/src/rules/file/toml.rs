@@ -1,6 +1,6 @@
 //! TOML to the tree.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use toml::{
     Spanned,
@@ -14,6 +14,9 @@ use super::{
     tree::{Key, Node, Tree},
 };
 
+/// So many keys that are given twice are told with the place of the first.
+const MAX_SEARCHES: u32 = 20;
+
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
     // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
     // they build exhausts the stack.
@@ -26,40 +29,66 @@ pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> 
         let spot = Spot::of(table.span());
         return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
     }
-    let mut keys = None;
+    let mut again = Again::default();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let spot = Spot::of(span.clone());
-        if error.message() != "duplicate key" {
-            faults.add(spot, error.message(), None);
+        if error.message() == "duplicate key" {
+            again.tell(text, span, faults);
             continue;
         }
-        let key = text.get(span).unwrap_or_default();
-        let fault = faults.add(spot, format!("`{}` is given twice", shown(key)), None).label("given again");
-        let places = keys.get_or_insert_with(|| places(&table));
-        // Of several keys of this name nobody knows which is the other.
-        if let Some([first]) = places.get(key.trim_matches(['"', '\''])).map(Vec::as_slice) {
-            fault.first(*first, "first given");
-        }
+        let is_unquoted = error.message().starts_with("invalid unquoted key");
+        let help = "a name with other characters stands in quotes, such as \"document:edit\"".to_owned();
+        faults.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
     }
     None
 }
 
-/// Where every key stands, in whatever table.
-fn places<'t>(table: &'t Spanned<DeTable<'_>>) -> HashMap<&'t str, Vec<Spot>> {
-    let mut places: HashMap<&str, Vec<Spot>> = HashMap::new();
-    let mut tables = vec![table.get_ref()];
-    while let Some(table) = tables.pop() {
-        for (name, value) in table {
-            places.entry(name.get_ref()).or_default().push(Spot::of(name.span()));
-            match value.get_ref() {
-                DeValue::Table(inner) => tables.push(inner),
-                DeValue::Array(items) => tables.extend(items.iter().filter_map(|item| item.get_ref().as_table())),
-                _ => {}
-            }
+/// Keys that were found to be given twice.
+#[derive(Default)]
+struct Again {
+    searches: u32,
+    /// Where the last header of a table begins that was given before.
+    header: Option<usize>,
+}
+
+impl Again {
+    fn tell(&mut self, text: &str, span: Range<usize>, faults: &mut Faults) {
+        let message = format!("`{}` is given twice", shown(text.get(span.clone()).unwrap_or_default()));
+        self.searches += 1;
+        // Looking for the other key costs a walk through the file.
+        let Some(before) = text.get(..span.start).filter(|_| self.searches <= MAX_SEARCHES) else {
+            faults.add(Spot::of(span), message, None).label("given again");
+            return;
+        };
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let is_header = text[line..].starts_with('[');
+        let header = if is_header { line } else { before.rfind("\n[").map_or(0, |end| end + 1) };
+        if is_header {
+            self.header = Some(header);
+        } else if self.header == Some(header) {
+            // Told already: its whole table is given twice.
+            return;
+        }
+        let region = if is_header { 0..line } else { header..line };
+        let first = line_of(text, region, &text[line..span.end]).map(|first| first + span.end - line);
+        let fault = faults.add(Spot::of(span.clone()), message, None).label("given again");
+        if let Some(end) = first {
+            fault.first(Spot::of(end - span.len()..end), "first given");
         }
     }
-    places
+}
+
+/// The first line of a part of the file that begins with this, its last word being whole.
+fn line_of(text: &str, region: Range<usize>, begins: &str) -> Option<usize> {
+    let mut at = region.start;
+    for line in text[region].split_inclusive('\n') {
+        let is_whole = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-.\"'".contains(next));
+        if line.strip_prefix(begins).is_some_and(is_whole) {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
 }
 
 fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, faults: &mut Faults) -> Node<'s> {
