@@ -241,6 +241,15 @@ impl Error {
         self
     }
 
+    /// Its report speaks of a file by this name, perhaps in the colours of a terminal.
+    pub(crate) fn reported_of(mut self, file: &str, is_colored: bool) -> Self {
+        if let Some(marked) = &mut self.0.marked {
+            marked.file = Some(file.into());
+            marked.is_colored = is_colored;
+        }
+        self
+    }
+
     /// A unique name that somebody else has.
     pub fn taken(field: &str) -> Self {
         let message = format!("this {field} is taken");

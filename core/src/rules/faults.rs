@@ -192,6 +192,10 @@ impl Faults {
             let told = first
                 .as_ref()
                 .map(|(column, first)| format!("{} at line {}, column {column}", first.label, first.line));
+            if !cfg!(feature = "reports") {
+                problems.push(Problem { line, column, message: fault.message, help: fault.help.or(told) });
+                continue;
+            }
             marks.push(Mark {
                 span: (fault.start != u32::MAX).then_some(fault.start as usize..fault.end as usize),
                 condition: fault.condition,
@@ -201,7 +205,12 @@ impl Faults {
             });
             problems.push(Problem { line, column, message: fault.message, help: fault.help.or(told) });
         }
-        Error::in_file(Reason::PolicyInvalid, message, problems).marked(Marked { source, marks })
+        Error::in_file(Reason::PolicyInvalid, message, problems).marked(Marked {
+            source,
+            marks,
+            file: None,
+            is_colored: false,
+        })
     }
 }
 

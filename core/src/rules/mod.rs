@@ -13,6 +13,7 @@
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
+//! | `names/` | the permissions of a policy as source text of a language |
 
 mod attribute;
 mod bits;
@@ -28,6 +29,7 @@ mod file;
 mod filter;
 mod json;
 mod name;
+mod names;
 mod policy;
 mod principal;
 mod resource;
@@ -42,6 +44,7 @@ pub use decide::{Decision, Question};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
+pub use names::Language;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
 pub use resource::{Context, Resource};

@@ -13,6 +13,9 @@ pub(crate) struct Marked {
     pub(crate) source: Arc<str>,
     /// One for each problem, in the same order.
     pub(crate) marks: Vec<Mark>,
+    /// What a report calls the file, and whether it is coloured, where nothing else is asked for.
+    pub(crate) file: Option<Arc<str>>,
+    pub(crate) is_colored: bool,
 }
 
 /// Where one problem stands.
@@ -53,7 +56,8 @@ pub struct Report<'e> {
 impl<'e> Report<'e> {
     /// None where this build renders none.
     pub(super) fn of(problems: &'e [Problem], marked: &'e Marked) -> Option<Self> {
-        cfg!(feature = "reports").then_some(Self { problems, marked, file: "policy", is_colored: false })
+        let file = marked.file.as_deref().unwrap_or("policy");
+        cfg!(feature = "reports").then_some(Self { problems, marked, file, is_colored: marked.is_colored })
     }
 
     /// What the file is called in it; `policy` if not given.
