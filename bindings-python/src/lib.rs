@@ -5,6 +5,7 @@ mod errors;
 mod persister;
 mod process;
 mod store;
+mod tools;
 #[cfg(feature = "testing")]
 mod testing;
 
@@ -16,6 +17,7 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<answer::Answer>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Caller>()?;
+    tools::add(module)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())

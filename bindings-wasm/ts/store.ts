@@ -19,7 +19,10 @@ export async function openOn(platform: Platform, options: OpenOptions = {}): Pro
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
   await load(platform, wasm);
-  const door = await openDoor(json, persister).catch(rethrow);
+  const door = await openDoor(json, persister).catch(async (thrown: unknown) => {
+    const problem = toError(thrown);
+    throw problem.problems.length > 0 && platform.reported ? await platform.reported(problem, json) : problem;
+  });
   // A failure will show when the store is asked.
   persister?.watch?.(() => void door.refresh().catch(() => {}));
   return new UserManagement(door);

@@ -12,6 +12,10 @@ T = TypeVar("T", covariant=True)
 
 __version__: str
 
+def policy_text(bytes: bytes) -> str: ...
+def names(settings: str, language: str) -> str: ...
+def check_policy(settings: str, file: str | None, is_colored: bool) -> None: ...
+
 class Answer(Generic[T]):
     """A call that starts when it is awaited or waited for."""
 

@@ -12,6 +12,7 @@ pub mod predicate;
 pub mod record;
 pub mod region;
 pub mod registry;
+pub mod report;
 pub mod role_assignment;
 pub mod search;
 pub mod secret;

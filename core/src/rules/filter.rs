@@ -96,7 +96,8 @@ impl RuleSet {
     /// Every attribute of a type that conditions can read, for a host that maps them to columns.
     pub(crate) fn filter_attributes(&self, resource_type: &str) -> Option<Vec<FilterAttribute>> {
         let attributes = &self.type_named(resource_type)?.attributes;
-        let read = attributes.iter().filter(|one| one.is_guarded);
+        let names = self.reads(resource_type);
+        let read = attributes.iter().filter(|one| names.contains(&one.name));
         Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.clone()), one)).collect())
     }
 

@@ -14,6 +14,7 @@
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
+//! | `names/` | the permissions of a policy as source text of a language |
 
 mod attribute;
 mod bits;
@@ -30,6 +31,7 @@ mod file;
 mod filter;
 mod json;
 mod name;
+mod names;
 mod policy;
 mod pool;
 mod principal;
@@ -49,6 +51,7 @@ pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
+pub use names::Language;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
 pub use resource::{Context, Resource};

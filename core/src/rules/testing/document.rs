@@ -331,7 +331,7 @@ impl Choices {
             5 => Scope::of("meta_owner", self.id()),
             _ => Scope::Global,
         };
-        AssignmentFacts { role: format!("role{}", self.below(roles)), scope, from: None, until: None }
+        AssignmentFacts::new(format!("role{}", self.below(roles)), scope)
     }
 
     fn document_principal(&mut self, assignments: Vec<AssignmentFacts>) -> PrincipalFacts {
@@ -357,6 +357,7 @@ impl Choices {
             is_verified: self.once_in(2),
             attributes,
             assignments,
+            ..PrincipalFacts::new(Uuid::nil())
         }
     }
 }
