@@ -7,6 +7,7 @@ pub mod error;
 pub mod id;
 pub mod page;
 pub mod patch;
+pub mod policy;
 pub mod predicate;
 pub mod record;
 pub mod region;

@@ -12,6 +12,7 @@ pub mod hasher;
 pub mod listing;
 pub mod permissions;
 pub mod plan;
+pub mod policy;
 pub mod principals;
 pub mod reads;
 pub mod regions;

@@ -64,7 +64,7 @@ impl Operation for ListPermissions {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionInfo>> {
-        Ok(plan.services.rules.permissions().collect())
+        Ok(plan.rules().permissions().collect())
     }
 }
 
@@ -82,7 +82,7 @@ impl Operation for MyPermissions {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<EffectiveGrant>> {
         let me = plan.actor.signed_in()?;
-        Ok(plan.services.rules.effective(&me.principal, plan.now))
+        Ok(plan.rules().effective(&me.principal, plan.now))
     }
 }
 
@@ -95,7 +95,7 @@ impl Operation for ExplainPermission {
     const ACCESS: Access = Access::Everywhere("policy:explain");
 
     async fn validate(self, services: &Services, _: Time) -> Result<(ExplainPermission, Context)> {
-        services.rules.permission(&self.permission)?;
+        services.rules().permission(&self.permission)?;
         if self.resource.is_some() && !self.attributes.is_empty() {
             return Err(wrong("attributes", FieldCode::Disagrees, "give either a stored resource or attributes"));
         }
@@ -104,7 +104,7 @@ impl Operation for ExplainPermission {
     }
 
     async fn plan((asked, context): &(ExplainPermission, Context), (): (), plan: &mut Plan<'_>) -> Result<Explanation> {
-        let rules = &plan.services.rules;
+        let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, &user).await?;
         let loaded = principals::load(plan.services, asked.user_id, plan.now).await?;

@@ -114,7 +114,7 @@ impl Operation for ListRoles {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleInfo>> {
-        Ok(plan.services.rules.roles().collect())
+        Ok(plan.rules().roles().collect())
     }
 }
 
@@ -131,7 +131,7 @@ impl Operation for GetRole {
     }
 
     async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleInfo> {
-        plan.services.rules.roles().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
+        plan.rules().roles().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
     }
 }
 
@@ -158,7 +158,7 @@ impl Operation for AssignRole {
 
     async fn validate(self, services: &Services, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
-        if let Err(problem) = services.rules.role(&self.role) {
+        if let Err(problem) = services.rules().role(&self.role) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
         }
         let scope = check_scope(&mut checks, services, &self.role, self.scope.as_deref());
@@ -215,10 +215,10 @@ fn check_scope(checks: &mut Checks, services: &Services, role: &str, scope: Opti
     let scope =
         checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
     let scope = scope.unwrap_or(Scope::Global);
-    if let Some(problem) = services.rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
+    if let Some(problem) = services.rules().check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
         checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
-    if scope != Scope::Global && services.rules.administrator_roles().contains(&role) {
+    if scope != Scope::Global && services.rules().administrator_roles().contains(&role) {
         checks.error(
             "scope",
             Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"),

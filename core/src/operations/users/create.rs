@@ -98,7 +98,7 @@ impl CreateUser {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
         }
         for (at, role) in self.roles.iter().enumerate() {
-            if let Err(problem) = services.rules.role(role) {
+            if let Err(problem) = services.rules().role(role) {
                 checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, problem.message()));
             }
         }
