@@ -13,6 +13,7 @@
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
+//! | `flat` | what roles say of permissions, to compare two policies |
 
 mod attribute;
 mod bits;
@@ -26,6 +27,7 @@ mod explain;
 mod faults;
 mod file;
 mod filter;
+mod flat;
 mod json;
 mod name;
 mod parts;
@@ -43,6 +45,7 @@ pub use decide::{Decision, Question};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
+pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
 pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};

@@ -119,7 +119,7 @@ fn write_all<R: Part>(
 }
 
 /// What is wrong with a policy, as errors of the input that would make it so.
-fn told(rows: &PolicyRows, error: Error, blame: Blame<'_>) -> Error {
+pub(super) fn told(rows: &PolicyRows, error: Error, blame: Blame<'_>) -> Error {
     let problems = match rows.to_policy() {
         Ok(policy) => policy.problems(&target::schema()),
         Err(error) => return error,

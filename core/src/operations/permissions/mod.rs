@@ -1,4 +1,6 @@
-//! What a caller may do, and why (RBC-4, RBC-12).
+//! The permissions that exist, what a caller may do, and why (RBC-1, RBC-4, RBC-12).
+
+mod manage;
 
 use std::collections::BTreeMap;
 
@@ -20,14 +22,14 @@ use crate::{
         id::UserId,
         time::Time,
     },
-    rules::{Context, EffectiveGrant, Explanation, PermissionInfo, Question, Resource},
+    rules::{Context, EffectiveGrant, Explanation, Question, Resource},
 };
 
-/// Lists the permissions that exist: the library's and the policy's own.
-///
-/// Permission `policy:read`.
-#[derive(Clone, Debug, Input, Describe)]
-pub struct ListPermissions {}
+pub use manage::{
+    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView, RemovedGrant,
+    UpdatePermission,
+};
+pub(in crate::operations) use manage::without_permission;
 
 /// Lists what the caller may do: every grant of its roles, with scope and condition.
 #[derive(Clone, Debug, Input, Describe)]
@@ -49,23 +51,6 @@ pub struct ExplainPermission {
     pub attributes: BTreeMap<String, serde_json::Value>,
     /// What the policy's conditions read as `context.…`.
     pub context: BTreeMap<String, serde_json::Value>,
-}
-
-#[portable_async]
-impl Operation for ListPermissions {
-    type Target = ();
-    type Valid = ();
-    type Output = Vec<PermissionInfo>;
-
-    const ACCESS: Access = Access::Everywhere("policy:read");
-
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
-    }
-
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionInfo>> {
-        Ok(plan.rules().permissions().collect())
-    }
 }
 
 #[portable_async]
