@@ -112,9 +112,14 @@ impl Caller {
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
         let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
-        services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+        let held = self.engine.principal_now(&self.who);
+        let Ok(Some(held)) = held else {
+            // What does not exist is told first, whoever asks.
+            services.rules().permission(permission)?;
+            return held.map(|_| true);
+        };
+        let id = held.rules().permission(permission)?;
+        held.rules().can_somewhere(held.principal(), id, self.context(), services.now())
     }
 
     /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
@@ -124,11 +129,10 @@ impl Caller {
     /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
     pub fn filter(&self, permission: &str) -> Result<RowFilter> {
         let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        match self.engine.principal_now(&self.who)? {
-            Some(held) => services.rules.filter(held.principal(), id, self.context(), services.now()),
-            None => Ok(RowFilter::of_host(services.now())),
-        }
+        services.rules().permission(permission)?;
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(RowFilter::of_host(services.now())) };
+        let id = held.rules().permission(permission)?;
+        held.rules().filter(held.principal(), id, self.context(), services.now())
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
@@ -150,8 +154,12 @@ impl Caller {
         of_host: impl FnOnce() -> T,
     ) -> Result<T> {
         let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(of_host()) };
+        let held = self.engine.principal_now(&self.who);
+        let Ok(Some(held)) = held else {
+            services.rules().permission(permission)?;
+            return held.map(|_| of_host());
+        };
+        let id = held.rules().permission(permission)?;
         let question = Question {
             principal: held.principal(),
             permission: id,
@@ -160,7 +168,7 @@ impl Caller {
             context: self.context(),
             now: services.now(),
         };
-        Ok(answer(permission, services.rules.decide(&question)?))
+        Ok(answer(permission, held.rules().decide(&question)?))
     }
 
     fn context(&self) -> &Context {

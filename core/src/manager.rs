@@ -18,10 +18,10 @@ use crate::{
     operations::{
         actor::RequestContext,
         hasher::Hasher,
+        policy::{self, open::Given},
         reads::Reads,
         services::Services,
         sessions::{Login, LoginResult},
-        target,
     },
     rules::{Context, Decision, Explanation, Policy, Question, Resource, RuleSet},
     storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
@@ -95,7 +95,11 @@ impl Builder {
         self
     }
 
-    /// Who may do what; the preset `standard` if not given.
+    /// Who may do what. A store keeps its policy: the one given here is imported at the first opening. At later
+    /// ones it is compared with the one given before, by permission, role and the rest, and what differs is
+    /// taken; what it left alone keeps the edits made meanwhile by operations.
+    ///
+    /// Without one, a new store begins with the preset `standard`, and another keeps what it has.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -117,21 +121,12 @@ impl Builder {
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`] naming every bad setting, [`Reason::PolicyInvalid`] with every problem
-    /// of the policy, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
+    /// of the policy, [`Reason::LastAdministrator`] where it would leave no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         self.config.check()?;
         let env = environment(self.environment)?;
-        let policy = match self.policy {
-            Some(policy) => policy,
-            None => Policy::preset("standard")?,
-        };
-        let rules = Arc::new(RuleSet::compile(&policy, &target::schema())?);
-        let free = rules.free_attributes();
-        if !free.is_empty() {
-            // Operations would have to say what they are, and nothing keeps them yet.
-            let message = format!("attributes of accounts, regions and drones are fixed yet: {}", free.join(", "));
-            return Err(Error::new(Reason::PolicyInvalid, message));
-        }
+        // What is wrong with the policy is told before a file is made.
+        let given = self.policy.map(Given::new).transpose()?;
         let storage: Arc<dyn Storage> = match self.storage {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
@@ -141,7 +136,8 @@ impl Builder {
         };
         let hasher = Hasher::new(env.clone(), &self.config)?;
         let key = signing_key(&self.config, &*storage, &env).await?;
-        let services = Services { storage, env, config: self.config, rules, hasher, key };
+        let services = Services::new(storage, env, self.config, hasher, key)?;
+        policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services));
         engine.start().await?;
         engine.spawn_poll();
@@ -290,22 +286,25 @@ impl UserManagement {
         let stamp = |error: Error| error.at(services.now());
         let ask = async {
             self.engine.require_open()?;
-            let permission = services.rules.permission(permission)?;
+            // What does not exist is told first, whoever is asked about.
+            services.rules().permission(permission)?;
             let slot = self.engine.users.slot(user);
             self.engine.follow().await?;
             let rights = self.engine.rights(user, &slot).await?.ok_or_else(|| Error::not_found("user"))?;
+            let rules = &rights.policy.rules;
+            let permission = rules.permission(permission)?;
             let context = Context::new();
             let principal = &rights.principal;
             let question =
                 Question { principal, permission, fields: &[], resource, context: &context, now: services.now() };
-            services.rules.decide(&question).map(answer)
+            rules.decide(&question).map(answer)
         };
         ask.await.map_err(stamp)
     }
 
-    /// The compiled policy.
-    pub fn rules(&self) -> &RuleSet {
-        &self.engine.services.rules
+    /// The policy of now, compiled. It stays as it is: after an edit of the policy ask for it again.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.engine.services.rules()
     }
 
     /// Hears at once what others wrote to the same storage; without it that takes 200 ms at most.

@@ -12,10 +12,11 @@ use crate::{
     },
     operations::{
         actor::{Identity, RequestContext, SignedIn},
+        policy::state::PolicyState,
         principals::{self, Loaded},
         sessions,
     },
-    rules::Principal,
+    rules::{Principal, RuleSet},
     storage::{ChangeSet, Write},
 };
 
@@ -80,15 +81,23 @@ impl Engine {
         }
     }
 
-    fn still_holds(&self, loaded: &Loaded) -> bool {
+    /// Whether nothing about the account changed by itself.
+    fn is_of_now(&self, loaded: &Loaded) -> bool {
         loaded.until.is_none_or(|until| self.services.now() < until)
     }
 
+    fn still_holds(&self, loaded: &Loaded) -> bool {
+        loaded.policy.version >= self.services.policy().version && self.is_of_now(loaded)
+    }
+
     /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.
-    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<Identity> {
+    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<(Identity, Arc<PolicyState>)> {
         let (id, rights, session) = match &who.identity {
-            WhoIdentity::System => return Ok(Identity::System),
-            WhoIdentity::Anonymous => return Ok(Identity::Anonymous(self.anonymous.clone())),
+            WhoIdentity::System => return Ok((Identity::System, self.services.policy())),
+            WhoIdentity::Anonymous => {
+                let policy = self.services.policy();
+                return Ok((Identity::Anonymous(policy.anonymous.clone()), policy));
+            }
             WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
         let mut session_version = None;
@@ -103,13 +112,14 @@ impl Engine {
         }
         let loaded = self.rights(id, rights).await?.filter(|loaded| loaded.is_active).ok_or_else(ended)?;
         let principal = Arc::new(loaded.principal.clone());
-        Ok(Identity::User(SignedIn {
+        let user = SignedIn {
             id,
             session: session.as_ref().map(|session| session.id),
             session_version,
             principal,
             authority: loaded.authority,
-        }))
+        };
+        Ok((Identity::User(user), loaded.policy.clone()))
     }
 
     fn require_session(&self, user: UserId, session: &WhoSession, live: Option<Arc<Live>>) -> Result<Arc<Live>> {
@@ -128,7 +138,7 @@ impl Engine {
         self.require_open()?;
         let (id, rights, session) = match &who.identity {
             WhoIdentity::System => return Ok(None),
-            WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.anonymous.clone()))),
+            WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.services.policy()))),
             WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
         self.require_fresh()?;
@@ -136,7 +146,9 @@ impl Engine {
         if let Some(session) = session {
             self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
         }
-        let loaded = rights.get().filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)?;
+        // Rights under the policy before last are asked about by that one: while an edit is being
+        // committed both are right, and once it has returned the slot holds the new ones or nothing.
+        let loaded = rights.get().filter(|loaded| self.is_of_now(loaded)).ok_or_else(not_loaded)?;
         if !loaded.is_active {
             return Err(ended());
         }
@@ -153,21 +165,29 @@ impl Engine {
         let mut activity = SessionActivity { last_seen_at: now, ..live.activity.clone() };
         let writes = vec![Write::update(&mut activity)];
         // A session that cannot be noted as used (a read-only file) can be used all the same.
-        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await;
+        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }, None).await;
     }
 }
 
 /// Rights held by a caller.
 pub(crate) enum Held {
-    Anonymous(Arc<Principal>),
+    Anonymous(Arc<PolicyState>),
     User(Arc<Loaded>),
 }
 
 impl Held {
     pub(crate) fn principal(&self) -> &Principal {
         match self {
-            Held::Anonymous(principal) => principal,
+            Held::Anonymous(policy) => &policy.anonymous,
             Held::User(loaded) => &loaded.principal,
+        }
+    }
+
+    /// The rules that know this principal.
+    pub(crate) fn rules(&self) -> &RuleSet {
+        match self {
+            Held::Anonymous(policy) => &policy.rules,
+            Held::User(loaded) => &loaded.policy.rules,
         }
     }
 }

@@ -103,6 +103,10 @@ pub enum Reason {
     VersionStale,
     /// It would leave no active administrator.
     LastAdministrator,
+    /// Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+    InUse,
+    /// The library's own, which every policy has.
+    BuiltIn,
     /// The account's status does not allow this change.
     WrongStatus,
     /// Others wrote the same rows again and again; try once more.
@@ -155,9 +159,12 @@ impl Reason {
             Reason::Denied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
-            Reason::VersionStale | Reason::LastAdministrator | Reason::WrongStatus | Reason::Contention => {
-                Code::Conflict
-            }
+            Reason::VersionStale
+            | Reason::LastAdministrator
+            | Reason::InUse
+            | Reason::BuiltIn
+            | Reason::WrongStatus
+            | Reason::Contention => Code::Conflict,
             Reason::HashingQueueFull => Code::RateLimited,
             Reason::StorageUnavailable
             | Reason::StorageMissing

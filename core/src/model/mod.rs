@@ -8,6 +8,7 @@ pub mod id;
 pub mod ip;
 pub mod page;
 pub mod patch;
+pub mod policy;
 pub mod predicate;
 pub mod record;
 pub mod region;

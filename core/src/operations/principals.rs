@@ -1,6 +1,8 @@
 //! A user as the rules see it: its attributes and the roles it holds, read from the storage.
 
-use super::{reads::Reads, services::Services};
+use std::sync::Arc;
+
+use super::{policy::state::PolicyState, reads::Reads, services::Services};
 use crate::{
     model::{
         error::Result,
@@ -20,6 +22,8 @@ use crate::{
 pub struct Loaded {
     /// The rules' form.
     pub principal: Principal,
+    /// The policy it was made by, and can be asked about by.
+    pub policy: Arc<PolicyState>,
     /// The version of the user's guard, read before anything else.
     pub authority: Option<i64>,
     /// Whether the account may sign in.
@@ -30,6 +34,7 @@ pub struct Loaded {
 
 /// Reads a user's rights; none: there is no such user.
 pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<Loaded>> {
+    let policy = services.policy();
     let reads: Reads<'_> = services.reads();
     // The guard first: a change in between makes what is committed on these rights stale, never the reverse.
     let authority = reads.guard(&Guard::of_user(id)).await?;
@@ -54,5 +59,5 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<L
         ..PrincipalFacts::new(id.0)
     };
     let until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active);
-    Ok(Some(Loaded { principal: services.rules.principal(facts), authority, is_active, until }))
+    Ok(Some(Loaded { principal: policy.rules.principal(facts), policy, authority, is_active, until }))
 }

@@ -15,6 +15,7 @@
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
 //! | `names/` | the permissions of a policy as source text of a language |
+//! | `flat` | what roles say of permissions, to compare two policies |
 
 mod attribute;
 mod bits;
@@ -29,9 +30,11 @@ mod explain;
 mod faults;
 mod file;
 mod filter;
+mod flat;
 mod json;
 mod name;
 mod names;
+mod parts;
 mod policy;
 mod pool;
 mod principal;
@@ -52,6 +55,8 @@ pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
 pub use names::Language;
+pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
+pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
 pub use resource::{Context, Resource};

@@ -2,6 +2,7 @@
 
 mod json;
 pub(super) mod literal;
+pub(super) mod place;
 mod read;
 mod toml;
 mod tree;
