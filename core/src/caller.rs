@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::{Engine, Who},
+    engine::{Engine, Who, WhoIdentity},
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, Question, Resource},
+    rules::{Context, Explanation, Question, Resource, Scope},
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -76,6 +76,8 @@ impl Caller {
 
     /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.
     ///
+    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed.
+    ///
     /// # Errors
     /// [`Reason::UnknownPermission`] naming the nearest, [`Reason::ResourceIncomplete`] and
     /// [`Reason::ContextIncomplete`] where the policy reads more than was given,
@@ -101,7 +103,7 @@ impl Caller {
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
     pub fn require<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<()> {
-        if self.can(permission, resource)? { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
+        required(self.can(permission, resource)?)
     }
 
     /// Several checks at once, each as [`Caller::can`].
@@ -115,6 +117,54 @@ impl Caller {
         let id = services.rules.permission(permission)?;
         let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
         services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+    }
+
+    /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
+    /// everywhere or just there. The host holds them all.
+    ///
+    /// A role says what somebody is, not what it may do: [`Caller::can`] is the better question where there is a choice.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`] naming the nearest, [`Reason::InvalidInput`] for a scope of no known kind, and as
+    /// [`Caller::can`] for who asks.
+    pub fn has_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
+        let services = &self.engine.services;
+        let scope = scope.into();
+        let role = services.rules.role(role)?;
+        scope.map_or(Ok(()), |scope| services.rules.check_scope(scope))?;
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
+        Ok(services.rules.holds_role(held.principal(), role, scope, services.now()))
+    }
+
+    /// [`Caller::has_role`], or the error `FORBIDDEN`.
+    ///
+    /// # Errors
+    /// As [`Caller::has_role`].
+    pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
+        required(self.has_role(role, scope)?)
+    }
+
+    /// Whether the caller holds `admin:all` now, or is the host.
+    ///
+    /// # Errors
+    /// As [`Caller::can`] for who asks.
+    pub fn is_administrator(&self) -> Result<bool> {
+        let services = &self.engine.services;
+        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
+        Ok(services.rules.holds_admin(held.principal(), services.now()))
+    }
+
+    /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
+    ///
+    /// # Errors
+    /// As [`Caller::is_administrator`].
+    pub fn require_admin(&self) -> Result<()> {
+        required(self.is_administrator()?)
+    }
+
+    /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+    pub fn is_signed_in(&self) -> bool {
+        !matches!(self.who.identity, WhoIdentity::Anonymous)
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
@@ -136,12 +186,12 @@ impl Caller {
         of_host: impl FnOnce() -> T,
     ) -> Result<T> {
         let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
+        let (id, fields) = services.rules.permission_and_fields(permission)?;
         let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(of_host()) };
         let question = Question {
             principal: held.principal(),
             permission: id,
-            fields: &[],
+            fields: &fields,
             resource,
             context: self.context(),
             now: services.now(),
@@ -152,4 +202,9 @@ impl Caller {
     fn context(&self) -> &Context {
         &self.who.request.values
     }
+}
+
+/// A denial says no more than that (RBAC.md, "Explain and review").
+fn required(is_allowed: bool) -> Result<()> {
+    if is_allowed { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
 }

@@ -23,7 +23,7 @@ use crate::{
         sessions::{Login, LoginResult},
         target,
     },
-    rules::{Context, Decision, Explanation, Policy, Question, Resource, RuleSet},
+    rules::{Policy, RuleSet},
     storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
 };
 
@@ -251,58 +251,6 @@ impl UserManagement {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }
 
-    /// Whether any user may do this: host code asking about somebody, reading its rights where needed.
-    /// One that may not sign in may do nothing.
-    ///
-    /// # Errors
-    /// `RESOURCE_NOT_FOUND` for no such user, and as [`Caller::can`].
-    pub async fn check_async<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<bool> {
-        self.decide(user, permission, resource.into(), |decision| decision.is_allowed()).await
-    }
-
-    /// Why any user may or may not do this.
-    ///
-    /// # Errors
-    /// As [`UserManagement::check_async`].
-    pub async fn explain<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<Explanation> {
-        self.decide(user, permission, resource.into(), |decision| decision.explain()).await
-    }
-
-    /// Asks about a user who need not be there: one that may not sign in is a decision, not an error.
-    async fn decide<T>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: Option<&Resource<'_>>,
-        answer: impl FnOnce(Decision<'_>) -> T,
-    ) -> Result<T> {
-        let services = &self.engine.services;
-        let stamp = |error: Error| error.at(services.now());
-        let ask = async {
-            self.engine.require_open()?;
-            let permission = services.rules.permission(permission)?;
-            let slot = self.engine.users.slot(user);
-            self.engine.follow().await?;
-            let rights = self.engine.rights(user, &slot).await?.ok_or_else(|| Error::not_found("user"))?;
-            let context = Context::new();
-            let principal = &rights.principal;
-            let question =
-                Question { principal, permission, fields: &[], resource, context: &context, now: services.now() };
-            services.rules.decide(&question).map(answer)
-        };
-        ask.await.map_err(stamp)
-    }
-
     /// The compiled policy.
     pub fn rules(&self) -> &RuleSet {
         &self.engine.services.rules
@@ -320,6 +268,10 @@ impl UserManagement {
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {

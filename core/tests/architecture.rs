@@ -18,7 +18,7 @@ const LAYERS: &[&str] = &[
     "realtime ops",
     "operations",
     "engine",
-    "manager+caller",
+    "manager+caller+checks",
     "settings",
     "door",
     "guide lib",

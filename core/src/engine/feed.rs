@@ -20,6 +20,8 @@ use crate::{
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
 const POLL_MILLIS: u64 = 200;
+/// How often who waits for a position looks for it, in milliseconds.
+const WAIT_MILLIS: u64 = 25;
 
 impl Engine {
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
@@ -45,10 +47,41 @@ impl Engine {
         Ok(())
     }
 
+    /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
+    pub(crate) async fn follow_to(&self, at_least: u64) -> Result<()> {
+        self.require_open()?;
+        let mut left = self.services.config.rights_max_age_millis;
+        loop {
+            self.follow().await?;
+            if left <= 0 || self.require_heard(at_least).is_ok() {
+                return self.require_heard(at_least);
+            }
+            self.services.env.sleep(WAIT_MILLIS).await;
+            left -= WAIT_MILLIS.cast_signed();
+        }
+    }
+
+    /// Refuses where a position is asked for that the caches do not hold yet.
+    pub(crate) fn require_heard(&self, at_least: u64) -> Result<()> {
+        // Nobody else writes to a storage of our own, and each commit is heard of before it returns.
+        let heard = if self.services.storage.is_shared() { &self.position } else { &self.committed };
+        if at_least <= heard.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message = "this instance has not heard of that position yet; ask again, or ask one that has";
+        Err(Error::new(Reason::RightsStale, message))
+    }
+
+    /// The newest commit that this instance has made or heard of.
+    pub(crate) fn newest(&self) -> u64 {
+        self.position.load(Ordering::Acquire).max(self.committed.load(Ordering::Acquire))
+    }
+
     /// Starts at the end of the feed: nothing is cached yet.
     pub(crate) async fn start(&self) -> Result<()> {
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
+        self.committed.store(position, Ordering::Release);
         self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
         Ok(())
     }
@@ -69,6 +102,7 @@ impl Engine {
 
     /// Our own commit is no news, if nobody else's came between.
     pub(super) fn advance(&self, position: u64) {
+        self.committed.fetch_max(position, Ordering::AcqRel);
         let before = position.saturating_sub(1);
         let _ = self.position.compare_exchange(before, position, Ordering::AcqRel, Ordering::Acquire);
     }

@@ -45,7 +45,9 @@ pub(crate) struct Engine {
     pub(crate) anonymous: Arc<Principal>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
-    /// When that was found out, microseconds since 1970.
+    /// The newest commit of our own.
+    committed: AtomicU64,
+    /// When `position` was found out, microseconds since 1970.
     confirmed_at: AtomicI64,
     is_closed: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Engine {
             sessions: Cache::default(),
             anonymous,
             position: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
         }

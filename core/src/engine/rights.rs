@@ -132,7 +132,6 @@ impl Engine {
             WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
         self.require_fresh()?;
-        let not_loaded = || Error::new(Reason::NotLoaded, "these rights are not in memory; use the asynchronous check");
         if let Some(session) = session {
             self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
         }
@@ -141,6 +140,14 @@ impl Engine {
             return Err(ended());
         }
         Ok(Some(Held::User(loaded)))
+    }
+
+    /// The rights of any user, from memory alone.
+    pub(crate) fn rights_now(&self, user: UserId, at_least: u64) -> Result<Arc<Loaded>> {
+        self.require_open()?;
+        self.require_fresh()?;
+        self.require_heard(at_least)?;
+        self.users.known(user).filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)
     }
 
     /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
@@ -170,6 +177,10 @@ impl Held {
             Held::User(loaded) => &loaded.principal,
         }
     }
+}
+
+fn not_loaded() -> Error {
+    Error::new(Reason::NotLoaded, "these rights are not in memory; use the asynchronous check")
 }
 
 fn ended() -> Error {

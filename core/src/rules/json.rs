@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{Cause, Context, Explanation, Principal, Resource, RuleSet};
+use super::{
+    Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope,
+    scope_kind::{BoundScope, bind},
+};
 use crate::model::{time::Time, value::Value};
 
 impl Resource<'static> {
@@ -33,6 +36,23 @@ impl RuleSet {
         let now = now.as_microsecond();
         let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
         principal.is_active && principal.stamp == self.stamp && valid.any(|one| self.is_administrator(one.role))
+    }
+}
+
+impl RuleSet {
+    /// Whether a principal holds a role now, itself or as the junior of one that it holds: everywhere, or, where a
+    /// scope is given, everywhere or just there. Roles say what somebody is, not what it may do: ask for
+    /// permissions where there is a choice.
+    pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
+        let now = now.as_microsecond();
+        let scope = scope.map(|scope| bind(&self.kinds, scope));
+        let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
+        let is_senior =
+            |held: u32| self.roles.get(held as usize).is_some_and(|held| held.closure.binary_search(&role.0).is_ok());
+        let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
+        principal.is_active
+            && principal.stamp == self.stamp
+            && valid.any(|one| one.scope != BoundScope::Nowhere && is_here(&one.scope) && is_senior(one.role))
     }
 }
 
