@@ -115,8 +115,9 @@ impl Caller {
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
         let services = &self.engine.services;
         let id = services.rules.permission(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
-        services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+        let now = services.now();
+        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
+        services.rules.can_somewhere(held.principal(), id, self.context(), now)
     }
 
     /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
@@ -132,8 +133,9 @@ impl Caller {
         let scope = scope.into();
         let role = services.rules.role(role)?;
         scope.map_or(Ok(()), |scope| services.rules.check_scope(scope))?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
-        Ok(services.rules.holds_role(held.principal(), role, scope, services.now()))
+        let now = services.now();
+        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
+        Ok(services.rules.holds_role(held.principal(), role, scope, now))
     }
 
     /// [`Caller::has_role`], or the error `FORBIDDEN`.
@@ -150,8 +152,9 @@ impl Caller {
     /// As [`Caller::can`] for who asks.
     pub fn is_administrator(&self) -> Result<bool> {
         let services = &self.engine.services;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
-        Ok(services.rules.holds_admin(held.principal(), services.now()))
+        let now = services.now();
+        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
+        Ok(services.rules.holds_admin(held.principal(), now))
     }
 
     /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
@@ -187,14 +190,15 @@ impl Caller {
     ) -> Result<T> {
         let services = &self.engine.services;
         let (id, fields) = services.rules.permission_and_fields(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(of_host()) };
+        let now = services.now();
+        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(of_host()) };
         let question = Question {
             principal: held.principal(),
             permission: id,
             fields: &fields,
             resource,
             context: self.context(),
-            now: services.now(),
+            now,
         };
         Ok(answer(permission, services.rules.decide(&question)?))
     }

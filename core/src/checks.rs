@@ -129,8 +129,9 @@ impl Asking<'_> {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        let loaded = self.engine.rights_now(user, self.at_least)?;
-        self.decide(&loaded, permission, resource.into(), self.engine.services.now(), |one| one.is_allowed())
+        let now = self.engine.services.now();
+        let loaded = self.engine.rights_now(user, self.at_least, now)?;
+        self.decide(&loaded, permission, resource.into(), now, |one| one.is_allowed())
     }
 
     /// [`UserManagement::check_async`].

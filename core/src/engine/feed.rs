@@ -12,6 +12,7 @@ use crate::{
         record::Record,
         registry::Guard,
         session::{Session, SessionActivity},
+        time::Time,
         user::User,
         value::Value,
     },
@@ -127,11 +128,11 @@ impl Engine {
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
-    pub(crate) fn require_fresh(&self) -> Result<()> {
+    pub(crate) fn require_fresh(&self, now: Time) -> Result<()> {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let age = self.services.now().as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
+        let age = now.as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
         if age <= self.services.config.rights_max_age_millis.saturating_mul(1000) {
             return Ok(());
         }

@@ -74,14 +74,10 @@ impl Engine {
 
     /// A user's rights, from memory or read.
     pub(crate) async fn rights(&self, id: UserId, slot: &Slot<Loaded>) -> Result<Option<Arc<Loaded>>> {
-        match slot.get().filter(|loaded| self.still_holds(loaded)) {
+        match slot.get().filter(|loaded| still_holds(loaded, self.services.now())) {
             Some(loaded) => Ok(Some(loaded)),
             None => self.load_user(id, slot).await,
         }
-    }
-
-    fn still_holds(&self, loaded: &Loaded) -> bool {
-        loaded.until.is_none_or(|until| self.services.now() < until)
     }
 
     /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.
@@ -97,7 +93,7 @@ impl Engine {
                 Some(live) => Some(live),
                 None => self.load_session(session.id, &session.slot).await?,
             };
-            let live = self.require_session(id, session, live)?;
+            let live = self.require_session(id, session, live, self.services.now())?;
             self.note_use(&live).await;
             session_version = Some(live.session.version);
         }
@@ -112,8 +108,13 @@ impl Engine {
         }))
     }
 
-    fn require_session(&self, user: UserId, session: &WhoSession, live: Option<Arc<Live>>) -> Result<Arc<Live>> {
-        let now = self.services.now();
+    fn require_session(
+        &self,
+        user: UserId,
+        session: &WhoSession,
+        live: Option<Arc<Live>>,
+        now: Time,
+    ) -> Result<Arc<Live>> {
         // A token names both; one that was signed elsewhere with the same key may name another's session.
         let live = live.filter(|live| live.session.user_id == user).ok_or_else(ended)?;
         sessions::require_alive(&live.session, &live.activity, &self.services, now)?;
@@ -124,18 +125,20 @@ impl Engine {
     }
 
     /// The rights of a caller, from memory alone: for synchronous checks. None: the host itself.
-    pub(crate) fn principal_now(&self, who: &Who) -> Result<Option<Held>> {
+    ///
+    /// The time is given: reading the clock costs as much as deciding, and once is enough.
+    pub(crate) fn principal_now(&self, who: &Who, now: Time) -> Result<Option<Held>> {
         self.require_open()?;
         let (id, rights, session) = match &who.identity {
             WhoIdentity::System => return Ok(None),
             WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.anonymous.clone()))),
             WhoIdentity::User { id, rights, session } => (*id, rights, session),
         };
-        self.require_fresh()?;
+        self.require_fresh(now)?;
         if let Some(session) = session {
-            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?))?;
+            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), now)?;
         }
-        let loaded = rights.get().filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)?;
+        let loaded = rights.get().filter(|loaded| still_holds(loaded, now)).ok_or_else(not_loaded)?;
         if !loaded.is_active {
             return Err(ended());
         }
@@ -143,11 +146,11 @@ impl Engine {
     }
 
     /// The rights of any user, from memory alone.
-    pub(crate) fn rights_now(&self, user: UserId, at_least: u64) -> Result<Arc<Loaded>> {
+    pub(crate) fn rights_now(&self, user: UserId, at_least: u64, now: Time) -> Result<Arc<Loaded>> {
         self.require_open()?;
-        self.require_fresh()?;
+        self.require_fresh(now)?;
         self.require_heard(at_least)?;
-        self.users.known(user).filter(|loaded| self.still_holds(loaded)).ok_or_else(not_loaded)
+        self.users.known(user).filter(|loaded| still_holds(loaded, now)).ok_or_else(not_loaded)
     }
 
     /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
@@ -177,6 +180,10 @@ impl Held {
             Held::User(loaded) => &loaded.principal,
         }
     }
+}
+
+fn still_holds(loaded: &Loaded, now: Time) -> bool {
+    loaded.until.is_none_or(|until| now < until)
 }
 
 fn not_loaded() -> Error {
