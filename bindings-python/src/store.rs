@@ -233,6 +233,12 @@ impl Caller {
         at_once(py, || caller.can_somewhere(text(permission)?))
     }
 
+    /// Whether somebody has signed in, or the host itself asks.
+    #[getter]
+    fn is_signed_in(&self) -> bool {
+        !matches!(self.0.origin, Origin::Anonymous)
+    }
+
     /// The questions that come as JSON.
     fn _ask(&self, py: Python<'_>, question: &str, input: &Bound<'_, PyString>) -> PyResult<String> {
         let caller = self.0.here(py)?;

@@ -6,7 +6,7 @@ use crate::{
     engine::{Engine, Who, WhoIdentity},
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, Question, Resource, Scope},
+    rules::{Context, Decision, Explanation, FieldId, PermissionHandle, PermissionId, Question, Resource, Scope},
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -98,7 +98,17 @@ impl Caller {
     /// ```
     pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
         let resource = resource.into();
-        self.decide(permission, resource, |_, decision| decision.is_allowed(), || true)
+        let (id, fields) = self.engine.services.rules.permission_and_fields(permission)?;
+        self.decide(id, &fields, resource, |decision| decision.is_allowed(), || true)
+    }
+
+    /// [`Caller::can`] at all, by a handle: where the same permission is asked for again and again.
+    ///
+    /// # Errors
+    /// As [`Caller::can`].
+    pub fn can_by(&self, permission: &PermissionHandle) -> Result<bool> {
+        let id = permission.id(&self.engine.services.rules)?;
+        self.decide(id, &[], None, |decision| decision.is_allowed(), || true)
     }
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
@@ -177,30 +187,25 @@ impl Caller {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
         let resource = resource.into();
+        let (id, fields) = self.engine.services.rules.permission_and_fields(permission)?;
         let of_host = || Explanation::of_host(permission);
-        self.decide(permission, resource, |_, decision| decision.explain(), of_host)
+        self.decide(id, &fields, resource, |decision| decision.explain(), of_host)
     }
 
     fn decide<T>(
         &self,
-        permission: &str,
+        permission: PermissionId,
+        fields: &[FieldId],
         resource: Option<&Resource<'_>>,
-        answer: impl FnOnce(&str, crate::rules::Decision<'_>) -> T,
+        answer: impl FnOnce(Decision<'_>) -> T,
         of_host: impl FnOnce() -> T,
     ) -> Result<T> {
         let services = &self.engine.services;
-        let (id, fields) = services.rules.permission_and_fields(permission)?;
         let now = services.now();
         let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(of_host()) };
-        let question = Question {
-            principal: held.principal(),
-            permission: id,
-            fields: &fields,
-            resource,
-            context: self.context(),
-            now,
-        };
-        Ok(answer(permission, services.rules.decide(&question)?))
+        let question =
+            Question { principal: held.principal(), permission, fields, resource, context: self.context(), now };
+        services.rules.decide(&question).map(answer)
     }
 
     fn context(&self) -> &Context {

@@ -14,7 +14,7 @@ use crate::{
         time::Time,
     },
     operations::principals::Loaded,
-    rules::{Context, Decision, Explanation, Question, Resource},
+    rules::{Context, Decision, Explanation, PermissionHandle, Question, Resource},
 };
 
 /// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
@@ -67,6 +67,20 @@ impl UserManagement {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         self.asking().check(user, permission, resource)
+    }
+
+    /// [`UserManagement::check`] at all, by a handle: where the same permission is asked for again and again.
+    ///
+    /// # Errors
+    /// As [`UserManagement::check`].
+    pub fn check_by(&self, user: UserId, permission: &PermissionHandle) -> Result<bool> {
+        let (engine, context) = (self.engine(), Context::new());
+        let now = engine.services.now();
+        let loaded = engine.rights_now(user, 0, now)?;
+        let rules = &engine.services.rules;
+        let (principal, permission) = (&loaded.principal, permission.id(rules)?);
+        let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
+        Ok(rules.decide(&question)?.is_allowed())
     }
 
     /// Whether any user may do this, reading its rights where they are not in memory.

@@ -14,7 +14,7 @@ use crate::{
     operations::{self, Listed, Operation},
 };
 
-pub use questions::{QUESTIONS, ask, can, check, consult, explain, require};
+pub use questions::{QUESTIONS, ask, can, check, consult};
 
 /// Longer input is refused before it is read, in bytes.
 const MAX_INPUT: usize = 16 * 1024 * 1024;

@@ -16,7 +16,7 @@ use rolekeep::{
         roles::{AssignRole, UnassignRole},
         users::{CreateUser, SuspendUser},
     },
-    rules::{Context, Scope},
+    rules::{Context, PermissionHandle, Scope},
 };
 use serde_json::{Value as Json, json};
 
@@ -125,6 +125,12 @@ async fn a_check_answers_from_memory_or_says_that_it_cannot() {
     assert_eq!((gone.code(), gone.timestamp().is_some()), (Code::NotFound, true));
     assert_eq!(reason(um.check(stranger, "document:read", None)), Reason::NotLoaded);
     assert_eq!(reason(um.check(ada, "document:raed", None)), Reason::UnknownPermission);
+    let (read, delete) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:delete"));
+    assert!(um.check_by(ada, &read).unwrap() && !um.check_by(ada, &delete).unwrap());
+    assert_eq!(reason(um.check_by(stranger, &read)), Reason::NotLoaded);
+    let me = um.acting_as(ada).await.unwrap();
+    assert!(me.can_by(&read).unwrap() && !me.can_by(&delete).unwrap() && um.system().can_by(&delete).unwrap());
+    assert_eq!(reason(me.can_by(&PermissionHandle::new("document:edit{title}"))), Reason::UnknownPermission);
     // A change is seen by the next check, whether the rights are read anew by then or not.
     um.system().roles().unassign(UnassignRole::new(ada, "editor")).await.unwrap();
     assert!(!um.check(ada, "document:read", None).unwrap_or_default());
@@ -316,8 +322,10 @@ async fn other_languages_ask_by_name() {
     );
     assert_eq!(reason(ask("can_mnay", json!({}))), Reason::UnknownOperation);
     assert_eq!(reason(ask("has_role", json!({"role": "reader", "scope": "moon"}))), Reason::InvalidInput);
-    let wrong = ask("can_many", json!({"checks": [{"permision": 1}]})).unwrap_err();
+    let wrong = ask("can_many", json!({"checks": [{"permision": 1, "resource": 2}]})).unwrap_err();
     assert_eq!((wrong.reason(), wrong.fields().len()), (Reason::InvalidInput, 2));
+    let missing = ask("has_role", json!({})).unwrap_err();
+    assert_eq!((missing.reason(), missing.fields()[0].field.as_str()), (Reason::InvalidInput, "role"));
     assert_eq!(reason(ask("explain", json!({"permission": "document:edit", "resource": {}}))), Reason::InvalidInput);
 
     let resource = json!({"resource": mine}).to_string();

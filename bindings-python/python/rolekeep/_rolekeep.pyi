@@ -68,6 +68,10 @@ class Caller:
     def _call(self, operation: str, input: str) -> Answer[str]: ...
     def _with_request(self, request: str | None) -> Caller: ...
     def _ask(self, question: str, input: str) -> str: ...
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on."""
+
     def can(self, permission: str, resource: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
 

@@ -12,7 +12,8 @@ use crate::{
     checks::Asking,
     manager::UserManagement,
     model::{
-        decode,
+        check::wrong,
+        decode::{self, FieldCode},
         error::{Error, Reason, Result},
         id::UserId,
     },
@@ -25,62 +26,42 @@ type Attributes = BTreeMap<String, Json>;
 pub const QUESTIONS: &[&str] =
     &["can_many", "can_somewhere", "explain", "has_role", "is_administrator", "check", "check_many", "explain_user"];
 
-/// `{"permission": "document:edit", "resource": {"type": "document", …}}`
+/// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
+/// every browser.
 #[derive(Input)]
 pub struct Asked {
-    permission: String,
+    user_id: Option<UserId>,
+    permission: Option<String>,
     resource: Option<Attributes>,
-}
-
-/// Several of them.
-#[derive(Input)]
-pub struct AskedMany {
-    checks: Vec<Asked>,
-}
-
-/// `{"role": "editor", "scope": "region:…"}`
-#[derive(Input)]
-pub struct AskedRole {
-    role: String,
+    role: Option<String>,
     scope: Option<Scope>,
-}
-
-/// Nothing.
-#[derive(Input)]
-pub struct AskedNothing {}
-
-/// About a user.
-#[derive(Input)]
-pub struct AskedAbout {
-    user_id: UserId,
-    permission: String,
-    resource: Option<Attributes>,
+    checks: Vec<Asked>,
     context: Attributes,
     at_least: Option<i64>,
 }
 
-/// About one user or several, under the same circumstances.
-#[derive(Input)]
-pub struct AskedAboutMany {
-    checks: Vec<AboutOne>,
-    context: Attributes,
-    at_least: Option<i64>,
+impl Asked {
+    fn read(input: &str) -> Result<Self> {
+        Ok(decode::decode(parse(input)?)?)
+    }
+
+    fn named(&self) -> Result<&str> {
+        needed("permission", self.permission.as_deref())
+    }
+
+    fn target(&self) -> Result<Option<Resource<'static>>> {
+        self.resource.clone().map(to_resource).transpose()
+    }
+
+    fn asking<'u>(&self, um: &'u UserManagement) -> Result<Asking<'u>> {
+        let position = u64::try_from(self.at_least.unwrap_or(0));
+        let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "a position is not negative"))?;
+        Ok(um.asking().context(Context::from_json(&self.context)).at_least(position))
+    }
 }
 
-/// One of those.
-#[derive(Input)]
-pub struct AboutOne {
-    user_id: UserId,
-    permission: String,
-    resource: Option<Attributes>,
-}
-
-/// What a check without waiting is under: `{"resource": {…}, "context": {…}, "at_least": 7}`.
-#[derive(Input)]
-pub struct Circumstances {
-    resource: Option<Attributes>,
-    context: Attributes,
-    at_least: Option<i64>,
+fn needed<T>(field: &str, given: Option<T>) -> Result<T> {
+    given.ok_or_else(|| wrong(field, FieldCode::Required, "must be given"))
 }
 
 /// Whether a caller may do this; a resource of the host comes as JSON with its `type`.
@@ -90,24 +71,6 @@ pub struct Circumstances {
 pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
     let resource = resource.map(read_resource).transpose()?;
     caller.can(permission, resource.as_ref())
-}
-
-/// [`can`], or the error `FORBIDDEN`.
-///
-/// # Errors
-/// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
-pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
-    let resource = resource.map(read_resource).transpose()?;
-    caller.require(permission, resource.as_ref())
-}
-
-/// Why a caller may or may not do this, as JSON.
-///
-/// # Errors
-/// As [`can`].
-pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<String> {
-    let resource = resource.map(read_resource).transpose()?;
-    written(&caller.explain(permission, resource.as_ref())?)
 }
 
 /// Asks a caller by the name of the question: `ask(&me, "has_role", r#"{"role": "editor"}"#)`.
@@ -124,28 +87,18 @@ pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Res
 /// Those of the caller's methods of these names, [`Reason::InvalidJson`], and [`Reason::InvalidInput`] with all
 /// field errors.
 pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
-    let input = parse(input)?;
+    let asked = Asked::read(input)?;
     match question {
         "can_many" => {
-            let asked = decode::decode::<AskedMany>(input)?.checks;
-            let checks = asked.into_iter().map(|one| Ok((one.permission, resource(one.resource)?)));
+            let checks = asked.checks.iter().map(|one| Ok((one.named()?, one.target()?)));
             let checks = checks.collect::<Result<Vec<_>>>()?;
-            let checks: Vec<_> = checks.iter().map(|(name, resource)| (name.as_str(), resource.as_ref())).collect();
+            let checks: Vec<_> = checks.iter().map(|(name, resource)| (*name, resource.as_ref())).collect();
             written(&caller.can_many(&checks)?)
         }
-        "can_somewhere" => written(&caller.can_somewhere(&decode::decode::<Asked>(input)?.permission)?),
-        "explain" => {
-            let asked: Asked = decode::decode(input)?;
-            written(&caller.explain(&asked.permission, resource(asked.resource)?.as_ref())?)
-        }
-        "has_role" => {
-            let asked: AskedRole = decode::decode(input)?;
-            written(&caller.has_role(&asked.role, asked.scope.as_ref())?)
-        }
-        "is_administrator" => {
-            decode::decode::<AskedNothing>(input)?;
-            written(&caller.is_administrator()?)
-        }
+        "can_somewhere" => written(&caller.can_somewhere(asked.named()?)?),
+        "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
+        "has_role" => written(&caller.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
+        "is_administrator" => written(&caller.is_administrator()?),
         _ => Err(unknown(question)),
     }
 }
@@ -157,9 +110,8 @@ pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
 /// Those of [`UserManagement::check`], and as [`ask`].
 pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances: Option<&str>) -> Result<bool> {
     let Some(text) = circumstances else { return um.check(user, permission, None) };
-    let given: Circumstances = decode::decode(parse(text)?)?;
-    let resource = resource(given.resource)?;
-    asking(um, &given.context, given.at_least)?.check(user, permission, resource.as_ref())
+    let asked = Asked::read(text)?;
+    asked.asking(um)?.check(user, permission, asked.target()?.as_ref())
 }
 
 /// Asks about users, reading their rights where they are not in memory.
@@ -173,34 +125,22 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// # Errors
 /// Those of [`UserManagement::check_async`], and as [`ask`].
 pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
-    let input = parse(input)?;
-    match question {
-        "check" | "explain_user" => {
-            let asked: AskedAbout = decode::decode(input)?;
-            let resource = resource(asked.resource)?;
-            let (user, permission) = (asked.user_id, asked.permission.as_str());
-            let asking = asking(um, &asked.context, asked.at_least)?;
-            match question {
-                "check" => written(&asking.check_async(user, permission, resource.as_ref()).await?),
-                _ => written(&asking.explain(user, permission, resource.as_ref()).await?),
-            }
-        }
-        "check_many" => {
-            let asked: AskedAboutMany = decode::decode(input)?;
-            let checks = asked.checks.into_iter().map(|one| Ok((one.user_id, one.permission, resource(one.resource)?)));
-            let checks = checks.collect::<Result<Vec<_>>>()?;
-            let checks: Vec<_> =
-                checks.iter().map(|(user, name, resource)| (*user, name.as_str(), resource.as_ref())).collect();
-            written(&asking(um, &asked.context, asked.at_least)?.check_many(&checks).await?)
-        }
-        _ => Err(unknown(question)),
+    let asked = Asked::read(input)?;
+    let asking = asked.asking(um)?;
+    if question == "explain_user" {
+        let user = needed("user_id", asked.user_id)?;
+        return written(&asking.explain(user, asked.named()?, asked.target()?.as_ref()).await?);
     }
-}
-
-fn asking<'u>(um: &'u UserManagement, context: &Attributes, at_least: Option<i64>) -> Result<Asking<'u>> {
-    let position = u64::try_from(at_least.unwrap_or(0));
-    let position = position.map_err(|_| Error::new(Reason::InvalidInput, "a position is not negative"))?;
-    Ok(um.asking().context(Context::from_json(context)).at_least(position))
+    let all = match question {
+        "check" => std::slice::from_ref(&asked),
+        "check_many" => &asked.checks,
+        _ => return Err(unknown(question)),
+    };
+    let checks = all.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
+    let checks = checks.collect::<Result<Vec<_>>>()?;
+    let checks: Vec<_> = checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
+    let answers = asking.check_many(&checks).await?;
+    if question == "check" { written(&answers.first()) } else { written(&answers) }
 }
 
 /// `{"type": "document", "owner_id": "…"}`
@@ -209,10 +149,6 @@ fn read_resource(text: &str) -> Result<Resource<'static>> {
         return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
     };
     to_resource(attributes.into_iter().collect())
-}
-
-fn resource(given: Option<Attributes>) -> Result<Option<Resource<'static>>> {
-    given.map(to_resource).transpose()
 }
 
 fn to_resource(mut attributes: Attributes) -> Result<Resource<'static>> {

@@ -10,6 +10,7 @@
 //! | `rule_set` | the compiled form, and questions about the policy itself |
 //! | `principal`, `resource`, `scope` | who asks, about what, held where |
 //! | `decide` | the decision |
+//! | `handle` | a permission that is asked for again and again |
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
@@ -26,6 +27,7 @@ mod explain;
 mod faults;
 mod file;
 mod filter;
+mod handle;
 mod json;
 mod name;
 mod policy;
@@ -42,6 +44,7 @@ pub use decide::{Decision, Question};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
+pub use handle::PermissionHandle;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
 pub use resource::{Context, Resource};
