@@ -5,9 +5,9 @@ mod errors;
 mod persister;
 mod process;
 mod store;
-mod tools;
 #[cfg(feature = "testing")]
 mod testing;
+mod tools;
 
 use pyo3::prelude::*;
 

@@ -1,6 +1,6 @@
-//! What other languages knock at: an operation's name and JSON in, JSON out.
+//! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
 
-use std::collections::BTreeMap;
+mod questions;
 
 use serde_json::Value as Json;
 
@@ -12,9 +12,11 @@ use crate::{
         error::{Error, Problem, Reason, Result},
     },
     operations::{self, Listed, Operation, target},
-    rules::{Policy, Resource, RuleSet},
+    rules::{Policy, RuleSet},
     settings::Settings,
 };
+
+pub use questions::{QUESTIONS, ask, can, check, consult};
 
 /// Longer input is refused before it is read, in bytes.
 const MAX_INPUT: usize = 16 * 1024 * 1024;
@@ -94,34 +96,6 @@ impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
     }
 }
 
-/// Whether a caller may do this; a resource of the host comes as JSON with its `type`.
-///
-/// # Errors
-/// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
-pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
-    let resource = resource.map(read_resource).transpose()?;
-    caller.can(permission, resource.as_ref())
-}
-
-/// [`can`], or the error `FORBIDDEN`.
-///
-/// # Errors
-/// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
-pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
-    let resource = resource.map(read_resource).transpose()?;
-    caller.require(permission, resource.as_ref())
-}
-
-/// Why a caller may or may not do this, as JSON.
-///
-/// # Errors
-/// As [`can`].
-pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<String> {
-    let resource = resource.map(read_resource).transpose()?;
-    let explanation = caller.explain(permission, resource.as_ref())?;
-    serde_json::to_string(&explanation).map_err(|_| Error::new(Reason::Internal, "the explanation cannot be written"))
-}
-
 /// The names of a policy as source text of a language; `settings` say which policy, as they say it to open a store.
 ///
 /// # Errors
@@ -172,17 +146,6 @@ fn compiled(settings: &str) -> Result<RuleSet> {
         None => Policy::preset("standard")?,
     };
     RuleSet::compile(&policy, &target::schema())
-}
-
-/// `{"type": "document", "owner_id": "…"}`
-fn read_resource(text: &str) -> Result<Resource<'static>> {
-    let invalid = |message| Error::new(Reason::InvalidInput, message);
-    let Json::Object(attributes) = parse(text)? else { return Err(invalid("a resource is a JSON object")) };
-    let mut attributes: BTreeMap<String, Json> = attributes.into_iter().collect();
-    match attributes.remove("type") {
-        Some(Json::String(resource_type)) => Ok(Resource::from_json(&resource_type, &attributes)),
-        _ => Err(invalid("a resource names its type: {\"type\": \"document\", …}")),
-    }
 }
 
 fn parse(text: &str) -> Result<Json> {

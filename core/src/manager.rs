@@ -23,7 +23,7 @@ use crate::{
         services::Services,
         sessions::{Login, LoginResult},
     },
-    rules::{Context, Decision, Explanation, Policy, Question, Resource, RuleSet},
+    rules::{Policy, RuleSet},
     storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
 };
 
@@ -219,8 +219,8 @@ impl UserManagement {
             slot: self.engine.sessions.slot(claims.sid),
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
         };
-        let rights = self.engine.users.slot(claims.sub);
-        let caller = self.caller(WhoIdentity::User { id: claims.sub, rights, session: Some(session) }, request);
+        let pin = self.engine.directory.pin(claims.sub.0);
+        let caller = self.caller(WhoIdentity::User { id: claims.sub, pin, session: Some(session) }, request);
         self.engine.follow().await?;
         self.engine.actor(&caller.who).await?;
         Ok(caller)
@@ -232,12 +232,12 @@ impl UserManagement {
     /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
     pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
         self.engine.require_open()?;
-        let rights = self.engine.users.slot(user);
+        let pin = self.engine.directory.pin(user.0);
         self.engine.follow().await?;
-        if self.engine.rights(user, &rights).await?.is_none() {
+        if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user").at(self.engine.services.now()));
         }
-        let caller = self.caller(WhoIdentity::User { id: user, rights, session: None }, RequestContext::default());
+        let caller = self.caller(WhoIdentity::User { id: user, pin, session: None }, RequestContext::default());
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }
@@ -245,61 +245,6 @@ impl UserManagement {
     /// Signs in with an e-mail address or username and the password; short for `sessions().login(…)`.
     pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<LoginResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
-    }
-
-    /// Whether any user may do this: host code asking about somebody, reading its rights where needed.
-    /// One that may not sign in may do nothing.
-    ///
-    /// # Errors
-    /// `RESOURCE_NOT_FOUND` for no such user, and as [`Caller::can`].
-    pub async fn check_async<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<bool> {
-        self.decide(user, permission, resource.into(), |decision| decision.is_allowed()).await
-    }
-
-    /// Why any user may or may not do this.
-    ///
-    /// # Errors
-    /// As [`UserManagement::check_async`].
-    pub async fn explain<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<Explanation> {
-        self.decide(user, permission, resource.into(), |decision| decision.explain()).await
-    }
-
-    /// Asks about a user who need not be there: one that may not sign in is a decision, not an error.
-    async fn decide<T>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: Option<&Resource<'_>>,
-        answer: impl FnOnce(Decision<'_>) -> T,
-    ) -> Result<T> {
-        let services = &self.engine.services;
-        let stamp = |error: Error| error.at(services.now());
-        let ask = async {
-            self.engine.require_open()?;
-            // What does not exist is told first, whoever is asked about.
-            services.rules().permission(permission)?;
-            let slot = self.engine.users.slot(user);
-            self.engine.follow().await?;
-            let rights = self.engine.rights(user, &slot).await?.ok_or_else(|| Error::not_found("user"))?;
-            let rules = &rights.policy.rules;
-            let permission = rules.permission(permission)?;
-            let context = Context::new();
-            let principal = &rights.principal;
-            let question =
-                Question { principal, permission, fields: &[], resource, context: &context, now: services.now() };
-            rules.decide(&question).map(answer)
-        };
-        ask.await.map_err(stamp)
     }
 
     /// The policy of now, compiled. It stays as it is: after an edit of the policy ask for it again.
@@ -319,6 +264,10 @@ impl UserManagement {
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {

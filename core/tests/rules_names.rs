@@ -85,7 +85,8 @@ fn the_door_says_what_is_wrong() {
     let error = door::names(&settings("[roles.r]\nallow = [\"drone:raed\"]"), "rust").unwrap_err();
     assert_eq!(error.problems().len(), 1);
     assert!(door::check_policy(&settings("[roles.r]\nallow = [\"drone:read\"]"), None, false).is_ok());
-    let error = door::check_policy(&settings("[roles.r]\nallow = [\"drone:raed\"]"), Some("main.toml"), true).unwrap_err();
+    let error =
+        door::check_policy(&settings("[roles.r]\nallow = [\"drone:raed\"]"), Some("main.toml"), true).unwrap_err();
     #[cfg(feature = "reports")]
     {
         assert!(error.to_string().contains("main.toml:2:10") && error.to_string().contains("\u{1b}["), "{error}");
@@ -101,7 +102,10 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     let error = door::policy_text(b"# \xc3\xa4\nx = \"\xc3\xa4\xff\"").unwrap_err();
     let problem = &error.problems()[0];
     assert_eq!((problem.line, problem.column), (2, 7));
-    assert_eq!(error.to_string(), "the policy file cannot be read\n  line 2, column 7: byte 0xff begins no character of UTF-8 (policy files are written in UTF-8)");
+    assert_eq!(
+        error.to_string(),
+        "the policy file cannot be read\n  line 2, column 7: byte 0xff begins no character of UTF-8 (policy files are written in UTF-8)"
+    );
     // A file that ends within a character, too; and one of another encoding.
     assert_eq!(door::policy_text(b"\xe6\xbc").unwrap_err().problems()[0].column, 1);
     assert_eq!(door::policy_text(b"\xff\xfe[\0r\0").unwrap_err().problems()[0].line, 1);

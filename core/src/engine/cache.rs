@@ -52,14 +52,6 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         None
     }
 
-    /// Marks every value as old; gives the slots that callers hold, to be filled anew.
-    pub(crate) fn invalidate_all(&self) -> Vec<(K, Arc<Slot<V>>)> {
-        let mut slots = self.lock();
-        slots.values().for_each(|slot| *lock(&slot.epoch) += 1);
-        slots.retain(|_, slot| Arc::strong_count(slot) > 1);
-        slots.iter().map(|(key, slot)| (*key, slot.clone())).collect()
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Slot<V>>>> {
         lock(&self.slots)
     }

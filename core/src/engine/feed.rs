@@ -12,6 +12,7 @@ use crate::{
         record::{Key, Record},
         registry::Guard,
         session::{Session, SessionActivity},
+        time::Time,
         user::User,
         value::Value,
     },
@@ -21,6 +22,8 @@ use crate::{
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
 const POLL_MILLIS: u64 = 200;
+/// How often who waits for a position looks for it, in milliseconds.
+const WAIT_MILLIS: u64 = 25;
 
 impl Engine {
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
@@ -46,10 +49,41 @@ impl Engine {
         Ok(())
     }
 
+    /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
+    pub(crate) async fn follow_to(&self, at_least: u64) -> Result<()> {
+        self.require_open()?;
+        let mut left = self.services.config.rights_max_age_millis;
+        loop {
+            self.follow().await?;
+            if left <= 0 || self.require_heard(at_least).is_ok() {
+                return self.require_heard(at_least);
+            }
+            self.services.env.sleep(WAIT_MILLIS).await;
+            left -= WAIT_MILLIS.cast_signed();
+        }
+    }
+
+    /// Refuses where a position is asked for that the caches do not hold yet.
+    pub(crate) fn require_heard(&self, at_least: u64) -> Result<()> {
+        // Nobody else writes to a storage of our own, and each commit is heard of before it returns.
+        let heard = if self.services.storage.is_shared() { &self.position } else { &self.committed };
+        if at_least <= heard.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message = "this instance has not heard of that position yet; ask again, or ask one that has";
+        Err(Error::new(Reason::RightsStale, message))
+    }
+
+    /// The newest commit that this instance has made or heard of.
+    pub(crate) fn newest(&self) -> u64 {
+        self.position.load(Ordering::Acquire).max(self.committed.load(Ordering::Acquire))
+    }
+
     /// Starts at the end of the feed: nothing is cached yet.
     pub(crate) async fn start(&self) -> Result<()> {
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
+        self.committed.store(position, Ordering::Release);
         self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
         Ok(())
     }
@@ -70,6 +104,7 @@ impl Engine {
 
     /// Our own commit is no news, if nobody else's came between.
     pub(super) fn advance(&self, position: u64) {
+        self.committed.fetch_max(position, Ordering::AcqRel);
         let before = position.saturating_sub(1);
         let _ = self.position.compare_exchange(before, position, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -79,11 +114,10 @@ impl Engine {
         if !self.services.replace_policy(next) {
             return;
         }
-        for (user, slot) in self.users.invalidate_all() {
-            if self.load_user(user, &slot).await.is_err() {
-                // Not known is safe; old is not.
-                slot.empty();
-            }
+        let pinned = self.directory.replace_rules(|| self.services.rules());
+        for user in pinned {
+            // What cannot be read is not known, which is safe; and it was let go already.
+            let _ = self.load_user(UserId(user)).await;
         }
     }
 
@@ -109,11 +143,11 @@ impl Engine {
         }
         for row in touched {
             if let Some(user) = user_of(row)
-                && let Some(slot) = self.users.invalidate(user)
-                && self.load_user(user, &slot).await.is_err()
+                && self.directory.invalidate(user.0)
+                && self.load_user(user).await.is_err()
             {
                 // Not known is safe; old is not.
-                slot.empty();
+                self.directory.remove(user.0);
             }
             if let Some(session) = session_of(row)
                 && let Some(slot) = self.sessions.invalidate(session)
@@ -126,11 +160,11 @@ impl Engine {
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
-    pub(crate) fn require_fresh(&self) -> Result<()> {
+    pub(crate) fn require_fresh(&self, now: Time) -> Result<()> {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let age = self.services.now().as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
+        let age = now.as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
         if age <= self.services.config.rights_max_age_millis.saturating_mul(1000) {
             return Ok(());
         }

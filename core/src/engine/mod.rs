@@ -21,16 +21,18 @@ use futures_channel::oneshot;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::SessionId,
     },
-    operations::{
-        Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, principals::Loaded, services::Services,
-    },
+    operations::{Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
+    rules::Directory,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
-pub(crate) use rights::{Live, Who, WhoIdentity, WhoSession};
+pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
 pub(crate) use steps::{Running, Steps};
+
+/// Users whose rights are kept in memory, beside those that callers hold: some 200 bytes each.
+const MAX_PRINCIPALS: usize = 100_000;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -39,23 +41,27 @@ const ATTEMPTS: u32 = 12;
 pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The rights of users, as read last.
-    pub(crate) users: Cache<UserId, Loaded>,
+    pub(crate) directory: Directory,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
-    /// When that was found out, microseconds since 1970.
+    /// The newest commit of our own.
+    committed: AtomicU64,
+    /// When `position` was found out, microseconds since 1970.
     confirmed_at: AtomicI64,
     is_closed: AtomicBool,
 }
 
 impl Engine {
     pub(crate) fn new(services: Services) -> Self {
+        let directory = Directory::new(services.rules(), MAX_PRINCIPALS);
         Self {
             services,
-            users: Cache::default(),
+            directory,
             sessions: Cache::default(),
             position: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
         }

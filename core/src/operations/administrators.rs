@@ -48,8 +48,7 @@ pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[Role
 async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -> Result<bool> {
     let names = Predicate::set(roles.iter().map(|role| Value::from(*role)));
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
-    let held: Vec<&RoleAssignment> =
-        held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
+    let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
     for assignment in held {
         let user: Option<User> = plan.reads().get(&(assignment.user_id,)).await?;
         if user.is_none_or(|user| !user.is_active(plan.now)) {

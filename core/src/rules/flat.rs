@@ -237,7 +237,12 @@ impl RuleSet {
     pub fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
         match bind(&self.shared.words.kinds, scope) {
             BoundScope::Global => true,
-            BoundScope::Of(kind, _) => self.type_of(permission).0.bound.iter().any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind)),
+            BoundScope::Of(kind, _) => self
+                .type_of(permission)
+                .0
+                .bound
+                .iter()
+                .any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind)),
             BoundScope::Nowhere => false,
         }
     }

@@ -11,6 +11,7 @@
 //! | `principal`, `resource`, `scope` | who asks, about what, held where |
 //! | `decide` | the decision |
 //! | `directory/` | the principals that are in memory |
+//! | `handle` | a permission that is asked for again and again |
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
@@ -31,6 +32,7 @@ mod faults;
 mod file;
 mod filter;
 mod flat;
+mod handle;
 mod json;
 mod name;
 mod names;
@@ -54,8 +56,9 @@ pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
-pub use names::Language;
 pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
+pub use handle::PermissionHandle;
+pub use names::Language;
 pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};

@@ -165,7 +165,8 @@ impl RoleForm {
 }
 
 impl Role {
-    fn of(name: &str, form: RoleForm) -> Self {
+    /// What is stored of a role.
+    pub(crate) fn of(name: &str, form: RoleForm) -> Self {
         let RoleForm { description, is_default, inherits, grants, max_holders, grantable_by } = form;
         let mut role = Self::new(name);
         role.description = description;

@@ -25,11 +25,11 @@ use crate::{
     rules::{Context, EffectiveGrant, Explanation, Question, Resource},
 };
 
-pub use manage::{
-    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView, RemovedGrant,
-    UpdatePermission,
-};
 pub(in crate::operations) use manage::without_permission;
+pub use manage::{
+    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView,
+    RemovedGrant, UpdatePermission,
+};
 
 /// Lists what the caller may do: every grant of its roles, with scope and condition.
 #[derive(Clone, Debug, Input, Describe)]
@@ -92,8 +92,8 @@ impl Operation for ExplainPermission {
         let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, &user).await?;
-        let loaded = principals::load(plan.services, asked.user_id, plan.now).await?;
-        let loaded = loaded.ok_or_else(|| Error::not_found("user"))?;
+        let facts = principals::load(plan.services, asked.user_id, plan.now).await?;
+        let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
             Some(name) => Some(stored(plan, kind, name).await?),
@@ -105,7 +105,7 @@ impl Operation for ExplainPermission {
             None => None,
         };
         let question = Question {
-            principal: &loaded.principal,
+            principal: &principal,
             permission: rules.permission(&asked.permission)?,
             fields: &[],
             resource: resource.as_ref(),

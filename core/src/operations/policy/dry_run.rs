@@ -179,11 +179,7 @@ impl Operation for DryRunPolicy {
         Ok((proposal, u64::from(self.skip.unwrap_or(0)), limit as usize))
     }
 
-    async fn plan(
-        (proposal, skip, limit): &(Proposal, u64, usize),
-        (): (),
-        plan: &mut Plan<'_>,
-    ) -> Result<DryRun> {
+    async fn plan((proposal, skip, limit): &(Proposal, u64, usize), (): (), plan: &mut Plan<'_>) -> Result<DryRun> {
         if plan.visible("user:list")? != Predicate::Always {
             // Part of the answer would look like all of it.
             return Err(Error::new(Reason::Denied, "only who may list every user may ask what changes for whom"));

@@ -13,7 +13,7 @@ use crate::{
         registry::Guard,
     },
     operations::{reads::Reads, target},
-    rules::{Policy, Principal, RuleSet},
+    rules::{Policy, Principal, Role, RuleSet},
     storage::Storage,
 };
 
@@ -61,9 +61,50 @@ impl PolicyState {
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`].
-    pub fn make(_before: Option<&Self>, version: i64, rows: PolicyRows) -> Result<Self> {
-        let rules = Arc::new(compile(&rows.to_policy()?)?);
-        Ok(Self::of(version, rows, rules))
+    pub fn make(before: Option<&Self>, version: i64, rows: PolicyRows) -> Result<Self> {
+        let rules = match before.and_then(|before| before.edited(&rows)) {
+            Some(rules) => rules,
+            None => compile(&rows.to_policy()?)?,
+        };
+        Ok(Self::of(version, rows, Arc::new(rules)))
+    }
+
+    /// The rules where nothing but a few roles changed, without compiling the others again. None where
+    /// more did, or where an edit is wrong: what compiles all of it says what.
+    fn edited(&self, rows: &PolicyRows) -> Option<RuleSet> {
+        let (before, is_same_rest) = (&self.rows, self.rows.rest.as_ref().map(|rest| &rest.content));
+        if is_same_rest != rows.rest.as_ref().map(|rest| &rest.content)
+            || !has_same(&before.permissions, &rows.permissions)
+        {
+            return None;
+        }
+        let is_known = |(name, role): &(&String, &Arc<RoleRow>)| {
+            before.roles.get(*name).is_some_and(|known| Arc::ptr_eq(known, role) || known.form() == role.form())
+        };
+        let mut rules = RuleSet::clone(&self.rules);
+        let mut changed: Vec<&Arc<RoleRow>> =
+            rows.roles.iter().filter(|one| !is_known(one)).map(|(_, role)| role).collect();
+        if changed.len() > MAX_EDITS {
+            return None;
+        }
+        // One may inherit from another that is as new.
+        while !changed.is_empty() {
+            let count = changed.len();
+            changed.retain(|role| match rules.with_role(Role::of(&role.name, role.form())) {
+                Ok(next) => {
+                    rules = next;
+                    false
+                }
+                Err(_) => true,
+            });
+            if changed.len() == count {
+                return None;
+            }
+        }
+        for name in before.roles.keys().filter(|name| !rows.roles.contains_key(*name)) {
+            rules = rules.without_role(name).ok()?;
+        }
+        Some(rules)
     }
 
     /// Rows whose rules are known.
@@ -99,6 +140,15 @@ impl PolicyState {
         }
         Err(Error::new(Reason::Contention, "the policy was changed again and again while it was read"))
     }
+}
+
+/// So many changed roles are worth an edit each; more are compiled with all others.
+const MAX_EDITS: usize = 16;
+
+fn has_same<T: PartialEq>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
+    let is_same =
+        |(a, b): ((&String, &Arc<T>), (&String, &Arc<T>))| a.0 == b.0 && (Arc::ptr_eq(a.1, b.1) || a.1 == b.1);
+    one.len() == other.len() && one.iter().zip(other).all(is_same)
 }
 
 /// How often a policy that changes while it is read is read anew.
