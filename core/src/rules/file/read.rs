@@ -156,6 +156,12 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     faults.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
+                // Each has a copy of the condition.
+                let copies = when.as_ref().map_or(0, |when| when.text.len()).saturating_mul(patterns.len());
+                if !faults.takes_copies(copies) {
+                    faults.add(item.spot, "the conditions of this policy are too long for so many permissions", None);
+                    continue;
+                }
                 let grant = |pattern| Grant { effect, pattern, when: when.clone() };
                 grants.extend(patterns.into_iter().map(grant));
             }
