@@ -192,7 +192,7 @@ fn rbc_8_a_row_of_the_host_passes_the_sql_if_and_only_if_decide_allows_it() {
     let mut fixture = Fixture::new();
     let tables = [("", mapping("")), ("_strict", mapping("_strict").ids(IdStorage::Blob).strict())];
     // Elements of links and arrays are stored as the table's own ids are; those of JSON as text.
-    let config = Config { cases: 10_000, ..Config::default() };
+    let config = Config { cases: 10_000, failure_persistence: None, ..Config::default() };
     let fixture = std::cell::RefCell::new(&mut fixture);
     let law = |case: DocumentCase| {
         let fixture = &mut **fixture.borrow_mut();
