@@ -121,7 +121,10 @@ impl Json {
             Base::Duration => return Err("a duration in a document has many forms; keep it in a column"),
             Base::Ip => return Err("an address in a document has many forms; keep it in a column"),
         };
-        let collate = if postgres { Collate::WhereOrdered } else { Collate::Nowhere };
+        let collate = match stored {
+            Stored::Text if postgres => Collate::WhereOrdered,
+            _ => Collate::Nowhere,
+        };
         Ok(Column { sql, kind: kind_of, stored, is_nullable: true, is_typed: None, collate })
     }
 
