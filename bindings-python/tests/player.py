@@ -103,7 +103,7 @@ class Player:
                 text = step.get("text", json.dumps(step.get("with", {})))
                 return json.loads(await settle(self.caller(step).call(name, text)))
             case {"call": name}:
-                area, _, method = name.partition(".")
+                area, method = name_of(name)
                 return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
             case {"login": given}:
                 request = step.get("request", {})
