@@ -48,8 +48,7 @@ pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[Role
 async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -> Result<bool> {
     let names = Predicate::set(roles.iter().map(|role| Value::from(*role)));
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
-    let held: Vec<&RoleAssignment> =
-        held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
+    let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
     for assignment in held {
         // As stored: what the plan takes away is in `lost`.
         let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;

@@ -291,7 +291,9 @@ pub(in crate::operations) fn without_permission(
         .rules
         .permissions()
         .filter(|permission| permission.name != name && permission.name != "admin:all")
-        .filter_map(|permission| permission.name.split_once(':').map(|(resource, action)| (resource.into(), action.into())))
+        .filter_map(|permission| {
+            permission.name.split_once(':').map(|(resource, action)| (resource.into(), action.into()))
+        })
         .collect();
     let (resource, action) = name.split_once(':').unwrap_or_default();
     let is_left = |wanted: &dyn Fn(&(String, String)) -> bool| left.iter().any(wanted);

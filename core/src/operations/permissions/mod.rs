@@ -25,11 +25,11 @@ use crate::{
     rules::{Context, EffectiveGrant, Explanation, Question, Resource},
 };
 
-pub use manage::{
-    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView, RemovedGrant,
-    UpdatePermission,
-};
 pub(in crate::operations) use manage::without_permission;
+pub use manage::{
+    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView,
+    RemovedGrant, UpdatePermission,
+};
 
 /// Lists what the caller may do: every grant of its roles, with scope and condition.
 #[derive(Clone, Debug, Input, Describe)]

@@ -203,9 +203,8 @@ impl Forms {
     }
 
     fn of_given(rows: &[GivenRow]) -> Self {
-        let form = |row: &GivenRow| {
-            Some(((row.part.clone(), row.name.clone()), Form::of_json(&row.part, &row.form.0)?))
-        };
+        let form =
+            |row: &GivenRow| Some(((row.part.clone(), row.name.clone()), Form::of_json(&row.part, &row.form.0)?));
         Self(rows.iter().filter_map(form).collect())
     }
 
@@ -250,9 +249,7 @@ pub(super) fn rows_of(parts: &PolicyParts, stored: &PolicyRows, now: Time) -> Po
 fn permission(stored: &PolicyRows, name: &str, about: &str, now: Time) -> Arc<PermissionRow> {
     match stored.permissions.get(name) {
         Some(row) if row.description == about => row.clone(),
-        Some(row) => {
-            Arc::new(PermissionRow { description: about.to_owned(), updated_at: now, ..row.as_ref().clone() })
-        }
+        Some(row) => Arc::new(PermissionRow { description: about.to_owned(), updated_at: now, ..row.as_ref().clone() }),
         None => Arc::new(PermissionRow::new(name, about.to_owned(), now)),
     }
 }

@@ -77,7 +77,6 @@ impl PolicyState {
         let stored = Stored::load(storage).await?;
         stored.map(|stored| Self::make(Some(before), stored.version, stored.rows)).transpose()
     }
-
 }
 
 /// The policy as it is stored.
