@@ -84,6 +84,8 @@ impl Engine {
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
         self.committed.store(position, Ordering::Release);
+        // The policy was read before; what was edited in between is no news to the feed any more.
+        self.renew_policy().await?;
         self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
         Ok(())
     }

@@ -319,6 +319,12 @@ impl<'p> Comparison<'p> {
             (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one.form() == two.form(),
             _ => false,
         };
+        // An administrator has whatever permission there is.
+        let come_or_gone: BTreeSet<u32> = (0_u32..)
+            .zip(names.permissions())
+            .filter(|(_, name)| sides[0].roles.has(name) != sides[1].roles.has(name))
+            .map(|(number, _)| number)
+            .collect();
         let mut differing = BTreeMap::new();
         let all: BTreeSet<&String> = before.rows.roles.keys().chain(after.rows.roles.keys()).collect();
         for name in all {
@@ -331,7 +337,11 @@ impl<'p> Comparison<'p> {
                 continue;
             }
             let [left, right] = &mut sides;
-            let permissions = left.said(&mut names, name).differing(right.said(&mut names, name));
+            let (one, two) = (left.said(&mut names, name), right.said(&mut names, name));
+            let mut permissions = one.differing(two);
+            if let Some(permissions) = permissions.as_mut().filter(|_| one.is_administrator) {
+                permissions.extend(&come_or_gone);
+            }
             if permissions.as_ref().is_none_or(|permissions| !permissions.is_empty()) {
                 differing.insert(name.clone(), permissions);
             }

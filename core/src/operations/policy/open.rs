@@ -7,13 +7,12 @@ use serde_json::Value as Json;
 
 use super::{
     edit::{self, Blame},
-    state::{self, PolicyRows, PolicyState},
+    state::{self, PolicyRows, PolicyState, Stored},
 };
 use crate::{
     model::{
         error::{Error, Reason, Result},
         policy::{GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
-        predicate::Predicate,
         record::Document,
         time::Time,
     },
@@ -64,17 +63,16 @@ pub(super) fn parts_of(policy: &Policy) -> Result<PolicyParts> {
 /// [`Reason::PolicyInvalid`] where what is given does not fit what was edited, [`Reason::LastAdministrator`].
 pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
     for attempt in 0..ATTEMPTS {
-        let stored = PolicyState::load_rows(&*services.storage).await?;
+        let stored = Stored::load(&*services.storage).await?;
         let given = match (&given, &stored) {
             (Some(given), _) => given,
             (None, None) => &Given::new(Policy::preset("standard")?)?,
-            (None, Some((version, rows))) => {
-                services.replace_policy(Arc::new(PolicyState::make(None, *version, rows.clone())?));
+            (None, Some(stored)) => {
+                services.replace_policy(Arc::new(PolicyState::make(None, stored.version, stored.rows.clone())?));
                 return Ok(());
             }
         };
-        let (version, rows) = stored.unwrap_or_default();
-        let last: Vec<GivenRow> = services.reads().all(Predicate::Always).await?;
+        let Stored { version, rows, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::of_parts(&given.parts);
         if version > 0 && is_same && Forms::of_given(&last) == Forms::of_parts(&given.parts) {
             services.replace_policy(Arc::new(PolicyState::of(version, rows, given.rules.clone())));
