@@ -160,6 +160,7 @@ async fn end_with_the_token_the_window_and_the_session() {
     let world = World::start().await;
     let token = world.login("ada").await;
     assert_refused(&world.ask("DELETE", "/documents/2", Some(&token), None).await, 403, "FORBIDDEN", "denied");
+    #[allow(clippy::disallowed_methods, reason = "a host has a clock of its own")]
     let until = Timestamp::now() + SignedDuration::from_millis(1500);
     world.um.system().roles().assign(AssignRole::new(world.ada, "librarian").valid_until(until)).await.unwrap();
     assert_eq!(world.ask("DELETE", "/documents/2", Some(&token), None).await.status, 200);
