@@ -6,7 +6,9 @@ use crate::{
     engine::{Engine, Who, WhoIdentity},
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Decision, Explanation, FieldId, PermissionHandle, PermissionId, Question, Resource, Scope},
+    rules::{
+        Context, Decision, Explanation, FieldId, PermissionHandle, PermissionId, Question, Resource, RowFilter, Scope,
+    },
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -178,6 +180,21 @@ impl Caller {
     /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
     pub fn is_signed_in(&self) -> bool {
         !matches!(self.who.identity, WhoIdentity::Anonymous)
+    }
+
+    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
+    /// host's own query. Synchronous, without I/O; good for a few seconds.
+    ///
+    /// # Errors
+    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
+    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
+        let services = &self.engine.services;
+        let id = services.rules.permission(permission)?;
+        let now = services.now();
+        match self.engine.principal_now(&self.who, now)? {
+            Some(held) => services.rules.filter(held.principal(), id, self.context(), now),
+            None => Ok(RowFilter::of_host(now)),
+        }
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.

@@ -51,3 +51,4 @@ pub use resource::{Context, Resource};
 pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet};
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
+pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};

@@ -12,8 +12,7 @@ mod ledger;
 pub mod memory;
 pub mod persister;
 pub mod query;
-#[cfg(feature = "sqlite")]
-mod sql;
+pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
