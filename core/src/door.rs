@@ -1,5 +1,8 @@
 //! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
 
+// A browser has no SQL to put them in, and they are a twentieth of what it would load.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only described"))]
+mod filters;
 mod questions;
 
 use serde_json::Value as Json;
@@ -14,6 +17,7 @@ use crate::{
     operations::{self, Listed, Operation},
 };
 
+pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult};
 
 /// Longer input is refused before it is read, in bytes.
@@ -72,6 +76,8 @@ macro_rules! dispatch {
             }),*];
             // What the hand-written parts of a binding speak of.
             crate::settings::Settings::describe(&mut types);
+            SqlTable::describe(&mut types);
+            SqlFilter::describe(&mut types);
             crate::model::error::Code::describe(&mut types);
             crate::model::error::Reason::describe(&mut types);
             crate::model::error::Problem::describe(&mut types);

@@ -246,7 +246,7 @@ fn fields<'c>(catalogue: &'c Catalogue, ty: &TypeRef) -> &'c [FieldShape] {
 fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     let mut open: Vec<String> = operations.flat_map(|operation| imports(&operation.input)).collect();
-    open.push("Settings".to_owned());
+    open.extend(["Settings", "SqlTable"].map(str::to_owned));
     let mut reached = BTreeSet::new();
     while let Some(name) = open.pop() {
         let within = fields(catalogue, &TypeRef::Named(name.clone())).iter().flat_map(|field| imports(&field.ty));
