@@ -6,12 +6,14 @@
 mod asker;
 mod case;
 mod condition;
+mod document;
 mod reference;
 mod tables;
 
 pub use asker::{Asker, GeneratedKey};
 pub use case::{Case, GeneratedGrant, GeneratedRole, ThingRow};
 pub use condition::{Condition, Operand, Shape};
+pub use document::{DOCUMENT, DocumentCase, DocumentRow, array};
 pub use reference::{Query, Reference};
 pub use tables::{THING_USERS, THINGS, assigned_users, schema};
 
