@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -27,7 +27,7 @@ use super::{
     faults::shown,
     name::Pattern,
     policy::{Effect, Policy},
-    pool::Pool,
+    pool::{Pool, place},
     reads::{Reads, TypeReads},
     role::{CompiledRole, HeldGrant},
     schema::Schema,
@@ -62,9 +62,26 @@ pub struct RuleSet {
     pub(super) rows: Vec<Bits>,
     /// Deleted roles included.
     pub(super) role_ids: Arc<HashMap<String, u32>>,
+    /// Numbers of roles that edits of this rule set, and of those that it came of, added.
+    pub(super) numbers: Arc<RoleNumbers>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(super) marks: Box<[Mark]>,
     pub(super) anonymous: Option<RoleId>,
+}
+
+/// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
+/// set would give two roles the same number, and a principal of the one roles of the other.
+#[derive(Debug, Default)]
+pub(super) struct RoleNumbers(Mutex<HashMap<String, u32>>);
+
+impl RoleNumbers {
+    /// The number of a role that was not among the `first` ones.
+    pub(super) fn of(&self, name: &str, first: usize) -> u32 {
+        // Whoever panicked here left whole entries.
+        let mut added = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = place(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
+        *added.entry(name.to_owned()).or_insert(next)
+    }
 }
 
 /// What edits of roles do not change.

@@ -28,8 +28,8 @@ const MAX_LEFT_OVER: usize = 1_000;
 impl RuleSet {
     /// The same policy with this role added, or in place of the one of its name.
     ///
-    /// Principals of this rule set are principals of the new one, unless conditions now read
-    /// attributes of theirs that none read before ([`RuleSet::is_akin_to`]).
+    /// Principals of this rule set are principals of the new one, and the other way round, unless
+    /// conditions now read other attributes of theirs than before ([`RuleSet::is_akin_to`]).
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] with every problem, as [`RuleSet::compile`] has them.
@@ -51,7 +51,7 @@ impl RuleSet {
         }
         let find = |name: &str| self.role(name).ok();
         let names = || self.live_roles().map(CompiledRole::name);
-        let id = known.unwrap_or_else(|| place(self.roles.len()));
+        let id = known.unwrap_or_else(|| self.numbers.of(&role.name.text, self.roles.len()));
         let inherits = roles::juniors(&role, self.shared.base.limited_hierarchy, &find, names, &mut faults);
         let mut closure = vec![id];
         for junior in inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
@@ -99,17 +99,7 @@ impl RuleSet {
             return Err(Error::new(Reason::PolicyInvalid, message));
         }
         let mut edited = self.clone();
-        let gone = CompiledRole {
-            id,
-            source: Arc::new(Role::new(name)),
-            is_gone: true,
-            inherits: Box::default(),
-            closure: Box::default(),
-            own: Arc::new(Own::default()),
-            is_administrator: false,
-            special: Box::default(),
-        };
-        edited.roles[id as usize] = Arc::new(gone);
+        edited.roles[id as usize] = Arc::new(gone(id, name));
         edited.rows[id as usize] = Bits::default();
         edited.after_edit(self);
         Ok(edited)
@@ -151,16 +141,18 @@ impl RuleSet {
         let is_short = is_space_short(self, self.roles.len() + 1);
         let name = flat.source.name.text.clone();
         let flattened = self.flatten(flat, &mut words, is_short, budget)?;
-        if at == self.roles.len() {
+        if !self.role_ids.contains_key(&name) {
             let mut ids: HashMap<String, u32> = (*self.role_ids).clone();
             ids.insert(name, id);
             self.role_ids = Arc::new(ids);
-            self.roles.push(Arc::new(flattened.0));
-            self.rows.push(flattened.1);
-        } else {
-            self.roles[at] = Arc::new(flattened.0);
-            self.rows[at] = flattened.1;
         }
+        // Numbers between are of roles that other edits added.
+        for number in self.roles.len()..=at {
+            self.roles.push(Arc::new(gone(place(number), "")));
+            self.rows.push(Bits::default());
+        }
+        self.roles[at] = Arc::new(flattened.0);
+        self.rows[at] = flattened.1;
         for senior in seniors {
             let role = &self.roles[senior as usize];
             let mut closure = vec![senior];
@@ -202,10 +194,25 @@ impl RuleSet {
         let (new, old) = (conditions(self), conditions(before));
         if new != old {
             self.reads = Arc::new(Reads::of(&self.shared.words, &self.pool, &new));
-            if !self.reads.principal.is_subset(&before.reads.principal) {
+            // Each way: a principal holds the attributes that were read when it was made.
+            if self.reads.principal != before.reads.principal {
                 self.stamp = stamp();
             }
         }
         self.mark();
+    }
+}
+
+/// In the place of a role that is not there.
+fn gone(id: u32, name: &str) -> CompiledRole {
+    CompiledRole {
+        id,
+        source: Arc::new(Role::new(name)),
+        is_gone: true,
+        inherits: Box::default(),
+        closure: Box::default(),
+        own: Arc::new(Own::default()),
+        is_administrator: false,
+        special: Box::default(),
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         roles: Vec::new(),
         rows: Vec::new(),
         role_ids: Arc::new(HashMap::new()),
+        numbers: Arc::default(),
         marks: Box::default(),
         anonymous: hierarchy.anonymous,
     };

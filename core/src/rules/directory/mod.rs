@@ -116,7 +116,10 @@ impl Directory {
 
     /// Puts a user in, or in place of what was known of it.
     pub fn put(&self, facts: PrincipalFacts) -> UserHandle {
-        self.change(|rights, writer| self.insert(rights, writer, facts, None))
+        self.change(|rights, writer| {
+            self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
+            self.insert(rights, writer, facts, None)
+        })
     }
 
     /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile. Of
@@ -133,6 +136,7 @@ impl Directory {
     pub fn put_all(&self, all: impl IntoIterator<Item = PrincipalFacts>) {
         self.change(|rights, writer| {
             for facts in all {
+                self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
                 self.insert(rights, writer, facts, None);
             }
         });
@@ -233,10 +237,11 @@ impl Directory {
             rights.replace(handle, principal);
             return handle;
         }
-        if rights.count() >= self.max {
-            make_room(rights, writer);
-        }
-        let index = writer.free.pop().unwrap_or_else(|| rights.next_index());
+        // More than one where many were pinned and are no more.
+        while rights.count() >= self.max && make_room(rights, writer) {}
+        // A change that panicked may have named a number free that is not.
+        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slot(*index).is_none());
+        let index = free.unwrap_or_else(|| rights.next_index());
         rights.insert(index, id, principal)
     }
 }
@@ -255,18 +260,20 @@ fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
     writer.free.push(handle.index);
 }
 
-/// Lets one user go that was not asked about since the hand came by last (second chance).
-fn make_room(rights: &mut Rights, writer: &mut Writer) {
+/// Lets one user go that was not asked about since the hand came by last (second chance); false where
+/// all are pinned.
+fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
     let count = rights.next_index() as usize;
     for _ in 0..2 * count {
         writer.hand = (writer.hand + 1) % count.max(1);
-        let Ok(index) = u32::try_from(writer.hand) else { return };
+        let Ok(index) = u32::try_from(writer.hand) else { return false };
         let Some(slot) = rights.slot(index) else { continue };
         if slot.was_asked() || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
             continue;
         }
         let handle = slot.handle(index);
         remove(rights, writer, handle);
-        return;
+        return true;
     }
+    false
 }
