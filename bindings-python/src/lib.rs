@@ -7,7 +7,6 @@ mod process;
 mod store;
 #[cfg(feature = "testing")]
 mod testing;
-mod tools;
 
 use pyo3::prelude::*;
 

@@ -55,18 +55,15 @@ fn filter_of(policy: &Policy, scopes: impl IntoIterator<Item = Scope>) -> RowFil
 }
 
 fn reader(scopes: impl IntoIterator<Item = Scope>) -> PrincipalFacts {
-    let held = |scope| AssignmentFacts { role: "reader".to_owned(), scope, from: None, until: None };
+    let held = |scope| AssignmentFacts::new("reader", scope);
     PrincipalFacts {
-        id: ME,
-        is_active: true,
-        status: "active".to_owned(),
-        is_verified: true,
         attributes: vec![
             ("username".into(), "ada".into()),
             ("email".into(), "ada@example.org".into()),
             ("status".into(), "active".into()),
         ],
         assignments: scopes.into_iter().map(held).collect(),
+        ..PrincipalFacts::new(ME)
     }
 }
 
@@ -136,7 +133,7 @@ fn scopes_fold_into_one_parameter_and_numbers_begin_where_the_host_says() {
     let policy =
         policy("").add_role(Role::new("owner").allow_when("document:list", "resource.owner_id == principal.id"));
     let mut facts = reader(regions.iter().map(|id| Scope::region(*id)));
-    facts.assignments.push(AssignmentFacts { role: "owner".to_owned(), scope: Scope::Global, from: None, until: None });
+    facts.assignments.push(AssignmentFacts::new("owner", Scope::Global));
     let rules = RuleSet::compile(&policy, &schema()).unwrap();
     let list = rules.permission("document:list").unwrap();
     let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();

@@ -279,9 +279,13 @@ fn facts_read_before_a_change_are_dropped() {
     let rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
     let id = Uuid::from_u128(1);
     let changes: [(&str, fn(&Directory, Uuid)); 4] = [
-        ("invalidate", |directory, id| drop(directory.invalidate(id))),
+        ("invalidate", |directory, id| {
+            let _ = directory.invalidate(id);
+        }),
         ("remove", |directory, id| directory.remove(id)),
-        ("put", |directory, _| drop(directory.put(facts(1, 2, "reader")))),
+        ("put", |directory, _| {
+            let _ = directory.put(facts(1, 2, "reader"));
+        }),
         ("put_all", |directory, _| directory.put_all([facts(1, 2, "reader")])),
     ];
     for (name, change) in changes {

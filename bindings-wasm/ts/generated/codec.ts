@@ -8,7 +8,7 @@ export const records: { readonly [name: string]: string } = {
   ActivateUser: "id expected_version",
   AssignDrone: "drone user_id",
   AssignRole: "user_id role scope valid_from:time valid_until:time reason",
-  AssignmentTrace: "role scope from:time until:time is_valid covers",
+  AssignmentTrace: "role group scope from:time until:time is_valid covers",
   AuditReport: "is_whole verified fault:ChainFault",
   AuditView: "id lane seq at:time action actor target_type target_id before after detail ip user_agent hash",
   BanUser: "id reason expected_version",

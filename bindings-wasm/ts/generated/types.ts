@@ -74,6 +74,8 @@ export interface AssignRole {
 export interface AssignmentTrace {
   /** The role that is held. */
   readonly role: string;
+  /** The group that holds it; none: the account itself. */
+  readonly group: string | null;
   /** Where. */
   readonly scope: string;
   /** From when on. */
@@ -153,7 +155,9 @@ export type Cause =
   /** A grant denies it. */
   | "denied"
   /** Nothing grants it. */
-  | "nothing_grants";
+  | "nothing_grants"
+  /** No pattern of the API key matches it. */
+  | "beyond_key";
 
 /** What is wrong with a chain, at its first bad entry. */
 export interface ChainFault {
@@ -190,7 +194,9 @@ export type ChangeKind =
   /** The question names a resource. */
   | "name_resource"
   /** The question names only fields that the grant is about. */
-  | "name_fields";
+  | "name_fields"
+  /** The API key gets a pattern that matches. */
+  | "widen_key";
 
 /** The kind of an error; the same nine in every language (API-1). */
 export type Code =

@@ -854,6 +854,7 @@ fun writeCause(from: Cause) = writeString(when (from) {
     Cause.ALLOWED -> "allowed"
     Cause.DENIED -> "denied"
     Cause.NOTHING_GRANTS -> "nothing_grants"
+    Cause.BEYOND_KEY -> "beyond_key"
 })
 
 fun writeGrantTrace(from: GrantTrace) = json(
@@ -868,6 +869,7 @@ fun writeGrantTrace(from: GrantTrace) = json(
 
 fun writeAssignmentTrace(from: AssignmentTrace) = json(
     "role" to writeString(from.role),
+    "group" to from.group?.let { writeString(it) },
     "scope" to writeString(from.scope),
     "from" to from.from?.let { writeTime(it) },
     "until" to from.until?.let { writeTime(it) },
@@ -895,6 +897,7 @@ fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.LIFT_DENY -> "lift_deny"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
+    ChangeKind.WIDEN_KEY -> "widen_key"
 })
 
 fun writePolicySummary(from: PolicySummary) = json(
