@@ -56,14 +56,11 @@ fn policy(when: &str) -> Policy {
 }
 
 fn reader(scopes: impl IntoIterator<Item = Scope>) -> PrincipalFacts {
-    let held = |scope| AssignmentFacts { role: "reader".to_owned(), scope, from: None, until: None };
+    let held = |scope| AssignmentFacts::new("reader", scope);
     PrincipalFacts {
-        id: ME,
-        is_active: true,
-        status: "active".to_owned(),
-        is_verified: true,
         attributes: Vec::new(),
         assignments: scopes.into_iter().map(held).collect(),
+        ..PrincipalFacts::new(ME)
     }
 }
 
