@@ -10,7 +10,7 @@ use rolekeep::{
 };
 
 /// What was written for Rust is compiled here.
-#[allow(dead_code, reason = "a program uses some of them")]
+#[allow(dead_code, clippy::module_inception, reason = "a program uses some of them, and names types as it likes")]
 mod written {
     include!("names/names.rs");
 }
