@@ -104,7 +104,9 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
     let given_now = Forms::of_parts(&given.parts);
     let merged = stored.merge(&given_last, &given_now, |_| false);
     let mut plan = Plan::new(services, actor, now);
-    if let Err(error) = edit::change(&mut plan, merged.to_rows(&actor.policy.rows, now), &[], Blame::Field("")).await {
+    let rows = merged.to_rows(&actor.policy.rows, now);
+    let known = (merged == given_now).then(|| given.rules.clone());
+    if let Err(error) = edit::change_to(&mut plan, rows, known, &[], Blame::Field("")).await {
         if error.reason() != Reason::InvalidInput {
             return Err(error);
         }
@@ -114,11 +116,13 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
         let changed = edit::change(&mut plan, merged.to_rows(&actor.policy.rows, now), &[], Blame::Field("")).await;
         changed.map_err(|error| misfit(&error))?;
     }
+    let known: BTreeMap<(&str, &str), &GivenRow> =
+        last.iter().map(|row| ((row.part.as_str(), row.name.as_str()), row)).collect();
     for row in last.iter().filter(|row| !given_now.0.contains_key(&(row.part.clone(), row.name.clone()))) {
         plan.follow_delete(row);
     }
     for ((part, name), form) in &given_now.0 {
-        let before = last.iter().find(|row| row.part == *part && row.name == *name);
+        let before = known.get(&(part.as_str(), name.as_str())).copied();
         if given_last.0.get(&(part.clone(), name.clone())) != Some(form) {
             let version = before.map_or(0, |row| row.version);
             let form = Document(form.to_json());
