@@ -489,6 +489,22 @@ fileprivate struct FfiConverterInt32: FfiConverterPrimitive {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterUInt64: FfiConverterPrimitive {
+    typealias FfiType = UInt64
+    typealias SwiftType = UInt64
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UInt64 {
+        return try lift(readInt(&buf))
+    }
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterInt64: FfiConverterPrimitive {
     typealias FfiType = Int64
     typealias SwiftType = Int64
@@ -801,7 +817,8 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func call(operation: String, input: String) async throws  -> String
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
+     * fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
      * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
@@ -824,6 +841,30 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func explain(permission: String, resource: Resource?) throws  -> Explanation
     
     /**
+     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+    func filter(permission: String, table: SqlTable) throws  -> SqlFilter
+    
+    /**
+     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+    func hasRole(role: String, scope: String?) throws  -> Bool
+    
+    /**
+     * Whether the caller holds `admin:all` now, or is the host.
+     */
+    func isAdministrator() throws  -> Bool
+    
+    /**
+     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     */
+    func isSignedIn()  -> Bool
+    
+    /**
      * What Kotlin's `can` asks by: the numbers of this caller and of a permission.
      *
      * Throws as `can` does.
@@ -834,6 +875,16 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * `can`, or `FORBIDDEN`, which says no more than that.
      */
     func require(permission: String, resource: Resource?) throws 
+    
+    /**
+     * `is_administrator`, or `FORBIDDEN`.
+     */
+    func requireAdmin() throws 
+    
+    /**
+     * `has_role`, or `FORBIDDEN`.
+     */
+    func requireRole(role: String, scope: String?) throws 
     
     /**
      * The same caller with what the host knows of a request.
@@ -961,7 +1012,8 @@ open func call(operation: String, input: String)async throws  -> String  {
 }
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
+     * fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
      * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
@@ -1018,6 +1070,62 @@ open func explain(permission: String, resource: Resource? = nil)throws  -> Expla
 }
     
     /**
+     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
+    return try  FfiConverterTypeSqlFilter_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_filter(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeSqlTable_lower(table),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_has_role(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(role),
+        FfiConverterOptionString.lower(scope),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the caller holds `admin:all` now, or is the host.
+     */
+open func isAdministrator()throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_is_administrator(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     */
+open func isSignedIn() -> Bool  {
+    return try!  FfiConverterBool.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_is_signed_in(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * What Kotlin's `can` asks by: the numbers of this caller and of a permission.
      *
      * Throws as `can` does.
@@ -1041,6 +1149,30 @@ open func require(permission: String, resource: Resource? = nil)throws   {try ru
             self.uniffiCloneHandle(),
         FfiConverterString.lower(permission),
         FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `is_administrator`, or `FORBIDDEN`.
+     */
+open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_require_admin(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `has_role`, or `FORBIDDEN`.
+     */
+open func requireRole(role: String, scope: String? = nil)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_require_role(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(role),
+        FfiConverterOptionString.lower(scope),uniffiCallStatus
     )
 }
 }
@@ -3086,11 +3218,50 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func authenticate(accessToken: String, request: RequestContext) async throws  -> Caller
     
     /**
+     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
+     * do nothing.
+     *
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
+     * caller's `can`.
+     */
+    func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
+    
+    /**
+     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     *
+     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     */
+    func checkAsync(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
+    
+    /**
+     * Many checks of one moment, about one user or several.
+     */
+    func checkMany(checks: [UserCheck], circumstances: Circumstances) async throws  -> [Bool]
+    
+    /**
+     * Why any user may or may not do this.
+     */
+    func explain(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Explanation
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
      */
     func login(identifier: String, password: String, request: RequestContext) async throws  -> LoginResult
+    
+    /**
+     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     *
+     * Throws as `check` does for an unknown permission.
+     */
+    func numbers(permission: String) throws  -> [Int64]
+    
+    /**
+     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
+     * `at_least` it makes another instance answer by what was written up to here.
+     */
+    func position()  -> UInt64
     
     /**
      * Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).
@@ -3238,6 +3409,85 @@ open func authenticate(accessToken: String, request: RequestContext = RequestCon
 }
     
     /**
+     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
+     * do nothing.
+     *
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
+     * caller's `can`.
+     */
+open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_check(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeUuid_lower(userId),
+        FfiConverterString.lower(permission),
+        FfiConverterOptionTypeResource.lower(resource),
+        FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     *
+     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     */
+open func checkAsync(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check_async(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_i8,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_i8,
+            liftFunc: FfiConverterBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Many checks of one moment, about one user or several.
+     */
+open func checkMany(checks: [UserCheck], circumstances: Circumstances = Circumstances())async throws  -> [Bool]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check_many(
+                        self.uniffiCloneHandle(),FfiConverterSequenceTypeUserCheck.lower(checks),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Why any user may or may not do this.
+     */
+open func explain(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_explain(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeExplanation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
@@ -3256,6 +3506,34 @@ open func login(identifier: String, password: String, request: RequestContext = 
             liftFunc: FfiConverterTypeLoginResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
+}
+    
+    /**
+     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     *
+     * Throws as `check` does for an unknown permission.
+     */
+open func numbers(permission: String)throws  -> [Int64]  {
+    return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_numbers(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
+     * `at_least` it makes another instance answer by what was written up to here.
+     */
+open func position() -> UInt64  {
+    return try!  FfiConverterUInt64.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_position(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -5009,6 +5287,75 @@ public func FfiConverterTypeCheck_lift(_ buf: RustBuffer) throws -> Check {
 #endif
 public func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
     return FfiConverterTypeCheck.lower(value)
+}
+
+
+/**
+ * What a host knows when it asks about a user.
+ */
+public struct Circumstances: Equatable, Hashable {
+    /**
+     * What the policy's conditions read as `context.…`.
+     */
+    public let context: [String: JsonText]
+    /**
+     * A `position` up to which all that was written must count.
+     */
+    public let atLeast: UInt64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What the policy's conditions read as `context.…`.
+         */context: [String: JsonText] = [:], 
+        /**
+         * A `position` up to which all that was written must count.
+         */atLeast: UInt64? = nil) {
+        self.context = context
+        self.atLeast = atLeast
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Circumstances: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Circumstances {
+        return
+            try Circumstances(
+                context: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
+                atLeast: FfiConverterOptionUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Circumstances, into buf: inout [UInt8]) {
+        FfiConverterDictionaryStringTypeJsonText.write(value.context, into: &buf)
+        FfiConverterOptionUInt64.write(value.atLeast, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCircumstances_lift(_ buf: RustBuffer) throws -> Circumstances {
+    return try FfiConverterTypeCircumstances.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
+    return FfiConverterTypeCircumstances.lower(value)
 }
 
 
@@ -10262,6 +10609,414 @@ public func FfiConverterTypeSettings_lower(_ value: Settings) -> RustBuffer {
 
 
 /**
+ * Where one attribute is: in a column, in a JSON document, or in the rows of another table.
+ */
+public struct SqlColumn: Equatable, Hashable {
+    /**
+     * The column, of the attribute's own or of the JSON document.
+     */
+    public let column: String?
+    /**
+     * The keys of the member of a JSON document, from the outermost; none: the column is no document.
+     */
+    public let keys: [String]
+    /**
+     * The table that holds a set, a row for each element.
+     */
+    public let table: String?
+    /**
+     * Its column that holds this table's column `own`.
+     */
+    public let from: String?
+    /**
+     * This table's column that tells its rows apart.
+     */
+    public let own: String?
+    /**
+     * Its column that holds the element.
+     */
+    public let to: String?
+    /**
+     * How ids are stored here, where not as in the rest of the table.
+     */
+    public let ids: IdStorage?
+    /**
+     * How times are stored here, where not as in the rest of the table.
+     */
+    public let times: TimeStorage?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The column, of the attribute's own or of the JSON document.
+         */column: String? = nil, 
+        /**
+         * The keys of the member of a JSON document, from the outermost; none: the column is no document.
+         */keys: [String] = [], 
+        /**
+         * The table that holds a set, a row for each element.
+         */table: String? = nil, 
+        /**
+         * Its column that holds this table's column `own`.
+         */from: String? = nil, 
+        /**
+         * This table's column that tells its rows apart.
+         */own: String? = nil, 
+        /**
+         * Its column that holds the element.
+         */to: String? = nil, 
+        /**
+         * How ids are stored here, where not as in the rest of the table.
+         */ids: IdStorage? = nil, 
+        /**
+         * How times are stored here, where not as in the rest of the table.
+         */times: TimeStorage? = nil) {
+        self.column = column
+        self.keys = keys
+        self.table = table
+        self.from = from
+        self.own = own
+        self.to = to
+        self.ids = ids
+        self.times = times
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlColumn: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlColumn: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlColumn {
+        return
+            try SqlColumn(
+                column: FfiConverterOptionString.read(from: &buf), 
+                keys: FfiConverterSequenceString.read(from: &buf), 
+                table: FfiConverterOptionString.read(from: &buf), 
+                from: FfiConverterOptionString.read(from: &buf), 
+                own: FfiConverterOptionString.read(from: &buf), 
+                to: FfiConverterOptionString.read(from: &buf), 
+                ids: FfiConverterOptionTypeIdStorage.read(from: &buf), 
+                times: FfiConverterOptionTypeTimeStorage.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlColumn, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.column, into: &buf)
+        FfiConverterSequenceString.write(value.keys, into: &buf)
+        FfiConverterOptionString.write(value.table, into: &buf)
+        FfiConverterOptionString.write(value.from, into: &buf)
+        FfiConverterOptionString.write(value.own, into: &buf)
+        FfiConverterOptionString.write(value.to, into: &buf)
+        FfiConverterOptionTypeIdStorage.write(value.ids, into: &buf)
+        FfiConverterOptionTypeTimeStorage.write(value.times, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlColumn_lift(_ buf: RustBuffer) throws -> SqlColumn {
+    return try FfiConverterTypeSqlColumn.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlColumn_lower(_ value: SqlColumn) -> RustBuffer {
+    return FfiConverterTypeSqlColumn.lower(value)
+}
+
+
+/**
+ * A condition for the host's own query: the rows that pass are those that a check allows, no more and no less.
+ */
+public struct SqlFilter: Equatable, Hashable {
+    /**
+     * Whether all rows pass, none, or some.
+     */
+    public let rows: FilteredRows
+    /**
+     * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+     * something else stands beside it.
+     */
+    public let sql: String
+    /**
+     * Its parameters, in the order of their numbers.
+     */
+    public let parameters: [SqlParameter]
+    /**
+     * From this moment on it must not be used: ask again.
+     */
+    public let expires: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether all rows pass, none, or some.
+         */rows: FilteredRows, 
+        /**
+         * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+         * something else stands beside it.
+         */sql: String, 
+        /**
+         * Its parameters, in the order of their numbers.
+         */parameters: [SqlParameter] = [], 
+        /**
+         * From this moment on it must not be used: ask again.
+         */expires: Timestamp) {
+        self.rows = rows
+        self.sql = sql
+        self.parameters = parameters
+        self.expires = expires
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlFilter: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlFilter: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlFilter {
+        return
+            try SqlFilter(
+                rows: FfiConverterTypeFilteredRows.read(from: &buf), 
+                sql: FfiConverterString.read(from: &buf), 
+                parameters: FfiConverterSequenceTypeSqlParameter.read(from: &buf), 
+                expires: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlFilter, into buf: inout [UInt8]) {
+        FfiConverterTypeFilteredRows.write(value.rows, into: &buf)
+        FfiConverterString.write(value.sql, into: &buf)
+        FfiConverterSequenceTypeSqlParameter.write(value.parameters, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expires, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlFilter_lift(_ buf: RustBuffer) throws -> SqlFilter {
+    return try FfiConverterTypeSqlFilter.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlFilter_lower(_ value: SqlFilter) -> RustBuffer {
+    return FfiConverterTypeSqlFilter.lower(value)
+}
+
+
+/**
+ * A value to be bound.
+ */
+public struct SqlParameter: Equatable, Hashable {
+    /**
+     * Its type in SQL.
+     */
+    public let kind: SqlKind
+    /**
+     * The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits.
+     */
+    public let value: JsonText
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its type in SQL.
+         */kind: SqlKind, 
+        /**
+         * The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits.
+         */value: JsonText) {
+        self.kind = kind
+        self.value = value
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlParameter: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlParameter: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlParameter {
+        return
+            try SqlParameter(
+                kind: FfiConverterTypeSqlKind.read(from: &buf), 
+                value: FfiConverterTypeJsonText.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlParameter, into buf: inout [UInt8]) {
+        FfiConverterTypeSqlKind.write(value.kind, into: &buf)
+        FfiConverterTypeJsonText.write(value.value, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlParameter_lift(_ buf: RustBuffer) throws -> SqlParameter {
+    return try FfiConverterTypeSqlParameter.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlParameter_lower(_ value: SqlParameter) -> RustBuffer {
+    return FfiConverterTypeSqlParameter.lower(value)
+}
+
+
+/**
+ * A host's table that holds the rows of a type, and which SQL it is asked in.
+ */
+public struct SqlTable: Equatable, Hashable {
+    /**
+     * Which SQL.
+     */
+    public let dialect: SqlDialect
+    /**
+     * The table's name or alias in the host's query, to stand before each column.
+     */
+    public let qualifier: String?
+    /**
+     * Where attributes are that are no columns of their own name.
+     */
+    public let columns: [String: SqlColumn]
+    /**
+     * How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
+     */
+    public let ids: IdStorage?
+    /**
+     * How times are stored; `micros` if not given.
+     */
+    public let times: TimeStorage?
+    /**
+     * Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given.
+     */
+    public let strict: Bool?
+    /**
+     * The number of the first parameter, where the host's query has others before; 1 if not given.
+     */
+    public let firstParameter: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Which SQL.
+         */dialect: SqlDialect, 
+        /**
+         * The table's name or alias in the host's query, to stand before each column.
+         */qualifier: String? = nil, 
+        /**
+         * Where attributes are that are no columns of their own name.
+         */columns: [String: SqlColumn] = [:], 
+        /**
+         * How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
+         */ids: IdStorage? = nil, 
+        /**
+         * How times are stored; `micros` if not given.
+         */times: TimeStorage? = nil, 
+        /**
+         * Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given.
+         */strict: Bool? = nil, 
+        /**
+         * The number of the first parameter, where the host's query has others before; 1 if not given.
+         */firstParameter: Int64? = nil) {
+        self.dialect = dialect
+        self.qualifier = qualifier
+        self.columns = columns
+        self.ids = ids
+        self.times = times
+        self.strict = strict
+        self.firstParameter = firstParameter
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlTable: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlTable {
+        return
+            try SqlTable(
+                dialect: FfiConverterTypeSqlDialect.read(from: &buf), 
+                qualifier: FfiConverterOptionString.read(from: &buf), 
+                columns: FfiConverterDictionaryStringTypeSqlColumn.read(from: &buf), 
+                ids: FfiConverterOptionTypeIdStorage.read(from: &buf), 
+                times: FfiConverterOptionTypeTimeStorage.read(from: &buf), 
+                strict: FfiConverterOptionBool.read(from: &buf), 
+                firstParameter: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlTable, into buf: inout [UInt8]) {
+        FfiConverterTypeSqlDialect.write(value.dialect, into: &buf)
+        FfiConverterOptionString.write(value.qualifier, into: &buf)
+        FfiConverterDictionaryStringTypeSqlColumn.write(value.columns, into: &buf)
+        FfiConverterOptionTypeIdStorage.write(value.ids, into: &buf)
+        FfiConverterOptionTypeTimeStorage.write(value.times, into: &buf)
+        FfiConverterOptionBool.write(value.strict, into: &buf)
+        FfiConverterOptionInt64.write(value.firstParameter, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlTable_lift(_ buf: RustBuffer) throws -> SqlTable {
+    return try FfiConverterTypeSqlTable.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
+    return FfiConverterTypeSqlTable.lower(value)
+}
+
+
+/**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -11294,6 +12049,85 @@ public func FfiConverterTypeUserBrief_lift(_ buf: RustBuffer) throws -> UserBrie
 #endif
 public func FfiConverterTypeUserBrief_lower(_ value: UserBrief) -> RustBuffer {
     return FfiConverterTypeUserBrief.lower(value)
+}
+
+
+/**
+ * One of many checks about users.
+ */
+public struct UserCheck: Equatable, Hashable {
+    /**
+     * The user.
+     */
+    public let userId: Uuid
+    /**
+     * `document:edit`
+     */
+    public let permission: String
+    /**
+     * What it would be done to.
+     */
+    public let resource: Resource?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user.
+         */userId: Uuid, 
+        /**
+         * `document:edit`
+         */permission: String, 
+        /**
+         * What it would be done to.
+         */resource: Resource? = nil) {
+        self.userId = userId
+        self.permission = permission
+        self.resource = resource
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserCheck: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeUserCheck: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserCheck {
+        return
+            try UserCheck(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                permission: FfiConverterString.read(from: &buf), 
+                resource: FfiConverterOptionTypeResource.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserCheck, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.permission, into: &buf)
+        FfiConverterOptionTypeResource.write(value.resource, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUserCheck_lift(_ buf: RustBuffer) throws -> UserCheck {
+    return try FfiConverterTypeUserCheck.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
+    return FfiConverterTypeUserCheck.lower(value)
 }
 
 
@@ -12345,6 +13179,176 @@ public func FfiConverterTypeFieldCode_lift(_ buf: RustBuffer) throws -> FieldCod
 #endif
 public func FfiConverterTypeFieldCode_lower(_ value: FieldCode) -> RustBuffer {
     return FfiConverterTypeFieldCode.lower(value)
+}
+
+
+
+/**
+ * Which rows pass a filter.
+ */
+
+public enum FilteredRows: Equatable, Hashable {
+    
+    /**
+     * Every row.
+     */
+    case all
+    /**
+     * No row: there is nothing to ask the database.
+     */
+    case none
+    /**
+     * Those that the condition says.
+     */
+    case some
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension FilteredRows: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeFilteredRows: FfiConverterRustBuffer {
+    typealias SwiftType = FilteredRows
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FilteredRows {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .all
+        
+        case 2: return .none
+        
+        case 3: return .some
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: FilteredRows, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .all:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .none:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .some:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFilteredRows_lift(_ buf: RustBuffer) throws -> FilteredRows {
+    return try FfiConverterTypeFilteredRows.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFilteredRows_lower(_ value: FilteredRows) -> RustBuffer {
+    return FfiConverterTypeFilteredRows.lower(value)
+}
+
+
+
+/**
+ * How ids are stored.
+ */
+
+public enum IdStorage: Equatable, Hashable {
+    
+    /**
+     * PostgreSQL's `uuid`.
+     */
+    case uuid
+    /**
+     * Canonical text: 36 small letters, digits and hyphens.
+     */
+    case text
+    /**
+     * 16 bytes in a `BLOB` of SQLite, 3.41 or later.
+     */
+    case blob
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension IdStorage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeIdStorage: FfiConverterRustBuffer {
+    typealias SwiftType = IdStorage
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IdStorage {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .uuid
+        
+        case 2: return .text
+        
+        case 3: return .blob
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: IdStorage, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .uuid:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .text:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .blob:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIdStorage_lift(_ buf: RustBuffer) throws -> IdStorage {
+    return try FfiConverterTypeIdStorage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
+    return FfiConverterTypeIdStorage.lower(value)
 }
 
 
@@ -13487,6 +14491,226 @@ public func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustB
 
 
 /**
+ * Which SQL.
+ */
+
+public enum SqlDialect: Equatable, Hashable {
+    
+    /**
+     * SQLite, 3.38 or later.
+     */
+    case sqlite
+    /**
+     * PostgreSQL, 14 or later.
+     */
+    case postgres
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SqlDialect: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlDialect: FfiConverterRustBuffer {
+    typealias SwiftType = SqlDialect
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlDialect {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .sqlite
+        
+        case 2: return .postgres
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SqlDialect, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .sqlite:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .postgres:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlDialect_lift(_ buf: RustBuffer) throws -> SqlDialect {
+    return try FfiConverterTypeSqlDialect.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlDialect_lower(_ value: SqlDialect) -> RustBuffer {
+    return FfiConverterTypeSqlDialect.lower(value)
+}
+
+
+
+/**
+ * The type of a parameter. A name in the plural is an array of PostgreSQL.
+ */
+
+public enum SqlKind: Equatable, Hashable {
+    
+    /**
+     * `boolean`
+     */
+    case bool
+    /**
+     * `bigint`; SQLite: `INTEGER`.
+     */
+    case int
+    /**
+     * `text`; in SQLite also for whole sets, as a JSON array.
+     */
+    case text
+    /**
+     * `uuid`
+     */
+    case uuid
+    /**
+     * SQLite's `BLOB`.
+     */
+    case blob
+    /**
+     * `boolean[]`
+     */
+    case bools
+    /**
+     * `bigint[]`
+     */
+    case ints
+    /**
+     * `text[]`
+     */
+    case texts
+    /**
+     * `uuid[]`
+     */
+    case uuids
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SqlKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlKind: FfiConverterRustBuffer {
+    typealias SwiftType = SqlKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .bool
+        
+        case 2: return .int
+        
+        case 3: return .text
+        
+        case 4: return .uuid
+        
+        case 5: return .blob
+        
+        case 6: return .bools
+        
+        case 7: return .ints
+        
+        case 8: return .texts
+        
+        case 9: return .uuids
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SqlKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .bool:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .int:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .text:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .uuid:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .blob:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .bools:
+            writeInt(&buf, Int32(6))
+        
+        
+        case .ints:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .texts:
+            writeInt(&buf, Int32(8))
+        
+        
+        case .uuids:
+            writeInt(&buf, Int32(9))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlKind_lift(_ buf: RustBuffer) throws -> SqlKind {
+    return try FfiConverterTypeSqlKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlKind_lower(_ value: SqlKind) -> RustBuffer {
+    return FfiConverterTypeSqlKind.lower(value)
+}
+
+
+
+/**
  * A change of a field that may be empty; not given, the field stays.
  */
 
@@ -13560,6 +14784,81 @@ public func FfiConverterTypeStringPatch_lift(_ buf: RustBuffer) throws -> String
 #endif
 public func FfiConverterTypeStringPatch_lower(_ value: StringPatch) -> RustBuffer {
     return FfiConverterTypeStringPatch.lower(value)
+}
+
+
+
+/**
+ * How times are stored.
+ */
+
+public enum TimeStorage: Equatable, Hashable {
+    
+    /**
+     * Integer microseconds since 1970-01-01T00:00:00Z.
+     */
+    case micros
+    /**
+     * PostgreSQL's `timestamptz`. An infinite one counts as absent.
+     */
+    case timestamptz
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TimeStorage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTimeStorage: FfiConverterRustBuffer {
+    typealias SwiftType = TimeStorage
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TimeStorage {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .micros
+        
+        case 2: return .timestamptz
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: TimeStorage, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .micros:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .timestamptz:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTimeStorage_lift(_ buf: RustBuffer) throws -> TimeStorage {
+    return try FfiConverterTypeTimeStorage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
+    return FfiConverterTypeTimeStorage.lower(value)
 }
 
 
@@ -13772,6 +15071,30 @@ public func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer 
     return FfiConverterTypeUserStatus.lower(value)
 }
 
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionUInt64: FfiConverterRustBuffer {
+    typealias SwiftType = UInt64?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterUInt64.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterUInt64.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
@@ -14040,6 +15363,30 @@ fileprivate struct FfiConverterOptionTypeDroneStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeIdStorage: FfiConverterRustBuffer {
+    typealias SwiftType = IdStorage?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeIdStorage.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeIdStorage.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeRegionStatus: FfiConverterRustBuffer {
     typealias SwiftType = RegionStatus?
 
@@ -14080,6 +15427,30 @@ fileprivate struct FfiConverterOptionTypeStringPatch: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeStringPatch.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTimeStorage: FfiConverterRustBuffer {
+    typealias SwiftType = TimeStorage?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTimeStorage.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTimeStorage.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -14732,6 +16103,31 @@ fileprivate struct FfiConverterSequenceTypeSessionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeSqlParameter: FfiConverterRustBuffer {
+    typealias SwiftType = [SqlParameter]
+
+    public static func write(_ value: [SqlParameter], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeSqlParameter.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [SqlParameter] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [SqlParameter]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeSqlParameter.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeTestTrace: FfiConverterRustBuffer {
     typealias SwiftType = [TestTrace]
 
@@ -14807,6 +16203,31 @@ fileprivate struct FfiConverterSequenceTypeUserBrief: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeUserCheck: FfiConverterRustBuffer {
+    typealias SwiftType = [UserCheck]
+
+    public static func write(_ value: [UserCheck], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeUserCheck.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [UserCheck] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [UserCheck]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeUserCheck.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
     public static func write(_ value: [String: String], into buf: inout [UInt8]) {
         let len = Int32(value.count)
@@ -14824,6 +16245,32 @@ fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
         for _ in 0..<len {
             let key = try FfiConverterString.read(from: &buf)
             let value = try FfiConverterString.read(from: &buf)
+            dict[key] = value
+        }
+        return dict
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterDictionaryStringTypeSqlColumn: FfiConverterRustBuffer {
+    public static func write(_ value: [String: SqlColumn], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for (key, value) in value {
+            FfiConverterString.write(key, into: &buf)
+            FfiConverterTypeSqlColumn.write(value, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [String: SqlColumn] {
+        let len: Int32 = try readInt(&buf)
+        var dict = [String: SqlColumn]()
+        dict.reserveCapacity(Int(len))
+        for _ in 0..<len {
+            let key = try FfiConverterString.read(from: &buf)
+            let value = try FfiConverterTypeSqlColumn.read(from: &buf)
             dict[key] = value
         }
         return dict
@@ -15206,7 +16653,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_call() != 55760) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 42587) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 26104) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 42888) {
@@ -15218,10 +16665,28 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 59891) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 29135) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 57635) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 7809) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 52202) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_numbers() != 18536) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 55816) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 58316) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 62728) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 57771) {
@@ -15404,7 +16869,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 60159) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 31320) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_async() != 53097) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 18467) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 52703) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 25185) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 28193) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 25353) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 890) {
