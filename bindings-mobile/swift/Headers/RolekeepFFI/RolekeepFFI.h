@@ -300,6 +300,26 @@ int8_t uniffi_rolekeep_mobile_fn_method_caller_can_somewhere(uint64_t ptr, RustB
 RustBuffer uniffi_rolekeep_mobile_fn_method_caller_explain(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_FILTER
+RustBuffer uniffi_rolekeep_mobile_fn_method_caller_filter(uint64_t ptr, RustBuffer permission, RustBuffer table, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_HAS_ROLE
+int8_t uniffi_rolekeep_mobile_fn_method_caller_has_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_ADMINISTRATOR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_ADMINISTRATOR
+int8_t uniffi_rolekeep_mobile_fn_method_caller_is_administrator(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_SIGNED_IN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_SIGNED_IN
+int8_t uniffi_rolekeep_mobile_fn_method_caller_is_signed_in(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_NUMBERS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_NUMBERS
 RustBuffer uniffi_rolekeep_mobile_fn_method_caller_numbers(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
@@ -308,6 +328,16 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_caller_numbers(uint64_t ptr, RustBuf
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
 void uniffi_rolekeep_mobile_fn_method_caller_require(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
+void uniffi_rolekeep_mobile_fn_method_caller_require_admin(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ROLE
+void uniffi_rolekeep_mobile_fn_method_caller_require_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_WITH_REQUEST
@@ -785,9 +815,39 @@ uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_anonymous(uint64_t ptr,
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_authenticate(uint64_t ptr, RustBuffer access_token, RustBuffer request
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
+int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ASYNC
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ASYNC
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_async(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_many(uint64_t ptr, RustBuffer checks, RustBuffer circumstances
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_login(uint64_t ptr, RustBuffer identifier, RustBuffer password, RustBuffer request
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_NUMBERS
+RustBuffer uniffi_rolekeep_mobile_fn_method_usermanagement_numbers(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_POSITION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_POSITION
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_position(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_SHUTDOWN
@@ -1115,6 +1175,30 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_explain(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_FILTER
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_filter(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_HAS_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_has_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_ADMINISTRATOR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_ADMINISTRATOR
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_is_administrator(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_SIGNED_IN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_SIGNED_IN
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_NUMBERS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_NUMBERS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_numbers(void
@@ -1124,6 +1208,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_numbers(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_admin(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_role(void
     
 );
 #endif
@@ -1571,9 +1667,45 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ASYNC
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ASYNC
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_async(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_explain(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_LOGIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_LOGIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_login(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_NUMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_POSITION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_POSITION
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_position(void
     
 );
 #endif
