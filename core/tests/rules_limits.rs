@@ -111,15 +111,9 @@ fn a_chain_of_a_thousand_roles_decides() {
         })
     });
     let rules = RuleSet::compile(&chain, &Schema::new()).unwrap();
-    let held = AssignmentFacts { role: "role999".to_owned(), scope: Scope::Global, from: None, until: None };
-    let principal = rules.principal(PrincipalFacts {
-        id: uuid::Uuid::nil(),
-        is_active: true,
-        status: "active".to_owned(),
-        is_verified: true,
-        attributes: Vec::new(),
-        assignments: vec![held],
-    });
+    let held = AssignmentFacts::new("role999", Scope::Global);
+    let principal =
+        rules.principal(PrincipalFacts { assignments: vec![held], ..PrincipalFacts::new(uuid::Uuid::from_u128(1)) });
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let permission = rules.permission("a:b").unwrap();
     let context = Context::new();

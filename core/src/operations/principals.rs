@@ -39,12 +39,8 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<L
     let assignments = held.into_iter().filter_map(|assignment| {
         // A scope that cannot be read covers nothing.
         let scope = assignment.scope.parse::<Scope>().ok()?;
-        Some(AssignmentFacts {
-            role: assignment.role,
-            scope,
-            from: assignment.valid_from,
-            until: assignment.valid_until,
-        })
+        let (from, until) = (assignment.valid_from, assignment.valid_until);
+        Some(AssignmentFacts { from, until, ..AssignmentFacts::new(assignment.role, scope) })
     });
     let row = user.to_row();
     let columns = User::TABLE.columns.iter().zip(row.0);
@@ -55,6 +51,7 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<L
         is_verified: user.email_verified,
         attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
         assignments: assignments.collect(),
+        ..PrincipalFacts::new(id.0)
     };
     let until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active);
     Ok(Some(Loaded { principal: services.rules.principal(facts), authority, is_active, until }))

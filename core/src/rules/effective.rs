@@ -34,20 +34,19 @@ impl RuleSet {
         if !principal.is_active || principal.stamp != self.stamp {
             return Vec::new();
         }
-        let valid = principal.assignments.iter().filter(|one| one.is_valid(now));
-        let held = valid.flat_map(|assignment| {
-            let role = self.roles.get(assignment.role as usize);
+        let held = principal.held().filter(|one| self.counts(*one, now)).flat_map(|one| {
+            let role = self.roles.get(one.role as usize);
             let closure = role.into_iter().flat_map(|role| role.closure.iter());
             let juniors = closure.filter_map(|junior| self.roles.get(*junior as usize));
             juniors.flat_map(move |junior| {
-                self.own_grants(junior).map(move |grant| EffectiveGrant {
-                    effect: grant.effect,
-                    permission: grant.pattern.clone(),
-                    scope: assignment.written.to_string(),
-                    condition: grant.when.clone(),
-                    role: role.map(|role| role.name.clone()).unwrap_or_default(),
-                    granted_by: junior.name.clone(),
-                    until: assignment.window().1,
+                junior.own_grants().map(move |grant| EffectiveGrant {
+                    effect: grant.written.effect,
+                    permission: grant.written.pattern.text.clone(),
+                    scope: one.written().to_string(),
+                    condition: grant.written.when.as_ref().map(|when| when.text.clone()),
+                    role: role.map(|role| role.name().to_owned()).unwrap_or_default(),
+                    granted_by: junior.name().to_owned(),
+                    until: one.window().1,
                 })
             })
         });

@@ -31,8 +31,11 @@ impl RuleSet {
     /// Whether a principal holds `admin:all` now.
     pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
         let now = now.as_microsecond();
-        let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
-        principal.is_active && principal.stamp == self.stamp && valid.any(|one| self.is_administrator(one.role))
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let is_administrator = one.held().any(|held| self.administers(one, held, now));
+            one.is_active && one.stamp == self.stamp && !one.is_key() && is_administrator
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `rule_set` | the compiled form, and questions about the policy itself |
 //! | `principal`, `resource`, `scope` | who asks, about what, held where |
 //! | `decide` | the decision |
+//! | `directory/` | the principals that are in memory |
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
@@ -20,6 +21,7 @@ mod compile;
 mod condition;
 mod datum;
 mod decide;
+mod directory;
 mod duration;
 mod effective;
 mod explain;
@@ -29,16 +31,21 @@ mod filter;
 mod json;
 mod name;
 mod policy;
+mod pool;
 mod principal;
+mod reads;
 mod resource;
+mod role;
 mod rule_set;
 mod schema;
 mod scope;
 mod scope_kind;
+mod scope_tree;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use decide::{Decision, Question};
+pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
@@ -48,3 +55,4 @@ pub use resource::{Context, Resource};
 pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet};
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
+pub use scope_tree::ScopeTree;

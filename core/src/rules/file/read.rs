@@ -10,6 +10,7 @@ use super::tree::{Key, Node, Tree};
 const POLICY: &[&str] =
     &["description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
 const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+const SCOPE: &[&str] = &["attribute", "parent"];
 const GRANT: &[&str] = &["permission", "when"];
 
 pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
@@ -23,7 +24,9 @@ pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
             "scopes" => policy.scopes = scopes(node, faults),
             "types" => policy.types = types(node, faults),
             "permissions" => policy.permissions = permissions(node, faults),
-            "roles" => policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults)).collect(),
+            "roles" => {
+                policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults).into()).collect()
+            }
             _ => unknown(key, POLICY, faults),
         }
     }
@@ -50,15 +53,16 @@ fn attributes(node: &Node<'_>, faults: &mut Faults) -> Vec<AttributeDecl> {
 fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
     let mut read = Vec::new();
     for (key, node) in table(node, faults) {
-        let mut attribute = None;
+        let (mut attribute, mut parent) = (None, None);
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attribute" => attribute = text(node, faults),
-                _ => unknown(inner, &["attribute"], faults),
+                "parent" => parent = text(node, faults),
+                _ => unknown(inner, SCOPE, faults),
             }
         }
         match attribute {
-            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute }),
+            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute, parent }),
             None => faults.add(key.spot, format!("scope kind `{}` names no `attribute`", shown(&key.text)), None),
         }
     }

@@ -102,6 +102,7 @@ impl Case {
             is_verified: choices.once_in(2),
             attributes,
             assignments,
+            ..PrincipalFacts::new(Uuid::nil())
         };
         if let Some(teams) = &teams {
             let ids: &Vec<Uuid> = teams;
@@ -197,7 +198,7 @@ impl Choices {
         let (from, until) = (edge().map(time), edge().map(time));
         let role = if self.once_in(10) { roles } else { self.below(roles) };
         let role = format!("role{role}");
-        AssignmentFacts { role, scope, from, until }
+        AssignmentFacts { from, until, ..AssignmentFacts::new(role, scope) }
     }
 
     /// A thing of this id: nulls, quotes and letters beyond ASCII included.
