@@ -66,6 +66,12 @@ pub struct Edit {
     pub holder_name: String,
     /// The names of all roles that the user holds.
     pub held: Vec<String>,
+    /// The names of the holder's juniors.
+    #[serde(skip)]
+    pub holder_inherits: Vec<String>,
+    /// The names of the permissions that the holder grants itself.
+    #[serde(skip)]
+    pub holder_grants: Vec<String>,
 }
 
 /// An engine with the workload in it.

@@ -387,8 +387,17 @@ impl Workload {
             }
             let holder = held[random.usize(0..held.len())].role;
             let name = |role: u32| self.roles[role as usize].name.clone();
-            let held = held.iter().map(|one| name(one.role)).collect();
-            return Edit { query, role, role_name: name(role), holder, holder_name: name(holder), held };
+            let own = &self.roles[holder as usize];
+            return Edit {
+                query,
+                role,
+                role_name: name(role),
+                holder,
+                holder_name: name(holder),
+                held: held.iter().map(|one| name(one.role)).collect(),
+                holder_inherits: own.inherits.iter().map(|junior| name(*junior)).collect(),
+                holder_grants: own.grants.iter().map(|grant| self.permission_name(*grant)).collect(),
+            };
         }
     }
 }
