@@ -7,6 +7,7 @@ mod process;
 mod store;
 #[cfg(feature = "testing")]
 mod testing;
+mod tools;
 
 use pyo3::prelude::*;
 
@@ -16,6 +17,7 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<answer::Answer>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Caller>()?;
+    tools::add(module)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())

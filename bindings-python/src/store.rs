@@ -1,13 +1,16 @@
 //! An open store and the callers that it gives out, each made anew in a forked process.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
+use pyo3::{
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyDict, PyString},
+};
 use rolekeep::{
     Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::Context, settings::Settings,
 };
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::{
     answer::{Answer, at_once},
@@ -52,13 +55,19 @@ impl Kept {
 }
 
 /// An open store.
-#[pyclass(frozen)]
+#[pyclass(frozen, subclass)]
 pub struct Store(Arc<Kept>);
 
 #[pymethods]
 impl Store {
+    /// The same store, in a face of another class.
+    #[new]
+    fn new(store: &Bound<'_, Store>) -> Self {
+        Self(store.get().0.clone())
+    }
+
     #[staticmethod]
-    fn open(settings: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
+    fn _open(settings: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
         let plan = Plan { settings, host, is_in_memory };
         Answer::new(is_in_memory, async move {
             let slot = PerProcess::new(plan.open().await?);
@@ -66,32 +75,61 @@ impl Store {
         })
     }
 
-    fn system(&self, py: Python<'_>) -> PyResult<Caller> {
+    fn _system(&self, py: Python<'_>) -> PyResult<Caller> {
         self.caller(py, Origin::System, None)
     }
 
-    #[pyo3(signature = (request=None))]
-    fn anonymous(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Caller> {
+    fn _anonymous(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Caller> {
         self.caller(py, Origin::Anonymous, request)
     }
 
-    #[pyo3(signature = (token, request=None))]
-    fn authenticate(&self, py: Python<'_>, token: &Bound<'_, PyString>, request: Option<&str>) -> PyResult<Answer> {
+    fn _authenticate(&self, py: Python<'_>, token: &Bound<'_, PyString>, request: Option<&str>) -> PyResult<Answer> {
         let token = at_once(py, || text(token))?.to_owned();
         self.sign_in(py, Origin::Token(token), request)
     }
 
-    #[pyo3(signature = (user, request=None))]
-    fn acting_as(&self, py: Python<'_>, user: &Bound<'_, PyAny>, request: Option<&str>) -> PyResult<Answer> {
-        let given = match user.cast::<PyString>() {
-            Ok(text) => text.to_str().ok().and_then(|text| Uuid::from_str(text).ok()),
-            Err(_) => user.extract().ok(),
-        };
-        let id = at_once(py, || given.ok_or_else(|| Error::new(Reason::InvalidInput, "a user's id is a UUID")))?;
-        self.sign_in(py, Origin::User(UserId(id)), request)
+    fn _acting_as(&self, user: &Bound<'_, PyAny>) -> PyResult<Answer> {
+        let id = at_once(user.py(), || user_id(user))?;
+        self.sign_in(user.py(), Origin::User(id), None)
     }
 
-    fn close(&self, py: Python<'_>) -> PyResult<Answer> {
+    /// Whether any user may do this, by the rights in memory.
+    #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
+    fn check(
+        &self,
+        user: &Bound<'_, PyAny>,
+        permission: &Bound<'_, PyString>,
+        resource: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+        at_least: Option<u64>,
+    ) -> PyResult<bool> {
+        let py = user.py();
+        let um = self.0.here(py)?;
+        let given = match (resource, context, at_least) {
+            (None, None, None) => None,
+            (resource, context, at_least) => {
+                let given = PyDict::new(py);
+                given.set_item("resource", resource)?;
+                given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
+                given.set_item("at_least", at_least)?;
+                Some(encode(&given)?)
+            }
+        };
+        at_once(py, || door::check(um, user_id(user)?, text(permission)?, given.as_deref()))
+    }
+
+    fn _consult(&self, py: Python<'_>, question: String, input: String) -> PyResult<Answer> {
+        let um = self.0.here(py)?.clone();
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { door::consult(&um, &question, &input).await }))
+    }
+
+    /// The newest commit that this instance has made or heard of.
+    #[getter]
+    fn position(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.0.here(py)?.position())
+    }
+
+    fn _close(&self, py: Python<'_>) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
         Ok(Answer::new(self.0.plan.is_in_memory, async move { um.close().await }))
     }
@@ -195,12 +233,16 @@ impl Caller {
         at_once(py, || caller.can_somewhere(text(permission)?))
     }
 
-    #[pyo3(signature = (permission, resource=None))]
-    fn _explain(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
-        let py = permission.py();
-        let resource = resource.map(encode).transpose()?;
+    /// Whether somebody has signed in, or the host itself asks.
+    #[getter]
+    fn is_signed_in(&self) -> bool {
+        !matches!(self.0.origin, Origin::Anonymous)
+    }
+
+    /// The questions that come as JSON.
+    fn _ask(&self, py: Python<'_>, question: &str, input: &Bound<'_, PyString>) -> PyResult<String> {
         let caller = self.0.here(py)?;
-        at_once(py, || door::explain(caller, text(permission)?, resource.as_deref()))
+        at_once(py, || door::ask(caller, question, text(input)?))
     }
 
     fn __repr__(&self) -> String {
@@ -213,11 +255,19 @@ impl Caller {
     }
 }
 
-/// A resource as JSON.
-fn encode(resource: &Bound<'_, PyAny>) -> PyResult<String> {
+fn user_id(user: &Bound<'_, PyAny>) -> Result<UserId> {
+    let id = match user.cast::<PyString>() {
+        Ok(id) => text(id)?.parse().ok(),
+        Err(_) => user.extract().ok().map(UserId),
+    };
+    id.ok_or_else(|| Error::new(Reason::InvalidInput, "a user's id is a UUID"))
+}
+
+/// What Python gives, as JSON.
+fn encode(given: &Bound<'_, PyAny>) -> PyResult<String> {
     static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = resource.py();
-    let encoded = ENCODE.import(py, "rolekeep._codec", "encode")?.call1((resource,))?;
+    let py = given.py();
+    let encoded = ENCODE.import(py, "rolekeep._codec", "encode")?.call1((given,))?;
     let encoded = encoded.cast::<PyString>()?;
     at_once(py, || text(encoded).map(str::to_owned))
 }

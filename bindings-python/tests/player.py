@@ -123,6 +123,28 @@ class Player:
                 return self.caller(step).require(permission, step.get("resource"))
             case {"explain": permission}:
                 return self.caller(step).explain(permission, step.get("resource"))
+            case {"can_many": checks}:
+                pairs = [(each["permission"], each["resource"]) if "resource" in each else each["permission"] for each in checks]
+                return self.caller(step).can_many(pairs)
+            case {"has_role": role}:
+                return self.caller(step).has_role(role, step.get("scope"))
+            case {"require_role": role}:
+                return self.caller(step).require_role(role, step.get("scope"))
+            case {"is_administrator": True}:
+                return self.caller(step).is_administrator()
+            case {"require_admin": True}:
+                return self.caller(step).require_admin()
+            case {"check": permission}:
+                return self.um.check(step["user"], permission, step.get("resource"), **circumstances(step))
+            case {"check_async": permission}:
+                return await settle(self.um.check_async(UUID(step["user"]), permission, step.get("resource"), **circumstances(step)))
+            case {"check_many": checks}:
+                asked = [(each["user"], each["permission"], each.get("resource")) for each in checks]
+                return await settle(self.um.check_many(asked, **circumstances(step)))
+            case {"explain_user": permission}:
+                return await settle(self.um.explain(step["user"], permission, step.get("resource"), **circumstances(step)))
+            case {"position": True}:
+                return self.um.position
             case {"together": steps}:
                 return await asyncio.gather(*map(self.apart, steps))
             case {"wait": seconds}:
@@ -157,6 +179,8 @@ class Player:
         match value:
             case {"$repeat": [text, times]}:
                 return text * times
+            case {"$join": parts}:
+                return "".join(self.filled(parts))
             case {"$from_now": seconds}:
                 return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
         if isinstance(value, str) and value.startswith("$") and value[1:] in self.saved:
@@ -164,6 +188,10 @@ class Player:
         if isinstance(value, dict):
             return {name: self.filled(part) for name, part in value.items()}
         return [self.filled(part) for part in value] if isinstance(value, list) else value
+
+
+def circumstances(step: dict[str, Any]) -> dict[str, Any]:
+    return {name: step[name] for name in ("context", "at_least") if name in step}
 
 
 async def settle(answer: Any) -> Any:

@@ -155,7 +155,7 @@ def test_any_loop_and_none(um, ada):
     for thread in threads:
         thread.join()
     assert len(seen) == 4
-    answer = shared._store.acting_as(ada.id)
+    answer = shared._acting_as(ada.id)
     with pytest.raises(RuntimeError, match="twice"):
         answer.wait(), answer.wait()
     login = shared.login("ada@example.org", PASSWORD)

@@ -3,24 +3,60 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
-use rolekeep::{Caller, Error, Reason, RequestContext, Result, door};
+use rolekeep::{
+    Caller, Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::PermissionHandle,
+};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{error::stamped, store::promise};
 
 thread_local! {
-    /// Permissions that are asked for often; the TypeScript half sees to it that they are few.
-    static NAMES: RefCell<Vec<Box<str>>> = const { RefCell::new(Vec::new()) };
+    /// What is asked about often, by numbers: a text costs more on its way here than the answer does. The TypeScript
+    /// half sees to it that they are few.
+    static PERMISSIONS: RefCell<Vec<PermissionHandle>> = const { RefCell::new(Vec::new()) };
+    static USERS: RefCell<Vec<UserId>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A handle for a permission's name, for [`CallerDoor::can_named`].
-#[wasm_bindgen]
-pub fn intern(name: String) -> u32 {
-    NAMES.with_borrow_mut(|names| {
-        names.push(name.into());
-        u32::try_from(names.len() - 1).unwrap_or(u32::MAX)
+/// To be asked in full, which gives the error.
+const IN_FULL: u32 = 2;
+
+/// A number for a permission's name.
+#[wasm_bindgen(js_name = internPermission)]
+pub fn intern_permission(name: String) -> u32 {
+    PERMISSIONS.with_borrow_mut(|names| numbered(names, PermissionHandle::new(name)))
+}
+
+/// A number for a user's id, good until [`forget_users`]; none: it is no id.
+#[wasm_bindgen(js_name = internUser)]
+pub fn intern_user(id: &str) -> Option<u32> {
+    let id = id.parse().ok()?;
+    Some(USERS.with_borrow_mut(|users| numbered(users, id)))
+}
+
+/// Begins again to number users.
+#[wasm_bindgen(js_name = forgetUsers)]
+pub fn forget_users() {
+    USERS.with_borrow_mut(Vec::clear);
+}
+
+fn numbered<T>(list: &mut Vec<T>, one: T) -> u32 {
+    list.push(one);
+    u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+}
+
+/// 1 for yes, 0 for no, 2 where it is to be asked in full.
+fn by_number(permission: u32, ask: impl FnOnce(&PermissionHandle) -> Result<bool>) -> u32 {
+    PERMISSIONS.with_borrow(|names| {
+        let answer = names.get(permission as usize).map(ask);
+        answer.map_or(IN_FULL, |answer| answer.map_or(IN_FULL, u32::from))
     })
+}
+
+/// Whether any user may do this, by numbers.
+pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
+    let user = USERS.with_borrow(|users| users.get(user as usize).copied());
+    user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_by(user, permission)))
 }
 
 /// What the TypeScript half holds for a caller.
@@ -48,30 +84,21 @@ impl CallerDoor {
         door::can(&self.caller, permission, resource.as_deref()).map_err(stamped)
     }
 
-    /// [`CallerDoor::can`] for a name known by [`intern`], without a resource: 1 for yes, 0 for no, 2 where it is to
-    /// be asked in full, which gives the error. A name costs more on its way here than the answer does.
-    #[wasm_bindgen(js_name = canNamed)]
-    pub fn can_named(&self, handle: u32) -> u32 {
-        NAMES.with_borrow(|names| {
-            let answer = names.get(handle as usize).map(|name| self.caller.can(name, None));
-            answer.map_or(2, |answer| answer.map_or(2, u32::from))
-        })
+    /// [`CallerDoor::can`] for a permission by number, without a resource.
+    #[wasm_bindgen(js_name = canByNumber)]
+    pub fn can_by_number(&self, permission: u32) -> u32 {
+        by_number(permission, |permission| self.caller.can_by(permission))
     }
 
-    /// The same, or the error that it may not.
-    pub fn require(&self, permission: &str, resource: Option<String>) -> Result<(), JsValue> {
-        door::require(&self.caller, permission, resource.as_deref()).map_err(stamped)
+    /// Whether somebody has signed in, or the host itself asks.
+    #[wasm_bindgen(js_name = isSignedIn)]
+    pub fn is_signed_in(&self) -> bool {
+        self.caller.is_signed_in()
     }
 
-    /// Whether the caller may do this to anything at all.
-    #[wasm_bindgen(js_name = canSomewhere)]
-    pub fn can_somewhere(&self, permission: &str) -> Result<bool, JsValue> {
-        self.caller.can_somewhere(permission).map_err(stamped)
-    }
-
-    /// Why the caller may or may not do this, as JSON.
-    pub fn explain(&self, permission: &str, resource: Option<String>) -> Result<String, JsValue> {
-        door::explain(&self.caller, permission, resource.as_deref()).map_err(stamped)
+    /// The questions that come as JSON.
+    pub fn ask(&self, question: &str, input: &str) -> Result<String, JsValue> {
+        door::ask(&self.caller, question, input).map_err(stamped)
     }
 
     /// The same caller with what the host knows of a request.

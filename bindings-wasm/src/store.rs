@@ -3,12 +3,12 @@
 use std::future::Future;
 
 use js_sys::Promise;
-use rolekeep::{Error, Reason, Result, UserManagement, model::id::UserId, settings::Settings};
+use rolekeep::{Error, Reason, Result, UserManagement, door, model::id::UserId, settings::Settings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::{
-    caller::{CallerDoor, request},
+    caller::{CallerDoor, check_by_number, request},
     environment::JsEnvironment,
     error::stamped,
     persister::JsPersister,
@@ -55,10 +55,30 @@ impl StoreDoor {
     #[wasm_bindgen(js_name = actingAs)]
     pub fn acting_as(&self, user: String) -> Promise {
         let store = self.store.clone();
-        promise(async move {
-            let id = user.parse().map_err(|_| Error::new(Reason::InvalidInput, "a user's id is a UUID"))?;
-            Ok(CallerDoor::from(store.acting_as(UserId(id)).await?))
-        })
+        promise(async move { Ok(CallerDoor::from(store.acting_as(user_id(&user)?).await?)) })
+    }
+
+    /// Whether any user may do this, both by number: 1 for yes, 0 for no, 2 where it is to be asked in full.
+    #[wasm_bindgen(js_name = checkByNumber)]
+    pub fn check_by_number(&self, user: u32, permission: u32) -> u32 {
+        check_by_number(&self.store, user, permission)
+    }
+
+    /// Whether any user may do this, by the rights in memory; circumstances as JSON.
+    pub fn check(&self, user: &str, permission: &str, circumstances: Option<String>) -> Result<bool, JsValue> {
+        let user = user_id(user).map_err(stamped)?;
+        door::check(&self.store, user, permission, circumstances.as_deref()).map_err(stamped)
+    }
+
+    /// The questions about users that come as JSON.
+    pub fn consult(&self, question: String, input: String) -> Promise {
+        let store = self.store.clone();
+        promise(async move { door::consult(&store, &question, &input).await })
+    }
+
+    /// The newest commit that this instance has made or heard of.
+    pub fn position(&self) -> f64 {
+        self.store.position() as f64
     }
 
     /// Hears what others have written, sooner than the poll does.
@@ -77,4 +97,8 @@ impl StoreDoor {
 /// A promise that nobody has to hold: the future runs to its end.
 pub fn promise<T: Into<JsValue>>(future: impl Future<Output = Result<T>> + 'static) -> Promise {
     future_to_promise(async move { future.await.map(Into::into).map_err(stamped) })
+}
+
+fn user_id(text: &str) -> Result<UserId> {
+    text.parse().map_err(|_| Error::new(Reason::InvalidInput, "a user's id is a UUID"))
 }

@@ -1,8 +1,8 @@
 import { fromJson, toJson } from "./codec.js";
-import { invalid, text, toError } from "./errors.js";
+import { ForbiddenError, invalid, text, toError } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
-import { type CallerDoor, intern } from "./rolekeep.js";
+import { type CallerDoor, internPermission } from "./rolekeep.js";
 
 /** What is asked about: its type, and the attributes that the policy reads, under the names that the policy gives them. */
 export interface Resource {
@@ -23,9 +23,22 @@ export interface RequestContext {
 // The door reads no more, in UTF-8 bytes; longer text is not even copied to it.
 const MAX_INPUT = 16 * 1024 * 1024;
 
-/** Permissions that were asked for, by the handles that the wasm has for them. */
-const handles = new Map<string, number>();
-const MAX_HANDLES = 1000;
+/** A permission, or a permission and what it would be done to. */
+export type Question = string | readonly [permission: string, resource?: Resource | undefined];
+
+/** The numbers by which the wasm knows permissions that were asked for: a text costs more on its way than the answer. */
+const numbers = new Map<string, number>();
+const MAX_NUMBERS = 20_000;
+
+/** @internal */
+export function numberOf(permission: string): number | undefined {
+  return numbers.get(permission);
+}
+
+/** To be called for those that the policy declares, so that what is asked at random is not kept. @internal */
+export function learn(permission: string): void {
+  if (numbers.size < MAX_NUMBERS && !numbers.has(permission)) numbers.set(permission, internPermission(permission));
+}
 
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
 export class Caller extends Areas {
@@ -49,60 +62,80 @@ export class Caller extends Areas {
     return this.#door.call(text(operation, "operation"), json).catch(rethrow);
   }
 
+  /** Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on. */
+  get isSignedIn(): boolean {
+    return this.#door.isSignedIn();
+  }
+
   /**
-   * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+   * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name fields,
+   * `document:edit{title,body}`: each must be allowed.
    *
    * Throws a `ValidationError` for an unknown permission or an incomplete resource, an `UnauthorizedError` once the
    * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
    */
   can(permission: string, resource?: Resource): boolean {
-    const handle = resource === undefined ? handles.get(permission) : undefined;
-    const answer = handle === undefined ? 2 : this.#door.canNamed(handle);
+    const number = resource === undefined ? numberOf(permission) : undefined;
+    const answer = number === undefined ? 2 : this.#door.canByNumber(number);
     if (answer < 2) return answer === 1;
-    try {
+    return safely(() => {
       const isAllowed = this.#door.can(text(permission, "permission"), attributes(resource));
-      // Here it is known to be one that the policy declares.
-      if (handles.size < MAX_HANDLES && !handles.has(permission)) handles.set(permission, intern(permission));
+      if (!permission.endsWith("}")) learn(permission);
       return isAllowed;
-    } catch (thrown) {
-      return rethrow(thrown);
-    }
+    });
   }
 
   /** `can`, or a `ForbiddenError`, which says no more than that. */
   require(permission: string, resource?: Resource): void {
-    try {
-      this.#door.require(text(permission, "permission"), attributes(resource));
-    } catch (thrown) {
-      rethrow(thrown);
-    }
+    required(this.can(permission, resource));
+  }
+
+  /** Many checks at once, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. */
+  canMany(checks: readonly Question[]): boolean[] {
+    const asked = checks.map((check) => (typeof check === "string" ? [check] : check));
+    return this.#ask("can_many", { checks: asked.map(([permission, resource]) => ({ permission, resource })) });
   }
 
   /** Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no. */
   canSomewhere(permission: string): boolean {
-    try {
-      return this.#door.canSomewhere(text(permission, "permission"));
-    } catch (thrown) {
-      return rethrow(thrown);
-    }
+    return this.#ask("can_somewhere", { permission: text(permission, "permission") });
+  }
+
+  /**
+   * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+   * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+   */
+  hasRole(role: string, scope?: string): boolean {
+    return this.#ask("has_role", { role: text(role, "role"), scope });
+  }
+
+  /** `hasRole`, or a `ForbiddenError`. */
+  requireRole(role: string, scope?: string): void {
+    required(this.hasRole(role, scope));
+  }
+
+  /** Whether the caller holds `admin:all` now, or is the host. */
+  isAdministrator(): boolean {
+    return this.#ask("is_administrator", {});
+  }
+
+  /** `isAdministrator`, or a `ForbiddenError`. */
+  requireAdmin(): void {
+    required(this.isAdministrator());
   }
 
   /** Why the caller may or may not do this: for the host, not for the caller's eyes. */
   explain(permission: string, resource?: Resource): Explanation {
-    try {
-      return fromJson(this.#door.explain(text(permission, "permission"), attributes(resource)), "Explanation") as Explanation;
-    } catch (thrown) {
-      return rethrow(thrown);
-    }
+    return this.#ask("explain", { permission: text(permission, "permission"), resource }, "Explanation");
+  }
+
+  #ask<T>(question: string, input: object, answers = ""): T {
+    return safely(() => fromJson(this.#door.ask(question, toJson(input, "")), answers) as T);
   }
 
   /** The same caller with what the host knows of a request. */
   withRequest(request: RequestContext): Caller {
-    try {
-      return new Caller(this.#door.withRequest(contextJson(request) ?? "{}"));
-    } catch (thrown) {
-      return rethrow(thrown);
-    }
+    return safely(() => new Caller(this.#door.withRequest(contextJson(request) ?? "{}")));
   }
 }
 
@@ -120,4 +153,18 @@ function attributes(resource: Resource | undefined): string | undefined {
 /** @internal */
 export function rethrow(thrown: unknown): never {
   throw toError(thrown);
+}
+
+/** @internal */
+export function safely<T>(ask: () => T): T {
+  try {
+    return ask();
+  } catch (thrown) {
+    return rethrow(thrown);
+  }
+}
+
+function required(isAllowed: boolean): void {
+  if (isAllowed) return;
+  throw new ForbiddenError({ code: "FORBIDDEN", reason: "denied", message: "you may not do this", timestamp: new Date(), httpStatus: 403 });
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { InternalError, unavailable } from "./errors.js";
 import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
 
+export * from "./guarded.js";
+
 /**
  * Keeps a store in a folder, which is made if it is not there. Durable, and safe with several processes on one machine.
  *

@@ -1,9 +1,9 @@
-import { Caller, contextJson, rethrow, type RequestContext, type Resource } from "./caller.js";
-import { toJson } from "./codec.js";
+import { Caller, contextJson, learn, numberOf, rethrow, safely, type RequestContext, type Resource } from "./caller.js";
+import { fromJson, toJson } from "./codec.js";
 import { text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
-import { open as openDoor, type StoreDoor } from "./rolekeep.js";
+import { forgetUsers, internUser, open as openDoor, type StoreDoor } from "./rolekeep.js";
 import { load, type Platform, type WasmSource } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
@@ -14,12 +14,34 @@ export interface OpenOptions extends Omit<Settings, "sqlite"> {
   readonly wasm?: WasmSource | undefined;
 }
 
+/** What a host knows when it asks about a user. */
+export interface Circumstances {
+  /** What the policy's conditions read as `context.…`, under the policy's names. */
+  readonly context?: RequestContext["values"];
+  /** A `position` up to which all that was written must count. */
+  readonly atLeast?: number | undefined;
+}
+
+/** One question of many about users. */
+export interface Check {
+  readonly userId: string;
+  readonly permission: string;
+  readonly resource?: Resource | undefined;
+}
+
+/** The numbers by which the wasm knows users; when there are too many, they are given anew. */
+const users = new Map<string, number>();
+const MAX_USERS = 100_000;
+
 /** @internal */
 export async function openOn(platform: Platform, options: OpenOptions = {}): Promise<UserManagement> {
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
   await load(platform, wasm);
-  const door = await openDoor(json, persister).catch(rethrow);
+  const door = await openDoor(json, persister).catch(async (thrown: unknown) => {
+    const problem = toError(thrown);
+    throw problem.problems.length > 0 && platform.reported ? await platform.reported(problem, json) : problem;
+  });
   // A failure will show when the store is asked.
   persister?.watch?.(() => void door.refresh().catch(() => {}));
   return new UserManagement(door);
@@ -39,11 +61,7 @@ export class UserManagement {
 
   /** Somebody who has not signed in. */
   anonymous(request?: RequestContext): Caller {
-    try {
-      return new Caller(this.#door.anonymous(contextJson(request)));
-    } catch (thrown) {
-      return rethrow(thrown);
-    }
+    return safely(() => new Caller(this.#door.anonymous(contextJson(request))));
   }
 
   /** The user whom an access token was made for; an `UnauthorizedError` if it is none, or no longer good. */
@@ -61,14 +79,53 @@ export class UserManagement {
     return this.anonymous(request).sessions.login({ identifier, password });
   }
 
-  /** Whether any user may do this, reading its rights where needed. */
-  async check(userId: string, permission: string, resource?: Resource): Promise<boolean> {
-    return (await this.actingAs(userId)).can(permission, resource);
+  /**
+   * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may do
+   * nothing.
+   *
+   * Throws an `UnavailableError` with the reason `not_loaded` where the rights are not in memory: `checkAsync` reads them.
+   */
+  check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
+    if (resource === undefined && circumstances === undefined) {
+      const [user, number] = [users.get(userId), numberOf(permission)];
+      const answer = user === undefined || number === undefined ? 2 : this.#door.checkByNumber(user, number);
+      if (answer < 2) return answer === 1;
+    }
+    const { context = {}, atLeast } = circumstances ?? {};
+    const given = resource || circumstances ? toJson({ resource, context, at_least: atLeast }, "") : undefined;
+    return safely(() => {
+      const isAllowed = this.#door.check(text(userId, "userId"), text(permission, "permission"), given);
+      if (!permission.endsWith("}")) learn(permission);
+      meet(userId);
+      return isAllowed;
+    });
+  }
+
+  /** `check` that reads the user's rights where they are not in memory, and waits for `atLeast`. */
+  async checkAsync(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
+    return this.#consult("check", about({ userId, permission, resource }, circumstances));
+  }
+
+  /** Many checks of one moment, about one user or several. */
+  async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]> {
+    return this.#consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
   }
 
   /** Why any user may or may not do this. */
-  async explain(userId: string, permission: string, resource?: Resource): Promise<Explanation> {
-    return (await this.actingAs(userId)).explain(permission, resource);
+  async explain(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<Explanation> {
+    return this.#consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
+  }
+
+  async #consult<T>(question: string, input: object, answers = ""): Promise<T> {
+    return fromJson((await this.#door.consult(question, toJson(input, "")).catch(rethrow)) as string, answers) as T;
+  }
+
+  /**
+   * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As `atLeast`
+   * it makes another instance answer by what was written up to here.
+   */
+  get position(): number {
+    return this.#door.position();
   }
 
   /** Hears at once what others wrote to the same storage; without it that takes 200 ms at most. */
@@ -80,4 +137,22 @@ export class UserManagement {
   async close(): Promise<void> {
     await this.#door.close().catch(rethrow);
   }
+}
+
+function about({ userId, permission, resource }: Check, circumstances?: Circumstances): object {
+  return { user_id: text(userId, "userId"), permission: text(permission, "permission"), resource, ...(circumstances && under(circumstances)) };
+}
+
+function under({ context = {}, atLeast }: Circumstances = {}): object {
+  return { context, at_least: atLeast };
+}
+
+function meet(userId: string): void {
+  if (users.has(userId)) return;
+  if (users.size >= MAX_USERS) {
+    users.clear();
+    forgetUsers();
+  }
+  const number = internUser(userId);
+  if (number !== undefined) users.set(userId, number);
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::{Engine, Who},
-    model::error::{Error, Reason, Result},
+    engine::{Engine, Who, WhoIdentity},
+    model::{
+        error::{Error, Reason, Result},
+        time::Time,
+    },
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, Question, Resource},
+    rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RowFilter, RuleSet, Scope},
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -76,6 +79,8 @@ impl Caller {
 
     /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.
     ///
+    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed.
+    ///
     /// # Errors
     /// [`Reason::UnknownPermission`] naming the nearest, [`Reason::ResourceIncomplete`] and
     /// [`Reason::ContextIncomplete`] where the policy reads more than was given,
@@ -96,12 +101,48 @@ impl Caller {
     /// ```
     pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
         let resource = resource.into();
-        self.decide(permission, resource, |_, decision| decision.is_allowed(), || true)
+        self.ask(
+            exists(permission),
+            || true,
+            |rules, principal, now| {
+                let (permission, fields) = rules.permission_and_fields(permission)?;
+                rules.allows(&Question {
+                    principal,
+                    permission,
+                    fields: &fields,
+                    resource,
+                    context: self.context(),
+                    now,
+                })
+            },
+        )
+    }
+
+    /// [`Caller::can`] at all, by a handle: where the same permission is asked for again and again.
+    ///
+    /// # Errors
+    /// As [`Caller::can`].
+    pub fn can_by(&self, permission: &PermissionHandle) -> Result<bool> {
+        self.ask(
+            exists(permission.name()),
+            || true,
+            |rules, principal, now| {
+                let permission = permission.id(rules)?;
+                rules.allows(&Question {
+                    principal,
+                    permission,
+                    fields: &[],
+                    resource: None,
+                    context: self.context(),
+                    now,
+                })
+            },
+        )
     }
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
     pub fn require<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<()> {
-        if self.can(permission, resource)? { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
+        required(self.can(permission, resource)?)
     }
 
     /// Several checks at once, each as [`Caller::can`].
@@ -111,10 +152,73 @@ impl Caller {
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
-        let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(true) };
-        services.rules.can_somewhere(held.principal(), id, self.context(), services.now())
+        self.ask(
+            exists(permission),
+            || true,
+            |rules, principal, now| rules.can_somewhere(principal, rules.permission(permission)?, self.context(), now),
+        )
+    }
+
+    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
+    /// host's own query. Synchronous, without I/O; good for a few seconds.
+    ///
+    /// # Errors
+    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
+    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
+        let of_host = || RowFilter::of_host(self.engine.services.now());
+        self.ask(exists(permission), of_host, |rules, principal, now| {
+            rules.filter(principal, rules.permission(permission)?, self.context(), now)
+        })
+    }
+
+    /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
+    /// everywhere or just there. The host holds them all.
+    ///
+    /// A role says what somebody is, not what it may do: [`Caller::can`] is the better question where there is a choice.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`] naming the nearest, [`Reason::InvalidInput`] for a scope of no known kind, and as
+    /// [`Caller::can`] for who asks.
+    pub fn has_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
+        let scope = scope.into();
+        let known = |rules: &RuleSet| {
+            scope.map_or(Ok(()), |scope| rules.check_scope(scope))?;
+            rules.role(role)
+        };
+        self.ask(
+            |rules| known(rules).map(drop),
+            || true,
+            |rules, principal, now| Ok(rules.holds_role(principal, known(rules)?, scope, now)),
+        )
+    }
+
+    /// [`Caller::has_role`], or the error `FORBIDDEN`.
+    ///
+    /// # Errors
+    /// As [`Caller::has_role`].
+    pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
+        required(self.has_role(role, scope)?)
+    }
+
+    /// Whether the caller holds `admin:all` now, or is the host.
+    ///
+    /// # Errors
+    /// As [`Caller::can`] for who asks.
+    pub fn is_administrator(&self) -> Result<bool> {
+        self.ask(|_| Ok(()), || true, |rules, principal, now| Ok(rules.holds_admin(principal, now)))
+    }
+
+    /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
+    ///
+    /// # Errors
+    /// As [`Caller::is_administrator`].
+    pub fn require_admin(&self) -> Result<()> {
+        required(self.is_administrator()?)
+    }
+
+    /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+    pub fn is_signed_in(&self) -> bool {
+        !matches!(self.who.identity, WhoIdentity::Anonymous)
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
@@ -124,32 +228,47 @@ impl Caller {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
         let resource = resource.into();
-        let of_host = || Explanation::of_host(permission);
-        self.decide(permission, resource, |_, decision| decision.explain(), of_host)
+        self.ask(
+            exists(permission),
+            || Explanation::of_host(permission),
+            |rules, principal, now| {
+                let (permission, fields) = rules.permission_and_fields(permission)?;
+                let question =
+                    Question { principal, permission, fields: &fields, resource, context: self.context(), now };
+                Ok(rules.decide(&question)?.explain())
+            },
+        )
     }
 
-    fn decide<T>(
+    /// Asks the rules about the caller, from memory alone.
+    fn ask<T>(
         &self,
-        permission: &str,
-        resource: Option<&Resource<'_>>,
-        answer: impl FnOnce(&str, crate::rules::Decision<'_>) -> T,
+        exists: impl FnOnce(&RuleSet) -> Result<()>,
         of_host: impl FnOnce() -> T,
+        ask: impl FnOnce(&RuleSet, &Principal, Time) -> Result<T>,
     ) -> Result<T> {
-        let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let Some(held) = self.engine.principal_now(&self.who)? else { return Ok(of_host()) };
-        let question = Question {
-            principal: held.principal(),
-            permission: id,
-            fields: &[],
-            resource,
-            context: self.context(),
-            now: services.now(),
-        };
-        Ok(answer(permission, services.rules.decide(&question)?))
+        let now = self.engine.services.now();
+        match self.engine.with_caller(&self.who, now, |rules, principal| ask(rules, principal, now)) {
+            Ok(Some(answer)) => Ok(answer),
+            other => {
+                // What does not exist is told first, whoever asks.
+                exists(&self.engine.services.rules())?;
+                other.map(|_| of_host())
+            }
+        }
     }
 
     fn context(&self) -> &Context {
         &self.who.request.values
     }
+}
+
+/// Whether there is such a permission, with such fields.
+fn exists(permission: &str) -> impl FnOnce(&RuleSet) -> Result<()> {
+    move |rules| rules.permission_and_fields(permission).map(drop)
+}
+
+/// A denial says no more than that (RBAC.md, "Explain and review").
+fn required(is_allowed: bool) -> Result<()> {
+    if is_allowed { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
 }

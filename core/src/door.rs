@@ -1,6 +1,6 @@
-//! What other languages knock at: an operation's name and JSON in, JSON out.
+//! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
 
-use std::collections::BTreeMap;
+mod questions;
 
 use serde_json::Value as Json;
 
@@ -9,11 +9,14 @@ use crate::{
     engine::{Running, Steps},
     model::{
         decode,
-        error::{Error, Reason, Result},
+        error::{Error, Problem, Reason, Result},
     },
-    operations::{self, Listed, Operation},
-    rules::Resource,
+    operations::{self, Listed, Operation, target},
+    rules::{Policy, RuleSet},
+    settings::Settings,
 };
+
+pub use questions::{QUESTIONS, ask, can, check, consult};
 
 /// Longer input is refused before it is read, in bytes.
 const MAX_INPUT: usize = 16 * 1024 * 1024;
@@ -93,43 +96,56 @@ impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
     }
 }
 
-/// Whether a caller may do this; a resource of the host comes as JSON with its `type`.
+/// The names of a policy as source text of a language; `settings` say which policy, as they say it to open a store.
 ///
 /// # Errors
-/// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
-pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
-    let resource = resource.map(read_resource).transpose()?;
-    caller.can(permission, resource.as_ref())
+/// [`Reason::PolicyInvalid`] with every problem of the policy, or with the names that would be the same one in that
+/// language; [`Reason::InvalidInput`] for a language that there is none of; those of [`Settings::from_json`].
+pub fn names(settings: &str, language: &str) -> Result<String> {
+    let language = language.parse().map_err(|_| {
+        Error::new(Reason::InvalidInput, "the languages are typescript, python, kotlin, swift and rust")
+    })?;
+    compiled(settings)?.names(language)
 }
 
-/// [`can`], or the error `FORBIDDEN`.
+/// Checks the policy that `settings` name, without opening anything. The report of an error speaks of a file by this
+/// name, and with the colours of a terminal if it is to.
 ///
 /// # Errors
-/// Those of [`Caller::require`], and [`Reason::InvalidInput`] for a resource that is none.
-pub fn require(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<()> {
-    let resource = resource.map(read_resource).transpose()?;
-    caller.require(permission, resource.as_ref())
-}
-
-/// Why a caller may or may not do this, as JSON.
-///
-/// # Errors
-/// As [`can`].
-pub fn explain(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<String> {
-    let resource = resource.map(read_resource).transpose()?;
-    let explanation = caller.explain(permission, resource.as_ref())?;
-    serde_json::to_string(&explanation).map_err(|_| Error::new(Reason::Internal, "the explanation cannot be written"))
-}
-
-/// `{"type": "document", "owner_id": "…"}`
-fn read_resource(text: &str) -> Result<Resource<'static>> {
-    let invalid = |message| Error::new(Reason::InvalidInput, message);
-    let Json::Object(attributes) = parse(text)? else { return Err(invalid("a resource is a JSON object")) };
-    let mut attributes: BTreeMap<String, Json> = attributes.into_iter().collect();
-    match attributes.remove("type") {
-        Some(Json::String(resource_type)) => Ok(Resource::from_json(&resource_type, &attributes)),
-        _ => Err(invalid("a resource names its type: {\"type\": \"document\", …}")),
+/// [`Reason::PolicyInvalid`] with every problem; those of [`Settings::from_json`].
+pub fn check_policy(settings: &str, file: Option<&str>, is_colored: bool) -> Result<()> {
+    match (compiled(settings), file) {
+        (Ok(_), _) => Ok(()),
+        (Err(error), Some(file)) => Err(error.reported_of(file, is_colored)),
+        (Err(error), None) => Err(error),
     }
+}
+
+/// The text of a file that a host has read.
+///
+/// # Errors
+/// [`Reason::PolicyInvalid`] where it is not UTF-8, with the place.
+pub fn policy_text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let problem = Problem {
+            line,
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            message: format!("byte {:#04x} begins no character of UTF-8", bytes.get(error.valid_up_to()).unwrap_or(&0)),
+            help: Some("policy files are written in UTF-8".to_owned()),
+        };
+        Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", vec![problem])
+    })
+}
+
+fn compiled(settings: &str) -> Result<RuleSet> {
+    let policy = match Settings::from_json(settings)?.policy()? {
+        Some(policy) => policy,
+        None => Policy::preset("standard")?,
+    };
+    RuleSet::compile(&policy, &target::schema())
 }
 
 fn parse(text: &str) -> Result<Json> {

@@ -22,7 +22,8 @@
 //!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)),
 //!   a user the host vouches for ([`acting_as`](UserManagement::acting_as)).
 //! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`, listed in
-//!   [`operations`]); [`can`](Caller::can) decides without I/O.
+//!   [`operations`]); [`can`](Caller::can) and [`require`](Caller::require) decide without I/O. About others than
+//!   the caller the host asks by [`check`](UserManagement::check) and its kin, see [`checks`].
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or code. [`rules`] is the engine.
 //! - [`Error`] has a [`Code`] for programs, a [`Reason`] more closely, and a message for people.
 //! - [`storage`] is where rows are kept, and what a host implements to keep them elsewhere.
@@ -39,6 +40,7 @@
 
 pub mod audit;
 pub mod caller;
+pub mod checks;
 pub mod config;
 pub mod credentials;
 #[cfg(feature = "describe")]

@@ -10,11 +10,11 @@ from ._persister import Batch, Loaded, Persisted, Persister, RowChange
 from ._rolekeep import __version__ as __version__
 from ._store import AsyncCaller, AsyncUserManagement, Caller, Opening, UserManagement
 from .errors import *  # noqa: F403
-from .guards import require_permission
+from .guards import require_admin, require_permission, require_role
 from .records import *  # noqa: F403
 
 __all__ = [
     "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "Caller", "Loaded", "Opening", "Persisted",
     "Persister", "RowChange", "Unset", "UserManagement", "open", "open_async",
-    "require_permission", *errors.__all__, *records.__all__,
+    "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
 ]

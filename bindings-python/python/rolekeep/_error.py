@@ -26,6 +26,7 @@ class RolekeepError(Exception):
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (),
+        report: str | None = None,
         timestamp: datetime | None = None,
     ) -> None:
         super().__init__(message)
@@ -37,10 +38,14 @@ class RolekeepError(Exception):
         """The wrong fields, all at once."""
         self.problems = tuple(problems)
         """The problems of a policy or seed file, each with line and column."""
+        self.report = report
+        """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
         self.timestamp = timestamp
         """When it happened, where known."""
 
     def __str__(self) -> str:
+        if self.report is not None:
+            return f"{self.message}\n\n{self.report}"
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
         for each in self.problems:
             hint = f" ({each.help})" if each.help else ""
@@ -58,5 +63,6 @@ def from_json(text: str) -> RolekeepError:
         reason=Reason(given["reason"]),
         fields=reader(list[FieldError])(given["fields"]),
         problems=reader(list[Problem])(given["problems"]),
+        report=given["report"],
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
     )

@@ -12,6 +12,10 @@ T = TypeVar("T", covariant=True)
 
 __version__: str
 
+def policy_text(bytes: bytes) -> str: ...
+def names(settings: str, language: str) -> str: ...
+def check_policy(settings: str, file: str | None, is_colored: bool) -> None: ...
+
 class Answer(Generic[T]):
     """A call that starts when it is awaited or waited for."""
 
@@ -21,13 +25,45 @@ class Answer(Generic[T]):
 class Store:
     """An open store."""
 
+    def __new__(cls, store: Store) -> Self: ...
     @staticmethod
-    def open(settings: str, host: Host | None, is_in_memory: bool) -> Answer[Store]: ...
-    def system(self) -> Caller: ...
-    def anonymous(self, request: str | None = None) -> Caller: ...
-    def authenticate(self, token: str, request: str | None = None) -> Answer[Caller]: ...
-    def acting_as(self, user: UUID | str, request: str | None = None) -> Answer[Caller]: ...
-    def close(self) -> Answer[None]: ...
+    def _open(settings: str, host: Host | None, is_in_memory: bool) -> Answer[Store]: ...
+    def _system(self) -> Caller: ...
+    def _anonymous(self, request: str | None) -> Caller: ...
+    def _authenticate(self, token: str, request: str | None) -> Answer[Caller]: ...
+    def _acting_as(self, user: UUID | str) -> Answer[Caller]: ...
+    def _consult(self, question: str, input: str) -> Answer[str]: ...
+    def _close(self) -> Answer[None]: ...
+    @property
+    def position(self) -> int:
+        """The newest commit that this instance has made or heard of; commits of one storage are counted from 1.
+
+        `at_least` with this number makes another instance answer by what was written up to here.
+        """
+
+    def check(
+        self,
+        user: UUID | str,
+        permission: str,
+        resource: Mapping[str, Any] | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        at_least: int | None = None,
+    ) -> bool:
+        """Whether any user may do this, by the rights in memory; no I/O. One that may not sign in may do nothing.
+
+        Args:
+            user: The user's id.
+            permission: `document:edit`, or with fields: `document:edit{title,body}`.
+            resource: What it would be done to: `{"type": "document", …}`.
+            context: What the policy's conditions read as `context.…`.
+            at_least: A `position` up to which all that was written must count.
+
+        Raises:
+            Unavailable: With `Reason.NOT_LOADED` where the user's rights are not in memory: `check_async` reads
+                them; with `Reason.RIGHTS_STALE` where they may be older than allowed.
+            ValidationError: An unknown permission, a resource that lacks what the policy reads.
+        """
 
 class Caller:
     """Somebody who asks."""
@@ -35,9 +71,16 @@ class Caller:
     def __new__(cls, caller: Caller) -> Self: ...
     def _call(self, operation: str, input: str) -> Answer[str]: ...
     def _with_request(self, request: str | None) -> Caller: ...
-    def _explain(self, permission: str, resource: Mapping[str, Any] | None = None) -> str: ...
+    def _ask(self, question: str, input: str) -> str: ...
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on."""
+
     def can(self, permission: str, resource: Mapping[str, Any] | None = None) -> bool:
-        """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all."""
+        """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
+
+        A permission may name fields, `document:edit{title,body}`: each must be allowed.
+        """
 
     def can_somewhere(self, permission: str) -> bool:
         """Whether the caller may do this to anything at all: a menu's question."""

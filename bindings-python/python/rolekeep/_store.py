@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -14,12 +14,18 @@ from .errors import Forbidden
 from .records import Explanation, LoginResult
 
 C = TypeVar("C", bound="AnyCaller")
+Resource = Mapping[str, Any]
+"""What is asked about: `{"type": "document", "owner_id": …}`, with every attribute that the policy reads."""
+Question = str | tuple[str, Resource | None]
+"""A permission, or a permission and what it would be done to."""
+UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource | None]
+"""A user's id, a permission, and perhaps what it would be done to."""
 
 
 def start(settings: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
     is_in_memory = persister is None and settings.get("sqlite") is None
-    return _rolekeep.Store.open(encode(settings), None if persister is None else Host(persister), is_in_memory)
+    return _rolekeep.Store._open(encode(settings), None if persister is None else Host(persister), is_in_memory)
 
 
 def _request(ip: str | None, user_agent: str | None, context: Mapping[str, Any] | None) -> str | None:
@@ -37,14 +43,53 @@ class AnyCaller(_rolekeep.Caller):
         """The same caller with what the host knows of a request, such as its address for the audit log."""
         return type(self)(self._with_request(_request(ip, user_agent, context)))
 
-    def require(self, permission: str, resource: Mapping[str, Any] | None = None) -> None:
+    def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
-        if not self.can(permission, resource):
-            raise Forbidden("you may not do this")
+        _require(self.can(permission, resource))
 
-    def explain(self, permission: str, resource: Mapping[str, Any] | None = None) -> Explanation:
+    def can_many(self, checks: Sequence[Question]) -> list[bool]:
+        """Many checks at once, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`."""
+        pairs = ((each, None) if isinstance(each, str) else each for each in checks)
+        asked = [{"permission": permission, "resource": resource} for permission, resource in pairs]
+        return decode(list[bool], self._ask("can_many", encode({"checks": asked})))
+
+    def has_role(self, role: str, scope: str | None = None) -> bool:
+        """Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+        (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question."""
+        return decode(bool, self._ask("has_role", encode({"role": role, "scope": scope})))
+
+    def require_role(self, role: str, scope: str | None = None) -> None:
+        """`has_role`, or raises `Forbidden`."""
+        _require(self.has_role(role, scope))
+
+    def is_administrator(self) -> bool:
+        """Whether the caller holds `admin:all` now, or is the host."""
+        return decode(bool, self._ask("is_administrator", "{}"))
+
+    def require_admin(self) -> None:
+        """`is_administrator`, or raises `Forbidden`."""
+        _require(self.is_administrator())
+
+    def explain(self, permission: str, resource: Resource | None = None) -> Explanation:
         """Why the caller may or may not do this: for the host, not for the caller's eyes."""
-        return decode(Explanation, self._explain(permission, resource))
+        return decode(Explanation, self._ask("explain", encode({"permission": permission, "resource": resource})))
+
+
+def _require(is_allowed: bool) -> None:
+    if not is_allowed:
+        raise Forbidden("you may not do this")
+
+
+def _about(
+    user: UUID | str, permission: str, resource: Resource | None, context: Resource | None, at_least: int | None
+) -> str:
+    about = {"user_id": user, "permission": permission, "resource": resource}
+    return encode(about | {"context": context or {}, "at_least": at_least})
+
+
+def _about_many(checks: Sequence[UserQuestion], context: Resource | None, at_least: int | None) -> str:
+    asked = [dict(zip(("user_id", "permission", "resource"), each)) for each in checks]
+    return encode({"checks": asked, "context": context or {}, "at_least": at_least})
 
 
 class Caller(AnyCaller, Areas):
@@ -76,24 +121,21 @@ class AsyncCaller(AnyCaller, AsyncAreas):
         return Caller(self)
 
 
-class _AnyStore(Generic[C]):
+class _AnyStore(_rolekeep.Store, Generic[C]):
     """What needs no waiting."""
 
     _face: type[C]
 
-    def __init__(self, store: _rolekeep.Store) -> None:
-        self._store = store
-
     @property
     def system(self) -> C:
         """The host itself: no rule holds it back, every invariant does. Not for requests of others."""
-        return self._face(self._store.system())
+        return self._face(self._system())
 
     def anonymous(
         self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
     ) -> C:
         """Somebody who has not signed in."""
-        return self._face(self._store.anonymous(_request(ip, user_agent, context)))
+        return self._face(self._anonymous(_request(ip, user_agent, context)))
 
 
 class UserManagement(_AnyStore[Caller]):
@@ -124,7 +166,7 @@ class UserManagement(_AnyStore[Caller]):
         Raises:
             Unauthorized: It is no token of ours, its time is over, or its session has ended.
         """
-        return Caller(self._store.authenticate(access_token, _request(ip, user_agent, context)).wait())
+        return Caller(self._authenticate(access_token, _request(ip, user_agent, context)).wait())
 
     def acting_as(self, user: UUID | str) -> Caller:
         """A user for whom the host vouches itself, without a session.
@@ -133,7 +175,7 @@ class UserManagement(_AnyStore[Caller]):
             NotFound: There is no such user.
             Unauthorized: The user is not active.
         """
-        return Caller(self._store.acting_as(user).wait())
+        return Caller(self._acting_as(user).wait())
 
     def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
@@ -145,14 +187,42 @@ class UserManagement(_AnyStore[Caller]):
         """
         return self.anonymous(ip=ip, user_agent=user_agent).sessions.login(identifier, password)
 
+    def check_async(
+        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        at_least: int | None = None,
+    ) -> bool:
+        """`check` that reads the user's rights where they are not in memory, and waits for `at_least`; it blocks.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        return decode(bool, self._consult("check", _about(user, permission, resource, context, at_least)).wait())
+
+    def check_many(
+        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
+    ) -> list[bool]:
+        """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
+
+        Raises as `check_async`, for the first that has an error.
+        """
+        return decode(list[bool], self._consult("check_many", _about_many(checks, context, at_least)).wait())
+
+    def explain(
+        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        at_least: int | None = None,
+    ) -> Explanation:
+        """Why any user may or may not do this."""
+        about = _about(user, permission, resource, context, at_least)
+        return decode(Explanation, self._consult("explain_user", about).wait())
+
     @property
     def aio(self) -> AsyncUserManagement:
         """The same store for `async` code."""
-        return AsyncUserManagement(self._store)
+        return AsyncUserManagement(self)
 
     def close(self) -> None:
         """Finishes running commits, refuses further operations and lets go of the storage."""
-        self._store.close().wait()
+        self._close().wait()
 
     def __enter__(self) -> UserManagement:
         return self
@@ -175,11 +245,11 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         context: Mapping[str, Any] | None = None,
     ) -> AsyncCaller:
         """The user whom an access token was made for; as `UserManagement.authenticate`."""
-        return AsyncCaller(await self._store.authenticate(access_token, _request(ip, user_agent, context)))
+        return AsyncCaller(await self._authenticate(access_token, _request(ip, user_agent, context)))
 
     async def acting_as(self, user: UUID | str) -> AsyncCaller:
         """A user for whom the host vouches itself; as `UserManagement.acting_as`."""
-        return AsyncCaller(await self._store.acting_as(user))
+        return AsyncCaller(await self._acting_as(user))
 
     async def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
@@ -187,14 +257,42 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
         return await self.anonymous(ip=ip, user_agent=user_agent).sessions.login(identifier, password)
 
+    async def check_async(
+        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        at_least: int | None = None,
+    ) -> bool:
+        """`check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        return decode(bool, await self._consult("check", _about(user, permission, resource, context, at_least)))
+
+    async def check_many(
+        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
+    ) -> list[bool]:
+        """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
+
+        Raises as `check_async`, for the first that has an error.
+        """
+        return decode(list[bool], await self._consult("check_many", _about_many(checks, context, at_least)))
+
+    async def explain(
+        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        at_least: int | None = None,
+    ) -> Explanation:
+        """Why any user may or may not do this."""
+        about = _about(user, permission, resource, context, at_least)
+        return decode(Explanation, await self._consult("explain_user", about))
+
     @property
     def sync(self) -> UserManagement:
         """The same store for blocking code."""
-        return UserManagement(self._store)
+        return UserManagement(self)
 
     async def close(self) -> None:
         """Finishes running commits, refuses further operations and lets go of the storage."""
-        await self._store.close()
+        await self._close()
 
     async def __aenter__(self) -> AsyncUserManagement:
         return self

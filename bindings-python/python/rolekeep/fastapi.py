@@ -11,7 +11,6 @@ async def delete(id: int, me: Me) -> None: ...
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -21,7 +20,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ._error import RolekeepError
 from ._store import AsyncCaller, AsyncUserManagement, UserManagement
-from .errors import Forbidden, Unauthorized
+from .errors import Unauthorized
 from .records import Reason
 
 __all__ = ["Rolekeep", "error_response"]
@@ -59,32 +58,38 @@ class Rolekeep:
             raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN)
         return await self.caller(request, bearer)
 
-    def require_permission(self, permission: str) -> Guard:
-        """A dependency that answers 401 to nobody and 403 to who may not do this; else the caller."""
+    def require_permission(self, permission: str, resource: Callable[..., Any] | None = None) -> Guard:
+        """A dependency that answers 401 to nobody and 403 to who may not do this; else the caller.
 
-        async def permitted(me: Annotated[AsyncCaller, Depends(self.current_user)]) -> AsyncCaller:
-            me.require(permission)
+        Args:
+            permission: `document:edit`.
+            resource: A dependency that finds what it would be done to, `{"type": "document", …}`, for this request.
+        """
+        if resource is None:
+            return self._guard(lambda me: me.require(permission))
+
+        async def permitted(
+            me: Annotated[AsyncCaller, Depends(self.current_user)], thing: Annotated[Any, Depends(resource)]
+        ) -> AsyncCaller:
+            me.require(permission, thing)
             return me
 
         return permitted
 
-    def require_role(self, role: str) -> Guard:
-        """A dependency for who holds this role itself, everywhere and now. Permissions are the better question."""
-
-        async def holder(me: Annotated[AsyncCaller, Depends(self.current_user)]) -> AsyncCaller:
-            now = datetime.now(timezone.utc)
-            for held in await me.roles.mine():
-                begun = held.valid_from is None or held.valid_from <= now
-                ended = held.valid_until is not None and held.valid_until <= now
-                if held.role == role and held.scope == "global" and begun and not ended:
-                    return me
-            raise Forbidden("you may not do this")
-
-        return holder
+    def require_role(self, role: str, scope: str | None = None) -> Guard:
+        """A dependency for who holds this role now, itself or through a senior one. Permissions are the better question."""
+        return self._guard(lambda me: me.require_role(role, scope))
 
     def require_admin(self) -> Guard:
         """A dependency for administrators: who holds `admin:all`."""
-        return self.require_permission("admin:all")
+        return self._guard(lambda me: me.require_admin())
+
+    def _guard(self, require: Callable[[AsyncCaller], None]) -> Guard:
+        async def permitted(me: Annotated[AsyncCaller, Depends(self.current_user)]) -> AsyncCaller:
+            require(me)
+            return me
+
+        return permitted
 
 
 async def error_response(_: Request, error: Exception) -> JSONResponse:

@@ -118,7 +118,7 @@ test("nobody has to wait for a promise: a change is whole or not there", async (
   for (let round = 0; round < 100 && log.length < before + 2; round += 1) await slow();
   const { items, total } = await um.system.users.list();
   assert.equal(total, 2);
-  for (const { id } of items) assert.equal(await um.check(id, "document:edit"), true);
+  for (const { id } of items) assert.equal(await um.checkAsync(id, "document:edit"), true);
   // A close waits for what is being written.
   const last = um.system.users.create({ email: "eve@example.org" }).then(() => "made", (error) => error.reason);
   await slow();

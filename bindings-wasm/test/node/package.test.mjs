@@ -19,7 +19,7 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
 /** Bytes after gzip that a page loads at most; docs/decisions/007 says what they are and how they come down to 400 KiB. */
 const LIMIT = 510 * 1024;
 
-const MODULES = ["api", "caller", "codec", "errors", "generated/areas", "generated/codec", "generated/types", "index", "index.node", "indexeddb", "node", "persister", "store", "wasm"];
+const MODULES = ["api", "caller", "codec", "errors", "generated/areas", "generated/codec", "generated/types", "guarded", "guards", "index", "index.node", "indexeddb", "node", "persister", "store", "wasm"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
   ...MODULES.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`]),

@@ -101,6 +101,22 @@ class Player {
     if (step.can !== undefined) return this.caller(step).can(step.can, resource);
     if (step.require !== undefined) return this.caller(step).require(step.require, resource) ?? null;
     if (step.explain !== undefined) return this.fromFace(this.caller(step).explain(step.explain, resource), "Explanation");
+    if (step.can_somewhere !== undefined) return this.caller(step).canSomewhere(step.can_somewhere);
+    if (step.can_many !== undefined) return this.caller(step).canMany(this.filled(step.can_many).map(({ permission, resource }) => (resource ? [permission, resource] : permission)));
+    if (step.has_role !== undefined) return this.caller(step).hasRole(step.has_role, this.filled(step.scope));
+    if (step.require_role !== undefined) return this.caller(step).requireRole(step.require_role, this.filled(step.scope)) ?? null;
+    if (step.is_administrator !== undefined) return this.caller(step).isAdministrator();
+    if (step.require_admin !== undefined) return this.caller(step).requireAdmin() ?? null;
+    if (step.position !== undefined) return this.um.position;
+    const circumstances = step.context || step.at_least ? { context: step.context, atLeast: this.filled(step.at_least) } : undefined;
+    const about = [this.filled(step.user), step.check ?? step.check_async ?? step.explain_user, resource, circumstances];
+    if (step.check !== undefined) return this.um.check(...about);
+    if (step.check_async !== undefined) return this.um.checkAsync(...about);
+    if (step.explain_user !== undefined) return this.fromFace(await this.um.explain(...about), "Explanation");
+    if (step.check_many !== undefined) {
+      const checks = this.filled(step.check_many).map(({ user, ...check }) => ({ userId: user, ...check }));
+      return this.um.checkMany(checks, circumstances);
+    }
     throw new Error("the step says nothing to do");
   }
 
@@ -117,7 +133,7 @@ class Player {
     if (who === "system") return this.um.system.withRequest(request(step) ?? {});
     if (who === "anonymous") return this.um.anonymous(request(step));
     if (!this.callers[who]) throw new Error(`nobody is called ${who}`);
-    return this.callers[who];
+    return step.request ? this.callers[who].withRequest(request(step)) : this.callers[who];
   }
 
   /** What a scenario writes, with `$name` and `$repeat` filled in. */
@@ -129,6 +145,7 @@ class Player {
     if (Array.isArray(written)) return written.map((item) => this.filled(item));
     if (written === null || typeof written !== "object") return written;
     if (written.$from_now !== undefined) return new Date(Date.now() + written.$from_now * 1000).toISOString();
+    if (written.$join) return this.filled(written.$join).join("");
     if (written.$repeat) return written.$repeat[0].repeat(written.$repeat[1]);
     return Object.fromEntries(Object.entries(written).map(([key, value]) => [key, this.filled(value)]));
   }
@@ -172,7 +189,7 @@ class Player {
 }
 
 function request(step) {
-  return step.request && { ip: step.request.ip, userAgent: step.request.user_agent };
+  return step.request && { ip: step.request.ip, userAgent: step.request.user_agent, values: step.request.context };
 }
 
 /** Each user with the password that the scenarios know. */

@@ -21,15 +21,18 @@ use futures_channel::oneshot;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::SessionId,
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, principals::Loaded, services::Services},
-    rules::Principal,
+    operations::{Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
+    rules::Directory,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
-pub(crate) use rights::{Live, Who, WhoIdentity, WhoSession};
+pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
 pub(crate) use steps::{Running, Steps};
+
+/// Users whose rights are kept in memory, beside those that callers hold: some 200 bytes each.
+const MAX_PRINCIPALS: usize = 100_000;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -38,27 +41,27 @@ const ATTEMPTS: u32 = 12;
 pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The rights of users, as read last.
-    pub(crate) users: Cache<UserId, Loaded>,
+    pub(crate) directory: Directory,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
-    /// The rights of who has not signed in.
-    pub(crate) anonymous: Arc<Principal>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
-    /// When that was found out, microseconds since 1970.
+    /// The newest commit of our own.
+    committed: AtomicU64,
+    /// When `position` was found out, microseconds since 1970.
     confirmed_at: AtomicI64,
     is_closed: AtomicBool,
 }
 
 impl Engine {
     pub(crate) fn new(services: Services) -> Self {
-        let anonymous = Arc::new(services.rules.anonymous());
+        let directory = Directory::new(services.rules(), MAX_PRINCIPALS);
         Self {
             services,
-            users: Cache::default(),
+            directory,
             sessions: Cache::default(),
-            anonymous,
             position: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
         }
@@ -113,19 +116,29 @@ impl Engine {
         if plan.is_empty() {
             return Ok(true);
         }
-        match self.commit(plan.into_change_set(operation)?).await {
+        let next = plan.next_policy();
+        match self.commit(plan.into_change_set(operation)?, next).await {
             Ok(_) => Ok(true),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => {
                 let message = "the storage gave no answer; the change may have been made";
                 Err(Error::new(Reason::OutcomeUnknown, message))
             }
-            Err(CommitError::Stale { .. }) => Ok(false),
+            Err(CommitError::Stale { table, key }) => {
+                if feed::is_policy(table.name, &key) {
+                    self.renew_policy().await?;
+                }
+                Ok(false)
+            }
         }
     }
 
     /// Commits, to its end even if the caller goes away meanwhile; then the caches hear of it.
-    pub(crate) async fn commit(self: &Arc<Self>, change_set: ChangeSet) -> Result<Committed, CommitError> {
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        change_set: ChangeSet,
+        next: Option<Arc<PolicyState>>,
+    ) -> Result<Committed, CommitError> {
         let engine = self.clone();
         let mut whole = Box::pin(async move {
             let storage = &engine.services.storage;
@@ -134,8 +147,12 @@ impl Engine {
                 Err(CommitError::Unknown) => storage.outcome(change_set.id).await?.ok_or(CommitError::Unknown),
                 other => other,
             }?;
+            if let Some(next) = next {
+                engine.go_on_with(next).await;
+            }
             let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
-            engine.hear(touched.collect::<Vec<_>>().iter()).await;
+            // Only a policy of others could fail to be read, and the next operation reads it again.
+            let _ = engine.hear(touched.collect::<Vec<_>>().iter()).await;
             engine.advance(committed.position);
             Ok(committed)
         });
@@ -155,7 +172,8 @@ impl Engine {
 
     /// Who asks, with the rights of this moment.
     pub(crate) async fn actor(self: &Arc<Self>, who: &Who) -> Result<Actor> {
-        Ok(Actor { identity: self.identity(who).await?, request: who.request.clone() })
+        let (identity, policy) = self.identity(who).await?;
+        Ok(Actor { identity, request: who.request.clone(), policy })
     }
 
     pub(crate) fn require_open(&self) -> Result<()> {

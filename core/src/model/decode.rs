@@ -43,6 +43,8 @@ pub enum FieldCode {
     Disagrees,
     /// Somebody else has this name.
     Taken,
+    /// The policy would be wrong with it; the message says why.
+    PolicyInvalid,
     /// The password is on the list of common ones.
     CommonPassword,
     /// The password holds the account's own name or address, or the service's.

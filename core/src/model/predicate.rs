@@ -4,6 +4,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
+    ip::{IpRange, parse_ip},
     record::{Row, Table},
     value::Value,
 };
@@ -40,6 +41,13 @@ pub enum Predicate {
     Linked(Link, Arc<[Value]>),
     /// A row of the link's table ties this row to the value in one of its own columns.
     LinkedToColumn(Link, Name),
+    /// The set in this column holds the value; never a set with an element of another type.
+    Contains(Name, Value),
+    /// The set in the first column holds the value in the second, moved by the offset
+    /// (microseconds; for times only, else 0).
+    ContainsColumn(Name, Name, i64),
+    /// The column holds an address in one of these ranges.
+    InRanges(Name, Vec<IpRange>),
     /// The row's search text (see `model::search`) contains this.
     Search(String),
 }
@@ -49,6 +57,8 @@ pub enum Predicate {
 pub enum Comparison {
     /// `==`
     Equal,
+    /// `!=`: both are there, and differ
+    NotEqual,
     /// `<`
     Less,
     /// `<=`
@@ -67,6 +77,7 @@ impl Comparison {
         }
         match self {
             Comparison::Equal => left == right,
+            Comparison::NotEqual => left != right,
             Comparison::Less => left < right,
             Comparison::LessOrEqual => left <= right,
             Comparison::Greater => left > right,
@@ -169,6 +180,26 @@ impl Predicate {
         }
     }
 
+    /// The columns that it reads, the own side of links included; some of them more than once.
+    pub fn columns<'p>(&'p self, found: &mut Vec<&'p Name>) {
+        match self {
+            Predicate::Always | Predicate::Never | Predicate::Search(_) => {}
+            Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| part.columns(found)),
+            Predicate::Not(part) => part.columns(found),
+            Predicate::Present(name)
+            | Predicate::Compare(name, ..)
+            | Predicate::In(name, _)
+            | Predicate::StartsWith(name, _)
+            | Predicate::Contains(name, _)
+            | Predicate::InRanges(name, _) => found.push(name),
+            Predicate::CompareColumns(left, _, right, _) | Predicate::ContainsColumn(left, right, _) => {
+                found.extend([left, right]);
+            }
+            Predicate::Linked(link, _) => found.push(&link.own),
+            Predicate::LinkedToColumn(link, name) => found.extend([&link.own, name]),
+        }
+    }
+
     /// Whether a row of `table` is one of them.
     pub fn matches(&self, table: &Table, row: &Row, links: &dyn Links) -> bool {
         let column = |name: &Name| table.position(name).map_or(&Value::Null, |at| &row.0[at]);
@@ -198,6 +229,12 @@ impl Predicate {
             Predicate::LinkedToColumn(link, name) => {
                 let (own, other) = (column(&link.own), column(name));
                 !own.is_null() && !other.is_null() && links.tied(link, own, other)
+            }
+            // Our own tables have no columns of sets.
+            Predicate::Contains(..) | Predicate::ContainsColumn(..) => false,
+            Predicate::InRanges(name, ranges) => {
+                let ip = column(name).as_text().and_then(parse_ip);
+                ip.is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }
             Predicate::Search(needle) => table.search_text(row).contains(needle.as_str()),
         }

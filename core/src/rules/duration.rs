@@ -11,7 +11,7 @@ const UNITS: &[(&str, i64)] = &[
 ];
 
 /// 10,000 years: with times in the years 1 to 9999, sums stay far from overflow.
-const LIMIT: i64 = 10_000 * 366 * 86_400_000_000;
+pub(crate) const LIMIT: i64 = 10_000 * 366 * 86_400_000_000;
 
 /// Whether it is short enough to reckon with.
 pub(super) fn is_in_range(micros: i64) -> bool {

@@ -11,12 +11,12 @@ use crate::model::{
 };
 
 use super::{
-    attribute::{Attribute, Stored},
+    attribute::{Attribute, ResourceType, Stored},
     condition::{
         code::{Operand, Path, Source, Test, TestKind, Tree, Values},
         parser::{Operator, Root},
     },
-    datum::{Datum, Held, read},
+    datum::{Datum, Held, Type, read},
     decide::{Here, Question},
     policy::Effect,
     principal::Principal,
@@ -38,9 +38,29 @@ pub struct RowFilter {
     pub made_at: Time,
     /// From this moment on it must not be used: an assignment begins or ends, or it is too old.
     pub expires: Time,
+    /// The attributes that it names.
+    attributes: Vec<FilterAttribute>,
+}
+
+/// An attribute that a filter names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilterAttribute {
+    pub(crate) name: Name,
+    pub(crate) ty: Type,
+    pub(crate) is_optional: bool,
 }
 
 impl RowFilter {
+    /// The filter of the host itself: every row.
+    pub(crate) fn of_host(now: Time) -> Self {
+        let expires = plus_seconds(now, LIFETIME);
+        Self { predicate: Predicate::Always, made_at: now, expires, attributes: Vec::new() }
+    }
+
+    pub(crate) fn attributes(&self) -> &[FilterAttribute] {
+        &self.attributes
+    }
+
     /// The predicate, where the filter may still be used; [`Reason::RightsStale`] where not.
     pub fn predicate_at(&self, now: Time) -> Result<&Predicate> {
         match self.made_at <= now && now < self.expires {
@@ -53,8 +73,8 @@ impl RowFilter {
 impl RuleSet {
     /// The rows of the permission's type that the principal may do this to.
     ///
-    /// Fails as [`RuleSet::decide`] does, and with [`Reason::InvalidInput`] where a rule reads what no
-    /// column holds (a free attribute, or one of a type without a table).
+    /// Fails as [`RuleSet::decide`] does, and with [`Reason::InvalidInput`] where a rule reads a free
+    /// attribute of a stored type, which no column holds.
     pub fn filter(
         &self,
         principal: &Principal,
@@ -69,7 +89,16 @@ impl RuleSet {
         let next = edges.filter(|edge| *edge > here.now && *edge != i64::MAX).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
         let latest = plus_seconds(now, LIFETIME);
-        Ok(RowFilter { predicate, made_at: now, expires: next.map_or(latest, |next| next.min(latest)) })
+        let attributes = attributes_of(&predicate, here.ty);
+        Ok(RowFilter { predicate, made_at: now, expires: next.map_or(latest, |next| next.min(latest)), attributes })
+    }
+
+    /// Every attribute of a type that conditions can read, for a host that maps them to columns.
+    pub(crate) fn filter_attributes(&self, resource_type: &str) -> Option<Vec<FilterAttribute>> {
+        let attributes = &self.type_named(resource_type)?.attributes;
+        let names = self.reads(resource_type);
+        let read = attributes.iter().filter(|one| names.contains(&one.name));
+        Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.clone()), one)).collect())
     }
 
     /// Whether the filter does not fold to nothing.
@@ -77,6 +106,27 @@ impl RuleSet {
         let lowered = Lowering { here, is_strict: false }.predicate(permission);
         !matches!(lowered, Ok(Predicate::Never))
     }
+}
+
+impl FilterAttribute {
+    fn new(name: Name, attribute: &Attribute) -> Self {
+        Self { name, ty: attribute.ty, is_optional: attribute.is_optional }
+    }
+}
+
+fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribute> {
+    let mut names = Vec::new();
+    predicate.columns(&mut names);
+    let mut attributes: Vec<FilterAttribute> = Vec::new();
+    for name in names {
+        if attributes.iter().any(|one| one.name == *name) {
+            continue;
+        }
+        if let Some(attribute) = ty.slot(name).and_then(|slot| ty.attributes.get(slot as usize)) {
+            attributes.push(FilterAttribute::new(name.clone(), attribute));
+        }
+    }
+    attributes
 }
 
 /// Conditions and scopes to predicates.
@@ -176,9 +226,9 @@ impl Lowering<'_, '_> {
         let mut parts = Vec::new();
         for (slot, ids) in reach.within {
             let Some(attribute) = self.here.ty.attributes.get(slot as usize) else { continue };
-            parts.push(match &attribute.stored {
-                Some(Stored::Column(_, name)) => Predicate::In(Name::Borrowed(name), Predicate::set(ids)),
-                _ => self.unsayable(attribute)?,
+            parts.push(match self.column(attribute) {
+                Some(name) => Predicate::In(name, Predicate::set(ids)),
+                None => self.unsayable(attribute)?,
             });
         }
         Ok(Predicate::any(parts))
@@ -230,10 +280,10 @@ impl Lowering<'_, '_> {
                 Side::Constant(_) => Ok(Predicate::Never),
             },
             TestKind::InPath(one, path) => self.in_path(one, *path),
-            TestKind::InRanges(one, _) => match self.side(one) {
+            TestKind::InRanges(one, ranges) => match self.side(one) {
+                Side::Column(column, _) => Ok(Predicate::InRanges(column, ranges.clone())),
                 Side::Beyond(attribute) => self.unsayable(attribute),
-                // Addresses are in no column.
-                _ => Ok(Predicate::Never),
+                Side::Constant(_) => Ok(Predicate::Never),
             },
             TestKind::StartsWith(one, prefix) => match self.side(one) {
                 Side::Column(column, _) => Ok(Predicate::StartsWith(column, prefix.clone())),
@@ -246,9 +296,9 @@ impl Lowering<'_, '_> {
     fn has(&self, path: Path) -> Result<Predicate> {
         match self.here.ty.attributes.get(path.slot as usize) {
             Some(attribute) if !attribute.is_optional => Ok(Predicate::Always),
-            Some(attribute) => match &attribute.stored {
-                Some(Stored::Column(_, name)) => Ok(Predicate::Present(Name::Borrowed(name))),
-                Some(Stored::Link(_)) => Ok(Predicate::Always),
+            Some(Attribute { stored: Some(Stored::Link(_)), .. }) => Ok(Predicate::Always),
+            Some(attribute) => match self.column(attribute) {
+                Some(name) => Ok(Predicate::Present(name)),
                 None => self.unsayable(attribute),
             },
             None => Ok(Predicate::Never),
@@ -259,7 +309,17 @@ impl Lowering<'_, '_> {
         let one = self.side(one);
         if set.root == Root::Resource {
             let Some(attribute) = self.here.ty.attributes.get(set.slot as usize) else { return Ok(Predicate::Never) };
-            let Some(Stored::Link(link)) = &attribute.stored else { return self.unsayable(attribute) };
+            let Some(Stored::Link(link)) = &attribute.stored else {
+                let Some(set) = self.column(attribute) else { return self.unsayable(attribute) };
+                return match one {
+                    Side::Constant(datum) => Ok(match datum.to_value() {
+                        Some(value) => Predicate::Contains(set, value),
+                        None => Predicate::Never,
+                    }),
+                    Side::Column(column, offset) => Ok(Predicate::ContainsColumn(set, column, offset)),
+                    Side::Beyond(attribute) => self.unsayable(attribute),
+                };
+            };
             return match one {
                 Side::Constant(datum) => Ok(linked(link, datum)),
                 Side::Column(column, _) => Ok(Predicate::LinkedToColumn(link.clone(), column)),
@@ -281,14 +341,24 @@ impl Lowering<'_, '_> {
         match operand.source {
             Source::Path(path) if path.root == Root::Resource => {
                 match self.here.ty.attributes.get(path.slot as usize) {
-                    Some(Attribute { stored: Some(Stored::Column(_, name)), .. }) => {
-                        Side::Column(Name::Borrowed(name), operand.offset)
-                    }
-                    Some(attribute) => Side::Beyond(attribute),
+                    Some(attribute) => match self.column(attribute) {
+                        Some(name) => Side::Column(name, operand.offset),
+                        None => Side::Beyond(attribute),
+                    },
                     None => Side::Constant(Datum::Absent),
                 }
             }
             _ => Side::Constant(operand.value(self.here)),
+        }
+    }
+
+    /// What a predicate calls an attribute: the column of a stored type; the attribute itself of a
+    /// type that the host keeps, which says itself where that is.
+    fn column(&self, attribute: &Attribute) -> Option<Name> {
+        match &attribute.stored {
+            Some(Stored::Column(_, name)) => Some(Name::Borrowed(name)),
+            None if self.here.ty.table.is_none() => Some(Name::Owned(attribute.name.clone())),
+            Some(Stored::Link(_)) | None => None,
         }
     }
 
@@ -315,24 +385,14 @@ enum Side<'a> {
 }
 
 fn compare(column: Name, operator: Operator, datum: Datum<'_>) -> Predicate {
-    let Some(value) = datum.to_value() else { return Predicate::Never };
-    match comparison(operator) {
-        Some(comparison) => Predicate::Compare(column, comparison, value),
-        None => {
-            let equal = Predicate::Compare(column.clone(), Comparison::Equal, value);
-            Predicate::Present(column).and(equal.negate())
-        }
+    match datum.to_value() {
+        Some(value) => Predicate::Compare(column, comparison(operator), value),
+        None => Predicate::Never,
     }
 }
 
 fn compare_columns(left: Name, operator: Operator, right: Name, offset: i64) -> Predicate {
-    match comparison(operator) {
-        Some(comparison) => Predicate::CompareColumns(left, comparison, right, offset),
-        None => {
-            let equal = Predicate::CompareColumns(left.clone(), Comparison::Equal, right.clone(), offset);
-            Predicate::all([Predicate::Present(left), Predicate::Present(right), equal.negate()])
-        }
-    }
+    Predicate::CompareColumns(left, comparison(operator), right, offset)
 }
 
 fn is_in(column: Name, values: impl Iterator<Item = Value>) -> Predicate {
@@ -347,15 +407,14 @@ fn linked(link: &Link, datum: Datum<'_>) -> Predicate {
     }
 }
 
-/// None for `!=`.
-fn comparison(operator: Operator) -> Option<Comparison> {
+fn comparison(operator: Operator) -> Comparison {
     match operator {
-        Operator::Equal => Some(Comparison::Equal),
-        Operator::NotEqual => None,
-        Operator::Less => Some(Comparison::Less),
-        Operator::LessOrEqual => Some(Comparison::LessOrEqual),
-        Operator::Greater => Some(Comparison::Greater),
-        Operator::GreaterOrEqual => Some(Comparison::GreaterOrEqual),
+        Operator::Equal => Comparison::Equal,
+        Operator::NotEqual => Comparison::NotEqual,
+        Operator::Less => Comparison::Less,
+        Operator::LessOrEqual => Comparison::LessOrEqual,
+        Operator::Greater => Comparison::Greater,
+        Operator::GreaterOrEqual => Comparison::GreaterOrEqual,
     }
 }
 

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{Cause, Context, Explanation, Principal, Resource, RuleSet};
+use super::{
+    Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope,
+    principal::HeldRole,
+    scope_kind::{BoundScope, bind},
+};
 use crate::model::{time::Time, value::Value};
 
 impl Resource<'static> {
@@ -35,6 +39,26 @@ impl RuleSet {
         chain.all(|one| {
             let is_administrator = one.held().any(|held| self.administers(one, held, now));
             one.is_active && one.stamp == self.stamp && !one.is_key() && is_administrator
+        })
+    }
+}
+
+impl RuleSet {
+    /// Whether a principal holds a role now, itself or as the junior of one that it holds: everywhere, or, where a
+    /// scope is given, everywhere or just there. Roles say what somebody is, not what it may do: ask for
+    /// permissions where there is a choice.
+    pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
+        let now = now.as_microsecond();
+        let scope = scope.map(|scope| bind(&self.shared.words.kinds, scope));
+        let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
+        let is_senior = |one: u32| self.roles.get(one as usize).is_some_and(|one| one.has_junior(role.0));
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let counts = |held: HeldRole<'_>| {
+                let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
+                is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
+            };
+            one.is_active && one.stamp == self.stamp && one.held().any(counts)
         })
     }
 }

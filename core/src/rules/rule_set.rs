@@ -76,15 +76,27 @@ pub(super) struct Shared {
     pub(super) words: Words,
 }
 
-/// What a decision on a permission must look at beside the rows.
+/// What a decision on a permission must look at beside the rows, as bits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
+pub(super) struct Mark(u8);
+
+impl Mark {
     /// A role denies it: the first allow does not decide.
-    pub(super) is_denied: bool,
+    pub(super) const DENIED: Mark = Mark(1);
     /// A role allows it under a condition or on fields only.
-    pub(super) is_special: bool,
+    pub(super) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
-    pub(super) is_demanding: bool,
+    pub(super) const DEMANDING: Mark = Mark(4);
+
+    #[inline]
+    pub(super) fn has(self, other: Mark) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[must_use]
+    pub(super) const fn or(self, other: Mark) -> Mark {
+        Mark(self.0 | other.0)
+    }
 }
 
 /// A permission and what it is for.
@@ -287,13 +299,14 @@ impl RuleSet {
             .iter()
             .map(|permission| {
                 let reads = &self.reads.types[permission.ty as usize];
-                Mark { is_demanding: !reads.context.is_empty() || !reads.principal.is_empty(), ..Mark::default() }
+                let is_demanding = !reads.context.is_empty() || !reads.principal.is_empty();
+                if is_demanding { Mark::DEMANDING } else { Mark::default() }
             })
             .collect();
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
             if let Some(mark) = marks.get_mut(special.permission as usize) {
-                mark.is_denied |= special.effect == Effect::Deny;
-                mark.is_special = true;
+                let is_denied = special.effect == Effect::Deny;
+                *mark = mark.or(if is_denied { Mark::DENIED.or(Mark::SPECIAL) } else { Mark::SPECIAL });
             }
         }
         self.marks = marks;

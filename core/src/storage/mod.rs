@@ -12,8 +12,7 @@ mod ledger;
 pub mod memory;
 pub mod persister;
 pub mod query;
-#[cfg(feature = "sqlite")]
-mod sql;
+pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -35,6 +34,7 @@ use crate::{
         drone::{Drone, DroneAssignment},
         error::Result,
         id::ChangeSetId,
+        policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
         record::{Key, Record, Row, Table},
         region::Region,
         registry::{Claim, Guard, SigningKey},
@@ -61,6 +61,10 @@ pub fn tables() -> &'static [&'static Table] {
         Claim::TABLE,
         Guard::TABLE,
         SigningKey::TABLE,
+        PermissionRow::TABLE,
+        RoleRow::TABLE,
+        PolicyRow::TABLE,
+        GivenRow::TABLE,
         AuditEntry::TABLE,
         AuditHead::TABLE,
         CommitRecord::TABLE,

@@ -9,6 +9,7 @@ use rolekeep::{
     manager::Builder,
     model::{decode, time},
     operations::sessions::Login,
+    rules::{Context, Scope},
     settings::Settings,
 };
 use serde_json::{Map, Value as Json, json};
@@ -147,7 +148,11 @@ impl Player {
             tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)).await;
             return Ok((Json::Null, None));
         }
-        self.ask(step).map(|answer| (answer, None))
+        let answer = match self.consult(step).await {
+            Some(answer) => answer?,
+            None => self.ask(step)?,
+        };
+        Ok((answer, None))
     }
 
     async fn call(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
@@ -161,23 +166,68 @@ impl Player {
         answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))
     }
 
-    /// The synchronous questions.
+    /// The questions to a caller.
     fn ask(&self, step: &Step) -> Result<Json, Error> {
-        let resource = step.resource.as_ref().map(|resource| self.filled(resource));
-        let resource = resource.as_ref().map(|resource| {
-            let mut attributes: BTreeMap<String, Json> = serde_json::from_value(resource.clone()).unwrap();
-            let kind = attributes.remove("type").expect("a resource names its type");
-            Resource::from_json(kind.as_str().unwrap(), &attributes)
-        });
+        let resource = step.resource.as_ref().map(|resource| self.resource(resource));
+        let resource = resource.as_ref();
         let caller = self.caller(step);
-        match (&step.can, &step.require, &step.explain) {
-            (Some(permission), None, None) => caller.can(permission, resource.as_ref()).map(Json::from),
-            (None, Some(permission), None) => caller.require(permission, resource.as_ref()).map(|()| Json::Null),
-            (None, None, Some(permission)) => {
-                caller.explain(permission, resource.as_ref()).map(|why| serde_json::to_value(why).unwrap())
+        let scope = step.scope.as_ref().map(|scope| self.filled(scope).as_str().unwrap().parse::<Scope>().unwrap());
+        let scope = scope.as_ref();
+        match step {
+            Step { can: Some(permission), .. } => caller.can(permission, resource).map(Json::from),
+            Step { require: Some(permission), .. } => caller.require(permission, resource).map(|()| Json::Null),
+            Step { explain: Some(permission), .. } => caller.explain(permission, resource).map(|why| json!(why)),
+            Step { can_somewhere: Some(permission), .. } => caller.can_somewhere(permission).map(Json::from),
+            Step { can_many: Some(checks), .. } => {
+                let resources: Vec<_> =
+                    checks.iter().map(|one| one.resource.as_ref().map(|it| self.resource(it))).collect();
+                let checks = checks.iter().zip(&resources);
+                let checks: Vec<_> = checks.map(|(one, resource)| (&*one.permission, resource.as_ref())).collect();
+                caller.can_many(&checks).map(Json::from)
             }
+            Step { has_role: Some(role), .. } => caller.has_role(role, scope).map(Json::from),
+            Step { require_role: Some(role), .. } => caller.require_role(role, scope).map(|()| Json::Null),
+            Step { is_administrator: Some(_), .. } => caller.is_administrator().map(Json::from),
+            Step { require_admin: Some(_), .. } => caller.require_admin().map(|()| Json::Null),
             _ => panic!("a step says nothing to do: {step:?}"),
         }
+    }
+
+    /// The questions about users; none: it is another step.
+    async fn consult(&self, step: &Step) -> Option<Result<Json, Error>> {
+        let context = step.context.as_ref().map(|context| context_of(&self.filled(context))).unwrap_or_default();
+        let at_least = step.at_least.as_ref().map_or(0, |position| self.filled(position).as_u64().unwrap());
+        let asking = self.um.asking().context(context).at_least(at_least);
+        let user = |given: &Option<Json>| self.filled(given.as_ref().unwrap()).as_str().unwrap().parse().unwrap();
+        let resource = step.resource.as_ref().map(|resource| self.resource(resource));
+        let resource = resource.as_ref();
+        Some(match step {
+            Step { check: Some(permission), .. } => {
+                asking.check(user(&step.user), permission, resource).map(Json::from)
+            }
+            Step { check_async: Some(permission), .. } => {
+                asking.check_async(user(&step.user), permission, resource).await.map(Json::from)
+            }
+            Step { explain_user: Some(permission), .. } => {
+                asking.explain(user(&step.user), permission, resource).await.map(|why| json!(why))
+            }
+            Step { check_many: Some(checks), .. } => {
+                let resources: Vec<_> =
+                    checks.iter().map(|one| one.resource.as_ref().map(|it| self.resource(it))).collect();
+                let checks = checks.iter().zip(&resources);
+                let checks: Vec<_> =
+                    checks.map(|(one, resource)| (user(&one.user), &*one.permission, resource.as_ref())).collect();
+                asking.check_many(&checks).await.map(Json::from)
+            }
+            Step { position: Some(_), .. } => Ok(self.um.position().into()),
+            _ => return None,
+        })
+    }
+
+    fn resource(&self, written: &Json) -> Resource<'static> {
+        let mut attributes: BTreeMap<String, Json> = serde_json::from_value(self.filled(written)).unwrap();
+        let kind = attributes.remove("type").expect("a resource names its type");
+        Resource::from_json(kind.as_str().unwrap(), &attributes)
     }
 
     async fn reopen(&mut self) -> Result<(), Error> {
@@ -192,7 +242,10 @@ impl Player {
         match step.caller.as_deref() {
             None | Some("system") => self.um.system().with_request(request),
             Some("anonymous") => self.um.anonymous(request),
-            Some(name) => self.callers.get(name).unwrap_or_else(|| panic!("nobody is called {name}")).clone(),
+            Some(name) => {
+                let caller = self.callers.get(name).unwrap_or_else(|| panic!("nobody is called {name}")).clone();
+                if step.request.is_some() { caller.with_request(request) } else { caller }
+            }
         }
     }
 
@@ -205,6 +258,10 @@ impl Player {
             },
             Json::Array(items) => items.iter().map(|item| self.filled(item)).collect(),
             Json::Object(keys) => match (keys.get("$repeat"), keys.get("$from_now")) {
+                _ if keys.contains_key("$join") => {
+                    let parts = keys["$join"].as_array().unwrap().iter().map(|part| self.filled(part));
+                    parts.map(|part| part.as_str().unwrap().to_owned()).collect::<String>().into()
+                }
                 (Some(repeat), _) => {
                     let (text, times): (String, usize) = serde_json::from_value(repeat.clone()).unwrap();
                     text.repeat(times).into()
@@ -258,7 +315,12 @@ fn request(given: Option<&Json>) -> RequestContext {
     let text = |key: &str| Some(given?.get(key)?.as_str().unwrap().to_owned());
     request.ip = text("ip");
     request.user_agent = text("user_agent");
+    request.values = given.and_then(|given| given.get("context")).map(context_of).unwrap_or_default();
     request
+}
+
+fn context_of(values: &Json) -> Context {
+    Context::from_json(&serde_json::from_value(values.clone()).unwrap())
 }
 
 /// An error's fields and problems may come in any order.
@@ -280,7 +342,13 @@ fn told_outcome(outcome: Result<Json, Error>) -> Json {
 
 fn told(step: &Step) -> String {
     let caller = step.caller.as_deref().unwrap_or("system");
-    let what = step.call.as_deref().or(step.can.as_deref()).or(step.require.as_deref()).or(step.explain.as_deref());
+    let what =
+        [&step.call, &step.can, &step.require, &step.explain, &step.can_somewhere, &step.has_role, &step.require_role];
+    let about = [&step.check, &step.check_async, &step.explain_user];
+    if let Some(permission) = about.into_iter().flatten().next() {
+        return format!("{permission} about a user");
+    }
+    let what = what.into_iter().flatten().next().map(String::as_str);
     match (what, &step.login) {
         (Some(what), _) => format!("{what} as {caller}"),
         (None, Some(login)) => format!("login {}", login["identifier"]),
@@ -288,6 +356,6 @@ fn told(step: &Step) -> String {
         (None, None) if step.act_as.is_some() => "act_as".to_owned(),
         (None, None) if step.open.is_some() => "open".to_owned(),
         (None, None) if step.together.is_some() => "together".to_owned(),
-        (None, None) => "reopen or wait".to_owned(),
+        (None, None) => "a step without a name".to_owned(),
     }
 }

@@ -50,6 +50,17 @@ pub struct Step {
     pub can: Option<String>,
     pub require: Option<String>,
     pub explain: Option<String>,
+    pub can_somewhere: Option<String>,
+    pub can_many: Option<Vec<Checked>>,
+    pub has_role: Option<String>,
+    pub require_role: Option<String>,
+    pub is_administrator: Option<bool>,
+    pub require_admin: Option<bool>,
+    pub check: Option<String>,
+    pub check_async: Option<String>,
+    pub check_many: Option<Vec<Checked>>,
+    pub explain_user: Option<String>,
+    pub position: Option<bool>,
     pub reopen: Option<bool>,
     pub open: Option<Json>,
     pub wait: Option<f64>,
@@ -64,11 +75,24 @@ pub struct Step {
     pub name: Option<String>,
     pub request: Option<Json>,
     pub resource: Option<Json>,
+    pub user: Option<Json>,
+    pub scope: Option<Json>,
+    pub context: Option<Json>,
+    pub at_least: Option<Json>,
 
     #[serde(default)]
     pub save: BTreeMap<String, String>,
     pub expect: Option<Json>,
     pub error: Option<Json>,
+}
+
+/// One check of many.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    pub user: Option<Json>,
+    pub permission: String,
+    pub resource: Option<Json>,
 }
 
 impl Scenario {

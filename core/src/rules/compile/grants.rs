@@ -80,7 +80,11 @@ impl One<'_> {
         let text = &self.grant.pattern.text;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.faults.add(self.grant.pattern.spot, format!("`{}` is no pattern", shown(text)), Some(help));
+            self.faults.add(
+                self.grant.pattern.spot,
+                format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
+                Some(help),
+            );
             return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
@@ -171,15 +175,16 @@ impl One<'_> {
                 }
                 (Some(resource), None) => {
                     let known = words.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    (format!("`{}` matches no permission", shown(name)), self.faults.suggest(resource, known))
+                    let help = self.faults.suggest_as(resource, known, |near| format!("{near}:*"));
+                    (format!("`{}` matches no permission", shown(name)), help)
                 }
                 (_, action) => {
                     let known = words.by_action.keys().map(String::as_str);
-                    let help = self.faults.suggest(action.unwrap_or_default(), known);
+                    let help = self.faults.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
             };
-            self.faults.add(self.grant.pattern.spot, message, help);
+            self.faults.add(self.grant.pattern.spot, message, help).label("not declared");
         }
         matched
     }
@@ -243,11 +248,12 @@ impl One<'_> {
 
     fn flaw(&mut self, flaw: Flaw) {
         let Some(when) = &self.grant.when else { return };
+        let span = flaw.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
         let message = match when.spot.is_code() {
             true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
             false => flaw.message,
         };
-        self.faults.add_inside(when.spot, flaw.at, message, flaw.help);
+        self.faults.add_inside(when, span, message, flaw.help);
     }
 }

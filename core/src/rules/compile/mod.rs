@@ -19,10 +19,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::error::{Error, Reason, Result};
+use crate::model::error::Result;
 
 use super::{
-    faults::Faults,
+    faults::{Faults, shown},
     policy::Policy,
     pool::Pool,
     reads::Reads,
@@ -54,7 +54,8 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         && closure.iter().any(|junior| own.get(*junior as usize).is_some_and(|own| own.is_administrator))
         && let Some(name) = &policy.anonymous
     {
-        faults.add(name.spot, "who is not signed in may not hold `admin:all`", None);
+        let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
+        faults.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
     }
     refuse(faults)?;
     let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
@@ -79,7 +80,7 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
 fn refuse(faults: Faults) -> Result<()> {
     match faults.is_empty() {
         true => Ok(()),
-        false => Err(Error::in_file(Reason::PolicyInvalid, "the policy has errors", faults.into_problems())),
+        false => Err(faults.into_error("the policy has errors")),
     }
 }
 

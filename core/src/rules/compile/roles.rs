@@ -55,8 +55,10 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
         let name = &role.name.text;
         check_name(&role.name, faults);
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
-        if hierarchy.ids.insert(name.clone(), id).is_some() {
-            faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+        if let Some(first) = hierarchy.ids.insert(name.clone(), id) {
+            let first = policy.roles[hierarchy.declared(first)].name.spot;
+            let fault = faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+            fault.label("declared again").first(first, "first declared");
         }
         hierarchy.roles.push(Declared { name: name.clone(), inherits: Vec::new(), at });
     }
@@ -92,7 +94,7 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
     }
     let name = shown(&role.name.text);
     if is_limited && let Some(second) = role.inherits.get(1) {
-        let help = Some("this policy's hierarchy is `limited`".to_owned());
+        let help = Some("in a `limited` hierarchy a role inherits from one other at most".to_owned());
         faults.add(second.spot, format!("role `{name}` inherits from several roles"), help);
     }
     if role.max_holders == Some(0) {
@@ -116,7 +118,7 @@ fn named<'n, N: Iterator<Item = &'n str>>(
     let found = find(&text.text);
     if found.is_none() {
         let help = faults.suggest(&text.text, known());
-        faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help);
+        faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
     }
     found
 }
@@ -124,8 +126,9 @@ fn named<'n, N: Iterator<Item = &'n str>>(
 /// Whether this names a role.
 pub(super) fn check_name(name: &Text, faults: &mut Faults) {
     if !is_word(&name.text) {
-        let help = "letters, digits, `_` and `-`, beginning with a letter, at most 64".to_owned();
-        faults.add(name.spot, format!("`{}` is no name of a role", shown(&name.text)), Some(help));
+        let help =
+            "names of roles are letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters";
+        faults.add(name.spot, format!("`{}` cannot name a role", shown(&name.text)), Some(help.to_owned()));
     }
 }
 
@@ -182,5 +185,7 @@ fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults:
     let cycle = &path[place[at]..];
     let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
     let spot = policy.roles[hierarchy.roles[at].at].name.spot;
-    faults.add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None);
+    faults
+        .add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None)
+        .label("inherits from itself");
 }

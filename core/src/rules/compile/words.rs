@@ -85,7 +85,7 @@ impl Words {
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                faults.add(declared.name.spot, format!("`{}` is no name of a resource type", shown(name)), name_help());
+                faults.add(declared.name.spot, format!("`{}` cannot name a resource type", shown(name)), name_help());
                 continue;
             }
             if !seen.insert(name) {
@@ -116,18 +116,19 @@ impl Words {
             all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
         }
         all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for declared in &policy.permissions {
             let Text { text: name, spot } = &declared.name;
             if split(name).is_none() {
-                let message = format!("`{}` is no permission", shown(name));
+                let message = format!("`{}` cannot name a permission", shown(name));
                 faults.add(
                     *spot,
                     message,
                     Some("a permission is written `resource:action`, in small letters".to_owned()),
                 );
-            } else if !seen.insert(name) {
-                faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+            } else if let Some(first) = seen.insert(name, *spot) {
+                let fault = faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+                fault.label("declared again").first(first, "first declared");
             } else {
                 let about = all.entry(name.clone()).or_default();
                 if !declared.about.is_empty() {
@@ -175,8 +176,11 @@ impl Words {
         let mut declared: Vec<(&str, &str, Option<&ScopeDecl>)> = Vec::new();
         for scope in &policy.scopes {
             let name = &scope.name.text;
-            if !is_name(name) || name == "resource" || name == "global" {
-                faults.add(scope.name.spot, format!("`{}` is no name of a kind of scope", shown(name)), name_help());
+            if name == "resource" || name == "global" {
+                let help = "`global` and `resource:TYPE` are there already".to_owned();
+                faults.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
+            } else if !is_name(name) {
+                faults.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
             } else if declared.iter().any(|(known, _, _)| known == name) {
                 faults.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
             } else {
@@ -246,7 +250,10 @@ impl Words {
                 let help = faults.suggest(attribute, names);
                 faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
             } else if !is_usable || !is_one_type {
-                let message = format!("`{attribute}` must be an id, a string or an int, the same in every type");
+                let message = format!(
+                    "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
+                    shown(attribute)
+                );
                 faults.add(at, message, None);
             }
         }

@@ -66,8 +66,9 @@ pub struct Directory {
 struct Writer {
     /// Numbers of users that were let go.
     free: Vec<u32>,
-    /// Users that somebody relies on, by number.
-    pins: HashMap<u32, Weak<()>>,
+    /// Users that somebody relies on, and how many there may be before those are looked for that nobody does.
+    pins: HashMap<Uuid, Weak<Place>>,
+    pins_before_sweep: usize,
     /// Where the search for users to let go stands.
     hand: usize,
 }
@@ -77,8 +78,11 @@ struct Writer {
 pub struct Pin {
     /// The user.
     pub id: Uuid,
-    _held: Arc<()>,
+    place: Arc<Place>,
 }
+
+/// Where a pinned user stood last, as a handle in one number; 0: nowhere.
+type Place = AtomicU64;
 
 /// Taken before a user's facts are read: facts that changed meanwhile are not put in.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +144,7 @@ impl Directory {
         self.change(|rights, writer| {
             self.epoch(id).fetch_add(1, Ordering::AcqRel);
             let Some(handle) = rights.user(id) else { return false };
-            if is_pinned(writer, handle.index) {
+            if is_pinned(writer, id) {
                 return true;
             }
             remove(rights, writer, handle);
@@ -158,19 +162,26 @@ impl Directory {
         });
     }
 
-    /// Keeps a user in memory, once it is put in.
-    pub fn pin(&self, handle: UserHandle, id: Uuid) -> Pin {
+    /// Keeps a user in memory from when it is put in.
+    pub fn pin(&self, id: Uuid) -> Pin {
         let mut writer = lock(&self.writer);
-        let held = writer.pins.get(&handle.index).and_then(Weak::upgrade).unwrap_or_default();
-        writer.pins.insert(handle.index, Arc::downgrade(&held));
-        Pin { id, _held: held }
+        if writer.pins.len() >= writer.pins_before_sweep {
+            writer.pins.retain(|_, place| place.strong_count() > 0);
+            writer.pins_before_sweep = 64.max(2 * writer.pins.len());
+        }
+        let place = writer.pins.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+        writer.pins.insert(id, Arc::downgrade(&place));
+        Pin { id, place }
     }
 
     /// Other rules from now on. Users stay where the new rules are akin to the old ones
     /// ([`RuleSet::is_akin_to`]); those that hold a role which was unknown so far are let go, and
     /// where the rules are others altogether, all are. Gives the pinned ones that went.
-    pub fn replace_rules(&self, rules: Arc<RuleSet>) -> Vec<Uuid> {
+    ///
+    /// `rules` is asked once no other change is under way, so that of two edits the later one stays.
+    pub fn replace_rules(&self, rules: impl FnOnce() -> Arc<RuleSet>) -> Vec<Uuid> {
         self.change(|rights, writer| {
+            let rules = rules();
             let is_akin = rules.is_akin_to(rights.rules());
             let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
             let going: Vec<(UserHandle, Uuid)> = match is_akin && rights.unknown() == 0 {
@@ -181,8 +192,7 @@ impl Directory {
                     .filter_map(|(handle, one)| Some((handle, one.id()?)))
                     .collect(),
             };
-            let pinned =
-                going.iter().filter(|(handle, _)| is_pinned(writer, handle.index)).map(|(_, id)| *id).collect();
+            let pinned = going.iter().map(|(_, id)| *id).filter(|id| is_pinned(writer, *id)).collect();
             for (handle, id) in going {
                 self.epoch(id).fetch_add(1, Ordering::AcqRel);
                 remove(rights, writer, handle);
@@ -236,8 +246,8 @@ fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_pinned(writer: &Writer, index: u32) -> bool {
-    writer.pins.get(&index).is_some_and(|pin| pin.strong_count() > 0)
+fn is_pinned(writer: &Writer, id: Uuid) -> bool {
+    writer.pins.get(&id).is_some_and(|place| place.strong_count() > 0)
 }
 
 fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
@@ -247,13 +257,12 @@ fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
 
 /// Lets one user go that was not asked about since the hand came by last (second chance).
 fn make_room(rights: &mut Rights, writer: &mut Writer) {
-    writer.pins.retain(|_, pin| pin.strong_count() > 0);
     let count = rights.next_index() as usize;
     for _ in 0..2 * count {
         writer.hand = (writer.hand + 1) % count.max(1);
         let Ok(index) = u32::try_from(writer.hand) else { return };
         let Some(slot) = rights.slot(index) else { continue };
-        if slot.was_asked() || is_pinned(writer, index) {
+        if slot.was_asked() || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
             continue;
         }
         let handle = slot.handle(index);

@@ -1,6 +1,6 @@
 //! One moment: the rules, and the principals that are in memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use super::{
         principal::Principal,
         rule_set::{PermissionId, RuleSet},
     },
+    Pin,
     ids::Ids,
     slots::{Slot, Slots},
 };
@@ -24,6 +25,17 @@ use super::{
 pub struct UserHandle {
     pub(super) index: u32,
     pub(super) generation: u32,
+}
+
+impl UserHandle {
+    fn of(number: u64) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+        Self { index: number as u32, generation: (number >> 32) as u32 }
+    }
+
+    fn to_number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
 }
 
 /// Rules and principals as they were at one moment. Immutable; shared between threads.
@@ -82,6 +94,18 @@ impl Rights {
         let slot = self.slots.get(self.ids.get(&self.slots, id)?)?;
         slot.note();
         Some(&slot.principal)
+    }
+
+    /// A pinned user's principal, by where it stood last where it still does.
+    #[inline]
+    pub fn pinned(&self, pin: &Pin) -> Option<&Principal> {
+        let last = UserHandle::of(pin.place.load(Ordering::Relaxed));
+        if let Some(principal) = self.principal(last).filter(|one| one.id() == Some(pin.id)) {
+            return Some(principal);
+        }
+        let user = self.user(pin.id)?;
+        pin.place.store(user.to_number(), Ordering::Relaxed);
+        self.principal(user)
     }
 
     /// Whether a user may do this, to no resource in particular. Allocates nothing.

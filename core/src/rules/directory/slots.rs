@@ -52,11 +52,12 @@ impl Slot {
 }
 
 type Piece = [Option<Slot>; PIECE];
+type Shelf = [Option<Arc<Piece>>; SHELF];
 
 /// A vector that is cheap to clone and cheap to change afterwards.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slots {
-    shelves: Vec<Arc<Vec<Arc<Piece>>>>,
+    shelves: Vec<Arc<Shelf>>,
     len: usize,
 }
 
@@ -70,7 +71,7 @@ impl Slots {
     pub(super) fn get(&self, index: u32) -> Option<&Slot> {
         let index = index as usize;
         let shelf = self.shelves.get(index / (PIECE * SHELF))?;
-        shelf.get(index / PIECE % SHELF)?.get(index % PIECE)?.as_ref()
+        shelf[index / PIECE % SHELF].as_ref()?[index % PIECE].as_ref()
     }
 
     /// Puts a slot at a number at most one beyond the last.
@@ -78,21 +79,17 @@ impl Slots {
         let index = index as usize;
         let (shelf, piece) = (index / (PIECE * SHELF), index / PIECE % SHELF);
         if shelf == self.shelves.len() {
-            self.shelves.push(Arc::default());
+            self.shelves.push(Arc::new([const { None }; SHELF]));
         }
-        let Some(shelf) = self.shelves.get_mut(shelf).map(Arc::make_mut) else { return };
-        if piece == shelf.len() {
-            shelf.push(Arc::new(std::array::from_fn(|_| None)));
-        }
-        if let Some(place) = shelf.get_mut(piece).and_then(|piece| Arc::make_mut(piece).get_mut(index % PIECE)) {
-            *place = slot;
-            self.len = self.len.max(index + 1);
-        }
+        let Some(shelf) = self.shelves.get_mut(shelf) else { return };
+        let empty = || Arc::new([const { None }; PIECE]);
+        let piece = Arc::make_mut(shelf)[piece].get_or_insert_with(empty);
+        Arc::make_mut(piece)[index % PIECE] = slot;
+        self.len = self.len.max(index + 1);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        let slots = self.shelves.iter().flat_map(|shelf| shelf.iter()).flat_map(|piece| piece.iter());
-        (0_u32..).zip(slots).filter_map(|(index, slot)| slot.as_ref().map(|slot| (index, slot)))
+        (0..u32::try_from(self.len).unwrap_or(u32::MAX)).filter_map(|index| self.get(index).map(|slot| (index, slot)))
     }
 }
 

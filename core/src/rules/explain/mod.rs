@@ -228,7 +228,7 @@ impl<'a> Tracer<'a> {
     fn holds(&self, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
         let special = self.special(candidate);
         self.rules.counts(candidate.held, self.here.now)
-            && self.rules.allows(&special, candidate.held, field, &self.here)
+            && self.rules.grants(&special, candidate.held, field, &self.here)
     }
 
     fn special(&self, candidate: &Candidate<'_>) -> Special {

@@ -7,16 +7,21 @@ use crate::rules::{
 
 use super::tree::{Key, Node, Tree};
 
-const POLICY: &[&str] =
-    &["description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
-const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
-const SCOPE: &[&str] = &["attribute", "parent"];
-const GRANT: &[&str] = &["permission", "when"];
+// What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
+pub(super) const POLICY: &[&str] =
+    &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
+pub(super) const SCOPE: &[&str] = &["attribute", "parent"];
+pub(super) const TYPE: &[&str] = &["attributes"];
+pub(super) const ROLE: &[&str] =
+    &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+pub(super) const GRANT: &[&str] = &["permission", "when"];
 
 pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
     let mut policy = Policy::new();
     for (key, node) in table(root, faults) {
         match key.text.as_ref() {
+            // For editors alone.
+            "$schema" => drop(text(node, faults)),
             "description" => policy.description = text(node, faults).map(|text| text.text),
             "hierarchy" => policy.limited_hierarchy = is_limited(node, faults),
             "anonymous" => policy.anonymous = text(node, faults),
@@ -63,7 +68,10 @@ fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
         }
         match attribute {
             Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute, parent }),
-            None => faults.add(key.spot, format!("scope kind `{}` names no `attribute`", shown(&key.text)), None),
+            None => {
+                let message = format!("scope kind `{}` names no `attribute`", shown(&key.text));
+                faults.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
+            }
         }
     }
     read
@@ -76,7 +84,7 @@ fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attributes" => declared.attributes = attributes(node, faults),
-                _ => unknown(inner, &["attributes"], faults),
+                _ => unknown(inner, TYPE, faults),
             }
         }
         read.push(declared);
@@ -112,7 +120,7 @@ fn role(key: &Key<'_>, node: &Node<'_>, faults: &mut Faults) -> Role {
                 Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
                     role.max_holders = u32::try_from(holders).ok();
                 }
-                _ => wrong(node, "an integer from 1", faults),
+                _ => wrong(node, "a whole number of 1 or more", faults),
             },
             "grantable_by" => role.grantable_by = texts(node, faults),
             "allow" => grants(node, Effect::Allow, &mut role.grants, faults),
@@ -147,13 +155,14 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     }
                 }
                 let Some(patterns) = patterns else {
-                    faults.add(item.spot, "this grant names no `permission`", None);
+                    let help = "beside `when` stands `permission`, with one pattern or a list of them".to_owned();
+                    faults.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
                 let grant = |pattern| Grant { effect, pattern, when: when.clone() };
                 grants.extend(patterns.into_iter().map(grant));
             }
-            _ => wrong(item, "a permission, or a table with `permission` and `when`", faults),
+            _ => wrong(item, "a permission, or `permission` and `when` together", faults),
         }
     }
 }
@@ -162,7 +171,7 @@ fn table<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [(Key<'s>, Node
     match &node.value {
         Tree::Table(entries) => entries,
         _ => {
-            wrong(node, "a table", faults);
+            wrong(node, if faults.is_json { "an object" } else { "a table" }, faults);
             &[]
         }
     }
@@ -198,12 +207,13 @@ fn texts(node: &Node<'_>, faults: &mut Faults) -> Vec<Text> {
 
 fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
     if !matches!(node.value, Tree::Refused) {
-        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind()), None);
+        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind(faults.is_json)), None);
     }
 }
 
 fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
     let help = faults.suggest(&key.text, known.iter().copied());
-    let help = help.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
-    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help));
+    let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
+    let help = help.unwrap_or_else(|| format!("there are: {}", known()));
+    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
 }

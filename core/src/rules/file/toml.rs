@@ -1,16 +1,21 @@
 //! TOML to the tree.
 
+use std::ops::Range;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use crate::rules::faults::{Faults, Spot};
+use crate::rules::faults::{Faults, Spot, shown};
 
 use super::{
     MAX_DEPTH,
     tree::{Key, Node, Tree},
 };
+
+/// So many keys that are given twice are told with the place of the first.
+const MAX_SEARCHES: u32 = 20;
 
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
     // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
@@ -24,9 +29,64 @@ pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> 
         let spot = Spot::of(table.span());
         return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
     }
+    let mut again = Again::default();
     for error in errors {
-        let at = error.span().map_or(0, |span| span.start);
-        faults.add(Spot::of(at..at), error.message(), None);
+        let span = error.span().unwrap_or(0..0);
+        if error.message() == "duplicate key" {
+            again.tell(text, span, faults);
+            continue;
+        }
+        let is_unquoted = error.message().starts_with("invalid unquoted key");
+        let help = "a name with other characters stands in quotes, such as \"document:edit\"".to_owned();
+        faults.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
+    }
+    None
+}
+
+/// Keys that were found to be given twice.
+#[derive(Default)]
+struct Again {
+    searches: u32,
+    /// Where the last header of a table begins that was given before.
+    header: Option<usize>,
+}
+
+impl Again {
+    fn tell(&mut self, text: &str, span: Range<usize>, faults: &mut Faults) {
+        let message = format!("`{}` is given twice", shown(text.get(span.clone()).unwrap_or_default()));
+        self.searches += 1;
+        // Looking for the other key costs a walk through the file.
+        let Some(before) = text.get(..span.start).filter(|_| self.searches <= MAX_SEARCHES) else {
+            faults.add(Spot::of(span), message, None).label("given again");
+            return;
+        };
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let is_header = text[line..].starts_with('[');
+        let header = if is_header { line } else { before.rfind("\n[").map_or(0, |end| end + 1) };
+        if is_header {
+            self.header = Some(header);
+        } else if self.header == Some(header) {
+            // Told already: its whole table is given twice.
+            return;
+        }
+        let region = if is_header { 0..line } else { header..line };
+        let first = line_of(text, region, &text[line..span.end]).map(|first| first + span.end - line);
+        let fault = faults.add(Spot::of(span.clone()), message, None).label("given again");
+        if let Some(end) = first {
+            fault.first(Spot::of(end - span.len()..end), "first given");
+        }
+    }
+}
+
+/// The first line of a part of the file that begins with this, its last word being whole.
+fn line_of(text: &str, region: Range<usize>, begins: &str) -> Option<usize> {
+    let mut at = region.start;
+    for line in text[region].split_inclusive('\n') {
+        let is_whole = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-.\"'".contains(next));
+        if line.strip_prefix(begins).is_some_and(is_whole) {
+            return Some(at);
+        }
+        at += line.len();
     }
     None
 }

@@ -5,10 +5,12 @@
 
 mod case;
 mod condition;
+mod document;
 mod tables;
 
 pub use case::{Case, GeneratedGrant, GeneratedRole, ThingRow};
 pub use condition::{Condition, Operand, Shape};
+pub use document::{DOCUMENT, DocumentCase, DocumentRow, array};
 pub use tables::{THING_USERS, THINGS, assigned_users, schema};
 
 /// Decisions of a generator, one number each; 0 when they run out.

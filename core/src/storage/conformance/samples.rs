@@ -57,8 +57,14 @@ const TEXTS: &[&str] = &[
     "a*",
 ];
 
-const COMPARISONS: [Comparison; 5] =
-    [Comparison::Equal, Comparison::Less, Comparison::LessOrEqual, Comparison::Greater, Comparison::GreaterOrEqual];
+const COMPARISONS: [Comparison; 6] = [
+    Comparison::Equal,
+    Comparison::NotEqual,
+    Comparison::Less,
+    Comparison::LessOrEqual,
+    Comparison::Greater,
+    Comparison::GreaterOrEqual,
+];
 
 /// Items in which every nullable column is null in some rows.
 pub fn items() -> Vec<Item> {

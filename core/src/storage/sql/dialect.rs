@@ -1,11 +1,12 @@
-//! Where databases differ. PostgreSQL becomes a second variant.
+//! Where the statements of storage backends differ.
 
 use sea_query::{
-    DeleteStatement, Expr, Func, InsertStatement, NullOrdering, Query, SelectStatement, SqliteQueryBuilder,
-    UpdateStatement, Value as Bound,
+    DeleteStatement, Expr, Func, InsertStatement, NullOrdering, SelectStatement, SqliteQueryBuilder, UpdateStatement,
+    Value as Bound,
 };
 use serde_json::Value as Json;
 
+use super::{SqlDialect, SqlValue};
 use crate::{
     model::{record::Key, value::Value},
     storage::Direction,
@@ -22,6 +23,23 @@ pub(in crate::storage) enum Dialect {
 pub(in crate::storage) type Statement = (String, sea_query::Values);
 
 impl Dialect {
+    /// How conditions are written.
+    pub(super) const fn of_conditions(self) -> SqlDialect {
+        match self {
+            Dialect::Sqlite => SqlDialect::Sqlite,
+        }
+    }
+
+    /// A parameter of a condition.
+    pub(super) fn parameter(self, value: SqlValue) -> Bound {
+        match value {
+            SqlValue::Int(int) => Bound::BigInt(Some(int)),
+            SqlValue::Text(text) => Bound::String(Some(text)),
+            // SQLite's conditions bind no others, and ids are text in our tables.
+            _ => Bound::String(None),
+        }
+    }
+
     /// Where nulls stand, if it must be said: first ascending and last descending.
     pub(super) const fn nulls(self, _: Direction) -> Option<NullOrdering> {
         match self {
@@ -40,25 +58,12 @@ impl Dialect {
         }
     }
 
-    /// A set of values as a table of one column, bound as one parameter whatever its size.
-    pub(super) fn set(self, values: &[Value]) -> SelectStatement {
-        let json = Json::Array(values.iter().map(json).collect());
-        let function = Func::cust("json_each").arg(Expr::val(json.to_string()));
-        Query::select().column(("s", "value")).from_function(function, "s").take()
-    }
-
     /// Keys as a table `k` bound as one parameter, and an expression for each part of a key.
     pub(super) fn keys(self, keys: &[&Key], width: usize) -> (sea_query::FunctionCall, Vec<Expr>) {
         let rows = keys.iter().map(|key| Json::Array(key.0.iter().map(json).collect()));
         let function = Func::cust("json_each").arg(Expr::val(Json::Array(rows.collect()).to_string()));
         let part = |at| Expr::from(Func::cust("json_extract").arg(Expr::col(("k", "value"))).arg(format!("$[{at}]")));
         (function, (0..width).map(part).collect())
-    }
-
-    /// Whether a text contains another, letter by letter.
-    pub(super) fn contains(self, text: Expr, needle: &str) -> Expr {
-        use sea_query::ExprTrait;
-        Expr::from(Func::cust("instr").arg(text).arg(needle)).gt(0)
     }
 
     pub(super) fn select(self, statement: &SelectStatement) -> Statement {

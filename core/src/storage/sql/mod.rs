@@ -1,28 +1,88 @@
-//! What the SQL backends share: the declarations become tables, queries and writes become
-//! statements. Pure: statements are built here and run elsewhere, every value a bound parameter.
+//! Row filters as SQL, for a host's own tables and for our own; and what the SQL backends share.
+//! Pure: text is built here and run elsewhere, every value a bound parameter.
+//!
+//! A policy may declare types that the host keeps. [`Caller::filter`](crate::Caller::filter) says which
+//! rows a caller may see, and [`RowFilter::to_sql`](crate::rules::RowFilter::to_sql) says it in SQL: a
+//! condition for the host's own query, so that paging and counting happen in the database, on exactly
+//! the rows that [`Caller::can`](crate::Caller::can) allows.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use rolekeep::{Policy, UserManagement, model::time::Time, operations::users::CreateUser};
+//! use rolekeep::storage::sql::{ColumnMapping, SqlValue, TableMapping};
+//!
+//! let policy = Policy::from_toml(r#"
+//!     permissions = ["document:list"]
+//!
+//!     [types.document]
+//!     attributes = { owner_id = "id", level = "int?" }
+//!
+//!     [roles.author]
+//!     allow = [{ permission = "document:list", when = "resource.owner_id == principal.id or resource.level < 3" }]
+//! "#)?;
+//! let um = UserManagement::builder().policy(policy).open().await?;
+//! let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["author"])).await?;
+//! let me = um.acting_as(ada.id).await?;
+//!
+//! // `SELECT … FROM documents AS d WHERE d.folder = $1 AND (…)`
+//! let documents = TableMapping::postgres()
+//!     .qualifier("d")
+//!     .column("owner_id", "author")
+//!     .column("level", ColumnMapping::json("meta", ["security", "level"]))
+//!     .first_parameter(2);
+//! let filter = me.filter("document:list")?.to_sql(&documents, Time::now())?;
+//! assert!(filter.text.starts_with(r#""d"."author" = $2::uuid OR CASE"#), "{}", filter.text);
+//! assert_eq!(filter.parameters, [SqlValue::Uuid(ada.id.0), SqlValue::Int(3)]);
+//! # rolekeep::Result::<()>::Ok(()) }).unwrap();
+//! ```
+//!
+//! # What a database must keep to
+//! The condition says the same as the rules, value for value, where
+//! - a column of an attribute that is not optional is `NOT NULL` (documents may lack anything, so
+//!   what they hold must be declared optional, `int?`);
+//! - times lie in the years 1 to 9999, texts hold no NUL, ids that are kept as text are canonical
+//!   (small letters, hyphens);
+//! - SQLite: version 3.38 or later (3.41 for ids in blobs), encoding UTF-8, booleans are 0 and 1;
+//! - PostgreSQL: version 14 or later, encoding UTF-8, text columns of type `text` or `varchar` with a
+//!   deterministic collation, documents in `jsonb`.
+//!
+//! [`TableMapping::check_sql`] is a query that finds what does not.
 
-pub(super) mod condition;
-pub(super) mod dialect;
+mod check;
+mod column;
+mod condition;
+mod document;
+mod filter;
+mod mapping;
+mod text;
+
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) mod dialect;
 // Scripts are checked in; only tests make them from the declarations.
-#[cfg(any(test, feature = "testing"))]
-pub(super) mod schema;
-pub(super) mod statement;
+#[cfg(all(feature = "sqlite", any(test, feature = "testing")))]
+pub(in crate::storage) mod schema;
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) mod statement;
+#[cfg(feature = "sqlite")]
+mod tables;
 
-use crate::model::record::Table;
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) use tables::Tables;
+pub use {
+    filter::SqlCondition,
+    mapping::{ColumnMapping, IdStorage, TableMapping, TimeStorage},
+    text::SqlValue,
+};
+
+/// Which SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SqlDialect {
+    /// SQLite, 3.38 or later.
+    Sqlite,
+    /// PostgreSQL, 14 or later.
+    Postgres,
+}
 
 /// The column of the folded text that searches look into.
+#[cfg(feature = "sqlite")]
 const SEARCH_TEXT: &str = "search_text";
-
-/// The tables that a database has.
-#[derive(Clone, Debug)]
-pub(super) struct Tables(pub(super) Vec<&'static Table>);
-
-impl Tables {
-    fn named(&self, name: &str) -> Option<&'static Table> {
-        self.0.iter().copied().find(|table| table.name == name)
-    }
-
-    pub(super) fn has(&self, table: &Table) -> bool {
-        self.named(table.name).is_some()
-    }
-}

@@ -4,12 +4,15 @@ use sea_query::{BinOper, Expr, ExprTrait, OnConflict, Order, Query as Sql, Selec
 
 use super::{
     SEARCH_TEXT, Tables,
-    condition::{Compiler, joined, truth},
+    condition::Compiler,
     dialect::{Dialect, Statement},
+    tables::Asked,
+    text::Writer,
 };
 use crate::{
     model::{
         error::Result,
+        predicate::Predicate,
         record::{Key, Row, Table},
         value::Value,
     },
@@ -120,10 +123,16 @@ fn rows(table: &'static Table) -> SelectStatement {
 }
 
 fn filter(dialect: Dialect, tables: &Tables, query: &Query, select: &mut SelectStatement) {
-    let compiler = Compiler { dialect, tables, table: query.table };
-    if let Some(condition) = compiler.filter(&query.filter) {
-        select.and_where(condition);
+    if query.filter == Predicate::Always {
+        return;
     }
+    let names = Asked { tables, table: query.table };
+    let writer = Writer::new(dialect.of_conditions(), None);
+    let mut compiler = Compiler { names: &names, writer };
+    compiler.write_conjunct(&query.filter);
+    let Writer { text, parameters, .. } = compiler.writer;
+    let parameters = parameters.into_iter().map(|value| dialect.parameter(value));
+    select.and_where(Expr::cust_with_values(text, parameters));
 }
 
 fn has_key(dialect: Dialect, table: &'static Table, key: &Key) -> Expr {
@@ -131,6 +140,15 @@ fn has_key(dialect: Dialect, table: &'static Table, key: &Key) -> Expr {
     let parts =
         parts.map(|(at, value)| Expr::col((table.name, table.columns[*at].name)).eq(Expr::val(dialect.bound(value))));
     joined(parts.collect(), BinOper::And, true)
+}
+
+/// Conditions side by side; with none, what they come to.
+fn joined(parts: Vec<Expr>, with: BinOper, empty: bool) -> Expr {
+    parts.into_iter().reduce(|left, right| left.binary(with, right)).unwrap_or_else(|| truth(empty))
+}
+
+fn truth(value: bool) -> Expr {
+    Expr::cust(if value { "TRUE" } else { "FALSE" })
 }
 
 /// Every column with its value, the search text included.

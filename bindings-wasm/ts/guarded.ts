@@ -1,0 +1,73 @@
+import type { Caller, Resource } from "./caller.js";
+import { InternalError, RolekeepError } from "./errors.js";
+import { assertSignedIn } from "./guards.js";
+import type { UserManagement } from "./store.js";
+
+/** What is needed of a request: that of `node:http`, and of frameworks on top of it. */
+export interface HttpRequest {
+  readonly headers: { readonly authorization?: string | undefined; readonly "user-agent"?: string | undefined };
+  readonly socket: { readonly remoteAddress?: string | undefined };
+}
+
+/** What is needed of a response. */
+export interface HttpResponse {
+  readonly headersSent: boolean;
+  writeHead(status: number, headers: { readonly [name: string]: string }): unknown;
+  end(text?: string): unknown;
+}
+
+/** What a guard asks for. */
+export interface Guard<Q> {
+  /** The permission; none: whoever has signed in. */
+  readonly permission?: string | undefined;
+  /** What it would be done to, for this request. */
+  readonly resource?: ((request: Q, me: Caller) => Resource | Promise<Resource>) | undefined;
+  /** The role; permissions are the better question. */
+  readonly role?: string | undefined;
+  /** Whether it must be an administrator. */
+  readonly admin?: boolean | undefined;
+}
+
+/** Who asks: the user of the bearer token, or without one somebody who has not signed in. */
+export async function callerOf(um: UserManagement, { headers, socket }: HttpRequest): Promise<Caller> {
+  const request = { ip: socket.remoteAddress, userAgent: headers["user-agent"] };
+  const token = /^bearer +(.*)$/i.exec(headers.authorization ?? "")?.[1];
+  return token === undefined ? um.anonymous(request) : um.authenticate(token.trim(), request);
+}
+
+/**
+ * A handler for `node:http` that runs only for who may: others get 401 or 403 and the error as JSON, and so does what
+ * the handler throws.
+ *
+ * `createServer(guarded(um, "drone:read", (me, request, response) => …))`
+ */
+export function guarded<Q extends HttpRequest, A extends HttpResponse>(
+  um: UserManagement,
+  guard: string | Guard<Q>,
+  handler: (me: Caller, request: Q, response: A) => void | Promise<void>,
+): (request: Q, response: A) => Promise<void> {
+  const { permission, resource, role, admin } = typeof guard === "string" ? ({ permission: guard } as Guard<Q>) : guard;
+  return async (request, response) => {
+    try {
+      const me = await callerOf(um, request);
+      assertSignedIn(me);
+      if (admin) me.requireAdmin();
+      if (role !== undefined) me.requireRole(role);
+      if (permission !== undefined) me.require(permission, await resource?.(request, me));
+      await handler(me, request, response);
+    } catch (thrown) {
+      answerError(response, thrown);
+    }
+  };
+}
+
+/** Answers with an error's JSON and its status; what is none of the library's is told to the log alone. */
+export function answerError(response: HttpResponse, thrown: unknown): void {
+  if (!(thrown instanceof RolekeepError)) console.error(thrown);
+  const fault = { code: "INTERNAL_SERVER_ERROR", reason: "internal", message: "something went wrong" } as const;
+  const error = thrown instanceof RolekeepError ? thrown : new InternalError(fault);
+  if (response.headersSent) return void response.end();
+  const asked: { [name: string]: string } = error.httpStatus === 401 ? { "www-authenticate": "Bearer" } : {};
+  response.writeHead(error.httpStatus, { "content-type": "application/json", ...asked });
+  response.end(JSON.stringify(error));
+}

@@ -1,0 +1,40 @@
+import { Caller, type Resource } from "./caller.js";
+import { UnauthorizedError } from "./errors.js";
+
+declare const permitted: unique symbol;
+
+/**
+ * What a permission was asserted for. A function that takes a `Resource & Permitted<"drone:fly">` cannot be called
+ * with a resource that nobody has asked about: that does not compile.
+ */
+export interface Permitted<P extends string> {
+  readonly [permitted]: { readonly [Permission in P]: true };
+}
+
+/** Asserts that somebody has signed in, or is the host; else an `UnauthorizedError`. */
+export function assertSignedIn(me: Caller | null | undefined): asserts me is Caller {
+  if (me?.isSignedIn) return;
+  throw new UnauthorizedError({
+    code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user", timestamp: new Date(), httpStatus: 401,
+  });
+}
+
+/** Asserts that a caller may do this, at all or to a resource; else an `UnauthorizedError` or a `ForbiddenError`. */
+export function assertCan(me: Caller | null | undefined, permission: string): asserts me is Caller;
+export function assertCan<P extends string, R extends Resource>(me: Caller | null | undefined, permission: P, resource: R): asserts resource is R & Permitted<P>;
+export function assertCan(me: Caller | null | undefined, permission: string, resource?: Resource): void {
+  assertSignedIn(me);
+  me.require(permission, resource);
+}
+
+/** Asserts that a caller holds a role, everywhere or in a scope; else an `UnauthorizedError` or a `ForbiddenError`. */
+export function assertRole(me: Caller | null | undefined, role: string, scope?: string): asserts me is Caller {
+  assertSignedIn(me);
+  me.requireRole(role, scope);
+}
+
+/** Asserts that a caller is an administrator; else an `UnauthorizedError` or a `ForbiddenError`. */
+export function assertAdmin(me: Caller | null | undefined): asserts me is Caller {
+  assertSignedIn(me);
+  me.requireAdmin();
+}

@@ -1,0 +1,235 @@
+//! Host code asks about anybody: whether a user may do something, and why.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use crate::{
+    engine::{Engine, Loaded},
+    manager::UserManagement,
+    model::{
+        error::{Error, Result},
+        id::UserId,
+        time::Time,
+    },
+    rules::{Context, Decision, Explanation, PermissionHandle, Question, Resource},
+};
+
+/// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
+///
+/// ```
+/// # use rolekeep::{Policy, UserManagement, operations::users::CreateUser, rules::Context};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+/// # let um = UserManagement::builder().policy(policy).open().await?;
+/// # let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?.id;
+/// // What another instance has written up to here counts, or the answer is an error.
+/// let seen = um.position();
+/// let asking = um.asking().context(Context::new().with("on_site", true)).at_least(seen);
+/// assert!(asking.check_async(ada, "document:edit", None).await?);
+/// // It is in memory now.
+/// assert!(asking.check(ada, "document:edit", None)?);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Asking<'u> {
+    engine: &'u Arc<Engine>,
+    context: Context,
+    at_least: u64,
+}
+
+impl UserManagement {
+    /// Questions with a request's context, or about rights of a certain position at least.
+    pub fn asking(&self) -> Asking<'_> {
+        Asking { engine: self.engine(), context: Context::new(), at_least: 0 }
+    }
+
+    /// The newest commit that this instance has made or heard of; the commits of one storage are counted from 1.
+    ///
+    /// After a change of rights here, [`Asking::at_least`] with this number makes another instance answer by them.
+    pub fn position(&self) -> u64 {
+        self.engine().newest()
+    }
+
+    /// Whether any user may do this, by the rights in memory; synchronous, without I/O.
+    /// One that may not sign in may do nothing.
+    ///
+    /// # Errors
+    /// [`Reason::NotLoaded`](crate::Reason::NotLoaded) for a user whose rights are not in memory, be there one or
+    /// not: [`UserManagement::check_async`] reads them; and as [`Caller::can`](crate::Caller::can).
+    pub fn check<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        self.asking().check(user, permission, resource)
+    }
+
+    /// [`UserManagement::check`] at all, by a handle: where the same permission is asked for again and again.
+    ///
+    /// # Errors
+    /// As [`UserManagement::check`].
+    pub fn check_by(&self, user: UserId, permission: &PermissionHandle) -> Result<bool> {
+        let (engine, context) = (self.engine(), Context::new());
+        let now = engine.services.now();
+        engine.with_user(user, 0, now, |rules, principal| {
+            let permission = permission.id(rules)?;
+            rules.allows(&Question { principal, permission, fields: &[], resource: None, context: &context, now })
+        })
+    }
+
+    /// Whether any user may do this, reading its rights where they are not in memory.
+    ///
+    /// # Errors
+    /// `RESOURCE_NOT_FOUND` for no such user, and as [`Caller::can`](crate::Caller::can).
+    pub async fn check_async<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        self.asking().check_async(user, permission, resource).await
+    }
+
+    /// Many checks, about one user or several, all of one moment; see [`Asking::check_many`].
+    ///
+    /// # Errors
+    /// As [`UserManagement::check_async`], for the first that has one.
+    pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+        self.asking().check_many(checks).await
+    }
+
+    /// Why any user may or may not do this.
+    ///
+    /// # Errors
+    /// As [`UserManagement::check_async`].
+    pub async fn explain<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<Explanation> {
+        self.asking().explain(user, permission, resource).await
+    }
+}
+
+impl Asking<'_> {
+    /// What the policy's conditions read as `context.…`.
+    pub fn context(mut self, context: Context) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Counts everything that was committed up to this position, or answers
+    /// [`Reason::RightsStale`](crate::Reason::RightsStale): at once where the question is synchronous, else
+    /// after having waited for it as long as rights may be old (a second, unless configured otherwise).
+    pub fn at_least(mut self, position: u64) -> Self {
+        self.at_least = position;
+        self
+    }
+
+    /// [`UserManagement::check`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        let now = self.engine.services.now();
+        let resource = resource.into();
+        self.engine.with_user(user, self.at_least, now, |rules, principal| {
+            let (permission, fields) = rules.permission_and_fields(permission)?;
+            rules.allows(&Question { principal, permission, fields: &fields, resource, context: &self.context, now })
+        })
+    }
+
+    /// [`UserManagement::check_async`].
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn check_async<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        self.ask(user, permission, resource.into(), |decision| decision.is_allowed()).await
+    }
+
+    /// Many checks, about one user or several; each user's rights are looked up once, and all are of one moment.
+    ///
+    /// # Errors
+    /// As [`UserManagement::check_async`], for the first that has one.
+    pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+        let ask = async {
+            self.engine.follow_to(self.at_least).await?;
+            let mut users: HashMap<UserId, Loaded> = HashMap::new();
+            for (user, ..) in checks {
+                if let Entry::Vacant(place) = users.entry(*user) {
+                    place.insert(self.load(*user).await?);
+                }
+            }
+            let now = self.engine.services.now();
+            let answers = checks.iter().map(|(user, permission, resource)| {
+                let loaded = users.get(user).ok_or_else(|| Error::not_found("user"))?;
+                self.decide(loaded, permission, *resource, now, |one| one.is_allowed())
+            });
+            answers.collect::<Result<_>>()
+        };
+        ask.await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    /// [`UserManagement::explain`].
+    ///
+    /// # Errors
+    /// As [`UserManagement::check_async`].
+    pub async fn explain<'a: 'r, 'r>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<Explanation> {
+        self.ask(user, permission, resource.into(), |decision| decision.explain()).await
+    }
+
+    /// Asks about a user who need not be there: one that may not sign in is a decision, not an error.
+    async fn ask<T>(
+        &self,
+        user: UserId,
+        permission: &str,
+        resource: Option<&Resource<'_>>,
+        answer: impl FnOnce(Decision<'_>) -> T,
+    ) -> Result<T> {
+        let ask = async {
+            self.engine.follow_to(self.at_least).await?;
+            let loaded = self.load(user).await?;
+            self.decide(&loaded, permission, resource, self.engine.services.now(), answer)
+        };
+        ask.await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    async fn load(&self, user: UserId) -> Result<Loaded> {
+        self.engine.rights(user).await?.ok_or_else(|| Error::not_found("user"))
+    }
+
+    fn decide<T>(
+        &self,
+        loaded: &Loaded,
+        permission: &str,
+        resource: Option<&Resource<'_>>,
+        now: Time,
+        answer: impl FnOnce(Decision<'_>) -> T,
+    ) -> Result<T> {
+        let rules = &loaded.policy.rules;
+        let (permission, fields) = rules.permission_and_fields(permission)?;
+        let principal = &loaded.principal;
+        let question = Question { principal, permission, fields: &fields, resource, context: &self.context, now };
+        rules.decide(&question).map(answer)
+    }
+}

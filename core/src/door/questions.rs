@@ -1,0 +1,169 @@
+//! Questions from other languages: whether somebody may do something, and why.
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::Input;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::parse;
+use crate::{
+    caller::Caller,
+    checks::Asking,
+    manager::UserManagement,
+    model::{
+        check::wrong,
+        decode::{self, FieldCode},
+        error::{Error, Reason, Result},
+        id::UserId,
+    },
+    rules::{Context, Resource, Scope},
+};
+
+type Attributes = BTreeMap<String, Json>;
+
+/// The names of [`ask`] and then those of [`consult`].
+pub const QUESTIONS: &[&str] =
+    &["can_many", "can_somewhere", "explain", "has_role", "is_administrator", "check", "check_many", "explain_user"];
+
+/// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
+/// every browser.
+#[derive(Input)]
+pub struct Asked {
+    user_id: Option<UserId>,
+    permission: Option<String>,
+    resource: Option<Attributes>,
+    role: Option<String>,
+    scope: Option<Scope>,
+    checks: Vec<Asked>,
+    context: Attributes,
+    at_least: Option<i64>,
+}
+
+impl Asked {
+    fn read(input: &str) -> Result<Self> {
+        Ok(decode::decode(parse(input)?)?)
+    }
+
+    fn named(&self) -> Result<&str> {
+        needed("permission", self.permission.as_deref())
+    }
+
+    fn target(&self) -> Result<Option<Resource<'static>>> {
+        self.resource.clone().map(to_resource).transpose()
+    }
+
+    fn asking<'u>(&self, um: &'u UserManagement) -> Result<Asking<'u>> {
+        let position = u64::try_from(self.at_least.unwrap_or(0));
+        let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "a position is not negative"))?;
+        Ok(um.asking().context(Context::from_json(&self.context)).at_least(position))
+    }
+}
+
+fn needed<T>(field: &str, given: Option<T>) -> Result<T> {
+    given.ok_or_else(|| wrong(field, FieldCode::Required, "must be given"))
+}
+
+/// Whether a caller may do this; a resource of the host comes as JSON with its `type`.
+///
+/// # Errors
+/// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
+pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
+    let resource = resource.map(read_resource).transpose()?;
+    caller.can(permission, resource.as_ref())
+}
+
+/// Asks a caller by the name of the question: `ask(&me, "has_role", r#"{"role": "editor"}"#)`.
+///
+/// | question | takes | answers |
+/// |---|---|---|
+/// | `can_many` | `{"checks": [{"permission", "resource"}]}` | a list of booleans |
+/// | `can_somewhere` | `{"permission"}` | a boolean |
+/// | `explain` | `{"permission", "resource"}` | an explanation |
+/// | `has_role` | `{"role", "scope"}` | a boolean |
+/// | `is_administrator` | `{}` | a boolean |
+///
+/// # Errors
+/// Those of the caller's methods of these names, [`Reason::InvalidJson`], and [`Reason::InvalidInput`] with all
+/// field errors.
+pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
+    let asked = Asked::read(input)?;
+    match question {
+        "can_many" => {
+            let checks = asked.checks.iter().map(|one| Ok((one.named()?, one.target()?)));
+            let checks = checks.collect::<Result<Vec<_>>>()?;
+            let checks: Vec<_> = checks.iter().map(|(name, resource)| (*name, resource.as_ref())).collect();
+            written(&caller.can_many(&checks)?)
+        }
+        "can_somewhere" => written(&caller.can_somewhere(asked.named()?)?),
+        "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
+        "has_role" => written(&caller.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
+        "is_administrator" => written(&caller.is_administrator()?),
+        _ => Err(unknown(question)),
+    }
+}
+
+/// Whether any user may do this, by the rights in memory; circumstances come as JSON: `{"resource": {"type": …, …},
+/// "context": {…}, "at_least": 7}`, each of them where it is known.
+///
+/// # Errors
+/// Those of [`UserManagement::check`], and as [`ask`].
+pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances: Option<&str>) -> Result<bool> {
+    let Some(text) = circumstances else { return um.check(user, permission, None) };
+    let asked = Asked::read(text)?;
+    asked.asking(um)?.check(user, permission, asked.target()?.as_ref())
+}
+
+/// Asks about users, reading their rights where they are not in memory.
+///
+/// | question | takes | answers |
+/// |---|---|---|
+/// | `check` | `{"user_id", "permission", "resource", "context", "at_least"}` | a boolean |
+/// | `check_many` | `{"checks": [{"user_id", "permission", "resource"}], "context", "at_least"}` | a list of booleans |
+/// | `explain_user` | as `check` | an explanation |
+///
+/// # Errors
+/// Those of [`UserManagement::check_async`], and as [`ask`].
+pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
+    let asked = Asked::read(input)?;
+    let asking = asked.asking(um)?;
+    if question == "explain_user" {
+        let user = needed("user_id", asked.user_id)?;
+        return written(&asking.explain(user, asked.named()?, asked.target()?.as_ref()).await?);
+    }
+    let all = match question {
+        "check" => std::slice::from_ref(&asked),
+        "check_many" => &asked.checks,
+        _ => return Err(unknown(question)),
+    };
+    let checks = all.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
+    let checks = checks.collect::<Result<Vec<_>>>()?;
+    let checks: Vec<_> = checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
+    let answers = asking.check_many(&checks).await?;
+    if question == "check" { written(&answers.first()) } else { written(&answers) }
+}
+
+/// `{"type": "document", "owner_id": "…"}`
+fn read_resource(text: &str) -> Result<Resource<'static>> {
+    let Json::Object(attributes) = parse(text)? else {
+        return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
+    };
+    to_resource(attributes.into_iter().collect())
+}
+
+fn to_resource(mut attributes: Attributes) -> Result<Resource<'static>> {
+    match attributes.remove("type") {
+        Some(Json::String(resource_type)) => Ok(Resource::from_json(&resource_type, &attributes)),
+        _ => Err(Error::new(Reason::InvalidInput, "a resource names its type: {\"type\": \"document\", …}")),
+    }
+}
+
+fn written(answer: &impl Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
+}
+
+fn unknown(question: &str) -> Error {
+    let near = decode::nearest(question, QUESTIONS.iter().copied());
+    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Error::new(Reason::UnknownOperation, format!("there is no such question{hint}"))
+}
