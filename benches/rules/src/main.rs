@@ -2,8 +2,10 @@
 
 mod child;
 mod contenders;
+mod export;
 mod parent;
 mod peers;
+mod report;
 mod results;
 
 use std::{fs, path::Path};
@@ -26,7 +28,9 @@ fn main() -> Result<()> {
         }
         ["measure", out, only @ ..] => measure(Path::new(out), false, only),
         ["quick", out, only @ ..] => measure(Path::new(out), true, only),
-        _ => bail!("usage: rules measure|quick OUT [ENGINE…]"),
+        ["export", size, out] => export::export(size.parse()?, QUERIES, Path::new(out)),
+        ["report", results, docs] => report::report(Path::new(results), Path::new(docs)),
+        _ => bail!("usage: rules measure|quick OUT [ENGINE…] | export SIZE OUT | report RESULTS DOCS"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! what else the machine does hits all alike.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
@@ -10,11 +11,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rolekeep_lab::{Size, Variant};
+use rolekeep_lab::{Size, Variant, ours::Reader};
 
 use crate::{
+    child::spent,
     contenders::{ALL, Contender},
-    results::{Order, Report, Results, Row},
+    results::{Order, Report, Results, Row, median},
 };
 
 /// Who is not loaded by then is not measured.
@@ -40,7 +42,8 @@ const QUICK: Plan =
 /// Measures everything; `only` names engines for a closer look.
 pub fn measure(is_quick: bool, only: &[String]) -> Result<Results> {
     let plan = if is_quick { QUICK } else { WHOLE };
-    let mut results = Results { is_quick, ..Results::default() };
+    let mut results = Results { is_quick, versions: versions()?, ..Results::default() };
+    results.load_average[0] = load_average();
     for size in plan.sizes {
         let groups: [&[Variant]; 3] =
             [&[Variant::Plain], &[Variant::Scoped], &[Variant::Denies, Variant::Windows, Variant::Resident]];
@@ -48,7 +51,43 @@ pub fn measure(is_quick: bool, only: &[String]) -> Result<Results> {
             results.rows.extend(group(&plan, *size, variants, only)?);
         }
     }
+    results.filters = filters(&plan)?;
+    results.load_average[1] = load_average();
     Ok(results)
+}
+
+/// Of list filters for so many regions: the median of rounds.
+fn filters(plan: &Plan) -> Result<Vec<(usize, f64)>> {
+    let readers = (0..=10).map(|power| Ok((1_u32 << power, Reader::of(1 << power)?))).collect::<Result<Vec<_>>>()?;
+    let mut rounds = vec![Vec::new(); readers.len()];
+    for _ in 0..plan.rounds {
+        for ((_, reader), rounds) in readers.iter().zip(&mut rounds) {
+            let (begin, mut made) = (spent(), 0);
+            while spent() - begin < Duration::from_millis(plan.round_ms / 2) {
+                for _ in 0..20 {
+                    std::hint::black_box(reader.filter()?);
+                }
+                made += 20;
+            }
+            rounds.push((spent() - begin).as_nanos() as f64 / f64::from(made));
+        }
+    }
+    let medians = readers.iter().zip(&rounds);
+    Ok(medians.filter_map(|((regions, _), rounds)| Some((*regions as usize, median(rounds)?))).collect())
+}
+
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default()
+}
+
+/// What the lock file says.
+fn versions() -> Result<BTreeMap<String, String>> {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"))?;
+    let lines: Vec<&str> = lock.lines().collect();
+    let quoted = |line: &str, name: &str| Some(line.strip_prefix(name)?.trim_matches('"').to_owned());
+    let pairs = lines.windows(2).filter_map(|pair| Some((quoted(pair[0], "name = ")?, quoted(pair[1], "version = ")?)));
+    Ok(pairs.filter(|(name, _)| ALL.iter().any(|one| one.package == Some(name))).collect())
 }
 
 /// Who is measured in turns.

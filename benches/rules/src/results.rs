@@ -1,5 +1,7 @@
 //! What is measured, as it is handed from child to parent and from the measurement to the report.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything of one run in one language.
@@ -8,6 +10,12 @@ pub struct Results {
     /// Whether it was a quick run.
     #[serde(default)]
     pub is_quick: bool,
+    /// How many processes wanted a core, on average over a minute, before and after.
+    #[serde(default)]
+    pub load_average: [f64; 2],
+    /// The version of each crate.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
     /// One entry for each engine, size and variant.
     pub rows: Vec<Row>,
     /// Making a list filter: scopes and nanoseconds.
