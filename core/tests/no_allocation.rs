@@ -12,7 +12,9 @@ use std::{
 
 use rolekeep::{
     model::{time::Time, value::Value},
-    rules::{AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope},
+    rules::{
+        AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope,
+    },
 };
 use uuid::Uuid;
 
