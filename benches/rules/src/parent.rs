@@ -32,11 +32,20 @@ struct Plan {
     rounds: usize,
     round_ms: u64,
     compare_ms: u64,
+    compare_all_ms: u64,
     change_ms: u64,
 }
 
-const WHOLE: Plan = Plan { sizes: &Size::ALL, rounds: 15, round_ms: 60, compare_ms: 4_000, change_ms: 300 };
-const QUICK: Plan = Plan { sizes: &[Size::S, Size::M], rounds: 5, round_ms: 40, compare_ms: 1_000, change_ms: 50 };
+const WHOLE: Plan =
+    Plan { sizes: &Size::ALL, rounds: 15, round_ms: 60, compare_ms: 4_000, compare_all_ms: 120_000, change_ms: 300 };
+const QUICK: Plan = Plan {
+    sizes: &[Size::S, Size::M],
+    rounds: 5,
+    round_ms: 40,
+    compare_ms: 1_000,
+    compare_all_ms: 1_000,
+    change_ms: 50,
+};
 
 /// Measures everything; `only` names engines for a closer look.
 pub fn measure(is_quick: bool, only: &[String]) -> Result<Results> {
@@ -173,7 +182,8 @@ fn start(plan: &Plan, contender: &Contender, size: Size, variant: Variant) -> Re
         bail!("{}: does not load", contender.key)
     };
     (row.load_s, row.memory_mib, row.peak_mib) = (Some(seconds), Some(resident), Some(peak));
-    match process.obey(&Order::Compare(plan.compare_ms), PATIENCE)? {
+    let budget = if contender.all { plan.compare_all_ms } else { plan.compare_ms };
+    match process.obey(&Order::Compare(budget), PATIENCE + Duration::from_millis(budget))? {
         Report::Right(compared) => row.compared = compared,
         Report::Failed(why) => {
             row.note = Some(why);

@@ -73,6 +73,8 @@ fn digits(value: f64) -> String {
 /// How many times as much.
 fn ratio(value: f64, floor: f64) -> String {
     match value / floor {
+        ratio if ratio < 0.1 => format!("{ratio:.3}×"),
+        ratio if ratio < 1.0 => format!("{ratio:.2}×"),
         ratio if ratio < 10.0 => format!("{ratio:.1}×"),
         ratio => format!("{}×", grouped(ratio)),
     }
@@ -98,7 +100,7 @@ mod tests {
     fn figures_read_well() {
         let times = [(7.04, "7.04 ns"), (140.0, "140 ns"), (4_812.0, "4.81 µs"), (8.8e6, "8.80 ms"), (2.3e9, "2.30 s")];
         times.iter().for_each(|(ns, text)| assert_eq!(time(*ns), *text));
-        assert_eq!(ratio(14.0, 10.0), "1.4×");
+        assert_eq!([ratio(14.0, 10.0), ratio(1.0, 20.0)], ["1.4×", "0.050×"]);
         assert_eq!(ratio(1_234_567.0, 1.0), "1,234,567×");
     }
 }

@@ -86,9 +86,9 @@ fn growth(run: &Run, path: &Path) -> Result<()> {
     let mut chart = ChartBuilder::on(&area)
         .caption("A check from S to L (logarithmic; flat and low is better)", ("sans-serif", 16))
         .margin(10)
+        .margin_right(200)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .right_y_label_area_size(190)
         .build_cartesian_2d((70.0..1_400_000.0).log_scale(), (1.0..1e9).log_scale())
         .map_err(drawing)?;
     chart

@@ -72,9 +72,9 @@ const NOT: &str = "\
 - **Several threads**: readers share an immutable snapshot and take no lock, so they do not wait for each other; a table
   of two cores would say little.
 - **Cedar and Casbin with scopes at L**: Cedar needs an entity for each role and permission in each region, which takes
-  half a gigabyte at M already; Casbin's check walks through all policies.
+  a gigabyte at M already; Casbin's check walks through all policies.
 - **Memory in Python and Node**: engines share one process there, so it cannot be told apart.
-- **Denies, windows and residency of peers**: few of them have any; the rows show that Rolekeep has no cliff there.
+- **Denies, windows and residency of peers**: few of them have any; the rows compare Rolekeep with itself.
 ";
 
 /// The whole page.
@@ -161,12 +161,13 @@ fn cell(row: Option<&Row>, value: impl Fn(&Row) -> Option<String>) -> String {
 }
 
 fn checks(run: &Run) -> Table {
-    let mut table = Table::new(&["", "S", "M", "L", "to ids, M", "to strings, M", "to Rolekeep by strings, M"]);
+    let mut table =
+        Table::new(&["", "S", "M", "L", "to ids, M", "to strings, M", "to Rolekeep by handles, M", "by strings, M"]);
     let at_m = |engine: &str| run.check(engine, "M", "plain");
     for (one, rows) in rows(run, "plain") {
         let mut cells = vec![one.label.to_owned()];
         cells.extend(rows.map(|row| cell(row, |row| row.check_ns().map(time))));
-        for floor in ["floor-ids", "floor-strings", "ours-strings"] {
+        for floor in ["floor-ids", "floor-strings", "ours-handles", "ours-strings"] {
             let found = at_m(one.key).zip(at_m(floor));
             cells.push(found.map_or("–".to_owned(), |(value, floor)| ratio(value, floor)));
         }
