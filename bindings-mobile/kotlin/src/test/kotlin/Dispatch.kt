@@ -269,7 +269,7 @@ fun readNewGrant(from: JsonElement) = from.record("permission", "effect", "when"
     NewGrant(
         permission = it.required("permission") { readString(it) },
         effect = it.optional("effect") { readEffect(it) },
-        when = it.optional("when") { readString(it) },
+        `when` = it.optional("when") { readString(it) },
     )
 }
 
@@ -291,8 +291,8 @@ fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", 
         expectedVersion = it.optional("expected_version") { readInt(it) },
         description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         isDefault = it.change("is_default") { readBool(it) },
-        inherits = it.change("inherits") { readList(Text)(it) },
-        grants = it.change("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.change("inherits") { it.elements { readString(it) } },
+        grants = it.change("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -423,8 +423,8 @@ fun readDryRunPolicy(from: JsonElement) = from.record("text", "format", "role", 
 fun readRoleEdit(from: JsonElement) = from.record("name", "inherits", "grants").let { it ->
     RoleEdit(
         name = it.required("name") { readString(it) },
-        inherits = it.optional("inherits") { readList(Text)(it) },
-        grants = it.optional("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.optional("inherits") { it.elements { readString(it) } },
+        grants = it.optional("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -758,7 +758,7 @@ fun writeRoleView(from: RoleView) = json(
 fun writeRoleGrant(from: RoleGrant) = json(
     "effect" to writeEffect(from.effect),
     "permission" to writeString(from.permission),
-    "when" to from.when?.let { writeString(it) },
+    "when" to from.`when`?.let { writeString(it) },
 )
 
 fun writeEffect(from: Effect) = writeString(when (from) {
