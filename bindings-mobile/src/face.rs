@@ -67,6 +67,10 @@ pub struct AssignRole {
 pub struct AssignmentTrace {
     /// The role that is held.
     pub role: String,
+    /// The group that holds it; none: the account itself.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Where.
     pub scope: String,
     /// From when on.
@@ -178,6 +182,9 @@ pub enum Cause {
     /// Nothing grants it.
     #[serde(rename = "nothing_grants")]
     NothingGrants,
+    /// No pattern of the API key matches it.
+    #[serde(rename = "beyond_key")]
+    BeyondKey,
 }
 
 /// What is wrong with a chain, at its first bad entry.
@@ -227,6 +234,9 @@ pub enum ChangeKind {
     /// The question names only fields that the grant is about.
     #[serde(rename = "name_fields")]
     NameFields,
+    /// The API key gets a pattern that matches.
+    #[serde(rename = "widen_key")]
+    WidenKey,
 }
 
 /// The kind of an error; the same nine in every language (API-1).
@@ -285,6 +295,19 @@ pub struct CreateDrone {
     pub operator_id: Option<Uuid>,
 }
 
+/// Declares a permission. Roles that grant a pattern which matches it have it at once.
+///
+/// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct CreatePermission {
+    /// `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+    pub name: String,
+    /// What it is for, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
 /// Creates a region.
 ///
 /// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
@@ -306,6 +329,30 @@ pub struct CreateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
+}
+
+/// Creates a role. Nobody holds it yet.
+///
+/// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+/// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct CreateRole {
+    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+    pub name: String,
+    /// What it is for, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether every new account gets it; no if not said.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_default: Option<bool>,
+    /// The roles whose grants it has too.
+    #[uniffi(default)]
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    #[uniffi(default)]
+    pub grants: Vec<NewGrant>,
 }
 
 /// Creates a user. Roles are given only by callers who may give them.
@@ -374,6 +421,43 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
+/// An answer that is asked of no resource in particular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum DecisionAnswer {
+    /// Yes, whatever the resource.
+    #[serde(rename = "allowed")]
+    Allowed,
+    /// No, whatever the resource.
+    #[serde(rename = "denied")]
+    Denied,
+    /// It depends on the resource, the context or the fields.
+    #[serde(rename = "conditional")]
+    Conditional,
+}
+
+/// A decision that changes.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DecisionChange {
+    /// Whose; null: of those who are not signed in.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Uuid>,
+    /// To do what.
+    pub permission: String,
+    /// Where: `global`, `region:ID`, …
+    pub scope: String,
+    /// The answer now.
+    pub before: DecisionAnswer,
+    /// The answer then.
+    pub after: DecisionAnswer,
+    /// Where the answer now depends: on what; `deny …` denies where it holds.
+    #[uniffi(default)]
+    pub conditions_before: Vec<String>,
+    /// Where the answer then depends: on what.
+    #[uniffi(default)]
+    pub conditions_after: Vec<String>,
+}
+
 /// Deletes a drone; its assignments and the roles held on it end.
 ///
 /// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
@@ -383,6 +467,25 @@ pub struct DeleteDrone {
     pub drone: String,
 }
 
+/// Deletes a permission. Patterns that match others too just match it no more.
+///
+/// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+/// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+/// more, unless `force` removes these grants.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeletePermission {
+    /// Its name.
+    pub name: String,
+    /// The version that the deletion was decided on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// Removes the grants that need it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
+}
+
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
 /// Permission `region:delete`, and `admin:all` where one of those roles denies something.
@@ -390,6 +493,24 @@ pub struct DeleteDrone {
 pub struct DeleteRegion {
     /// Its id or code.
     pub region: String,
+}
+
+/// Deletes a role.
+///
+/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+/// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeleteRole {
+    /// The role's name.
+    pub name: String,
+    /// The version that the deletion was decided on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// Takes it from everybody who holds it, and from the roles that inherit it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
 }
 
 /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
@@ -404,6 +525,37 @@ pub struct DeleteUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// What went with a permission.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeletedPermission {
+    /// The grants that named it, and the patterns that matched nothing else.
+    #[uniffi(default)]
+    pub removed_grants: Vec<RemovedGrant>,
+}
+
+/// What went with a role.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeletedRole {
+    /// How many users held it.
+    pub users: i64,
+    /// The roles that inherited it.
+    #[uniffi(default)]
+    pub inherited_by: Vec<String>,
+}
+
+/// Says what importing a policy file would change; nothing is written.
+///
+/// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DiffPolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PolicyFormat>,
 }
 
 /// A drone's model.
@@ -465,6 +617,61 @@ pub struct DroneView {
     pub updated_at: Timestamp,
     /// Moves by one with every change.
     pub version: i64,
+}
+
+/// What an edit would change.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DryRun {
+    /// How many decisions change, exactly.
+    pub total: i64,
+    /// How many users they are of; who is not signed in counts as one.
+    pub users: i64,
+    /// Whether there are more than are listed.
+    pub has_more: bool,
+    /// They, by user (who is not signed in first), permission and scope.
+    #[uniffi(default)]
+    pub decisions: Vec<DecisionChange>,
+}
+
+/// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+///
+/// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+/// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+/// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DryRunPolicy {
+    /// The policy file.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PolicyFormat>,
+    /// Instead of a file: this role would be so, new or changed.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleEdit>,
+    /// Instead of a file: this role would be deleted, and taken from everybody.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_role: Option<String>,
+    /// Instead of a file: this permission would be declared.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_permission: Option<String>,
+    /// Instead of a file: this permission would be deleted, with the grants that need it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_permission: Option<String>,
+    /// Leaves out so many of the changed decisions: to go on after a page.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<i64>,
+    /// How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
 }
 
 /// Whether a grant gives or takes.
@@ -546,6 +753,17 @@ pub struct Explanation {
     pub changes: Vec<Change>,
 }
 
+/// Writes the stored policy as a file, which can be imported or given when a store is opened.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ExportPolicy {
+    /// `toml` (the default) or `json`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PolicyFormat>,
+}
+
 /// What is wrong with one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum FieldCode {
@@ -588,6 +806,9 @@ pub enum FieldCode {
     /// Somebody else has this name.
     #[serde(rename = "taken")]
     Taken,
+    /// The policy would be wrong with it; the message says why.
+    #[serde(rename = "policy_invalid")]
+    PolicyInvalid,
     /// The password is on the list of common ones.
     #[serde(rename = "common_password")]
     CommonPassword,
@@ -645,6 +866,15 @@ pub struct GetDrone {
     pub drone: String,
 }
 
+/// Gets a permission.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct GetPermission {
+    /// Its name: `document:edit`.
+    pub name: String,
+}
+
 /// Gets a region.
 ///
 /// Permission `region:read`.
@@ -654,7 +884,7 @@ pub struct GetRegion {
     pub region: String,
 }
 
-/// Gets a role of the policy with its grants.
+/// Gets a role of the policy with its grants and the permissions that come of them.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -716,6 +946,39 @@ pub enum IdStorage {
     /// 16 bytes in a `BLOB` of SQLite, 3.41 or later.
     #[serde(rename = "blob")]
     Blob,
+}
+
+/// Replaces the whole policy by a file.
+///
+/// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+/// users hold a role that the file has not, unless `force` takes it from them.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ImportPolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PolicyFormat>,
+    /// The version of the policy that the file was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// Takes roles that the file has not from everybody who holds them.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
+}
+
+/// What an import did.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ImportedPolicy {
+    /// The version after it; the same as before where nothing differed.
+    pub version: i64,
+    /// What it changed.
+    #[uniffi(default)]
+    pub changes: Vec<PolicyChange>,
 }
 
 /// Lifts a suspension or ban.
@@ -958,13 +1221,172 @@ pub struct LoginResult {
     pub user: User,
 }
 
-/// A permission and what it is for.
+/// A grant to be given to a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct PermissionInfo {
-    /// `user:create`.
+pub struct NewGrant {
+    /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// `user:update{bio}`.
+    pub permission: String,
+    /// Whether it gives or takes; it gives if not said.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// Only where this condition holds.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+}
+
+/// A permission.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PermissionView {
+    /// `document:edit`.
     pub name: String,
-    /// What it is for; empty where nobody said.
-    pub about: String,
+    /// The type of resource: `document`.
+    pub resource: String,
+    /// What is done to it: `edit`.
+    pub action: String,
+    /// What it is for.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it is the library's own, which every policy has.
+    pub is_built_in: bool,
+    /// When it was declared; null for the library's own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed; null for the library's own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Moves by one with every change; null for the library's own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+}
+
+/// A part of a policy that differs.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PolicyChange {
+    /// What it is.
+    pub part: PolicyPart,
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub kind: PolicyChangeKind,
+    /// The fields that differ; of what was added or removed, those that say something.
+    #[uniffi(default)]
+    pub fields: Vec<PolicyFieldChange>,
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum PolicyChangeKind {
+    /// It was not there before.
+    #[serde(rename = "added")]
+    Added,
+    /// It is there no more.
+    #[serde(rename = "removed")]
+    Removed,
+    /// It says something else.
+    #[serde(rename = "changed")]
+    Changed,
+}
+
+/// A field that differs.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PolicyFieldChange {
+    /// Its name: `description`, `grants`, `inherits`, an attribute of a type.
+    pub field: String,
+    /// What it was; null: nothing.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<JsonText>,
+    /// What it becomes; null: nothing.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<JsonText>,
+}
+
+/// A policy as a file.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PolicyFile {
+    /// The version that was written.
+    pub version: i64,
+    /// How it is written.
+    pub format: PolicyFormat,
+    /// The file.
+    pub text: String,
+}
+
+/// How a policy is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum PolicyFormat {
+    /// TOML.
+    #[serde(rename = "toml")]
+    Toml,
+    /// JSON, the same model.
+    #[serde(rename = "json")]
+    Json,
+}
+
+/// A part of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum PolicyPart {
+    /// A permission.
+    #[serde(rename = "permission")]
+    Permission,
+    /// A role.
+    #[serde(rename = "role")]
+    Role,
+    /// A resource type.
+    #[serde(rename = "type")]
+    Type,
+    /// A value of the context.
+    #[serde(rename = "context")]
+    Context,
+    /// A kind of scope.
+    #[serde(rename = "scope")]
+    Scope,
+    /// The description, the kind of hierarchy, the anonymous role.
+    #[serde(rename = "setting")]
+    Setting,
+}
+
+/// What the policy is, in short.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PolicySummary {
+    /// Moves by one with every edit of anything in the policy.
+    pub version: i64,
+    /// What it is for.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `general`, or `limited`: a role inherits from one other at most.
+    pub hierarchy: String,
+    /// The role of those who are not signed in.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<String>,
+    /// How many roles it has.
+    pub roles: i64,
+    /// How many permissions it declares.
+    pub permissions: i64,
+    /// How many permissions the library brings itself.
+    pub built_in_permissions: i64,
+    /// How many resource types it declares.
+    pub types: i64,
+}
+
+/// Whether a file is a policy.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PolicyValidation {
+    /// Whether it could be imported.
+    pub is_valid: bool,
+    /// Every problem, with line and column, in the order of the file.
+    #[uniffi(default)]
+    pub problems: Vec<Problem>,
 }
 
 /// One problem of a policy or seed file, at its place.
@@ -1048,6 +1470,12 @@ pub enum Reason {
     /// It would leave no active administrator.
     #[serde(rename = "last_administrator")]
     LastAdministrator,
+    /// Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+    #[serde(rename = "in_use")]
+    InUse,
+    /// The library's own, which every policy has.
+    #[serde(rename = "built_in")]
+    BuiltIn,
     /// The account's status does not allow this change.
     #[serde(rename = "wrong_status")]
     WrongStatus,
@@ -1156,6 +1584,15 @@ pub struct RegionView {
     pub version: i64,
 }
 
+/// A grant that went with a permission.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RemovedGrant {
+    /// The role that had it.
+    pub role: String,
+    /// The grant.
+    pub grant: RoleGrant,
+}
+
 /// Replaces all of a user's data: a field that is not given becomes null.
 ///
 /// Permission and errors as with `update`.
@@ -1257,25 +1694,93 @@ pub struct RoleAssignment {
     pub version: i64,
 }
 
-/// A role as the policy has it.
+/// A role with all that comes of it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RoleInfo {
+pub struct RoleDetails {
     /// Its name.
     pub name: String,
     /// What it is for.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its direct juniors.
-    #[uniffi(default)]
-    pub inherits: Vec<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
     /// Whether it holds `admin:all`, itself or through a junior.
     pub is_administrator: bool,
-    /// Its own grants, as text: `drone:read when …`, `deny user:delete`.
+    /// Its direct juniors: it has all that they have.
     #[uniffi(default)]
-    pub grants: Vec<String>,
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    #[uniffi(default)]
+    pub grants: Vec<RoleGrant>,
+    /// Every permission that it allows, itself or through a junior, whatever the resource.
+    #[uniffi(default)]
+    pub permissions: Vec<String>,
+    /// Those that it allows under conditions, or for some fields only.
+    #[uniffi(default)]
+    pub conditional_permissions: Vec<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+/// A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleEdit {
+    /// Its name.
+    pub name: String,
+    /// The roles whose grants it has too.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherits: Option<Vec<String>>,
+    /// Its own grants.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<NewGrant>>,
+}
+
+/// A grant of a role.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleGrant {
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    /// The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// `user:update{bio}`.
+    pub permission: String,
+    /// Only where this condition holds.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+}
+
+/// A role of the policy.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleView {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether it holds `admin:all`, itself or through a junior.
+    pub is_administrator: bool,
+    /// Its direct juniors: it has all that they have.
+    #[uniffi(default)]
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    #[uniffi(default)]
+    pub grants: Vec<RoleGrant>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
 }
 
 /// Creates the given regions, users and drones, those that are not there yet, in one commit.
@@ -1718,6 +2223,24 @@ pub struct UpdateDrone {
     pub region: Option<StringPatch>,
 }
 
+/// Says what a permission is for.
+///
+/// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+/// `expected_version` is stale.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UpdatePermission {
+    /// Its name.
+    pub name: String,
+    /// The version that the change was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// What it is for, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<StringPatch>,
+}
+
 /// Changes the given fields of a region; null clears one.
 ///
 /// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
@@ -1749,6 +2272,36 @@ pub struct UpdateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
+}
+
+/// Changes the given fields of a role; a list that is given replaces the one before.
+///
+/// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UpdateRole {
+    /// The role's name.
+    pub name: String,
+    /// The version that the change was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// What it is for, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<StringPatch>,
+    /// Whether every new account gets it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_default: Option<bool>,
+    /// The roles whose grants it has too.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherits: Option<Vec<String>>,
+    /// Its own grants.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<NewGrant>>,
 }
 
 /// Changes the given fields of a user; null clears one.
@@ -1921,6 +2474,19 @@ pub enum UserStatus {
     /// Deleted; its names stay reserved.
     #[serde(rename = "deleted")]
     Deleted,
+}
+
+/// Checks a policy file; nothing is written.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ValidatePolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PolicyFormat>,
 }
 
 /// One page of a list.
@@ -2233,18 +2799,42 @@ pub struct Roles {
 
 #[uniffi::export]
 impl Roles {
-    /// Lists the policy's roles.
+    /// Creates a role. Nobody holds it yet.
+    ///
+    /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+    /// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+    pub async fn create(&self, input: CreateRole) -> Result<RoleView> {
+        self.caller.run("roles.create", &input).await
+    }
+
+    /// Lists the policy's roles, by name.
     ///
     /// Permission `policy:read`.
-    pub async fn list(&self) -> Result<Vec<RoleInfo>> {
+    pub async fn list(&self) -> Result<Vec<RoleView>> {
         self.caller.run("roles.list", &Nothing {}).await
     }
 
-    /// Gets a role of the policy with its grants.
+    /// Gets a role of the policy with its grants and the permissions that come of them.
     ///
     /// Permission `policy:read`.
-    pub async fn get(&self, input: GetRole) -> Result<RoleInfo> {
+    pub async fn get(&self, input: GetRole) -> Result<RoleDetails> {
         self.caller.run("roles.get", &input).await
+    }
+
+    /// Changes the given fields of a role; a list that is given replaces the one before.
+    ///
+    /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+    /// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+    pub async fn update(&self, input: UpdateRole) -> Result<RoleView> {
+        self.caller.run("roles.update", &input).await
+    }
+
+    /// Deletes a role.
+    ///
+    /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+    /// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+    pub async fn delete(&self, input: DeleteRole) -> Result<DeletedRole> {
+        self.caller.run("roles.delete", &input).await
     }
 
     /// Gives a user a role, everywhere or in a scope, for ever or for a time.
@@ -2275,7 +2865,7 @@ impl Roles {
     }
 }
 
-/// What a caller may do, and why.
+/// The permissions that exist, what a caller may do, and why.
 #[derive(uniffi::Object)]
 pub struct Permissions {
     caller: Arc<Caller>,
@@ -2283,11 +2873,42 @@ pub struct Permissions {
 
 #[uniffi::export]
 impl Permissions {
-    /// Lists the permissions that exist: the library's and the policy's own.
+    /// Declares a permission. Roles that grant a pattern which matches it have it at once.
+    ///
+    /// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+    pub async fn create(&self, input: CreatePermission) -> Result<PermissionView> {
+        self.caller.run("permissions.create", &input).await
+    }
+
+    /// Gets a permission.
     ///
     /// Permission `policy:read`.
-    pub async fn list(&self) -> Result<Vec<PermissionInfo>> {
+    pub async fn get(&self, input: GetPermission) -> Result<PermissionView> {
+        self.caller.run("permissions.get", &input).await
+    }
+
+    /// Lists the permissions that exist: the library's and the policy's own, by name.
+    ///
+    /// Permission `policy:read`.
+    pub async fn list(&self) -> Result<Vec<PermissionView>> {
         self.caller.run("permissions.list", &Nothing {}).await
+    }
+
+    /// Says what a permission is for.
+    ///
+    /// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+    /// `expected_version` is stale.
+    pub async fn update(&self, input: UpdatePermission) -> Result<PermissionView> {
+        self.caller.run("permissions.update", &input).await
+    }
+
+    /// Deletes a permission. Patterns that match others too just match it no more.
+    ///
+    /// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+    /// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+    /// more, unless `force` removes these grants.
+    pub async fn delete(&self, input: DeletePermission) -> Result<DeletedPermission> {
+        self.caller.run("permissions.delete", &input).await
     }
 
     /// Lists what the caller may do: every grant of its roles, with scope and condition.
@@ -2301,6 +2922,63 @@ impl Permissions {
     /// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
     pub async fn explain(&self, input: ExplainPermission) -> Result<Explanation> {
         self.caller.run("permissions.explain", &input).await
+    }
+}
+
+/// The policy as a whole: its version, files, and what an edit of it would change.
+#[derive(uniffi::Object)]
+pub struct Policy {
+    caller: Arc<Caller>,
+}
+
+#[uniffi::export]
+impl Policy {
+    /// Gets the policy's version and what it consists of.
+    ///
+    /// Permission `policy:read`.
+    pub async fn get(&self) -> Result<PolicySummary> {
+        self.caller.run("policy.get", &Nothing {}).await
+    }
+
+    /// Writes the stored policy as a file, which can be imported or given when a store is opened.
+    ///
+    /// Permission `policy:read`.
+    #[uniffi::method(default(input))]
+    pub async fn export(&self, input: ExportPolicy) -> Result<PolicyFile> {
+        self.caller.run("policy.export", &input).await
+    }
+
+    /// Replaces the whole policy by a file.
+    ///
+    /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+    /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+    /// users hold a role that the file has not, unless `force` takes it from them.
+    pub async fn import(&self, input: ImportPolicy) -> Result<ImportedPolicy> {
+        self.caller.run("policy.import", &input).await
+    }
+
+    /// Checks a policy file; nothing is written.
+    ///
+    /// Permission `policy:read`.
+    pub async fn validate(&self, input: ValidatePolicy) -> Result<PolicyValidation> {
+        self.caller.run("policy.validate", &input).await
+    }
+
+    /// Says what importing a policy file would change; nothing is written.
+    ///
+    /// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+    pub async fn diff(&self, input: DiffPolicy) -> Result<Vec<PolicyChange>> {
+        self.caller.run("policy.diff", &input).await
+    }
+
+    /// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+    ///
+    /// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+    /// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+    /// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+    #[uniffi::method(default(input))]
+    pub async fn dry_run(&self, input: DryRunPolicy) -> Result<DryRun> {
+        self.caller.run("policy.dry_run", &input).await
     }
 }
 
@@ -2479,9 +3157,14 @@ impl Caller {
         Arc::new(Roles { caller: self })
     }
 
-    /// What a caller may do, and why.
+    /// The permissions that exist, what a caller may do, and why.
     pub fn get_permissions(self: Arc<Self>) -> Arc<Permissions> {
         Arc::new(Permissions { caller: self })
+    }
+
+    /// The policy as a whole: its version, files, and what an edit of it would change.
+    pub fn get_policy(self: Arc<Self>) -> Arc<Policy> {
+        Arc::new(Policy { caller: self })
     }
 
     /// Regions that users and drones belong to.

@@ -8,12 +8,13 @@ import { fileURLToPath } from "node:url";
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const at = (...parts) => join(here, ...parts);
 
-if (!existsSync(at("wasm/rolekeep_bg.wasm"))) {
-  console.error("there is no wasm yet: run scripts/wasm bindings-wasm");
+const FILES = ["rolekeep.js", "rolekeep_bg.wasm", "rolekeep_tools.js", "rolekeep_tools_bg.wasm"];
+if (!FILES.every((file) => existsSync(at("wasm", file)))) {
+  console.error("there is no wasm yet: run scripts/wasm bindings-wasm, and again with --features tools");
   process.exit(1);
 }
 rmSync(at("dist"), { recursive: true, force: true });
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
 execFileSync(process.execPath, [tsc, "--project", at("tsconfig.json")], { stdio: "inherit" });
-for (const file of ["rolekeep.js", "rolekeep_bg.wasm"]) cpSync(at("wasm", file), at("dist", file));
+for (const file of FILES) cpSync(at("wasm", file), at("dist", file));
 for (const license of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(at("..", license), at(license));

@@ -7,6 +7,7 @@ export interface ErrorBody {
   readonly message: string;
   readonly fields?: readonly FieldError[];
   readonly problems?: readonly Problem[];
+  readonly report?: string | null;
   readonly timestamp?: Date | null;
   readonly httpStatus?: number;
 }
@@ -22,17 +23,20 @@ export class RolekeepError extends Error {
   readonly fields: readonly FieldError[];
   /** The problems of a policy or seed file, each at its place. */
   readonly problems: readonly Problem[];
+  /** Those problems as a compiler shows them, in Node: the lines of the file, carets, what may help. */
+  readonly report: string | null;
   /** When it happened, where known. */
   readonly timestamp: Date | null;
   /** The HTTP status that a service answers with. */
   readonly httpStatus: number;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
-    super(body.message, options);
+    super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
     this.code = body.code;
     this.reason = body.reason;
     this.fields = body.fields ?? [];
     this.problems = body.problems ?? [];
+    this.report = body.report ?? null;
     this.timestamp = body.timestamp ?? null;
     this.httpStatus = body.httpStatus ?? 500;
   }

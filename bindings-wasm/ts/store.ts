@@ -1,6 +1,6 @@
 import { Caller, contextJson, learn, numberOf, rethrow, safely, type RequestContext, type Resource } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { text } from "./errors.js";
+import { text, toError } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import { forgetUsers, internUser, open as openDoor, type StoreDoor } from "./rolekeep.js";
@@ -38,7 +38,10 @@ export async function openOn(platform: Platform, options: OpenOptions = {}): Pro
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
   await load(platform, wasm);
-  const door = await openDoor(json, persister).catch(rethrow);
+  const door = await openDoor(json, persister).catch(async (thrown: unknown) => {
+    const problem = toError(thrown);
+    throw problem.problems.length > 0 && platform.reported ? await platform.reported(problem, json) : problem;
+  });
   // A failure will show when the store is asked.
   persister?.watch?.(() => void door.refresh().catch(() => {}));
   return new UserManagement(door);

@@ -1,4 +1,4 @@
-import { unavailable } from "./errors.js";
+import { type RolekeepError, unavailable } from "./errors.js";
 import init, { type InitInput } from "./rolekeep.js";
 
 /** Where the wasm comes from, if not from beside the package's code. */
@@ -9,6 +9,8 @@ export interface Platform {
   /** The file that comes with the package. */
   readonly wasm: URL;
   read(from: URL | string): Promise<BufferSource | Response>;
+  /** The same error with a report of the policy's problems. */
+  readonly reported?: (problem: RolekeepError, settings: string) => Promise<RolekeepError>;
 }
 
 let loaded: Promise<unknown> | undefined;

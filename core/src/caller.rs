@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     engine::{Engine, Who, WhoIdentity},
-    model::error::{Error, Reason, Result},
-    operations::{Operation, actor::RequestContext},
-    rules::{
-        Context, Decision, Explanation, FieldId, PermissionHandle, PermissionId, Question, Resource, RowFilter, Scope,
+    model::{
+        error::{Error, Reason, Result},
+        time::Time,
     },
+    operations::{Operation, actor::RequestContext},
+    rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RowFilter, RuleSet, Scope},
 };
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
@@ -100,8 +101,21 @@ impl Caller {
     /// ```
     pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
         let resource = resource.into();
-        let (id, fields) = self.engine.services.rules.permission_and_fields(permission)?;
-        self.decide(id, &fields, resource, |decision| decision.is_allowed(), || true)
+        self.ask(
+            exists(permission),
+            || true,
+            |rules, principal, now| {
+                let (permission, fields) = rules.permission_and_fields(permission)?;
+                rules.allows(&Question {
+                    principal,
+                    permission,
+                    fields: &fields,
+                    resource,
+                    context: self.context(),
+                    now,
+                })
+            },
+        )
     }
 
     /// [`Caller::can`] at all, by a handle: where the same permission is asked for again and again.
@@ -109,8 +123,21 @@ impl Caller {
     /// # Errors
     /// As [`Caller::can`].
     pub fn can_by(&self, permission: &PermissionHandle) -> Result<bool> {
-        let id = permission.id(&self.engine.services.rules)?;
-        self.decide(id, &[], None, |decision| decision.is_allowed(), || true)
+        self.ask(
+            exists(permission.name()),
+            || true,
+            |rules, principal, now| {
+                let permission = permission.id(rules)?;
+                rules.allows(&Question {
+                    principal,
+                    permission,
+                    fields: &[],
+                    resource: None,
+                    context: self.context(),
+                    now,
+                })
+            },
+        )
     }
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
@@ -125,11 +152,23 @@ impl Caller {
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
-        let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let now = services.now();
-        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
-        services.rules.can_somewhere(held.principal(), id, self.context(), now)
+        self.ask(
+            exists(permission),
+            || true,
+            |rules, principal, now| rules.can_somewhere(principal, rules.permission(permission)?, self.context(), now),
+        )
+    }
+
+    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
+    /// host's own query. Synchronous, without I/O; good for a few seconds.
+    ///
+    /// # Errors
+    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
+    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
+        let of_host = || RowFilter::of_host(self.engine.services.now());
+        self.ask(exists(permission), of_host, |rules, principal, now| {
+            rules.filter(principal, rules.permission(permission)?, self.context(), now)
+        })
     }
 
     /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
@@ -141,13 +180,16 @@ impl Caller {
     /// [`Reason::UnknownRole`] naming the nearest, [`Reason::InvalidInput`] for a scope of no known kind, and as
     /// [`Caller::can`] for who asks.
     pub fn has_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
-        let services = &self.engine.services;
         let scope = scope.into();
-        let role = services.rules.role(role)?;
-        scope.map_or(Ok(()), |scope| services.rules.check_scope(scope))?;
-        let now = services.now();
-        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
-        Ok(services.rules.holds_role(held.principal(), role, scope, now))
+        let known = |rules: &RuleSet| {
+            scope.map_or(Ok(()), |scope| rules.check_scope(scope))?;
+            rules.role(role)
+        };
+        self.ask(
+            |rules| known(rules).map(drop),
+            || true,
+            |rules, principal, now| Ok(rules.holds_role(principal, known(rules)?, scope, now)),
+        )
     }
 
     /// [`Caller::has_role`], or the error `FORBIDDEN`.
@@ -163,10 +205,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::can`] for who asks.
     pub fn is_administrator(&self) -> Result<bool> {
-        let services = &self.engine.services;
-        let now = services.now();
-        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(true) };
-        Ok(services.rules.holds_admin(held.principal(), now))
+        self.ask(|_| Ok(()), || true, |rules, principal, now| Ok(rules.holds_admin(principal, now)))
     }
 
     /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
@@ -182,21 +221,6 @@ impl Caller {
         !matches!(self.who.identity, WhoIdentity::Anonymous)
     }
 
-    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
-    /// host's own query. Synchronous, without I/O; good for a few seconds.
-    ///
-    /// # Errors
-    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
-    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
-        let services = &self.engine.services;
-        let id = services.rules.permission(permission)?;
-        let now = services.now();
-        match self.engine.principal_now(&self.who, now)? {
-            Some(held) => services.rules.filter(held.principal(), id, self.context(), now),
-            None => Ok(RowFilter::of_host(now)),
-        }
-    }
-
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
     pub fn explain<'a: 'r, 'r>(
         &self,
@@ -204,25 +228,34 @@ impl Caller {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
         let resource = resource.into();
-        let (id, fields) = self.engine.services.rules.permission_and_fields(permission)?;
-        let of_host = || Explanation::of_host(permission);
-        self.decide(id, &fields, resource, |decision| decision.explain(), of_host)
+        self.ask(
+            exists(permission),
+            || Explanation::of_host(permission),
+            |rules, principal, now| {
+                let (permission, fields) = rules.permission_and_fields(permission)?;
+                let question =
+                    Question { principal, permission, fields: &fields, resource, context: self.context(), now };
+                Ok(rules.decide(&question)?.explain())
+            },
+        )
     }
 
-    fn decide<T>(
+    /// Asks the rules about the caller, from memory alone.
+    fn ask<T>(
         &self,
-        permission: PermissionId,
-        fields: &[FieldId],
-        resource: Option<&Resource<'_>>,
-        answer: impl FnOnce(Decision<'_>) -> T,
+        exists: impl FnOnce(&RuleSet) -> Result<()>,
         of_host: impl FnOnce() -> T,
+        ask: impl FnOnce(&RuleSet, &Principal, Time) -> Result<T>,
     ) -> Result<T> {
-        let services = &self.engine.services;
-        let now = services.now();
-        let Some(held) = self.engine.principal_now(&self.who, now)? else { return Ok(of_host()) };
-        let question =
-            Question { principal: held.principal(), permission, fields, resource, context: self.context(), now };
-        services.rules.decide(&question).map(answer)
+        let now = self.engine.services.now();
+        match self.engine.with_caller(&self.who, now, |rules, principal| ask(rules, principal, now)) {
+            Ok(Some(answer)) => Ok(answer),
+            other => {
+                // What does not exist is told first, whoever asks.
+                exists(&self.engine.services.rules())?;
+                other.map(|_| of_host())
+            }
+        }
     }
 
     fn context(&self) -> &Context {
@@ -236,4 +269,9 @@ impl Caller {
         }
         Err(Error::new(Reason::Denied, "you may not do this").at(self.engine.services.now()))
     }
+}
+
+/// Whether there is such a permission, with such fields.
+fn exists(permission: &str) -> impl FnOnce(&RuleSet) -> Result<()> {
+    move |rules| rules.permission_and_fields(permission).map(drop)
 }

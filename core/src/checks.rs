@@ -6,14 +6,13 @@ use std::{
 };
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Loaded},
     manager::UserManagement,
     model::{
         error::{Error, Result},
         id::UserId,
         time::Time,
     },
-    operations::principals::Loaded,
     rules::{Context, Decision, Explanation, PermissionHandle, Question, Resource},
 };
 
@@ -76,11 +75,10 @@ impl UserManagement {
     pub fn check_by(&self, user: UserId, permission: &PermissionHandle) -> Result<bool> {
         let (engine, context) = (self.engine(), Context::new());
         let now = engine.services.now();
-        let loaded = engine.rights_now(user, 0, now)?;
-        let rules = &engine.services.rules;
-        let (principal, permission) = (&loaded.principal, permission.id(rules)?);
-        let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
-        Ok(rules.decide(&question)?.is_allowed())
+        engine.with_user(user, 0, now, |rules, principal| {
+            let permission = permission.id(rules)?;
+            rules.allows(&Question { principal, permission, fields: &[], resource: None, context: &context, now })
+        })
     }
 
     /// Whether any user may do this, reading its rights where they are not in memory.
@@ -144,8 +142,11 @@ impl Asking<'_> {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         let now = self.engine.services.now();
-        let loaded = self.engine.rights_now(user, self.at_least, now)?;
-        self.decide(&loaded, permission, resource.into(), now, |one| one.is_allowed())
+        let resource = resource.into();
+        self.engine.with_user(user, self.at_least, now, |rules, principal| {
+            let (permission, fields) = rules.permission_and_fields(permission)?;
+            rules.allows(&Question { principal, permission, fields: &fields, resource, context: &self.context, now })
+        })
     }
 
     /// [`UserManagement::check_async`].
@@ -168,7 +169,7 @@ impl Asking<'_> {
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;
-            let mut users: HashMap<UserId, Arc<Loaded>> = HashMap::new();
+            let mut users: HashMap<UserId, Loaded> = HashMap::new();
             for (user, ..) in checks {
                 if let Entry::Vacant(place) = users.entry(*user) {
                     place.insert(self.load(*user).await?);
@@ -213,9 +214,8 @@ impl Asking<'_> {
         ask.await.map_err(|error| error.at(self.engine.services.now()))
     }
 
-    async fn load(&self, user: UserId) -> Result<Arc<Loaded>> {
-        let slot = self.engine.users.slot(user);
-        self.engine.rights(user, &slot).await?.ok_or_else(|| Error::not_found("user"))
+    async fn load(&self, user: UserId) -> Result<Loaded> {
+        self.engine.rights(user).await?.ok_or_else(|| Error::not_found("user"))
     }
 
     fn decide<T>(
@@ -226,7 +226,7 @@ impl Asking<'_> {
         now: Time,
         answer: impl FnOnce(Decision<'_>) -> T,
     ) -> Result<T> {
-        let rules = &self.engine.services.rules;
+        let rules = &loaded.policy.rules;
         let (permission, fields) = rules.permission_and_fields(permission)?;
         let principal = &loaded.principal;
         let question = Question { principal, permission, fields: &fields, resource, context: &self.context, now };

@@ -18,10 +18,10 @@ use crate::{
     operations::{
         actor::RequestContext,
         hasher::Hasher,
+        policy::{self, open::Given},
         reads::Reads,
         services::Services,
         sessions::{Login, LoginResult},
-        target,
     },
     rules::{Policy, RuleSet},
     storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
@@ -95,7 +95,11 @@ impl Builder {
         self
     }
 
-    /// Who may do what; the preset `standard` if not given.
+    /// Who may do what. A store keeps its policy: the one given here is imported at the first opening. At later
+    /// ones it is compared with the one given before, by permission, role and the rest, and what differs is
+    /// taken; what it left alone keeps the edits made meanwhile by operations.
+    ///
+    /// Without one, a new store begins with the preset `standard`, and another keeps what it has.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -117,21 +121,12 @@ impl Builder {
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`] naming every bad setting, [`Reason::PolicyInvalid`] with every problem
-    /// of the policy, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
+    /// of the policy, [`Reason::LastAdministrator`] where it would leave no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         self.config.check()?;
         let env = environment(self.environment)?;
-        let policy = match self.policy {
-            Some(policy) => policy,
-            None => Policy::preset("standard")?,
-        };
-        let rules = Arc::new(RuleSet::compile(&policy, &target::schema())?);
-        let free = rules.free_attributes();
-        if !free.is_empty() {
-            // Operations would have to say what they are, and nothing keeps them yet.
-            let message = format!("attributes of accounts, regions and drones are fixed yet: {}", free.join(", "));
-            return Err(Error::new(Reason::PolicyInvalid, message));
-        }
+        // What is wrong with the policy is told before a file is made.
+        let given = self.policy.map(Given::new).transpose()?;
         let storage: Arc<dyn Storage> = match self.storage {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
@@ -141,7 +136,8 @@ impl Builder {
         };
         let hasher = Hasher::new(env.clone(), &self.config)?;
         let key = signing_key(&self.config, &*storage, &env).await?;
-        let services = Services { storage, env, config: self.config, rules, hasher, key };
+        let services = Services::new(storage, env, self.config, hasher, key)?;
+        policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services));
         engine.start().await?;
         engine.spawn_poll();
@@ -223,8 +219,8 @@ impl UserManagement {
             slot: self.engine.sessions.slot(claims.sid),
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
         };
-        let rights = self.engine.users.slot(claims.sub);
-        let caller = self.caller(WhoIdentity::User { id: claims.sub, rights, session: Some(session) }, request);
+        let pin = self.engine.directory.pin(claims.sub.0);
+        let caller = self.caller(WhoIdentity::User { id: claims.sub, pin, session: Some(session) }, request);
         self.engine.follow().await?;
         self.engine.actor(&caller.who).await?;
         Ok(caller)
@@ -236,12 +232,12 @@ impl UserManagement {
     /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
     pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
         self.engine.require_open()?;
-        let rights = self.engine.users.slot(user);
+        let pin = self.engine.directory.pin(user.0);
         self.engine.follow().await?;
-        if self.engine.rights(user, &rights).await?.is_none() {
+        if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user").at(self.engine.services.now()));
         }
-        let caller = self.caller(WhoIdentity::User { id: user, rights, session: None }, RequestContext::default());
+        let caller = self.caller(WhoIdentity::User { id: user, pin, session: None }, RequestContext::default());
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }
@@ -251,9 +247,9 @@ impl UserManagement {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }
 
-    /// The compiled policy.
-    pub fn rules(&self) -> &RuleSet {
-        &self.engine.services.rules
+    /// The policy of now, compiled. It stays as it is: after an edit of the policy ask for it again.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.engine.services.rules()
     }
 
     /// Hears at once what others wrote to the same storage; without it that takes 200 ms at most.

@@ -88,7 +88,11 @@ impl Settings {
         }
     }
 
-    fn policy(&self) -> Result<Option<Policy>> {
+    /// The policy that they name; none where they name none.
+    ///
+    /// # Errors
+    /// [`Reason::PolicyInvalid`] where the file cannot be read, [`Reason::ConfigInvalid`] where several are named.
+    pub fn policy(&self) -> Result<Option<Policy>> {
         let in_code = !self.roles.is_empty() || !self.permissions.is_empty();
         match (&self.preset, &self.policy_toml, &self.policy_json, in_code) {
             (None, None, None, false) => Ok(None),

@@ -85,7 +85,7 @@ proptest! {
     fn rbc_8_a_row_is_listed_if_and_only_if_decide_allows_it(case in cases()) {
         let fixture = &*FIXTURE;
         let rules = case.rules().unwrap();
-        let principal = rules.principal(case.principal.clone());
+        let principal = case.principal(&rules).unwrap();
         let context = case.context();
         let permission = rules.permission("thing:read").unwrap();
         let filter = rules.filter(&principal, permission, &context, case.now).unwrap();
@@ -115,7 +115,7 @@ fn cases_are_not_trivial() {
     for _ in 0..500 {
         let case = cases().new_tree(&mut runner).unwrap().current();
         let rules = case.rules().unwrap();
-        let principal = rules.principal(case.principal.clone());
+        let principal = case.principal(&rules).unwrap();
         let permission = rules.permission("thing:read").unwrap();
         let filter = rules.filter(&principal, permission, &case.context(), case.now).unwrap();
         let query = Query::of(&THINGS, filter.predicate);

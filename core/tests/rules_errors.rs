@@ -97,20 +97,20 @@ const ALL: &str = r#"
 10:33 `Größe` cannot name an attribute (names are small letters, digits and `_`, begin with a letter, and have at most 64 characters)
 13:28 `clearance` is a free attribute of `user`, so it may be absent (write `int?`)
 13:35 type `user` has an attribute `email` of its own
-17:1 `Document:read` is no permission (a permission is written `resource:action`, in small letters)
+17:1 `Document:read` cannot name a permission (a permission is written `resource:action`, in small letters)
 20:13 no type has an attribute `tenant_id`
 23:13 there is no role `reader`
 23:23 there is no role `auhtor` (did you mean `author`?)
 24:11 expected true or false, found a string
-25:15 expected an integer from 1, found an integer
+25:15 expected a whole number of 1 or more, found the number 0
 27:5 there is no permission `document:edti` (did you mean `document:edit`?)
-28:5 `documnt:*` matches no permission (did you mean `document`?)
+28:5 `documnt:*` matches no permission (did you mean `document:*`?)
 29:5 type `document` has no field `titel`
 30:54 type `document` has no attribute `ownr_id` (did you mean `owner_id`?)
 31:37 there is no key `wen` here (did you mean `when`?)
-32:5 this grant names no `permission`
-33:5 `drone` is no pattern (write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`)
-34:5 expected a permission, or a table with `permission` and `when`, found an integer
+32:5 this grant names no `permission` (beside `when` stands `permission`, with one pattern or a list of them)
+33:5 `drone` is neither a permission nor a pattern of permissions (write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`)
+34:5 expected a permission, or `permission` and `when` together, found the number 7
 36:9 `admin:all` cannot be denied
 36:59 `principal.region_id` may be absent, and in a deny absence must be decided (write `has principal.region_id and …` or `not has principal.region_id or …`)
 36:59 `resource.region_id` may be absent, and in a deny absence must be decided (write `has resource.region_id and …` or `not has resource.region_id or …`)
@@ -191,9 +191,9 @@ fn conditions_are_typed_when_the_policy_loads() {
 }
 
 const CONDITIONS: &str = r#"resource.code == 5
-  18 string is compared with int (both sides must have the same type)
+  18 `string` is compared with `int` (both sides must have the same type)
 resource.id == 'drone-001'
-  16 this string is no id (an id is a UUID)
+  16 this text is not of type `id` (an id is a UUID)
 resource.region_id != principal.id
   1 `resource.region_id` may be absent, and under `not` or in `!=` absence must be decided (write `has resource.region_id and …` or `not has resource.region_id or …`)
 not resource.region_id == principal.id
@@ -203,13 +203,13 @@ not (resource.region_id == principal.id and has resource.operator_id)
 has resource.region_id or resource.region_id != principal.id
   27 `resource.region_id` may be absent, and under `not` or in `!=` absence must be decided (write `has resource.region_id and …` or `not has resource.region_id or …`)
 resource.assigned_users == principal.id
-  28 set<id> is compared with id (both sides must have the same type)
+  28 `set<id>` is compared with `id` (both sides must have the same type)
 resource.code contains 'x'
-  1 this is no set but string (write `==`)
+  1 this is no set, but of type `string` (write `==`)
 principal.verified
   19 expected a comparison, found the end of the condition (of a bool write `principal.verified == true`)
 principal.verified < true
-  1 bool has no order (write `==` or `!=`)
+  1 values of type `bool` have no order (write `==` or `!=`)
 principal.id AND principal.id
   14 expected a comparison, found `AND` (did you mean `and`?)
 resource.code = 'x'
@@ -217,9 +217,9 @@ resource.code = 'x'
 resource.code == 'x' && principal.verified == true
   22 `&&` means nothing here (write `and`)
 resource.code == x
-  18 `x` is no value (a path begins with principal, resource or context; text stands in quotes)
+  18 `x` is not a value (a path begins with principal, resource or context; text stands in quotes)
 resorce.code == 'x'
-  1 `resorce` is no value (did you mean `resource`?)
+  1 `resorce` is not a value (did you mean `resource`?)
 resource == 'x'
   10 expected `.` and the name of an attribute, found `==`
 resource.a.b == 'x'
@@ -239,7 +239,7 @@ context.age < 5y
 context.age < 9000000w
   15 neither an integer nor a duration under 10,000 years (durations are written 90s, 1h30m, 7d (units: us, ms, s, m, h, d, w))
 context.hour + 5m > 3
-  1 only a time can be moved, and this is int
+  1 a duration is added to a time, and this is of type `int`
 now + 5 > now
   7 expected a duration such as 7d or 1h30m, found `5`
 context.ip in '10.0.0.1/8'
@@ -247,17 +247,17 @@ context.ip in '10.0.0.1/8'
 context.ip in '10.0.0.0'
   15 a range needs its length, as in 10.0.0.0/8
 context.ip == '10.0.0.0/8'
-  15 this string is no ip (an address is written 10.0.0.1 or 2001:db8::1; a range stands after `in`)
+  15 this text is not of type `ip` (an address is written 10.0.0.1 or 2001:db8::1; a range stands after `in`)
 context.hour in [1, 'a', principal.clearance]
-  21 this string is no int (leave the quotes out)
+  21 this text is not of type `int` (leave the quotes out)
 context.hours == 1
   9 the context declares no `hours` (did you mean `hour`?)
 resource.code starts_with resource.model
   27 after `starts_with` stands a string in quotes
 now > '2026-13-01'
-  7 this string is no time (a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z)
+  7 this text is not of type `time` (a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z)
 has now
-  5 `now` is no value (a path begins with principal, resource or context; text stands in quotes)
+  5 `now` is not a value (a path begins with principal, resource or context; text stands in quotes)
 
   1 expected a value, found the end of the condition
 not not has resource.region_id

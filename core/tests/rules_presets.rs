@@ -27,7 +27,7 @@ fn now() -> Time {
 }
 
 fn held(role: &str, scope: Scope) -> AssignmentFacts {
-    AssignmentFacts { role: role.to_owned(), scope, from: None, until: None }
+    AssignmentFacts::new(role, scope)
 }
 
 fn facts(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) -> PrincipalFacts {
@@ -37,7 +37,7 @@ fn facts(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) -> P
         ("status".into(), Value::from("active")),
         ("region_id".into(), region.map_or(Value::Null, Value::Id)),
     ];
-    PrincipalFacts { id, is_active: true, status: "active".to_owned(), is_verified: true, attributes, assignments }
+    PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(id) }
 }
 
 fn user(id: Uuid, region: Option<Uuid>) -> Resource<'static> {

@@ -25,8 +25,7 @@ class RolekeepError(Exception):
         *,
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
-        problems: Sequence[Problem] = (),
-        timestamp: datetime | None = None,
+        problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -37,15 +36,14 @@ class RolekeepError(Exception):
         """The wrong fields, all at once."""
         self.problems = tuple(problems)
         """The problems of a policy or seed file, each with line and column."""
+        self.report = report
+        """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
         self.timestamp = timestamp
         """When it happened, where known."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
-        for each in self.problems:
-            hint = f" ({each.help})" if each.help else ""
-            wrong.append(f"\n  line {each.line}, column {each.column}: {each.message}{hint}")
-        return self.message + "".join(wrong)
+        return "".join([self.message, *wrong, f"\n\n{self.report}" if self.report else ""])
 
 
 def from_json(text: str) -> RolekeepError:
@@ -58,5 +56,6 @@ def from_json(text: str) -> RolekeepError:
         reason=Reason(given["reason"]),
         fields=reader(list[FieldError])(given["fields"]),
         problems=reader(list[Problem])(given["problems"]),
+        report=given.get("report"),
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
     )

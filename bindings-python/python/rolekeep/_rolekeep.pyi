@@ -1,6 +1,6 @@
 """The native part. Programs use the package `rolekeep`."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from ._persister import Host
 T = TypeVar("T", covariant=True)
 
 __version__: str
+
+def main(arguments: Sequence[str]) -> int: ...
 
 class Answer(Generic[T]):
     """A call that starts when it is awaited or waited for."""

@@ -13,18 +13,30 @@ from ._codec import EMPTY, UNSET, Unset, decode
 from .records import (
     AuditReport,
     AuditView,
+    DeletedPermission,
+    DeletedRole,
     DroneModel,
     DroneStatus,
     DroneView,
+    DryRun,
     EffectiveGrant,
     Explanation,
+    ImportedPolicy,
     LoginResult,
+    NewGrant,
     Page,
-    PermissionInfo,
+    PermissionView,
+    PolicyChange,
+    PolicyFile,
+    PolicyFormat,
+    PolicySummary,
+    PolicyValidation,
     RegionStatus,
     RegionView,
     RoleAssignment,
-    RoleInfo,
+    RoleDetails,
+    RoleEdit,
+    RoleView,
     SeedDrone,
     SeedRegion,
     SeedResult,
@@ -540,25 +552,111 @@ class Roles:
     def __init__(self, caller: _Door) -> None:
         self._caller = caller
 
-    def list(self) -> builtins.list[RoleInfo]:
-        """Lists the policy's roles.
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        is_default: bool | None = None,
+        inherits: Sequence[str] = (),
+        grants: Sequence[NewGrant] = (),
+    ) -> RoleView:
+        """Creates a role. Nobody holds it yet.
+
+        Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken
+        name, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+
+        Args:
+            name: Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+            description: What it is for, at most 500 characters.
+            is_default: Whether every new account gets it; no if not said.
+            inherits: The roles whose grants it has too.
+            grants: Its own grants.
+        """
+        return decode(RoleView, self._caller.call("roles.create", {
+            "name": name,
+            "description": description,
+            "is_default": is_default,
+            "inherits": inherits,
+            "grants": grants,
+        }))
+
+    def list(self) -> builtins.list[RoleView]:
+        """Lists the policy's roles, by name.
 
         Permission `policy:read`.
         """
-        return decode(builtins.list[RoleInfo], self._caller.call("roles.list"))
+        return decode(builtins.list[RoleView], self._caller.call("roles.list"))
 
     def get(
         self,
         name: str,
-    ) -> RoleInfo:
-        """Gets a role of the policy with its grants.
+    ) -> RoleDetails:
+        """Gets a role of the policy with its grants and the permissions that come of them.
 
         Permission `policy:read`.
 
         Args:
             name: The role's name.
         """
-        return decode(RoleInfo, self._caller.call("roles.get", {"name": name}))
+        return decode(RoleDetails, self._caller.call("roles.get", {"name": name}))
+
+    def update(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        description: str | None | Unset = UNSET,
+        is_default: bool | Unset = UNSET,
+        inherits: Sequence[str] | Unset = UNSET,
+        grants: Sequence[NewGrant] | Unset = UNSET,
+    ) -> RoleView:
+        """Changes the given fields of a role; a list that is given replaces the one before.
+
+        Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version`
+        is stale or no active administrator would be left, `VALIDATION_ERROR` naming the field that
+        makes the policy wrong.
+
+        Args:
+            name: The role's name.
+            expected_version: The version that the change was made on.
+            description: What it is for, at most 500 characters.
+            is_default: Whether every new account gets it.
+            inherits: The roles whose grants it has too.
+            grants: Its own grants.
+        """
+        return decode(RoleView, self._caller.call("roles.update", {
+            "name": name,
+            "expected_version": expected_version,
+            "description": description,
+            "is_default": is_default,
+            "inherits": inherits,
+            "grants": grants,
+        }))
+
+    def delete(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> DeletedRole:
+        """Deletes a role.
+
+        Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it,
+        saying how many, or where other roles inherit it, unless `force` takes it from all of them;
+        and if no active administrator would be left.
+
+        Args:
+            name: The role's name.
+            expected_version: The version that the deletion was decided on.
+            force: Takes it from everybody who holds it, and from the roles that inherit it.
+        """
+        return decode(DeletedRole, self._caller.call("roles.delete", {
+            "name": name,
+            "expected_version": expected_version,
+            "force": force,
+        }))
 
     def assign(
         self,
@@ -645,19 +743,97 @@ class Roles:
 
 
 class Permissions:
-    """What a caller may do, and why."""
+    """The permissions that exist, what a caller may do, and why."""
 
     __slots__ = ("_caller",)
 
     def __init__(self, caller: _Door) -> None:
         self._caller = caller
 
-    def list(self) -> builtins.list[PermissionInfo]:
-        """Lists the permissions that exist: the library's and the policy's own.
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+    ) -> PermissionView:
+        """Declares a permission. Roles that grant a pattern which matches it have it at once.
+
+        Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if
+        there is one of this name.
+
+        Args:
+            name: `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning
+                with a letter; it stays.
+            description: What it is for, at most 500 characters.
+        """
+        return decode(PermissionView, self._caller.call("permissions.create", {"name": name, "description": description}))
+
+    def get(
+        self,
+        name: str,
+    ) -> PermissionView:
+        """Gets a permission.
+
+        Permission `policy:read`.
+
+        Args:
+            name: Its name: `document:edit`.
+        """
+        return decode(PermissionView, self._caller.call("permissions.get", {"name": name}))
+
+    def list(self) -> builtins.list[PermissionView]:
+        """Lists the permissions that exist: the library's and the policy's own, by name.
 
         Permission `policy:read`.
         """
-        return decode(builtins.list[PermissionInfo], self._caller.call("permissions.list"))
+        return decode(builtins.list[PermissionView], self._caller.call("permissions.list"))
+
+    def update(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        description: str | None | Unset = UNSET,
+    ) -> PermissionView:
+        """Says what a permission is for.
+
+        Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the
+        library's own, and if `expected_version` is stale.
+
+        Args:
+            name: Its name.
+            expected_version: The version that the change was made on.
+            description: What it is for, at most 500 characters.
+        """
+        return decode(PermissionView, self._caller.call("permissions.update", {
+            "name": name,
+            "expected_version": expected_version,
+            "description": description,
+        }))
+
+    def delete(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> DeletedPermission:
+        """Deletes a permission. Patterns that match others too just match it no more.
+
+        Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the
+        library's own, if `expected_version` is stale, and where a role's grant names it, or is a
+        pattern that would match nothing any more, unless `force` removes these grants.
+
+        Args:
+            name: Its name.
+            expected_version: The version that the deletion was decided on.
+            force: Removes the grants that need it.
+        """
+        return decode(DeletedPermission, self._caller.call("permissions.delete", {
+            "name": name,
+            "expected_version": expected_version,
+            "force": force,
+        }))
 
     def mine(self) -> builtins.list[EffectiveGrant]:
         """Lists what the caller may do: every grant of its roles, with scope and condition."""
@@ -692,6 +868,139 @@ class Permissions:
             "resource": resource,
             "attributes": attributes,
             "context": context,
+        }))
+
+
+class Policy:
+    """The policy as a whole: its version, files, and what an edit of it would change."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, caller: _Door) -> None:
+        self._caller = caller
+
+    def get(self) -> PolicySummary:
+        """Gets the policy's version and what it consists of.
+
+        Permission `policy:read`.
+        """
+        return decode(PolicySummary, self._caller.call("policy.get"))
+
+    def export(
+        self,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> PolicyFile:
+        """Writes the stored policy as a file, which can be imported or given when a store is opened.
+
+        Permission `policy:read`.
+
+        Args:
+            format: `toml` (the default) or `json`.
+        """
+        return decode(PolicyFile, self._caller.call("policy.export", {"format": format}))
+
+    def import_(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> ImportedPolicy:
+        """Replaces the whole policy by a file.
+
+        Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every
+        problem of the file, with line and column; `CONFLICT` if `expected_version` is stale, if no
+        active administrator would be left, and where users hold a role that the file has not,
+        unless `force` takes it from them.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+            expected_version: The version of the policy that the file was made on.
+            force: Takes roles that the file has not from everybody who holds them.
+        """
+        return decode(ImportedPolicy, self._caller.call("policy.import", {
+            "text": text,
+            "format": format,
+            "expected_version": expected_version,
+            "force": force,
+        }))
+
+    def validate(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> PolicyValidation:
+        """Checks a policy file; nothing is written.
+
+        Permission `policy:read`.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+        """
+        return decode(PolicyValidation, self._caller.call("policy.validate", {"text": text, "format": format}))
+
+    def diff(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> builtins.list[PolicyChange]:
+        """Says what importing a policy file would change; nothing is written.
+
+        Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+        line and column.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+        """
+        return decode(builtins.list[PolicyChange], self._caller.call("policy.diff", {"text": text, "format": format}))
+
+    def dry_run(
+        self,
+        *,
+        text: str | None = None,
+        format: PolicyFormat | None = None,
+        role: RoleEdit | None = None,
+        delete_role: str | None = None,
+        create_permission: str | None = None,
+        delete_permission: str | None = None,
+        skip: int | None = None,
+        limit: int | None = None,
+    ) -> DryRun:
+        """Says which decisions change if a policy file were imported, or one edit made; nothing is
+        written.
+
+        A decision is that of a user, a permission and a scope: everywhere, and each scope in which
+        the user holds a role. Every assignment counts whose time is not over, of accounts that may
+        sign in. Permission `policy:explain`, and listing every user. Errors: `VALIDATION_ERROR`
+        with every problem of the policy.
+
+        Args:
+            text: The policy file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+            role: Instead of a file: this role would be so, new or changed.
+            delete_role: Instead of a file: this role would be deleted, and taken from everybody.
+            create_permission: Instead of a file: this permission would be declared.
+            delete_permission: Instead of a file: this permission would be deleted, with the grants
+                that need it.
+            skip: Leaves out so many of the changed decisions: to go on after a page.
+            limit: How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+        """
+        return decode(DryRun, self._caller.call("policy.dry_run", {
+            "text": text,
+            "format": format,
+            "role": role,
+            "delete_role": delete_role,
+            "create_permission": create_permission,
+            "delete_permission": delete_permission,
+            "skip": skip,
+            "limit": limit,
         }))
 
 
@@ -1113,8 +1422,13 @@ class Areas:
 
     @property
     def permissions(self: _Door) -> Permissions:
-        """What a caller may do, and why."""
+        """The permissions that exist, what a caller may do, and why."""
         return Permissions(self)
+
+    @property
+    def policy(self: _Door) -> Policy:
+        """The policy as a whole: its version, files, and what an edit of it would change."""
+        return Policy(self)
 
     @property
     def regions(self: _Door) -> Regions:
@@ -1633,25 +1947,111 @@ class AsyncRoles:
     def __init__(self, caller: _AsyncDoor) -> None:
         self._caller = caller
 
-    async def list(self) -> builtins.list[RoleInfo]:
-        """Lists the policy's roles.
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        is_default: bool | None = None,
+        inherits: Sequence[str] = (),
+        grants: Sequence[NewGrant] = (),
+    ) -> RoleView:
+        """Creates a role. Nobody holds it yet.
+
+        Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken
+        name, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+
+        Args:
+            name: Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+            description: What it is for, at most 500 characters.
+            is_default: Whether every new account gets it; no if not said.
+            inherits: The roles whose grants it has too.
+            grants: Its own grants.
+        """
+        return decode(RoleView, await self._caller.call("roles.create", {
+            "name": name,
+            "description": description,
+            "is_default": is_default,
+            "inherits": inherits,
+            "grants": grants,
+        }))
+
+    async def list(self) -> builtins.list[RoleView]:
+        """Lists the policy's roles, by name.
 
         Permission `policy:read`.
         """
-        return decode(builtins.list[RoleInfo], await self._caller.call("roles.list"))
+        return decode(builtins.list[RoleView], await self._caller.call("roles.list"))
 
     async def get(
         self,
         name: str,
-    ) -> RoleInfo:
-        """Gets a role of the policy with its grants.
+    ) -> RoleDetails:
+        """Gets a role of the policy with its grants and the permissions that come of them.
 
         Permission `policy:read`.
 
         Args:
             name: The role's name.
         """
-        return decode(RoleInfo, await self._caller.call("roles.get", {"name": name}))
+        return decode(RoleDetails, await self._caller.call("roles.get", {"name": name}))
+
+    async def update(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        description: str | None | Unset = UNSET,
+        is_default: bool | Unset = UNSET,
+        inherits: Sequence[str] | Unset = UNSET,
+        grants: Sequence[NewGrant] | Unset = UNSET,
+    ) -> RoleView:
+        """Changes the given fields of a role; a list that is given replaces the one before.
+
+        Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version`
+        is stale or no active administrator would be left, `VALIDATION_ERROR` naming the field that
+        makes the policy wrong.
+
+        Args:
+            name: The role's name.
+            expected_version: The version that the change was made on.
+            description: What it is for, at most 500 characters.
+            is_default: Whether every new account gets it.
+            inherits: The roles whose grants it has too.
+            grants: Its own grants.
+        """
+        return decode(RoleView, await self._caller.call("roles.update", {
+            "name": name,
+            "expected_version": expected_version,
+            "description": description,
+            "is_default": is_default,
+            "inherits": inherits,
+            "grants": grants,
+        }))
+
+    async def delete(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> DeletedRole:
+        """Deletes a role.
+
+        Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it,
+        saying how many, or where other roles inherit it, unless `force` takes it from all of them;
+        and if no active administrator would be left.
+
+        Args:
+            name: The role's name.
+            expected_version: The version that the deletion was decided on.
+            force: Takes it from everybody who holds it, and from the roles that inherit it.
+        """
+        return decode(DeletedRole, await self._caller.call("roles.delete", {
+            "name": name,
+            "expected_version": expected_version,
+            "force": force,
+        }))
 
     async def assign(
         self,
@@ -1738,19 +2138,97 @@ class AsyncRoles:
 
 
 class AsyncPermissions:
-    """What a caller may do, and why."""
+    """The permissions that exist, what a caller may do, and why."""
 
     __slots__ = ("_caller",)
 
     def __init__(self, caller: _AsyncDoor) -> None:
         self._caller = caller
 
-    async def list(self) -> builtins.list[PermissionInfo]:
-        """Lists the permissions that exist: the library's and the policy's own.
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+    ) -> PermissionView:
+        """Declares a permission. Roles that grant a pattern which matches it have it at once.
+
+        Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if
+        there is one of this name.
+
+        Args:
+            name: `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning
+                with a letter; it stays.
+            description: What it is for, at most 500 characters.
+        """
+        return decode(PermissionView, await self._caller.call("permissions.create", {"name": name, "description": description}))
+
+    async def get(
+        self,
+        name: str,
+    ) -> PermissionView:
+        """Gets a permission.
+
+        Permission `policy:read`.
+
+        Args:
+            name: Its name: `document:edit`.
+        """
+        return decode(PermissionView, await self._caller.call("permissions.get", {"name": name}))
+
+    async def list(self) -> builtins.list[PermissionView]:
+        """Lists the permissions that exist: the library's and the policy's own, by name.
 
         Permission `policy:read`.
         """
-        return decode(builtins.list[PermissionInfo], await self._caller.call("permissions.list"))
+        return decode(builtins.list[PermissionView], await self._caller.call("permissions.list"))
+
+    async def update(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        description: str | None | Unset = UNSET,
+    ) -> PermissionView:
+        """Says what a permission is for.
+
+        Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the
+        library's own, and if `expected_version` is stale.
+
+        Args:
+            name: Its name.
+            expected_version: The version that the change was made on.
+            description: What it is for, at most 500 characters.
+        """
+        return decode(PermissionView, await self._caller.call("permissions.update", {
+            "name": name,
+            "expected_version": expected_version,
+            "description": description,
+        }))
+
+    async def delete(
+        self,
+        name: str,
+        *,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> DeletedPermission:
+        """Deletes a permission. Patterns that match others too just match it no more.
+
+        Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the
+        library's own, if `expected_version` is stale, and where a role's grant names it, or is a
+        pattern that would match nothing any more, unless `force` removes these grants.
+
+        Args:
+            name: Its name.
+            expected_version: The version that the deletion was decided on.
+            force: Removes the grants that need it.
+        """
+        return decode(DeletedPermission, await self._caller.call("permissions.delete", {
+            "name": name,
+            "expected_version": expected_version,
+            "force": force,
+        }))
 
     async def mine(self) -> builtins.list[EffectiveGrant]:
         """Lists what the caller may do: every grant of its roles, with scope and condition."""
@@ -1785,6 +2263,139 @@ class AsyncPermissions:
             "resource": resource,
             "attributes": attributes,
             "context": context,
+        }))
+
+
+class AsyncPolicy:
+    """The policy as a whole: its version, files, and what an edit of it would change."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, caller: _AsyncDoor) -> None:
+        self._caller = caller
+
+    async def get(self) -> PolicySummary:
+        """Gets the policy's version and what it consists of.
+
+        Permission `policy:read`.
+        """
+        return decode(PolicySummary, await self._caller.call("policy.get"))
+
+    async def export(
+        self,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> PolicyFile:
+        """Writes the stored policy as a file, which can be imported or given when a store is opened.
+
+        Permission `policy:read`.
+
+        Args:
+            format: `toml` (the default) or `json`.
+        """
+        return decode(PolicyFile, await self._caller.call("policy.export", {"format": format}))
+
+    async def import_(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+        expected_version: int | None = None,
+        force: bool | None = None,
+    ) -> ImportedPolicy:
+        """Replaces the whole policy by a file.
+
+        Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every
+        problem of the file, with line and column; `CONFLICT` if `expected_version` is stale, if no
+        active administrator would be left, and where users hold a role that the file has not,
+        unless `force` takes it from them.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+            expected_version: The version of the policy that the file was made on.
+            force: Takes roles that the file has not from everybody who holds them.
+        """
+        return decode(ImportedPolicy, await self._caller.call("policy.import", {
+            "text": text,
+            "format": format,
+            "expected_version": expected_version,
+            "force": force,
+        }))
+
+    async def validate(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> PolicyValidation:
+        """Checks a policy file; nothing is written.
+
+        Permission `policy:read`.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+        """
+        return decode(PolicyValidation, await self._caller.call("policy.validate", {"text": text, "format": format}))
+
+    async def diff(
+        self,
+        text: str,
+        *,
+        format: PolicyFormat | None = None,
+    ) -> builtins.list[PolicyChange]:
+        """Says what importing a policy file would change; nothing is written.
+
+        Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+        line and column.
+
+        Args:
+            text: The file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+        """
+        return decode(builtins.list[PolicyChange], await self._caller.call("policy.diff", {"text": text, "format": format}))
+
+    async def dry_run(
+        self,
+        *,
+        text: str | None = None,
+        format: PolicyFormat | None = None,
+        role: RoleEdit | None = None,
+        delete_role: str | None = None,
+        create_permission: str | None = None,
+        delete_permission: str | None = None,
+        skip: int | None = None,
+        limit: int | None = None,
+    ) -> DryRun:
+        """Says which decisions change if a policy file were imported, or one edit made; nothing is
+        written.
+
+        A decision is that of a user, a permission and a scope: everywhere, and each scope in which
+        the user holds a role. Every assignment counts whose time is not over, of accounts that may
+        sign in. Permission `policy:explain`, and listing every user. Errors: `VALIDATION_ERROR`
+        with every problem of the policy.
+
+        Args:
+            text: The policy file.
+            format: How it is written; if not given, what begins with `{` is JSON.
+            role: Instead of a file: this role would be so, new or changed.
+            delete_role: Instead of a file: this role would be deleted, and taken from everybody.
+            create_permission: Instead of a file: this permission would be declared.
+            delete_permission: Instead of a file: this permission would be deleted, with the grants
+                that need it.
+            skip: Leaves out so many of the changed decisions: to go on after a page.
+            limit: How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+        """
+        return decode(DryRun, await self._caller.call("policy.dry_run", {
+            "text": text,
+            "format": format,
+            "role": role,
+            "delete_role": delete_role,
+            "create_permission": create_permission,
+            "delete_permission": delete_permission,
+            "skip": skip,
+            "limit": limit,
         }))
 
 
@@ -2206,8 +2817,13 @@ class AsyncAreas:
 
     @property
     def permissions(self: _AsyncDoor) -> AsyncPermissions:
-        """What a caller may do, and why."""
+        """The permissions that exist, what a caller may do, and why."""
         return AsyncPermissions(self)
+
+    @property
+    def policy(self: _AsyncDoor) -> AsyncPolicy:
+        """The policy as a whole: its version, files, and what an edit of it would change."""
+        return AsyncPolicy(self)
 
     @property
     def regions(self: _AsyncDoor) -> AsyncRegions:

@@ -48,6 +48,8 @@ class AssignmentTrace:
 
     role: str
     """The role that is held."""
+    group: str | None = None
+    """The group that holds it; none: the account itself."""
     scope: str
     """Where."""
     from_: datetime | None = None
@@ -119,6 +121,8 @@ class Cause(Word):
     """A grant denies it."""
     NOTHING_GRANTS = "nothing_grants"
     """Nothing grants it."""
+    BEYOND_KEY = "beyond_key"
+    """No pattern of the API key matches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,8 @@ class ChangeKind(Word):
     """The question names a resource."""
     NAME_FIELDS = "name_fields"
     """The question names only fields that the grant is about."""
+    WIDEN_KEY = "widen_key"
+    """The API key gets a pattern that matches."""
 
 
 class Code(Word):
@@ -185,6 +191,55 @@ class Code(Word):
     """The storage, or something else that is needed, cannot be used now."""
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
     """A fault of the library or of its host."""
+
+
+class DecisionAnswer(Word):
+    """An answer that is asked of no resource in particular."""
+
+    ALLOWED = "allowed"
+    """Yes, whatever the resource."""
+    DENIED = "denied"
+    """No, whatever the resource."""
+    CONDITIONAL = "conditional"
+    """It depends on the resource, the context or the fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionChange:
+    """A decision that changes."""
+
+    user_id: UUID | None = None
+    """Whose; `None`: of those who are not signed in."""
+    permission: str
+    """To do what."""
+    scope: str
+    """Where: `global`, `region:ID`, …"""
+    before: DecisionAnswer
+    """The answer now."""
+    after: DecisionAnswer
+    """The answer then."""
+    conditions_before: builtins.list[str] = field(default_factory=builtins.list)
+    """Where the answer now depends: on what; `deny …` denies where it holds."""
+    conditions_after: builtins.list[str] = field(default_factory=builtins.list)
+    """Where the answer then depends: on what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedPermission:
+    """What went with a permission."""
+
+    removed_grants: builtins.list[RemovedGrant] = field(default_factory=builtins.list)
+    """The grants that named it, and the patterns that matched nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedRole:
+    """What went with a role."""
+
+    users: int
+    """How many users held it."""
+    inherited_by: builtins.list[str] = field(default_factory=builtins.list)
+    """The roles that inherited it."""
 
 
 class DroneModel(Word):
@@ -235,6 +290,20 @@ class DroneView:
     """When it was last changed."""
     version: int
     """Moves by one with every change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What an edit would change."""
+
+    total: int
+    """How many decisions change, exactly."""
+    users: int
+    """How many users they are of; who is not signed in counts as one."""
+    has_more: bool
+    """Whether there are more than are listed."""
+    decisions: builtins.list[DecisionChange] = field(default_factory=builtins.list)
+    """They, by user (who is not signed in first), permission and scope."""
 
 
 class Effect(Word):
@@ -315,6 +384,8 @@ class FieldCode(Word):
     """Contradicts another field or the row it refers to."""
     TAKEN = "taken"
     """Somebody else has this name."""
+    POLICY_INVALID = "policy_invalid"
+    """The policy would be wrong with it; the message says why."""
     COMMON_PASSWORD = "common_password"
     """The password is on the list of common ones."""
     CONTEXT_PASSWORD = "context_password"
@@ -376,6 +447,16 @@ class IdStorage(Word):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedPolicy:
+    """What an import did."""
+
+    version: int
+    """The version after it; the same as before where nothing differed."""
+    changes: builtins.list[PolicyChange] = field(default_factory=builtins.list)
+    """What it changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginResult:
     """What a login or refresh answers."""
 
@@ -392,13 +473,146 @@ class LoginResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionInfo:
-    """A permission and what it is for."""
+class NewGrant:
+    """A grant to be given to a role."""
+
+    permission: str
+    """The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    `user:update{bio}`.
+    """
+    effect: Effect | None = None
+    """Whether it gives or takes; it gives if not said."""
+    when: str | None = None
+    """Only where this condition holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionView:
+    """A permission."""
 
     name: str
-    """`user:create`."""
-    about: str
-    """What it is for; empty where nobody said."""
+    """`document:edit`."""
+    resource: str
+    """The type of resource: `document`."""
+    action: str
+    """What is done to it: `edit`."""
+    description: str | None = None
+    """What it is for."""
+    is_built_in: bool
+    """Whether it is the library's own, which every policy has."""
+    created_at: datetime | None = None
+    """When it was declared; `None` for the library's own."""
+    updated_at: datetime | None = None
+    """When it was last changed; `None` for the library's own."""
+    version: int | None = None
+    """Moves by one with every change; `None` for the library's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """A part of a policy that differs."""
+
+    part: PolicyPart
+    """What it is."""
+    name: str
+    """Its name."""
+    kind: PolicyChangeKind
+    """What became of it."""
+    fields: builtins.list[PolicyFieldChange] = field(default_factory=builtins.list)
+    """The fields that differ; of what was added or removed, those that say something."""
+
+
+class PolicyChangeKind(Word):
+    """What became of a part."""
+
+    ADDED = "added"
+    """It was not there before."""
+    REMOVED = "removed"
+    """It is there no more."""
+    CHANGED = "changed"
+    """It says something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFieldChange:
+    """A field that differs."""
+
+    field: str
+    """Its name: `description`, `grants`, `inherits`, an attribute of a type."""
+    before: Any | None = None
+    """What it was; `None`: nothing."""
+    after: Any | None = None
+    """What it becomes; `None`: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFile:
+    """A policy as a file."""
+
+    version: int
+    """The version that was written."""
+    format: PolicyFormat
+    """How it is written."""
+    text: str
+    """The file."""
+
+
+class PolicyFormat(Word):
+    """How a policy is written."""
+
+    TOML = "toml"
+    """TOML."""
+    JSON = "json"
+    """JSON, the same model."""
+
+
+class PolicyPart(Word):
+    """A part of a policy."""
+
+    PERMISSION = "permission"
+    """A permission."""
+    ROLE = "role"
+    """A role."""
+    TYPE = "type"
+    """A resource type."""
+    CONTEXT = "context"
+    """A value of the context."""
+    SCOPE = "scope"
+    """A kind of scope."""
+    SETTING = "setting"
+    """The description, the kind of hierarchy, the anonymous role."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySummary:
+    """What the policy is, in short."""
+
+    version: int
+    """Moves by one with every edit of anything in the policy."""
+    description: str | None = None
+    """What it is for."""
+    hierarchy: str
+    """`general`, or `limited`: a role inherits from one other at most."""
+    anonymous: str | None = None
+    """The role of those who are not signed in."""
+    roles: int
+    """How many roles it has."""
+    permissions: int
+    """How many permissions it declares."""
+    built_in_permissions: int
+    """How many permissions the library brings itself."""
+    types: int
+    """How many resource types it declares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyValidation:
+    """Whether a file is a policy."""
+
+    is_valid: bool
+    """Whether it could be imported."""
+    problems: builtins.list[Problem] = field(default_factory=builtins.list)
+    """Every problem, with line and column, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -460,6 +674,12 @@ class Reason(Word):
     """The expected version is not the current one."""
     LAST_ADMINISTRATOR = "last_administrator"
     """It would leave no active administrator."""
+    IN_USE = "in_use"
+    """Others use it still: users hold the role, roles grant the permission. `force` takes it from
+    them.
+    """
+    BUILT_IN = "built_in"
+    """The library's own, which every policy has."""
     WRONG_STATUS = "wrong_status"
     """The account's status does not allow this change."""
     CONTENTION = "contention"
@@ -528,6 +748,16 @@ class RegionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedGrant:
+    """A grant that went with a permission."""
+
+    role: str
+    """The role that had it."""
+    grant: RoleGrant
+    """The grant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAssignment:
     """That a user holds a role, in a scope, for a time."""
 
@@ -552,21 +782,83 @@ class RoleAssignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleInfo:
-    """A role as the policy has it."""
+class RoleDetails:
+    """A role with all that comes of it."""
 
     name: str
     """Its name."""
     description: str | None = None
     """What it is for."""
-    inherits: builtins.list[str] = field(default_factory=builtins.list)
-    """Its direct juniors."""
     is_default: bool
     """Whether every new account gets it."""
     is_administrator: bool
     """Whether it holds `admin:all`, itself or through a junior."""
-    grants: builtins.list[str] = field(default_factory=builtins.list)
-    """Its own grants, as text: `drone:read when …`, `deny user:delete`."""
+    inherits: builtins.list[str] = field(default_factory=builtins.list)
+    """Its direct juniors: it has all that they have."""
+    grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
+    """Its own grants."""
+    permissions: builtins.list[str] = field(default_factory=builtins.list)
+    """Every permission that it allows, itself or through a junior, whatever the resource."""
+    conditional_permissions: builtins.list[str] = field(default_factory=builtins.list)
+    """Those that it allows under conditions, or for some fields only."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When it was last changed."""
+    version: int
+    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleEdit:
+    """A role as it would be. What is not given stays as it is, or empty where there is no such role
+    yet.
+    """
+
+    name: str
+    """Its name."""
+    inherits: builtins.list[str] | None = None
+    """The roles whose grants it has too."""
+    grants: builtins.list[NewGrant] | None = None
+    """Its own grants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleGrant:
+    """A grant of a role."""
+
+    effect: Effect
+    """Whether it gives or takes."""
+    permission: str
+    """The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    `user:update{bio}`.
+    """
+    when: str | None = None
+    """Only where this condition holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleView:
+    """A role of the policy."""
+
+    name: str
+    """Its name."""
+    description: str | None = None
+    """What it is for."""
+    is_default: bool
+    """Whether every new account gets it."""
+    is_administrator: bool
+    """Whether it holds `admin:all`, itself or through a junior."""
+    inherits: builtins.list[str] = field(default_factory=builtins.list)
+    """Its direct juniors: it has all that they have."""
+    grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
+    """Its own grants."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When it was last changed."""
+    version: int
+    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -861,9 +1153,14 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Code",
+    "DecisionAnswer",
+    "DecisionChange",
+    "DeletedPermission",
+    "DeletedRole",
     "DroneModel",
     "DroneStatus",
     "DroneView",
+    "DryRun",
     "Effect",
     "EffectiveGrant",
     "Explanation",
@@ -872,15 +1169,29 @@ __all__ = [
     "FilteredRows",
     "GrantTrace",
     "IdStorage",
+    "ImportedPolicy",
     "LoginResult",
+    "NewGrant",
     "Page",
-    "PermissionInfo",
+    "PermissionView",
+    "PolicyChange",
+    "PolicyChangeKind",
+    "PolicyFieldChange",
+    "PolicyFile",
+    "PolicyFormat",
+    "PolicyPart",
+    "PolicySummary",
+    "PolicyValidation",
     "Problem",
     "Reason",
     "RegionStatus",
     "RegionView",
+    "RemovedGrant",
     "RoleAssignment",
-    "RoleInfo",
+    "RoleDetails",
+    "RoleEdit",
+    "RoleGrant",
+    "RoleView",
     "SeedDrone",
     "SeedRegion",
     "SeedResult",

@@ -7,22 +7,35 @@ import type {
   AuditView,
   BanUser,
   CreateDrone,
+  CreatePermission,
   CreateRegion,
+  CreateRole,
   CreateUser,
   DeactivateUser,
   DeleteDrone,
+  DeletePermission,
   DeleteRegion,
+  DeleteRole,
   DeleteUser,
+  DeletedPermission,
+  DeletedRole,
+  DiffPolicy,
   DroneView,
+  DryRun,
+  DryRunPolicy,
   EffectiveGrant,
   ExplainPermission,
   Explanation,
+  ExportPolicy,
   FindUser,
   GetDrone,
+  GetPermission,
   GetRegion,
   GetRole,
   GetUser,
   GrantAdmin,
+  ImportPolicy,
+  ImportedPolicy,
   LiftUser,
   ListAssignments,
   ListAudit,
@@ -33,7 +46,11 @@ import type {
   Login,
   LoginResult,
   Page,
-  PermissionInfo,
+  PermissionView,
+  PolicyChange,
+  PolicyFile,
+  PolicySummary,
+  PolicyValidation,
   ReassignDrone,
   Refresh,
   RegionView,
@@ -42,7 +59,8 @@ import type {
   RevokeAllSessions,
   RevokeSession,
   RoleAssignment,
-  RoleInfo,
+  RoleDetails,
+  RoleView,
   Seed,
   SeedResult,
   SessionView,
@@ -50,9 +68,12 @@ import type {
   UnassignDrone,
   UnassignRole,
   UpdateDrone,
+  UpdatePermission,
   UpdateRegion,
+  UpdateRole,
   UpdateUser,
   User,
+  ValidatePolicy,
 } from "./types.js";
 
 /** Runs an operation: its name, the input and its type, the type of the answer. */
@@ -251,20 +272,47 @@ export class Roles {
     this.#run = run;
   }
   /**
-   * Lists the policy's roles.
+   * Creates a role. Nobody holds it yet.
    *
-   * Permission `policy:read`.
+   * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+   * `VALIDATION_ERROR` naming the field that makes the policy wrong.
    */
-  list(): Promise<readonly RoleInfo[]> {
-    return this.#run("roles.list", {}, "ListRoles", "RoleInfo[]");
+  create(input: CreateRole): Promise<RoleView> {
+    return this.#run("roles.create", input, "CreateRole", "RoleView");
   }
   /**
-   * Gets a role of the policy with its grants.
+   * Lists the policy's roles, by name.
    *
    * Permission `policy:read`.
    */
-  get(input: GetRole): Promise<RoleInfo> {
-    return this.#run("roles.get", input, "GetRole", "RoleInfo");
+  list(): Promise<readonly RoleView[]> {
+    return this.#run("roles.list", {}, "ListRoles", "RoleView[]");
+  }
+  /**
+   * Gets a role of the policy with its grants and the permissions that come of them.
+   *
+   * Permission `policy:read`.
+   */
+  get(input: GetRole): Promise<RoleDetails> {
+    return this.#run("roles.get", input, "GetRole", "RoleDetails");
+  }
+  /**
+   * Changes the given fields of a role; a list that is given replaces the one before.
+   *
+   * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale or no
+   * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+   */
+  update(input: UpdateRole): Promise<RoleView> {
+    return this.#run("roles.update", input, "UpdateRole", "RoleView");
+  }
+  /**
+   * Deletes a role.
+   *
+   * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+   * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+   */
+  delete(input: DeleteRole): Promise<DeletedRole> {
+    return this.#run("roles.delete", input, "DeleteRole", "DeletedRole");
   }
   /**
    * Gives a user a role, everywhere or in a scope, for ever or for a time.
@@ -296,7 +344,7 @@ export class Roles {
   }
 }
 
-/** What a caller may do, and why. */
+/** The permissions that exist, what a caller may do, and why. */
 export class Permissions {
   readonly #run: Run;
   /** @internal */
@@ -304,12 +352,47 @@ export class Permissions {
     this.#run = run;
   }
   /**
-   * Lists the permissions that exist: the library's and the policy's own.
+   * Declares a permission. Roles that grant a pattern which matches it have it at once.
+   *
+   * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+   */
+  create(input: CreatePermission): Promise<PermissionView> {
+    return this.#run("permissions.create", input, "CreatePermission", "PermissionView");
+  }
+  /**
+   * Gets a permission.
    *
    * Permission `policy:read`.
    */
-  list(): Promise<readonly PermissionInfo[]> {
-    return this.#run("permissions.list", {}, "ListPermissions", "PermissionInfo[]");
+  get(input: GetPermission): Promise<PermissionView> {
+    return this.#run("permissions.get", input, "GetPermission", "PermissionView");
+  }
+  /**
+   * Lists the permissions that exist: the library's and the policy's own, by name.
+   *
+   * Permission `policy:read`.
+   */
+  list(): Promise<readonly PermissionView[]> {
+    return this.#run("permissions.list", {}, "ListPermissions", "PermissionView[]");
+  }
+  /**
+   * Says what a permission is for.
+   *
+   * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+   * `expectedVersion` is stale.
+   */
+  update(input: UpdatePermission): Promise<PermissionView> {
+    return this.#run("permissions.update", input, "UpdatePermission", "PermissionView");
+  }
+  /**
+   * Deletes a permission. Patterns that match others too just match it no more.
+   *
+   * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+   * `expectedVersion` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+   * more, unless `force` removes these grants.
+   */
+  delete(input: DeletePermission): Promise<DeletedPermission> {
+    return this.#run("permissions.delete", input, "DeletePermission", "DeletedPermission");
   }
   /** Lists what the caller may do: every grant of its roles, with scope and condition. */
   mine(): Promise<readonly EffectiveGrant[]> {
@@ -323,6 +406,67 @@ export class Permissions {
    */
   explain(input: ExplainPermission): Promise<Explanation> {
     return this.#run("permissions.explain", input, "ExplainPermission", "Explanation");
+  }
+}
+
+/** The policy as a whole: its version, files, and what an edit of it would change. */
+export class Policy {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Gets the policy's version and what it consists of.
+   *
+   * Permission `policy:read`.
+   */
+  get(): Promise<PolicySummary> {
+    return this.#run("policy.get", {}, "GetPolicy", "PolicySummary");
+  }
+  /**
+   * Writes the stored policy as a file, which can be imported or given when a store is opened.
+   *
+   * Permission `policy:read`.
+   */
+  export(input: ExportPolicy = {}): Promise<PolicyFile> {
+    return this.#run("policy.export", input, "ExportPolicy", "PolicyFile");
+  }
+  /**
+   * Replaces the whole policy by a file.
+   *
+   * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+   * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and where
+   * users hold a role that the file has not, unless `force` takes it from them.
+   */
+  import(input: ImportPolicy): Promise<ImportedPolicy> {
+    return this.#run("policy.import", input, "ImportPolicy", "ImportedPolicy");
+  }
+  /**
+   * Checks a policy file; nothing is written.
+   *
+   * Permission `policy:read`.
+   */
+  validate(input: ValidatePolicy): Promise<PolicyValidation> {
+    return this.#run("policy.validate", input, "ValidatePolicy", "PolicyValidation");
+  }
+  /**
+   * Says what importing a policy file would change; nothing is written.
+   *
+   * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+   */
+  diff(input: DiffPolicy): Promise<readonly PolicyChange[]> {
+    return this.#run("policy.diff", input, "DiffPolicy", "PolicyChange[]");
+  }
+  /**
+   * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+   *
+   * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+   * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+   * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+   */
+  dryRun(input: DryRunPolicy = {}): Promise<DryRun> {
+    return this.#run("policy.dry_run", input, "DryRunPolicy", "DryRun");
   }
 }
 
@@ -512,9 +656,13 @@ export abstract class Areas {
   get roles(): Roles {
     return new Roles(this.run);
   }
-  /** What a caller may do, and why. */
+  /** The permissions that exist, what a caller may do, and why. */
   get permissions(): Permissions {
     return new Permissions(this.run);
+  }
+  /** The policy as a whole: its version, files, and what an edit of it would change. */
+  get policy(): Policy {
+    return new Policy(this.run);
   }
   /** Regions that users and drones belong to. */
   get regions(): Regions {

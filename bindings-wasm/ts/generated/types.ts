@@ -74,6 +74,8 @@ export interface AssignRole {
 export interface AssignmentTrace {
   /** The role that is held. */
   readonly role: string;
+  /** The group that holds it; none: the account itself. */
+  readonly group: string | null;
   /** Where. */
   readonly scope: string;
   /** From when on. */
@@ -153,7 +155,9 @@ export type Cause =
   /** A grant denies it. */
   | "denied"
   /** Nothing grants it. */
-  | "nothing_grants";
+  | "nothing_grants"
+  /** No pattern of the API key matches it. */
+  | "beyond_key";
 
 /** What is wrong with a chain, at its first bad entry. */
 export interface ChainFault {
@@ -190,7 +194,9 @@ export type ChangeKind =
   /** The question names a resource. */
   | "name_resource"
   /** The question names only fields that the grant is about. */
-  | "name_fields";
+  | "name_fields"
+  /** The API key gets a pattern that matches. */
+  | "widen_key";
 
 /** The kind of an error; the same nine in every language (API-1). */
 export type Code =
@@ -233,6 +239,18 @@ export interface CreateDrone {
 }
 
 /**
+ * Declares a permission. Roles that grant a pattern which matches it have it at once.
+ *
+ * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+ */
+export interface CreatePermission {
+  /** `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays. */
+  readonly name: string;
+  /** What it is for, at most 500 characters. */
+  readonly description?: string | undefined;
+}
+
+/**
  * Creates a region.
  *
  * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
@@ -248,6 +266,25 @@ export interface CreateRegion {
   readonly commanderName?: string | undefined;
   /** Whether it is in use; `ACTIVE` if not given. */
   readonly status?: RegionStatus | undefined;
+}
+
+/**
+ * Creates a role. Nobody holds it yet.
+ *
+ * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+ * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ */
+export interface CreateRole {
+  /** Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays. */
+  readonly name: string;
+  /** What it is for, at most 500 characters. */
+  readonly description?: string | undefined;
+  /** Whether every new account gets it; no if not said. */
+  readonly isDefault?: boolean | undefined;
+  /** The roles whose grants it has too. */
+  readonly inherits?: readonly string[] | undefined;
+  /** Its own grants. */
+  readonly grants?: readonly NewGrant[] | undefined;
 }
 
 /**
@@ -295,6 +332,33 @@ export interface DeactivateUser {
   readonly expectedVersion?: number | undefined;
 }
 
+/** An answer that is asked of no resource in particular. */
+export type DecisionAnswer =
+  /** Yes, whatever the resource. */
+  | "allowed"
+  /** No, whatever the resource. */
+  | "denied"
+  /** It depends on the resource, the context or the fields. */
+  | "conditional";
+
+/** A decision that changes. */
+export interface DecisionChange {
+  /** Whose; null: of those who are not signed in. */
+  readonly userId: string | null;
+  /** To do what. */
+  readonly permission: string;
+  /** Where: `global`, `region:ID`, … */
+  readonly scope: string;
+  /** The answer now. */
+  readonly before: DecisionAnswer;
+  /** The answer then. */
+  readonly after: DecisionAnswer;
+  /** Where the answer now depends: on what; `deny …` denies where it holds. */
+  readonly conditionsBefore: readonly string[];
+  /** Where the answer then depends: on what. */
+  readonly conditionsAfter: readonly string[];
+}
+
 /**
  * Deletes a drone; its assignments and the roles held on it end.
  *
@@ -303,6 +367,22 @@ export interface DeactivateUser {
 export interface DeleteDrone {
   /** Its id or code. */
   readonly drone: string;
+}
+
+/**
+ * Deletes a permission. Patterns that match others too just match it no more.
+ *
+ * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+ * `expectedVersion` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+ * more, unless `force` removes these grants.
+ */
+export interface DeletePermission {
+  /** Its name. */
+  readonly name: string;
+  /** The version that the deletion was decided on. */
+  readonly expectedVersion?: number | undefined;
+  /** Removes the grants that need it. */
+  readonly force?: boolean | undefined;
 }
 
 /**
@@ -316,6 +396,21 @@ export interface DeleteRegion {
 }
 
 /**
+ * Deletes a role.
+ *
+ * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+ * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+ */
+export interface DeleteRole {
+  /** The role's name. */
+  readonly name: string;
+  /** The version that the deletion was decided on. */
+  readonly expectedVersion?: number | undefined;
+  /** Takes it from everybody who holds it, and from the roles that inherit it. */
+  readonly force?: boolean | undefined;
+}
+
+/**
  * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
  * The row and its names stay, so that nobody else can take them.
  *
@@ -326,6 +421,32 @@ export interface DeleteUser {
   readonly id: string;
   /** The version that the change was made on. */
   readonly expectedVersion?: number | undefined;
+}
+
+/** What went with a permission. */
+export interface DeletedPermission {
+  /** The grants that named it, and the patterns that matched nothing else. */
+  readonly removedGrants: readonly RemovedGrant[];
+}
+
+/** What went with a role. */
+export interface DeletedRole {
+  /** How many users held it. */
+  readonly users: number;
+  /** The roles that inherited it. */
+  readonly inheritedBy: readonly string[];
+}
+
+/**
+ * Says what importing a policy file would change; nothing is written.
+ *
+ * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+ */
+export interface DiffPolicy {
+  /** The file. */
+  readonly text: string;
+  /** How it is written; if not given, what begins with `{` is JSON. */
+  readonly format?: PolicyFormat | undefined;
 }
 
 /** A drone's model. */
@@ -370,6 +491,44 @@ export interface DroneView {
   readonly updatedAt: Date;
   /** Moves by one with every change. */
   readonly version: number;
+}
+
+/** What an edit would change. */
+export interface DryRun {
+  /** How many decisions change, exactly. */
+  readonly total: number;
+  /** How many users they are of; who is not signed in counts as one. */
+  readonly users: number;
+  /** Whether there are more than are listed. */
+  readonly hasMore: boolean;
+  /** They, by user (who is not signed in first), permission and scope. */
+  readonly decisions: readonly DecisionChange[];
+}
+
+/**
+ * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+ *
+ * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+ * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+ * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+ */
+export interface DryRunPolicy {
+  /** The policy file. */
+  readonly text?: string | undefined;
+  /** How it is written; if not given, what begins with `{` is JSON. */
+  readonly format?: PolicyFormat | undefined;
+  /** Instead of a file: this role would be so, new or changed. */
+  readonly role?: RoleEdit | undefined;
+  /** Instead of a file: this role would be deleted, and taken from everybody. */
+  readonly deleteRole?: string | undefined;
+  /** Instead of a file: this permission would be declared. */
+  readonly createPermission?: string | undefined;
+  /** Instead of a file: this permission would be deleted, with the grants that need it. */
+  readonly deletePermission?: string | undefined;
+  /** Leaves out so many of the changed decisions: to go on after a page. */
+  readonly skip?: number | undefined;
+  /** How many of them are listed, 1 to 1000; 100 if not given. All are counted. */
+  readonly limit?: number | undefined;
 }
 
 /** Whether a grant gives or takes. */
@@ -434,6 +593,16 @@ export interface Explanation {
   readonly changes: readonly Change[];
 }
 
+/**
+ * Writes the stored policy as a file, which can be imported or given when a store is opened.
+ *
+ * Permission `policy:read`.
+ */
+export interface ExportPolicy {
+  /** `toml` (the default) or `json`. */
+  readonly format?: PolicyFormat | undefined;
+}
+
 /** What is wrong with one field. */
 export type FieldCode =
   /** Must be given. */
@@ -462,6 +631,8 @@ export type FieldCode =
   | "disagrees"
   /** Somebody else has this name. */
   | "taken"
+  /** The policy would be wrong with it; the message says why. */
+  | "policy_invalid"
   /** The password is on the list of common ones. */
   | "common_password"
   /** The password holds the account's own name or address, or the service's. */
@@ -509,6 +680,24 @@ export interface GetDrone {
 }
 
 /**
+ * Gets a permission.
+ *
+ * Permission `policy:read`.
+ */
+export interface GetPermission {
+  /** Its name: `document:edit`. */
+  readonly name: string;
+}
+
+/**
+ * Gets the policy's version and what it consists of.
+ *
+ * Permission `policy:read`.
+ */
+export interface GetPolicy {
+}
+
+/**
  * Gets a region.
  *
  * Permission `region:read`.
@@ -519,7 +708,7 @@ export interface GetRegion {
 }
 
 /**
- * Gets a role of the policy with its grants.
+ * Gets a role of the policy with its grants and the permissions that come of them.
  *
  * Permission `policy:read`.
  */
@@ -574,6 +763,32 @@ export type IdStorage =
   | "text"
   /** 16 bytes in a `BLOB` of SQLite, 3.41 or later. */
   | "blob";
+
+/**
+ * Replaces the whole policy by a file.
+ *
+ * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+ * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and where
+ * users hold a role that the file has not, unless `force` takes it from them.
+ */
+export interface ImportPolicy {
+  /** The file. */
+  readonly text: string;
+  /** How it is written; if not given, what begins with `{` is JSON. */
+  readonly format?: PolicyFormat | undefined;
+  /** The version of the policy that the file was made on. */
+  readonly expectedVersion?: number | undefined;
+  /** Takes roles that the file has not from everybody who holds them. */
+  readonly force?: boolean | undefined;
+}
+
+/** What an import did. */
+export interface ImportedPolicy {
+  /** The version after it; the same as before where nothing differed. */
+  readonly version: number;
+  /** What it changed. */
+  readonly changes: readonly PolicyChange[];
+}
 
 /**
  * Lifts a suspension or ban.
@@ -652,7 +867,7 @@ export interface ListDrones {
 }
 
 /**
- * Lists the permissions that exist: the library's and the policy's own.
+ * Lists the permissions that exist: the library's and the policy's own, by name.
  *
  * Permission `policy:read`.
  */
@@ -678,7 +893,7 @@ export interface ListRegions {
 }
 
 /**
- * Lists the policy's roles.
+ * Lists the policy's roles, by name.
  *
  * Permission `policy:read`.
  */
@@ -778,12 +993,128 @@ export interface MyPermissions {
 export interface MyRoles {
 }
 
-/** A permission and what it is for. */
-export interface PermissionInfo {
-  /** `user:create`. */
+/** A grant to be given to a role. */
+export interface NewGrant {
+  /**
+   * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+   * `user:update{bio}`.
+   */
+  readonly permission: string;
+  /** Whether it gives or takes; it gives if not said. */
+  readonly effect?: Effect | undefined;
+  /** Only where this condition holds. */
+  readonly when?: string | undefined;
+}
+
+/** A permission. */
+export interface PermissionView {
+  /** `document:edit`. */
   readonly name: string;
-  /** What it is for; empty where nobody said. */
-  readonly about: string;
+  /** The type of resource: `document`. */
+  readonly resource: string;
+  /** What is done to it: `edit`. */
+  readonly action: string;
+  /** What it is for. */
+  readonly description: string | null;
+  /** Whether it is the library's own, which every policy has. */
+  readonly isBuiltIn: boolean;
+  /** When it was declared; null for the library's own. */
+  readonly createdAt: Date | null;
+  /** When it was last changed; null for the library's own. */
+  readonly updatedAt: Date | null;
+  /** Moves by one with every change; null for the library's own. */
+  readonly version: number | null;
+}
+
+/** A part of a policy that differs. */
+export interface PolicyChange {
+  /** What it is. */
+  readonly part: PolicyPart;
+  /** Its name. */
+  readonly name: string;
+  /** What became of it. */
+  readonly kind: PolicyChangeKind;
+  /** The fields that differ; of what was added or removed, those that say something. */
+  readonly fields: readonly PolicyFieldChange[];
+}
+
+/** What became of a part. */
+export type PolicyChangeKind =
+  /** It was not there before. */
+  | "added"
+  /** It is there no more. */
+  | "removed"
+  /** It says something else. */
+  | "changed";
+
+/** A field that differs. */
+export interface PolicyFieldChange {
+  /** Its name: `description`, `grants`, `inherits`, an attribute of a type. */
+  readonly field: string;
+  /** What it was; null: nothing. */
+  readonly before: Json | null;
+  /** What it becomes; null: nothing. */
+  readonly after: Json | null;
+}
+
+/** A policy as a file. */
+export interface PolicyFile {
+  /** The version that was written. */
+  readonly version: number;
+  /** How it is written. */
+  readonly format: PolicyFormat;
+  /** The file. */
+  readonly text: string;
+}
+
+/** How a policy is written. */
+export type PolicyFormat =
+  /** TOML. */
+  | "toml"
+  /** JSON, the same model. */
+  | "json";
+
+/** A part of a policy. */
+export type PolicyPart =
+  /** A permission. */
+  | "permission"
+  /** A role. */
+  | "role"
+  /** A resource type. */
+  | "type"
+  /** A value of the context. */
+  | "context"
+  /** A kind of scope. */
+  | "scope"
+  /** The description, the kind of hierarchy, the anonymous role. */
+  | "setting";
+
+/** What the policy is, in short. */
+export interface PolicySummary {
+  /** Moves by one with every edit of anything in the policy. */
+  readonly version: number;
+  /** What it is for. */
+  readonly description: string | null;
+  /** `general`, or `limited`: a role inherits from one other at most. */
+  readonly hierarchy: string;
+  /** The role of those who are not signed in. */
+  readonly anonymous: string | null;
+  /** How many roles it has. */
+  readonly roles: number;
+  /** How many permissions it declares. */
+  readonly permissions: number;
+  /** How many permissions the library brings itself. */
+  readonly builtInPermissions: number;
+  /** How many resource types it declares. */
+  readonly types: number;
+}
+
+/** Whether a file is a policy. */
+export interface PolicyValidation {
+  /** Whether it could be imported. */
+  readonly isValid: boolean;
+  /** Every problem, with line and column, in the order of the file. */
+  readonly problems: readonly Problem[];
 }
 
 /** One problem of a policy or seed file, at its place. */
@@ -842,6 +1173,10 @@ export type Reason =
   | "version_stale"
   /** It would leave no active administrator. */
   | "last_administrator"
+  /** Others use it still: users hold the role, roles grant the permission. `force` takes it from them. */
+  | "in_use"
+  /** The library's own, which every policy has. */
+  | "built_in"
   /** The account's status does not allow this change. */
   | "wrong_status"
   /** Others wrote the same rows again and again; try once more. */
@@ -928,6 +1263,14 @@ export interface RegionView {
   readonly version: number;
 }
 
+/** A grant that went with a permission. */
+export interface RemovedGrant {
+  /** The role that had it. */
+  readonly role: string;
+  /** The grant. */
+  readonly grant: RoleGrant;
+}
+
 /**
  * Replaces all of a user's data: a field that is not given becomes null.
  *
@@ -1006,20 +1349,75 @@ export interface RoleAssignment {
   readonly version: number;
 }
 
-/** A role as the policy has it. */
-export interface RoleInfo {
+/** A role with all that comes of it. */
+export interface RoleDetails {
   /** Its name. */
   readonly name: string;
   /** What it is for. */
   readonly description: string | null;
-  /** Its direct juniors. */
-  readonly inherits: readonly string[];
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
   /** Whether it holds `admin:all`, itself or through a junior. */
   readonly isAdministrator: boolean;
-  /** Its own grants, as text: `drone:read when …`, `deny user:delete`. */
-  readonly grants: readonly string[];
+  /** Its direct juniors: it has all that they have. */
+  readonly inherits: readonly string[];
+  /** Its own grants. */
+  readonly grants: readonly RoleGrant[];
+  /** Every permission that it allows, itself or through a junior, whatever the resource. */
+  readonly permissions: readonly string[];
+  /** Those that it allows under conditions, or for some fields only. */
+  readonly conditionalPermissions: readonly string[];
+  /** When it was created. */
+  readonly createdAt: Date;
+  /** When it was last changed. */
+  readonly updatedAt: Date;
+  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  readonly version: number;
+}
+
+/** A role as it would be. What is not given stays as it is, or empty where there is no such role yet. */
+export interface RoleEdit {
+  /** Its name. */
+  readonly name: string;
+  /** The roles whose grants it has too. */
+  readonly inherits?: readonly string[] | undefined;
+  /** Its own grants. */
+  readonly grants?: readonly NewGrant[] | undefined;
+}
+
+/** A grant of a role. */
+export interface RoleGrant {
+  /** Whether it gives or takes. */
+  readonly effect: Effect;
+  /**
+   * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+   * `user:update{bio}`.
+   */
+  readonly permission: string;
+  /** Only where this condition holds. */
+  readonly when: string | null;
+}
+
+/** A role of the policy. */
+export interface RoleView {
+  /** Its name. */
+  readonly name: string;
+  /** What it is for. */
+  readonly description: string | null;
+  /** Whether every new account gets it. */
+  readonly isDefault: boolean;
+  /** Whether it holds `admin:all`, itself or through a junior. */
+  readonly isAdministrator: boolean;
+  /** Its direct juniors: it has all that they have. */
+  readonly inherits: readonly string[];
+  /** Its own grants. */
+  readonly grants: readonly RoleGrant[];
+  /** When it was created. */
+  readonly createdAt: Date;
+  /** When it was last changed. */
+  readonly updatedAt: Date;
+  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  readonly version: number;
 }
 
 /**
@@ -1332,6 +1730,21 @@ export interface UpdateDrone {
 }
 
 /**
+ * Says what a permission is for.
+ *
+ * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+ * `expectedVersion` is stale.
+ */
+export interface UpdatePermission {
+  /** Its name. */
+  readonly name: string;
+  /** The version that the change was made on. */
+  readonly expectedVersion?: number | undefined;
+  /** What it is for, at most 500 characters. */
+  readonly description?: string | null | undefined;
+}
+
+/**
  * Changes the given fields of a region; null clears one.
  *
  * Permission `region:update`. Errors: `CONFLICT` if `expectedVersion` is stale.
@@ -1351,6 +1764,27 @@ export interface UpdateRegion {
   readonly commanderName?: string | null | undefined;
   /** Whether it is in use. */
   readonly status?: RegionStatus | undefined;
+}
+
+/**
+ * Changes the given fields of a role; a list that is given replaces the one before.
+ *
+ * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale or no
+ * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ */
+export interface UpdateRole {
+  /** The role's name. */
+  readonly name: string;
+  /** The version that the change was made on. */
+  readonly expectedVersion?: number | undefined;
+  /** What it is for, at most 500 characters. */
+  readonly description?: string | null | undefined;
+  /** Whether every new account gets it. */
+  readonly isDefault?: boolean | undefined;
+  /** The roles whose grants it has too. */
+  readonly inherits?: readonly string[] | undefined;
+  /** Its own grants. */
+  readonly grants?: readonly NewGrant[] | undefined;
 }
 
 /**
@@ -1461,6 +1895,18 @@ export type UserStatus =
   | "banned"
   /** Deleted; its names stay reserved. */
   | "deleted";
+
+/**
+ * Checks a policy file; nothing is written.
+ *
+ * Permission `policy:read`.
+ */
+export interface ValidatePolicy {
+  /** The file. */
+  readonly text: string;
+  /** How it is written; if not given, what begins with `{` is JSON. */
+  readonly format?: PolicyFormat | undefined;
+}
 
 /**
  * Verifies the whole chain and names the first entry that was altered, removed or moved.

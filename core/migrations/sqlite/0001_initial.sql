@@ -136,6 +136,45 @@ CREATE TABLE "signing_keys" (
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE "permissions" (
+  "name" TEXT NOT NULL,
+  "resource" TEXT NOT NULL,
+  "action" TEXT NOT NULL,
+  "description" TEXT NOT NULL,
+  "created_at" INTEGER NOT NULL,
+  "updated_at" INTEGER NOT NULL,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("name")
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "permissions_by_resource" ON "permissions" ("resource", "name");
+CREATE TABLE "roles" (
+  "name" TEXT NOT NULL,
+  "description" TEXT,
+  "is_default" INTEGER NOT NULL,
+  "inherits" TEXT NOT NULL,
+  "grants" TEXT NOT NULL,
+  "max_holders" INTEGER,
+  "grantable_by" TEXT NOT NULL,
+  "created_at" INTEGER NOT NULL,
+  "updated_at" INTEGER NOT NULL,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("name")
+) STRICT, WITHOUT ROWID;
+CREATE TABLE "policy" (
+  "id" TEXT NOT NULL,
+  "content" TEXT NOT NULL,
+  "created_at" INTEGER NOT NULL,
+  "updated_at" INTEGER NOT NULL,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("id")
+) STRICT, WITHOUT ROWID;
+CREATE TABLE "policy_given" (
+  "part" TEXT NOT NULL,
+  "name" TEXT NOT NULL,
+  "form" TEXT NOT NULL,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("part", "name")
+) STRICT, WITHOUT ROWID;
 CREATE TABLE "audit_entries" (
   "lane" INTEGER NOT NULL,
   "seq" INTEGER NOT NULL,

@@ -30,7 +30,7 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
         Access::Everywhere(_) => Err(refused(plan)),
         Access::Permission(permission) => {
             let Some(principal) = plan.actor.principal() else { return Ok(()) };
-            let rules = &plan.services.rules;
+            let rules = plan.rules();
             let id = rules.permission(permission)?;
             let context = &plan.actor.request.values;
             if rules.can_somewhere(principal, id, context, plan.now)? || own_things(plan, may_be_own) {
@@ -81,7 +81,7 @@ pub(super) async fn changes(plan: &Plan<'_>, access: Access) -> Result<()> {
 
 /// Whether a change touches what the policy's conditions and scopes read (RBAC.md, "Attributes that carry authority").
 fn touches_authority(plan: &Plan<'_>, change: &AuthorityChange) -> bool {
-    let rules = &plan.services.rules;
+    let rules = plan.rules();
     let Some(after) = &change.after else { return false };
     if let Some(relation) = change.relation {
         return rules.is_guarded(after.kind, relation);
@@ -133,7 +133,7 @@ fn is_oneself(plan: &Plan<'_>, image: &Subject) -> bool {
 
 fn everywhere(plan: &Plan<'_>, permission: &str) -> Result<bool> {
     let Some(principal) = plan.actor.principal() else { return Ok(true) };
-    let rules = &plan.services.rules;
+    let rules = plan.rules();
     let question = Question {
         principal,
         permission: rules.permission(permission)?,

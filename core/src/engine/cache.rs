@@ -40,11 +40,6 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         slots.entry(key).or_insert_with(empty).clone()
     }
 
-    /// The value of a key, if it is known; makes no slot for one that is not.
-    pub(crate) fn known(&self, key: K) -> Option<Arc<V>> {
-        self.lock().get(&key)?.get()
-    }
-
     /// Marks a value as old; gives its slot if a caller holds it, to be filled anew.
     pub(crate) fn invalidate(&self, key: K) -> Option<Arc<Slot<V>>> {
         let mut slots = self.lock();

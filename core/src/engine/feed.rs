@@ -9,13 +9,14 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        record::Record,
+        record::{Key, Record},
         registry::Guard,
         session::{Session, SessionActivity},
         time::Time,
         user::User,
         value::Value,
     },
+    operations::policy::state::PolicyState,
     storage::Touched,
 };
 
@@ -40,7 +41,7 @@ impl Engine {
             if changes.position == known {
                 break;
             }
-            self.hear(changes.touched.iter()).await;
+            self.hear(changes.touched.iter()).await?;
             // Another task may have gone further meanwhile.
             known = self.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
         }
@@ -83,6 +84,8 @@ impl Engine {
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
         self.committed.store(position, Ordering::Release);
+        // The policy was read before; what was edited in between is no news to the feed any more.
+        self.renew_policy().await?;
         self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
         Ok(())
     }
@@ -108,15 +111,45 @@ impl Engine {
         let _ = self.position.compare_exchange(before, position, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.
+    pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
+        if !self.services.replace_policy(next) {
+            return;
+        }
+        let pinned = self.directory.replace_rules(|| self.services.rules());
+        for user in pinned {
+            // What cannot be read is not known, which is safe; and it was let go already.
+            let _ = self.load_user(UserId(user)).await;
+        }
+    }
+
+    /// Reads the policy, if it is not the one that is known.
+    pub(super) async fn renew_policy(&self) -> Result<()> {
+        let known = self.services.policy();
+        if self.services.reads().guard(Guard::POLICY).await? <= Some(known.version) {
+            return Ok(());
+        }
+        if let Some(next) = PolicyState::load(&*self.services.storage, &known).await? {
+            self.go_on_with(Arc::new(next)).await;
+        }
+        Ok(())
+    }
+
     /// Rows were written: whoever holds what depends on them gets it anew before this returns.
-    pub(super) async fn hear(&self, touched: impl Iterator<Item = &Touched>) {
+    ///
+    /// # Errors
+    /// Where the policy cannot be read: nothing may be decided by an old one.
+    pub(super) async fn hear(&self, touched: impl Iterator<Item = &Touched> + Clone) -> Result<()> {
+        if touched.clone().any(|row| is_policy(&row.table, &row.key)) {
+            self.renew_policy().await?;
+        }
         for row in touched {
             if let Some(user) = user_of(row)
-                && let Some(slot) = self.users.invalidate(user)
-                && self.load_user(user, &slot).await.is_err()
+                && self.directory.invalidate(user.0)
+                && self.load_user(user).await.is_err()
             {
                 // Not known is safe; old is not.
-                slot.empty();
+                self.directory.remove(user.0);
             }
             if let Some(session) = session_of(row)
                 && let Some(slot) = self.sessions.invalidate(session)
@@ -125,6 +158,7 @@ impl Engine {
                 slot.empty();
             }
         }
+        Ok(())
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
@@ -145,6 +179,11 @@ impl Engine {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
     }
+}
+
+/// Whether this is the row that every edit of the policy moves.
+pub(super) fn is_policy(table: &str, key: &Key) -> bool {
+    table == Guard::TABLE.name && key.0.first().and_then(Value::as_text) == Some(Guard::POLICY)
 }
 
 fn user_of(touched: &Touched) -> Option<UserId> {

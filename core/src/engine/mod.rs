@@ -21,28 +21,42 @@ use futures_channel::oneshot;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::SessionId,
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, principals::Loaded, services::Services},
-    rules::Principal,
+    operations::{Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
+    rules::Directory,
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
-pub(crate) use rights::{Live, Who, WhoIdentity, WhoSession};
+pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
 pub(crate) use steps::{Running, Steps};
+
+/// Users whose rights are kept in memory, beside those that callers hold: some 200 bytes each.
+const MAX_PRINCIPALS: usize = 100_000;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
+
+/// The same where the policy moved. Who edits it again and again is ahead of everybody who has to hear
+/// of that first, so that few attempts would be no chance.
+const POLICY_ATTEMPTS: u32 = 200;
+
+/// How a plan ended.
+enum Finish {
+    Done,
+    /// Others were faster.
+    Stale,
+    /// Others edited the policy.
+    PolicyMoved,
+}
 
 /// An open store, running operations.
 pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The rights of users, as read last.
-    pub(crate) users: Cache<UserId, Loaded>,
+    pub(crate) directory: Directory,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
-    /// The rights of who has not signed in.
-    pub(crate) anonymous: Arc<Principal>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
@@ -54,12 +68,11 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(services: Services) -> Self {
-        let anonymous = Arc::new(services.rules.anonymous());
+        let directory = Directory::new(services.rules(), MAX_PRINCIPALS);
         Self {
             services,
-            users: Cache::default(),
+            directory,
             sessions: Cache::default(),
-            anonymous,
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
@@ -84,7 +97,8 @@ impl Engine {
     async fn take_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
         self.require_open()?;
         let listed = steps.listed();
-        for attempt in 0..ATTEMPTS {
+        let (mut attempts, mut policies) = (0, 0);
+        while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             self.follow().await?;
             let actor = self.actor(who).await?;
             let now = self.services.now();
@@ -102,33 +116,44 @@ impl Engine {
                 (Err(error), None) => return Err(error),
                 (Ok(()), _) => Ok(()),
             };
-            if self.finish(plan, listed.access, listed.name).await? {
-                return outcome;
+            match self.finish(plan, listed.access, listed.name).await? {
+                Finish::Done => return outcome,
+                Finish::Stale => attempts += 1,
+                Finish::PolicyMoved => policies += 1,
             }
-            self.services.env.sleep(u64::from(attempt)).await;
+            self.services.env.sleep(u64::from(attempts)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
     }
 
-    /// Asks the rules about the rows as they will be, and commits; false if others were faster.
-    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<bool> {
+    /// Asks the rules about the rows as they will be, and commits.
+    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<Finish> {
         authorise::changes(&plan, access).await?;
         if plan.is_empty() {
-            return Ok(true);
+            return Ok(Finish::Done);
         }
-        match self.commit(plan.into_change_set(operation)?).await {
-            Ok(_) => Ok(true),
+        let next = plan.next_policy();
+        match self.commit(plan.into_change_set(operation)?, next).await {
+            Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => {
                 let message = "the storage gave no answer; the change may have been made";
                 Err(Error::new(Reason::OutcomeUnknown, message))
             }
-            Err(CommitError::Stale { .. }) => Ok(false),
+            Err(CommitError::Stale { table, key }) if feed::is_policy(table.name, &key) => {
+                self.renew_policy().await?;
+                Ok(Finish::PolicyMoved)
+            }
+            Err(CommitError::Stale { .. }) => Ok(Finish::Stale),
         }
     }
 
     /// Commits, to its end even if the caller goes away meanwhile; then the caches hear of it.
-    pub(crate) async fn commit(self: &Arc<Self>, change_set: ChangeSet) -> Result<Committed, CommitError> {
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        change_set: ChangeSet,
+        next: Option<Arc<PolicyState>>,
+    ) -> Result<Committed, CommitError> {
         let engine = self.clone();
         let mut whole = Box::pin(async move {
             let storage = &engine.services.storage;
@@ -137,8 +162,12 @@ impl Engine {
                 Err(CommitError::Unknown) => storage.outcome(change_set.id).await?.ok_or(CommitError::Unknown),
                 other => other,
             }?;
+            if let Some(next) = next {
+                engine.go_on_with(next).await;
+            }
             let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
-            engine.hear(touched.collect::<Vec<_>>().iter()).await;
+            // Only a policy of others could fail to be read, and the next operation reads it again.
+            let _ = engine.hear(touched.collect::<Vec<_>>().iter()).await;
             engine.advance(committed.position);
             Ok(committed)
         });
@@ -158,7 +187,8 @@ impl Engine {
 
     /// Who asks, with the rights of this moment.
     pub(crate) async fn actor(self: &Arc<Self>, who: &Who) -> Result<Actor> {
-        Ok(Actor { identity: self.identity(who).await?, request: who.request.clone() })
+        let (identity, policy) = self.identity(who).await?;
+        Ok(Actor { identity, request: who.request.clone(), policy })
     }
 
     pub(crate) fn require_open(&self) -> Result<()> {

@@ -12,10 +12,10 @@ use crate::{
     },
     operations::{
         actor::{Identity, RequestContext, SignedIn},
-        principals::{self, Loaded},
-        sessions,
+        policy::state::PolicyState,
+        principals, sessions,
     },
-    rules::Principal,
+    rules::{Pin, Principal, RuleSet},
     storage::{ChangeSet, Write},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Who {
 pub(crate) enum WhoIdentity {
     System,
     Anonymous,
-    User { id: UserId, rights: Arc<Slot<Loaded>>, session: Option<WhoSession> },
+    User { id: UserId, pin: Pin, session: Option<WhoSession> },
 }
 
 /// The session a caller came by.
@@ -45,6 +45,12 @@ pub(crate) struct WhoSession {
     pub(crate) token_expires: Time,
 }
 
+/// A user's principal, and the policy that it can be asked about by.
+pub(crate) struct Loaded {
+    pub(crate) principal: Principal,
+    pub(crate) policy: Arc<PolicyState>,
+}
+
 /// A session as stored.
 pub(crate) struct Live {
     pub(crate) session: Session,
@@ -52,12 +58,17 @@ pub(crate) struct Live {
 }
 
 impl Engine {
-    /// Reads a user's rights into its slot.
-    pub(super) async fn load_user(&self, id: UserId, slot: &Slot<Loaded>) -> Result<Option<Arc<Loaded>>> {
-        let epoch = slot.epoch();
-        let loaded = principals::load(&self.services, id, self.services.now()).await?.map(Arc::new);
-        slot.put(epoch, loaded.clone());
-        Ok(loaded)
+    /// Reads a user's rights into the directory.
+    pub(super) async fn load_user(&self, id: UserId) -> Result<Option<Loaded>> {
+        let policy = self.services.policy();
+        let ticket = self.directory.ticket(id.0);
+        let Some(facts) = principals::load(&self.services, id, self.services.now()).await? else {
+            self.directory.remove(id.0);
+            return Ok(None);
+        };
+        let principal = policy.rules.principal(facts.clone());
+        self.directory.put_read(ticket, facts, None);
+        Ok(Some(Loaded { principal, policy }))
     }
 
     /// Reads a session into its slot.
@@ -73,19 +84,27 @@ impl Engine {
     }
 
     /// A user's rights, from memory or read.
-    pub(crate) async fn rights(&self, id: UserId, slot: &Slot<Loaded>) -> Result<Option<Arc<Loaded>>> {
-        match slot.get().filter(|loaded| still_holds(loaded, self.services.now())) {
-            Some(loaded) => Ok(Some(loaded)),
-            None => self.load_user(id, slot).await,
+    pub(crate) async fn rights(&self, id: UserId) -> Result<Option<Loaded>> {
+        let (policy, now) = (self.services.policy(), self.services.now());
+        let known = self.directory.with_rights(|rights| {
+            let principal = rights.principal_of(id.0).filter(|one| !one.is_outdated(now))?;
+            rights.rules().is_akin_to(&policy.rules).then(|| principal.clone())
+        });
+        match known {
+            Some(principal) => Ok(Some(Loaded { principal, policy })),
+            None => self.load_user(id).await,
         }
     }
 
     /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.
-    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<Identity> {
-        let (id, rights, session) = match &who.identity {
-            WhoIdentity::System => return Ok(Identity::System),
-            WhoIdentity::Anonymous => return Ok(Identity::Anonymous(self.anonymous.clone())),
-            WhoIdentity::User { id, rights, session } => (*id, rights, session),
+    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<(Identity, Arc<PolicyState>)> {
+        let (id, session) = match &who.identity {
+            WhoIdentity::System => return Ok((Identity::System, self.services.policy())),
+            WhoIdentity::Anonymous => {
+                let policy = self.services.policy();
+                return Ok((Identity::Anonymous(policy.anonymous.clone()), policy));
+            }
+            WhoIdentity::User { id, session, .. } => (*id, session),
         };
         let mut session_version = None;
         if let Some(session) = session {
@@ -97,15 +116,16 @@ impl Engine {
             self.note_use(&live).await;
             session_version = Some(live.session.version);
         }
-        let loaded = self.rights(id, rights).await?.filter(|loaded| loaded.is_active).ok_or_else(ended)?;
-        let principal = Arc::new(loaded.principal.clone());
-        Ok(Identity::User(SignedIn {
+        let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active()).ok_or_else(ended)?;
+        let authority = Some(loaded.principal.version()).filter(|version| *version > 0);
+        let user = SignedIn {
             id,
             session: session.as_ref().map(|session| session.id),
             session_version,
-            principal,
-            authority: loaded.authority,
-        }))
+            principal: Arc::new(loaded.principal),
+            authority,
+        };
+        Ok((Identity::User(user), loaded.policy))
     }
 
     fn require_session(
@@ -124,33 +144,49 @@ impl Engine {
         Ok(live)
     }
 
-    /// The rights of a caller, from memory alone: for synchronous checks. None: the host itself.
+    /// Asks about a caller, from memory alone. None: the host itself.
     ///
     /// The time is given: reading the clock costs as much as deciding, and once is enough.
-    pub(crate) fn principal_now(&self, who: &Who, now: Time) -> Result<Option<Held>> {
+    pub(crate) fn with_caller<T>(
+        &self,
+        who: &Who,
+        now: Time,
+        ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
+    ) -> Result<Option<T>> {
         self.require_open()?;
-        let (id, rights, session) = match &who.identity {
+        let (id, pin, session) = match &who.identity {
             WhoIdentity::System => return Ok(None),
-            WhoIdentity::Anonymous => return Ok(Some(Held::Anonymous(self.anonymous.clone()))),
-            WhoIdentity::User { id, rights, session } => (*id, rights, session),
+            WhoIdentity::Anonymous => {
+                return self.directory.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
+            }
+            WhoIdentity::User { id, pin, session } => (*id, pin, session),
         };
         self.require_fresh(now)?;
         if let Some(session) = session {
             self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), now)?;
         }
-        let loaded = rights.get().filter(|loaded| still_holds(loaded, now)).ok_or_else(not_loaded)?;
-        if !loaded.is_active {
-            return Err(ended());
-        }
-        Ok(Some(Held::User(loaded)))
+        let answer = self.directory.with_rights(|rights| {
+            let principal = rights.pinned(pin).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
+            if principal.is_active() { ask(rights.rules(), principal) } else { Err(ended()) }
+        });
+        answer.map(Some)
     }
 
-    /// The rights of any user, from memory alone.
-    pub(crate) fn rights_now(&self, user: UserId, at_least: u64, now: Time) -> Result<Arc<Loaded>> {
+    /// Asks about any user, from memory alone.
+    pub(crate) fn with_user<T>(
+        &self,
+        user: UserId,
+        at_least: u64,
+        now: Time,
+        ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
+    ) -> Result<T> {
         self.require_open()?;
         self.require_fresh(now)?;
         self.require_heard(at_least)?;
-        self.users.known(user).filter(|loaded| still_holds(loaded, now)).ok_or_else(not_loaded)
+        self.directory.with_rights(|rights| {
+            let principal = rights.principal_of(user.0).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
+            ask(rights.rules(), principal)
+        })
     }
 
     /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
@@ -163,27 +199,8 @@ impl Engine {
         let mut activity = SessionActivity { last_seen_at: now, ..live.activity.clone() };
         let writes = vec![Write::update(&mut activity)];
         // A session that cannot be noted as used (a read-only file) can be used all the same.
-        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await;
+        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }, None).await;
     }
-}
-
-/// Rights held by a caller.
-pub(crate) enum Held {
-    Anonymous(Arc<Principal>),
-    User(Arc<Loaded>),
-}
-
-impl Held {
-    pub(crate) fn principal(&self) -> &Principal {
-        match self {
-            Held::Anonymous(principal) => principal,
-            Held::User(loaded) => &loaded.principal,
-        }
-    }
-}
-
-fn still_holds(loaded: &Loaded, now: Time) -> bool {
-    loaded.until.is_none_or(|until| now < until)
 }
 
 fn not_loaded() -> Error {

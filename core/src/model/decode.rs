@@ -43,6 +43,8 @@ pub enum FieldCode {
     Disagrees,
     /// Somebody else has this name.
     Taken,
+    /// The policy would be wrong with it; the message says why.
+    PolicyInvalid,
     /// The password is on the list of common ones.
     CommonPassword,
     /// The password holds the account's own name or address, or the service's.
@@ -336,8 +338,8 @@ fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
 fn integer(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64()?;
-        // 2^53: beyond it a float no longer says which integer was meant.
-        (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
+        // 2^53: from there on a float no longer says which integer was meant.
+        (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
     })
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     decode::{FieldCode, FieldError},
     record::Corrupt,
+    report::{Marked, Report},
     time::Time,
 };
 
@@ -102,6 +103,10 @@ pub enum Reason {
     VersionStale,
     /// It would leave no active administrator.
     LastAdministrator,
+    /// Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+    InUse,
+    /// The library's own, which every policy has.
+    BuiltIn,
     /// The account's status does not allow this change.
     WrongStatus,
     /// Others wrote the same rows again and again; try once more.
@@ -154,9 +159,12 @@ impl Reason {
             Reason::Denied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
-            Reason::VersionStale | Reason::LastAdministrator | Reason::WrongStatus | Reason::Contention => {
-                Code::Conflict
-            }
+            Reason::VersionStale
+            | Reason::LastAdministrator
+            | Reason::InUse
+            | Reason::BuiltIn
+            | Reason::WrongStatus
+            | Reason::Contention => Code::Conflict,
             Reason::HashingQueueFull => Code::RateLimited,
             Reason::StorageUnavailable
             | Reason::StorageMissing
@@ -202,6 +210,8 @@ struct Body {
     message: String,
     fields: Vec<FieldError>,
     problems: Vec<Problem>,
+    /// Where each problem stands, for the report.
+    marked: Option<Marked>,
     at: Option<Time>,
 }
 
@@ -211,7 +221,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a message that a person can act on. It must hold no secret.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self(Box::new(Body { reason, message: message.into(), fields: Vec::new(), problems: Vec::new(), at: None }))
+        let (fields, problems) = (Vec::new(), Vec::new());
+        Self(Box::new(Body { reason, message: message.into(), fields, problems, marked: None, at: None }))
     }
 
     /// Wrong fields, all together.
@@ -229,6 +240,21 @@ impl Error {
         let mut error = Self::new(reason, message);
         error.0.problems = problems;
         error
+    }
+
+    /// Says where each of its problems stands in the text.
+    pub(crate) fn marked(mut self, marked: Marked) -> Self {
+        self.0.marked = Some(marked);
+        self
+    }
+
+    /// Its report speaks of a file by this name, perhaps in the colours of a terminal.
+    pub(crate) fn reported_of(mut self, file: &str, is_colored: bool) -> Self {
+        if let Some(marked) = &mut self.0.marked {
+            marked.file = Some(file.into());
+            marked.is_colored = is_colored;
+        }
+        self
     }
 
     /// A unique name that somebody else has.
@@ -275,6 +301,21 @@ impl Error {
         &self.0.problems
     }
 
+    /// The problems of a policy file as a compiler shows them: lines, carets, suggestions. None where
+    /// there are no problems, or without the feature `reports`.
+    ///
+    /// ```
+    /// # use rolekeep::rules::{Policy, RuleSet, Schema};
+    /// let policy = Policy::from_toml("[roles.reader]\nallow = [\"report:raed\"]\n[permissions]\n\"report:read\" = \"\"")?;
+    /// let error = RuleSet::compile(&policy, &Schema::new()).unwrap_err();
+    /// println!("{}", error.report().unwrap().file("policy.toml").colored(true));
+    /// # Ok::<(), rolekeep::Error>(())
+    /// ```
+    pub fn report(&self) -> Option<Report<'_>> {
+        let marked = self.0.marked.as_ref().filter(|_| !self.0.problems.is_empty())?;
+        Report::of(&self.0.problems, marked)
+    }
+
     /// When it happened, where known.
     pub fn timestamp(&self) -> Option<Time> {
         self.0.at
@@ -291,6 +332,9 @@ impl std::fmt::Display for Error {
         f.write_str(&self.0.message)?;
         for field in &self.0.fields {
             write!(f, "\n  {}: {}", field.field, field.message)?;
+        }
+        if let Some(report) = self.report() {
+            return write!(f, "\n\n{report}");
         }
         for problem in &self.0.problems {
             write!(f, "\n  line {}, column {}: {}", problem.line, problem.column, problem.message)?;
@@ -314,12 +358,13 @@ impl std::error::Error for Error {}
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 7)?;
+        let mut body = serializer.serialize_struct("Error", 8)?;
         body.serialize_field("code", &self.code())?;
         body.serialize_field("reason", &self.reason())?;
         body.serialize_field("message", self.message())?;
         body.serialize_field("fields", self.fields())?;
         body.serialize_field("problems", self.problems())?;
+        body.serialize_field("report", &self.report().map(|report| report.to_string()))?;
         body.serialize_field("timestamp", &self.timestamp())?;
         body.serialize_field("http_status", &self.http_status())?;
         body.end()

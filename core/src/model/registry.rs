@@ -20,7 +20,7 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "guards", key(name), sync = never)]
 pub struct Guard {
-    /// `administrators`, `user:ID`, `region:ID:SHARD`.
+    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -29,6 +29,9 @@ pub struct Guard {
 impl Guard {
     /// Who the administrators are.
     pub const ADMINISTRATORS: &'static str = "administrators";
+
+    /// What the policy says; its version is the policy's.
+    pub const POLICY: &'static str = "policy";
 
     /// What a user may do: its roles, status and attributes that carry authority.
     pub fn of_user(id: super::id::UserId) -> String {

@@ -81,6 +81,32 @@ pub fn code(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// Parses the name of a role: a letter, then letters, digits, `-` and `_`; at most 64.
+pub fn role(text: &str) -> Result<String, Invalid> {
+    length(text, 1, 64)?;
+    let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    if !text.chars().all(is_fit) {
+        return Err(Invalid::new(FieldCode::InvalidCharacter, "may hold letters a to z, digits, '-' and '_' only"));
+    }
+    if !text.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+        return Err(Invalid::new(FieldCode::InvalidFormat, "must begin with a letter"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses a permission: `resource:action`, both as the name of a role, but in small letters.
+pub fn permission(text: &str) -> Result<String, Invalid> {
+    length(text, 3, 129)?;
+    let is_part = |part: &str| role(part).is_ok_and(|part| !part.bytes().any(|byte| byte.is_ascii_uppercase()));
+    match text.split_once(':') {
+        Some((resource, action)) if is_part(resource) && is_part(action) => Ok(text.to_owned()),
+        _ => Err(Invalid::new(
+            FieldCode::InvalidFormat,
+            "is no permission: write `resource:action`, small letters, digits, '-' and '_', at most 64 each",
+        )),
+    }
+}
+
 /// The form that decides whether two unique texts are the same.
 pub fn canonical(text: &str) -> String {
     // The final sigma is a way of writing the letter, not another one.
@@ -147,6 +173,21 @@ mod tests {
         assert_eq!(canonical("Ann@Example.org"), canonical("ann@example.ORG"));
         assert_eq!(canonical("e\u{301}"), canonical("\u{c9}"));
         assert_ne!(canonical("ann+tag@example.org"), canonical("ann@example.org"));
+    }
+
+    #[test]
+    fn rbc_1_names_of_the_policy() {
+        assert_eq!(role("Main_HQ-2"), Ok("Main_HQ-2".to_owned()));
+        assert_eq!(role("").unwrap_err().code, FieldCode::TooShort);
+        assert_eq!(role(&"a".repeat(65)).unwrap_err().code, FieldCode::TooLong);
+        assert_eq!(role("a b").unwrap_err().code, FieldCode::InvalidCharacter);
+        assert_eq!(role("2nd").unwrap_err().code, FieldCode::InvalidFormat);
+        assert_eq!(permission("document:edit_all"), Ok("document:edit_all".to_owned()));
+        for bad in ["document", "document:", ":edit", "Document:edit", "a:b:c", "document:*", "a :b"] {
+            assert!(permission(bad).is_err(), "{bad}");
+        }
+        assert!(permission(&format!("{0}:{0}", "a".repeat(64))).is_ok());
+        assert!(permission(&format!("{}:a", "a".repeat(65))).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::policy::state::PolicyState;
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -23,6 +24,8 @@ pub struct Actor {
     pub identity: Identity,
     /// From where.
     pub request: Arc<RequestContext>,
+    /// The policy under which its rights were read; all that it asks for is decided by this one.
+    pub policy: Arc<PolicyState>,
 }
 
 /// Who somebody is.

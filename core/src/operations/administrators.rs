@@ -13,16 +13,58 @@ use crate::model::{
     user::User,
     value::Value,
 };
+use crate::rules::RuleSet;
 
 /// The scope of a role held everywhere.
 pub const GLOBAL: &str = "global";
 
 /// Whether an assignment makes its holder a guarded administrator: everywhere, from now, for ever.
 pub fn is_administrative(plan: &Plan<'_>, assignment: &RoleAssignment) -> bool {
+    is_of(plan, assignment, &plan.rules().administrator_roles())
+}
+
+fn is_of(plan: &Plan<'_>, assignment: &RoleAssignment, roles: &[&str]) -> bool {
     assignment.scope == GLOBAL
         && assignment.valid_until.is_none()
         && assignment.valid_from.is_none_or(|from| from <= plan.now)
-        && plan.services.rules.administrator_roles().contains(&assignment.role.as_str())
+        && roles.contains(&assignment.role.as_str())
+}
+
+/// Refuses a policy under which nobody would be an active administrator, where somebody is one now:
+/// `lost` are the assignments that end with the edit.
+pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[RoleAssignment]) -> Result<()> {
+    let (now, then) = (plan.rules().administrator_roles(), next.administrator_roles());
+    let is_kept = now.iter().all(|role| then.contains(role));
+    if is_kept && !lost.iter().any(|assignment| is_of(plan, assignment, &now)) {
+        return Ok(());
+    }
+    if has_one(plan, &then, lost).await? || !has_one(plan, &now, &[]).await? {
+        return Ok(());
+    }
+    Err(Error::new(Reason::LastAdministrator, "no active administrator would be left; appoint another one first"))
+}
+
+/// Whether somebody is an active administrator by one of these roles. The plan relies on whom it finds.
+async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -> Result<bool> {
+    let names = Predicate::set(roles.iter().map(|role| Value::from(*role)));
+    let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
+    let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
+    for assignment in held {
+        // As stored: what the plan takes away is in `lost`.
+        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
+        if user.is_none_or(|user| !user.is_active(plan.now)) {
+            continue;
+        }
+        // From here on a change of what it may do makes the plan stale; what came before is read again.
+        plan.rely_on(&Guard::of_user(assignment.user_id)).await?;
+        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
+        let key = (assignment.user_id, assignment.role.clone(), assignment.scope.clone());
+        let again: Option<RoleAssignment> = plan.services.reads().get(&key).await?;
+        if user.is_some_and(|user| user.is_active(plan.now)) && again.is_some_and(|one| is_of(plan, &one, roles)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses the plan if it would leave no active administrator: `lost` are the assignments that stop counting.
@@ -33,7 +75,7 @@ pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[RoleAssignment]) -> R
         return Ok(());
     }
     plan.move_guard(Guard::ADMINISTRATORS).await?;
-    let roles = plan.services.rules.administrator_roles();
+    let roles = plan.rules().administrator_roles();
     let roles = Predicate::In("role".into(), Predicate::set(roles.into_iter().map(Value::from)));
     let held: Vec<RoleAssignment> = plan.reads().all(roles).await?;
     let remaining = held.iter().filter(|assignment| is_administrative(plan, assignment) && !lost.contains(assignment));
@@ -56,7 +98,7 @@ pub async fn require_may_act_as(plan: &Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
         return Ok(());
     }
-    let roles = plan.services.rules.administrator_roles();
+    let roles = plan.rules().administrator_roles();
     let held = assignments_of(plan, user).await?;
     let is_stronger =
         |assignment: &RoleAssignment| roles.contains(&assignment.role.as_str()) && !has_ended(assignment, plan.now);

@@ -12,6 +12,7 @@ pub mod hasher;
 pub mod listing;
 pub mod permissions;
 pub mod plan;
+pub mod policy;
 pub mod principals;
 pub mod reads;
 pub mod regions;
@@ -165,18 +166,34 @@ macro_rules! operation_list {
             }
             /// Roles of the policy, and who holds them.
             roles: Roles {
+                fn create(CreateRole);
                 fn list() ListRoles;
                 fn get(GetRole);
+                fn update(UpdateRole);
+                fn delete(DeleteRole);
                 fn assign(AssignRole);
                 fn unassign(UnassignRole);
                 fn assignments(ListAssignments);
                 fn mine() MyRoles;
             }
-            /// What a caller may do, and why.
+            /// The permissions that exist, what a caller may do, and why.
             permissions: Permissions {
+                fn create(CreatePermission);
+                fn get(GetPermission);
                 fn list() ListPermissions;
+                fn update(UpdatePermission);
+                fn delete(DeletePermission);
                 fn mine() MyPermissions;
                 fn explain(ExplainPermission);
+            }
+            /// The policy as a whole: its version, files, and what an edit of it would change.
+            policy: Policies {
+                fn get() GetPolicy;
+                fn export(ExportPolicy);
+                fn import(ImportPolicy);
+                fn validate(ValidatePolicy);
+                fn diff(DiffPolicy);
+                fn dry_run(DryRunPolicy);
             }
             /// Regions that users and drones belong to.
             regions: Regions {

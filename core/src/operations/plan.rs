@@ -1,9 +1,10 @@
 //! A plan: what an operation reads, decides and wants written, until the engine commits it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     actor::{Actor, Identity},
+    policy::state::PolicyState,
     reads::Reads,
     services::Services,
     target::{ResourceRecord, Subject},
@@ -16,6 +17,7 @@ use crate::{
         drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::{ChangeSetId, UserId},
+        policy::{PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         record::{Key, Record, Row, Table},
         region::Region,
@@ -25,7 +27,9 @@ use crate::{
         text,
         time::Time,
         user::User,
+        value::Value,
     },
+    rules::RuleSet,
     storage::{ChangeSet, Check, Write},
 };
 
@@ -42,6 +46,7 @@ pub struct Plan<'a> {
     authority: Vec<AuthorityChange>,
     events: Vec<Event>,
     refusal: Option<Error>,
+    pub(super) next_policy: Option<Arc<PolicyState>>,
 }
 
 /// The rows that a plan writes.
@@ -86,7 +91,13 @@ impl<'a> Plan<'a> {
             authority: Vec::new(),
             events: Vec::new(),
             refusal: None,
+            next_policy: None,
         }
+    }
+
+    /// The rules by which all of this operation is decided.
+    pub fn rules(&self) -> &'a RuleSet {
+        &self.actor.policy.rules
     }
 
     /// Typed reads.
@@ -254,7 +265,7 @@ impl<'a> Plan<'a> {
     /// Which rows of a type the caller may see by a permission.
     pub fn visible(&self, permission: &str) -> Result<Predicate> {
         let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
-        let rules = &self.services.rules;
+        let rules = self.rules();
         let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
         Ok(filter.predicate)
     }
@@ -271,7 +282,7 @@ impl<'a> Plan<'a> {
 
     async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
-        let rules = &self.services.rules;
+        let rules = self.rules();
         let resource = subject.image(rules, &*self.services.storage, planned).await?;
         let question = crate::rules::Question {
             principal,
@@ -287,8 +298,13 @@ impl<'a> Plan<'a> {
     /// Only holders of `admin:all`, and the host.
     pub fn require_administrator(&self) -> Result<()> {
         let is_administrator =
-            self.actor.principal().is_none_or(|principal| self.services.rules.holds_admin(principal, self.now));
+            self.actor.principal().is_none_or(|principal| self.rules().holds_admin(principal, self.now));
         if is_administrator { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may do this")) }
+    }
+
+    /// The policy that this plan makes, if it makes one.
+    pub fn next_policy(&self) -> Option<Arc<PolicyState>> {
+        self.next_policy.clone()
     }
 
     /// Whether nothing is to be written or said.
@@ -332,7 +348,10 @@ impl<'a> Plan<'a> {
             }
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
             let id = Subject { kind: words.kind, table: planned.table, row }.id();
-            let is_own = planned.asked.is_some() && words.area == own_area;
+            let is_own = match words.is_policy {
+                true => words.action(planned) == operation,
+                false => planned.asked.is_some() && words.area == own_area,
+            };
             let action = if is_own { operation.to_owned() } else { words.action(planned) };
             let detail = (!is_own).then(|| format!("by {operation}"));
             let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
@@ -345,6 +364,15 @@ impl<'a> Plan<'a> {
         self.events.splice(0..0, own);
     }
 
+    /// Whether it changes what somebody may do.
+    fn touches_authority(&self) -> bool {
+        self.writes.iter().any(|((table, key), _)| {
+            let first = key.0.first().and_then(Value::as_text).unwrap_or_default();
+            let is_guard = *table == Guard::TABLE.name && !first.starts_with("region:");
+            is_guard || *table == RoleAssignment::TABLE.name
+        })
+    }
+
     /// The commit, with the operation's own audit entries.
     pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
         if let Identity::User(user) = &self.actor.identity {
@@ -353,6 +381,11 @@ impl<'a> Plan<'a> {
             if let Some(session) = user.session {
                 self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
             }
+        }
+        if matches!(self.actor.identity, Identity::User(_)) || self.touches_authority() {
+            // Decided by this policy: under another one it must be decided anew.
+            let version = self.actor.policy.version;
+            self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
@@ -398,6 +431,8 @@ impl<'a> Plan<'a> {
 struct Words {
     area: &'static str,
     kind: &'static str,
+    /// Whether it is a part of the policy, which is written by nothing but edits of it.
+    is_policy: bool,
     made: &'static str,
     changed: &'static str,
     gone: &'static str,
@@ -412,9 +447,13 @@ impl Words {
             name if name == Drone::TABLE.name => ("drones", "drone", plain),
             name if name == RoleAssignment::TABLE.name => ("roles", "role", tie),
             name if name == DroneAssignment::TABLE.name => ("drones", "drone_assignment", tie),
+            name if name == PermissionRow::TABLE.name => ("permissions", "permission", plain),
+            name if name == RoleRow::TABLE.name => ("roles", "role", plain),
+            name if name == PolicyRow::TABLE.name => ("policy", "policy", plain),
             _ => return None,
         };
-        Some(Self { area, kind, made, changed, gone })
+        let is_policy = [PermissionRow::TABLE.name, RoleRow::TABLE.name, PolicyRow::TABLE.name].contains(&table.name);
+        Some(Self { area, kind, is_policy, made, changed, gone })
     }
 
     fn action(&self, planned: &Planned) -> String {

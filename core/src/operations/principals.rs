@@ -12,24 +12,11 @@ use crate::{
         time::Time,
         user::{User, UserStatus},
     },
-    rules::{AssignmentFacts, Principal, PrincipalFacts, Scope},
+    rules::{AssignmentFacts, PrincipalFacts, Scope},
 };
 
-/// A principal with what it was made from.
-#[derive(Clone)]
-pub struct Loaded {
-    /// The rules' form.
-    pub principal: Principal,
-    /// The version of the user's guard, read before anything else.
-    pub authority: Option<i64>,
-    /// Whether the account may sign in.
-    pub is_active: bool,
-    /// When that changes by itself: a suspension runs out.
-    pub until: Option<Time>,
-}
-
-/// Reads a user's rights; none: there is no such user.
-pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<Loaded>> {
+/// Reads a user's facts; none: there is no such user. Their version is that of its guard, 0 where there is none.
+pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<PrincipalFacts>> {
     let reads: Reads<'_> = services.reads();
     // The guard first: a change in between makes what is committed on these rights stale, never the reverse.
     let authority = reads.guard(&Guard::of_user(id)).await?;
@@ -39,23 +26,19 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<L
     let assignments = held.into_iter().filter_map(|assignment| {
         // A scope that cannot be read covers nothing.
         let scope = assignment.scope.parse::<Scope>().ok()?;
-        Some(AssignmentFacts {
-            role: assignment.role,
-            scope,
-            from: assignment.valid_from,
-            until: assignment.valid_until,
-        })
+        let (from, until) = (assignment.valid_from, assignment.valid_until);
+        Some(AssignmentFacts { from, until, ..AssignmentFacts::new(assignment.role, scope) })
     });
     let row = user.to_row();
     let columns = User::TABLE.columns.iter().zip(row.0);
-    let facts = PrincipalFacts {
+    Ok(Some(PrincipalFacts {
         id: id.0,
         is_active,
         status: user.status.to_string(),
         is_verified: user.email_verified,
         attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
         assignments: assignments.collect(),
-    };
-    let until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active);
-    Ok(Some(Loaded { principal: services.rules.principal(facts), authority, is_active, until }))
+        good_until: user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active),
+        version: authority.unwrap_or(0),
+    }))
 }

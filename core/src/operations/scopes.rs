@@ -51,7 +51,7 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
 /// something that is a gain, and only administrators may (RBAC.md, "Details decided").
 pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
     for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope.to_string())).await? {
-        if plan.services.rules.has_denies(&assignment.role) {
+        if plan.rules().has_denies(&assignment.role) {
             plan.require_administrator()?;
         }
         plan.move_authority(assignment.user_id).await?;

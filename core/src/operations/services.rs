@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{hasher::Hasher, reads::Reads};
+use arc_swap::ArcSwap;
+
+use super::{hasher::Hasher, policy::state::PolicyState, reads::Reads};
 use crate::{
-    config::Config, credentials::access_token::Key, environment::Env, model::time::Time, rules::RuleSet,
+    config::Config,
+    credentials::access_token::Key,
+    environment::Env,
+    model::{error::Result, time::Time},
+    rules::RuleSet,
     storage::Storage,
 };
 
@@ -16,12 +22,34 @@ pub struct Services {
     pub env: Env,
     /// The settings.
     pub config: Config,
-    /// The policy, compiled.
-    pub rules: Arc<RuleSet>,
+    policy: ArcSwap<PolicyState>,
     /// Password hashing.
     pub hasher: Hasher,
     /// The key that tokens are signed with.
     pub key: Key,
+}
+
+impl Services {
+    /// A store whose policy is not read yet.
+    pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, key: Key) -> Result<Self> {
+        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, key })
+    }
+
+    /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.
+    pub fn policy(&self) -> Arc<PolicyState> {
+        self.policy.load_full()
+    }
+
+    /// The rules of now, as [`Services::policy`].
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.policy.load().rules.clone()
+    }
+
+    /// Goes on with another policy, unless a newer one is there already; whether it did.
+    pub fn replace_policy(&self, next: Arc<PolicyState>) -> bool {
+        let before = self.policy.rcu(|now| if now.version < next.version { next.clone() } else { now.clone() });
+        before.version < next.version
+    }
 }
 
 impl Services {

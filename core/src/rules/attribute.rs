@@ -15,8 +15,6 @@ pub(super) struct Attribute {
     pub(super) is_optional: bool,
     /// Where it is kept; none: the host gives it.
     pub(super) stored: Option<Stored>,
-    /// Whether a condition or scope reads it.
-    pub(super) is_guarded: bool,
 }
 
 /// How a list filter reaches an attribute.
@@ -29,7 +27,7 @@ pub(super) enum Stored {
 
 impl Attribute {
     pub(super) fn new(name: &str, ty: Type, is_optional: bool) -> Self {
-        Self { name: name.to_owned(), ty, is_optional, stored: None, is_guarded: false }
+        Self { name: name.to_owned(), ty, is_optional, stored: None }
     }
 
     /// The columns of a table that conditions can read.
@@ -48,16 +46,6 @@ pub(super) struct ResourceType {
     pub(super) name: String,
     pub(super) table: Option<&'static Table>,
     pub(super) attributes: Vec<Attribute>,
-    /// What a resource of this type must carry: slots of `attributes`.
-    pub(super) reads: Vec<u32>,
-    /// Their names.
-    pub(super) read_names: Vec<String>,
-    /// Those of them that are relations.
-    pub(super) relation_names: Vec<String>,
-    /// What a question about this type reads of the context, where not optional.
-    pub(super) context_reads: Vec<u32>,
-    /// What a question about this type reads of the principal, where not optional.
-    pub(super) principal_reads: Vec<u32>,
     /// For each kind of scope, the slot that it compares with.
     pub(super) bound: Vec<(KindId, u32)>,
     /// Its permissions.
@@ -67,9 +55,5 @@ pub(super) struct ResourceType {
 impl ResourceType {
     pub(super) fn slot(&self, name: &str) -> Option<u32> {
         self.attributes.iter().position(|one| one.name == name).and_then(|slot| u32::try_from(slot).ok())
-    }
-
-    pub(super) fn slot_of_kind(&self, kind: KindId) -> Option<u32> {
-        self.bound.iter().find(|(bound, _)| *bound == kind).map(|(_, slot)| *slot)
     }
 }

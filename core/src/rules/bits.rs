@@ -1,33 +1,44 @@
-//! A set of small numbers, in whichever of two forms is smaller.
+//! A set of small numbers, in the form that answers fastest for the space it may take.
 
-/// Numbers below a bound that its maker knows.
+use std::sync::Arc;
+
+/// Numbers below a bound that its maker knows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) enum Bits {
     /// Sorted.
-    Few(Box<[u32]>),
+    Few(Arc<[u32]>),
     /// One bit each.
-    Many(Box<[u64]>),
+    Many(Arc<[u64]>),
+    /// Every number.
+    All,
 }
 
+/// So few numbers fit in a line of the processor's cache.
+const FEW: usize = 8;
+
 impl Bits {
+    #[inline]
     pub(super) fn has(&self, number: u32) -> bool {
         match self {
-            Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
             Bits::Many(words) => words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1),
+            Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
+            Bits::All => true,
         }
     }
 
     pub(super) fn add_to(&self, words: &mut [u64]) {
         match self {
             Bits::Few(numbers) => numbers.iter().for_each(|number| set(words, *number)),
-            Bits::Many(own) => words.iter_mut().zip(own).for_each(|(word, own)| *word |= own),
+            Bits::Many(own) => words.iter_mut().zip(own.iter()).for_each(|(word, own)| *word |= own),
+            Bits::All => words.fill(u64::MAX),
         }
     }
 
-    /// From one bit each.
-    pub(super) fn of(words: &[u64]) -> Self {
+    /// From one bit each; as numbers where these are very few, or fewer bytes and space is short.
+    pub(super) fn of(words: &[u64], is_space_short: bool) -> Self {
         let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
-        if count * 4 > words.len() * 8 {
+        let is_smaller = count * 4 <= words.len() * 8;
+        if !is_smaller || count > FEW && !is_space_short {
             return Bits::Many(words.into());
         }
         let numbers = (0..).zip(words).flat_map(|(at, word): (u32, &u64)| {
@@ -40,7 +51,14 @@ impl Bits {
         match self {
             Bits::Few(numbers) => numbers.len() * 4,
             Bits::Many(words) => words.len() * 8,
+            Bits::All => 0,
         }
+    }
+}
+
+impl Default for Bits {
+    fn default() -> Self {
+        Bits::Few(Arc::default())
     }
 }
 
@@ -57,10 +75,10 @@ mod tests {
 
     #[test]
     fn both_forms_agree() {
-        for step in [1, 3, 70] {
+        for (step, is_space_short) in [(1, false), (3, true), (30, true), (30, false), (70, false)] {
             let mut words = [0; 8];
             (0..512).step_by(step).for_each(|number| set(&mut words, number));
-            let bits = Bits::of(&words);
+            let bits = Bits::of(&words, is_space_short);
             for number in 0..600 {
                 assert_eq!(bits.has(number), number < 512 && (number as usize).is_multiple_of(step));
             }

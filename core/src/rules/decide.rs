@@ -3,6 +3,7 @@
 use crate::model::{
     error::{Error, Reason, Result},
     time::Time,
+    value::Value,
 };
 
 use super::{
@@ -11,13 +12,15 @@ use super::{
         code::{Path, Values},
         parser::Root,
     },
-    datum::Datum,
+    datum::{Datum, read},
     explain::Explanation,
     policy::Effect,
-    principal::{Assignment, Principal},
+    principal::{HeldRole, Principal},
+    reads::TypeReads,
     resource::{Context, Resource},
-    rule_set::{FieldId, NONE, PermissionId, RuleSet, Special},
-    scope_kind::BoundScope,
+    role::{GrantId, NONE, Special},
+    rule_set::{FieldId, Mark, PermissionId, RuleSet},
+    scope_kind::{BoundScope, KindId},
 };
 
 /// What is asked.
@@ -57,7 +60,7 @@ impl Decision<'_> {
     }
 }
 
-/// What decided.
+/// What decided about one principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The account is not active.
@@ -67,9 +70,11 @@ pub(super) enum Verdict {
     /// A grant allows. Where fields were named, that of the last.
     Allowed { assignment: usize },
     /// A grant denies, on this field where one was named.
-    Denied { assignment: usize, grant: u32, field: Option<FieldId> },
+    Denied { assignment: usize, grant: GrantId, field: Option<FieldId> },
     /// Nothing grants it, on this field where one was named.
     NothingGrants { field: Option<FieldId> },
+    /// No pattern of the API key matches.
+    BeyondKey,
 }
 
 impl Verdict {
@@ -83,6 +88,7 @@ impl Verdict {
 pub(super) struct Here<'a> {
     pub(super) rules: &'a RuleSet,
     pub(super) ty: &'a ResourceType,
+    pub(super) reads: &'a TypeReads,
     pub(super) principal: &'a Principal,
     pub(super) resource: Option<&'a Resource<'a>>,
     pub(super) context: &'a Context,
@@ -93,8 +99,10 @@ impl Values for Here<'_> {
     fn at(&self, path: Path) -> Datum<'_> {
         let slot = path.slot as usize;
         match path.root {
-            Root::Principal => self.principal.attributes.get(slot).map_or(Datum::Absent, |held| held.read(path.ty)),
-            Root::Context => self.rules.context.get(slot).map_or(Datum::Absent, |one| self.context.value(one)),
+            Root::Principal => self.principal.attribute(path),
+            Root::Context => {
+                self.rules.shared.words.context.get(slot).map_or(Datum::Absent, |one| self.context.value(one))
+            }
             Root::Resource => {
                 let attribute = self.ty.attributes.get(slot);
                 let value = attribute.zip(self.resource).and_then(|(one, resource)| resource.value(self.ty, one));
@@ -109,6 +117,53 @@ impl Values for Here<'_> {
 }
 
 impl RuleSet {
+    /// Whether the principal may do this, to no resource in particular: [`RuleSet::decide`] without
+    /// fields, resource and context, at the cost of a lookup where no condition has a say.
+    ///
+    /// # Errors
+    /// As [`RuleSet::decide`].
+    #[inline]
+    pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
+        match self.at_a_glance(principal, permission) {
+            Some(is_allowed) => Ok(is_allowed),
+            None => self.check_closely(principal, permission, now),
+        }
+    }
+
+    /// The answer of [`RuleSet::decide`] alone, which costs less.
+    ///
+    /// # Errors
+    /// As [`RuleSet::decide`].
+    #[inline]
+    pub fn allows(&self, question: &Question<'_>) -> Result<bool> {
+        let is_plain = question.resource.is_none() && question.fields.is_empty();
+        match is_plain.then(|| self.at_a_glance(question.principal, question.permission)).flatten() {
+            Some(is_allowed) => Ok(is_allowed),
+            None => Ok(self.decide(question)?.is_allowed()),
+        }
+    }
+
+    /// The answer, where neither a condition nor a scope nor a window has a say in it.
+    #[inline]
+    fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
+        let mark = self.marks.get(permission.0 as usize)?;
+        if principal.stamp != self.stamp || mark.has(Mark::DENIED.or(Mark::DEMANDING)) {
+            return None;
+        }
+        let gives = |role: &u32| self.rows.get(*role as usize).is_some_and(|row| row.has(permission.0));
+        if principal.plain.iter().any(gives) {
+            return Some(true);
+        }
+        (principal.is_simple && !mark.has(Mark::SPECIAL)).then_some(false)
+    }
+
+    #[cold]
+    fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
+        let context = Context::new();
+        let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
+        Ok(self.decide(&question)?.is_allowed())
+    }
+
     /// Decides. Allocates nothing.
     ///
     /// Fails where the question is no question: [`Reason::ResourceIncomplete`] and
@@ -117,7 +172,14 @@ impl RuleSet {
     /// [`Reason::Internal`] where the principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
         let here = self.here(question)?;
-        let verdict = self.verdict(question, &here);
+        let mut verdict = self.verdict(question, &here);
+        let mut behind = question.principal.on_behalf_of();
+        while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
+            let other = self.verdict(question, &Here { principal, ..here });
+            // Allowed is what all may do; the explanation is about who asks, or who may not.
+            verdict = if other.is_allowed() { verdict } else { other };
+            behind = principal.on_behalf_of();
+        }
         Ok(Decision { rules: self, question: *question, verdict })
     }
 
@@ -141,26 +203,34 @@ impl RuleSet {
         if principal.stamp != self.stamp {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
         }
-        if self.permissions.get(permission.0 as usize).is_none() {
+        if permission.0 as usize >= self.marks.len() {
             return Err(Error::new(Reason::UnknownPermission, "this permission is of another rule set"));
         }
-        let ty = self.type_of(permission);
-        let here = Here { rules: self, ty, principal, resource, context, now: question.now.as_microsecond() };
+        let (ty, reads) = self.type_of(permission);
+        let here = Here { rules: self, ty, reads, principal, resource, context, now: question.now.as_microsecond() };
         if let Some(field) = question.fields.iter().find(|field| field.0 as usize >= ty.attributes.len()) {
             let message = format!("type `{}` has no field number {}", ty.name, field.0);
             return Err(Error::new(Reason::UnknownPermission, message));
         }
         here.complete()?;
+        let mut behind = principal.on_behalf_of();
+        while let Some(principal) = behind {
+            Here { principal, ..here }.complete_principal()?;
+            behind = principal.on_behalf_of();
+        }
         Ok(here)
     }
 
-    fn verdict(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
+    /// About one principal, whoever it acts on behalf of.
+    pub(super) fn verdict(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
         let principal = here.principal;
         if !principal.is_active {
             return Verdict::Inactive;
         }
-        let holds_admin = |one: &Assignment| one.is_valid(here.now) && self.is_administrator(one.role);
-        if let Some(assignment) = principal.assignments.iter().position(holds_admin) {
+        if !principal.is_within_key(question.permission.0) {
+            return Verdict::BeyondKey;
+        }
+        if let Some(assignment) = principal.held().position(|one| self.administers(principal, one, here.now)) {
             return Verdict::Admin { assignment };
         }
         let mut verdict = Verdict::NothingGrants { field: None };
@@ -177,29 +247,29 @@ impl RuleSet {
     }
 
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
-        let is_denied = self.permissions.get(permission as usize).is_none_or(|one| one.is_denied);
+        let is_denied = self.marks.get(permission as usize).is_none_or(|mark| mark.has(Mark::DENIED));
         let mut allowed = None;
-        for (at, assignment) in here.principal.assignments.iter().enumerate() {
-            if !assignment.is_valid(here.now) {
+        for (at, held) in here.principal.held().enumerate() {
+            if !self.counts(held, here.now) {
                 continue;
             }
-            let Some(role) = self.roles.get(assignment.role as usize) else { continue };
-            if allowed.is_none() && role.plain.has(permission) && here.covers(&assignment.scope) {
+            if allowed.is_none()
+                && self.parts(here.principal, held.role).any(|role| self.gives(role, permission, held, field, here))
+            {
                 allowed = Some(at);
             }
-            if allowed.is_some() && !is_denied {
-                break;
-            }
-            for special in role.special_of(permission) {
-                match special.effect {
-                    Effect::Deny if self.denies(special, assignment, field, here) => {
-                        return Verdict::Denied { assignment: at, grant: special.grant, field };
-                    }
-                    Effect::Allow if allowed.is_none() && self.allows(special, assignment, field, here) => {
-                        allowed = Some(at);
-                    }
-                    _ => {}
+            if !is_denied {
+                if allowed.is_some() {
+                    break;
                 }
+                continue;
+            }
+            // Not activating a role never sheds its denies.
+            let specials =
+                self.roles.get(held.role as usize).map(|role| role.special_of(permission)).unwrap_or_default();
+            let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, here);
+            if let Some(special) = specials.iter().find(denies) {
+                return Verdict::Denied { assignment: at, grant: special.grant, field };
             }
         }
         match allowed {
@@ -208,23 +278,53 @@ impl RuleSet {
         }
     }
 
-    pub(super) fn allows(
+    /// Whether a role, held so, allows.
+    fn gives(&self, role: u32, permission: u32, held: HeldRole<'_>, field: Option<FieldId>, here: &Here<'_>) -> bool {
+        if self.rows.get(role as usize).is_some_and(|row| row.has(permission)) && here.covers(held.scope()) {
+            return true;
+        }
+        let specials = self.roles.get(role as usize).map(|role| role.special_of(permission)).unwrap_or_default();
+        specials.iter().any(|one| one.effect == Effect::Allow && self.grants(one, held, field, here))
+    }
+
+    /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
+    pub(super) fn counts(&self, held: HeldRole<'_>, now: i64) -> bool {
+        held.is_valid(now) && (*held.scope() == BoundScope::Global || !self.is_administrator(held.role))
+    }
+
+    /// Whether an assignment holds `admin:all` now, in active roles.
+    pub(super) fn administers(&self, principal: &Principal, held: HeldRole<'_>, now: i64) -> bool {
+        self.is_administrator(held.role)
+            && self.counts(held, now)
+            && self.parts(principal, held.role).any(|role| self.is_administrator(role))
+    }
+
+    /// The roles that allow, of an assigned one: itself, or the active ones among its juniors.
+    pub(super) fn parts<'p>(&'p self, principal: &'p Principal, role: u32) -> impl Iterator<Item = u32> + 'p {
+        let active = principal.active();
+        let whole = active.is_none().then_some(role);
+        let held = self.roles.get(role as usize);
+        let parts = active.into_iter().flatten().copied();
+        whole.into_iter().chain(parts.filter(move |part| held.is_some_and(|held| held.has_junior(*part))))
+    }
+
+    pub(super) fn grants(
         &self,
         special: &Special,
-        assignment: &Assignment,
+        held: HeldRole<'_>,
         field: Option<FieldId>,
         here: &Here<'_>,
     ) -> bool {
         // Asked without fields, a narrowed allow does not count.
         self.is_on(special.fields, field, false)
-            && here.covers(&assignment.scope)
+            && here.covers(held.scope())
             && self.condition_allows(special.condition, here)
     }
 
     pub(super) fn denies(
         &self,
         special: &Special,
-        assignment: &Assignment,
+        held: HeldRole<'_>,
         field: Option<FieldId>,
         here: &Here<'_>,
     ) -> bool {
@@ -232,7 +332,7 @@ impl RuleSet {
             return false;
         }
         // Without a resource, whatever might matter there counts: it fails closed.
-        let covers = here.resource.is_none() || here.covers(&assignment.scope);
+        let covers = here.resource.is_none() || here.covers(held.scope());
         let condition = self.condition(special.condition);
         let is_open = here.resource.is_none() && condition.is_some_and(|one| one.reads(Root::Resource));
         covers && (is_open || condition.is_none_or(|condition| condition.holds(here)))
@@ -250,7 +350,9 @@ impl RuleSet {
         }
         match field {
             None => without,
-            Some(field) => self.field_sets.get(fields as usize).is_some_and(|set| set.binary_search(&field.0).is_ok()),
+            Some(field) => {
+                self.pool.field_sets.get(fields as usize).is_some_and(|set| set.binary_search(&field.0).is_ok())
+            }
         }
     }
 
@@ -266,15 +368,23 @@ impl Here<'_> {
             BoundScope::Global => true,
             BoundScope::Nowhere => false,
             BoundScope::Of(kind, wanted) => {
-                let slot = self.ty.slot_of_kind(*kind);
-                let attribute = slot.and_then(|slot| self.ty.attributes.get(slot as usize));
-                let value = attribute.zip(self.resource).and_then(|(one, resource)| {
-                    let value = resource.value(self.ty, one)?;
-                    value.order(super::datum::read(wanted, one.ty.base))
-                });
-                value.is_some_and(std::cmp::Ordering::is_eq)
+                self.ty.bound.iter().any(|(bound, slot)| self.lies_within(*bound, *slot, *kind, wanted))
             }
         }
+    }
+
+    /// Whether what the resource is bound to by one kind is, or lies within, a scope.
+    fn lies_within(&self, bound: KindId, slot: u32, kind: KindId, wanted: &Value) -> bool {
+        let Some(resource) = self.resource else { return false };
+        let Some(attribute) = self.ty.attributes.get(slot as usize) else { return false };
+        if bound == kind {
+            let value = resource.value(self.ty, attribute);
+            let order = value.and_then(|value| value.order(read(wanted, attribute.ty.base)));
+            return order.is_some_and(std::cmp::Ordering::is_eq);
+        }
+        let Some(tree) = self.principal.tree() else { return false };
+        let value = resource.value(self.ty, attribute).and_then(Datum::to_value);
+        value.is_some_and(|value| tree.is_within(bound, &value, kind, wanted))
     }
 
     fn complete(&self) -> Result<()> {
@@ -284,7 +394,7 @@ impl Here<'_> {
                     format!("a {} is no {}, which this permission is about", resource.resource_type, self.ty.name);
                 return Err(Error::new(Reason::InvalidInput, message));
             }
-            for slot in &self.ty.reads {
+            for slot in &self.reads.slots {
                 let Some(attribute) = self.ty.attributes.get(*slot as usize) else { continue };
                 let value = resource.value(self.ty, attribute);
                 if value.is_none_or(|value| value.is_absent() && !attribute.is_optional) {
@@ -292,18 +402,21 @@ impl Here<'_> {
                 }
             }
         }
-        for slot in &self.ty.context_reads {
-            let Some(attribute) = self.rules.context.get(*slot as usize) else { continue };
+        for slot in &self.reads.context {
+            let Some(attribute) = self.rules.shared.words.context.get(*slot as usize) else { continue };
             if self.context.value(attribute).is_absent() {
                 return Err(missing(Reason::ContextIncomplete, "context", &attribute.name));
             }
         }
+        self.complete_principal()
+    }
+
+    fn complete_principal(&self) -> Result<()> {
         // Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
-        let is_account = self.principal.id.is_some();
-        for slot in self.ty.principal_reads.iter().filter(|_| is_account) {
-            let Some(attribute) = self.rules.principal.get(*slot as usize) else { continue };
-            let held = self.principal.attributes.get(*slot as usize);
-            if held.is_none_or(|held| held.read(attribute.ty).is_absent()) {
+        let is_account = self.principal.id().is_some();
+        for slot in self.reads.principal.iter().filter(|_| is_account) {
+            let Some(attribute) = self.rules.shared.words.principal.get(*slot as usize) else { continue };
+            if self.principal.attribute(Path { root: Root::Principal, slot: *slot, ty: attribute.ty }).is_absent() {
                 return Err(missing(Reason::ResourceIncomplete, "principal", &attribute.name));
             }
         }

@@ -5,7 +5,12 @@ use serde::Serialize;
 
 use crate::model::time::Time;
 
-use super::{policy::Effect, principal::Principal, rule_set::RuleSet};
+use super::{
+    policy::Effect,
+    principal::Principal,
+    role::{GrantKind, HeldGrant},
+    rule_set::RuleSet,
+};
 
 /// A grant that somebody holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
@@ -27,30 +32,57 @@ pub struct EffectiveGrant {
 }
 
 impl RuleSet {
-    /// Every grant that the principal holds at this time, denies included; nothing where its account
-    /// is not active.
+    /// Every grant that the principal holds at this time and that counts, denies included; nothing
+    /// where its account is not active. In a session what active roles allow, of an API key what its
+    /// patterns match too, as single permissions where they do not match a whole pattern. On whose
+    /// behalf it asks has no say here.
     pub fn effective(&self, principal: &Principal, now: Time) -> Vec<EffectiveGrant> {
         let now = now.as_microsecond();
         if !principal.is_active || principal.stamp != self.stamp {
             return Vec::new();
         }
-        let valid = principal.assignments.iter().filter(|one| one.is_valid(now));
-        let held = valid.flat_map(|assignment| {
-            let role = self.roles.get(assignment.role as usize);
-            let closure = role.into_iter().flat_map(|role| role.closure.iter());
-            let juniors = closure.filter_map(|junior| self.roles.get(*junior as usize));
-            juniors.flat_map(move |junior| {
-                self.own_grants(junior).map(move |grant| EffectiveGrant {
-                    effect: grant.effect,
-                    permission: grant.pattern.clone(),
-                    scope: assignment.written.to_string(),
-                    condition: grant.when.clone(),
-                    role: role.map(|role| role.name.clone()).unwrap_or_default(),
-                    granted_by: junior.name.clone(),
-                    until: assignment.window().1,
-                })
-            })
-        });
-        held.collect()
+        let mut effective = Vec::new();
+        for held in principal.held().filter(|one| self.counts(*one, now)) {
+            let Some(role) = self.roles.get(held.role as usize) else { continue };
+            let active: Vec<u32> = self.parts(principal, held.role).collect();
+            let is_active = |junior: u32| {
+                active.iter().any(|part| self.roles.get(*part as usize).is_some_and(|part| part.has_junior(junior)))
+            };
+            for junior in role.closure.iter().filter_map(|junior| self.roles.get(*junior as usize)) {
+                for grant in junior.own_grants() {
+                    let effect = grant.written.effect;
+                    if effect == Effect::Allow && !is_active(junior.id) {
+                        continue;
+                    }
+                    effective.extend(self.reached(principal, grant).into_iter().map(|permission| EffectiveGrant {
+                        effect,
+                        permission,
+                        scope: held.written().to_string(),
+                        condition: grant.written.when.as_ref().map(|when| when.text.clone()),
+                        role: role.name().to_owned(),
+                        granted_by: junior.name().to_owned(),
+                        until: held.window().1,
+                    }));
+                }
+            }
+        }
+        effective
+    }
+
+    /// The pattern of a grant, or those of its permissions that an API key reaches.
+    fn reached(&self, principal: &Principal, grant: HeldGrant<'_>) -> Vec<String> {
+        let pattern = &grant.written.pattern.text;
+        if !principal.is_key() || grant.written.effect == Effect::Deny {
+            return vec![pattern.clone()];
+        }
+        let is_administrator = grant.kind == GrantKind::Admin;
+        let matched =
+            (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_administrator || grant.matches(&one.name));
+        let (within, beyond): (Vec<_>, Vec<_>) = matched.partition(|(number, _)| principal.is_within_key(*number));
+        if beyond.is_empty() {
+            return vec![pattern.clone()];
+        }
+        let fields = pattern.find('{').and_then(|at| pattern.get(at..)).unwrap_or_default();
+        within.into_iter().map(|(_, one)| format!("{}{fields}", one.name)).collect()
     }
 }

@@ -21,7 +21,8 @@ use super::{
     policy::Effect,
     principal::Principal,
     resource::Context,
-    rule_set::{NONE, PermissionId, RuleSet},
+    role::NONE,
+    rule_set::{PermissionId, RuleSet},
     scope_kind::BoundScope,
 };
 
@@ -83,7 +84,8 @@ impl RuleSet {
     ) -> Result<RowFilter> {
         let here = self.here(&Question { principal, permission, fields: &[], resource: None, context, now })?;
         let predicate = Lowering { here: &here, is_strict: true }.predicate(permission)?;
-        let edges = principal.assignments.iter().flat_map(|one| [one.from, one.until]);
+        let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        let edges = chain.flat_map(|one| one.held()).flat_map(|one| one.edges());
         let next = edges.filter(|edge| *edge > here.now && *edge != i64::MAX).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
         let latest = plus_seconds(now, LIFETIME);
@@ -94,7 +96,8 @@ impl RuleSet {
     /// Every attribute of a type that conditions can read, for a host that maps them to columns.
     pub(crate) fn filter_attributes(&self, resource_type: &str) -> Option<Vec<FilterAttribute>> {
         let attributes = &self.type_named(resource_type)?.attributes;
-        let read = attributes.iter().filter(|one| one.is_guarded);
+        let names = self.reads(resource_type);
+        let read = attributes.iter().filter(|one| names.contains(&one.name));
         Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.clone()), one)).collect())
     }
 
@@ -142,25 +145,45 @@ struct Reach {
 }
 
 impl Lowering<'_, '_> {
+    /// What all may do who ask together.
     fn predicate(&self, permission: PermissionId) -> Result<Predicate> {
+        let own = self.own_predicate(permission)?;
+        match self.here.principal.on_behalf_of() {
+            Some(principal) => {
+                let here = Here { principal, ..*self.here };
+                Ok(own.and(Lowering { here: &here, is_strict: self.is_strict }.predicate(permission)?))
+            }
+            None => Ok(own),
+        }
+    }
+
+    fn own_predicate(&self, permission: PermissionId) -> Result<Predicate> {
         let (here, rules) = (self.here, self.here.rules);
-        if !here.principal.is_active {
+        let principal = here.principal;
+        if !principal.is_active || !principal.is_within_key(permission.0) {
             return Ok(Predicate::Never);
         }
-        let valid = || here.principal.assignments.iter().filter(|one| one.is_valid(here.now));
-        if valid().any(|one| rules.is_administrator(one.role)) {
+        if principal.held().any(|one| rules.administers(principal, one, here.now)) {
             return Ok(Predicate::Always);
         }
         // Fifty scopes of one condition become one set.
         let mut reaches: BTreeMap<(Effect, u32), Reach> = BTreeMap::new();
-        for assignment in valid() {
-            let Some(role) = rules.roles.get(assignment.role as usize) else { continue };
-            if role.plain.has(permission.0) {
-                self.widen(reaches.entry((Effect::Allow, NONE)).or_default(), &assignment.scope);
+        for held in principal.held().filter(|one| rules.counts(*one, here.now)) {
+            for role in rules.parts(principal, held.role) {
+                if rules.rows.get(role as usize).is_some_and(|row| row.has(permission.0)) {
+                    self.widen(reaches.entry((Effect::Allow, NONE)).or_default(), held.scope());
+                }
+                let specials = rules.roles.get(role as usize).map(|role| role.special_of(permission.0));
+                for special in specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Allow) {
+                    if rules.is_on(special.fields, None, false) {
+                        self.widen(reaches.entry((Effect::Allow, special.condition)).or_default(), held.scope());
+                    }
+                }
             }
-            for special in role.special_of(permission.0) {
-                if rules.is_on(special.fields, None, special.effect == Effect::Deny) {
-                    self.widen(reaches.entry((special.effect, special.condition)).or_default(), &assignment.scope);
+            let specials = rules.roles.get(held.role as usize).map(|role| role.special_of(permission.0));
+            for special in specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Deny) {
+                if rules.is_on(special.fields, None, true) {
+                    self.widen(reaches.entry((Effect::Deny, special.condition)).or_default(), held.scope());
                 }
             }
         }
@@ -181,8 +204,15 @@ impl Lowering<'_, '_> {
         match scope {
             BoundScope::Global => reach.is_global = true,
             BoundScope::Of(kind, id) => {
-                if let Some(slot) = self.here.ty.slot_of_kind(*kind) {
-                    reach.within.entry(slot).or_default().push(id.clone());
+                for (bound, slot) in &self.here.ty.bound {
+                    let ids = match (bound == kind, self.here.principal.tree()) {
+                        (true, _) => vec![id.clone()],
+                        (false, Some(tree)) => tree.within(*bound, *kind, id),
+                        (false, None) => Vec::new(),
+                    };
+                    if !ids.is_empty() {
+                        reach.within.entry(*slot).or_default().extend(ids);
+                    }
                 }
             }
             BoundScope::Nowhere => {}

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope,
+    principal::HeldRole,
     scope_kind::{BoundScope, bind},
 };
 use crate::model::{time::Time, value::Value};
@@ -34,8 +35,11 @@ impl RuleSet {
     /// Whether a principal holds `admin:all` now.
     pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
         let now = now.as_microsecond();
-        let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
-        principal.is_active && principal.stamp == self.stamp && valid.any(|one| self.is_administrator(one.role))
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let is_administrator = one.held().any(|held| self.administers(one, held, now));
+            one.is_active && one.stamp == self.stamp && !one.is_key() && is_administrator
+        })
     }
 }
 
@@ -45,14 +49,17 @@ impl RuleSet {
     /// permissions where there is a choice.
     pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
         let now = now.as_microsecond();
-        let scope = scope.map(|scope| bind(&self.kinds, scope));
+        let scope = scope.map(|scope| bind(&self.shared.words.kinds, scope));
         let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
-        let is_senior =
-            |held: u32| self.roles.get(held as usize).is_some_and(|held| held.closure.binary_search(&role.0).is_ok());
-        let mut valid = principal.assignments.iter().filter(|one| one.is_valid(now));
-        principal.is_active
-            && principal.stamp == self.stamp
-            && valid.any(|one| one.scope != BoundScope::Nowhere && is_here(&one.scope) && is_senior(one.role))
+        let is_senior = |one: u32| self.roles.get(one as usize).is_some_and(|one| one.has_junior(role.0));
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let counts = |held: HeldRole<'_>| {
+                let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
+                is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
+            };
+            one.is_active && one.stamp == self.stamp && one.held().any(counts)
+        })
     }
 }
 

@@ -10,10 +10,13 @@
 //! | `rule_set` | the compiled form, and questions about the policy itself |
 //! | `principal`, `resource`, `scope` | who asks, about what, held where |
 //! | `decide` | the decision |
+//! | `directory/` | the principals that are in memory |
 //! | `handle` | a permission that is asked for again and again |
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
+//! | `names/` | the permissions of a policy as source text of a language |
+//! | `flat` | what roles say of permissions, to compare two policies |
 
 mod attribute;
 mod bits;
@@ -21,34 +24,47 @@ mod compile;
 mod condition;
 mod datum;
 mod decide;
+mod directory;
 mod duration;
 mod effective;
 mod explain;
 mod faults;
 mod file;
 mod filter;
+mod flat;
 mod handle;
 mod json;
 mod name;
+mod names;
+mod parts;
 mod policy;
+mod pool;
 mod principal;
+mod reads;
 mod resource;
+mod role;
 mod rule_set;
 mod schema;
 mod scope;
 mod scope_kind;
+mod scope_tree;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use decide::{Decision, Question};
+pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
 pub use filter::RowFilter;
+pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
 pub use handle::PermissionHandle;
+pub use names::Language;
+pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
 pub use resource::{Context, Resource};
 pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet};
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
+pub use scope_tree::ScopeTree;
 pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};

@@ -53,6 +53,14 @@ impl<'t> Pattern<'t> {
         let (resource, action) = name.split_once(':')?;
         Some(Self { resource: part(resource)?, action: part(action)?, fields })
     }
+
+    /// Whether it is about this permission, fields aside; nothing matches `admin:all`.
+    pub(super) fn matches(&self, permission: &str) -> bool {
+        let Some((resource, action)) = permission.split_once(':') else { return false };
+        permission != ADMIN
+            && self.resource.is_none_or(|wanted| wanted == resource)
+            && self.action.is_none_or(|wanted| wanted == action)
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct Policy {
     pub(super) scopes: Vec<ScopeDecl>,
     pub(super) types: Vec<TypeDecl>,
     pub(super) permissions: Vec<PermissionDecl>,
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Vec<Arc<Role>>,
     pub(super) origin: Option<Arc<Origin>>,
 }
 
@@ -61,6 +61,8 @@ pub(super) struct TypeDecl {
 pub(super) struct ScopeDecl {
     pub(super) name: Text,
     pub(super) attribute: Text,
+    /// The attribute of its own rows that leads to the kind above.
+    pub(super) parent: Option<Text>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +249,21 @@ impl Policy {
 
     /// Declares a kind of scope, and the resource attribute that it compares with.
     pub fn scope_kind(mut self, name: impl Into<String>, attribute: impl Into<String>) -> Self {
-        self.scopes.push(ScopeDecl { name: name.into().into(), attribute: attribute.into().into() });
+        self.scopes.push(ScopeDecl { name: name.into().into(), attribute: attribute.into().into(), parent: None });
+        self
+    }
+
+    /// Declares a kind of scope that lies within another: `parent` is the attribute of its own rows
+    /// that the kind above is bound to. Whoever holds a role in a country holds it in its regions:
+    /// `scope_kind("country", "country_id").nested_scope_kind("region", "region_id", "country_id")`.
+    pub fn nested_scope_kind(
+        mut self,
+        name: impl Into<String>,
+        attribute: impl Into<String>,
+        parent: impl Into<String>,
+    ) -> Self {
+        let parent = Some(parent.into().into());
+        self.scopes.push(ScopeDecl { name: name.into().into(), attribute: attribute.into().into(), parent });
         self
     }
 
@@ -272,8 +288,23 @@ impl Policy {
 
     /// A role.
     pub fn add_role(mut self, role: Role) -> Self {
-        self.roles.push(role);
+        self.roles.push(Arc::new(role));
         self
+    }
+
+    /// All else that it says.
+    pub(super) fn without_roles(&self) -> Self {
+        Self {
+            description: self.description.clone(),
+            limited_hierarchy: self.limited_hierarchy,
+            anonymous: self.anonymous.clone(),
+            context: self.context.clone(),
+            scopes: self.scopes.clone(),
+            types: self.types.clone(),
+            permissions: self.permissions.clone(),
+            roles: Vec::new(),
+            origin: None,
+        }
     }
 
     fn sorted(&self) -> Self {
@@ -287,7 +318,7 @@ impl Policy {
             ty.attributes.sort_by(|a, b| a.name.text.cmp(&b.name.text));
         }
         for role in &mut sorted.roles {
-            role.grants.sort_by_key(|grant| grant.effect);
+            Arc::make_mut(role).grants.sort_by_key(|grant| grant.effect);
         }
         sorted
     }

@@ -1,8 +1,11 @@
 //! The compiled policy: what a decision needs, by number; and what a host asks about it.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rolekeep_macros::Describe;
@@ -14,16 +17,22 @@ use crate::model::{
 };
 
 use super::{
-    attribute::{Attribute, ResourceType},
+    attribute::ResourceType,
     bits::Bits,
-    compile,
+    compile::{
+        self,
+        words::{Permission, Words},
+    },
     condition::code::Condition,
     faults::shown,
-    name::{ADMIN, Pattern},
+    name::Pattern,
     policy::{Effect, Policy},
+    pool::{Pool, place},
+    reads::{Reads, TypeReads},
+    role::{CompiledRole, HeldGrant},
     schema::Schema,
     scope::Scope,
-    scope_kind::{BoundScope, ScopeKind, bind},
+    scope_kind::{BoundScope, bind},
 };
 
 /// A permission of one rule set.
@@ -38,114 +47,72 @@ pub struct RoleId(pub(super) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldId(pub(super) u32);
 
-/// A compiled policy: immutable, shared between threads, asked without locks.
-#[derive(Debug)]
+/// A compiled policy: immutable, shared between threads, asked without locks. Edits of a role give
+/// a new one that shares what did not change ([`RuleSet::with_role`]).
+#[derive(Clone, Debug)]
 pub struct RuleSet {
-    /// Tells principals of this rule set from those of another.
+    /// Tells principals of this rule set from those of another; kept by edits that they survive.
     pub(super) stamp: u64,
-    /// Sorted by name.
-    pub(super) permissions: Vec<Permission>,
-    pub(super) types: Vec<ResourceType>,
-    pub(super) type_ids: HashMap<String, u32>,
-    /// `id`, `verified`, then the attributes of the type `user`.
-    pub(super) principal: Vec<Attribute>,
-    pub(super) context: Vec<Attribute>,
-    pub(super) kinds: Vec<ScopeKind>,
-    pub(super) roles: Vec<CompiledRole>,
-    pub(super) role_ids: HashMap<String, u32>,
-    pub(super) grants: Vec<CompiledGrant>,
-    pub(super) conditions: Vec<Condition>,
-    pub(super) field_sets: Vec<Box<[u32]>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) reads: Arc<Reads>,
+    /// By number; a deleted role keeps its own.
+    pub(super) roles: Vec<Arc<CompiledRole>>,
+    /// Of each role, the permissions that its closure allows under no condition, unnarrowed.
+    pub(super) rows: Vec<Bits>,
+    /// Deleted roles included.
+    pub(super) role_ids: Arc<HashMap<String, u32>>,
+    /// Numbers of roles that edits of this rule set, and of those that it came of, added.
+    pub(super) numbers: Arc<RoleNumbers>,
+    /// Of each permission, what a decision must look at beside the rows.
+    pub(super) marks: Box<[Mark]>,
     pub(super) anonymous: Option<RoleId>,
-    /// Attributes of the type `user` that conditions read of the principal.
-    pub(super) principal_reads: HashSet<String>,
 }
 
-#[derive(Debug)]
-pub(super) struct Permission {
-    pub(super) name: String,
-    pub(super) about: String,
-    /// The place of its resource type.
-    pub(super) ty: u32,
-    /// Whether any role denies it: if none does, the first allow decides.
-    pub(super) is_denied: bool,
-}
+/// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
+/// set would give two roles the same number, and a principal of the one roles of the other.
+#[derive(Debug, Default)]
+pub(super) struct RoleNumbers(Mutex<HashMap<String, u32>>);
 
-#[derive(Debug)]
-pub(super) struct CompiledRole {
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) inherits: Vec<RoleId>,
-    pub(super) is_default: bool,
-    /// Through the hierarchy.
-    pub(super) is_administrator: bool,
-    /// Itself and all juniors, sorted.
-    pub(super) closure: Box<[u32]>,
-    /// Its own grants.
-    pub(super) grants: std::ops::Range<u32>,
-    /// Permissions that the closure allows under no condition, unnarrowed.
-    pub(super) plain: Bits,
-    /// Every other grant of the closure, by permission.
-    pub(super) special: Box<[Special]>,
-}
-
-impl CompiledRole {
-    /// The grants that need a closer look.
-    pub(super) fn special_of(&self, permission: u32) -> &[Special] {
-        let start = self.special.partition_point(|one| one.permission < permission);
-        let rest = self.special.get(start..).unwrap_or_default();
-        let length = rest.partition_point(|one| one.permission == permission);
-        rest.get(..length).unwrap_or_default()
+impl RoleNumbers {
+    /// The number of a role that was not among the `first` ones.
+    pub(super) fn of(&self, name: &str, first: usize) -> u32 {
+        // Whoever panicked here left whole entries.
+        let mut added = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = place(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
+        *added.entry(name.to_owned()).or_insert(next)
     }
 }
 
-/// Stands for "no condition" and "not narrowed".
-pub(super) const NONE: u32 = u32::MAX;
-
-/// A grant of one permission that denies, is conditional, or is narrowed to fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Special {
-    pub(super) permission: u32,
-    pub(super) effect: Effect,
-    /// Its place in `conditions`, or [`NONE`].
-    pub(super) condition: u32,
-    /// Its place in `field_sets`, or [`NONE`].
-    pub(super) fields: u32,
-    pub(super) grant: u32,
-}
-
-/// A grant as written.
+/// What edits of roles do not change.
 #[derive(Debug)]
-pub(super) struct CompiledGrant {
-    pub(super) role: RoleId,
-    pub(super) effect: Effect,
-    pub(super) pattern: String,
-    pub(super) when: Option<String>,
-    /// Of the permissions it matches, those that are plain; for explanations.
-    pub(super) is_plain: bool,
-    /// `admin:all`.
-    pub(super) is_admin: bool,
+pub(super) struct Shared {
+    /// The policy without its roles.
+    pub(super) base: Policy,
+    pub(super) schema: Schema,
+    pub(super) words: Words,
 }
 
-impl CompiledGrant {
-    pub(super) fn text(&self) -> String {
-        let effect = if self.effect == Effect::Deny { "deny " } else { "" };
-        match &self.when {
-            Some(when) => format!("{effect}{} when {when}", self.pattern),
-            None => format!("{effect}{}", self.pattern),
-        }
+/// What a decision on a permission must look at beside the rows, as bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark(u8);
+
+impl Mark {
+    /// A role denies it: the first allow does not decide.
+    pub(super) const DENIED: Mark = Mark(1);
+    /// A role allows it under a condition or on fields only.
+    pub(super) const SPECIAL: Mark = Mark(2);
+    /// A question about its type may be incomplete, even without a resource.
+    pub(super) const DEMANDING: Mark = Mark(4);
+
+    #[inline]
+    pub(super) fn has(self, other: Mark) -> bool {
+        self.0 & other.0 != 0
     }
 
-    /// Whether it is about this permission.
-    pub(super) fn matches(&self, permission: &str) -> bool {
-        let Some((resource, action)) = permission.split_once(':') else { return false };
-        if permission == ADMIN || self.is_admin {
-            return permission == ADMIN && self.is_admin;
-        }
-        Pattern::parse(&self.pattern).is_some_and(|pattern| {
-            pattern.resource.is_none_or(|wanted| wanted == resource)
-                && pattern.action.is_none_or(|wanted| wanted == action)
-        })
+    #[must_use]
+    pub(super) const fn or(self, other: Mark) -> Mark {
+        Mark(self.0 | other.0)
     }
 }
 
@@ -185,10 +152,10 @@ impl RuleSet {
 
     /// A permission by name; the error names the nearest known one.
     pub fn permission(&self, name: &str) -> Result<PermissionId> {
-        match self.permissions.binary_search_by(|one| one.name.as_str().cmp(name)) {
-            Ok(at) => Ok(PermissionId(u32::try_from(at).unwrap_or(NONE))),
-            Err(_) => {
-                let known = self.permissions.iter().map(|one| one.name.as_str());
+        match self.shared.words.permission_ids.get(name) {
+            Some(id) => Ok(PermissionId(*id)),
+            None => {
+                let known = self.all_permissions().iter().map(|one| one.name.as_str());
                 Err(unknown(Reason::UnknownPermission, "permission", name, known))
             }
         }
@@ -203,7 +170,7 @@ impl RuleSet {
             let message = format!("`{}` is no permission with fields, such as user:update{{bio}}", shown(text));
             return Err(Error::new(Reason::UnknownPermission, message));
         }
-        let ty = self.type_of(permission);
+        let (ty, _) = self.type_of(permission);
         let fields = fields.into_iter().map(|field| self.field(&ty.name, field)).collect::<Result<_>>()?;
         Ok((permission, fields))
     }
@@ -222,42 +189,42 @@ impl RuleSet {
 
     /// The name of a permission.
     pub fn permission_name(&self, permission: PermissionId) -> &str {
-        self.permissions.get(permission.0 as usize).map_or("", |one| one.name.as_str())
+        self.all_permissions().get(permission.0 as usize).map_or("", |one| one.name.as_str())
     }
 
     /// Every permission by name.
     pub fn permissions(&self) -> impl Iterator<Item = PermissionInfo> + '_ {
-        self.permissions.iter().map(|one| PermissionInfo { name: one.name.clone(), about: one.about.clone() })
+        self.all_permissions().iter().map(|one| PermissionInfo { name: one.name.clone(), about: one.about.clone() })
     }
 
     /// A role by name; the error names the nearest known one.
     pub fn role(&self, name: &str) -> Result<RoleId> {
-        match self.role_ids.get(name) {
+        match self.role_ids.get(name).filter(|id| self.roles.get(**id as usize).is_some_and(|role| !role.is_gone)) {
             Some(id) => Ok(RoleId(*id)),
-            None => Err(unknown(Reason::UnknownRole, "role", name, self.roles.iter().map(|one| one.name.as_str()))),
+            None => Err(unknown(Reason::UnknownRole, "role", name, self.live_roles().map(CompiledRole::name))),
         }
     }
 
     /// The name of a role.
     pub fn role_name(&self, role: RoleId) -> &str {
-        self.roles.get(role.0 as usize).map_or("", |one| one.name.as_str())
+        self.roles.get(role.0 as usize).map_or("", |one| one.name())
     }
 
-    /// Every role by name.
+    /// Every role.
     pub fn roles(&self) -> impl Iterator<Item = RoleInfo> + '_ {
-        self.roles.iter().map(|role| RoleInfo {
-            name: role.name.clone(),
-            description: role.description.clone(),
+        self.live_roles().map(|role| RoleInfo {
+            name: role.name().to_owned(),
+            description: role.source.description.clone(),
             inherits: role.inherits.iter().map(|junior| self.role_name(*junior).to_owned()).collect(),
-            is_default: role.is_default,
+            is_default: role.source.is_default,
             is_administrator: role.is_administrator,
-            grants: self.own_grants(role).map(CompiledGrant::text).collect(),
+            grants: role.own_grants().map(|grant| HeldGrant::text(&grant)).collect(),
         })
     }
 
     /// The roles that hold `admin:all`, themselves or through the hierarchy.
     pub fn administrator_roles(&self) -> Vec<&str> {
-        self.roles.iter().filter(|role| role.is_administrator).map(|role| role.name.as_str()).collect()
+        self.live_roles().filter(|role| role.is_administrator).map(CompiledRole::name).collect()
     }
 
     /// Whether a role denies anything, itself or through the hierarchy: taking it away is then a gain.
@@ -268,23 +235,23 @@ impl RuleSet {
 
     /// The roles that every new account gets.
     pub fn default_roles(&self) -> Vec<&str> {
-        self.roles.iter().filter(|role| role.is_default).map(|role| role.name.as_str()).collect()
+        self.live_roles().filter(|role| role.source.is_default).map(CompiledRole::name).collect()
     }
 
     /// The attributes and relations that a [`super::Resource`] of this type must carry, null included.
     pub fn reads(&self, resource_type: &str) -> &[String] {
-        self.type_named(resource_type).map(|ty| ty.read_names.as_slice()).unwrap_or_default()
+        self.reads_of(resource_type).map(|reads| reads.names.as_slice()).unwrap_or_default()
     }
 
     /// The relations among [`RuleSet::reads`].
     pub fn relations_read(&self, resource_type: &str) -> &[String] {
-        self.type_named(resource_type).map(|ty| ty.relation_names.as_slice()).unwrap_or_default()
+        self.reads_of(resource_type).map(|reads| reads.relation_names.as_slice()).unwrap_or_default()
     }
 
     /// Attributes that the policy declares for types whose rows are stored, but that no column keeps:
     /// `user.department`. A host that asks about such rows gives them itself.
     pub fn free_attributes(&self) -> Vec<String> {
-        let stored = self.types.iter().filter(|ty| ty.table.is_some());
+        let stored = self.shared.words.types.iter().filter(|ty| ty.table.is_some());
         let free =
             stored.flat_map(|ty| ty.attributes.iter().filter(|one| one.stored.is_none()).map(move |one| (ty, one)));
         free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
@@ -293,20 +260,17 @@ impl RuleSet {
     /// Whether a condition or scope reads this attribute or relation, so that changing it moves
     /// authority and needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
-        if resource_type == "user" && self.principal_reads.contains(attribute) {
-            return true;
-        }
-        let ty = self.type_named(resource_type);
-        ty.is_some_and(|ty| ty.attributes.iter().any(|one| one.name == attribute && one.is_guarded))
+        resource_type == "user" && self.reads.principal_names.contains(attribute)
+            || self.reads(resource_type).iter().any(|name| name == attribute)
     }
 
     /// Whether an assignment may have this scope: its kind exists and its id is one of that kind's.
     pub fn check_scope(&self, scope: &Scope) -> Result<()> {
         let Scope::Of { kind, .. } = scope else { return Ok(()) };
-        if bind(&self.kinds, scope) != BoundScope::Nowhere {
+        if bind(&self.shared.words.kinds, scope) != BoundScope::Nowhere {
             return Ok(());
         }
-        let names = || self.kinds.iter().map(|one| one.name.as_str());
+        let names = || self.shared.words.kinds.iter().map(|one| one.name.as_str());
         let message = match names().any(|name| name == kind) {
             true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
             false => {
@@ -317,22 +281,52 @@ impl RuleSet {
         Err(Error::new(Reason::InvalidInput, message))
     }
 
-    pub(super) fn own_grants(&self, role: &CompiledRole) -> impl Iterator<Item = &CompiledGrant> {
-        self.grants.get(role.grants.start as usize..role.grants.end as usize).unwrap_or_default().iter()
+    /// Those that were not deleted.
+    pub(super) fn live_roles(&self) -> impl Iterator<Item = &CompiledRole> + Clone {
+        self.roles.iter().map(AsRef::as_ref).filter(|role: &&CompiledRole| !role.is_gone)
+    }
+
+    pub(super) fn all_permissions(&self) -> &[Permission] {
+        &self.shared.words.permissions
     }
 
     pub(super) fn type_named(&self, name: &str) -> Option<&ResourceType> {
-        self.types.get(*self.type_ids.get(name)? as usize)
+        self.shared.words.types.get(*self.shared.words.type_ids.get(name)? as usize)
     }
 
-    pub(super) fn type_of(&self, permission: PermissionId) -> &ResourceType {
+    fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
+        self.reads.types.get(*self.shared.words.type_ids.get(resource_type)? as usize)
+    }
+
+    /// The resource type of a permission, and what questions about it read.
+    pub(super) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeReads) {
         // A permission of another rule set may have a number that is too large here.
-        let ty = self.permissions.get(permission.0 as usize).map_or(0, |one| one.ty);
-        &self.types[ty as usize]
+        let ty = self.all_permissions().get(permission.0 as usize).map_or(0, |one| one.ty) as usize;
+        (&self.shared.words.types[ty], &self.reads.types[ty])
     }
 
     pub(super) fn condition(&self, condition: u32) -> Option<&Condition> {
-        self.conditions.get(condition as usize)
+        self.pool.condition(condition)
+    }
+
+    /// Sets the marks of all permissions.
+    pub(super) fn mark(&mut self) {
+        let mut marks: Box<[Mark]> = self
+            .all_permissions()
+            .iter()
+            .map(|permission| {
+                let reads = &self.reads.types[permission.ty as usize];
+                let is_demanding = !reads.context.is_empty() || !reads.principal.is_empty();
+                if is_demanding { Mark::DEMANDING } else { Mark::default() }
+            })
+            .collect();
+        for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
+            if let Some(mark) = marks.get_mut(special.permission as usize) {
+                let is_denied = special.effect == Effect::Deny;
+                *mark = mark.or(if is_denied { Mark::DENIED.or(Mark::SPECIAL) } else { Mark::SPECIAL });
+            }
+        }
+        self.marks = marks;
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct ScopeKind {
     pub(super) name: String,
     /// The type of the attributes that it compares with.
     pub(super) base: Base,
+    /// The kind that its rows lie within.
+    pub(super) parent: Option<KindId>,
 }
 
 impl ScopeKind {

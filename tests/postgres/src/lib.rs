@@ -47,7 +47,7 @@ impl Cluster {
 
         let mut server = as_user(Path::new("timeout"), user);
         server
-            .arg("--signal=QUIT")
+            .args(["--foreground", "--signal=QUIT"])
             .arg(LONGEST)
             .arg(programs.join("postgres"))
             .arg("-D")
@@ -78,7 +78,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // By its own number; `timeout` hands the signal on to the server, whose word is its last.
         let mut stop = as_user(Path::new("kill"), self.user);
-        let _ = stop.arg("-TERM").arg(self.server.id().to_string()).status();
+        let _ = stop.arg("-INT").arg(self.server.id().to_string()).status();
         let _ = self.server.wait();
     }
 }

@@ -360,6 +360,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCa
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_permissions(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_POLICY
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_policy(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_regions(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -465,9 +470,24 @@ uint64_t uniffi_rolekeep_mobile_fn_clone_permissions(uint64_t handle, RustCallSt
 void uniffi_rolekeep_mobile_fn_free_permissions(uint64_t handle, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_delete(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_EXPLAIN
 uint64_t uniffi_rolekeep_mobile_fn_method_permissions_explain(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_get(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_LIST
@@ -478,6 +498,51 @@ uint64_t uniffi_rolekeep_mobile_fn_method_permissions_list(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_MINE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_MINE
 uint64_t uniffi_rolekeep_mobile_fn_method_permissions_mine(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_update(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_POLICY
+uint64_t uniffi_rolekeep_mobile_fn_clone_policy(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_POLICY
+void uniffi_rolekeep_mobile_fn_free_policy(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DIFF
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DIFF
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_diff(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DRY_RUN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DRY_RUN
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_dry_run(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_EXPORT
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_export(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_get(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_IMPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_IMPORT
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_import(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_validate(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_REGIONS
@@ -535,6 +600,16 @@ uint64_t uniffi_rolekeep_mobile_fn_method_roles_assign(uint64_t ptr, RustBuffer 
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_assignments(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_delete(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_GET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_GET
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_get(uint64_t ptr, RustBuffer input
@@ -553,6 +628,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_roles_mine(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UNASSIGN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UNASSIGN
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_unassign(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_SESSIONS
@@ -1167,6 +1247,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_permissions(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_POLICY
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_policy(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_regions(void
@@ -1257,9 +1343,27 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_drones_update(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_delete(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_EXPLAIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_get(void
     
 );
 #endif
@@ -1272,6 +1376,48 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_list(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_MINE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_MINE
 uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_mine(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_update(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DIFF
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DIFF
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_diff(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DRY_RUN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DRY_RUN
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_dry_run(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_EXPORT
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_export(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_IMPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_IMPORT
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_import(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_validate(void
     
 );
 #endif
@@ -1317,6 +1463,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_assignments(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_delete(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_GET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_GET
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_get(void
@@ -1338,6 +1496,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_mine(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UNASSIGN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UNASSIGN
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_unassign(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_update(void
     
 );
 #endif

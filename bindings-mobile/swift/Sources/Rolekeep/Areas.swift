@@ -11,8 +11,11 @@ extension Caller {
     /// Roles of the policy, and who holds them.
     public var roles: Roles { getRoles() }
 
-    /// What a caller may do, and why.
+    /// The permissions that exist, what a caller may do, and why.
     public var permissions: Permissions { getPermissions() }
+
+    /// The policy as a whole: its version, files, and what an edit of it would change.
+    public var policy: Policy { getPolicy() }
 
     /// Regions that users and drones belong to.
     public var regions: Regions { getRegions() }

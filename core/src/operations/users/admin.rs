@@ -61,7 +61,7 @@ impl Operation for GrantAdmin {
         if held.iter().any(|assignment| administrators::is_administrative(plan, assignment)) {
             return Ok(());
         }
-        let rules = plan.services.rules.clone();
+        let rules = plan.actor.policy.rules.clone();
         let role = rules
             .administrator_roles()
             .first()
@@ -90,7 +90,7 @@ impl Operation for RevokeAdmin {
 
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         plan.require_administrator()?;
-        let rules = plan.services.rules.clone();
+        let rules = plan.actor.policy.rules.clone();
         let mut held = administrators::assignments_of(plan, user.id).await?;
         held.retain(|assignment| rules.administrator_roles().contains(&assignment.role.as_str()));
         roles::take(plan, &user, &held).await

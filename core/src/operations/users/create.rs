@@ -6,7 +6,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::region_named;
 use crate::{
     model::{
-        check::{Checks, Invalid},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
         error::Result,
         id::UserId,
@@ -98,7 +98,7 @@ impl CreateUser {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
         }
         for (at, role) in self.roles.iter().enumerate() {
-            if let Err(problem) = services.rules.role(role) {
+            if let Err(problem) = services.rules().role(role) {
                 checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, problem.message()));
             }
         }
@@ -158,7 +158,11 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     if !new.roles.is_empty() {
         plan.require_administrator()?;
     }
-    for role in &new.roles {
+    for (at, role) in new.roles.iter().enumerate() {
+        // Valid a moment ago; what counts is the policy that the plan is made under.
+        if let Err(problem) = plan.rules().role(role) {
+            return Err(wrong(&format!("roles[{at}]"), FieldCode::NotFound, problem.message()));
+        }
         plan.follow(
             None,
             RoleAssignment {

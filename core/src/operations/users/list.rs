@@ -85,7 +85,7 @@ impl Operation for ListUsers {
         let mut checks = Checks::default();
         let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
         page.check(&mut checks);
-        if let Some(Err(problem)) = self.role.as_deref().map(|role| services.rules.role(role)) {
+        if let Some(Err(problem)) = self.role.as_deref().map(|role| services.rules().role(role)) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
         }
         let time = |column: &'static str, comparison, time: Option<Time>| match time {

@@ -1,81 +1,73 @@
-//! Grants, permission by permission: patterns matched, fields found, conditions typed.
+//! A role's own grants, permission by permission: patterns matched, fields found, conditions typed.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use crate::rules::{
-    attribute::Stored,
-    bits::{self, Bits},
     condition::{
         Flaw,
         check::{Vocabulary, check},
-        code::Condition,
         parser::{Expr, Root, parse},
     },
-    faults::{Faults, shown},
+    faults::{Faults, Text, shown},
     name::Pattern,
-    policy::{Effect, Grant, Policy},
-    rule_set::{CompiledGrant, NONE, RoleId, Special},
+    policy::{Effect, Grant, Role},
+    pool::{Pool, place},
+    role::{GrantId, GrantKind, NONE, Own, Special},
 };
 
-use super::{Budget, roles::Hierarchy, words::Words};
+use super::{Budget, words::Words};
 
-#[derive(Default)]
-pub(super) struct Granted {
-    pub(super) grants: Vec<CompiledGrant>,
-    /// Of each role, its own grants.
-    pub(super) ranges: Vec<Range<u32>>,
-    pub(super) conditions: Vec<Condition>,
-    pub(super) field_sets: Vec<Box<[u32]>>,
-    /// Of each role, what its own grants allow under no condition.
-    plain: Vec<Vec<u32>>,
-    special: Vec<Vec<Special>>,
-    is_administrator: Vec<bool>,
-    /// Equal conditions are one: by text, type (none where no resource is read) and strictness.
-    known: HashMap<(String, Option<u32>, bool), u32>,
-    known_fields: HashMap<Box<[u32]>, u32>,
-}
-
-pub(super) fn grants(
-    policy: &Policy,
-    words: &mut Words,
-    hierarchy: &Hierarchy,
+/// What the grants of a role say; none where the policy is too large.
+pub(super) fn own(
+    id: u32,
+    role: &Role,
+    words: &Words,
+    pool: &mut Pool,
     budget: &mut Budget,
     faults: &mut Faults,
-) -> Granted {
-    let mut granted = Granted::default();
-    for (id, declared) in (0_u32..).zip(&hierarchy.roles) {
-        let start = granted.grants.len();
-        granted.plain.push(Vec::new());
-        granted.special.push(Vec::new());
-        granted.is_administrator.push(false);
-        for grant in &policy.roles[declared.at].grants {
-            let mut one =
-                One { role: id, role_name: &declared.name, grant, words, granted: &mut granted, budget, faults };
-            if !one.add() {
-                faults.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
-                return granted;
-            }
+) -> Option<Own> {
+    let mut gathered = Gathered::default();
+    for (at, grant) in (0_u32..).zip(&role.grants) {
+        let place = GrantId { role: id, at };
+        let role_name = &role.name.text;
+        let mut one = One { place, role_name, grant, words, pool, gathered: &mut gathered, budget, faults };
+        if !one.add() {
+            faults.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
+            return None;
         }
-        granted.ranges.push(narrow(start)..narrow(granted.grants.len()));
     }
-    if let Some(role) = hierarchy.anonymous
-        && let Some(closure) = hierarchy.closures.get(role.0 as usize)
-        && closure.iter().any(|junior| granted.is_administrator.get(*junior as usize) == Some(&true))
-        && let Some(name) = &policy.anonymous
-    {
-        faults.add(name.spot, "who is not signed in may not hold `admin:all`", None);
-    }
-    note_reads(words, &granted);
-    granted
+    let Gathered { grants, mut plain, mut special, is_administrator, mut conditions } = gathered;
+    plain.sort_unstable();
+    plain.dedup();
+    special.sort_unstable();
+    conditions.sort_unstable();
+    conditions.dedup();
+    Some(Own {
+        grants: grants.into(),
+        plain: plain.into(),
+        special: special.into(),
+        is_administrator,
+        conditions: conditions.into(),
+    })
+}
+
+#[derive(Default)]
+struct Gathered {
+    grants: Vec<GrantKind>,
+    plain: Vec<u32>,
+    special: Vec<Special>,
+    is_administrator: bool,
+    conditions: Vec<(u32, u32)>,
 }
 
 /// One grant being compiled.
 struct One<'g> {
-    role: u32,
+    place: GrantId,
     role_name: &'g str,
     grant: &'g Grant,
     words: &'g Words,
-    granted: &'g mut Granted,
+    pool: &'g mut Pool,
+    gathered: &'g mut Gathered,
     budget: &'g mut Budget,
     faults: &'g mut Faults,
 }
@@ -83,13 +75,20 @@ struct One<'g> {
 impl One<'_> {
     /// False where the policy is too large.
     fn add(&mut self) -> bool {
+        let kind = self.gathered.grants.len();
+        self.gathered.grants.push(GrantKind::Special);
         let text = &self.grant.pattern.text;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.faults.add(self.grant.pattern.spot, format!("`{}` is no pattern", shown(text)), Some(help));
+            self.faults.add(
+                self.grant.pattern.spot,
+                format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
+                Some(help),
+            );
             return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
+            self.gathered.grants[kind] = GrantKind::Admin;
             self.admin(&pattern);
             return true;
         }
@@ -105,13 +104,9 @@ impl One<'_> {
         if !self.budget.takes_steps(matched.len()) {
             return false;
         }
-        let grant = narrow(self.granted.grants.len());
-        let is_plain = self.grant.effect == Effect::Allow && expr.is_none() && pattern.fields.is_none();
-        self.push(is_plain, false);
-        if is_plain {
-            if let Some(plain) = self.granted.plain.get_mut(self.role as usize) {
-                plain.extend(matched);
-            }
+        if self.grant.effect == Effect::Allow && expr.is_none() && pattern.fields.is_none() {
+            self.gathered.grants[kind] = GrantKind::Plain;
+            self.gathered.plain.extend(matched);
             return true;
         }
         // Permissions of one type share a condition and a set of fields.
@@ -121,7 +116,9 @@ impl One<'_> {
             let entry = match of_type.get(&ty) {
                 Some(entry) => *entry,
                 None => {
-                    if !self.budget.takes_steps(100) {
+                    // Every type has a copy of the condition, known by its text.
+                    let length = self.grant.when.as_ref().map_or(0, |when| when.text.len());
+                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(2 * length) {
                         return false;
                     }
                     let entry = self.on_type(ty, &pattern, expr.as_ref());
@@ -133,23 +130,13 @@ impl One<'_> {
             if !self.budget.takes_bytes(size_of::<Special>()) {
                 return false;
             }
-            let special = Special { permission, effect: self.grant.effect, condition, fields, grant };
-            if let Some(own) = self.granted.special.get_mut(self.role as usize) {
-                own.push(special);
+            if condition != NONE {
+                self.gathered.conditions.push((ty, condition));
             }
+            let (effect, grant) = (self.grant.effect, self.place);
+            self.gathered.special.push(Special { permission, effect, condition, fields, grant });
         }
         true
-    }
-
-    fn push(&mut self, is_plain: bool, is_admin: bool) {
-        self.granted.grants.push(CompiledGrant {
-            role: RoleId(self.role),
-            effect: self.grant.effect,
-            pattern: self.grant.pattern.text.clone(),
-            when: self.grant.when.as_ref().map(|when| when.text.clone()),
-            is_plain,
-            is_admin,
-        });
     }
 
     /// Held unconditionally or not at all, and never denied.
@@ -161,10 +148,7 @@ impl One<'_> {
         } else if pattern.fields.is_some() {
             "`admin:all` has no fields"
         } else {
-            if let Some(is_administrator) = self.granted.is_administrator.get_mut(self.role as usize) {
-                *is_administrator = true;
-            }
-            self.push(false, true);
+            self.gathered.is_administrator = true;
             return;
         };
         self.faults.add(self.grant.pattern.spot, message, None);
@@ -180,7 +164,7 @@ impl One<'_> {
             (Some(resource), Some(action)) => {
                 let name = format!("{resource}:{action}");
                 let found = words.permissions.binary_search_by(|one| one.name.cmp(&name));
-                found.ok().map(narrow).into_iter().collect()
+                found.ok().map(place).into_iter().collect()
             }
         };
         if matched.is_empty() {
@@ -193,15 +177,16 @@ impl One<'_> {
                 }
                 (Some(resource), None) => {
                     let known = words.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    (format!("`{}` matches no permission", shown(name)), self.faults.suggest(resource, known))
+                    let help = self.faults.suggest_as(resource, known, |near| format!("{near}:*"));
+                    (format!("`{}` matches no permission", shown(name)), help)
                 }
                 (_, action) => {
                     let known = words.by_action.keys().map(String::as_str);
-                    let help = self.faults.suggest(action.unwrap_or_default(), known);
+                    let help = self.faults.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
             };
-            self.faults.add(self.grant.pattern.spot, message, help);
+            self.faults.add(self.grant.pattern.spot, message, help).label("not declared");
         }
         matched
     }
@@ -236,21 +221,13 @@ impl One<'_> {
         }
         slots.sort_unstable();
         slots.dedup();
-        let next = narrow(self.granted.field_sets.len());
-        let slots: Box<[u32]> = slots.into();
-        let id = *self.granted.known_fields.entry(slots.clone()).or_insert(next);
-        if id == next {
-            self.granted.field_sets.push(slots);
-        }
-        Some(id)
+        Some(self.pool.fields(slots))
     }
 
-    fn condition(&mut self, ty: u32, expr: &Expr, when: &crate::rules::faults::Text) -> Option<u32> {
+    fn condition(&mut self, ty: u32, expr: &Expr, when: &Text) -> Option<u32> {
         let is_deny = self.grant.effect == Effect::Deny;
-        let key = |ty| (when.text.clone(), ty, is_deny);
-        let known = self.granted.known.get(&key(None)).or_else(|| self.granted.known.get(&key(Some(ty))));
-        if let Some(known) = known {
-            return Some(*known);
+        if let Some(known) = self.pool.known(&when.text, ty, is_deny) {
+            return Some(known);
         }
         let resource = self.words.types.get(ty as usize)?;
         let vocabulary = Vocabulary {
@@ -261,11 +238,8 @@ impl One<'_> {
         };
         match check(expr, &when.text, is_deny, &vocabulary) {
             Ok(condition) => {
-                let id = narrow(self.granted.conditions.len());
                 let ty = condition.reads(Root::Resource).then_some(ty);
-                self.granted.known.insert(key(ty), id);
-                self.granted.conditions.push(condition);
-                Some(id)
+                Some(self.pool.add(condition, ty, is_deny))
             }
             Err(flaws) => {
                 flaws.into_iter().for_each(|flaw| self.flaw(flaw));
@@ -276,115 +250,12 @@ impl One<'_> {
 
     fn flaw(&mut self, flaw: Flaw) {
         let Some(when) = &self.grant.when else { return };
+        let span = flaw.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
         let message = match when.spot.is_code() {
             true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
             false => flaw.message,
         };
-        self.faults.add_inside(when.spot, flaw.at, message, flaw.help);
+        self.faults.add_inside(when, span, message, flaw.help);
     }
-}
-
-/// Notes for each type what questions about it read, from every condition that can apply to it.
-fn note_reads(words: &mut Words, granted: &Granted) {
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
-    for special in granted.special.iter().flatten().filter(|special| special.condition != NONE) {
-        if let Some(permission) = words.permissions.get(special.permission as usize) {
-            pairs.push((permission.ty, special.condition));
-        }
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    for (ty, condition) in pairs {
-        let Some(condition) = granted.conditions.get(condition as usize) else { continue };
-        for path in &condition.paths {
-            let Some(ty) = words.types.get_mut(ty as usize) else { continue };
-            match path.root {
-                Root::Resource => {
-                    if let Some(attribute) = ty.attributes.get_mut(path.slot as usize) {
-                        attribute.is_guarded = true;
-                    }
-                }
-                Root::Context => {
-                    if words.context.get(path.slot as usize).is_some_and(|one| !one.is_optional) {
-                        ty.context_reads.push(path.slot);
-                    }
-                }
-                Root::Principal => {
-                    if let Some(attribute) = words.principal.get(path.slot as usize) {
-                        words.principal_reads.insert(attribute.name.clone());
-                        if !attribute.is_optional {
-                            ty.principal_reads.push(path.slot);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    for ty in &mut words.types {
-        for (_, slot) in &ty.bound {
-            if let Some(attribute) = ty.attributes.get_mut(*slot as usize) {
-                attribute.is_guarded = true;
-            }
-        }
-        for reads in [&mut ty.context_reads, &mut ty.principal_reads] {
-            reads.sort_unstable();
-            reads.dedup();
-        }
-        for (slot, attribute) in (0_u32..).zip(&ty.attributes).filter(|(_, one)| one.is_guarded) {
-            ty.reads.push(slot);
-            ty.read_names.push(attribute.name.clone());
-            if matches!(attribute.stored, Some(Stored::Link(_))) {
-                ty.relation_names.push(attribute.name.clone());
-            }
-        }
-    }
-}
-
-/// A role with all that it inherits.
-pub(super) struct Flat {
-    pub(super) plain: Bits,
-    pub(super) special: Vec<Special>,
-    pub(super) is_administrator: bool,
-}
-
-/// None where the policy is too large.
-pub(super) fn flatten(
-    hierarchy: &Hierarchy,
-    granted: &Granted,
-    permissions: usize,
-    budget: &mut Budget,
-) -> Option<Vec<Flat>> {
-    let mut flat: Vec<Option<Flat>> = Vec::new();
-    flat.resize_with(hierarchy.roles.len(), || None);
-    let mut words = vec![0_u64; permissions.div_ceil(64)];
-    for role in &hierarchy.order {
-        let at = *role as usize;
-        words.fill(0);
-        granted.plain.get(at)?.iter().for_each(|permission| bits::set(&mut words, *permission));
-        let mut special = granted.special.get(at)?.clone();
-        let mut is_administrator = *granted.is_administrator.get(at)?;
-        for junior in &hierarchy.roles.get(at)?.inherits {
-            let junior = flat.get(junior.0 as usize)?.as_ref()?;
-            junior.plain.add_to(&mut words);
-            special.extend_from_slice(&junior.special);
-            is_administrator |= junior.is_administrator;
-            // A word holds 64 permissions and costs next to nothing.
-            if !budget.takes_steps(words.len() / 8 + junior.special.len()) {
-                return None;
-            }
-        }
-        special.sort_unstable();
-        special.dedup();
-        let plain = Bits::of(&words);
-        if !budget.takes_bytes(plain.bytes() + special.len() * size_of::<Special>()) {
-            return None;
-        }
-        flat[at] = Some(Flat { plain, special, is_administrator });
-    }
-    flat.into_iter().collect()
-}
-
-fn narrow(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(NONE - 1)
 }

@@ -4,18 +4,30 @@
 //! |---|---|
 //! | `words` | types, attributes, permissions, kinds of scope |
 //! | `roles` | the hierarchy |
-//! | `grants` | patterns and conditions, permission by permission |
+//! | `grants` | a role's own grants: patterns and conditions, permission by permission |
+//! | `flatten` | a role with all that it inherits |
+//! | `edit` | one role changed, without compiling the others again |
 
+mod edit;
+mod flatten;
 mod grants;
 mod roles;
-mod words;
+pub(super) mod words;
 
-use crate::model::error::{Error, Reason, Result};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::model::error::Result;
 
 use super::{
-    faults::Faults,
+    faults::{Faults, shown},
     policy::Policy,
-    rule_set::{CompiledRole, RuleSet, stamp},
+    pool::Pool,
+    reads::Reads,
+    role::Own,
+    rule_set::{RuleSet, Shared, stamp},
     schema::Schema,
 };
 
@@ -26,55 +38,56 @@ const MAX_STEPS: usize = 30_000_000;
 
 pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     let mut faults = policy.origin.as_ref().map_or_else(Faults::default, |origin| origin.faults.clone());
-    let mut budget = Budget { steps: MAX_STEPS, bytes: MAX_BYTES };
+    let mut budget = Budget::new();
     let mut words = words::words(policy, schema, &mut faults);
     let hierarchy = roles::hierarchy(policy, &mut budget, &mut faults);
     words.anonymous_reads_little(policy, &hierarchy);
-    let granted = grants::grants(policy, &mut words, &hierarchy, &mut budget, &mut faults);
-    if !faults.is_empty() {
-        return Err(Error::in_file(Reason::PolicyInvalid, "the policy has errors", faults.into_problems()));
+    let mut pool = Pool::default();
+    let mut own: Vec<Arc<Own>> = Vec::with_capacity(hierarchy.roles.len());
+    for (id, declared) in (0_u32..).zip(&hierarchy.roles) {
+        let role = &policy.roles[declared.at];
+        let Some(one) = grants::own(id, role, &words, &mut pool, &mut budget, &mut faults) else { break };
+        own.push(Arc::new(one));
     }
-    let flat = grants::flatten(&hierarchy, &granted, words.permissions.len(), &mut budget);
-    let Some(flat) = flat else {
-        return Err(Error::new(Reason::PolicyInvalid, "the policy is too large: its hierarchy multiplies its grants"));
-    };
+    if let Some(role) = hierarchy.anonymous
+        && let Some(closure) = hierarchy.closures.get(role.0 as usize)
+        && closure.iter().any(|junior| own.get(*junior as usize).is_some_and(|own| own.is_administrator))
+        && let Some(name) = &policy.anonymous
+    {
+        let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
+        faults.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
+    }
+    refuse(faults)?;
+    let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
+    let reads = Reads::of(&words, &pool, &conditions);
     let mut rules = RuleSet {
         stamp: stamp(),
-        permissions: words.permissions,
-        types: words.types,
-        type_ids: words.type_ids,
-        principal: words.principal,
-        context: words.context,
-        kinds: words.kinds,
-        roles: Vec::with_capacity(hierarchy.roles.len()),
-        role_ids: hierarchy.ids.clone(),
-        grants: granted.grants,
-        conditions: granted.conditions,
-        field_sets: granted.field_sets,
+        shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), words }),
+        pool: Arc::new(pool),
+        reads: Arc::new(reads),
+        roles: Vec::new(),
+        rows: Vec::new(),
+        role_ids: Arc::new(HashMap::new()),
+        numbers: Arc::default(),
+        marks: Box::default(),
         anonymous: hierarchy.anonymous,
-        principal_reads: words.principal_reads,
     };
-    for ((index, flat), declared) in flat.into_iter().enumerate().zip(&hierarchy.roles) {
-        for special in &flat.special {
-            if special.effect == super::policy::Effect::Deny
-                && let Some(permission) = rules.permissions.get_mut(special.permission as usize)
-            {
-                permission.is_denied = true;
-            }
-        }
-        rules.roles.push(CompiledRole {
-            name: declared.name.clone(),
-            description: declared.description.clone(),
-            inherits: declared.inherits.clone(),
-            is_default: declared.is_default,
-            is_administrator: flat.is_administrator,
-            closure: hierarchy.closures.get(index).cloned().unwrap_or_default(),
-            grants: granted.ranges.get(index).cloned().unwrap_or_default(),
-            plain: flat.plain,
-            special: flat.special.into(),
-        });
-    }
+    flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;
+    rules.mark();
     Ok(rules)
+}
+
+/// The problems that were found, if any.
+fn refuse(faults: Faults) -> Result<()> {
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.into_error("the policy has errors")),
+    }
+}
+
+/// Conditions that apply to a type, over all roles.
+fn conditions(rules: &RuleSet) -> BTreeSet<(u32, u32)> {
+    rules.roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect()
 }
 
 /// What is left of the work and space that a policy may cost.
@@ -84,6 +97,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    fn new() -> Self {
+        Self { steps: MAX_STEPS, bytes: MAX_BYTES }
+    }
+
     fn takes_steps(&mut self, steps: usize) -> bool {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);

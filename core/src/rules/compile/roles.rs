@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::rules::{
-    faults::{Faults, shown},
+    faults::{Faults, Text, shown},
     name::is_word,
-    policy::Policy,
+    policy::{Policy, Role},
     rule_set::RoleId,
 };
 
@@ -28,8 +28,6 @@ pub(super) struct Hierarchy {
 
 pub(super) struct Declared {
     pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) is_default: bool,
     pub(super) inherits: Vec<RoleId>,
     /// Its place in the policy.
     pub(super) at: usize,
@@ -55,21 +53,14 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
     for at in sorted {
         let role = &policy.roles[at];
         let name = &role.name.text;
-        if !is_word(name) {
-            let help = "letters, digits, `_` and `-`, beginning with a letter, at most 64".to_owned();
-            faults.add(role.name.spot, format!("`{}` is no name of a role", shown(name)), Some(help));
-        }
+        check_name(&role.name, faults);
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
-        if hierarchy.ids.insert(name.clone(), id).is_some() {
-            faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+        if let Some(first) = hierarchy.ids.insert(name.clone(), id) {
+            let first = policy.roles[hierarchy.declared(first)].name.spot;
+            let fault = faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+            fault.label("declared again").first(first, "first declared");
         }
-        hierarchy.roles.push(Declared {
-            name: name.clone(),
-            description: role.description.clone(),
-            is_default: role.is_default,
-            inherits: Vec::new(),
-            at,
-        });
+        hierarchy.roles.push(Declared { name: name.clone(), inherits: Vec::new(), at });
     }
     resolve(policy, &mut hierarchy, faults);
     close(policy, &mut hierarchy, budget, faults);
@@ -78,40 +69,67 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
 
 fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
     let ids = &hierarchy.ids;
-    let find = |text: &crate::rules::faults::Text, faults: &mut Faults| {
-        let found = ids.get(&text.text).copied().map(RoleId);
-        if found.is_none() {
-            let help = faults.suggest(&text.text, ids.keys().map(String::as_str));
-            faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help);
-        }
-        found
-    };
+    let find = |name: &str| ids.get(name).copied().map(RoleId);
+    let known = || ids.keys().map(String::as_str);
     for declared in &mut hierarchy.roles {
-        let role = &policy.roles[declared.at];
-        declared.inherits = role.inherits.iter().filter_map(|junior| find(junior, faults)).collect();
-        declared.inherits.sort_unstable();
-        declared.inherits.dedup();
-        for holder in &role.grantable_by {
-            find(holder, faults);
-        }
-        if policy.limited_hierarchy && role.inherits.len() > 1 {
-            let message = format!("role `{}` inherits from several roles", shown(&declared.name));
-            faults.add(role.inherits[1].spot, message, Some("this policy's hierarchy is `limited`".to_owned()));
-        }
-        if role.max_holders == Some(0) {
-            faults.add(role.name.spot, format!("role `{}` may have no holder at all", shown(&declared.name)), None);
-        }
-        // What a policy says must hold, or be refused: assigning a role does not look at these yet.
-        let unenforced = [
-            ("max_holders", role.max_holders.is_some_and(|max| max > 0)),
-            ("grantable_by", !role.grantable_by.is_empty()),
-        ];
-        for (key, _) in unenforced.iter().filter(|(_, is_given)| *is_given) {
-            let message = format!("`{key}` of role `{}` is not enforced yet, so it is refused", shown(&declared.name));
-            faults.add(role.name.spot, message, None);
-        }
+        declared.inherits = juniors(&policy.roles[declared.at], policy.limited_hierarchy, &find, known, faults);
     }
-    hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| find(name, faults));
+    hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, faults));
+}
+
+/// A role's direct juniors, once each; what else it says that cannot be is a fault.
+pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
+    role: &Role,
+    is_limited: bool,
+    find: &impl Fn(&str) -> Option<RoleId>,
+    known: impl Fn() -> N,
+    faults: &mut Faults,
+) -> Vec<RoleId> {
+    let mut inherits: Vec<RoleId> =
+        role.inherits.iter().filter_map(|junior| named(junior, find, &known, faults)).collect();
+    inherits.sort_unstable();
+    inherits.dedup();
+    for holder in &role.grantable_by {
+        named(holder, find, &known, faults);
+    }
+    let name = shown(&role.name.text);
+    if is_limited && let Some(second) = role.inherits.get(1) {
+        let help = Some("in a `limited` hierarchy a role inherits from one other at most".to_owned());
+        faults.add(second.spot, format!("role `{name}` inherits from several roles"), help);
+    }
+    if role.max_holders == Some(0) {
+        faults.add(role.name.spot, format!("role `{name}` may have no holder at all"), None);
+    }
+    // What a policy says must hold, or be refused: assigning a role does not look at these yet.
+    let unenforced =
+        [("max_holders", role.max_holders.is_some_and(|max| max > 0)), ("grantable_by", !role.grantable_by.is_empty())];
+    for (key, _) in unenforced.iter().filter(|(_, is_given)| *is_given) {
+        faults.add(role.name.spot, format!("`{key}` of role `{name}` is not enforced yet, so it is refused"), None);
+    }
+    inherits
+}
+
+fn named<'n, N: Iterator<Item = &'n str>>(
+    text: &Text,
+    find: &impl Fn(&str) -> Option<RoleId>,
+    known: impl Fn() -> N,
+    faults: &mut Faults,
+) -> Option<RoleId> {
+    let found = find(&text.text);
+    if found.is_none() {
+        let help = faults.suggest(&text.text, known());
+        faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
+    }
+    found
+}
+
+/// Whether this names a role.
+pub(super) fn check_name(name: &Text, faults: &mut Faults) {
+    if !is_word(&name.text) {
+        let help =
+            "names of roles are letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters";
+        faults.add(name.spot, format!("`{}` cannot name a role", shown(&name.text)), Some(help.to_owned()));
+    }
 }
 
 /// Orders juniors before seniors, and gathers every role's juniors. What cannot be ordered is in a cycle.
@@ -167,5 +185,7 @@ fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults:
     let cycle = &path[place[at]..];
     let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
     let spot = policy.roles[hierarchy.roles[at].at].name.spot;
-    faults.add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None);
+    faults
+        .add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None)
+        .label("inherits from itself");
 }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::rules::{
     attribute::{Attribute, ResourceType, Stored},
     datum::{Base, parse_type, type_names},
-    faults::{Faults, Text, shown},
+    faults::{Faults, Spot, Text, shown},
     name::{ADMIN, is_name, split},
-    policy::{AttributeDecl, Policy},
-    rule_set::Permission,
+    policy::{AttributeDecl, Policy, ScopeDecl},
     schema::Schema,
     scope_kind::{KindId, ScopeKind},
 };
@@ -18,17 +17,27 @@ use super::roles::Hierarchy;
 /// The kind of scope that is always there, and what it compares with.
 const REGION: (&str, &str) = ("region", "region_id");
 
-#[derive(Default)]
-pub(super) struct Words {
-    pub(super) permissions: Vec<Permission>,
-    pub(super) types: Vec<ResourceType>,
-    pub(super) type_ids: HashMap<String, u32>,
-    pub(super) principal: Vec<Attribute>,
-    pub(super) context: Vec<Attribute>,
-    pub(super) kinds: Vec<ScopeKind>,
-    pub(super) principal_reads: HashSet<String>,
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Words {
+    /// Sorted by name.
+    pub(in crate::rules) permissions: Vec<Permission>,
+    pub(in crate::rules) permission_ids: hashbrown::HashMap<Box<str>, u32>,
+    pub(in crate::rules) types: Vec<ResourceType>,
+    pub(in crate::rules) type_ids: HashMap<String, u32>,
+    /// `id`, `verified`, then the attributes of the type `user`.
+    pub(in crate::rules) principal: Vec<Attribute>,
+    pub(in crate::rules) context: Vec<Attribute>,
+    pub(in crate::rules) kinds: Vec<ScopeKind>,
     /// Permissions of every action, whatever the type.
-    pub(super) by_action: HashMap<String, Vec<u32>>,
+    pub(in crate::rules) by_action: HashMap<String, Vec<u32>>,
+}
+
+/// A permission, and the place of its resource type.
+#[derive(Debug)]
+pub(in crate::rules) struct Permission {
+    pub(in crate::rules) name: String,
+    pub(in crate::rules) about: String,
+    pub(in crate::rules) ty: u32,
 }
 
 pub(super) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Words {
@@ -44,6 +53,9 @@ pub(super) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Wo
 }
 
 impl Words {
+    /// `principal.id` and `principal.verified` come first, and every account has them.
+    pub(in crate::rules) const ALWAYS_GIVEN: u32 = 2;
+
     fn type_id(&mut self, name: &str) -> usize {
         if let Some(id) = self.type_ids.get(name) {
             return *id as usize;
@@ -73,7 +85,7 @@ impl Words {
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                faults.add(declared.name.spot, format!("`{}` is no name of a resource type", shown(name)), name_help());
+                faults.add(declared.name.spot, format!("`{}` cannot name a resource type", shown(name)), name_help());
                 continue;
             }
             if !seen.insert(name) {
@@ -104,18 +116,19 @@ impl Words {
             all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
         }
         all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for declared in &policy.permissions {
             let Text { text: name, spot } = &declared.name;
             if split(name).is_none() {
-                let message = format!("`{}` is no permission", shown(name));
+                let message = format!("`{}` cannot name a permission", shown(name));
                 faults.add(
                     *spot,
                     message,
                     Some("a permission is written `resource:action`, in small letters".to_owned()),
                 );
-            } else if !seen.insert(name) {
-                faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+            } else if let Some(first) = seen.insert(name, *spot) {
+                let fault = faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+                fault.label("declared again").first(first, "first declared");
             } else {
                 let about = all.entry(name.clone()).or_default();
                 if !declared.about.is_empty() {
@@ -132,7 +145,8 @@ impl Words {
                 self.by_action.entry(action.to_owned()).or_default().push(id);
             }
             let ty = u32::try_from(ty).unwrap_or(u32::MAX);
-            self.permissions.push(Permission { name, about, ty, is_denied: false });
+            self.permission_ids.insert(name.as_str().into(), id);
+            self.permissions.push(Permission { name, about, ty });
         }
     }
 
@@ -159,28 +173,61 @@ impl Words {
     }
 
     fn kinds(&mut self, policy: &Policy, faults: &mut Faults) {
-        let mut declared: Vec<(&str, &str, Option<&Text>)> = Vec::new();
+        let mut declared: Vec<(&str, &str, Option<&ScopeDecl>)> = Vec::new();
         for scope in &policy.scopes {
             let name = &scope.name.text;
-            if !is_name(name) || name == "resource" || name == "global" {
-                faults.add(scope.name.spot, format!("`{}` is no name of a kind of scope", shown(name)), name_help());
+            if name == "resource" || name == "global" {
+                let help = "`global` and `resource:TYPE` are there already".to_owned();
+                faults.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
+            } else if !is_name(name) {
+                faults.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
             } else if declared.iter().any(|(known, _, _)| known == name) {
                 faults.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
             } else {
-                declared.push((name, &scope.attribute.text, Some(&scope.attribute)));
+                declared.push((name, &scope.attribute.text, Some(scope)));
             }
         }
         if !declared.iter().any(|(name, _, _)| *name == REGION.0) {
             declared.push((REGION.0, REGION.1, None));
         }
-        for (name, attribute, written) in declared {
-            self.kind(name, attribute, written, faults);
+        for (name, attribute, written) in &declared {
+            self.kind(name, attribute, written.map(|scope| &scope.attribute), faults);
         }
+        self.nest(&declared, faults);
         for at in 0..self.types.len() {
             let Some(slot) = self.types[at].slot("id") else { continue };
             let base = self.types[at].attributes[slot as usize].ty.base;
             let kind = self.new_kind(format!("resource:{}", self.types[at].name), base);
             self.types[at].bound.push((kind, slot));
+        }
+    }
+
+    /// Leads each kind to the one above; kinds above each other in a circle are refused.
+    fn nest(&mut self, declared: &[(&str, &str, Option<&ScopeDecl>)], faults: &mut Faults) {
+        for (at, (name, _, written)) in declared.iter().enumerate() {
+            let Some(parent) = written.and_then(|scope| scope.parent.as_ref()) else { continue };
+            match declared.iter().position(|(_, attribute, _)| *attribute == parent.text) {
+                Some(above) => self.kinds[at].parent = u32::try_from(above).ok().map(KindId),
+                None => {
+                    let help = faults.suggest(&parent.text, declared.iter().map(|(_, attribute, _)| *attribute));
+                    let message =
+                        format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(&parent.text));
+                    faults.add(parent.spot, message, help);
+                }
+            }
+        }
+        for (at, (name, _, written)) in declared.iter().enumerate() {
+            let mut above = self.kinds[at].parent;
+            let mut steps = 0;
+            while let Some(kind) = above.filter(|_| steps <= declared.len()) {
+                above = self.kinds[kind.0 as usize].parent;
+                steps += 1;
+            }
+            if steps > declared.len() {
+                self.kinds[at].parent = None;
+                let spot = written.and_then(|scope| scope.parent.as_ref()).map_or(Spot::CODE, |parent| parent.spot);
+                faults.add(spot, format!("kind of scope `{}` lies within itself", shown(name)), None);
+            }
         }
     }
 
@@ -203,7 +250,10 @@ impl Words {
                 let help = faults.suggest(attribute, names);
                 faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
             } else if !is_usable || !is_one_type {
-                let message = format!("`{attribute}` must be an id, a string or an int, the same in every type");
+                let message = format!(
+                    "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
+                    shown(attribute)
+                );
                 faults.add(at, message, None);
             }
         }
@@ -218,7 +268,7 @@ impl Words {
 
     fn new_kind(&mut self, name: String, base: Base) -> KindId {
         let id = KindId(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX));
-        self.kinds.push(ScopeKind { name, base });
+        self.kinds.push(ScopeKind { name, base, parent: None });
         id
     }
 }

@@ -63,8 +63,9 @@ impl Vocabulary<'_> {
         let name = self.of(path.root).get(path.slot as usize).map_or("", |one| one.name.as_str());
         let name = format!("{}.{name}", path.root.word());
         let place = if is_deny { "in a deny" } else { "under `not` or in `!=`" };
-        let at = condition.tests.get(test as usize).map_or(0, |test| test.start);
+        let (at, end) = condition.tests.get(test as usize).map_or((0, 0), |test| (test.start, test.end));
         Flaw::new(at, format!("`{name}` may be absent, and {place} absence must be decided"))
+            .until(end)
             .help(format!("write `has {name} and …` or `not has {name} or …`"))
     }
 }
@@ -136,7 +137,7 @@ impl Checker<'_> {
             (Typed::Known(other, ty), Typed::Open(text, at)) => (other, literal(closed(&text, at, ty)?), ty),
             (Typed::Known(a, one), Typed::Known(b, other)) if one == other => (a, b, one),
             (Typed::Known(_, one), Typed::Known(_, other)) => {
-                let message = format!("{one} is compared with {other}");
+                let message = format!("`{one}` is compared with `{other}`");
                 return Err(Flaw::new(right_at, message).help("both sides must have the same type"));
             }
         };
@@ -144,7 +145,7 @@ impl Checker<'_> {
             return Err(Flaw::new(at, "sets are not compared").help("write `contains` or `in`"));
         }
         if !matches!(operator, Operator::Equal | Operator::NotEqual) && !ty.base.is_ordered() {
-            return Err(Flaw::new(at, format!("{ty} has no order")).help("write `==` or `!=`"));
+            return Err(Flaw::new(at, format!("values of type `{ty}` have no order")).help("write `==` or `!=`"));
         }
         Ok(TestKind::Compare(left, operator, right))
     }
@@ -178,7 +179,7 @@ impl Checker<'_> {
 
     fn in_path(&self, one: &RawValue, set: Path, at: usize) -> Result<TestKind, Flaw> {
         if !set.ty.is_set {
-            return Err(Flaw::new(at, format!("this is no set but {}", set.ty)).help("write `==`"));
+            return Err(Flaw::new(at, format!("this is no set, but of type `{}`", set.ty)).help("write `==`"));
         }
         let (operand, _) = self.of_type(one, set.ty.base.one())?;
         Ok(TestKind::InPath(operand, set))
@@ -189,7 +190,9 @@ impl Checker<'_> {
         match self.value(raw)? {
             Typed::Open(text, at) => Ok((literal(closed(&text, at, wanted)?), wanted)),
             Typed::Known(operand, ty) if ty == wanted => Ok((operand, ty)),
-            Typed::Known(_, ty) => Err(Flaw::new(raw.start, format!("expected {wanted}, found {ty}"))),
+            Typed::Known(_, ty) => {
+                Err(Flaw::new(raw.start, format!("expected a value of type `{wanted}`, found `{ty}`")))
+            }
         }
     }
 
@@ -204,7 +207,10 @@ impl Checker<'_> {
             Atom::Path(path) => {
                 let path = self.path(path)?;
                 if raw.offset.is_some() && path.ty != Base::Time.one() {
-                    return Err(Flaw::new(raw.start, format!("only a time can be moved, and this is {}", path.ty)));
+                    return Err(Flaw::new(
+                        raw.start,
+                        format!("a duration is added to a time, and this is of type `{}`", path.ty),
+                    ));
                 }
                 known(Source::Path(path), path.ty)
             }
@@ -251,7 +257,7 @@ fn closed(text: &str, at: usize, ty: Type) -> Result<Literal, Flaw> {
         Base::Bool | Base::Int => None,
     };
     read.ok_or_else(|| {
-        let flaw = Flaw::new(at, format!("this string is no {ty}"));
+        let flaw = Flaw::new(at, format!("this text is not of type `{ty}`"));
         match ty.base {
             Base::Id => flaw.help("an id is a UUID"),
             Base::Time => flaw.help("a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z"),

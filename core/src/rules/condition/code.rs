@@ -17,7 +17,7 @@ pub(super) const FALSE: u32 = u32::MAX - 1;
 #[derive(Debug)]
 pub(in crate::rules) struct Condition {
     /// As written.
-    pub(in crate::rules) text: String,
+    pub(in crate::rules) text: std::sync::Arc<str>,
     pub(in crate::rules) tests: Vec<Test>,
     pub(in crate::rules) tree: Tree,
     /// For each test, where to go on; the first test is the first step.
@@ -33,7 +33,7 @@ impl Condition {
         let mut paths: Vec<Path> = tests.iter().flat_map(|test| test.kind.paths()).collect();
         paths.sort_unstable_by_key(|path| (path.root as u8, path.slot));
         paths.dedup();
-        Self { text: text.to_owned(), tests, tree, code, paths }
+        Self { text: text.into(), tests, tree, code, paths }
     }
 
     pub(in crate::rules) fn reads(&self, root: Root) -> bool {

@@ -69,6 +69,22 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Flaw> {
     Ok(tokens)
 }
 
+/// Where the word at a byte ends, a whole path being one; the next character where there is no word.
+pub(super) fn end_of_word(text: &str, at: usize) -> usize {
+    let Some(letter) = text.get(at..).and_then(|rest| rest.chars().next()) else { return at };
+    if letter.is_ascii_alphabetic() || letter == '_' {
+        let is_of_path = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'.';
+        return at + text.as_bytes()[at..].iter().take_while(|byte| is_of_path(byte)).count();
+    }
+    match token(text, at, letter) {
+        Ok((_, length)) => at + length,
+        Err(_) if letter.is_ascii_digit() => at + text.bytes().skip(at).take_while(u8::is_ascii_alphanumeric).count(),
+        // A string that does not end is wrong up to the end.
+        Err(_) if letter == '"' || letter == '\'' => text.len(),
+        Err(_) => at + letter.len_utf8(),
+    }
+}
+
 fn token(text: &str, at: usize, letter: char) -> Result<(Kind, usize), Flaw> {
     let rest = &text[at..];
     if letter.is_ascii_alphabetic() || letter == '_' {

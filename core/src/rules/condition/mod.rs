@@ -20,13 +20,25 @@ pub(super) mod parser;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) at: usize,
+    /// Where it ends; none: with the word at its beginning.
+    end: Option<usize>,
     pub(super) message: String,
     pub(super) help: Option<String>,
 }
 
 impl Flaw {
     pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), help: None }
+        Self { at, end: None, message: message.into(), help: None }
+    }
+
+    pub(super) fn until(mut self, end: usize) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// The bytes of the condition that it is about.
+    pub(super) fn span(&self, text: &str) -> std::ops::Range<usize> {
+        self.at..self.end.unwrap_or_else(|| lexer::end_of_word(text, self.at)).max(self.at)
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {

@@ -297,8 +297,11 @@ impl Parser {
                 _ => {
                     let known = roots.into_iter().chain(["now", "true", "false"]).filter(|known| known != word);
                     let near = crate::model::decode::nearest(word, known);
-                    let flaw = Flaw::new(start, format!("{} is no value", self.kind().shown()));
+                    let flaw = Flaw::new(start, format!("{} is not a value", self.kind().shown()));
                     return Err(match near {
+                        _ if ["null", "none", "nil"].contains(&word.to_ascii_lowercase().as_str()) => {
+                            flaw.help("`has resource.id` asks whether there is a value, `not has resource.id` whether there is none")
+                        }
                         Some(near) => flaw.help(format!("did you mean `{near}`?")),
                         None => flaw.help("a path begins with principal, resource or context; text stands in quotes"),
                     });

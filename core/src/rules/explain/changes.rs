@@ -34,6 +34,8 @@ pub enum ChangeKind {
     NameResource,
     /// The question names only fields that the grant is about.
     NameFields,
+    /// The API key gets a pattern that matches.
+    WidenKey,
 }
 
 /// One change; it takes all those of the set.
@@ -62,16 +64,19 @@ impl Tracer<'_> {
             fields => fields.iter().copied().map(Some).collect(),
         };
         let mut changes = Vec::new();
-        if !self.here.principal.is_active {
-            let text = format!("the account is {}; it must be active", self.here.principal.status);
+        let principal = self.here.principal;
+        if !principal.is_active {
+            let text = format!("the account is {}; it must be active", principal.status());
             changes.push(Change::new(ChangeKind::Activate, text));
         }
-        let assignments = || self.here.principal.assignments.iter();
+        if !principal.is_within_key(self.question.permission.0) {
+            changes.push(Change::new(ChangeKind::WidenKey, "no pattern of the API key matches it"));
+        }
+        let assignments = || principal.held();
         let candidates: Vec<Candidate<'_>> =
             assignments().flat_map(|one| self.candidates(one, Effect::Allow)).collect();
         let mut misses: Vec<(usize, &Candidate<'_>)> = Vec::new();
-        let is_administrator =
-            assignments().any(|one| one.is_valid(self.here.now) && self.rules.is_administrator(one.role));
+        let is_administrator = assignments().any(|one| self.rules.administers(principal, one, self.here.now));
         for field in fields.into_iter().filter(|_| !is_administrator) {
             if !candidates.iter().any(|one| self.holds(one, field)) {
                 let needed: Vec<(Vec<Change>, &Candidate<'_>)> =
@@ -83,10 +88,10 @@ impl Tracer<'_> {
                 }
             }
             for deny in assignments().flat_map(|one| self.candidates(one, Effect::Deny)) {
-                let is_valid = deny.assignment.is_valid(self.here.now);
-                if is_valid && self.rules.denies(&self.special(&deny), deny.assignment, field, &self.here) {
-                    let role = self.rules.role_name(crate::rules::rule_set::RoleId(deny.assignment.role));
-                    let text = format!("{role} ({}) says: {}", deny.assignment.written, deny.grant.text());
+                let counts = self.rules.counts(deny.held, self.here.now);
+                if counts && self.rules.denies(&self.special(&deny), deny.held, field, &self.here) {
+                    let role = self.role_name(deny.held);
+                    let text = format!("{role} ({}) says: {}", deny.held.written(), deny.grant.text());
                     changes.push(Change::new(ChangeKind::LiftDeny, text));
                 }
             }
@@ -100,29 +105,36 @@ impl Tracer<'_> {
 
     /// What one allow lacks; none where no change of values could make it hold.
     fn needed(&self, candidate: &Candidate<'_>, field: Option<FieldId>) -> Option<Vec<Change>> {
-        let Candidate { assignment, grant, condition, fields } = *candidate;
+        let Candidate { held, grant, condition, fields } = *candidate;
         let mut changes = Vec::new();
-        let role = self.rules.role_name(crate::rules::rule_set::RoleId(assignment.role));
-        if !assignment.is_valid(self.here.now) {
-            let text = match assignment.window() {
-                (Some(from), _) if assignment.from > self.here.now => format!("{role} is held only from {from} on"),
+        let role = self.role_name(held);
+        if !held.is_valid(self.here.now) {
+            let text = match held.window() {
+                (Some(from), _) if held.edges()[0] > self.here.now => format!("{role} is held only from {from} on"),
                 (_, Some(until)) => format!("{role} was held only until {until}"),
                 _ => format!("{role} is not held now"),
             };
             changes.push(Change::new(ChangeKind::MoveWindow, text));
         }
+        if self.rules.is_administrator(held.role) && *held.scope() != BoundScope::Global {
+            let text =
+                format!("{role} is held in {}, but `admin:all` is held everywhere or not at all", held.written());
+            changes.push(Change::new(ChangeKind::MoveScope, text));
+            return Some(changes);
+        }
         if !self.rules.is_on(fields, field, false) {
-            changes.push(Change::new(ChangeKind::NameFields, format!("{role} gives only {}", grant.pattern)));
+            changes
+                .push(Change::new(ChangeKind::NameFields, format!("{role} gives only {}", grant.written.pattern.text)));
         }
         let condition = self.rules.condition(condition);
         let is_open = self.here.resource.is_none()
-            && (assignment.scope != BoundScope::Global || condition.is_some_and(|one| one.reads(Root::Resource)));
+            && (*held.scope() != BoundScope::Global || condition.is_some_and(|one| one.reads(Root::Resource)));
         if is_open {
             let text = format!("{role} gives it on some resources only; the question names none");
             changes.push(Change::new(ChangeKind::NameResource, text));
             return Some(changes);
         }
-        if !self.here.covers(&assignment.scope) {
+        if !self.here.covers(held.scope()) {
             changes.push(Change::new(ChangeKind::MoveScope, self.elsewhere(role, candidate)));
         }
         if let Some(condition) = condition {
@@ -134,12 +146,18 @@ impl Tracer<'_> {
     }
 
     fn elsewhere(&self, role: &str, candidate: &Candidate<'_>) -> String {
-        let held = &candidate.assignment.written;
-        let BoundScope::Of(kind, _) = candidate.assignment.scope else {
+        let held = candidate.held.written();
+        let BoundScope::Of(kind, _) = candidate.held.scope() else {
             return format!("{role} is held in {held}, which does not exist");
         };
         let ty = self.here.ty;
-        let attribute = ty.slot_of_kind(kind).and_then(|slot| ty.attributes.get(slot as usize));
+        // What is bound to the kind itself says most; else what lies within it.
+        let bound = ty
+            .bound
+            .iter()
+            .find(|(bound, _)| bound == kind)
+            .or_else(|| ty.bound.iter().find(|(bound, _)| self.rules.lies_under(*bound, *kind)));
+        let attribute = bound.and_then(|(_, slot)| ty.attributes.get(*slot as usize));
         match attribute.zip(self.here.resource) {
             Some((attribute, resource)) => {
                 let value = resource.value(ty, attribute).map(|value| value.to_string()).unwrap_or_default();
@@ -161,16 +179,16 @@ impl Tracer<'_> {
     fn assign(&self) -> Change {
         let permission = self.question.permission;
         let gives = |administrator: bool| {
-            let roles = self.rules.roles.iter().filter(move |role| role.is_administrator == administrator);
+            let roles = self.rules.live_roles().filter(move |role| role.is_administrator == administrator);
             roles.filter(move |role| {
                 administrator
-                    || role.plain.has(permission.0)
+                    || self.rules.rows.get(role.id as usize).is_some_and(|row| row.has(permission.0))
                     || role.special_of(permission.0).iter().any(|one| one.effect == Effect::Allow)
             })
         };
-        let mut names: Vec<&str> = gives(false).map(|role| role.name.as_str()).take(10).collect();
+        let mut names: Vec<&str> = gives(false).map(|role| role.name()).take(10).collect();
         if names.is_empty() {
-            names = gives(true).map(|role| role.name.as_str()).take(10).collect();
+            names = gives(true).map(|role| role.name()).take(10).collect();
         }
         let text = match names.is_empty() {
             true => "no role of this policy gives it".to_owned(),

@@ -20,8 +20,9 @@ use super::{
     },
     decide::{Decision, Here, Question, Verdict},
     policy::Effect,
-    principal::Assignment,
-    rule_set::{CompiledGrant, FieldId, NONE, RuleSet, Special},
+    principal::HeldRole,
+    role::{GrantId, GrantKind, HeldGrant, NONE, Special},
+    rule_set::{FieldId, RuleSet},
 };
 
 /// The most grants that an explanation lists.
@@ -40,6 +41,8 @@ pub enum Cause {
     Denied,
     /// Nothing grants it.
     NothingGrants,
+    /// No pattern of the API key matches it.
+    BeyondKey,
 }
 
 /// Why a decision is as it is.
@@ -85,6 +88,8 @@ pub struct GrantTrace {
 pub struct AssignmentTrace {
     /// The role that is held.
     pub role: String,
+    /// The group that holds it; none: the account itself.
+    pub group: Option<String>,
     /// Where.
     pub scope: String,
     /// From when on.
@@ -112,26 +117,45 @@ impl Explanation {
     pub(super) fn of(decision: &Decision<'_>) -> Self {
         let Decision { rules, question, verdict } = *decision;
         let Ok(here) = rules.here(&question) else { return Self::broken(rules, &question) };
-        let tracer = Tracer { rules, question, here };
+        let mut explanation = Self::broken(rules, &question);
+        (explanation.allowed, explanation.text) = (verdict.is_allowed(), String::new());
+        let (mut first, mut candidate) = (true, Some(question.principal));
+        while let Some(principal) = candidate {
+            let tracer = Tracer { rules, question, here: Here { principal, ..here } };
+            let verdict = rules.verdict(&question, &tracer.here);
+            // What is allowed is told of who asks; what is denied of everybody who may not.
+            if first || !verdict.is_allowed() {
+                explanation.add(&tracer, verdict, first);
+            }
+            first = false;
+            candidate = principal.on_behalf_of();
+        }
+        explanation.changes.sort();
+        explanation.changes.dedup();
+        text::close(&mut explanation);
+        explanation
+    }
+
+    /// What one of those has to do with it who ask together.
+    fn add(&mut self, tracer: &Tracer<'_>, verdict: Verdict, is_first: bool) {
         let (cause, decided_by) = match verdict {
             Verdict::Inactive => (Cause::Inactive, None),
             Verdict::Admin { assignment } => (Cause::Administrator, tracer.admin(assignment)),
             Verdict::Allowed { assignment } => (Cause::Allowed, tracer.allow(assignment)),
             Verdict::Denied { assignment, grant, field } => (Cause::Denied, tracer.deny(assignment, grant, field)),
             Verdict::NothingGrants { .. } => (Cause::NothingGrants, None),
+            Verdict::BeyondKey => (Cause::BeyondKey, None),
         };
         let (misses, changes) = if verdict.is_allowed() { Default::default() } else { tracer.misses_and_changes() };
-        let mut explanation = Self {
-            allowed: verdict.is_allowed(),
-            permission: tracer.asked(),
-            cause,
-            text: String::new(),
-            decided_by,
-            misses,
-            changes,
-        };
-        explanation.text = text::of(&explanation, &tracer);
-        explanation
+        text::add(self, tracer, cause, decided_by.as_ref(), &misses, is_first);
+        // Who asks may; another of those together may not.
+        if is_first || matches!(self.cause, Cause::Allowed | Cause::Administrator) {
+            (self.cause, self.decided_by) = (cause, decided_by);
+        }
+        self.permission = tracer.asked();
+        self.misses.extend(misses);
+        self.misses.truncate(MAX_MISSES);
+        self.changes.extend(changes);
     }
 
     /// A decision exists only for a complete question.
@@ -151,8 +175,8 @@ impl Explanation {
 /// A grant that matches the permission, held through an assignment.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
-    assignment: &'a Assignment,
-    grant: &'a CompiledGrant,
+    held: HeldRole<'a>,
+    grant: HeldGrant<'a>,
     condition: u32,
     fields: u32,
 }
@@ -174,67 +198,78 @@ impl<'a> Tracer<'a> {
         self.here.ty.attributes.get(field.0 as usize).map_or("", |one| one.name.as_str())
     }
 
+    fn assignment(&self, at: usize) -> Option<HeldRole<'a>> {
+        self.here.principal.held().nth(at)
+    }
+
     fn admin(&self, assignment: usize) -> Option<GrantTrace> {
-        let assignment = self.here.principal.assignments.get(assignment)?;
-        let role = self.rules.roles.get(assignment.role as usize)?;
+        let held = self.assignment(assignment)?;
+        let role = self.rules.roles.get(held.role as usize)?;
         let juniors = role.closure.iter().filter_map(|junior| self.rules.roles.get(*junior as usize));
-        let grant = juniors.flat_map(|junior| self.rules.own_grants(junior)).find(|grant| grant.is_admin)?;
-        Some(self.trace(&Candidate { assignment, grant, condition: NONE, fields: NONE }))
+        let grant = juniors.flat_map(|junior| junior.own_grants()).find(|grant| grant.kind == GrantKind::Admin)?;
+        Some(self.trace(&Candidate { held, grant, condition: NONE, fields: NONE }))
     }
 
     fn allow(&self, assignment: usize) -> Option<GrantTrace> {
         let field = self.question.fields.last().copied();
-        let assignment = self.here.principal.assignments.get(assignment)?;
-        let found = self.candidates(assignment, Effect::Allow).into_iter().find(|one| self.holds(one, field))?;
+        let held = self.assignment(assignment)?;
+        let found = self.candidates(held, Effect::Allow).into_iter().find(|one| self.holds(one, field))?;
         Some(self.trace(&found))
     }
 
-    fn deny(&self, assignment: usize, grant: u32, field: Option<FieldId>) -> Option<GrantTrace> {
-        let assignment = self.here.principal.assignments.get(assignment)?;
-        let grant = self.rules.grants.get(grant as usize)?;
-        let candidates = self.candidates(assignment, Effect::Deny).into_iter();
-        let mut same = candidates.filter(|one| std::ptr::eq(one.grant, grant));
+    fn deny(&self, assignment: usize, grant: GrantId, field: Option<FieldId>) -> Option<GrantTrace> {
+        let held = self.assignment(assignment)?;
+        let candidates = self.candidates(held, Effect::Deny).into_iter();
+        let mut same = candidates.filter(|one| one.grant.at == grant.at && one.grant.role.id == grant.role);
         same.find(|one| self.rules.is_on(one.fields, field, true)).map(|one| self.trace(&one))
     }
 
     /// Whether an allow gives it here.
     fn holds(&self, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
         let special = self.special(candidate);
-        candidate.assignment.is_valid(self.here.now)
-            && self.rules.allows(&special, candidate.assignment, field, &self.here)
+        self.rules.counts(candidate.held, self.here.now)
+            && self.rules.grants(&special, candidate.held, field, &self.here)
     }
 
     fn special(&self, candidate: &Candidate<'_>) -> Special {
         Special {
             permission: self.question.permission.0,
-            effect: candidate.grant.effect,
+            effect: candidate.grant.written.effect,
             condition: candidate.condition,
             fields: candidate.fields,
-            grant: 0,
+            grant: GrantId { role: 0, at: 0 },
         }
     }
 
-    /// The grants of an assignment's role and its juniors that match the permission.
-    fn candidates(&self, assignment: &'a Assignment, effect: Effect) -> Vec<Candidate<'a>> {
-        let Some(role) = self.rules.roles.get(assignment.role as usize) else { return Vec::new() };
+    /// The grants of an assignment's role and its juniors that match the permission; of those that
+    /// allow, the ones of active roles.
+    fn candidates(&self, held: HeldRole<'a>, effect: Effect) -> Vec<Candidate<'a>> {
+        let parts: Vec<u32> = match effect {
+            Effect::Allow => self.rules.parts(self.here.principal, held.role).collect(),
+            Effect::Deny => vec![held.role],
+        };
         let permission = self.question.permission;
         let name = self.rules.permission_name(permission);
-        let juniors = role.closure.iter().filter_map(|junior| self.rules.roles.get(*junior as usize));
-        let own = juniors.flat_map(|junior| self.rules.own_grants(junior));
-        let plain = own.filter(|grant| effect == Effect::Allow && grant.is_plain && grant.matches(name));
-        let plain = plain.map(|grant| Candidate { assignment, grant, condition: NONE, fields: NONE });
-        let special = role.special_of(permission.0).iter().filter(|special| special.effect == effect);
-        let special = special.filter_map(|special| {
-            let grant = self.rules.grants.get(special.grant as usize)?;
-            Some(Candidate { assignment, grant, condition: special.condition, fields: special.fields })
-        });
-        plain.chain(special).collect()
+        let mut candidates = Vec::new();
+        for role in parts.iter().filter_map(|part| self.rules.roles.get(*part as usize)) {
+            let juniors = role.closure.iter().filter_map(|junior| self.rules.roles.get(*junior as usize));
+            let own = juniors.flat_map(|junior| junior.own_grants());
+            let plain =
+                own.filter(|grant| effect == Effect::Allow && grant.kind == GrantKind::Plain && grant.matches(name));
+            candidates.extend(plain.map(|grant| Candidate { held, grant, condition: NONE, fields: NONE }));
+            let special = role.special_of(permission.0).iter().filter(|special| special.effect == effect);
+            candidates.extend(special.filter_map(|special| {
+                let grant = self.rules.roles.get(special.grant.role as usize)?.own_grant(special.grant.at)?;
+                Some(Candidate { held, grant, condition: special.condition, fields: special.fields })
+            }));
+        }
+        candidates
     }
 
     fn trace(&self, candidate: &Candidate<'_>) -> GrantTrace {
-        let Candidate { assignment, grant, condition, .. } = *candidate;
+        let Candidate { held, grant, condition, .. } = *candidate;
         let condition = self.rules.condition(condition);
-        let (from, until) = assignment.window();
+        let (from, until) = held.window();
         let tests = condition.iter().flat_map(|condition| {
             condition.tests.iter().map(|test| TestTrace {
                 text: condition.text_of(test).to_owned(),
@@ -243,29 +278,34 @@ impl<'a> Tracer<'a> {
             })
         });
         GrantTrace {
-            effect: grant.effect,
+            effect: grant.written.effect,
             assignment: AssignmentTrace {
-                role: self.rules.roles.get(assignment.role as usize).map(|role| role.name.clone()).unwrap_or_default(),
-                scope: assignment.written.to_string(),
+                role: self.role_name(held).to_owned(),
+                group: held.group().map(str::to_owned),
+                scope: held.written().to_string(),
                 from,
                 until,
-                is_valid: assignment.is_valid(self.here.now),
-                covers: self.here.covers(&assignment.scope),
+                is_valid: held.is_valid(self.here.now),
+                covers: self.here.covers(held.scope()),
             },
-            role_path: self.role_path(assignment.role, grant.role.0),
-            permission: grant.pattern.clone(),
-            condition: grant.when.clone(),
+            role_path: self.role_path(held.role, grant.role.id),
+            permission: grant.written.pattern.text.clone(),
+            condition: grant.written.when.as_ref().map(|when| when.text.clone()),
             condition_holds: condition.is_none_or(|condition| condition.holds(&self.here)),
             tests: tests.collect(),
         }
     }
 
+    fn role_name(&self, held: HeldRole<'_>) -> &'a str {
+        self.rules.roles.get(held.role as usize).map_or("", |role| role.name())
+    }
+
     fn values(&self, test: &Test) -> BTreeMap<String, String> {
         let named = test.kind.paths().map(|path| {
             let attributes = match path.root {
-                Root::Principal => &self.rules.principal,
+                Root::Principal => &self.rules.shared.words.principal,
                 Root::Resource => &self.here.ty.attributes,
-                Root::Context => &self.rules.context,
+                Root::Context => &self.rules.shared.words.context,
             };
             let name = attributes.get(path.slot as usize).map_or("", |one| one.name.as_str());
             (format!("{}.{name}", path.root.word()), self.here.at(path).to_string())
@@ -281,7 +321,7 @@ impl<'a> Tracer<'a> {
             if at == to {
                 break;
             }
-            for junior in self.rules.roles.get(at as usize).iter().flat_map(|role| &role.inherits) {
+            for junior in self.rules.roles.get(at as usize).iter().flat_map(|role| role.inherits.iter()) {
                 if let std::collections::btree_map::Entry::Vacant(entry) = came_from.entry(junior.0) {
                     entry.insert(at);
                     queue.push_back(junior.0);
@@ -297,7 +337,7 @@ impl<'a> Tracer<'a> {
         path.iter()
             .rev()
             .filter_map(|role| self.rules.roles.get(*role as usize))
-            .map(|role| role.name.clone())
+            .map(|role| role.name().to_owned())
             .collect()
     }
 }

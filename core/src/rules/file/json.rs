@@ -1,6 +1,6 @@
 //! JSON to the tree. A [`RawValue`] borrows from the file, so its address says where it stands.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashMap};
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,11 +11,15 @@ use serde_json::value::RawValue;
 use crate::rules::faults::{Faults, Spot, shown};
 
 use super::{
-    MAX_DEPTH,
+    MAX_DEPTH, MAX_PARTS, too_many_parts,
     tree::{Key, Node, Tree},
 };
 
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+    if let Some(at) = too_many(text) {
+        too_many_parts(at, faults);
+        return None;
+    }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) => {
             let mut reader = Reader { file: text, faults, is_broken: false };
@@ -23,7 +27,7 @@ pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> 
             (!reader.is_broken).then_some(node)
         }
         Err(error) => {
-            faults.add(at(text, 0, &error), message(&error), None);
+            unreadable(text, &error, faults);
             None
         }
     }
@@ -57,7 +61,7 @@ impl<'s> Reader<'s, '_> {
             Some(b'n') => Tree::Other("null"),
             _ => match raw.get().parse::<i64>() {
                 Ok(integer) => Tree::Int(integer),
-                Err(_) => Tree::Other("a number that is no 64-bit integer"),
+                Err(_) => Tree::Other("a number with a fraction, an exponent or more than 64 bits"),
             },
         };
         Node { spot, value }
@@ -65,18 +69,19 @@ impl<'s> Reader<'s, '_> {
 
     fn table(&mut self, raw: &'s RawValue, depth: usize) -> Tree<'s> {
         let Entries(entries) = self.parsed(raw).unwrap_or_default();
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<Cow<'s, str>, Spot> = HashMap::with_capacity(entries.len());
         let mut table = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let spot = match &key {
                 Cow::Borrowed(text) => self.spot(text),
-                // A key with escapes is a copy: its value's place must do.
-                Cow::Owned(_) => self.spot(value.get()),
+                Cow::Owned(_) => self.key_before(value.get()),
             };
-            if !seen.insert(key.clone()) {
-                self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+            if let Some(first) = seen.get(&key) {
+                let fault = self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+                fault.label("given again").first(*first, "first given");
                 continue;
             }
+            seen.insert(key.clone(), spot);
             let node = self.node(value, depth + 1);
             table.push((Key { spot, text: key }, node));
         }
@@ -100,8 +105,52 @@ impl<'s> Reader<'s, '_> {
         Spot::of(start..start + part.len())
     }
 
+    /// Where the key of a value stands: a key with escapes is a copy, which does not say it itself.
+    /// Within its quotes every other quote is escaped.
+    fn key_before(&self, value: &str) -> Spot {
+        let file = self.file.get(..self.offset(value)).unwrap_or_default();
+        let end = file.rfind('"').unwrap_or(0);
+        let is_escaped = |at: usize| file[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        let start = file[..end].rmatch_indices('"').map(|(at, _)| at).find(|at| !is_escaped(*at));
+        Spot::of(start.map_or(end, |start| start + 1)..end)
+    }
+
     fn offset(&self, part: &str) -> usize {
         (part.as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize)
+    }
+}
+
+/// Where the parts outnumber [`MAX_PARTS`], strings apart.
+fn too_many(text: &str) -> Option<usize> {
+    let (mut parts, mut is_text, mut is_escaped) = (0, false, false);
+    text.bytes().position(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b',' | b':' | b'[' | b'{' if !is_text => parts += 1,
+            _ => {}
+        }
+        parts > MAX_PARTS
+    })
+}
+
+/// What is wrong with a file that is no JSON.
+fn unreadable(text: &str, error: &serde_json::Error, faults: &mut Faults) {
+    let end = text.trim_end().len();
+    if end == 0 {
+        let help = "a policy without any roles is written `{}`".to_owned();
+        faults.add(Spot::of(0..0), "the file is empty", Some(help));
+    } else if error.is_eof() {
+        let message = message(error);
+        let within = message.strip_prefix("EOF while parsing ").unwrap_or("something");
+        faults.add(Spot::of(end..end), format!("the file ends within {within}"), None);
+    } else {
+        let spot = at(text, 0, error);
+        let before = text.get(..spot.start as usize).unwrap_or_default().trim_end();
+        let help = before.ends_with(',').then(|| "JSON has no comma after the last one".to_owned());
+        let message = message(error).replace("expected value", "expected a value");
+        faults.add(spot, message, help);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod json;
 pub(super) mod literal;
+pub(super) mod place;
 mod read;
 mod toml;
 mod tree;
@@ -15,12 +16,15 @@ use crate::model::{
 };
 
 use super::{
-    faults::Faults,
+    faults::{Faults, Spot},
     policy::{Origin, Policy},
 };
 
 /// The largest policy file, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most values, keys and signs of a policy file: what it becomes in memory is many times its size.
+const MAX_PARTS: usize = 1_000_000;
 
 /// No part of a policy file is nested deeper; what is, is refused.
 const MAX_DEPTH: usize = 12;
@@ -31,11 +35,11 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn from_toml(text: &str) -> Result<Policy> {
-    read_file(text, toml::parse)
+    read_file(text, toml::parse, false)
 }
 
 pub(super) fn from_json(text: &str) -> Result<Policy> {
-    read_file(text, json::parse)
+    read_file(text, json::parse, true)
 }
 
 pub(super) fn preset(name: &str) -> Result<Policy> {
@@ -50,17 +54,23 @@ pub(super) fn preset(name: &str) -> Result<Policy> {
     }
 }
 
+/// What the file must not be, told at its place.
+fn too_many_parts(at: usize, faults: &mut Faults) {
+    let message = format!("the policy file has more than {MAX_PARTS} parts");
+    faults.add(Spot::of(at..at), message, None);
+}
+
 /// A parser of one format: the tree, or the problems that leave none.
 type Parse = for<'s> fn(&'s str, &mut Faults) -> Option<tree::Node<'s>>;
 
-fn read_file(text: &str, parse: Parse) -> Result<Policy> {
+fn read_file(text: &str, parse: Parse, is_json: bool) -> Result<Policy> {
     if text.len() > MAX_BYTES {
         let message = format!("the policy file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err(Error::new(Reason::PolicyInvalid, message));
     }
-    let mut faults = Faults::of(Some(text.into()));
+    let mut faults = Faults::of(Some(text.into()), is_json);
     let Some(root) = parse(text, &mut faults) else {
-        return Err(Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", faults.into_problems()));
+        return Err(faults.into_error("the policy file cannot be read"));
     };
     let mut policy = read::policy(&root, &mut faults);
     policy.origin = Some(Arc::new(Origin { faults }));

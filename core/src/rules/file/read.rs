@@ -7,15 +7,21 @@ use crate::rules::{
 
 use super::tree::{Key, Node, Tree};
 
-const POLICY: &[&str] =
-    &["description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
-const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
-const GRANT: &[&str] = &["permission", "when"];
+// What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
+pub(super) const POLICY: &[&str] =
+    &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
+pub(super) const SCOPE: &[&str] = &["attribute", "parent"];
+pub(super) const TYPE: &[&str] = &["attributes"];
+pub(super) const ROLE: &[&str] =
+    &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+pub(super) const GRANT: &[&str] = &["permission", "when"];
 
 pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
     let mut policy = Policy::new();
     for (key, node) in table(root, faults) {
         match key.text.as_ref() {
+            // For editors alone.
+            "$schema" => drop(text(node, faults)),
             "description" => policy.description = text(node, faults).map(|text| text.text),
             "hierarchy" => policy.limited_hierarchy = is_limited(node, faults),
             "anonymous" => policy.anonymous = text(node, faults),
@@ -23,7 +29,9 @@ pub(super) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
             "scopes" => policy.scopes = scopes(node, faults),
             "types" => policy.types = types(node, faults),
             "permissions" => policy.permissions = permissions(node, faults),
-            "roles" => policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults)).collect(),
+            "roles" => {
+                policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults).into()).collect()
+            }
             _ => unknown(key, POLICY, faults),
         }
     }
@@ -50,16 +58,20 @@ fn attributes(node: &Node<'_>, faults: &mut Faults) -> Vec<AttributeDecl> {
 fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
     let mut read = Vec::new();
     for (key, node) in table(node, faults) {
-        let mut attribute = None;
+        let (mut attribute, mut parent) = (None, None);
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attribute" => attribute = text(node, faults),
-                _ => unknown(inner, &["attribute"], faults),
+                "parent" => parent = text(node, faults),
+                _ => unknown(inner, SCOPE, faults),
             }
         }
         match attribute {
-            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute }),
-            None => faults.add(key.spot, format!("scope kind `{}` names no `attribute`", shown(&key.text)), None),
+            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute, parent }),
+            None => {
+                let message = format!("scope kind `{}` names no `attribute`", shown(&key.text));
+                faults.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
+            }
         }
     }
     read
@@ -72,7 +84,7 @@ fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
         for (inner, node) in table(node, faults) {
             match inner.text.as_ref() {
                 "attributes" => declared.attributes = attributes(node, faults),
-                _ => unknown(inner, &["attributes"], faults),
+                _ => unknown(inner, TYPE, faults),
             }
         }
         read.push(declared);
@@ -108,7 +120,7 @@ fn role(key: &Key<'_>, node: &Node<'_>, faults: &mut Faults) -> Role {
                 Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
                     role.max_holders = u32::try_from(holders).ok();
                 }
-                _ => wrong(node, "an integer from 1", faults),
+                _ => wrong(node, "a whole number of 1 or more", faults),
             },
             "grantable_by" => role.grantable_by = texts(node, faults),
             "allow" => grants(node, Effect::Allow, &mut role.grants, faults),
@@ -143,13 +155,20 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     }
                 }
                 let Some(patterns) = patterns else {
-                    faults.add(item.spot, "this grant names no `permission`", None);
+                    let help = "beside `when` stands `permission`, with one pattern or a list of them".to_owned();
+                    faults.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
+                // Each has a copy of the condition.
+                let copies = when.as_ref().map_or(0, |when| when.text.len()).saturating_mul(patterns.len());
+                if !faults.takes_copies(copies) {
+                    faults.add(item.spot, "the conditions of this policy are too long for so many permissions", None);
+                    continue;
+                }
                 let grant = |pattern| Grant { effect, pattern, when: when.clone() };
                 grants.extend(patterns.into_iter().map(grant));
             }
-            _ => wrong(item, "a permission, or a table with `permission` and `when`", faults),
+            _ => wrong(item, "a permission, or `permission` and `when` together", faults),
         }
     }
 }
@@ -158,7 +177,7 @@ fn table<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [(Key<'s>, Node
     match &node.value {
         Tree::Table(entries) => entries,
         _ => {
-            wrong(node, "a table", faults);
+            wrong(node, if faults.is_json { "an object" } else { "a table" }, faults);
             &[]
         }
     }
@@ -194,12 +213,67 @@ fn texts(node: &Node<'_>, faults: &mut Faults) -> Vec<Text> {
 
 fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
     if !matches!(node.value, Tree::Refused) {
-        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind()), None);
+        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind(faults.is_json)), None);
     }
 }
 
 fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
     let help = faults.suggest(&key.text, known.iter().copied());
-    let help = help.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
-    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help));
+    let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
+    let help = help.unwrap_or_else(|| format!("there are: {}", known()));
+    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value as Json;
+
+    use super::{GRANT, POLICY, ROLE, SCOPE, TYPE};
+    use crate::rules::{Policy, RuleSet, Schema};
+
+    const SCHEMA: &str = include_str!("../../../policies/policy.schema.json");
+
+    fn keys_of(schema: &Json) -> BTreeSet<&str> {
+        schema["properties"].as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    /// Where each list of keys is about, as the way there in a policy and as the part of the schema.
+    fn places() -> [(&'static [&'static str], &'static str, &'static str); 5] {
+        [
+            (POLICY, "{KEY: null}", ""),
+            (SCOPE, r#"{"scopes": {"a": {KEY: null}}}"#, "/$defs/scope"),
+            (TYPE, r#"{"types": {"a": {KEY: null}}}"#, "/$defs/type"),
+            (ROLE, r#"{"roles": {"a": {KEY: null}}}"#, "/$defs/role"),
+            (GRANT, r#"{"roles": {"a": {"allow": [{KEY: null}]}}}"#, "/$defs/grant"),
+        ]
+    }
+
+    #[test]
+    fn editors_know_the_keys_that_are_read() {
+        let schema: Json = serde_json::from_str(SCHEMA).expect("JSON");
+        for (keys, _, at) in places() {
+            let known = keys_of(schema.pointer(at).expect("a part of the schema"));
+            assert_eq!(known, keys.iter().copied().collect(), "at {at}");
+        }
+        let defs = schema["$defs"].as_object().expect("definitions");
+        let described = defs.values().chain([&schema]).filter_map(|def| def["properties"].as_object());
+        for (key, property) in described.flatten() {
+            assert!(property["description"].is_string(), "{key} has no description");
+        }
+    }
+
+    #[test]
+    fn every_key_in_the_lists_is_read() {
+        for (keys, policy, _) in places() {
+            for key in keys.iter().chain(&["nothing"]) {
+                let text = policy.replace("KEY", &format!("\"{key}\""));
+                let policy = Policy::from_json(&text).expect("JSON");
+                let error = RuleSet::compile(&policy, &Schema::new()).expect_err("null is nowhere right");
+                let is_unknown = error.problems().iter().any(|one| one.message.contains("there is no key"));
+                assert_eq!(is_unknown, *key == "nothing", "{text}: {error}");
+            }
+        }
+    }
 }

@@ -30,16 +30,18 @@ pub(super) enum Tree<'s> {
 }
 
 impl Tree<'_> {
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
+    pub(super) fn kind(&self, is_json: bool) -> Cow<'static, str> {
+        let kind = match self {
             Tree::Text(_) => "a string",
-            Tree::Int(_) => "an integer",
+            Tree::Int(int) => return Cow::Owned(format!("the number {int}")),
             Tree::Bool(_) => "true or false",
             Tree::List(_) => "a list",
+            Tree::Table(_) if is_json => "an object",
             Tree::Table(_) => "a table",
             Tree::Other(kind) => kind,
             Tree::Refused => "nested too deeply",
-        }
+        };
+        Cow::Borrowed(kind)
     }
 }
 

@@ -39,10 +39,11 @@ impl Serialize for Policy {
             map.serialize_entry("context", &Attributes(&self.context))?;
         }
         if !self.scopes.is_empty() {
-            let scope = |one: &super::super::policy::ScopeDecl| {
-                (one.name.text.clone(), Entry("attribute", one.attribute.text.clone()))
-            };
-            map.serialize_entry("scopes", &Entries(self.scopes.iter().map(scope).collect()))?;
+            let kinds = self.scopes.iter().map(|one| {
+                let parent = one.parent.as_ref().map(|parent| parent.text.as_str());
+                (one.name.text.clone(), Kind { attribute: &one.attribute.text, parent })
+            });
+            map.serialize_entry("scopes", &Entries(kinds.collect()))?;
         }
         if !self.types.is_empty() {
             let ty =
@@ -56,7 +57,7 @@ impl Serialize for Policy {
         if !self.roles.is_empty() {
             map.serialize_entry(
                 "roles",
-                &Entries(self.roles.iter().map(|role| (role.name.text.clone(), role)).collect()),
+                &Entries(self.roles.iter().map(|role| (role.name.text.clone(), role.as_ref())).collect()),
             )?;
         }
         map.end()
@@ -113,6 +114,14 @@ impl Serialize for Grants<'_> {
 struct Conditional<'p> {
     permission: &'p str,
     when: &'p str,
+}
+
+/// A kind of scope.
+#[derive(Serialize)]
+struct Kind<'p> {
+    attribute: &'p str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'p str>,
 }
 
 struct Attributes<'p>(&'p [AttributeDecl]);

@@ -1,14 +1,19 @@
 //! Random policies, principals and things.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
 use uuid::Uuid;
 
 use crate::{
     model::{record::Row, time::Time, value::Value},
-    rules::{AssignmentFacts, Context, Effect, Policy, PrincipalFacts, Resource, Role, RuleSet, Scope},
+    rules::{Context, Effect, Policy, Principal, Resource, Role, RuleSet},
 };
 
 use super::{
-    Choices,
+    Asker, Choices,
     condition::{Condition, HOUR, START, Shape},
     tables::{THINGS, schema},
 };
@@ -18,16 +23,22 @@ use super::{
 pub struct Case {
     /// The roles of the policy; each inherits only from those before it.
     pub roles: Vec<GeneratedRole>,
-    /// Who asks; of roles that exist and of one that does not.
-    pub principal: PrincipalFacts,
-    /// The set attribute `principal.teams`; none: absent.
-    pub teams: Option<Vec<Uuid>>,
+    /// The role of those who are not signed in.
+    pub anonymous: Option<usize>,
+    /// Who asks, and on whose behalf; of roles that exist and of one that does not.
+    pub askers: Vec<Asker>,
+    /// Which scopes lie within which: kind, id, and the id above. Owners lie within regions, these
+    /// within countries.
+    pub tree: Vec<(&'static str, Uuid, Uuid)>,
     /// `context.hour` and `context.tag`.
     pub context: (i64, Option<String>),
     /// What is asked about; every id once.
     pub things: Vec<ThingRow>,
     /// When.
     pub now: Time,
+    /// For the reference: tests that turn out so whatever they read, by who asks (0 where they read no
+    /// principal) and as they are written.
+    pub forced: BTreeMap<(usize, String), bool>,
 }
 
 /// A role of a generated policy.
@@ -84,35 +95,46 @@ impl Case {
     /// Draws a case. Its conditions read types of `thing`, so conditional grants are about things.
     pub fn draw(choices: &mut Choices) -> Self {
         let count = 1 + choices.below(4);
+        choices.grants_anonymous = choices.once_in(4);
         let roles: Vec<GeneratedRole> = (0..count).map(|at| choices.role(at)).collect();
-        let assignments = (0..choices.below(5)).map(|_| choices.assignment(count)).collect();
-        let attributes = vec![
-            ("username".into(), choices.value(Shape::Text)),
-            ("email".into(), Value::Text("someone@example.org".to_owned())),
-            ("status".into(), Value::Text("active".to_owned())),
-            ("region_id".into(), choices.nullable(Shape::Id)),
-            ("level".into(), choices.nullable(Shape::Int)),
-            ("joined_at".into(), choices.nullable(Shape::Time)),
-        ];
-        let teams = choices.once_in(2).then(|| (0..choices.below(3)).map(|_| choices.id()).collect());
-        let mut principal = PrincipalFacts {
-            id: choices.id(),
-            is_active: !choices.once_in(12),
-            status: "suspended".to_owned(),
-            is_verified: choices.once_in(2),
-            attributes,
-            assignments,
+        let mut case = Self {
+            roles,
+            anonymous: None,
+            askers: Vec::new(),
+            tree: Vec::new(),
+            context: (0, None),
+            things: Vec::new(),
+            now: Time::default(),
+            forced: BTreeMap::new(),
         };
-        if let Some(teams) = &teams {
-            let ids: &Vec<Uuid> = teams;
-            let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-            principal.attributes.push(("teams".into(), Value::Json(format!("[{}]", ids.join(",")))));
+        let harmless: Vec<usize> = (0..count).filter(|role| !case.is_administrator(*role)).collect();
+        case.anonymous = (choices.grants_anonymous && !harmless.is_empty()).then(|| *choices.one(&harmless));
+        let askers = [1, 1, 1, 1, 1, 2, 2, 3][choices.below(8)];
+        case.askers = (0..askers).map(|_| choices.asker(count, case.anonymous)).collect();
+        for (kind, _) in KINDS {
+            for id in (1..=4).map(Uuid::from_u128) {
+                if choices.once_in(2) {
+                    case.tree.push((kind, id, choices.id()));
+                }
+            }
         }
         let tag = choices.once_in(2).then(|| choices.text());
-        let context = (if choices.once_in(2) { 7 } else { 0 }, tag);
-        let things = (1..2 + choices.below(12)).map(|id| choices.thing(Uuid::from_u128(id as u128))).collect();
-        let now = Time::from_microsecond(START + choices.below(3) as i64 * HOUR).unwrap_or_default();
-        Self { roles, principal, teams, context, things, now }
+        case.context = (if choices.once_in(2) { 7 } else { 0 }, tag);
+        case.things = (1..2 + choices.below(12)).map(|id| choices.thing(Uuid::from_u128(id as u128))).collect();
+        case.now = Time::from_microsecond(START + choices.below(3) as i64 * HOUR).unwrap_or_default();
+        case
+    }
+
+    /// A role and all that it inherits.
+    pub fn juniors(&self, role: usize) -> BTreeSet<usize> {
+        let own = self.roles[role].inherits.iter().flat_map(|junior| self.juniors(*junior));
+        own.chain([role]).collect()
+    }
+
+    /// Whether a role holds `admin:all`, itself or through the hierarchy.
+    pub fn is_administrator(&self, role: usize) -> bool {
+        let grants = |role: usize| self.roles[role].grants.iter();
+        self.juniors(role).into_iter().any(|junior| grants(junior).any(|grant| grant.pattern == "admin:all"))
     }
 
     /// The policy.
@@ -121,25 +143,47 @@ impl Case {
             .resource_type("user", [("teams", "set<id>?")])
             .context("hour", "int")
             .context("tag", "string?")
-            .scope_kind("owner", "owner_id");
-        self.roles.iter().fold(policy, |policy, role| {
-            let built = role
-                .inherits
-                .iter()
-                .fold(Role::new(&role.name), |built, junior| built.inherits(&self.roles[*junior].name));
-            let built = role.grants.iter().fold(built, |built, grant| match (&grant.when, grant.effect) {
-                (None, Effect::Allow) => built.allow(grant.pattern()),
-                (None, Effect::Deny) => built.deny(grant.pattern()),
-                (Some(when), Effect::Allow) => built.allow_when(grant.pattern(), when.to_string()),
-                (Some(when), Effect::Deny) => built.deny_when(grant.pattern(), when.to_string()),
-            });
-            policy.add_role(built)
+            .resource_type("region", [("country_id", "id?")])
+            .scope_kind("country", "country_id")
+            .nested_scope_kind("region", "region_id", "country_id")
+            .nested_scope_kind("owner", "owner_id", "region_id");
+        let policy = match self.anonymous {
+            Some(role) => policy.anonymous(&self.roles[role].name),
+            None => policy,
+        };
+        self.roles.iter().fold(policy, |policy, role| policy.add_role(self.role(role)))
+    }
+
+    /// A role of it.
+    pub fn role(&self, role: &GeneratedRole) -> Role {
+        let built =
+            role.inherits.iter().fold(Role::new(&role.name), |built, junior| built.inherits(&self.roles[*junior].name));
+        role.grants.iter().fold(built, |built, grant| match (&grant.when, grant.effect) {
+            (None, Effect::Allow) => built.allow(grant.pattern()),
+            (None, Effect::Deny) => built.deny(grant.pattern()),
+            (Some(when), Effect::Allow) => built.allow_when(grant.pattern(), when.to_string()),
+            (Some(when), Effect::Deny) => built.deny_when(grant.pattern(), when.to_string()),
         })
     }
 
     /// The policy compiled.
     pub fn rules(&self) -> crate::Result<RuleSet> {
         RuleSet::compile(&self.policy(), &schema())
+    }
+
+    /// Who asks, with those on whose behalf.
+    pub fn principal(&self, rules: &RuleSet) -> crate::Result<Principal> {
+        let rows = self.tree.iter().map(|(kind, id, above)| (*kind, Value::Id(*id), Value::Id(*above)));
+        let tree = Arc::new(rules.scope_tree(rows));
+        let mut principal: Option<Principal> = None;
+        for asker in self.askers.iter().rev() {
+            let one = asker.principal(rules, &tree)?;
+            principal = Some(match principal {
+                Some(behind) => rules.on_behalf_of(&one, &behind)?,
+                None => one,
+            });
+        }
+        Ok(principal.unwrap_or_else(|| rules.anonymous()))
     }
 
     /// The context of the question.
@@ -152,20 +196,25 @@ impl Case {
     }
 }
 
+/// Kinds of scopes that lie within others, and these.
+pub(super) const KINDS: &[(&str, &str)] = &[("owner", "region"), ("region", "country")];
+
 /// About things, every one of which the schema knows.
 const PATTERNS: &[&str] = &["thing:read", "thing:read", "thing:*", "thing:list", "thing:update", "*:read", "*:*"];
 /// So many of them are about things only.
 const THINGS_ONLY: usize = 5;
 
 impl Choices {
-    fn role(&mut self, at: usize) -> GeneratedRole {
+    /// A role that may inherit from all those before it.
+    pub fn role(&mut self, at: usize) -> GeneratedRole {
         let mut inherits: Vec<usize> = (0..at).filter(|_| self.once_in(3)).collect();
         inherits.dedup();
         let grants = (0..1 + self.below(3)).map(|_| self.grant()).collect();
         GeneratedRole { name: format!("role{at}"), inherits, grants }
     }
 
-    fn grant(&mut self) -> GeneratedGrant {
+    /// A grant.
+    pub fn grant(&mut self) -> GeneratedGrant {
         let effect = if self.once_in(4) { Effect::Deny } else { Effect::Allow };
         // Administrators hide everything else, so they are rare.
         let pattern = match effect {
@@ -182,22 +231,6 @@ impl Choices {
         let when = (is_about_things && (effect == Effect::Deny || !self.once_in(3)))
             .then(|| self.condition(effect == Effect::Deny, 3));
         GeneratedGrant { effect, pattern, fields, when }
-    }
-
-    fn assignment(&mut self, roles: usize) -> AssignmentFacts {
-        let scope = match self.below(6) {
-            0 => Scope::region(self.id()),
-            1 => Scope::resource("thing", self.id()),
-            2 => Scope::of("owner", self.id()),
-            3 if self.once_in(3) => Scope::of("unknown", self.id()),
-            _ => Scope::Global,
-        };
-        let mut edge = || self.once_in(4).then(|| START + self.below(3) as i64 * HOUR);
-        let time = |micros: i64| Time::from_microsecond(micros).unwrap_or_default();
-        let (from, until) = (edge().map(time), edge().map(time));
-        let role = if self.once_in(10) { roles } else { self.below(roles) };
-        let role = format!("role{role}");
-        AssignmentFacts { role, scope, from, until }
     }
 
     /// A thing of this id: nulls, quotes and letters beyond ASCII included.

@@ -189,12 +189,16 @@ impl Choices {
     fn path(&mut self, fits: impl Fn(&Path) -> bool) -> Operand {
         let fitting: Vec<Path> = PATHS.iter().copied().filter(fits).collect();
         let path = *self.one(&fitting);
-        Operand::Path(path.0, path.1, path.3, 0)
+        Operand::Path(path.0, path.1, self.may_be_absent(path), 0)
     }
 
-    fn moved(&mut self, (root, name, shape, is_optional): Path) -> Operand {
-        let by = if shape == Shape::Time { *self.one(&[0, HOUR, -HOUR]) } else { 0 };
-        Operand::Path(root, name, is_optional, by)
+    fn moved(&mut self, path: Path) -> Operand {
+        let by = if path.2 == Shape::Time { *self.one(&[0, HOUR, -HOUR]) } else { 0 };
+        Operand::Path(path.0, path.1, self.may_be_absent(path), by)
+    }
+
+    fn may_be_absent(&self, (root, name, _, is_optional): Path) -> bool {
+        is_optional || self.grants_anonymous && root == "principal" && name != "verified"
     }
 }
 

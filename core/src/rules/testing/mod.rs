@@ -3,14 +3,18 @@
 //! Everything is drawn from [`Choices`], a list of numbers: a property test makes the list, and a
 //! shorter list with smaller numbers gives a simpler case.
 
+mod asker;
 mod case;
 mod condition;
 mod document;
+mod reference;
 mod tables;
 
+pub use asker::{Asker, GeneratedKey};
 pub use case::{Case, GeneratedGrant, GeneratedRole, ThingRow};
 pub use condition::{Condition, Operand, Shape};
 pub use document::{DOCUMENT, DocumentCase, DocumentRow, array};
+pub use reference::{Query, Reference};
 pub use tables::{THING_USERS, THINGS, assigned_users, schema};
 
 /// Decisions of a generator, one number each; 0 when they run out.
@@ -18,12 +22,15 @@ pub use tables::{THING_USERS, THINGS, assigned_users, schema};
 pub struct Choices {
     numbers: Vec<u32>,
     at: usize,
+    /// Somebody who is not signed in is granted something: conditions must say what the absence of
+    /// attributes of a principal means.
+    grants_anonymous: bool,
 }
 
 impl Choices {
     /// Draws from these numbers.
     pub fn new(numbers: Vec<u32>) -> Self {
-        Self { numbers, at: 0 }
+        Self { numbers, at: 0, grants_anonymous: false }
     }
 
     /// A number below `bound` (which is not 0).

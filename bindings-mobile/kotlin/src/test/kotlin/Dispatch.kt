@@ -27,15 +27,28 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
-    "roles.list" -> writeList(input.record().let { me.roles.list() }) { writeRoleInfo(it) }
-    "roles.get" -> writeRoleInfo(me.roles.get(readGetRole(input)))
+    "roles.create" -> writeRoleView(me.roles.create(readCreateRole(input)))
+    "roles.list" -> writeList(input.record().let { me.roles.list() }) { writeRoleView(it) }
+    "roles.get" -> writeRoleDetails(me.roles.get(readGetRole(input)))
+    "roles.update" -> writeRoleView(me.roles.update(readUpdateRole(input)))
+    "roles.delete" -> writeDeletedRole(me.roles.delete(readDeleteRole(input)))
     "roles.assign" -> writeRoleAssignment(me.roles.assign(readAssignRole(input)))
     "roles.unassign" -> me.roles.unassign(readUnassignRole(input)).let { JsonNull }
     "roles.assignments" -> writeRoleAssignmentPage(me.roles.assignments(readListAssignments(input)))
     "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeRoleAssignment(it) }
-    "permissions.list" -> writeList(input.record().let { me.permissions.list() }) { writePermissionInfo(it) }
+    "permissions.create" -> writePermissionView(me.permissions.create(readCreatePermission(input)))
+    "permissions.get" -> writePermissionView(me.permissions.get(readGetPermission(input)))
+    "permissions.list" -> writeList(input.record().let { me.permissions.list() }) { writePermissionView(it) }
+    "permissions.update" -> writePermissionView(me.permissions.update(readUpdatePermission(input)))
+    "permissions.delete" -> writeDeletedPermission(me.permissions.delete(readDeletePermission(input)))
     "permissions.mine" -> writeList(input.record().let { me.permissions.mine() }) { writeEffectiveGrant(it) }
     "permissions.explain" -> writeExplanation(me.permissions.explain(readExplainPermission(input)))
+    "policy.get" -> writePolicySummary(input.record().let { me.policy.get() })
+    "policy.export" -> writePolicyFile(me.policy.export(readExportPolicy(input)))
+    "policy.import" -> writeImportedPolicy(me.policy.import(readImportPolicy(input)))
+    "policy.validate" -> writePolicyValidation(me.policy.validate(readValidatePolicy(input)))
+    "policy.diff" -> writeList(me.policy.diff(readDiffPolicy(input))) { writePolicyChange(it) }
+    "policy.dry_run" -> writeDryRun(me.policy.dryRun(readDryRunPolicy(input)))
     "regions.create" -> writeRegionView(me.regions.create(readCreateRegion(input)))
     "regions.get" -> writeRegionView(me.regions.get(readGetRegion(input)))
     "regions.list" -> writeRegionViewPage(me.regions.list(readListRegions(input)))
@@ -242,9 +255,52 @@ fun readRevokeAllSessions(from: JsonElement) = from.record("user_id").let { it -
     )
 }
 
+fun readCreateRole(from: JsonElement) = from.record("name", "description", "is_default", "inherits", "grants").let { it ->
+    CreateRole(
+        name = it.required("name") { readString(it) },
+        description = it.optional("description") { readString(it) },
+        isDefault = it.optional("is_default") { readBool(it) },
+        inherits = it.list("inherits") { readString(it) },
+        grants = it.list("grants") { readNewGrant(it) },
+    )
+}
+
+fun readNewGrant(from: JsonElement) = from.record("permission", "effect", "when").let { it ->
+    NewGrant(
+        permission = it.required("permission") { readString(it) },
+        effect = it.optional("effect") { readEffect(it) },
+        when = it.optional("when") { readString(it) },
+    )
+}
+
+fun readEffect(from: JsonElement) = when (val word = readString(from)) {
+    "allow" -> Effect.ALLOW
+    "deny" -> Effect.DENY
+    else -> throw Inexpressible("$word is no Effect")
+}
+
 fun readGetRole(from: JsonElement) = from.record("name").let { it ->
     GetRole(
         name = it.required("name") { readString(it) },
+    )
+}
+
+fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", "description", "is_default", "inherits", "grants").let { it ->
+    UpdateRole(
+        name = it.required("name") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        isDefault = it.change("is_default") { readBool(it) },
+        inherits = it.change("inherits") { readList(Text)(it) },
+        grants = it.change("grants") { readList(Named("NewGrant"))(it) },
+    )
+}
+
+fun readDeleteRole(from: JsonElement) = from.record("name", "expected_version", "force").let { it ->
+    DeleteRole(
+        name = it.required("name") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        force = it.optional("force") { readBool(it) },
     )
 }
 
@@ -277,6 +333,35 @@ fun readListAssignments(from: JsonElement) = from.record("user_id", "role", "pag
     )
 }
 
+fun readCreatePermission(from: JsonElement) = from.record("name", "description").let { it ->
+    CreatePermission(
+        name = it.required("name") { readString(it) },
+        description = it.optional("description") { readString(it) },
+    )
+}
+
+fun readGetPermission(from: JsonElement) = from.record("name").let { it ->
+    GetPermission(
+        name = it.required("name") { readString(it) },
+    )
+}
+
+fun readUpdatePermission(from: JsonElement) = from.record("name", "expected_version", "description").let { it ->
+    UpdatePermission(
+        name = it.required("name") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+    )
+}
+
+fun readDeletePermission(from: JsonElement) = from.record("name", "expected_version", "force").let { it ->
+    DeletePermission(
+        name = it.required("name") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        force = it.optional("force") { readBool(it) },
+    )
+}
+
 fun readExplainPermission(from: JsonElement) = from.record("user_id", "permission", "resource", "attributes", "context").let { it ->
     ExplainPermission(
         userId = it.required("user_id") { readId(it) },
@@ -284,6 +369,62 @@ fun readExplainPermission(from: JsonElement) = from.record("user_id", "permissio
         resource = it.optional("resource") { readString(it) },
         attributes = it.map("attributes") { readJson(it) },
         context = it.map("context") { readJson(it) },
+    )
+}
+
+fun readExportPolicy(from: JsonElement) = from.record("format").let { it ->
+    ExportPolicy(
+        format = it.optional("format") { readPolicyFormat(it) },
+    )
+}
+
+fun readPolicyFormat(from: JsonElement) = when (val word = readString(from)) {
+    "toml" -> PolicyFormat.TOML
+    "json" -> PolicyFormat.JSON
+    else -> throw Inexpressible("$word is no PolicyFormat")
+}
+
+fun readImportPolicy(from: JsonElement) = from.record("text", "format", "expected_version", "force").let { it ->
+    ImportPolicy(
+        text = it.required("text") { readString(it) },
+        format = it.optional("format") { readPolicyFormat(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        force = it.optional("force") { readBool(it) },
+    )
+}
+
+fun readValidatePolicy(from: JsonElement) = from.record("text", "format").let { it ->
+    ValidatePolicy(
+        text = it.required("text") { readString(it) },
+        format = it.optional("format") { readPolicyFormat(it) },
+    )
+}
+
+fun readDiffPolicy(from: JsonElement) = from.record("text", "format").let { it ->
+    DiffPolicy(
+        text = it.required("text") { readString(it) },
+        format = it.optional("format") { readPolicyFormat(it) },
+    )
+}
+
+fun readDryRunPolicy(from: JsonElement) = from.record("text", "format", "role", "delete_role", "create_permission", "delete_permission", "skip", "limit").let { it ->
+    DryRunPolicy(
+        text = it.optional("text") { readString(it) },
+        format = it.optional("format") { readPolicyFormat(it) },
+        role = it.optional("role") { readRoleEdit(it) },
+        deleteRole = it.optional("delete_role") { readString(it) },
+        createPermission = it.optional("create_permission") { readString(it) },
+        deletePermission = it.optional("delete_permission") { readString(it) },
+        skip = it.optional("skip") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+    )
+}
+
+fun readRoleEdit(from: JsonElement) = from.record("name", "inherits", "grants").let { it ->
+    RoleEdit(
+        name = it.required("name") { readString(it) },
+        inherits = it.optional("inherits") { readList(Text)(it) },
+        grants = it.optional("grants") { readList(Named("NewGrant"))(it) },
     )
 }
 
@@ -602,13 +743,46 @@ fun writeSessionView(from: SessionView) = json(
     "is_current" to writeBool(from.isCurrent),
 )
 
-fun writeRoleInfo(from: RoleInfo) = json(
+fun writeRoleView(from: RoleView) = json(
     "name" to writeString(from.name),
     "description" to from.description?.let { writeString(it) },
-    "inherits" to writeList(from.inherits) { writeString(it) },
     "is_default" to writeBool(from.isDefault),
     "is_administrator" to writeBool(from.isAdministrator),
-    "grants" to writeList(from.grants) { writeString(it) },
+    "inherits" to writeList(from.inherits) { writeString(it) },
+    "grants" to writeList(from.grants) { writeRoleGrant(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeRoleGrant(from: RoleGrant) = json(
+    "effect" to writeEffect(from.effect),
+    "permission" to writeString(from.permission),
+    "when" to from.when?.let { writeString(it) },
+)
+
+fun writeEffect(from: Effect) = writeString(when (from) {
+    Effect.ALLOW -> "allow"
+    Effect.DENY -> "deny"
+})
+
+fun writeRoleDetails(from: RoleDetails) = json(
+    "name" to writeString(from.name),
+    "description" to from.description?.let { writeString(it) },
+    "is_default" to writeBool(from.isDefault),
+    "is_administrator" to writeBool(from.isAdministrator),
+    "inherits" to writeList(from.inherits) { writeString(it) },
+    "grants" to writeList(from.grants) { writeRoleGrant(it) },
+    "permissions" to writeList(from.permissions) { writeString(it) },
+    "conditional_permissions" to writeList(from.conditionalPermissions) { writeString(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeDeletedRole(from: DeletedRole) = json(
+    "users" to writeInt(from.users),
+    "inherited_by" to writeList(from.inheritedBy) { writeString(it) },
 )
 
 fun writeRoleAssignment(from: RoleAssignment) = json(
@@ -634,9 +808,24 @@ fun writeRoleAssignmentPage(from: RoleAssignmentPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writePermissionInfo(from: PermissionInfo) = json(
+fun writePermissionView(from: PermissionView) = json(
     "name" to writeString(from.name),
-    "about" to writeString(from.about),
+    "resource" to writeString(from.resource),
+    "action" to writeString(from.action),
+    "description" to from.description?.let { writeString(it) },
+    "is_built_in" to writeBool(from.isBuiltIn),
+    "created_at" to from.createdAt?.let { writeTime(it) },
+    "updated_at" to from.updatedAt?.let { writeTime(it) },
+    "version" to from.version?.let { writeInt(it) },
+)
+
+fun writeDeletedPermission(from: DeletedPermission) = json(
+    "removed_grants" to writeList(from.removedGrants) { writeRemovedGrant(it) },
+)
+
+fun writeRemovedGrant(from: RemovedGrant) = json(
+    "role" to writeString(from.role),
+    "grant" to writeRoleGrant(from.grant),
 )
 
 fun writeEffectiveGrant(from: EffectiveGrant) = json(
@@ -648,11 +837,6 @@ fun writeEffectiveGrant(from: EffectiveGrant) = json(
     "granted_by" to writeString(from.grantedBy),
     "until" to from.until?.let { writeTime(it) },
 )
-
-fun writeEffect(from: Effect) = writeString(when (from) {
-    Effect.ALLOW -> "allow"
-    Effect.DENY -> "deny"
-})
 
 fun writeExplanation(from: Explanation) = json(
     "allowed" to writeBool(from.allowed),
@@ -670,6 +854,7 @@ fun writeCause(from: Cause) = writeString(when (from) {
     Cause.ALLOWED -> "allowed"
     Cause.DENIED -> "denied"
     Cause.NOTHING_GRANTS -> "nothing_grants"
+    Cause.BEYOND_KEY -> "beyond_key"
 })
 
 fun writeGrantTrace(from: GrantTrace) = json(
@@ -684,6 +869,7 @@ fun writeGrantTrace(from: GrantTrace) = json(
 
 fun writeAssignmentTrace(from: AssignmentTrace) = json(
     "role" to writeString(from.role),
+    "group" to from.group?.let { writeString(it) },
     "scope" to writeString(from.scope),
     "from" to from.from?.let { writeTime(it) },
     "until" to from.until?.let { writeTime(it) },
@@ -711,6 +897,97 @@ fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.LIFT_DENY -> "lift_deny"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
+    ChangeKind.WIDEN_KEY -> "widen_key"
+})
+
+fun writePolicySummary(from: PolicySummary) = json(
+    "version" to writeInt(from.version),
+    "description" to from.description?.let { writeString(it) },
+    "hierarchy" to writeString(from.hierarchy),
+    "anonymous" to from.anonymous?.let { writeString(it) },
+    "roles" to writeInt(from.roles),
+    "permissions" to writeInt(from.permissions),
+    "built_in_permissions" to writeInt(from.builtInPermissions),
+    "types" to writeInt(from.types),
+)
+
+fun writePolicyFile(from: PolicyFile) = json(
+    "version" to writeInt(from.version),
+    "format" to writePolicyFormat(from.format),
+    "text" to writeString(from.text),
+)
+
+fun writePolicyFormat(from: PolicyFormat) = writeString(when (from) {
+    PolicyFormat.TOML -> "toml"
+    PolicyFormat.JSON -> "json"
+})
+
+fun writeImportedPolicy(from: ImportedPolicy) = json(
+    "version" to writeInt(from.version),
+    "changes" to writeList(from.changes) { writePolicyChange(it) },
+)
+
+fun writePolicyChange(from: PolicyChange) = json(
+    "part" to writePolicyPart(from.part),
+    "name" to writeString(from.name),
+    "kind" to writePolicyChangeKind(from.kind),
+    "fields" to writeList(from.fields) { writePolicyFieldChange(it) },
+)
+
+fun writePolicyPart(from: PolicyPart) = writeString(when (from) {
+    PolicyPart.PERMISSION -> "permission"
+    PolicyPart.ROLE -> "role"
+    PolicyPart.TYPE -> "type"
+    PolicyPart.CONTEXT -> "context"
+    PolicyPart.SCOPE -> "scope"
+    PolicyPart.SETTING -> "setting"
+})
+
+fun writePolicyChangeKind(from: PolicyChangeKind) = writeString(when (from) {
+    PolicyChangeKind.ADDED -> "added"
+    PolicyChangeKind.REMOVED -> "removed"
+    PolicyChangeKind.CHANGED -> "changed"
+})
+
+fun writePolicyFieldChange(from: PolicyFieldChange) = json(
+    "field" to writeString(from.field),
+    "before" to from.before?.let { writeJson(it) },
+    "after" to from.after?.let { writeJson(it) },
+)
+
+fun writePolicyValidation(from: PolicyValidation) = json(
+    "is_valid" to writeBool(from.isValid),
+    "problems" to writeList(from.problems) { writeProblem(it) },
+)
+
+fun writeProblem(from: Problem) = json(
+    "line" to writeInt(from.line),
+    "column" to writeInt(from.column),
+    "message" to writeString(from.message),
+    "help" to from.help?.let { writeString(it) },
+)
+
+fun writeDryRun(from: DryRun) = json(
+    "total" to writeInt(from.total),
+    "users" to writeInt(from.users),
+    "has_more" to writeBool(from.hasMore),
+    "decisions" to writeList(from.decisions) { writeDecisionChange(it) },
+)
+
+fun writeDecisionChange(from: DecisionChange) = json(
+    "user_id" to from.userId?.let { writeId(it) },
+    "permission" to writeString(from.permission),
+    "scope" to writeString(from.scope),
+    "before" to writeDecisionAnswer(from.before),
+    "after" to writeDecisionAnswer(from.after),
+    "conditions_before" to writeList(from.conditionsBefore) { writeString(it) },
+    "conditions_after" to writeList(from.conditionsAfter) { writeString(it) },
+)
+
+fun writeDecisionAnswer(from: DecisionAnswer) = writeString(when (from) {
+    DecisionAnswer.ALLOWED -> "allowed"
+    DecisionAnswer.DENIED -> "denied"
+    DecisionAnswer.CONDITIONAL -> "conditional"
 })
 
 fun writeRegionView(from: RegionView) = json(
@@ -896,6 +1173,8 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.ALREADY_ASSIGNED -> "already_assigned"
     Reason.VERSION_STALE -> "version_stale"
     Reason.LAST_ADMINISTRATOR -> "last_administrator"
+    Reason.IN_USE -> "in_use"
+    Reason.BUILT_IN -> "built_in"
     Reason.WRONG_STATUS -> "wrong_status"
     Reason.CONTENTION -> "contention"
     Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
@@ -932,13 +1211,7 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.NOT_CLEARABLE -> "not_clearable"
     FieldCode.DISAGREES -> "disagrees"
     FieldCode.TAKEN -> "taken"
+    FieldCode.POLICY_INVALID -> "policy_invalid"
     FieldCode.COMMON_PASSWORD -> "common_password"
     FieldCode.CONTEXT_PASSWORD -> "context_password"
 })
-
-fun writeProblem(from: Problem) = json(
-    "line" to writeInt(from.line),
-    "column" to writeInt(from.column),
-    "message" to writeString(from.message),
-    "help" to from.help?.let { writeString(it) },
-)

@@ -10,8 +10,11 @@ val Caller.sessions: Sessions get() = getSessions()
 /** Roles of the policy, and who holds them. */
 val Caller.roles: Roles get() = getRoles()
 
-/** What a caller may do, and why. */
+/** The permissions that exist, what a caller may do, and why. */
 val Caller.permissions: Permissions get() = getPermissions()
+
+/** The policy as a whole: its version, files, and what an edit of it would change. */
+val Caller.policy: Policy get() = getPolicy()
 
 /** Regions that users and drones belong to. */
 val Caller.regions: Regions get() = getRegions()

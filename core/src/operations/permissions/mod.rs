@@ -1,4 +1,6 @@
-//! What a caller may do, and why (RBC-4, RBC-12).
+//! The permissions that exist, what a caller may do, and why (RBC-1, RBC-4, RBC-12).
+
+mod manage;
 
 use std::collections::BTreeMap;
 
@@ -20,14 +22,14 @@ use crate::{
         id::UserId,
         time::Time,
     },
-    rules::{Context, EffectiveGrant, Explanation, PermissionInfo, Question, Resource},
+    rules::{Context, EffectiveGrant, Explanation, Question, Resource},
 };
 
-/// Lists the permissions that exist: the library's and the policy's own.
-///
-/// Permission `policy:read`.
-#[derive(Clone, Debug, Input, Describe)]
-pub struct ListPermissions {}
+pub(in crate::operations) use manage::without_permission;
+pub use manage::{
+    CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView,
+    RemovedGrant, UpdatePermission,
+};
 
 /// Lists what the caller may do: every grant of its roles, with scope and condition.
 #[derive(Clone, Debug, Input, Describe)]
@@ -52,23 +54,6 @@ pub struct ExplainPermission {
 }
 
 #[portable_async]
-impl Operation for ListPermissions {
-    type Target = ();
-    type Valid = ();
-    type Output = Vec<PermissionInfo>;
-
-    const ACCESS: Access = Access::Everywhere("policy:read");
-
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
-    }
-
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionInfo>> {
-        Ok(plan.services.rules.permissions().collect())
-    }
-}
-
-#[portable_async]
 impl Operation for MyPermissions {
     type Target = ();
     type Valid = ();
@@ -82,7 +67,7 @@ impl Operation for MyPermissions {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<EffectiveGrant>> {
         let me = plan.actor.signed_in()?;
-        Ok(plan.services.rules.effective(&me.principal, plan.now))
+        Ok(plan.rules().effective(&me.principal, plan.now))
     }
 }
 
@@ -95,7 +80,7 @@ impl Operation for ExplainPermission {
     const ACCESS: Access = Access::Everywhere("policy:explain");
 
     async fn validate(self, services: &Services, _: Time) -> Result<(ExplainPermission, Context)> {
-        services.rules.permission(&self.permission)?;
+        services.rules().permission(&self.permission)?;
         if self.resource.is_some() && !self.attributes.is_empty() {
             return Err(wrong("attributes", FieldCode::Disagrees, "give either a stored resource or attributes"));
         }
@@ -104,11 +89,11 @@ impl Operation for ExplainPermission {
     }
 
     async fn plan((asked, context): &(ExplainPermission, Context), (): (), plan: &mut Plan<'_>) -> Result<Explanation> {
-        let rules = &plan.services.rules;
+        let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, &user).await?;
-        let loaded = principals::load(plan.services, asked.user_id, plan.now).await?;
-        let loaded = loaded.ok_or_else(|| Error::not_found("user"))?;
+        let facts = principals::load(plan.services, asked.user_id, plan.now).await?;
+        let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
             Some(name) => Some(stored(plan, kind, name).await?),
@@ -120,7 +105,7 @@ impl Operation for ExplainPermission {
             None => None,
         };
         let question = Question {
-            principal: &loaded.principal,
+            principal: &principal,
             permission: rules.permission(&asked.permission)?,
             fields: &[],
             resource: resource.as_ref(),

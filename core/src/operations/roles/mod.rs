@@ -1,4 +1,6 @@
-//! Roles of the policy, and who holds them (RBC-3).
+//! Roles of the policy, and who holds them (RBC-2, RBC-3).
+
+mod manage;
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
@@ -25,27 +27,17 @@ use crate::{
         time::Time,
         user::User,
     },
-    rules::{RoleInfo, Scope},
+    rules::{RuleSet, Scope},
     storage::{Direction, Order},
 };
 
+pub use manage::{
+    CreateRole, DeleteRole, DeletedRole, GetRole, ListRoles, NewGrant, RoleDetails, RoleGrant, RoleView, UpdateRole,
+};
+pub(in crate::operations) use manage::{MAX_DESCRIPTION, shown, stored, without_role};
+
 impl Visible for RoleAssignment {
     const READ: &'static str = "role:read";
-}
-
-/// Lists the policy's roles.
-///
-/// Permission `policy:read`.
-#[derive(Clone, Debug, Input, Describe)]
-pub struct ListRoles {}
-
-/// Gets a role of the policy with its grants.
-///
-/// Permission `policy:read`.
-#[derive(Clone, Debug, Input, Describe)]
-pub struct GetRole {
-    /// The role's name.
-    pub name: String,
 }
 
 /// Gives a user a role, everywhere or in a scope, for ever or for a time.
@@ -101,40 +93,6 @@ pub struct ListAssignments {
 #[derive(Clone, Debug, Input, Describe)]
 pub struct MyRoles {}
 
-#[portable_async]
-impl Operation for ListRoles {
-    type Target = ();
-    type Valid = ();
-    type Output = Vec<RoleInfo>;
-
-    const ACCESS: Access = Access::Everywhere("policy:read");
-
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
-    }
-
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleInfo>> {
-        Ok(plan.services.rules.roles().collect())
-    }
-}
-
-#[portable_async]
-impl Operation for GetRole {
-    type Target = ();
-    type Valid = String;
-    type Output = RoleInfo;
-
-    const ACCESS: Access = Access::Everywhere("policy:read");
-
-    async fn validate(self, _: &Services, _: Time) -> Result<String> {
-        Ok(self.name)
-    }
-
-    async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleInfo> {
-        plan.services.rules.roles().find(|role| role.name == *name).ok_or_else(|| Error::not_found("role"))
-    }
-}
-
 /// A valid assignment.
 pub struct NewAssignment {
     role: String,
@@ -158,10 +116,10 @@ impl Operation for AssignRole {
 
     async fn validate(self, services: &Services, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
-        if let Err(problem) = services.rules.role(&self.role) {
+        if let Err(problem) = services.rules().role(&self.role) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
         }
-        let scope = check_scope(&mut checks, services, &self.role, self.scope.as_deref());
+        let scope = check_scope(&mut checks, &services.rules(), &self.role, self.scope.as_deref());
         let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
         if let (Some(from), Some(until)) = (self.valid_from, self.valid_until)
             && until <= from
@@ -177,6 +135,7 @@ impl Operation for AssignRole {
 
     async fn plan(new: &NewAssignment, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
         plan.require_administrator()?;
+        still_there(plan, &new.role, &new.scope)?;
         let scope = super::scopes::live(plan, &new.scope).await?;
         give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
     }
@@ -196,7 +155,7 @@ impl Operation for UnassignRole {
 
     async fn validate(self, services: &Services, _: Time) -> Result<(String, Scope)> {
         let mut checks = Checks::default();
-        let scope = check_scope(&mut checks, services, "", self.scope.as_deref());
+        let scope = check_scope(&mut checks, &services.rules(), "", self.scope.as_deref());
         checks.finish()?;
         Ok((self.role, scope))
     }
@@ -210,15 +169,25 @@ impl Operation for UnassignRole {
     }
 }
 
-fn check_scope(checks: &mut Checks, services: &Services, role: &str, scope: Option<&str>) -> Scope {
+/// The input was valid under the policy of a moment ago; what counts is the plan's.
+fn still_there(plan: &Plan<'_>, role: &str, scope: &Scope) -> Result<()> {
+    let mut checks = Checks::default();
+    if let Err(problem) = plan.rules().role(role) {
+        checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
+    }
+    check_scope(&mut checks, plan.rules(), role, Some(&scope.to_string()));
+    checks.finish()
+}
+
+fn check_scope(checks: &mut Checks, rules: &RuleSet, role: &str, scope: Option<&str>) -> Scope {
     let parsed = scope.unwrap_or(GLOBAL).parse::<Scope>();
     let scope =
         checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
     let scope = scope.unwrap_or(Scope::Global);
-    if let Some(problem) = services.rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
+    if let Some(problem) = rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
         checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
-    if scope != Scope::Global && services.rules.administrator_roles().contains(&role) {
+    if scope != Scope::Global && rules.administrator_roles().contains(&role) {
         checks.error(
             "scope",
             Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"),

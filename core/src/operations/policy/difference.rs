@@ -1,0 +1,153 @@
+//! What differs between two policies, as data (RBC-14).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::state::PolicyRows;
+use crate::model::policy::{RoleForm, StoredGrant};
+
+/// A part of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
+pub enum PolicyPart {
+    /// A permission.
+    Permission,
+    /// A role.
+    Role,
+    /// A resource type.
+    Type,
+    /// A value of the context.
+    Context,
+    /// A kind of scope.
+    Scope,
+    /// The description, the kind of hierarchy, the anonymous role.
+    Setting,
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum PolicyChangeKind {
+    /// It was not there before.
+    Added,
+    /// It is there no more.
+    Removed,
+    /// It says something else.
+    Changed,
+}
+
+/// A part of a policy that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PolicyChange {
+    /// What it is.
+    pub part: PolicyPart,
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub kind: PolicyChangeKind,
+    /// The fields that differ; of what was added or removed, those that say something.
+    pub fields: Vec<PolicyFieldChange>,
+}
+
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PolicyFieldChange {
+    /// Its name: `description`, `grants`, `inherits`, an attribute of a type.
+    pub field: String,
+    /// What it was; null: nothing.
+    pub before: Option<Json>,
+    /// What it becomes; null: nothing.
+    pub after: Option<Json>,
+}
+
+type Parts = BTreeMap<(PolicyPart, String), Map<String, Json>>;
+
+/// Everything that differs, by part and name.
+pub(super) fn between(before: &PolicyRows, after: &PolicyRows) -> Vec<PolicyChange> {
+    let (before, after) = (parts(before), parts(after));
+    let keys: BTreeSet<&(PolicyPart, String)> = before.keys().chain(after.keys()).collect();
+    let change = |key: &(PolicyPart, String)| {
+        let kind = match (before.get(key), after.get(key)) {
+            (None, _) => PolicyChangeKind::Added,
+            (_, None) => PolicyChangeKind::Removed,
+            (before, after) if before == after => return None,
+            _ => PolicyChangeKind::Changed,
+        };
+        let fields = |parts: &Parts| parts.get(key).cloned().unwrap_or_default();
+        let (before, after) = (fields(&before), fields(&after));
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+        let fields = differing.map(|name| PolicyFieldChange {
+            field: name.clone(),
+            before: before.get(name).cloned(),
+            after: after.get(name).cloned(),
+        });
+        Some(PolicyChange { part: key.0, name: key.1.clone(), kind, fields: fields.collect() })
+    };
+    keys.into_iter().filter_map(change).collect()
+}
+
+/// Each part with the fields that say something.
+fn parts(rows: &PolicyRows) -> Parts {
+    let mut parts = Parts::new();
+    for row in rows.permissions.values() {
+        let fields = said([("description", Json::from(row.description.clone()))]);
+        parts.insert((PolicyPart::Permission, row.name.clone()), fields);
+    }
+    for row in rows.roles.values() {
+        parts.insert((PolicyPart::Role, row.name.clone()), role(row.form()));
+    }
+    let rest = rows.rest.as_ref().and_then(|rest| rest.content.0.as_object());
+    for (key, value) in rest.into_iter().flatten() {
+        let part = match key.as_str() {
+            "types" => PolicyPart::Type,
+            "context" => PolicyPart::Context,
+            "scopes" => PolicyPart::Scope,
+            _ => PolicyPart::Setting,
+        };
+        match value {
+            Json::Object(entries) if part != PolicyPart::Setting => {
+                for (name, entry) in entries {
+                    let fields = match entry.get("attributes").unwrap_or(entry) {
+                        Json::Object(fields) => fields.clone(),
+                        value => said([("type", value.clone())]),
+                    };
+                    parts.insert((part, name.clone()), fields);
+                }
+            }
+            value => {
+                parts.insert((PolicyPart::Setting, key.clone()), said([("value", value.clone())]));
+            }
+        }
+    }
+    parts
+}
+
+fn role(form: RoleForm) -> Map<String, Json> {
+    let RoleForm { description, is_default, inherits, grants, max_holders, grantable_by } = form;
+    let grant = |grant: &StoredGrant| {
+        let effect = if grant.is_deny { "deny " } else { "" };
+        let when = grant.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
+        format!("{effect}{}{when}", grant.permission)
+    };
+    said([
+        ("description", description.map_or(Json::Null, Json::from)),
+        ("is_default", if is_default { Json::Bool(true) } else { Json::Null }),
+        ("inherits", Json::from(inherits)),
+        ("grants", Json::from(grants.iter().map(grant).collect::<Vec<_>>())),
+        ("max_holders", max_holders.map_or(Json::Null, Json::from)),
+        ("grantable_by", Json::from(grantable_by)),
+    ])
+}
+
+fn said<const N: usize>(fields: [(&str, Json); N]) -> Map<String, Json> {
+    let says = |value: &Json| match value {
+        Json::Null => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    let fields = fields.into_iter().filter(|(_, value)| says(value));
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,246 @@
+//! Which decisions an edit of the policy would change (RBC-14; RBAC.md, "Explain and review").
+
+use std::sync::Arc;
+
+use rolekeep_macros::{Describe, Input, Word, portable_async};
+use serde::Serialize;
+
+use super::{
+    comparison, edit,
+    file::{self, PolicyFormat},
+    open,
+    state::{PolicyRows, PolicyState},
+};
+use crate::{
+    model::{
+        check::{Checks, Invalid, wrong},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::UserId,
+        policy::{PermissionRow, RoleForm, RoleRow},
+        predicate::Predicate,
+        text,
+        time::Time,
+    },
+    operations::{
+        Access, Operation,
+        permissions::without_permission,
+        plan::Plan,
+        roles::{NewGrant, stored, without_role},
+        services::Services,
+    },
+    rules::PolicyParts,
+};
+
+const MAX_LIMIT: u32 = 1000;
+const LIMIT: u32 = 100;
+
+/// A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+#[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
+pub struct RoleEdit {
+    /// Its name.
+    pub name: String,
+    /// The roles whose grants it has too.
+    pub inherits: Option<Vec<String>>,
+    /// Its own grants.
+    pub grants: Option<Vec<NewGrant>>,
+}
+
+/// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+///
+/// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+/// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+/// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DryRunPolicy {
+    /// The policy file.
+    pub text: Option<String>,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    pub format: Option<PolicyFormat>,
+    /// Instead of a file: this role would be so, new or changed.
+    pub role: Option<RoleEdit>,
+    /// Instead of a file: this role would be deleted, and taken from everybody.
+    pub delete_role: Option<String>,
+    /// Instead of a file: this permission would be declared.
+    pub create_permission: Option<String>,
+    /// Instead of a file: this permission would be deleted, with the grants that need it.
+    pub delete_permission: Option<String>,
+    /// Leaves out so many of the changed decisions: to go on after a page.
+    pub skip: Option<u32>,
+    /// How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+    pub limit: Option<u32>,
+}
+
+/// What an edit would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct DryRun {
+    /// How many decisions change, exactly.
+    pub total: i64,
+    /// How many users they are of; who is not signed in counts as one.
+    pub users: i64,
+    /// Whether there are more than are listed.
+    pub has_more: bool,
+    /// They, by user (who is not signed in first), permission and scope.
+    pub decisions: Vec<DecisionChange>,
+}
+
+/// A decision that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct DecisionChange {
+    /// Whose; null: of those who are not signed in.
+    pub user_id: Option<UserId>,
+    /// To do what.
+    pub permission: String,
+    /// Where: `global`, `region:ID`, …
+    pub scope: String,
+    /// The answer now.
+    pub before: DecisionAnswer,
+    /// The answer then.
+    pub after: DecisionAnswer,
+    /// Where the answer now depends: on what; `deny …` denies where it holds.
+    pub conditions_before: Vec<String>,
+    /// Where the answer then depends: on what.
+    pub conditions_after: Vec<String>,
+}
+
+/// An answer that is asked of no resource in particular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum DecisionAnswer {
+    /// Yes, whatever the resource.
+    Allowed,
+    /// No, whatever the resource.
+    Denied,
+    /// It depends on the resource, the context or the fields.
+    Conditional,
+}
+
+/// What would be done.
+pub enum Proposal {
+    /// The policy replaced by this one.
+    File(PolicyParts),
+    /// A role changed or created.
+    Role(RoleEdit),
+    /// A role deleted, wherever it is used.
+    DeleteRole(String),
+    /// A permission declared.
+    CreatePermission(String),
+    /// A permission deleted, wherever it is granted.
+    DeletePermission(String),
+}
+
+#[portable_async]
+impl Operation for DryRunPolicy {
+    type Target = ();
+    type Valid = (Proposal, u64, usize);
+    type Output = DryRun;
+
+    const ACCESS: Access = Access::Everywhere("policy:explain");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(Proposal, u64, usize)> {
+        let mut checks = Checks::default();
+        let limit = self.limit.unwrap_or(LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            let message = format!("must lie between 1 and {MAX_LIMIT}");
+            checks.error("limit", Invalid::new(FieldCode::OutOfRange, message));
+        }
+        let given = [
+            self.text.is_some(),
+            self.role.is_some(),
+            self.delete_role.is_some(),
+            self.create_permission.is_some(),
+            self.delete_permission.is_some(),
+        ];
+        if given.into_iter().filter(|is_given| *is_given).count() != 1 {
+            let message = "give one of text, role, delete_role, create_permission, delete_permission";
+            checks.error("", Invalid::new(FieldCode::Disagrees, message));
+        }
+        if let Some(role) = &self.role {
+            checks.field("role.name", text::role(&role.name));
+        }
+        if let Some(name) = &self.create_permission {
+            checks.field("create_permission", text::permission(name));
+        }
+        checks.finish()?;
+        let proposal = match (self.text, self.role, self.delete_role, self.create_permission, self.delete_permission) {
+            (Some(text), ..) => Proposal::File(file::read(&text, self.format)?),
+            (_, Some(role), ..) => Proposal::Role(role),
+            (_, _, Some(name), ..) => Proposal::DeleteRole(name),
+            (_, _, _, Some(name), _) => Proposal::CreatePermission(name),
+            (.., name) => Proposal::DeletePermission(name.unwrap_or_default()),
+        };
+        Ok((proposal, u64::from(self.skip.unwrap_or(0)), limit as usize))
+    }
+
+    async fn plan((proposal, skip, limit): &(Proposal, u64, usize), (): (), plan: &mut Plan<'_>) -> Result<DryRun> {
+        if plan.visible("user:list")? != Predicate::Always {
+            // Part of the answer would look like all of it.
+            return Err(Error::new(Reason::Denied, "only who may list every user may ask what changes for whom"));
+        }
+        let before = plan.actor.policy.clone();
+        let rows = proposed(&before, proposal, plan.now)?;
+        let after = match PolicyState::make(Some(&before), before.version + 1, rows.clone()) {
+            Ok(after) => after,
+            Err(error) if error.reason() == Reason::PolicyInvalid => return Err(misfit(&rows, error, proposal)),
+            Err(error) => return Err(error),
+        };
+        comparison::compare(plan, &before, &after, *skip, *limit).await
+    }
+}
+
+/// The rows that the policy would have.
+fn proposed(before: &PolicyState, proposal: &Proposal, now: Time) -> Result<PolicyRows> {
+    let mut rows = before.rows.clone();
+    match proposal {
+        Proposal::File(parts) => return Ok(open::rows_of(parts, &rows, now)),
+        Proposal::Role(edited) => {
+            let row = match rows.roles.get(&edited.name) {
+                Some(row) => row.clone(),
+                None => Arc::new(RoleRow::new(&edited.name, RoleForm::default(), now)),
+            };
+            let form = row.form();
+            let form = RoleForm {
+                inherits: edited.inherits.clone().unwrap_or(form.inherits),
+                grants: edited.grants.clone().map_or(form.grants, stored),
+                ..form
+            };
+            rows.roles.insert(edited.name.clone(), Arc::new(row.with(form, now)));
+        }
+        Proposal::DeleteRole(name) => {
+            if !rows.roles.contains_key(name) {
+                return Err(wrong("delete_role", FieldCode::NotFound, "there is no such role"));
+            }
+            rows = without_role(&rows, name, now).0;
+        }
+        Proposal::CreatePermission(name) => {
+            if before.rules.permission(name).is_ok() {
+                return Err(wrong("create_permission", FieldCode::Taken, "there is a permission of this name"));
+            }
+            rows.permissions.insert(name.clone(), Arc::new(PermissionRow::new(name, String::new(), now)));
+        }
+        Proposal::DeletePermission(name) => {
+            if !rows.permissions.contains_key(name) {
+                let message = "no such permission is declared by the policy";
+                return Err(wrong("delete_permission", FieldCode::NotFound, message));
+            }
+            rows = without_permission(before, name, now).0;
+        }
+    }
+    Ok(rows)
+}
+
+fn misfit(rows: &PolicyRows, error: Error, proposal: &Proposal) -> Error {
+    let (blame, under) = match proposal {
+        Proposal::File(_) => (edit::Blame::Field("text"), ""),
+        Proposal::Role(role) => (edit::Blame::Role(&role.name), "role."),
+        Proposal::DeleteRole(_) => (edit::Blame::Field("delete_role"), ""),
+        Proposal::CreatePermission(_) => (edit::Blame::Field("create_permission"), ""),
+        Proposal::DeletePermission(_) => (edit::Blame::Field("delete_permission"), ""),
+    };
+    let told = edit::told(rows, error, blame);
+    if told.fields().is_empty() || under.is_empty() {
+        return told;
+    }
+    let mut fields = told.fields().to_vec();
+    fields.iter_mut().for_each(|field| field.field.insert_str(0, under));
+    Error::invalid(fields)
+}

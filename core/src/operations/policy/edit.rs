@@ -1,0 +1,185 @@
+//! One edit of the policy: its rows, the rules they make, and what must hold of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::state::{PolicyRows, PolicyState};
+use crate::{
+    model::{
+        decode::{FieldCode, FieldError},
+        error::{Error, Reason, Result},
+        policy::{PermissionRow, PolicyRow, RoleRow},
+        predicate::Predicate,
+        record::Record,
+        registry::Guard,
+        role_assignment::RoleAssignment,
+    },
+    operations::{administrators, plan::Plan, target},
+    rules::RuleSet,
+};
+
+/// Whose input a problem of the policy is told as.
+#[derive(Clone, Copy)]
+pub enum Blame<'a> {
+    /// This role's: its problems have the names of its fields.
+    Role(&'a str),
+    /// This one field's.
+    Field(&'a str),
+}
+
+/// Plans the policy that these rows are; `lost` are the assignments that end with the edit, planned
+/// already. Rows keep their versions and times; those that differ from the stored ones are written.
+///
+/// # Errors
+/// [`Reason::InvalidInput`] naming fields where the policy would be wrong, [`Reason::LastAdministrator`].
+pub async fn change(
+    plan: &mut Plan<'_>,
+    rows: PolicyRows,
+    lost: &[RoleAssignment],
+    blame: Blame<'_>,
+) -> Result<Arc<PolicyState>> {
+    change_to(plan, rows, None, lost, blame).await
+}
+
+/// [`change`] to rows whose rules may be known already.
+pub(super) async fn change_to(
+    plan: &mut Plan<'_>,
+    rows: PolicyRows,
+    rules: Option<Arc<RuleSet>>,
+    lost: &[RoleAssignment],
+    blame: Blame<'_>,
+) -> Result<Arc<PolicyState>> {
+    let now = plan.actor.policy.clone();
+    let mut is_changed = false;
+    let mut rows = PolicyRows {
+        rest: match (&now.rows.rest, rows.rest) {
+            (before, Some(after)) => Some(write(plan, before.as_ref(), after, &mut is_changed)),
+            (before, None) => before.clone(),
+        },
+        permissions: write_all(plan, &now.rows.permissions, rows.permissions, &mut is_changed),
+        roles: write_all(plan, &now.rows.roles, rows.roles, &mut is_changed),
+    };
+    if !is_changed && now.version > 0 {
+        return Ok(now);
+    }
+    if rows.rest.is_none() {
+        let content = crate::model::record::Document(serde_json::Value::Object(serde_json::Map::new()));
+        let id = PolicyRow::ID.to_owned();
+        let empty = PolicyRow { id, content, created_at: plan.now, updated_at: plan.now, version: 0 };
+        rows.rest = Some(write(plan, None, Arc::new(empty), &mut is_changed));
+    }
+    let version = now.version + 1;
+    let made = match rules {
+        Some(rules) => Ok(PolicyState::of(version, rows.clone(), rules)),
+        None => PolicyState::make(Some(&now), version, rows.clone()),
+    };
+    let next = match made {
+        Ok(next) => Arc::new(next),
+        Err(error) if error.reason() == Reason::PolicyInvalid => return Err(told(&rows, error, blame)),
+        Err(error) => return Err(error),
+    };
+    administrators::require_one_under(plan, &next.rules, lost).await?;
+    // Not the version of now but the one of this plan: whoever edited since makes it stale.
+    let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };
+    plan.follow(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
+    plan.next_policy = Some(next.clone());
+    Ok(next)
+}
+
+/// A row of the policy that can be compared apart from its version and times.
+trait Part: Record + PartialEq {
+    fn says_the_same(&self, other: &Self) -> bool;
+}
+
+impl Part for PermissionRow {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.description == other.description
+    }
+}
+
+impl Part for RoleRow {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.form() == other.form()
+    }
+}
+
+impl Part for PolicyRow {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.content == other.content
+    }
+}
+
+fn write<R: Part>(plan: &mut Plan<'_>, before: Option<&Arc<R>>, after: Arc<R>, is_changed: &mut bool) -> Arc<R> {
+    if let Some(before) = before
+        && (Arc::ptr_eq(before, &after) || before.says_the_same(&after))
+    {
+        return before.clone();
+    }
+    *is_changed = true;
+    Arc::new(plan.follow(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
+}
+
+fn write_all<R: Part>(
+    plan: &mut Plan<'_>,
+    before: &BTreeMap<String, Arc<R>>,
+    after: BTreeMap<String, Arc<R>>,
+    is_changed: &mut bool,
+) -> BTreeMap<String, Arc<R>> {
+    for (_, gone) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
+        *is_changed = true;
+        plan.follow_delete::<R>(gone);
+    }
+    let written = after.into_iter().map(|(name, row)| {
+        let row = write(plan, before.get(&name), row, is_changed);
+        (name, row)
+    });
+    written.collect()
+}
+
+/// What is wrong with a policy, as errors of the input that would make it so.
+pub(super) fn told(rows: &PolicyRows, error: Error, blame: Blame<'_>) -> Error {
+    let problems = match rows.to_policy() {
+        Ok(policy) => policy.problems(&target::schema()),
+        Err(error) => return error,
+    };
+    if problems.is_empty() {
+        return error;
+    }
+    let own = |role: &Option<String>| matches!(blame, Blame::Role(name) if role.as_deref() == Some(name));
+    let fields = problems.into_iter().map(|problem| {
+        let (field, message) = match (own(&problem.role), blame) {
+            (true, _) => (problem.field, problem.message),
+            (false, blame) => {
+                let field = if let Blame::Field(field) = blame { field.to_owned() } else { String::new() };
+                let place = match (&problem.role, problem.field.as_str()) {
+                    (Some(role), "") => format!("role {role}: "),
+                    (Some(role), inner) => format!("role {role}, {inner}: "),
+                    (None, "") => String::new(),
+                    (None, inner) => format!("{inner}: "),
+                };
+                (field, format!("{place}{}", problem.message))
+            }
+        };
+        FieldError { field, code: FieldCode::PolicyInvalid, message }
+    });
+    Error::invalid(fields.collect())
+}
+
+/// Every assignment of a role, whatever its time.
+pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Vec<RoleAssignment>> {
+    plan.reads().all(Predicate::equals("role", role)).await
+}
+
+/// Plans the end of assignments; whether an administrator is left is asked by [`change`].
+pub async fn end(plan: &mut Plan<'_>, held: &[RoleAssignment]) -> Result<()> {
+    for assignment in held {
+        plan.move_authority(assignment.user_id).await?;
+        plan.follow_delete(assignment);
+    }
+    Ok(())
+}
+
+/// How many users these assignments are of; those whose time is over do not count.
+pub fn users_of(plan: &Plan<'_>, held: &[RoleAssignment]) -> usize {
+    let lasting = held.iter().filter(|assignment| !administrators::has_ended(assignment, plan.now));
+    lasting.map(|assignment| assignment.user_id).collect::<std::collections::BTreeSet<_>>().len()
+}

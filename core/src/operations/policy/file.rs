@@ -1,0 +1,292 @@
+//! The policy as a file: read, written, checked, imported (RBC-14).
+
+use rolekeep_macros::{Describe, Input, Word, portable_async};
+use serde::Serialize;
+
+use super::{
+    difference::{self, PolicyChange},
+    edit::{self, Blame},
+    open, state,
+    state::PolicyState,
+};
+use crate::{
+    model::{
+        error::{Error, Problem, Reason, Result},
+        time::Time,
+    },
+    operations::{
+        Access, Operation,
+        plan::{Plan, expect_version},
+        services::Services,
+    },
+    rules::{Policy, PolicyParts},
+};
+
+/// How a policy is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+pub enum PolicyFormat {
+    /// TOML.
+    Toml,
+    /// JSON, the same model.
+    Json,
+}
+
+/// What the policy is, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PolicySummary {
+    /// Moves by one with every edit of anything in the policy.
+    pub version: i64,
+    /// What it is for.
+    pub description: Option<String>,
+    /// `general`, or `limited`: a role inherits from one other at most.
+    pub hierarchy: String,
+    /// The role of those who are not signed in.
+    pub anonymous: Option<String>,
+    /// How many roles it has.
+    pub roles: i64,
+    /// How many permissions it declares.
+    pub permissions: i64,
+    /// How many permissions the library brings itself.
+    pub built_in_permissions: i64,
+    /// How many resource types it declares.
+    pub types: i64,
+}
+
+/// A policy as a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PolicyFile {
+    /// The version that was written.
+    pub version: i64,
+    /// How it is written.
+    pub format: PolicyFormat,
+    /// The file.
+    pub text: String,
+}
+
+/// Whether a file is a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PolicyValidation {
+    /// Whether it could be imported.
+    pub is_valid: bool,
+    /// Every problem, with line and column, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct ImportedPolicy {
+    /// The version after it; the same as before where nothing differed.
+    pub version: i64,
+    /// What it changed.
+    pub changes: Vec<PolicyChange>,
+}
+
+/// Gets the policy's version and what it consists of.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetPolicy {}
+
+/// Writes the stored policy as a file, which can be imported or given when a store is opened.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ExportPolicy {
+    /// `toml` (the default) or `json`.
+    pub format: Option<PolicyFormat>,
+}
+
+/// Checks a policy file; nothing is written.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ValidatePolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    pub format: Option<PolicyFormat>,
+}
+
+/// Says what importing a policy file would change; nothing is written.
+///
+/// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DiffPolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    pub format: Option<PolicyFormat>,
+}
+
+/// Replaces the whole policy by a file.
+///
+/// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+/// users hold a role that the file has not, unless `force` takes it from them.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ImportPolicy {
+    /// The file.
+    pub text: String,
+    /// How it is written; if not given, what begins with `{` is JSON.
+    pub format: Option<PolicyFormat>,
+    /// The version of the policy that the file was made on.
+    pub expected_version: Option<i64>,
+    /// Takes roles that the file has not from everybody who holds them.
+    pub force: Option<bool>,
+}
+
+/// Reads a policy file and compiles it.
+pub(super) fn read(text: &str, format: Option<PolicyFormat>) -> Result<PolicyParts> {
+    let is_json = match format {
+        Some(format) => format == PolicyFormat::Json,
+        None => text.trim_start().starts_with('{'),
+    };
+    let policy = if is_json { Policy::from_json(text)? } else { Policy::from_toml(text)? };
+    state::compile(&policy)?;
+    open::parts_of(&policy)
+}
+
+#[portable_async]
+impl Operation for GetPolicy {
+    type Target = ();
+    type Valid = ();
+    type Output = PolicySummary;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PolicySummary> {
+        let policy = &plan.actor.policy;
+        let rest = policy.rows.rest.as_ref().map(|rest| &rest.content.0);
+        let text = |key: &str| Some(rest?.get(key)?.as_str()?.to_owned());
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let types = rest.and_then(|rest| rest.get("types")?.as_object());
+        Ok(PolicySummary {
+            version: policy.version,
+            description: text("description"),
+            hierarchy: text("hierarchy").unwrap_or_else(|| "general".to_owned()),
+            anonymous: text("anonymous"),
+            roles: count(policy.rows.roles.len()),
+            permissions: count(policy.rows.permissions.len()),
+            built_in_permissions: count(state::built_in().len()),
+            types: count(types.map_or(0, serde_json::Map::len)),
+        })
+    }
+}
+
+#[portable_async]
+impl Operation for ExportPolicy {
+    type Target = ();
+    type Valid = PolicyFormat;
+    type Output = PolicyFile;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<PolicyFormat> {
+        Ok(self.format.unwrap_or(PolicyFormat::Toml))
+    }
+
+    async fn plan(format: &PolicyFormat, (): (), plan: &mut Plan<'_>) -> Result<PolicyFile> {
+        let policy = plan.actor.policy.rows.to_policy()?;
+        let text = match format {
+            PolicyFormat::Toml => policy.to_toml()?,
+            PolicyFormat::Json => policy.to_json()?,
+        };
+        Ok(PolicyFile { version: plan.actor.policy.version, format: *format, text })
+    }
+}
+
+#[portable_async]
+impl Operation for ValidatePolicy {
+    type Target = ();
+    type Valid = PolicyValidation;
+    type Output = PolicyValidation;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<PolicyValidation> {
+        let problems = match read(&self.text, self.format) {
+            Ok(_) => Vec::new(),
+            Err(error) if error.reason() != Reason::PolicyInvalid => return Err(error),
+            // What is wrong with the file as a whole stands at its beginning.
+            Err(error) if error.problems().is_empty() => {
+                vec![Problem { line: 1, column: 1, message: error.message().to_owned(), help: None }]
+            }
+            Err(error) => error.problems().to_vec(),
+        };
+        Ok(PolicyValidation { is_valid: problems.is_empty(), problems })
+    }
+
+    async fn plan(found: &PolicyValidation, (): (), _: &mut Plan<'_>) -> Result<PolicyValidation> {
+        Ok(found.clone())
+    }
+}
+
+#[portable_async]
+impl Operation for DiffPolicy {
+    type Target = ();
+    type Valid = PolicyParts;
+    type Output = Vec<PolicyChange>;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<PolicyParts> {
+        read(&self.text, self.format)
+    }
+
+    async fn plan(parts: &PolicyParts, (): (), plan: &mut Plan<'_>) -> Result<Vec<PolicyChange>> {
+        let rows = &plan.actor.policy.rows;
+        Ok(difference::between(rows, &open::rows_of(parts, rows, plan.now)))
+    }
+}
+
+#[portable_async]
+impl Operation for ImportPolicy {
+    type Target = ();
+    type Valid = (PolicyParts, Option<i64>, bool);
+    type Output = ImportedPolicy;
+
+    const ACCESS: Access = Access::Everywhere("policy:import");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(PolicyParts, Option<i64>, bool)> {
+        Ok((read(&self.text, self.format)?, self.expected_version, self.force.unwrap_or(false)))
+    }
+
+    async fn plan(
+        (parts, expected, force): &(PolicyParts, Option<i64>, bool),
+        (): (),
+        plan: &mut Plan<'_>,
+    ) -> Result<ImportedPolicy> {
+        plan.require_administrator()?;
+        let now = plan.actor.policy.clone();
+        expect_version(*expected, now.version)?;
+        let rows = open::rows_of(parts, &now.rows, plan.now);
+        let mut lost = Vec::new();
+        let mut in_use = Vec::new();
+        for name in now.rows.roles.keys().filter(|name| !rows.roles.contains_key(*name)) {
+            let held = edit::holders(plan, name).await?;
+            match edit::users_of(plan, &held) {
+                0 => {}
+                1 => in_use.push(format!("{name} (1 user)")),
+                users => in_use.push(format!("{name} ({users} users)")),
+            }
+            lost.extend(held);
+        }
+        if !in_use.is_empty() && !force {
+            let roles = in_use.join(", ");
+            let message = format!("users hold roles that this policy has not: {roles}; `force` takes them away");
+            return Err(Error::new(Reason::InUse, message));
+        }
+        // As with roles.create: a role of a name that was there before begins without holders.
+        for name in rows.roles.keys().filter(|name| !now.rows.roles.contains_key(*name)) {
+            lost.extend(edit::holders(plan, name).await?);
+        }
+        edit::end(plan, &lost).await?;
+        let changes = difference::between(&now.rows, &rows);
+        let next: std::sync::Arc<PolicyState> = edit::change(plan, rows, &lost, Blame::Field("text")).await?;
+        Ok(ImportedPolicy { version: next.version, changes })
+    }
+}

@@ -1,0 +1,27 @@
+//! The policy as data that is managed while the store is open (RBC-1, RBC-2, RBC-14).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `state` | the policy of an open store, and THE place where its rules are made anew |
+//! | `open` | what the host gives at opening, merged with what is stored |
+//! | `edit` | one edit: its rows, its problems as field errors, the last administrator |
+//! | `file` | get, export, validate, diff, import |
+//! | `difference` | what differs between two policies, as data |
+//! | `dry_run`, `comparison` | which decisions would change |
+//!
+//! Roles and permissions one by one are in `operations/roles` and `operations/permissions`.
+
+mod comparison;
+mod difference;
+mod dry_run;
+pub mod edit;
+mod file;
+pub mod open;
+pub mod state;
+
+pub use difference::{PolicyChange, PolicyChangeKind, PolicyFieldChange, PolicyPart};
+pub use dry_run::{DecisionAnswer, DecisionChange, DryRun, DryRunPolicy, Proposal, RoleEdit};
+pub use file::{
+    DiffPolicy, ExportPolicy, GetPolicy, ImportPolicy, ImportedPolicy, PolicyFile, PolicyFormat, PolicySummary,
+    PolicyValidation, ValidatePolicy,
+};

@@ -1,0 +1,456 @@
+//! Roles as data: created, read, changed and deleted while the store is open (RBC-2).
+
+use std::{collections::HashSet, sync::Arc};
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use crate::{
+    model::{
+        check::Checks,
+        error::{Error, Reason, Result},
+        patch::{Change, Patch},
+        policy::{PolicyRow, RoleForm, RoleRow, StoredGrant},
+        record::Document,
+        text,
+        time::Time,
+    },
+    operations::{
+        Access, Operation,
+        plan::{Plan, expect_version},
+        policy::{
+            edit::{self, Blame},
+            state::{PolicyRows, PolicyState},
+        },
+        services::Services,
+    },
+    rules::{Effect, FlatAnswer, FlatRoles, Names, Verdicts},
+};
+
+/// The longest description of a role or permission, in characters.
+pub(in crate::operations) const MAX_DESCRIPTION: usize = 500;
+
+/// A grant of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RoleGrant {
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    /// The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// `user:update{bio}`.
+    pub permission: String,
+    /// Only where this condition holds.
+    pub when: Option<String>,
+}
+
+/// A grant to be given to a role.
+#[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
+pub struct NewGrant {
+    /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// `user:update{bio}`.
+    pub permission: String,
+    /// Whether it gives or takes; it gives if not said.
+    pub effect: Option<Effect>,
+    /// Only where this condition holds.
+    pub when: Option<String>,
+}
+
+/// A role of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RoleView {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether it holds `admin:all`, itself or through a junior.
+    pub is_administrator: bool,
+    /// Its direct juniors: it has all that they have.
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    pub grants: Vec<RoleGrant>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+/// A role with all that comes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RoleDetails {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether it holds `admin:all`, itself or through a junior.
+    pub is_administrator: bool,
+    /// Its direct juniors: it has all that they have.
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    pub grants: Vec<RoleGrant>,
+    /// Every permission that it allows, itself or through a junior, whatever the resource.
+    pub permissions: Vec<String>,
+    /// Those that it allows under conditions, or for some fields only.
+    pub conditional_permissions: Vec<String>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+/// What went with a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct DeletedRole {
+    /// How many users held it.
+    pub users: i64,
+    /// The roles that inherited it.
+    pub inherited_by: Vec<String>,
+}
+
+/// Lists the policy's roles, by name.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct ListRoles {}
+
+/// Gets a role of the policy with its grants and the permissions that come of them.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetRole {
+    /// The role's name.
+    pub name: String,
+}
+
+/// Creates a role. Nobody holds it yet.
+///
+/// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+/// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct CreateRole {
+    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+    pub name: String,
+    /// What it is for, at most 500 characters.
+    pub description: Option<String>,
+    /// Whether every new account gets it; no if not said.
+    pub is_default: Option<bool>,
+    /// The roles whose grants it has too.
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    pub grants: Vec<NewGrant>,
+}
+
+/// Changes the given fields of a role; a list that is given replaces the one before.
+///
+/// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct UpdateRole {
+    /// The role's name.
+    pub name: String,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+    /// What it is for, at most 500 characters.
+    pub description: Patch<String>,
+    /// Whether every new account gets it.
+    pub is_default: Change<bool>,
+    /// The roles whose grants it has too.
+    pub inherits: Change<Vec<String>>,
+    /// Its own grants.
+    pub grants: Change<Vec<NewGrant>>,
+}
+
+/// Deletes a role.
+///
+/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+/// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct DeleteRole {
+    /// The role's name.
+    pub name: String,
+    /// The version that the deletion was decided on.
+    pub expected_version: Option<i64>,
+    /// Takes it from everybody who holds it, and from the roles that inherit it.
+    pub force: Option<bool>,
+}
+
+/// The grants of an input, as they are stored.
+pub(in crate::operations) fn stored(grants: Vec<NewGrant>) -> Vec<StoredGrant> {
+    let stored = |grant: NewGrant| StoredGrant {
+        permission: grant.permission,
+        is_deny: grant.effect == Some(Effect::Deny),
+        when: grant.when,
+    };
+    grants.into_iter().map(stored).collect()
+}
+
+pub(in crate::operations) fn shown(grants: &[StoredGrant]) -> Vec<RoleGrant> {
+    let grant = |grant: &StoredGrant| RoleGrant {
+        effect: if grant.is_deny { Effect::Deny } else { Effect::Allow },
+        permission: grant.permission.clone(),
+        when: grant.when.clone(),
+    };
+    grants.iter().map(grant).collect()
+}
+
+fn view(policy: &PolicyState, row: &RoleRow) -> RoleView {
+    view_as(row, policy.rules.administrator_roles().contains(&row.name.as_str()))
+}
+
+fn view_as(row: &RoleRow, is_administrator: bool) -> RoleView {
+    RoleView {
+        name: row.name.clone(),
+        description: row.description.clone(),
+        is_default: row.is_default,
+        is_administrator,
+        inherits: row.inherits.0.clone(),
+        grants: shown(&row.grants.0),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        version: row.version,
+    }
+}
+
+fn details(policy: &PolicyState, row: &RoleRow) -> RoleDetails {
+    let mut names = Names::new(policy.rules.permissions().map(|permission| permission.name));
+    let roles = FlatRoles::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules);
+    let said = roles.said(&mut names, &row.name);
+    let (mut permissions, mut conditional_permissions) = (Vec::new(), Vec::new());
+    for (number, name) in (0_u32..).zip(names.permissions()) {
+        let mut verdicts = Verdicts::default();
+        said.add_to(number, &mut verdicts);
+        match verdicts.answer() {
+            FlatAnswer::Allowed => permissions.push(name.clone()),
+            FlatAnswer::Depends(..) => conditional_permissions.push(name.clone()),
+            FlatAnswer::Denied => {}
+        }
+    }
+    let RoleView { name, description, is_default, is_administrator, inherits, grants, created_at, updated_at, version } =
+        view(policy, row);
+    RoleDetails {
+        name,
+        description,
+        is_default,
+        is_administrator,
+        inherits,
+        grants,
+        permissions,
+        conditional_permissions,
+        created_at,
+        updated_at,
+        version,
+    }
+}
+
+fn existing(policy: &PolicyState, name: &str) -> Result<Arc<RoleRow>> {
+    policy.rows.roles.get(name).cloned().ok_or_else(|| Error::not_found("role"))
+}
+
+#[portable_async]
+impl Operation for ListRoles {
+    type Target = ();
+    type Valid = ();
+    type Output = Vec<RoleView>;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleView>> {
+        let policy = &plan.actor.policy;
+        let administrators: HashSet<&str> = policy.rules.administrator_roles().into_iter().collect();
+        let rows = policy.rows.roles.values();
+        Ok(rows.map(|row| view_as(row, administrators.contains(row.name.as_str()))).collect())
+    }
+}
+
+#[portable_async]
+impl Operation for GetRole {
+    type Target = ();
+    type Valid = String;
+    type Output = RoleDetails;
+
+    const ACCESS: Access = Access::Everywhere("policy:read");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<String> {
+        Ok(self.name)
+    }
+
+    async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<RoleDetails> {
+        let policy = &plan.actor.policy;
+        Ok(details(policy, existing(policy, name)?.as_ref()))
+    }
+}
+
+#[portable_async]
+impl Operation for CreateRole {
+    type Target = ();
+    type Valid = (String, RoleForm);
+    type Output = RoleView;
+
+    const ACCESS: Access = Access::Everywhere("role:create");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<(String, RoleForm)> {
+        let mut checks = Checks::default();
+        let name = checks.field("name", text::role(&self.name)).unwrap_or_default();
+        let description = self.description.as_deref();
+        let description = checks.optional("description", description, |text| text::name(text, MAX_DESCRIPTION));
+        checks.finish()?;
+        let form = RoleForm {
+            description,
+            is_default: self.is_default.unwrap_or(false),
+            inherits: self.inherits,
+            grants: stored(self.grants),
+            ..RoleForm::default()
+        };
+        Ok((name, form))
+    }
+
+    async fn plan((name, form): &(String, RoleForm), (): (), plan: &mut Plan<'_>) -> Result<RoleView> {
+        plan.require_administrator()?;
+        let mut rows = plan.actor.policy.rows.clone();
+        if rows.roles.contains_key(name) {
+            return Err(Error::taken("name"));
+        }
+        // Whoever held a role of this name that went with a host's policy does not hold the new one.
+        let left = edit::holders(plan, name).await?;
+        edit::end(plan, &left).await?;
+        rows.roles.insert(name.clone(), Arc::new(RoleRow::new(name, form.clone(), plan.now)));
+        let next = edit::change(plan, rows, &left, Blame::Role(name)).await?;
+        Ok(view(&next, existing(&next, name)?.as_ref()))
+    }
+}
+
+#[portable_async]
+impl Operation for UpdateRole {
+    type Target = ();
+    type Valid = UpdateRole;
+    type Output = RoleView;
+
+    const ACCESS: Access = Access::Everywhere("role:update");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<UpdateRole> {
+        let mut checks = Checks::default();
+        let description = self.description.clone().try_map(|text| text::name(&text, MAX_DESCRIPTION));
+        let description = checks.field("description", description).unwrap_or_default();
+        checks.finish()?;
+        Ok(UpdateRole { description, ..self })
+    }
+
+    async fn plan(change: &UpdateRole, (): (), plan: &mut Plan<'_>) -> Result<RoleView> {
+        plan.require_administrator()?;
+        let mut rows = plan.actor.policy.rows.clone();
+        let before = existing(&plan.actor.policy, &change.name)?;
+        expect_version(change.expected_version, before.version)?;
+        let form = before.form();
+        let grants = match change.grants.clone() {
+            Change::Keep => form.grants,
+            Change::Set(grants) => stored(grants),
+        };
+        let form = RoleForm {
+            description: change.description.clone().apply(form.description),
+            is_default: change.is_default.clone().apply(form.is_default),
+            inherits: change.inherits.clone().apply(form.inherits),
+            grants,
+            ..form
+        };
+        rows.roles.insert(before.name.clone(), Arc::new(before.with(form, plan.now)));
+        let next = edit::change(plan, rows, &[], Blame::Role(&change.name)).await?;
+        Ok(view(&next, existing(&next, &change.name)?.as_ref()))
+    }
+}
+
+#[portable_async]
+impl Operation for DeleteRole {
+    type Target = ();
+    type Valid = DeleteRole;
+    type Output = DeletedRole;
+
+    const ACCESS: Access = Access::Everywhere("role:delete");
+
+    async fn validate(self, _: &Services, _: Time) -> Result<DeleteRole> {
+        Ok(self)
+    }
+
+    async fn plan(asked: &DeleteRole, (): (), plan: &mut Plan<'_>) -> Result<DeletedRole> {
+        plan.require_administrator()?;
+        let name = asked.name.as_str();
+        let before = existing(&plan.actor.policy, name)?;
+        expect_version(asked.expected_version, before.version)?;
+        let held = edit::holders(plan, name).await?;
+        let users = edit::users_of(plan, &held);
+        let (rows, uses) = without_role(&plan.actor.policy.rows, name, plan.now);
+        if !asked.force.unwrap_or(false) && (users > 0 || uses.is_any()) {
+            return Err(in_use(name, users, &uses));
+        }
+        edit::end(plan, &held).await?;
+        edit::change(plan, rows, &held, Blame::Field("name")).await?;
+        Ok(DeletedRole { users: i64::try_from(users).unwrap_or(i64::MAX), inherited_by: uses.inherited_by })
+    }
+}
+
+/// Where a policy speaks of a role.
+pub(in crate::operations) struct Uses {
+    inherited_by: Vec<String>,
+    is_anonymous: bool,
+}
+
+impl Uses {
+    fn is_any(&self) -> bool {
+        self.is_anonymous || !self.inherited_by.is_empty()
+    }
+}
+
+fn in_use(name: &str, users: usize, uses: &Uses) -> Error {
+    let mut parts = Vec::new();
+    match users {
+        0 => {}
+        1 => parts.push("1 user holds it".to_owned()),
+        users => parts.push(format!("{users} users hold it")),
+    }
+    if !uses.inherited_by.is_empty() {
+        parts.push(format!("{} inherits it", uses.inherited_by.join(", ")));
+    }
+    if uses.is_anonymous {
+        parts.push("it is the role of those who are not signed in".to_owned());
+    }
+    let message = format!("the role {name} is in use: {}; `force` takes it from them", parts.join(", and "));
+    Error::new(Reason::InUse, message)
+}
+
+/// A policy without a role, and where it spoke of it.
+pub(in crate::operations) fn without_role(rows: &PolicyRows, name: &str, now: Time) -> (PolicyRows, Uses) {
+    let mut rows = rows.clone();
+    rows.roles.remove(name);
+    let mut inherited_by = Vec::new();
+    for row in rows.roles.values_mut() {
+        let mut form = row.form();
+        form.inherits.retain(|junior| junior != name);
+        form.grantable_by.retain(|role| role != name);
+        if form.inherits.len() < row.inherits.0.len() {
+            inherited_by.push(row.name.clone());
+        }
+        if form != row.form() {
+            *row = Arc::new(row.with(form, now));
+        }
+    }
+    let mut is_anonymous = false;
+    if let Some(rest) = &rows.rest
+        && rest.content.0.get("anonymous").and_then(serde_json::Value::as_str) == Some(name)
+    {
+        let mut content = rest.content.0.clone();
+        content.as_object_mut().map(|content| content.remove("anonymous"));
+        is_anonymous = true;
+        let content = Document(content);
+        rows.rest = Some(Arc::new(PolicyRow { content, updated_at: now, ..rest.as_ref().clone() }));
+    }
+    (rows, Uses { inherited_by, is_anonymous })
+}

@@ -1,0 +1,218 @@
+//! One role changed, without compiling the others again: what `with_role` costs grows with the role
+//! and its seniors, not with the policy.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    model::error::{Error, Reason, Result},
+    rules::{
+        bits::Bits,
+        faults::{Faults, shown},
+        policy::{Policy, Role},
+        pool::place,
+        reads::Reads,
+        role::{CompiledRole, Own},
+        rule_set::{RoleId, RuleSet, stamp},
+    },
+};
+
+use super::{
+    Budget, compile, conditions,
+    flatten::{Flat, is_space_short, scratch, too_large},
+    grants, refuse, roles,
+};
+
+/// Conditions of roles that changed stay until so many have gathered; then the policy is compiled anew.
+const MAX_LEFT_OVER: usize = 1_000;
+
+impl RuleSet {
+    /// The same policy with this role added, or in place of the one of its name.
+    ///
+    /// Principals of this rule set are principals of the new one, and the other way round, unless
+    /// conditions now read other attributes of theirs than before ([`RuleSet::is_akin_to`]).
+    ///
+    /// # Errors
+    /// [`Reason::PolicyInvalid`] with every problem, as [`RuleSet::compile`] has them.
+    ///
+    /// ```
+    /// # use rolekeep::rules::{Policy, Role, RuleSet, Schema};
+    /// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    /// let rules = RuleSet::compile(&policy, &Schema::new())?;
+    /// let edited = rules.with_role(Role::new("author").inherits("editor"))?;
+    /// assert!(rules.role("author").is_err());
+    /// assert!(edited.role("author").is_ok());
+    /// # Ok::<(), rolekeep::Error>(())
+    /// ```
+    pub fn with_role(&self, role: Role) -> Result<Self> {
+        let known = self.role_ids.get(&role.name.text).copied();
+        let (mut faults, mut budget) = (Faults::default(), Budget::new());
+        if known.is_none() {
+            roles::check_name(&role.name, &mut faults);
+        }
+        let find = |name: &str| self.role(name).ok();
+        let names = || self.live_roles().map(CompiledRole::name);
+        let id = known.unwrap_or_else(|| self.numbers.of(&role.name.text, self.roles.len()));
+        let inherits = roles::juniors(&role, self.shared.base.limited_hierarchy, &find, names, &mut faults);
+        let mut closure = vec![id];
+        for junior in inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
+            if junior.has_junior(id) {
+                let (one, other) = (shown(&role.name.text), junior.name());
+                let message = format!("roles inherit from each other in a circle: {one} → {other} → {one}");
+                faults.add(role.name.spot, message, None);
+            }
+            closure.extend_from_slice(&junior.closure);
+        }
+        closure.sort_unstable();
+        closure.dedup();
+        let mut pool = (*self.pool).clone();
+        let own = grants::own(id, &role, &self.shared.words, &mut pool, &mut budget, &mut faults);
+        refuse(faults)?;
+        let own = own.ok_or_else(too_large)?;
+        if self.is_for_anonymous(id, &closure) || pool.conditions.len() > MAX_LEFT_OVER + 2 * self.conditions_in_use() {
+            let mut policy = self.policy();
+            policy.roles.retain(|other| other.name != role.name);
+            return compile(&policy.add_role(role), &self.shared.schema);
+        }
+        let mut edited = self.clone();
+        edited.pool = Arc::new(pool);
+        let inherits = inherits.into();
+        let flat = Flat { id, source: Arc::new(role), inherits, closure: closure.into(), own: Arc::new(own) };
+        edited.put(id, flat, &mut budget)?;
+        edited.after_edit(self);
+        Ok(edited)
+    }
+
+    /// The same policy without this role. Assignments of it have no effect any more.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`]; [`Reason::PolicyInvalid`] where a role inherits it, or where it is the
+    /// role of those who are not signed in.
+    pub fn without_role(&self, name: &str) -> Result<Self> {
+        let RoleId(id) = self.role(name)?;
+        let heirs = self.live_roles().filter(|role| role.inherits.contains(&RoleId(id)));
+        let mut heirs: Vec<&str> = heirs.map(CompiledRole::name).collect();
+        if self.anonymous == Some(RoleId(id)) {
+            heirs.push("anonymous");
+        }
+        if !heirs.is_empty() {
+            let message = format!("role `{}` is used by {}", shown(name), heirs.join(", "));
+            return Err(Error::new(Reason::PolicyInvalid, message));
+        }
+        let mut edited = self.clone();
+        edited.roles[id as usize] = Arc::new(gone(id, name));
+        edited.rows[id as usize] = Bits::default();
+        edited.after_edit(self);
+        Ok(edited)
+    }
+
+    /// Whether principals of the other rule set may be asked about here.
+    pub fn is_akin_to(&self, other: &Self) -> bool {
+        self.stamp == other.stamp
+    }
+
+    /// The policy as it is now: what [`RuleSet::compile`] would make this rule set from.
+    pub fn policy(&self) -> Policy {
+        let mut policy = self.shared.base.clone();
+        policy.roles = self.live_roles().map(|role| role.source.clone()).collect();
+        policy
+    }
+
+    /// What conditions may read of who is not signed in depends on whether it is granted anything.
+    fn is_for_anonymous(&self, id: u32, closure: &[u32]) -> bool {
+        let role = self.anonymous.and_then(|role| self.roles.get(role.0 as usize));
+        role.is_some_and(|role| role.has_junior(id) || closure.contains(&id) && self.anonymous == Some(RoleId(id)))
+    }
+
+    fn conditions_in_use(&self) -> usize {
+        self.roles.iter().map(|role| role.own.conditions.len()).sum()
+    }
+
+    /// Puts a role in its place, and makes its seniors anew.
+    fn put(&mut self, id: u32, flat: Flat, budget: &mut Budget) -> Result<()> {
+        let at = id as usize;
+        let mut seniors: Vec<u32> = (0..)
+            .zip(&self.roles)
+            .filter(|(other, role)| *other != id && role.has_junior(id))
+            .map(|(other, _)| other)
+            .collect();
+        // A senior's closure is larger than that of any of its juniors.
+        seniors.sort_by_key(|senior| self.roles[*senior as usize].closure.len());
+        let mut words = scratch(self);
+        let is_short = is_space_short(self, self.roles.len() + 1);
+        let name = flat.source.name.text.clone();
+        let flattened = self.flatten(flat, &mut words, is_short, budget)?;
+        if !self.role_ids.contains_key(&name) {
+            let mut ids: HashMap<String, u32> = (*self.role_ids).clone();
+            ids.insert(name, id);
+            self.role_ids = Arc::new(ids);
+        }
+        // Numbers between are of roles that other edits added.
+        for number in self.roles.len()..=at {
+            self.roles.push(Arc::new(gone(place(number), "")));
+            self.rows.push(Bits::default());
+        }
+        self.roles[at] = Arc::new(flattened.0);
+        self.rows[at] = flattened.1;
+        for senior in seniors {
+            let role = &self.roles[senior as usize];
+            let mut closure = vec![senior];
+            for junior in role.inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
+                closure.extend_from_slice(&junior.closure);
+            }
+            closure.sort_unstable();
+            closure.dedup();
+            let flat = Flat {
+                id: senior,
+                source: role.source.clone(),
+                inherits: role.inherits.clone(),
+                closure: closure.into(),
+                own: role.own.clone(),
+            };
+            let (role, row) = self.flatten(flat, &mut words, is_short, budget)?;
+            self.roles[senior as usize] = Arc::new(role);
+            self.rows[senior as usize] = row;
+        }
+        Ok(())
+    }
+
+    fn flatten(
+        &self,
+        flat: Flat,
+        words: &mut [u64],
+        is_short: bool,
+        budget: &mut Budget,
+    ) -> Result<(CompiledRole, Bits)> {
+        let junior = |junior: &RoleId| {
+            let role = self.roles.get(junior.0 as usize)?;
+            Some((&**role, self.rows.get(junior.0 as usize)?))
+        };
+        flat.flatten(junior, words, is_short, budget).ok_or_else(too_large)
+    }
+
+    /// What follows from the roles as they are now.
+    fn after_edit(&mut self, before: &Self) {
+        let (new, old) = (conditions(self), conditions(before));
+        if new != old {
+            self.reads = Arc::new(Reads::of(&self.shared.words, &self.pool, &new));
+            // Each way: a principal holds the attributes that were read when it was made.
+            if self.reads.principal != before.reads.principal {
+                self.stamp = stamp();
+            }
+        }
+        self.mark();
+    }
+}
+
+/// In the place of a role that is not there.
+fn gone(id: u32, name: &str) -> CompiledRole {
+    CompiledRole {
+        id,
+        source: Arc::new(Role::new(name)),
+        is_gone: true,
+        inherits: Box::default(),
+        closure: Box::default(),
+        own: Arc::new(Own::default()),
+        is_administrator: false,
+        special: Box::default(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Numbers of users by id, in pieces that changes share. Kept are only the numbers: whose one is
+//! stands in the slots.
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, OnceLock},
+};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use uuid::Uuid;
+
+use super::slots::Slots;
+
+/// Tables on a shelf, and shelves: a change copies one table and the way to it.
+const SHELF: usize = 64;
+
+/// Where each user stands among the slots.
+#[derive(Clone, Debug)]
+pub(super) struct Ids {
+    shelves: Arc<[Arc<[Arc<HashTable<u32>>]>]>,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        let shelf: Arc<[Arc<HashTable<u32>>]> = vec![Arc::new(HashTable::new()); SHELF].into();
+        Self { shelves: vec![shelf; SHELF].into() }
+    }
+}
+
+/// Differs from process to process, so that nobody can choose ids that collide.
+#[inline]
+pub(super) fn hash(id: Uuid) -> u64 {
+    static BUILDER: OnceLock<DefaultHashBuilder> = OnceLock::new();
+    BUILDER.get_or_init(DefaultHashBuilder::default).hash_one(id.as_u128())
+}
+
+/// The shelf and the table on it. The tables themselves look at the highest and lowest bits.
+fn place(hash: u64) -> (usize, usize) {
+    let bits = (hash >> 32) as usize;
+    (bits % SHELF, bits / SHELF % SHELF)
+}
+
+fn is(slots: &Slots, index: u32, id: Uuid) -> bool {
+    slots.get(index).is_some_and(|slot| slot.principal.id() == Some(id))
+}
+
+impl Ids {
+    #[inline]
+    pub(super) fn get(&self, slots: &Slots, id: Uuid) -> Option<u32> {
+        let hash = hash(id);
+        let (shelf, table) = place(hash);
+        self.shelves[shelf][table].find(hash, |index| is(slots, *index, id)).copied()
+    }
+
+    /// Puts in a number whose slot has the id already.
+    pub(super) fn insert(&mut self, slots: &Slots, id: Uuid, index: u32) {
+        let rehash = |index: &u32| slots.get(*index).and_then(|slot| slot.principal.id()).map_or(0, hash);
+        self.table(hash(id)).insert_unique(hash(id), index, rehash);
+    }
+
+    /// Takes out a number whose slot has the id still.
+    pub(super) fn remove(&mut self, id: Uuid, index: u32) {
+        if let Ok(entry) = self.table(hash(id)).find_entry(hash(id), |known| *known == index) {
+            entry.remove();
+        }
+    }
+
+    fn table(&mut self, hash: u64) -> &mut HashTable<u32> {
+        let (shelf, table) = place(hash);
+        Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.shelves)[shelf])[table])
+    }
+}

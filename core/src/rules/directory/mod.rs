@@ -1,0 +1,279 @@
+//! The principals that are in memory: asked without locks, changed one at a time.
+//!
+//! A [`Directory`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new
+//! rights that share all but a few hundred bytes with those before; who holds older ones is not
+//! disturbed. Users that nobody asked about cost nothing; beyond a limit those that were not asked
+//! about lately are let go.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `rights` | one moment: rules and principals, by handle and by id |
+//! | `slots` | principals by number, in pieces that changes share |
+//! | `ids` | numbers by id, likewise |
+
+mod ids;
+mod rights;
+mod slots;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use uuid::Uuid;
+
+use super::{
+    principal::{Principal, PrincipalFacts},
+    rule_set::RuleSet,
+    scope_tree::ScopeTree,
+};
+pub use rights::{Rights, UserHandle};
+
+/// How many changes of which users are told apart: a load is not kept where one of those that share
+/// its number changed meanwhile.
+const EPOCHS: usize = 256;
+
+/// The principals that are in memory, and the rules they are asked by.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rolekeep::rules::{AssignmentFacts, Directory, Policy, PrincipalFacts, RuleSet, Schema, Scope};
+/// # use uuid::Uuid;
+/// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+/// let directory = Directory::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
+/// let ada = Uuid::from_u128(1);
+/// let assignments = vec![AssignmentFacts::new("editor", Scope::Global)];
+/// directory.put(PrincipalFacts { assignments, ..PrincipalFacts::new(ada) });
+///
+/// let rights = directory.rights();
+/// let (user, edit) = (rights.user(ada).unwrap(), rights.rules().permission("document:edit")?);
+/// assert!(rights.check(user, edit, "2026-01-01T00:00:00Z".parse().unwrap())?);
+/// # Ok::<(), rolekeep::Error>(())
+/// ```
+pub struct Directory {
+    current: ArcSwap<Rights>,
+    writer: Mutex<Writer>,
+    epochs: [AtomicU64; EPOCHS],
+    max: usize,
+}
+
+/// What only changes need.
+#[derive(Default)]
+struct Writer {
+    /// Numbers of users that were let go.
+    free: Vec<u32>,
+    /// Users that somebody relies on, and how many there may be before those are looked for that nobody does.
+    pins: HashMap<Uuid, Weak<Place>>,
+    pins_before_sweep: usize,
+    /// Where the search for users to let go stands.
+    hand: usize,
+}
+
+/// Keeps a user in memory for as long as it is held.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// The user.
+    pub id: Uuid,
+    place: Arc<Place>,
+}
+
+/// Where a pinned user stood last, as a handle in one number; 0: nowhere.
+type Place = AtomicU64;
+
+/// Taken before a user's facts are read: facts that changed meanwhile are not put in.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket(u64);
+
+impl Directory {
+    /// Without principals; `max` of them are kept, beside those that are pinned.
+    pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Rights::new(rules)),
+            writer: Mutex::default(),
+            epochs: std::array::from_fn(|_| AtomicU64::new(0)),
+            max,
+        }
+    }
+
+    /// What is so now. Does not wait for changes, nor they for it.
+    pub fn rights(&self) -> Arc<Rights> {
+        self.current.load_full()
+    }
+
+    /// Looks at what is so now, for as long as `look` takes: cheaper than [`Directory::rights`].
+    pub fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
+        look(&self.current.load())
+    }
+
+    /// To be taken before facts of this user are read.
+    pub fn ticket(&self, id: Uuid) -> Ticket {
+        Ticket(self.epoch(id).load(Ordering::Acquire))
+    }
+
+    /// Puts a user in, or in place of what was known of it.
+    pub fn put(&self, facts: PrincipalFacts) -> UserHandle {
+        self.change(|rights, writer| {
+            self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
+            self.insert(rights, writer, facts, None)
+        })
+    }
+
+    /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile. Of
+    /// rows of scopes that lie within others, `tree` says where.
+    pub fn put_read(&self, ticket: Ticket, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Option<UserHandle> {
+        let id = facts.id;
+        self.change(|rights, writer| {
+            let is_new = self.ticket(id).0 == ticket.0;
+            is_new.then(|| self.insert(rights, writer, facts, tree))
+        })
+    }
+
+    /// Puts many users in, seen together.
+    pub fn put_all(&self, all: impl IntoIterator<Item = PrincipalFacts>) {
+        self.change(|rights, writer| {
+            for facts in all {
+                self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
+                self.insert(rights, writer, facts, None);
+            }
+        });
+    }
+
+    /// Says that what is known of a user is old: it is let go, or, where somebody relies on it, stays
+    /// until it is put in anew (true).
+    pub fn invalidate(&self, id: Uuid) -> bool {
+        self.change(|rights, writer| {
+            self.epoch(id).fetch_add(1, Ordering::AcqRel);
+            let Some(handle) = rights.user(id) else { return false };
+            if is_pinned(writer, id) {
+                return true;
+            }
+            remove(rights, writer, handle);
+            false
+        })
+    }
+
+    /// Takes a user out: what was known of it must not be used any more.
+    pub fn remove(&self, id: Uuid) {
+        self.change(|rights, writer| {
+            self.epoch(id).fetch_add(1, Ordering::AcqRel);
+            if let Some(handle) = rights.user(id) {
+                remove(rights, writer, handle);
+            }
+        });
+    }
+
+    /// Keeps a user in memory from when it is put in.
+    pub fn pin(&self, id: Uuid) -> Pin {
+        let mut writer = lock(&self.writer);
+        if writer.pins.len() >= writer.pins_before_sweep {
+            writer.pins.retain(|_, place| place.strong_count() > 0);
+            writer.pins_before_sweep = 64.max(2 * writer.pins.len());
+        }
+        let place = writer.pins.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+        writer.pins.insert(id, Arc::downgrade(&place));
+        Pin { id, place }
+    }
+
+    /// Other rules from now on. Users stay where the new rules are akin to the old ones
+    /// ([`RuleSet::is_akin_to`]); those that hold a role which was unknown so far are let go, and
+    /// where the rules are others altogether, all are. Gives the pinned ones that went.
+    ///
+    /// `rules` is asked once no other change is under way, so that of two edits the later one stays.
+    pub fn replace_rules(&self, rules: impl FnOnce() -> Arc<RuleSet>) -> Vec<Uuid> {
+        self.change(|rights, writer| {
+            let rules = rules();
+            let is_akin = rules.is_akin_to(rights.rules());
+            let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
+            let going: Vec<(UserHandle, Uuid)> = match is_akin && rights.unknown() == 0 {
+                true => Vec::new(),
+                false => rights
+                    .users()
+                    .filter(|(_, one)| goes(one))
+                    .filter_map(|(handle, one)| Some((handle, one.id()?)))
+                    .collect(),
+            };
+            let pinned = going.iter().map(|(_, id)| *id).filter(|id| is_pinned(writer, *id)).collect();
+            for (handle, id) in going {
+                self.epoch(id).fetch_add(1, Ordering::AcqRel);
+                remove(rights, writer, handle);
+            }
+            if !is_akin {
+                // What is being read now was asked for by the old rules.
+                self.epochs.iter().for_each(|epoch| {
+                    epoch.fetch_add(1, Ordering::AcqRel);
+                });
+            }
+            rights.set_rules(rules);
+            pinned
+        })
+    }
+
+    fn epoch(&self, id: Uuid) -> &AtomicU64 {
+        &self.epochs[ids::hash(id) as usize % EPOCHS]
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Rights, &mut Writer) -> T) -> T {
+        let mut writer = lock(&self.writer);
+        let mut rights = Rights::clone(&self.current.load());
+        let result = change(&mut rights, &mut writer);
+        self.current.store(Arc::new(rights));
+        result
+    }
+
+    fn insert(
+        &self,
+        rights: &mut Rights,
+        writer: &mut Writer,
+        facts: PrincipalFacts,
+        tree: Option<&Arc<ScopeTree>>,
+    ) -> UserHandle {
+        let id = facts.id;
+        let principal = rights.rules().principal_in(facts, tree);
+        if let Some(handle) = rights.user(id) {
+            rights.replace(handle, principal);
+            return handle;
+        }
+        // More than one where many were pinned and are no more.
+        while rights.count() >= self.max && make_room(rights, writer) {}
+        // A change that panicked may have named a number free that is not.
+        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slot(*index).is_none());
+        let index = free.unwrap_or_else(|| rights.next_index());
+        rights.insert(index, id, principal)
+    }
+}
+
+/// A change that panicked has not stored its rights, and what it left in the writer is only advice.
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_pinned(writer: &Writer, id: Uuid) -> bool {
+    writer.pins.get(&id).is_some_and(|place| place.strong_count() > 0)
+}
+
+fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
+    rights.remove(handle);
+    writer.free.push(handle.index);
+}
+
+/// Lets one user go that was not asked about since the hand came by last (second chance); false where
+/// all are pinned.
+fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
+    let count = rights.next_index() as usize;
+    for _ in 0..2 * count {
+        writer.hand = (writer.hand + 1) % count.max(1);
+        let Ok(index) = u32::try_from(writer.hand) else { return false };
+        let Some(slot) = rights.slot(index) else { continue };
+        if slot.was_asked() || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
+            continue;
+        }
+        let handle = slot.handle(index);
+        remove(rights, writer, handle);
+        return true;
+    }
+    false
+}

@@ -1,0 +1,191 @@
+//! One moment: the rules, and the principals that are in memory.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use uuid::Uuid;
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    time::Time,
+};
+
+use super::{
+    super::{
+        principal::Principal,
+        rule_set::{PermissionId, RuleSet},
+    },
+    Pin,
+    ids::Ids,
+    slots::{Slot, Slots},
+};
+
+/// A user of one [`super::Directory`]: quicker than its id. One that was let go is told from the one
+/// that came after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UserHandle {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl UserHandle {
+    fn of(number: u64) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+        Self { index: number as u32, generation: (number >> 32) as u32 }
+    }
+
+    fn to_number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+}
+
+/// Rules and principals as they were at one moment. Immutable; shared between threads.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    rules: Arc<RuleSet>,
+    anonymous: Arc<Principal>,
+    slots: Slots,
+    ids: Ids,
+    count: usize,
+    /// How many principals hold a role that the rules do not know.
+    unknown: usize,
+    generation: u32,
+}
+
+impl Rights {
+    pub(super) fn new(rules: Arc<RuleSet>) -> Self {
+        let anonymous = Arc::new(rules.anonymous());
+        let (slots, ids) = (Slots::default(), Ids::default());
+        Self { rules, anonymous, slots, ids, count: 0, unknown: 0, generation: 0 }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Who is not signed in.
+    pub fn anonymous(&self) -> &Arc<Principal> {
+        &self.anonymous
+    }
+
+    /// How many users are in memory.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// A user by id; none where it is not in memory.
+    #[inline]
+    pub fn user(&self, id: Uuid) -> Option<UserHandle> {
+        let index = self.ids.get(&self.slots, id)?;
+        self.slots.get(index).map(|slot| slot.handle(index))
+    }
+
+    /// A user's principal; none where it was let go.
+    #[inline]
+    pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
+        let slot = self.slots.get(user.index).filter(|slot| slot.generation == user.generation)?;
+        slot.note();
+        Some(&slot.principal)
+    }
+
+    /// A user's principal by id.
+    #[inline]
+    pub fn principal_of(&self, id: Uuid) -> Option<&Principal> {
+        let slot = self.slots.get(self.ids.get(&self.slots, id)?)?;
+        slot.note();
+        Some(&slot.principal)
+    }
+
+    /// A pinned user's principal, by where it stood last where it still does.
+    #[inline]
+    pub fn pinned(&self, pin: &Pin) -> Option<&Principal> {
+        let last = UserHandle::of(pin.place.load(Ordering::Relaxed));
+        if let Some(principal) = self.principal(last).filter(|one| one.id() == Some(pin.id)) {
+            return Some(principal);
+        }
+        let user = self.user(pin.id)?;
+        pin.place.store(user.to_number(), Ordering::Relaxed);
+        self.principal(user)
+    }
+
+    /// Whether a user may do this, to no resource in particular. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
+    #[inline]
+    pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
+        match self.principal(user) {
+            Some(principal) => self.rules.check(principal, permission, now),
+            None => Err(not_loaded()),
+        }
+    }
+
+    /// The same by the user's id and the permission's name.
+    ///
+    /// # Errors
+    /// As [`Rights::check`]; [`Reason::UnknownPermission`] naming the nearest.
+    #[inline]
+    pub fn check_named(&self, user: &str, permission: &str, now: Time) -> Result<bool> {
+        let permission = self.rules.permission(permission)?;
+        let principal = Uuid::try_parse(user).ok().and_then(|id| self.principal_of(id));
+        match principal {
+            Some(principal) => self.rules.check(principal, permission, now),
+            None => Err(not_loaded()),
+        }
+    }
+
+    /// Every user in memory.
+    pub fn users(&self) -> impl Iterator<Item = (UserHandle, &Principal)> {
+        self.slots.iter().map(|(index, slot)| (slot.handle(index), &slot.principal))
+    }
+
+    pub(super) fn unknown(&self) -> usize {
+        self.unknown
+    }
+
+    pub(super) fn slot(&self, index: u32) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    pub(super) fn next_index(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn set_rules(&mut self, rules: Arc<RuleSet>) {
+        self.anonymous = Arc::new(rules.anonymous());
+        self.rules = rules;
+    }
+
+    pub(super) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
+        self.generation = self.generation.wrapping_add(1);
+        self.count += 1;
+        self.unknown += usize::from(principal.has_unknown_roles());
+        self.slots.put(index, Some(Slot::new(principal, self.generation)));
+        self.ids.insert(&self.slots, id, index);
+        UserHandle { index, generation: self.generation }
+    }
+
+    pub(super) fn replace(&mut self, user: UserHandle, principal: Principal) {
+        if let Some(before) = self.slots.get(user.index) {
+            self.unknown -= usize::from(before.principal.has_unknown_roles());
+        }
+        self.unknown += usize::from(principal.has_unknown_roles());
+        self.slots.put(user.index, Some(Slot::new(principal, user.generation)));
+    }
+
+    pub(super) fn remove(&mut self, user: UserHandle) {
+        let Some(slot) = self.slots.get(user.index) else { return };
+        let (id, has_unknown) = (slot.principal.id(), slot.principal.has_unknown_roles());
+        self.count -= 1;
+        self.unknown -= usize::from(has_unknown);
+        if let Some(id) = id {
+            self.ids.remove(id, user.index);
+        }
+        self.slots.put(user.index, None);
+    }
+}
+
+#[cold]
+fn not_loaded() -> Error {
+    Error::new(Reason::NotLoaded, "this user's rights are not in memory; use the asynchronous check")
+}

@@ -1,0 +1,118 @@
+//! Principals by number, in pieces: a change copies one piece and the way to it, and shares the rest.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{super::principal::Principal, rights::UserHandle};
+
+/// Principals in a piece. More make changes dearer, fewer the way longer.
+const PIECE: usize = 32;
+/// Pieces in a shelf.
+const SHELF: usize = 256;
+
+/// A user, and whether it was asked about lately.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) principal: Principal,
+    /// Tells a user from the one that had its number before.
+    pub(super) generation: u32,
+    asked: AtomicBool,
+}
+
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        let asked = AtomicBool::new(self.asked.load(Ordering::Relaxed));
+        Self { principal: self.principal.clone(), generation: self.generation, asked }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(principal: Principal, generation: u32) -> Self {
+        Self { principal, generation, asked: AtomicBool::new(true) }
+    }
+
+    /// Notes that it was asked about. Writes only where that is news, so that readers do not contend.
+    #[inline]
+    pub(super) fn note(&self) {
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was asked about since this was asked last.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn handle(&self, index: u32) -> UserHandle {
+        UserHandle { index, generation: self.generation }
+    }
+}
+
+type Piece = [Option<Slot>; PIECE];
+type Shelf = [Option<Arc<Piece>>; SHELF];
+
+/// A vector that is cheap to clone and cheap to change afterwards.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots {
+    shelves: Vec<Arc<Shelf>>,
+    len: usize,
+}
+
+impl Slots {
+    /// One more than the largest number in use.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> Option<&Slot> {
+        let index = index as usize;
+        let shelf = self.shelves.get(index / (PIECE * SHELF))?;
+        shelf[index / PIECE % SHELF].as_ref()?[index % PIECE].as_ref()
+    }
+
+    /// Puts a slot at a number at most one beyond the last.
+    pub(super) fn put(&mut self, index: u32, slot: Option<Slot>) {
+        let index = index as usize;
+        let (shelf, piece) = (index / (PIECE * SHELF), index / PIECE % SHELF);
+        if shelf == self.shelves.len() {
+            self.shelves.push(Arc::new([const { None }; SHELF]));
+        }
+        let Some(shelf) = self.shelves.get_mut(shelf) else { return };
+        let empty = || Arc::new([const { None }; PIECE]);
+        let piece = Arc::make_mut(shelf)[piece].get_or_insert_with(empty);
+        Arc::make_mut(piece)[index % PIECE] = slot;
+        self.len = self.len.max(index + 1);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        (0..u32::try_from(self.len).unwrap_or(u32::MAX)).filter_map(|index| self.get(index).map(|slot| (index, slot)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Policy, PrincipalFacts, RuleSet, Schema};
+    use uuid::Uuid;
+
+    #[test]
+    fn clones_do_not_see_later_changes() {
+        let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
+        let of = |id: usize| Slot::new(rules.principal(PrincipalFacts::new(Uuid::from_u128(id as u128))), 0);
+        let mut slots = Slots::default();
+        let many = PIECE * SHELF + PIECE + 3;
+        (0..many).for_each(|id| slots.put(id as u32, Some(of(id))));
+        let before = slots.clone();
+        slots.put(5, Some(of(1_000_000)));
+        slots.put(many as u32 - 1, None);
+        let id = |slots: &Slots, at: usize| slots.get(at as u32).and_then(|slot| slot.principal.id());
+        assert!((0..many).all(|at| id(&before, at) == Some(Uuid::from_u128(at as u128))));
+        assert_eq!(id(&slots, 5), Some(Uuid::from_u128(1_000_000)));
+        assert_eq!(id(&slots, many - 1), None);
+        assert_eq!(slots.iter().count(), many - 1);
+    }
+}

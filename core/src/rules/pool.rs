@@ -1,0 +1,50 @@
+//! Conditions and sets of fields, each kept once.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::condition::code::Condition;
+
+/// What the grants of all roles share. Grows with edits; a policy compiled anew has only what it needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pool {
+    pub(super) conditions: Vec<Arc<Condition>>,
+    pub(super) field_sets: Vec<Arc<[u32]>>,
+    /// Equal conditions are one: by text, type (none where no resource is read) and strictness.
+    known: HashMap<(Arc<str>, Option<u32>, bool), u32>,
+    known_fields: HashMap<Arc<[u32]>, u32>,
+}
+
+impl Pool {
+    pub(super) fn condition(&self, condition: u32) -> Option<&Condition> {
+        self.conditions.get(condition as usize).map(AsRef::as_ref)
+    }
+
+    /// A condition met before on this type, or on any where it reads no resource.
+    pub(super) fn known(&self, text: &str, ty: u32, is_deny: bool) -> Option<u32> {
+        let of = |ty| self.known.get(&(Arc::from(text), ty, is_deny)).copied();
+        of(None).or_else(|| of(Some(ty)))
+    }
+
+    pub(super) fn add(&mut self, condition: Condition, ty: Option<u32>, is_deny: bool) -> u32 {
+        let id = place(self.conditions.len());
+        self.known.insert((condition.text.clone(), ty, is_deny), id);
+        self.conditions.push(Arc::new(condition));
+        id
+    }
+
+    /// The place of a sorted set of fields.
+    pub(super) fn fields(&mut self, slots: Vec<u32>) -> u32 {
+        let slots: Arc<[u32]> = slots.into();
+        let next = place(self.field_sets.len());
+        let id = *self.known_fields.entry(slots.clone()).or_insert(next);
+        if id == next {
+            self.field_sets.push(slots);
+        }
+        id
+    }
+}
+
+/// A place in a list; lists of a policy are bounded far below.
+pub(super) fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX - 1)
+}

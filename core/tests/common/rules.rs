@@ -1,0 +1,87 @@
+//! What tests of the rules share: random cases, and the engine on one of them.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test takes what it needs")]
+
+use proptest::{prelude::*, test_runner::RngSeed};
+use rolekeep::{
+    model::{
+        predicate::{Link, Links},
+        value::Value,
+    },
+    rules::{
+        Context, Explanation, FieldId, Principal, Question, RuleSet,
+        testing::{Case, Choices, Query, ThingRow},
+    },
+};
+use uuid::Uuid;
+
+/// The same cases in every run; others with `PROPTEST_RNG_SEED`.
+pub(crate) fn config(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::with_cases(cases);
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(2026);
+    }
+    // Shown where the test fails.
+    println!("seed {}", config.rng_seed);
+    config
+}
+
+pub(crate) fn cases() -> impl Strategy<Value = Case> {
+    proptest::collection::vec(any::<u32>(), 0..1100).prop_map(|numbers| Case::draw(&mut Choices::new(numbers)))
+}
+
+/// Sets of fields that are asked for.
+pub(crate) const FIELDS: &[&[&str]] = &[&[], &["code"], &["label"], &["code", "label"]];
+
+/// The engine, on one case.
+pub(crate) struct Engine<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) rules: RuleSet,
+    pub(crate) principal: Principal,
+    pub(crate) context: Context,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn of(case: &'a Case) -> Self {
+        let rules = case.rules().unwrap();
+        let principal = case.principal(&rules).unwrap();
+        Self { case, rules, principal, context: case.context() }
+    }
+
+    pub(crate) fn decide(&self, query: Query<'_>) -> bool {
+        self.ask(query, |decision| decision.is_allowed())
+    }
+
+    pub(crate) fn explain(&self, query: Query<'_>) -> Explanation {
+        self.ask(query, |decision| decision.explain())
+    }
+
+    pub(crate) fn ask<T>(&self, query: Query<'_>, look: impl FnOnce(rolekeep::rules::Decision<'_>) -> T) -> T {
+        let permission = self.rules.permission(query.permission).unwrap();
+        let fields: Vec<FieldId> = query.fields.iter().map(|field| self.rules.field("thing", field).unwrap()).collect();
+        let resource = query.thing.map(ThingRow::resource);
+        let question = Question {
+            principal: &self.principal,
+            permission,
+            fields: &fields,
+            resource: resource.as_ref(),
+            context: &self.context,
+            now: self.case.now,
+        };
+        look(self.rules.decide(&question).unwrap())
+    }
+
+    /// Every thing of the case, and none.
+    pub(crate) fn things(&self) -> impl Iterator<Item = Option<&'a ThingRow>> {
+        self.case.things.iter().map(Some).chain([None])
+    }
+}
+
+/// The links of one thing.
+pub(crate) struct Tied<'a>(pub(crate) &'a ThingRow);
+
+impl Links for Tied<'_> {
+    fn tied(&self, link: &Link, own: &Value, other: &Value) -> bool {
+        let users: &[Uuid] = &self.0.users;
+        link.table == "thing_users" && *own == self.0.row.0[0] && users.iter().any(|id| Value::Id(*id) == *other)
+    }
+}
