@@ -886,19 +886,38 @@ fun writeTestTrace(from: TestTrace) = json(
 fun writeChange(from: Change) = json(
     "kind" to writeChangeKind(from.kind),
     "text" to writeString(from.text),
+    "asker" to writeInt(from.asker),
+    "principal" to from.principal?.let { writeId(it) },
+    "role" to from.role?.let { writeString(it) },
+    "assignment" to from.assignment?.let { writeAssignmentTrace(it) },
+    "grant" to from.grant?.let { writeString(it) },
+    "permission" to from.permission?.let { writeString(it) },
+    "scopes" to writeList(from.scopes) { writeString(it) },
+    "fields" to writeList(from.fields) { writeString(it) },
+    "tests" to writeList(from.tests) { writeTestOutcome(it) },
 )
 
 fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.ACTIVATE -> "activate"
-    ChangeKind.ASSIGN_ROLE -> "assign_role"
-    ChangeKind.MOVE_SCOPE -> "move_scope"
-    ChangeKind.MOVE_WINDOW -> "move_window"
-    ChangeKind.MEET_CONDITION -> "meet_condition"
-    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.WIDEN_KEY -> "widen_key"
+    ChangeKind.DROP_KEY -> "drop_key"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
-    ChangeKind.WIDEN_KEY -> "widen_key"
+    ChangeKind.ASSIGN_ROLE -> "assign_role"
+    ChangeKind.ACTIVATE_ROLE -> "activate_role"
+    ChangeKind.MOVE_WINDOW -> "move_window"
+    ChangeKind.MOVE_SCOPE -> "move_scope"
+    ChangeKind.MEET_CONDITION -> "meet_condition"
+    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.ADD_GRANT -> "add_grant"
 })
+
+fun writeTestOutcome(from: TestOutcome) = json(
+    "asker" to writeInt(from.asker),
+    "text" to writeString(from.text),
+    "holds" to writeBool(from.holds),
+    "values" to writeMap(from.values) { writeString(it) },
+)
 
 fun writePolicySummary(from: PolicySummary) = json(
     "version" to writeInt(from.version),
