@@ -55,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) users: Cache<UserId, Loaded>,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
+    /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
+    renewing: async_lock::Mutex<()>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// When that was found out, microseconds since 1970.
@@ -68,6 +70,7 @@ impl Engine {
             services,
             users: Cache::default(),
             sessions: Cache::default(),
+            renewing: async_lock::Mutex::new(()),
             position: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
