@@ -10,6 +10,7 @@ use crate::{
     model::id::UserId,
     rules::{
         condition::code::{Condition, Test},
+        name::Pattern,
         policy::Effect,
         scope::Scope,
         scope_kind::{BoundScope, KindId},
@@ -157,7 +158,7 @@ impl World<'_> {
         };
         change.asker = i64::try_from(who).unwrap_or(i64::MAX);
         change.principal = self.principal(who).id().map(UserId);
-        change.text = self.in_words(step, who, &change);
+        change.text = self.in_words(step, who, &change, plan);
         change
     }
 
@@ -215,15 +216,15 @@ impl World<'_> {
         })
     }
 
-    fn in_words(&self, step: &Step, who: usize, change: &Change) -> String {
-        let words = self.words_of(step, who, change);
+    fn in_words(&self, step: &Step, who: usize, change: &Change, plan: &Plan) -> String {
+        let words = self.words_of(step, who, change, plan);
         match who {
             0 => words,
             _ => format!("for {}: {words}", text::name_of(self.principal(who))),
         }
     }
 
-    fn words_of(&self, step: &Step, who: usize, change: &Change) -> String {
+    fn words_of(&self, step: &Step, who: usize, change: &Change, plan: &Plan) -> String {
         let principal = self.principal(who);
         let ty = &self.here(who).ty.name;
         let asked = self.rules.permission_name(self.question.permission);
@@ -237,8 +238,12 @@ impl World<'_> {
                 let place = if place.is_empty() { String::new() } else { format!(" {}", place.join(" and ")) };
                 let tests: Vec<String> = change.tests.iter().map(text::outcome).collect();
                 let tests =
-                    if tests.is_empty() { String::new() } else { format!(", of which {}", tests.join(" and ")) };
-                format!("the question must name a {ty}{place}{tests}")
+                    if tests.is_empty() { String::new() } else { format!(" for which {}", tests.join(" and ")) };
+                let avoided: Vec<String> =
+                    self.avoided(plan).iter().map(|scope| format!(", not {},", text::place(scope))).collect();
+                let avoided = avoided.concat();
+                let avoided = if tests.is_empty() { avoided.trim_end_matches(',') } else { &avoided };
+                format!("the question must name a {ty}{place}{avoided}{tests}")
             }
             Step::NameFields(_) => {
                 format!("the question must name these fields and no other: {}", change.fields.join(", "))
@@ -269,6 +274,38 @@ impl World<'_> {
         }
     }
 
+    /// Scopes that a deny is held in, where the resource to be named must not lie.
+    fn avoided(&self, plan: &Plan) -> Vec<String> {
+        let permission = self.question.permission.0;
+        let fields = self.fields(plan);
+        let denies = |who: usize, role: u32| {
+            let role = self.rules.roles.get(role as usize);
+            let mut specials = role.into_iter().flat_map(|role| role.special_of(permission));
+            specials.any(|one| {
+                let condition = self.rules.condition(one.condition);
+                one.effect == Effect::Deny
+                    && fields.iter().any(|field| self.rules.is_on(one.fields, *field, true))
+                    && condition.is_none_or(|condition| self.holds(who, condition, plan))
+            })
+        };
+        let mut scopes: Vec<String> = (0..self.chain.len())
+            .flat_map(|who| self.principal(who).held().map(move |held| (who, held)))
+            .filter(|(who, held)| held.is_valid(self.here(*who).now) && denies(*who, held.role))
+            .filter(|(who, held)| matches!(held.scope(), BoundScope::Of(..)) && !self.reaches(*who, held.scope(), plan))
+            .map(|(_, held)| held.written().to_string())
+            .collect();
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Whether a grant is narrowed, and the question about more than it gives.
+    pub(super) fn is_beyond(&self, pattern: &str) -> bool {
+        let Some(names) = Pattern::parse(pattern).and_then(|pattern| pattern.fields) else { return false };
+        let asked = self.question.fields;
+        asked.is_empty() || asked.iter().any(|field| !names.contains(&self.field_name(*field)))
+    }
+
     fn assign_in_words(&self, who: usize, role: u32) -> String {
         let permission = self.question.permission.0;
         let is_administrator = self.rules.is_administrator(role);
@@ -286,11 +323,14 @@ impl World<'_> {
         others.truncate(MAX_NAMED);
         let others = match others.is_empty() {
             true => String::new(),
-            false => format!(" (others give it, too: {})", others.join(", ")),
+            false => format!(" (others that may do: {})", others.join(", ")),
         };
-        let whom = if self.principal(who).id().is_none() { " to who is not signed in" } else { "" };
-        let why = if is_administrator { "only administrators may do this" } else { "no role that is held gives it" };
-        format!("{why}: {} must be assigned{whom}{others}", self.role_name(role))
+        let why = match (self.principal(who).id(), is_administrator) {
+            (None, _) => "nobody is signed in",
+            (Some(_), true) => "only administrators may do this",
+            (Some(_), false) => "no role that is held gives it",
+        };
+        format!("{why}: {} must be assigned{others}", self.role_name(role))
     }
 
     fn move_in_words(&self, who: usize, at: usize, target: Target) -> String {
@@ -314,6 +354,11 @@ impl World<'_> {
                 .find(|(of, slot)| self.rules.lies_under(*of, *kind) && self.here(who).slot_value(*slot).is_some())
         });
         let place = match (self.place_of(who, *kind), nearest) {
+            (Some(_), Some((_, slot))) if kind_name.starts_with("resource:") => {
+                let id = self.here(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
+                let id = id.as_deref().and_then(|id| id.rsplit(':').next()).unwrap_or_default().to_owned();
+                format!("this is {ty} {id}")
+            }
             (Some(place), _) => format!("this {ty} is {}", text::place(&place.to_string())),
             (None, Some((of, _))) if of != kind => {
                 let place = self.place_of(who, *of).map(|place| text::place(&place.to_string())).unwrap_or_default();

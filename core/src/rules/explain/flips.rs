@@ -13,9 +13,16 @@ use super::world::{Plan, World, holds_with, key};
 /// Of so many tests that are in question the smallest set is searched for; of more, a minimal one.
 const MAX_SEARCH: usize = 10;
 
+/// How tests of a condition turn out, by their places.
+pub(super) struct Flips {
+    /// Those that turn out otherwise than they do now, but not those that follow from these.
+    pub(super) flipped: Vec<usize>,
+    pub(super) outcomes: Vec<bool>,
+}
+
 impl World<'_> {
-    /// The tests, by their places, that must turn out otherwise for a condition to hold (or not to);
-    /// none where that cannot be. Only tests that `may_flip` and that no step has settled are asked to.
+    /// How the tests of a condition must turn out for it to hold (or not to); none where that cannot be.
+    /// Only tests that `may_flip` and that no step has settled are asked to.
     pub(super) fn flips(
         &self,
         who: usize,
@@ -23,7 +30,7 @@ impl World<'_> {
         wanted: bool,
         plan: &Plan,
         may_flip: &dyn Fn(&Test) -> bool,
-    ) -> Option<Vec<usize>> {
+    ) -> Option<Flips> {
         let values: Vec<bool> = condition.tests.iter().map(|test| self.outcome(who, condition, test, plan)).collect();
         // The same test written twice turns out the same twice.
         let same: Vec<usize> = condition
@@ -34,12 +41,24 @@ impl World<'_> {
                 condition.tests.iter().position(|other| condition.text_of(other) == text).unwrap_or_default()
             })
             .collect();
-        let value = |at: usize, flipped: &[usize]| {
+        let turned = |at: usize, flipped: &[usize]| {
             values.get(at).copied().unwrap_or_default() != same.get(at).is_some_and(|same| flipped.contains(same))
+        };
+        let value = |at: usize, flipped: &[usize]| {
+            // What a test reads that now must hold is there.
+            let implied = |path: &Path| {
+                flipped.iter().any(|one| {
+                    turned(*one, flipped)
+                        && condition.tests.get(*one).is_some_and(|one| one.kind.paths().any(|of| of == *path))
+                })
+            };
+            let kind = condition.tests.get(at).map(|test| &test.kind);
+            turned(at, flipped)
+                || matches!(kind, Some(TestKind::Has(path)) if !flipped.contains(&same[at]) && implied(path))
         };
         let is_met = |flipped: &[usize]| holds_with(&condition.tree, &|at| value(at, flipped)) == wanted;
         if is_met(&[]) {
-            return Some(Vec::new());
+            return Some(Flips { flipped: Vec::new(), outcomes: values });
         }
         let can_be = |flipped: &[usize]| self.is_possible(who, condition, &|at| value(at, flipped));
         let can_flip = |at: usize| {
@@ -65,7 +84,8 @@ impl World<'_> {
         while let Some(needless) = found.iter().position(|test| is_met(&without(&found, test))) {
             found.remove(needless);
         }
-        Some(found)
+        let outcomes = (0..values.len()).map(|at| value(at, &found)).collect();
+        Some(Flips { flipped: found, outcomes })
     }
 
     /// Whether anything that may change has a say in a test.

@@ -1,7 +1,10 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
 use crate::rules::{
-    condition::{code::Test, parser::Root},
+    condition::{
+        code::{Condition, Test},
+        parser::Root,
+    },
     name::ADMIN,
     policy::Effect,
     rule_set::FieldId,
@@ -10,7 +13,7 @@ use crate::rules::{
 
 use super::{
     Candidate,
-    flips::{subsets, without},
+    flips::{Flips, subsets, without},
     world::{Plan, Step, Target, World, key, reads},
 };
 
@@ -257,29 +260,12 @@ impl<'a> World<'a> {
 
     /// Takes up how tests turn out. Of a resource that is to be named, all that the condition reads of it
     /// is settled, so that no other condition may ask for the contrary.
-    fn settle(
-        &self,
-        who: usize,
-        condition: &crate::rules::condition::code::Condition,
-        flips: &[usize],
-        next: &mut Plan,
-    ) {
-        let outcomes: Vec<(usize, &Test, bool)> = condition
-            .tests
-            .iter()
-            .enumerate()
-            .map(|(at, test)| (at, test, self.outcome(who, condition, test, next)))
-            .collect();
-        for (at, test, outcome) in outcomes {
-            let holds = outcome != flips.contains(&at);
+    fn settle(&self, who: usize, condition: &Condition, flips: &Flips, next: &mut Plan) {
+        for (at, (test, holds)) in condition.tests.iter().zip(&flips.outcomes).enumerate() {
             if next.names_resource() && reads(test, Root::Resource) {
-                // Of a test written twice, the first is among the flips.
-                let is_flipped = flips.iter().any(|flip| {
-                    condition.tests.get(*flip).is_some_and(|one| condition.text_of(one) == condition.text_of(test))
-                });
-                next.named.tests.entry(key(who, condition, test)).or_insert(outcome != is_flipped);
-            } else if flips.contains(&at) {
-                next.add(Step::Meet(key(who, condition, test), holds));
+                next.named.tests.entry(key(who, condition, test)).or_insert(*holds);
+            } else if flips.flipped.contains(&at) {
+                next.add(Step::Meet(key(who, condition, test), *holds));
             }
         }
     }
@@ -332,7 +318,28 @@ impl<'a> World<'a> {
             less.named.tests.remove(&key);
             small = if self.allows(&less) { less } else { small };
         }
+        self.tell_denies(&mut small);
         small
+    }
+
+    /// Says of the resource to be named that the conditions do not hold of those denies that count as long
+    /// as none is named; without that nobody would know which to name.
+    fn tell_denies(&self, plan: &mut Plan) {
+        if !plan.names_resource() {
+            return;
+        }
+        let unnamed = Plan::default();
+        for who in 0..self.chain.len() {
+            for field in self.fields(plan) {
+                for (_, condition) in self.denies(who, field, &unnamed) {
+                    let Some(condition) = self.rules.condition(condition) else { continue };
+                    for test in condition.tests.iter().filter(|test| reads(test, Root::Resource)) {
+                        let outcome = self.outcome(who, condition, test, plan);
+                        plan.named.tests.entry(key(who, condition, test)).or_insert(outcome);
+                    }
+                }
+            }
+        }
     }
 
     /// Every allow that is held, whether it counts or not, in an order that edits do not change.
@@ -341,7 +348,7 @@ impl<'a> World<'a> {
         held.flat_map(|(at, held)| self.candidates(Some((at, held)), held.role, Effect::Allow)).collect()
     }
 
-    /// Those of roles that do not administer, by name.
+    /// Those of roles that do not administer.
     fn new_candidates(&self) -> Vec<Candidate<'a>> {
         let permission = self.question.permission.0;
         let mut roles: Vec<_> = self
@@ -353,7 +360,8 @@ impl<'a> World<'a> {
                 is_plain || role.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
             .collect();
-        roles.sort_by(|a, b| a.name().cmp(b.name()));
+        // Those that have little come first.
+        roles.sort_by(|a, b| (a.closure.len(), a.name()).cmp(&(b.closure.len(), b.name())));
         roles.into_iter().take(MAX_ROLES).flat_map(|role| self.candidates(None, role.id, Effect::Allow)).collect()
     }
 }

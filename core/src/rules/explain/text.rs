@@ -20,6 +20,7 @@ pub(super) fn add(
 ) {
     let out = &mut explanation.text;
     let principal = world.principal(who);
+    let is_allowed = matches!(cause, Cause::Allowed | Cause::Administrator);
     let cause = match cause {
         Cause::Inactive => format!("the account is {}", principal.status()),
         Cause::Administrator => "an administrator asks".to_owned(),
@@ -32,14 +33,17 @@ pub(super) fn add(
     let _ = match who {
         0 => {
             let verdict = if explanation.allowed { "allowed" } else { "denied" };
-            write!(out, "{} is {verdict}: {cause}", world.asked())
+            let _ = write!(out, "{} is {verdict}: ", world.asked());
+            match (explanation.allowed, is_allowed, world.chain.len()) {
+                (false, true, _) => write!(out, "it is asked on behalf of somebody who may not; for who asks, {cause}"),
+                (true, _, 2..) => write!(out, "all may on whose behalf it is asked; for who asks, {cause}"),
+                _ => write!(out, "{cause}"),
+            }
         }
-        _ => write!(out, "\n{}, on whose behalf it is asked: {cause}", name_of(principal)),
+        _ => write!(out, "\nfor {}, on whose behalf it is asked, {cause}", name_of(principal)),
     };
-    let ty = &world.here(who).ty.name;
-    let has_resource = world.question.resource.is_some();
     if let Some(trace) = decided_by {
-        grant(out, trace, ty, has_resource);
+        grant(out, trace, world, who);
     }
     let mut held = principal.held().filter_map(|held| world.rules.roles.get(held.role as usize));
     let is_unknown = principal.has_unknown_roles() || held.any(|role| role.is_gone);
@@ -50,7 +54,7 @@ pub(super) fn add(
         out.push_str("\nwhat comes nearest:");
     }
     for trace in misses.iter().take(MAX_TOLD) {
-        grant(out, trace, ty, has_resource);
+        grant(out, trace, world, who);
     }
 }
 
@@ -72,13 +76,13 @@ pub(super) fn name_of(principal: &Principal) -> String {
     principal.id().map_or("who is not signed in".to_owned(), |id| id.to_string())
 }
 
-/// `in region …`, `for drone … only`, `everywhere`.
+/// `in region …`, `for drone … alone`, `everywhere`.
 pub(super) fn place(scope: &str) -> String {
     if scope == "global" {
         return "everywhere".to_owned();
     }
     match scope.strip_prefix("resource:").and_then(|rest| rest.split_once(':')) {
-        Some((ty, id)) => format!("at {ty} {id}"),
+        Some((ty, id)) => format!("for {ty} {id} alone"),
         None => format!("in {}", scope.replacen(':', " ", 1)),
     }
 }
@@ -87,15 +91,17 @@ pub(super) fn place(scope: &str) -> String {
 pub(super) fn meet(test: &TestOutcome) -> String {
     let values: Vec<String> = test.values.iter().map(|(path, value)| format!("{path} is {value}")).collect();
     let values = if values.is_empty() { String::new() } else { format!("; {}", values.join(", ")) };
-    format!("{}{values}", outcome(test))
+    format!("`{}` must {}{values}", test.text, if test.holds { "hold" } else { "not hold" })
 }
 
-/// How a test must turn out.
+/// How a test turns out.
 pub(super) fn outcome(test: &TestOutcome) -> String {
-    format!("`{}` must {}", test.text, if test.holds { "hold" } else { "not hold" })
+    format!("`{}` {}", test.text, if test.holds { "holds" } else { "does not hold" })
 }
 
-fn grant(out: &mut String, trace: &GrantTrace, ty: &str, has_resource: bool) {
+fn grant(out: &mut String, trace: &GrantTrace, world: &World<'_>, who: usize) {
+    let ty = &world.here(who).ty.name;
+    let has_resource = world.question.resource.is_some();
     let assignment = &trace.assignment;
     let effect = if trace.effect == Effect::Deny { "denies" } else { "allows" };
     let path = trace.role_path.join(" → ");
@@ -120,11 +126,19 @@ fn grant(out: &mut String, trace: &GrantTrace, ty: &str, has_resource: bool) {
     if !assignment.is_valid {
         flaws.push("not at this time".to_owned());
     }
+    if !trace.is_active && trace.effect == Effect::Allow {
+        let is_key = world.principal(who).is_key();
+        flaws.push(if is_key { "not one of the API key's roles" } else { "not active in this session" }.to_owned());
+    }
+    if trace.effect == Effect::Allow && world.is_beyond(&trace.permission) {
+        flaws.push("only on these fields".to_owned());
+    }
     match (is_elsewhere, has_resource, trace.effect) {
         (true, true, _) => flaws.push(format!("not where this {ty} is")),
         (true, false, Effect::Allow) => flaws.push(format!("the question names no {ty}")),
         (_, false, Effect::Deny) => {
-            let is_open = is_elsewhere || trace.tests.iter().any(|test| test.text.contains("resource."));
+            let is_open = is_elsewhere
+                || trace.tests.iter().flat_map(|test| test.values.keys()).any(|path| path.starts_with("resource."));
             if is_open {
                 flaws.push(format!("which counts wherever no {ty} is named"));
             }
@@ -138,7 +152,14 @@ fn grant(out: &mut String, trace: &GrantTrace, ty: &str, has_resource: bool) {
     for test in &trace.tests {
         let values: Vec<String> = test.values.iter().map(|(path, value)| format!("{path} is {value}")).collect();
         let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
-        let mark = if test.holds { "✓" } else { "✗" };
+        let is_unknown = !has_resource && test.values.keys().any(|path| path.starts_with("resource."));
+        let mark = if is_unknown {
+            "?"
+        } else if test.holds {
+            "✓"
+        } else {
+            "✗"
+        };
         let _ = write!(out, "\n    {mark} {}{values}", test.text);
     }
 }

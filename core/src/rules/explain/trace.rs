@@ -82,12 +82,16 @@ impl<'a> World<'a> {
     /// Whether an allow gives it here.
     fn counts_now(&self, who: usize, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
         let Some((_, held)) = candidate.held else { return false };
+        self.rules.counts(held, self.here(who).now)
+            && self.is_active(who, candidate)
+            && self.rules.grants(&self.special(candidate), held, field, self.here(who))
+    }
+
+    fn is_active(&self, who: usize, candidate: &Candidate<'_>) -> bool {
         let says = |part: u32| {
             self.rules.roles.get(part as usize).is_some_and(|part| part.has_junior(candidate.grant.role.id))
         };
-        self.rules.counts(held, self.here(who).now)
-            && self.rules.parts(self.principal(who), held.role).any(says)
-            && self.rules.grants(&self.special(candidate), held, field, self.here(who))
+        self.rules.parts(self.principal(who), candidate.role).any(says)
     }
 
     fn special(&self, candidate: &Candidate<'_>) -> Special {
@@ -140,6 +144,7 @@ impl<'a> World<'a> {
         GrantTrace {
             effect: grant.written.effect,
             assignment: held.map_or_else(AssignmentTrace::default, |(_, held)| self.assignment_trace(who, held)),
+            is_active: self.is_active(who, candidate),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),
@@ -169,13 +174,9 @@ impl<'a> World<'a> {
     pub(super) fn values(&self, who: usize, test: &Test) -> BTreeMap<String, String> {
         let here = self.here(who);
         let named = test.kind.paths().map(|path| {
-            let attributes = match path.root {
-                Root::Principal => &self.rules.shared.words.principal,
-                Root::Resource => &here.ty.attributes,
-                Root::Context => &self.rules.shared.words.context,
-            };
-            let name = attributes.get(path.slot as usize).map_or("", |one| one.name.as_str());
-            (format!("{}.{name}", path.root.word()), here.at(path).to_string())
+            let is_unknown = path.root == Root::Resource && here.resource.is_none();
+            let value = if is_unknown { "unknown".to_owned() } else { here.at(path).to_string() };
+            (self.path_name(who, path), value)
         });
         let mut values: BTreeMap<String, String> = named.collect();
         if test.kind.reads_now() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::rules::{
     condition::{
-        code::{Condition, Test, TestKind, Tree},
+        code::{Condition, Path, Test, TestKind, Tree},
         parser::Root,
     },
     decide::{Here, Question},
@@ -307,10 +307,38 @@ impl<'a> World<'a> {
         if let Some(forced) = self.forced(&key(who, condition, test), plan) {
             return forced;
         }
+        if let TestKind::Has(path) = &test.kind
+            && self.must_be_there(who, *path, plan)
+        {
+            return true;
+        }
         if plan.names_resource() && reads(test, Root::Resource) {
             return self.is_always_there(who, test);
         }
         test.kind.holds(self.here(who))
+    }
+
+    /// Whether a test that must hold reads it: what is absent makes none hold.
+    fn must_be_there(&self, who: usize, path: Path, plan: &Plan) -> bool {
+        let met = plan.steps.iter().filter_map(|step| match step {
+            Step::Meet(key, true) => Some(key),
+            _ => None,
+        });
+        let named = plan.named.tests.iter().filter(|(_, holds)| **holds && plan.names_resource()).map(|(key, _)| key);
+        let name = self.path_name(who, path);
+        let is_shared = path.root != Root::Principal;
+        met.chain(named).any(|(of, text)| (is_shared || *of == who) && mentions(text, &name))
+    }
+
+    /// `resource.region_id`
+    pub(super) fn path_name(&self, who: usize, path: Path) -> String {
+        let attributes = match path.root {
+            Root::Principal => &self.rules.shared.words.principal,
+            Root::Resource => &self.here(who).ty.attributes,
+            Root::Context => &self.rules.shared.words.context,
+        };
+        let name = attributes.get(path.slot as usize).map_or("", |one| one.name.as_str());
+        format!("{}.{name}", path.root.word())
     }
 
     /// How a test turns out by a step.
@@ -350,4 +378,10 @@ pub(super) fn holds_with(tree: &Tree, value: &dyn Fn(usize) -> bool) -> bool {
         Tree::All(parts) => parts.iter().all(|part| holds_with(part, value)),
         Tree::Any(parts) => parts.iter().any(|part| holds_with(part, value)),
     }
+}
+
+/// Whether a test, as written, reads a path.
+fn mentions(text: &str, path: &str) -> bool {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.match_indices(path).any(|(at, _)| !text[at + path.len()..].starts_with(is_word))
 }
