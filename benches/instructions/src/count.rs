@@ -54,7 +54,8 @@ fn count(path: &str) -> Result<u64> {
     if !output.status.success() {
         bail!("{path}: {told}");
     }
-    let collected = told.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind counted nothing")?;
+    let collected =
+        told.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind counted nothing")?;
     let collected: u64 = collected.1.trim().parse()?;
     let runs: u64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
     Ok(collected / runs)

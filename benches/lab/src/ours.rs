@@ -130,7 +130,7 @@ impl House {
         let grants = edit.holder_grants.iter().chain(on.then_some(&edit.query.permission_name));
         let role = grants.fold(role, |role, grant| role.allow(grant));
         let rules = self.rights.rules().with_role(role)?;
-        self.directory.replace_rules(Arc::new(rules));
+        self.directory.replace_rules(|| Arc::new(rules));
         self.rights = self.directory.rights();
         Ok(())
     }

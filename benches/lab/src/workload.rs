@@ -205,8 +205,7 @@ impl Workload {
         for _ in 0..users {
             workload.add_user(&mut random);
         }
-        workload.queries =
-            (0..queries).map(|at| workload.draw_query(&mut random, at % 2 == 0)).collect::<Vec<_>>();
+        workload.queries = (0..queries).map(|at| workload.draw_query(&mut random, at % 2 == 0)).collect::<Vec<_>>();
         random.shuffle(&mut workload.queries);
         if variant == Variant::Plain {
             workload.edits = (0..200).map(|_| workload.draw_edit(&mut random)).collect();
@@ -403,14 +402,7 @@ impl Workload {
 }
 
 /// One role in ten is on the upper level, three on the middle one; each inherits three of the next level.
-fn role(
-    random: &mut fastrand::Rng,
-    at: u32,
-    roles: u32,
-    permissions: u32,
-    grants: usize,
-    variant: Variant,
-) -> Role {
+fn role(random: &mut fastrand::Rng, at: u32, roles: u32, permissions: u32, grants: usize, variant: Variant) -> Role {
     let (upper, middle) = (roles / 10, roles * 4 / 10);
     let below = if at < upper { upper..middle } else { middle..roles };
     let juniors = if at < middle { 3 } else { 0 };

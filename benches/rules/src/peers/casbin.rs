@@ -101,7 +101,9 @@ fn ask(query: &Query) -> Ask {
 
 fn enforce<E: CoreApi>(enforcer: &E, ask: &Ask) -> Result<bool> {
     Ok(match ask {
-        Ask::Plain([user, resource, action]) => enforcer.enforce((user.as_str(), resource.as_str(), action.as_str()))?,
+        Ask::Plain([user, resource, action]) => {
+            enforcer.enforce((user.as_str(), resource.as_str(), action.as_str()))?
+        }
         Ask::Scoped([user, region, resource, action, status], level, clearance) => enforcer.enforce((
             user.as_str(),
             region.as_str(),

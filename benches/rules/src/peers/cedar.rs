@@ -184,7 +184,8 @@ impl Engine for RoleSets {
             granted.insert(name, roles.into_iter().map(str::to_owned).collect());
         }
         let entities = Entities::from_entities(kinds.people(workload).chain(things), None)?;
-        let policies = PolicySet::from_str("permit(principal, action, resource) when { principal in resource.roles };")?;
+        let policies =
+            PolicySet::from_str("permit(principal, action, resource) when { principal in resource.roles };")?;
         Ok(Self { house: House { kinds, authorizer: Authorizer::new(), policies, entities }, granted })
     }
 

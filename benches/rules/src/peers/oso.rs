@@ -30,7 +30,8 @@ fn fact(role: &str, action: &str, resource: &str) -> String {
 
 impl Oso {
     fn flat<'r>(&self, roles: impl Iterator<Item = &'r String>) -> Vec<String> {
-        let mut flat: Vec<String> = roles.flat_map(|role| self.closures.get(role).into_iter().flatten().cloned()).collect();
+        let mut flat: Vec<String> =
+            roles.flat_map(|role| self.closures.get(role).into_iter().flatten().cloned()).collect();
         flat.sort_unstable();
         flat.dedup();
         flat

@@ -80,10 +80,7 @@ impl Data {
 }
 
 fn ask(query: &Query) -> Value {
-    object([
-        ("user".to_owned(), text(&query.user_name)),
-        ("permission".to_owned(), text(&query.permission_name)),
-    ])
+    object([("user".to_owned(), text(&query.user_name)), ("permission".to_owned(), text(&query.permission_name))])
 }
 
 /// The interpreter.

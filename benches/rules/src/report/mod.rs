@@ -22,6 +22,9 @@ impl Run {
     fn read(folder: &Path) -> Result<Self> {
         let read = |name: &str| -> Result<Results> {
             let path = folder.join(name);
+            if !path.exists() {
+                return Ok(Results::default());
+            }
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             Ok(serde_json::from_str(&text)?)
         };

@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use plotters::{
-    coord::Shift,
-    prelude::*,
-};
+use plotters::{coord::Shift, prelude::*};
 
 use super::{Run, time};
 use crate::contenders::{ALL, Contender, Kind};
@@ -104,10 +101,8 @@ fn growth(run: &Run, path: &Path) -> Result<()> {
         .map_err(drawing)?;
     let mut labels: Vec<(i32, i32, String)> = Vec::new();
     for one in ALL {
-        let points: Vec<(f64, f64)> = users
-            .iter()
-            .filter_map(|(size, users)| Some((*users, run.check(one.key, size, "plain")?)))
-            .collect();
+        let points: Vec<(f64, f64)> =
+            users.iter().filter_map(|(size, users)| Some((*users, run.check(one.key, size, "plain")?))).collect();
         let Some(last) = points.last().copied() else { continue };
         let style = colour(one.kind).stroke_width(if one.kind == Kind::Ours { 3 } else { 1 });
         chart.draw_series(LineSeries::new(points.iter().copied(), style)).map_err(drawing)?;

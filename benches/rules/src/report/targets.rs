@@ -7,16 +7,41 @@ pub fn table(run: &Run) -> Table {
     let mut judged = Judged { table: Table::new(&["what", "measured", "target", "met"]) };
     let check = |engine: &str, size: &str| run.check(engine, size, "plain");
     for size in ["S", "M", "L"] {
-        judged.at_most(&format!("by handles, to the id floor, {size}"), check("ours-handles", size), check("floor-ids", size), 2.0);
+        judged.at_most(
+            &format!("by handles, to the id floor, {size}"),
+            check("ours-handles", size),
+            check("floor-ids", size),
+            2.0,
+        );
     }
     for size in ["S", "M", "L"] {
-        judged.at_most(&format!("by strings, to the string floor, {size}"), check("ours-strings", size), check("floor-strings", size), 2.0);
-        judged.at_most(&format!("by strings, to hand-written hash maps, {size}"), check("ours-strings", size), check("floor-maps", size), 1.0);
+        judged.at_most(
+            &format!("by strings, to the string floor, {size}"),
+            check("ours-strings", size),
+            check("floor-strings", size),
+            2.0,
+        );
+        judged.at_most(
+            &format!("by strings, to hand-written hash maps, {size}"),
+            check("ours-strings", size),
+            check("floor-maps", size),
+            1.0,
+        );
     }
     for size in ["S", "M", "L"] {
         let scoped = |engine: &str| run.check(engine, size, "scoped");
-        judged.at_most(&format!("scope and condition by handles, to without, {size}"), scoped("ours-handles-scoped"), check("ours-handles", size), 3.0);
-        judged.at_most(&format!("scope and condition by strings, to without, {size}"), scoped("ours-strings-scoped"), check("ours-strings", size), 3.0);
+        judged.at_most(
+            &format!("scope and condition by handles, to without, {size}"),
+            scoped("ours-handles-scoped"),
+            check("ours-handles", size),
+            3.0,
+        );
+        judged.at_most(
+            &format!("scope and condition by strings, to without, {size}"),
+            scoped("ours-strings-scoped"),
+            check("ours-strings", size),
+            3.0,
+        );
     }
     let peers = [
         ("rust-rbac", "ours-strings", 2.0),
@@ -32,17 +57,41 @@ pub fn table(run: &Run) -> Table {
         let name = ours.trim_start_matches("ours-");
         judged.at_least(&format!("{peer}, to Rolekeep by {name}, M"), check(peer, "M"), check(ours, "M"), wanted);
     }
-    judged.at_most("Python `check`, to dict and set, M", check("python-rolekeep-check", "M"), check("python-sets", "M"), 1.0);
-    judged.at_most("Python `caller.can`, to dict and set, M", check("python-rolekeep-can", "M"), check("python-sets", "M"), 1.0);
+    judged.at_most(
+        "Python `check`, to dict and set, M",
+        check("python-rolekeep-check", "M"),
+        check("python-sets", "M"),
+        1.0,
+    );
+    judged.at_most(
+        "Python `caller.can`, to dict and set, M",
+        check("python-rolekeep-can", "M"),
+        check("python-sets", "M"),
+        1.0,
+    );
     judged.at_most("Node `check`, to Map and Set, M", check("node-rolekeep-check", "M"), check("node-sets", "M"), 1.0);
-    judged.at_most("Node `caller.can`, to Map and Set, M", check("node-rolekeep-can", "M"), check("node-sets", "M"), 1.0);
+    judged.at_most(
+        "Node `caller.can`, to Map and Set, M",
+        check("node-rolekeep-can", "M"),
+        check("node-sets", "M"),
+        1.0,
+    );
     let growth = |engine: &str| Some(check(engine, "L")? / check(engine, "M")?);
-    judged.at_most("growth from M to L by strings, to the string floor's", growth("ours-strings"), growth("floor-strings"), 1.0);
+    judged.at_most(
+        "growth from M to L by strings, to the string floor's",
+        growth("ours-strings"),
+        growth("floor-strings"),
+        1.0,
+    );
     let row = |engine: &str, size: &str| run.row(engine, size, "plain");
     judged.below("load L from memory", row("ours-handles", "L").and_then(|row| row.load_s).map(|load| load * 1e9), 1e9);
     judged.mib("memory at L", row("ours-handles", "L").and_then(|row| row.memory_mib), 250.0);
     for size in ["M", "L"] {
-        judged.below(&format!("one assignment until it is seen, {size}"), row("ours-handles", size).and_then(|row| row.assign_ns), 5e3);
+        judged.below(
+            &format!("one assignment until it is seen, {size}"),
+            row("ours-handles", size).and_then(|row| row.assign_ns),
+            5e3,
+        );
     }
     judged.below("one role until it is seen, M", row("ours-handles", "M").and_then(|row| row.grant_ns), 1e6);
     for (scopes, ns) in run.rust.filters.iter().filter(|(scopes, _)| [1, 64].contains(scopes)) {

@@ -104,7 +104,8 @@ pub fn page(run: &Run) -> String {
          asked about. In brackets: to the same without.\n\n{}",
         variants(run)
     );
-    let _ = writeln!(page, "## Making a list filter\n\nFor a user who may read in so many regions.\n\n{}", filters(run));
+    let _ =
+        writeln!(page, "## Making a list filter\n\nFor a user who may read in so many regions.\n\n{}", filters(run));
     for (title, prefix, floor) in [("Python", "python-", "python-sets"), ("Node", "node-", "node-sets")] {
         let _ = writeln!(page, "## {title}, at M\n\nStrings in, a boolean out.\n\n{}", language(run, prefix, floor));
     }
@@ -132,7 +133,10 @@ fn machine(run: &Run) -> Table {
     let rows = [
         ("command", if run.rust.is_quick { "scripts/bench rules --quick" } else { "scripts/bench rules" }.to_owned()),
         ("date", said("date", &["-u", "+%Y-%m-%d"])),
-        ("machine", format!("{}, {cores} cores, {:.0} GiB", line("/proc/cpuinfo", "model name"), memory / 1024.0 / 1024.0)),
+        (
+            "machine",
+            format!("{}, {cores} cores, {:.0} GiB", line("/proc/cpuinfo", "model name"), memory / 1024.0 / 1024.0),
+        ),
         ("system", said("uname", &["-sr"])),
         ("processes that wanted a core, before and after", format!("{before:.1}, {after:.1}")),
         ("Rust", format!("{}, Cargo's release profile", said("rustc", &["--version"]))),
@@ -265,7 +269,10 @@ const LANGUAGES: &[(&str, &str, &str)] = &[
     ("node-casbin", "casbin", "its own hierarchy; `enforceSync`"),
 ];
 
-fn language(run: &Run, prefix: &str, floor: &str) -> Table {
+fn language(run: &Run, prefix: &str, floor: &str) -> String {
+    if run.check(floor, "M", "plain").is_none() {
+        return "Not measured in this run.\n".to_owned();
+    }
     let mut table = Table::new(&["", "check", "to the floor", "loading", "questions", "version", "how"]);
     let floor = run.check(floor, "M", "plain");
     for (key, label, about) in LANGUAGES.iter().filter(|(key, ..)| key.starts_with(prefix)) {
@@ -281,7 +288,7 @@ fn language(run: &Run, prefix: &str, floor: &str) -> Table {
             (*about).to_owned(),
         ]);
     }
-    table
+    table.to_string()
 }
 
 fn about(run: &Run) -> String {
