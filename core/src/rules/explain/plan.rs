@@ -219,11 +219,15 @@ impl<'a> World<'a> {
                 // No more than it takes.
                 next.add(Step::ActivateRole(who, if is_administrator { grant.role.id } else { role }));
             }
-            let is_moved = self.held(who, &next).nth(at).is_some_and(|taken| self.covers(who, &taken, &next));
+            let is_moved = next
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::MoveScope(of, place, _) if (*of, *place) == (who, at)));
+            let is_here = is_moved || self.reaches(who, held.scope(), &next);
             if is_administrator && *held.scope() != BoundScope::Global {
                 return None;
             }
-            if !is_moved {
+            if !is_here {
                 self.reach(who, at, held.written(), held.scope(), &mut next);
             }
         } else {
