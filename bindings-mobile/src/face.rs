@@ -959,6 +959,8 @@ pub struct GrantTrace {
     pub effect: Effect,
     /// The assignment that it is held by.
     pub assignment: AssignmentTrace,
+    /// Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+    pub is_active: bool,
     /// From the role that is held to the role that says so.
     #[uniffi(default)]
     pub role_path: Vec<String>,
@@ -2205,7 +2207,7 @@ pub struct TestTrace {
     pub text: String,
     /// Whether it holds.
     pub holds: bool,
-    /// What it read, by path; "nothing" where a value is absent.
+    /// What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
     #[uniffi(default)]
     pub values: HashMap<String, String>,
 }

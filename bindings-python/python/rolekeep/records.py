@@ -450,6 +450,8 @@ class GrantTrace:
     """Whether it gives or takes."""
     assignment: AssignmentTrace
     """The assignment that it is held by."""
+    is_active: bool
+    """Whether the session, or the API key, uses the role; true without one. Denies count all the same."""
     role_path: builtins.list[str] = field(default_factory=builtins.list)
     """From the role that is held to the role that says so."""
     permission: str
@@ -1085,7 +1087,7 @@ class TestTrace:
     holds: bool
     """Whether it holds."""
     values: dict[str, str] = field(default_factory=dict)
-    """What it read, by path; "nothing" where a value is absent."""
+    """What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named."""
 
 
 class TimeStorage(Word):

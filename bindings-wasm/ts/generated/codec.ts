@@ -45,7 +45,7 @@ export const records: { readonly [name: string]: string } = {
   GetRole: "name",
   GetUser: "id",
   GrantAdmin: "id",
-  GrantTrace: "effect assignment:AssignmentTrace role_path permission condition condition_holds tests:TestTrace[]",
+  GrantTrace: "effect assignment:AssignmentTrace is_active role_path permission condition condition_holds tests:TestTrace[]",
   ImportPolicy: "text format expected_version force",
   ImportedPolicy: "version changes:PolicyChange[]",
   LiftUser: "id expected_version",

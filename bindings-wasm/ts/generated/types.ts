@@ -767,6 +767,8 @@ export interface GrantTrace {
   readonly effect: Effect;
   /** The assignment that it is held by. */
   readonly assignment: AssignmentTrace;
+  /** Whether the session, or the API key, uses the role; true without one. Denies count all the same. */
+  readonly isActive: boolean;
   /** From the role that is held to the role that says so. */
   readonly rolePath: readonly string[];
   /** The grant's permission or pattern. */
@@ -1706,7 +1708,7 @@ export interface TestTrace {
   readonly text: string;
   /** Whether it holds. */
   readonly holds: boolean;
-  /** What it read, by path; "nothing" where a value is absent. */
+  /** What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named. */
   readonly values: { readonly [key: string]: string };
 }
 

@@ -860,6 +860,7 @@ fun writeCause(from: Cause) = writeString(when (from) {
 fun writeGrantTrace(from: GrantTrace) = json(
     "effect" to writeEffect(from.effect),
     "assignment" to writeAssignmentTrace(from.assignment),
+    "is_active" to writeBool(from.isActive),
     "role_path" to writeList(from.rolePath) { writeString(it) },
     "permission" to writeString(from.permission),
     "condition" to from.condition?.let { writeString(it) },
