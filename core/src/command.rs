@@ -41,7 +41,7 @@ pub fn file<T: AsRef<str>>(arguments: &[T]) -> Option<&str> {
     asked(arguments).map(|asked| asked.policy).filter(|policy| !policy.starts_with(PRESET))
 }
 
-/// Runs it on what [`file`] holds.
+/// Runs it on what [`file()`] holds.
 ///
 /// ```
 /// let arguments = ["check", "policy.toml"];

@@ -139,22 +139,11 @@ impl World {
             let held = user.and_then(|user| self.held.get(&user)).cloned().unwrap_or_default();
             let principal = match user {
                 None => rules.anonymous(),
-                Some(user) => rules.principal(PrincipalFacts {
-                    id: user.0,
-                    is_active: true,
-                    status: "active".to_owned(),
-                    is_verified: false,
-                    attributes: Vec::new(),
-                    assignments: held
-                        .iter()
-                        .map(|(role, scope)| AssignmentFacts {
-                            role: role.clone(),
-                            scope: scope.clone(),
-                            from: None,
-                            until: None,
-                        })
-                        .collect(),
-                }),
+                Some(user) => {
+                    let assignments = held.iter().map(|(role, scope)| AssignmentFacts::new(role, scope.clone()));
+                    let assignments = assignments.collect();
+                    rules.principal(PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(user.0) })
+                }
             };
             let scopes: BTreeSet<Scope> = held.iter().map(|(_, scope)| scope.clone()).chain([Scope::Global]).collect();
             for (name, scope) in names.iter().flat_map(|name| scopes.iter().map(move |scope| (name, scope))) {

@@ -278,7 +278,8 @@ fn a_reader_sees_one_moment() {
 fn facts_read_before_a_change_are_dropped() {
     let rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
     let id = Uuid::from_u128(1);
-    let changes: [(&str, fn(&Directory, Uuid)); 4] = [
+    type Change = (&'static str, fn(&Directory, Uuid));
+    let changes: [Change; 4] = [
         ("invalidate", |directory, id| {
             let _ = directory.invalidate(id);
         }),

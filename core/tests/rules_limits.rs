@@ -132,7 +132,7 @@ fn what_is_given_twice_is_refused_with_both_places() {
 fn an_empty_policy_or_a_backward_window_allows_nothing() {
     let now = "2026-06-01T12:00:00Z".parse().unwrap();
     let time = |text: &str| Some(text.parse().unwrap());
-    let window = |from, until| AssignmentFacts { role: "r".to_owned(), scope: Scope::Global, from, until };
+    let window = |from, until| AssignmentFacts { from, until, ..AssignmentFacts::new("r", Scope::Global) };
     let windows = [
         window(time("2026-07-01T00:00:00Z"), time("2026-05-01T00:00:00Z")),
         window(time("2026-06-01T12:00:00Z"), time("2026-06-01T12:00:00Z")),
@@ -148,14 +148,8 @@ fn an_empty_policy_or_a_backward_window_allows_nothing() {
     ] {
         let policy = if is_json { Policy::from_json(text) } else { Policy::from_toml(text) }.unwrap();
         let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
-        let principal = rules.principal(PrincipalFacts {
-            id: uuid::Uuid::nil(),
-            is_active: true,
-            status: "active".to_owned(),
-            is_verified: true,
-            attributes: Vec::new(),
-            assignments: facts,
-        });
+        let principal =
+            rules.principal(PrincipalFacts { assignments: facts, ..PrincipalFacts::new(uuid::Uuid::nil()) });
         let context = Context::new();
         for info in rules.permissions() {
             let permission = rules.permission(&info.name).unwrap();

@@ -125,6 +125,7 @@ impl Engine {
 
     /// Reads the policy, if it is not the one that is known.
     pub(super) async fn renew_policy(&self) -> Result<()> {
+        let _renewing = self.renewing.lock().await;
         let known = self.services.policy();
         if self.services.reads().guard(Guard::POLICY).await? <= Some(known.version) {
             return Ok(());

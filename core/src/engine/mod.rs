@@ -57,6 +57,8 @@ pub(crate) struct Engine {
     pub(crate) directory: Directory,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
+    /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
+    renewing: async_lock::Mutex<()>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
@@ -73,6 +75,7 @@ impl Engine {
             services,
             directory,
             sessions: Cache::default(),
+            renewing: async_lock::Mutex::new(()),
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),

@@ -373,6 +373,11 @@ impl Here<'_> {
         }
     }
 
+    /// The value of an attribute of the resource, as a column would hold it; none where it is absent.
+    pub(super) fn slot_value(&self, slot: u32) -> Option<Value> {
+        self.resource?.value(self.ty, self.ty.attributes.get(slot as usize)?)?.to_value()
+    }
+
     /// Whether what the resource is bound to by one kind is, or lies within, a scope.
     fn lies_within(&self, bound: KindId, slot: u32, kind: KindId, wanted: &Value) -> bool {
         let Some(resource) = self.resource else { return false };

@@ -54,7 +54,7 @@ pub mod testing;
 pub use decide::{Decision, Question};
 pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
-pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestTrace};
+pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
 pub use filter::RowFilter;
 pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
 pub use handle::PermissionHandle;

@@ -39,8 +39,13 @@ impl RuleSet {
         let mut tree = ScopeTree { parents: kinds.iter().map(|kind| kind.parent).collect(), ..ScopeTree::default() };
         for (name, id, above) in rows {
             if let Some((kind, id, above)) = row(kinds, name, &id, &above) {
-                tree.within.entry((kind, above.clone())).or_default().push(id.clone());
-                tree.above.insert((kind, id), above);
+                if let Some(before) = tree.above.insert((kind, id.clone()), above.clone())
+                    && let Some(others) = tree.within.get_mut(&(kind, before))
+                {
+                    // Said twice: it lies where it was said to last.
+                    others.retain(|other| *other != id);
+                }
+                tree.within.entry((kind, above)).or_default().push(id);
             }
         }
         tree
@@ -62,15 +67,17 @@ fn row(kinds: &[ScopeKind], name: &str, id: &Value, above: &Value) -> Option<(Ki
 impl ScopeTree {
     /// Whether the row of `kind` with this id lies within the row of `outer`; each within itself.
     pub(super) fn is_within(&self, kind: KindId, id: &Value, outer: KindId, outer_id: &Value) -> bool {
+        self.ancestor(kind, id, outer) == Some(outer_id)
+    }
+
+    /// The row of `outer` that a row of `kind` lies within; itself where the kinds are one.
+    pub(super) fn ancestor<'t>(&'t self, kind: KindId, id: &'t Value, outer: KindId) -> Option<&'t Value> {
         let (mut kind, mut id) = (kind, id);
-        loop {
-            if kind == outer {
-                return id == outer_id;
-            }
-            let Some(above) = self.above.get(&(kind, id.clone())) else { return false };
-            let Some(Some(parent)) = self.parents.get(kind.0 as usize) else { return false };
-            (kind, id) = (*parent, above);
+        while kind != outer {
+            let above = self.above.get(&(kind, id.clone()))?;
+            (kind, id) = ((*self.parents.get(kind.0 as usize)?)?, above);
         }
+        Some(id)
     }
 
     /// The ids of `kind` that lie within a row of `outer`.

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 /// The same cases in every run; others with `PROPTEST_RNG_SEED`.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
-    let mut config = ProptestConfig::with_cases(cases);
+    // The seed alone names what failed.
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(2026);
     }

@@ -111,8 +111,9 @@ pub async fn rows(connection: &mut PgConnection, select: &str, condition: &SqlCo
 
 /// Where the newest version's programs are.
 fn programs() -> PathBuf {
-    let versions =
-        std::fs::read_dir("/usr/lib/postgresql").map(|entries| entries.flatten().collect()).unwrap_or(Vec::new());
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().collect::<Vec<_>>())
+        .unwrap_or_default();
     let newest = versions
         .into_iter()
         .map(|entry| entry.path())

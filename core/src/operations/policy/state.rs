@@ -158,9 +158,8 @@ impl Stored {
 const MAX_EDITS: usize = 16;
 
 fn has_same<T: PartialEq>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
-    let is_same =
-        |(a, b): ((&String, &Arc<T>), (&String, &Arc<T>))| a.0 == b.0 && (Arc::ptr_eq(a.1, b.1) || a.1 == b.1);
-    one.len() == other.len() && one.iter().zip(other).all(is_same)
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len() && pairs.all(|((a, x), (b, y))| a == b && (Arc::ptr_eq(x, y) || x == y))
 }
 
 /// How often a policy that changes while it is read is read anew.

@@ -127,6 +127,11 @@ impl TestKind {
         first.into_iter().chain(second)
     }
 
+    /// Whether it reads the time of the question.
+    pub(in crate::rules) fn reads_now(&self) -> bool {
+        self.operands().any(|one| matches!(one.source, Source::Now))
+    }
+
     /// The paths it reads.
     pub(in crate::rules) fn paths(&self) -> impl Iterator<Item = Path> + '_ {
         let own = match self {

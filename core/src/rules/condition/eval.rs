@@ -82,3 +82,28 @@ impl Operator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Datum, Operator};
+
+    #[test]
+    fn a_comparison_with_an_absent_value_is_false() {
+        let all = [
+            Operator::Equal,
+            Operator::NotEqual,
+            Operator::Less,
+            Operator::LessOrEqual,
+            Operator::Greater,
+            Operator::GreaterOrEqual,
+        ];
+        for operator in all {
+            for (left, right) in [(Datum::Absent, Datum::Int(1)), (Datum::Int(1), Datum::Absent)] {
+                // Policies that load guard `!=`, so that no decision would show it.
+                assert!(!operator.holds(left, right), "{operator:?}");
+            }
+            assert!(!operator.holds(Datum::Absent, Datum::Absent), "{operator:?}");
+            assert!(!operator.holds(Datum::Int(1), Datum::Text("1")), "{operator:?}");
+        }
+    }
+}

@@ -1,281 +1,375 @@
-//! What would have to change for a denied question to be allowed.
+//! What would have to change for a denied question to be allowed: as data that a program can apply, and
+//! in words.
+
+use std::collections::BTreeMap;
 
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use crate::rules::{
-    condition::{
-        code::{Condition, Source, Tree},
-        parser::Root,
+use crate::{
+    model::id::UserId,
+    rules::{
+        condition::code::{Condition, Test},
+        name::Pattern,
+        policy::Effect,
+        scope::Scope,
+        scope_kind::{BoundScope, KindId},
     },
-    policy::Effect,
-    rule_set::FieldId,
-    scope_kind::BoundScope,
 };
 
-use super::{Candidate, GrantTrace, MAX_MISSES, Tracer};
+use super::{
+    AssignmentTrace, text,
+    world::{Plan, Step, Target, TestKey, World, key},
+};
 
 /// What kind of change it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]
 pub enum ChangeKind {
     /// The account becomes active.
     Activate,
-    /// A role is assigned that allows it.
-    AssignRole,
-    /// An assignment is held where the resource is.
-    MoveScope,
-    /// An assignment is held at the time asked about.
-    MoveWindow,
-    /// A part of a condition turns out otherwise.
-    MeetCondition,
-    /// A deny is lifted.
-    LiftDeny,
-    /// The question names a resource.
-    NameResource,
-    /// The question names only fields that the grant is about.
-    NameFields,
-    /// The API key gets a pattern that matches.
+    /// The API key gets a pattern that matches `permission`.
     WidenKey,
+    /// The account itself asks, without its key: a key never administers.
+    DropKey,
+    /// The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
+    /// `tests` turn out so. It is about this one resource then, so what is said of others does not count.
+    NameResource,
+    /// The question names these `fields` alone.
+    NameFields,
+    /// `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+    AssignRole,
+    /// `role`, which is held, becomes active in the session, or one of the API key's roles.
+    ActivateRole,
+    /// `assignment` is held at the time asked about.
+    MoveWindow,
+    /// `assignment` is held in `scopes` instead.
+    MoveScope,
+    /// The test of a condition in `tests` turns out so, wherever it is written.
+    MeetCondition,
+    /// `role` loses `grant`, which denies.
+    LiftDeny,
+    /// No role of the policy gives it: one that is held must get a grant of `permission`.
+    AddGrant,
 }
 
-/// One change; it takes all those of the set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Describe)]
+/// One change; it takes all those of the set. What its kind does not name is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 pub struct Change {
     /// What kind of change it is.
     pub kind: ChangeKind,
-    /// In words: `held in region:…, but the drone's region_id is …`.
+    /// In words: `watch is held in region …; this drone is in region …`.
     pub text: String,
+    /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+    pub asker: i64,
+    /// That account; none for who is not signed in.
+    pub principal: Option<UserId>,
+    /// The role to assign, to activate or to change.
+    pub role: Option<String>,
+    /// The assignment to move.
+    pub assignment: Option<AssignmentTrace>,
+    /// The grant to take away, as the role has it: `deny drone:read when …`.
+    pub grant: Option<String>,
+    /// The permission that a key's pattern or a grant must match.
+    pub permission: Option<String>,
+    /// Where a role must be held, or a resource must lie.
+    pub scopes: Vec<String>,
+    /// The fields to name.
+    pub fields: Vec<String>,
+    /// How tests must turn out.
+    pub tests: Vec<TestOutcome>,
+}
+
+/// How a test of a condition must turn out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct TestOutcome {
+    /// About whom, as in [`Change::asker`]; 0 where it reads no principal.
+    pub asker: i64,
+    /// As written.
+    pub text: String,
+    /// Whether it must hold.
+    pub holds: bool,
+    /// What it reads now, by path.
+    pub values: BTreeMap<String, String>,
 }
 
 impl Change {
-    fn new(kind: ChangeKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+    fn new(kind: ChangeKind) -> Self {
+        Self {
+            kind,
+            text: String::new(),
+            asker: 0,
+            principal: None,
+            role: None,
+            assignment: None,
+            grant: None,
+            permission: None,
+            scopes: Vec::new(),
+            fields: Vec::new(),
+            tests: Vec::new(),
+        }
     }
 }
 
-/// Of conditions with more tests than this the smallest set is not searched for, only a minimal one.
-const MAX_SEARCH: usize = 12;
+/// So many roles are named in a text.
+const MAX_NAMED: usize = 10;
 
-impl Tracer<'_> {
-    /// The nearest misses, and the changes that would turn the nearest into an allow.
-    pub(super) fn misses_and_changes(&self) -> (Vec<GrantTrace>, Vec<Change>) {
-        let fields: Vec<Option<FieldId>> = match self.question.fields {
-            [] => vec![None],
-            fields => fields.iter().copied().map(Some).collect(),
-        };
-        let mut changes = Vec::new();
-        let principal = self.here.principal;
-        if !principal.is_active {
-            let text = format!("the account is {}; it must be active", principal.status());
-            changes.push(Change::new(ChangeKind::Activate, text));
-        }
-        if !principal.is_within_key(self.question.permission.0) {
-            changes.push(Change::new(ChangeKind::WidenKey, "no pattern of the API key matches it"));
-        }
-        let assignments = || principal.held();
-        let candidates: Vec<Candidate<'_>> =
-            assignments().flat_map(|one| self.candidates(one, Effect::Allow)).collect();
-        let mut misses: Vec<(usize, &Candidate<'_>)> = Vec::new();
-        let is_administrator = assignments().any(|one| self.rules.administers(principal, one, self.here.now));
-        for field in fields.into_iter().filter(|_| !is_administrator) {
-            if !candidates.iter().any(|one| self.holds(one, field)) {
-                let needed: Vec<(Vec<Change>, &Candidate<'_>)> =
-                    candidates.iter().filter_map(|one| Some((self.needed(one, field)?, one))).collect();
-                misses.extend(needed.iter().map(|(needed, one)| (needed.len(), *one)));
-                match needed.into_iter().min_by_key(|(needed, _)| needed.len()) {
-                    Some((needed, _)) => changes.extend(needed),
-                    None => changes.push(self.assign()),
-                }
-            }
-            for deny in assignments().flat_map(|one| self.candidates(one, Effect::Deny)) {
-                let counts = self.rules.counts(deny.held, self.here.now);
-                if counts && self.rules.denies(&self.special(&deny), deny.held, field, &self.here) {
-                    let role = self.role_name(deny.held);
-                    let text = format!("{role} ({}) says: {}", deny.held.written(), deny.grant.text());
-                    changes.push(Change::new(ChangeKind::LiftDeny, text));
-                }
-            }
-        }
-        changes.sort();
-        changes.dedup();
-        misses.sort_by_key(|(count, _)| *count);
-        misses.dedup_by(|a, b| std::ptr::eq(a.1, b.1));
-        (misses.into_iter().take(MAX_MISSES).map(|(_, one)| self.trace(one)).collect(), changes)
+impl World<'_> {
+    /// The steps as data and in words.
+    pub(super) fn changes(&self, plan: &Plan) -> Vec<Change> {
+        let mut changes: Vec<Change> = plan.steps.iter().map(|step| self.change(step, plan)).collect();
+        changes.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
+        changes
     }
 
-    /// What one allow lacks; none where no change of values could make it hold.
-    fn needed(&self, candidate: &Candidate<'_>, field: Option<FieldId>) -> Option<Vec<Change>> {
-        let Candidate { held, grant, condition, fields } = *candidate;
-        let mut changes = Vec::new();
-        let role = self.role_name(held);
-        if !held.is_valid(self.here.now) {
-            let text = match held.window() {
-                (Some(from), _) if held.edges()[0] > self.here.now => format!("{role} is held only from {from} on"),
-                (_, Some(until)) => format!("{role} was held only until {until}"),
-                _ => format!("{role} is not held now"),
+    fn change(&self, step: &Step, plan: &Plan) -> Change {
+        let name = self.rules.permission_name(self.question.permission).to_owned();
+        let (who, mut change) = match step {
+            Step::Activate(who) => (*who, Change::new(ChangeKind::Activate)),
+            Step::DropKey(who) => (*who, Change::new(ChangeKind::DropKey)),
+            Step::WidenKey(who) => (*who, Change { permission: Some(name), ..Change::new(ChangeKind::WidenKey) }),
+            Step::AddGrant(who) => (*who, Change { permission: Some(name), ..Change::new(ChangeKind::AddGrant) }),
+            Step::NameResource => (0, self.named(plan)),
+            Step::NameFields(fields) => {
+                let fields = fields.iter().map(|field| self.field_name(*field).to_owned()).collect();
+                (0, Change { fields, ..Change::new(ChangeKind::NameFields) })
+            }
+            Step::AssignRole(who, role) => {
+                let scopes = vec![Scope::Global.to_string()];
+                (*who, Change { scopes, ..self.of_role(ChangeKind::AssignRole, *role) })
+            }
+            Step::ActivateRole(who, role) => (*who, self.of_role(ChangeKind::ActivateRole, *role)),
+            Step::MoveWindow(who, at) => {
+                (*who, Change { assignment: self.moved(*who, *at), ..Change::new(ChangeKind::MoveWindow) })
+            }
+            Step::MoveScope(who, at, target) => {
+                let scopes = vec![self.target(*who, *at, *target).to_string()];
+                let assignment = self.moved(*who, *at);
+                (*who, Change { assignment, scopes, ..Change::new(ChangeKind::MoveScope) })
+            }
+            Step::Meet(key, holds) => {
+                let tests = vec![self.test_outcome(key, *holds, plan)];
+                (key.0, Change { tests, ..Change::new(ChangeKind::MeetCondition) })
+            }
+            Step::LiftDeny(grant) => {
+                let role = self.rules.roles.get(grant.role as usize);
+                let grant_text = role.and_then(|role| role.own_grant(grant.at)).map(|grant| grant.text());
+                (0, Change { grant: grant_text, ..self.of_role(ChangeKind::LiftDeny, grant.role) })
+            }
+        };
+        change.asker = i64::try_from(who).unwrap_or(i64::MAX);
+        change.principal = self.principal(who).id().map(UserId);
+        change.text = self.in_words(step, who, &change, plan);
+        change
+    }
+
+    fn of_role(&self, kind: ChangeKind, role: u32) -> Change {
+        Change { role: Some(self.role_name(role).to_owned()), ..Change::new(kind) }
+    }
+
+    fn moved(&self, who: usize, at: usize) -> Option<AssignmentTrace> {
+        self.principal(who).held().nth(at).map(|held| self.assignment_trace(who, held))
+    }
+
+    fn named(&self, plan: &Plan) -> Change {
+        let scopes = plan.named.within.iter().map(|(scope, _)| scope.to_string()).collect();
+        let tests = plan.named.tests.iter().map(|(key, holds)| self.test_outcome(key, *holds, plan)).collect();
+        Change { scopes, tests, ..Change::new(ChangeKind::NameResource) }
+    }
+
+    fn test_outcome(&self, of: &TestKey, holds: bool, plan: &Plan) -> TestOutcome {
+        // Every test in a plan is of a condition that somebody holds, or of one of a role to assign.
+        let permission = self.question.permission.0;
+        let held = (0..self.chain.len()).flat_map(|who| self.held(who, plan));
+        let roles = held.filter_map(|taken| self.rules.roles.get(taken.role as usize));
+        let conditions = roles
+            .flat_map(|role| role.special_of(permission))
+            .filter_map(|special| self.rules.condition(special.condition));
+        let mut tests = conditions.flat_map(|one| one.tests.iter().map(move |test| (one, test)));
+        let is_it = |(condition, test): &(&Condition, &Test)| key(of.0, condition, test) == *of;
+        let values = tests.find(is_it).map(|(_, test)| self.values(of.0, test)).unwrap_or_default();
+        TestOutcome { asker: i64::try_from(of.0).unwrap_or(i64::MAX), text: of.1.clone(), holds, values }
+    }
+
+    /// Where an assignment moves: within its kind where that can be said, else to the one resource.
+    fn target(&self, who: usize, at: usize, target: Target) -> Scope {
+        let here = self.here(who);
+        let (Target::Here, Some(_)) = (target, here.resource) else { return Scope::Global };
+        let of_kind = self.principal(who).held().nth(at).and_then(|held| match held.scope() {
+            BoundScope::Of(kind, _) => self.place_of(who, *kind),
+            _ => None,
+        });
+        let own = here.ty.slot("id").and_then(|slot| here.slot_value(slot));
+        of_kind.or_else(|| own.map(|id| Scope::resource(&here.ty.name, id))).unwrap_or(Scope::Global)
+    }
+
+    /// Where the resource lies in a kind of scope: itself, or by what it is bound to within.
+    pub(super) fn place_of(&self, who: usize, kind: KindId) -> Option<Scope> {
+        let here = self.here(who);
+        let name = |kind: KindId| self.rules.shared.words.kinds.get(kind.0 as usize).map(|one| one.name.as_str());
+        here.ty.bound.iter().find_map(|(bound, slot)| {
+            let value = here.slot_value(*slot)?;
+            let value = match *bound == kind {
+                true => value,
+                false => self.principal(who).tree()?.ancestor(*bound, &value, kind)?.clone(),
             };
-            changes.push(Change::new(ChangeKind::MoveWindow, text));
+            Some(Scope::of(name(kind)?, value))
+        })
+    }
+
+    fn in_words(&self, step: &Step, who: usize, change: &Change, plan: &Plan) -> String {
+        let words = self.words_of(step, who, change, plan);
+        match who {
+            0 => words,
+            _ => format!("for {}: {words}", text::name_of(self.principal(who))),
         }
-        if self.rules.is_administrator(held.role) && *held.scope() != BoundScope::Global {
-            let text =
-                format!("{role} is held in {}, but `admin:all` is held everywhere or not at all", held.written());
-            changes.push(Change::new(ChangeKind::MoveScope, text));
-            return Some(changes);
-        }
-        if !self.rules.is_on(fields, field, false) {
-            changes
-                .push(Change::new(ChangeKind::NameFields, format!("{role} gives only {}", grant.written.pattern.text)));
-        }
-        let condition = self.rules.condition(condition);
-        let is_open = self.here.resource.is_none()
-            && (*held.scope() != BoundScope::Global || condition.is_some_and(|one| one.reads(Root::Resource)));
-        if is_open {
-            let text = format!("{role} gives it on some resources only; the question names none");
-            changes.push(Change::new(ChangeKind::NameResource, text));
-            return Some(changes);
-        }
-        if !self.here.covers(held.scope()) {
-            changes.push(Change::new(ChangeKind::MoveScope, self.elsewhere(role, candidate)));
-        }
-        if let Some(condition) = condition {
-            for test in self.flips(condition)? {
-                changes.push(self.flip(condition, test));
+    }
+
+    fn words_of(&self, step: &Step, who: usize, change: &Change, plan: &Plan) -> String {
+        let principal = self.principal(who);
+        let ty = &self.here(who).ty.name;
+        let asked = self.rules.permission_name(self.question.permission);
+        let role = change.role.as_deref().unwrap_or_default();
+        match step {
+            Step::Activate(_) => format!("the account is {}; it must be active", principal.status()),
+            Step::WidenKey(_) => format!("the API key needs a pattern that matches {asked}"),
+            Step::DropKey(_) => "an API key never administers; its owner must ask, without the key".to_owned(),
+            Step::NameResource => {
+                let place: Vec<String> = change.scopes.iter().map(|scope| text::place(scope)).collect();
+                let place = if place.is_empty() { String::new() } else { format!(" {}", place.join(" and ")) };
+                let tests: Vec<String> = change.tests.iter().map(text::outcome).collect();
+                let tests =
+                    if tests.is_empty() { String::new() } else { format!(" for which {}", tests.join(" and ")) };
+                let avoided: Vec<String> =
+                    self.avoided(plan).iter().map(|scope| format!(", not {},", text::place(scope))).collect();
+                let avoided = avoided.concat();
+                let avoided = if tests.is_empty() { avoided.trim_end_matches(',') } else { &avoided };
+                format!("the question must name a {ty}{place}{avoided}{tests}")
+            }
+            Step::NameFields(_) => {
+                format!("the question must name these fields and no other: {}", change.fields.join(", "))
+            }
+            Step::AssignRole(_, role) => self.assign_in_words(who, *role),
+            Step::ActivateRole(..) if principal.is_key() => {
+                format!("{role} is held, but is none of the API key's roles")
+            }
+            Step::ActivateRole(..) => format!("{role} is held, but is not active in this session"),
+            Step::MoveWindow(_, at) => {
+                let held = principal.held().nth(*at);
+                let now = self.here(who).now;
+                let (name, window) = held.map(|held| (self.role_name(held.role), held.window())).unwrap_or_default();
+                match window {
+                    (Some(from), _) if from.as_microsecond() > now => format!("{name} is held only from {from} on"),
+                    (_, Some(until)) => format!("{name} was held only until {until}"),
+                    _ => format!("{name} is not held now"),
+                }
+            }
+            Step::MoveScope(_, at, target) => self.move_in_words(who, *at, *target),
+            Step::Meet(..) => change.tests.first().map(text::meet).unwrap_or_default(),
+            Step::LiftDeny(_) => {
+                format!("{role} must lose the grant `{}`", change.grant.as_deref().unwrap_or_default())
+            }
+            Step::AddGrant(_) => {
+                format!("no role of this policy gives it: a role that is held needs a grant of {asked}")
             }
         }
-        Some(changes)
     }
 
-    fn elsewhere(&self, role: &str, candidate: &Candidate<'_>) -> String {
-        let held = candidate.held.written();
-        let BoundScope::Of(kind, _) = candidate.held.scope() else {
-            return format!("{role} is held in {held}, which does not exist");
-        };
-        let ty = self.here.ty;
-        // What is bound to the kind itself says most; else what lies within it.
-        let bound = ty
-            .bound
-            .iter()
-            .find(|(bound, _)| bound == kind)
-            .or_else(|| ty.bound.iter().find(|(bound, _)| self.rules.lies_under(*bound, *kind)));
-        let attribute = bound.and_then(|(_, slot)| ty.attributes.get(*slot as usize));
-        match attribute.zip(self.here.resource) {
-            Some((attribute, resource)) => {
-                let value = resource.value(ty, attribute).map(|value| value.to_string()).unwrap_or_default();
-                format!("{role} is held in {held}, but the {}'s {} is {value}", ty.name, attribute.name)
-            }
-            None => format!("{role} is held in {held}, and a {} has no such scope", ty.name),
-        }
-    }
-
-    fn flip(&self, condition: &Condition, test: usize) -> Change {
-        let Some(test) = condition.tests.get(test) else { return Change::new(ChangeKind::MeetCondition, "") };
-        let values: Vec<String> =
-            self.values(test).into_iter().map(|(path, value)| format!("{path} is {value}")).collect();
-        let wanted = if test.kind.holds(&self.here) { "must not hold" } else { "must hold" };
-        let text = format!("`{}` {wanted}: {}", condition.text_of(test), values.join(", "));
-        Change::new(ChangeKind::MeetCondition, text)
-    }
-
-    fn assign(&self) -> Change {
-        let permission = self.question.permission;
-        let gives = |administrator: bool| {
-            let roles = self.rules.live_roles().filter(move |role| role.is_administrator == administrator);
-            roles.filter(move |role| {
-                administrator
-                    || self.rules.rows.get(role.id as usize).is_some_and(|row| row.has(permission.0))
-                    || role.special_of(permission.0).iter().any(|one| one.effect == Effect::Allow)
+    /// Scopes that a deny is held in, where the resource to be named must not lie.
+    fn avoided(&self, plan: &Plan) -> Vec<String> {
+        let permission = self.question.permission.0;
+        let fields = self.fields(plan);
+        let denies = |who: usize, role: u32| {
+            let role = self.rules.roles.get(role as usize);
+            let mut specials = role.into_iter().flat_map(|role| role.special_of(permission));
+            specials.any(|one| {
+                let condition = self.rules.condition(one.condition);
+                one.effect == Effect::Deny
+                    && fields.iter().any(|field| self.rules.is_on(one.fields, *field, true))
+                    && condition.is_none_or(|condition| self.holds(who, condition, plan))
             })
         };
-        let mut names: Vec<&str> = gives(false).map(|role| role.name()).take(10).collect();
-        if names.is_empty() {
-            names = gives(true).map(|role| role.name()).take(10).collect();
-        }
-        let text = match names.is_empty() {
-            true => "no role of this policy gives it".to_owned(),
-            false => format!("no role that is held gives it; these do: {}", names.join(", ")),
-        };
-        Change::new(ChangeKind::AssignRole, text)
-    }
-
-    /// The tests of a condition that must turn out otherwise for it to hold; none where that cannot be.
-    fn flips(&self, condition: &Condition) -> Option<Vec<usize>> {
-        let values: Vec<bool> = condition.tests.iter().map(|test| test.kind.holds(&self.here)).collect();
-        // The same test written twice turns out the same twice.
-        let same: Vec<usize> = condition
-            .tests
-            .iter()
-            .map(|test| {
-                let text = condition.text_of(test);
-                condition.tests.iter().position(|other| condition.text_of(other) == text).unwrap_or_default()
-            })
+        let mut scopes: Vec<String> = (0..self.chain.len())
+            .flat_map(|who| self.principal(who).held().map(move |held| (who, held)))
+            .filter(|(who, held)| held.is_valid(self.here(*who).now) && denies(*who, held.role))
+            .filter(|(who, held)| matches!(held.scope(), BoundScope::Of(..)) && !self.reaches(*who, held.scope(), plan))
+            .map(|(_, held)| held.written().to_string())
             .collect();
-        let can_flip = |at: usize| {
-            condition.tests.get(at).is_some_and(|test| {
-                let reads_now = test.kind.operands().any(|one| matches!(one.source, Source::Now));
-                reads_now || test.kind.paths().next().is_some()
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Whether a grant is narrowed, and the question about more than it gives.
+    pub(super) fn is_beyond(&self, pattern: &str) -> bool {
+        let Some(names) = Pattern::parse(pattern).and_then(|pattern| pattern.fields) else { return false };
+        let asked = self.question.fields;
+        asked.is_empty() || asked.iter().any(|field| !names.contains(&self.field_name(*field)))
+    }
+
+    fn assign_in_words(&self, who: usize, role: u32) -> String {
+        let permission = self.question.permission.0;
+        let is_administrator = self.rules.is_administrator(role);
+        let mut others: Vec<&str> = self
+            .rules
+            .live_roles()
+            .filter(|one| one.id != role && one.is_administrator == is_administrator)
+            .filter(|one| {
+                let is_plain = self.rules.rows.get(one.id as usize).is_some_and(|row| row.has(permission));
+                is_plain || one.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
+            .map(|one| one.name())
+            .collect();
+        others.sort_unstable();
+        others.truncate(MAX_NAMED);
+        let others = match others.is_empty() {
+            true => String::new(),
+            false => format!(" (others that may do: {})", others.join(", ")),
         };
-        let holds = |flipped: &[usize]| {
-            let value = |at: usize| values.get(at).copied().unwrap_or_default() != flipped.contains(&same[at]);
-            holds_with(&condition.tree, &value)
+        let why = match (self.principal(who).id(), is_administrator) {
+            (None, _) => "nobody is signed in",
+            (Some(_), true) => "only administrators may do this",
+            (Some(_), false) => "no role that is held gives it",
         };
-        if holds(&[]) {
-            return Some(Vec::new());
-        }
-        let mut found = cheapest(&condition.tree, true, &values, &can_flip)?;
-        found.iter_mut().for_each(|at| *at = same[*at]);
-        found.sort_unstable();
-        found.dedup();
-        if !holds(&found) {
-            return None;
-        }
-        if found.len() <= MAX_SEARCH {
-            let subsets = (0..1_u32 << found.len()).map(|mask| {
-                let subset = found.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
-                subset.map(|(_, test)| *test).collect::<Vec<_>>()
-            });
-            return subsets.filter(|subset| holds(subset)).min_by_key(Vec::len);
-        }
-        for test in found.clone() {
-            let without: Vec<usize> = found.iter().copied().filter(|other| *other != test).collect();
-            if holds(&without) {
-                found = without;
-            }
-        }
-        Some(found)
+        format!("{why}: {} must be assigned{others}", self.role_name(role))
     }
-}
 
-fn holds_with(tree: &Tree, value: &dyn Fn(usize) -> bool) -> bool {
-    match tree {
-        Tree::Test(at) => value(*at as usize),
-        Tree::Not(inner) => !holds_with(inner, value),
-        Tree::All(parts) => parts.iter().all(|part| holds_with(part, value)),
-        Tree::Any(parts) => parts.iter().any(|part| holds_with(part, value)),
-    }
-}
-
-/// Few tests whose flipping makes the part as wanted.
-fn cheapest(tree: &Tree, wanted: bool, values: &[bool], can_flip: &dyn Fn(usize) -> bool) -> Option<Vec<usize>> {
-    match tree {
-        Tree::Test(at) => {
-            let at = *at as usize;
-            match values.get(at) == Some(&wanted) {
-                true => Some(Vec::new()),
-                false => can_flip(at).then(|| vec![at]),
-            }
+    fn move_in_words(&self, who: usize, at: usize, target: Target) -> String {
+        let Some(held) = self.principal(who).held().nth(at) else { return String::new() };
+        let name = self.role_name(held.role);
+        let ty = &self.here(who).ty.name;
+        let written = text::place(&held.written().to_string());
+        let BoundScope::Of(kind, _) = held.scope() else {
+            return format!("{name} is held {written}, which this policy does not know");
+        };
+        if target == Target::Everywhere {
+            let is_administrator = self.rules.is_administrator(held.role);
+            let why = if is_administrator { "administers everywhere or not at all" } else { "must be held everywhere" };
+            return format!("{name} is held {written}, but {why}");
         }
-        Tree::Not(inner) => cheapest(inner, !wanted, values, can_flip),
-        Tree::All(parts) | Tree::Any(parts) => {
-            let mut each = parts.iter().map(|part| cheapest(part, wanted, values, can_flip));
-            if matches!(tree, Tree::All(_)) == wanted {
-                each.try_fold(Vec::new(), |mut all, part| {
-                    all.extend(part?);
-                    Some(all)
-                })
-            } else {
-                each.flatten().min_by_key(Vec::len)
+        let kind_name = self.rules.shared.words.kinds.get(kind.0 as usize).map_or("", |one| one.name.as_str());
+        let bound = &self.here(who).ty.bound;
+        let nearest = bound.iter().find(|(of, _)| of == kind).or_else(|| {
+            bound
+                .iter()
+                .find(|(of, slot)| self.rules.lies_under(*of, *kind) && self.here(who).slot_value(*slot).is_some())
+        });
+        let place = match (self.place_of(who, *kind), nearest) {
+            (Some(_), Some((_, slot))) if kind_name.starts_with("resource:") => {
+                let id = self.here(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
+                let id = id.as_deref().and_then(|id| id.rsplit(':').next()).unwrap_or_default().to_owned();
+                format!("this is {ty} {id}")
             }
-        }
+            (Some(place), _) => format!("this {ty} is {}", text::place(&place.to_string())),
+            (None, Some((of, _))) if of != kind => {
+                let place = self.place_of(who, *of).map(|place| text::place(&place.to_string())).unwrap_or_default();
+                format!("this {ty} is {place}, which lies in no {kind_name}")
+            }
+            (None, Some(_)) => format!("this {ty} is in no {kind_name}"),
+            (None, None) if bound.iter().any(|(of, _)| self.rules.lies_under(*of, *kind)) => {
+                format!("this {ty} is in no {kind_name}")
+            }
+            (None, None) => format!("no {ty} is ever in a {kind_name}"),
+        };
+        format!("{name} is held {written}; {place}")
     }
 }

@@ -175,7 +175,18 @@ impl About<'_> {
         let who = if text.contains("principal.") { self.who } else { 0 };
         let always = matches!(test, Condition::Has(Operand::Path("resource", _, false, _)));
         let forced = self.case.forced.get(&(who, text)).copied();
-        forced.or_else(|| is_unknown.then_some(always))
+        forced.or_else(|| self.must_be_there(test).then_some(true)).or_else(|| is_unknown.then_some(always))
+    }
+
+    /// Whether a test that must hold reads what `has` asks for: what is absent makes none hold.
+    fn must_be_there(self, test: &Condition) -> bool {
+        let Condition::Has(path @ Operand::Path(root, ..)) = test else { return false };
+        let is_end = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
+        let path = path.to_string();
+        self.case.forced.iter().any(|((who, text), holds)| {
+            let reads = text.match_indices(&path).any(|(at, _)| is_end(&text[at + path.len()..]));
+            *holds && reads && (*root != "principal" || *who == self.who)
+        })
     }
 
     fn test(self, test: &Condition) -> bool {

@@ -269,7 +269,7 @@ fun readNewGrant(from: JsonElement) = from.record("permission", "effect", "when"
     NewGrant(
         permission = it.required("permission") { readString(it) },
         effect = it.optional("effect") { readEffect(it) },
-        when = it.optional("when") { readString(it) },
+        `when` = it.optional("when") { readString(it) },
     )
 }
 
@@ -291,8 +291,8 @@ fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", 
         expectedVersion = it.optional("expected_version") { readInt(it) },
         description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         isDefault = it.change("is_default") { readBool(it) },
-        inherits = it.change("inherits") { readList(Text)(it) },
-        grants = it.change("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.change("inherits") { it.elements { readString(it) } },
+        grants = it.change("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -423,8 +423,8 @@ fun readDryRunPolicy(from: JsonElement) = from.record("text", "format", "role", 
 fun readRoleEdit(from: JsonElement) = from.record("name", "inherits", "grants").let { it ->
     RoleEdit(
         name = it.required("name") { readString(it) },
-        inherits = it.optional("inherits") { readList(Text)(it) },
-        grants = it.optional("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.optional("inherits") { it.elements { readString(it) } },
+        grants = it.optional("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -758,7 +758,7 @@ fun writeRoleView(from: RoleView) = json(
 fun writeRoleGrant(from: RoleGrant) = json(
     "effect" to writeEffect(from.effect),
     "permission" to writeString(from.permission),
-    "when" to from.when?.let { writeString(it) },
+    "when" to from.`when`?.let { writeString(it) },
 )
 
 fun writeEffect(from: Effect) = writeString(when (from) {
@@ -860,6 +860,7 @@ fun writeCause(from: Cause) = writeString(when (from) {
 fun writeGrantTrace(from: GrantTrace) = json(
     "effect" to writeEffect(from.effect),
     "assignment" to writeAssignmentTrace(from.assignment),
+    "is_active" to writeBool(from.isActive),
     "role_path" to writeList(from.rolePath) { writeString(it) },
     "permission" to writeString(from.permission),
     "condition" to from.condition?.let { writeString(it) },
@@ -886,19 +887,38 @@ fun writeTestTrace(from: TestTrace) = json(
 fun writeChange(from: Change) = json(
     "kind" to writeChangeKind(from.kind),
     "text" to writeString(from.text),
+    "asker" to writeInt(from.asker),
+    "principal" to from.principal?.let { writeId(it) },
+    "role" to from.role?.let { writeString(it) },
+    "assignment" to from.assignment?.let { writeAssignmentTrace(it) },
+    "grant" to from.grant?.let { writeString(it) },
+    "permission" to from.permission?.let { writeString(it) },
+    "scopes" to writeList(from.scopes) { writeString(it) },
+    "fields" to writeList(from.fields) { writeString(it) },
+    "tests" to writeList(from.tests) { writeTestOutcome(it) },
 )
 
 fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.ACTIVATE -> "activate"
-    ChangeKind.ASSIGN_ROLE -> "assign_role"
-    ChangeKind.MOVE_SCOPE -> "move_scope"
-    ChangeKind.MOVE_WINDOW -> "move_window"
-    ChangeKind.MEET_CONDITION -> "meet_condition"
-    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.WIDEN_KEY -> "widen_key"
+    ChangeKind.DROP_KEY -> "drop_key"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
-    ChangeKind.WIDEN_KEY -> "widen_key"
+    ChangeKind.ASSIGN_ROLE -> "assign_role"
+    ChangeKind.ACTIVATE_ROLE -> "activate_role"
+    ChangeKind.MOVE_WINDOW -> "move_window"
+    ChangeKind.MOVE_SCOPE -> "move_scope"
+    ChangeKind.MEET_CONDITION -> "meet_condition"
+    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.ADD_GRANT -> "add_grant"
 })
+
+fun writeTestOutcome(from: TestOutcome) = json(
+    "asker" to writeInt(from.asker),
+    "text" to writeString(from.text),
+    "holds" to writeBool(from.holds),
+    "values" to writeMap(from.values) { writeString(it) },
+)
 
 fun writePolicySummary(from: PolicySummary) = json(
     "version" to writeInt(from.version),
