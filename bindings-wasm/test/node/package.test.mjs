@@ -48,7 +48,7 @@ test("installed from its tarball it works by import, by require, and for TypeScr
   const taste = text("bindings-wasm/examples/taste.ts");
   assert.ok(taste.trimEnd().split("\n").length <= 9, "a taste is at most 9 lines");
   await build({ stdin: { contents: taste, loader: "ts" }, outfile: join(app, "taste.js"), format: "esm" });
-  assert.deepEqual(run("taste.js").split("\n").slice(0, 2), ["true false", "document:delete is denied: nothing grants it"]);
+  assert.deepEqual(run("taste.js").split("\n").slice(0, 2), ["true false", "document:delete is denied: nothing that is held allows it"]);
 
   writeFileSync(join(app, "old.cjs"), 'const { open } = require("rolekeep"); open({ preset: "flyos" }).then((um) => console.log(um.system.can("drone:create")));');
   const [major, minor] = process.versions.node.split(".").map(Number);
