@@ -67,6 +67,10 @@ pub struct AssignRole {
 pub struct AssignmentTrace {
     /// The role that is held.
     pub role: String,
+    /// The group that holds it; none: the account itself.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Where.
     pub scope: String,
     /// From when on.
@@ -178,6 +182,9 @@ pub enum Cause {
     /// Nothing grants it.
     #[serde(rename = "nothing_grants")]
     NothingGrants,
+    /// No pattern of the API key matches it.
+    #[serde(rename = "beyond_key")]
+    BeyondKey,
 }
 
 /// What is wrong with a chain, at its first bad entry.
@@ -191,13 +198,44 @@ pub struct ChainFault {
     pub problem: String,
 }
 
-/// One change; it takes all those of the set.
+/// One change; it takes all those of the set. What its kind does not name is empty.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Change {
     /// What kind of change it is.
     pub kind: ChangeKind,
-    /// In words: `held in region:…, but the drone's region_id is …`.
+    /// In words: `watch is held in region …; this drone is in region …`.
     pub text: String,
+    /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+    pub asker: i64,
+    /// That account; none for who is not signed in.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Uuid>,
+    /// The role to assign, to activate or to change.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The assignment to move.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<AssignmentTrace>,
+    /// The grant to take away, as the role has it: `deny drone:read when …`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// The permission that a key's pattern or a grant must match.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// Where a role must be held, or a resource must lie.
+    #[uniffi(default)]
+    pub scopes: Vec<String>,
+    /// The fields to name.
+    #[uniffi(default)]
+    pub fields: Vec<String>,
+    /// How tests must turn out.
+    #[uniffi(default)]
+    pub tests: Vec<TestOutcome>,
 }
 
 /// What kind of change it is.
@@ -206,27 +244,40 @@ pub enum ChangeKind {
     /// The account becomes active.
     #[serde(rename = "activate")]
     Activate,
-    /// A role is assigned that allows it.
-    #[serde(rename = "assign_role")]
-    AssignRole,
-    /// An assignment is held where the resource is.
-    #[serde(rename = "move_scope")]
-    MoveScope,
-    /// An assignment is held at the time asked about.
-    #[serde(rename = "move_window")]
-    MoveWindow,
-    /// A part of a condition turns out otherwise.
-    #[serde(rename = "meet_condition")]
-    MeetCondition,
-    /// A deny is lifted.
-    #[serde(rename = "lift_deny")]
-    LiftDeny,
-    /// The question names a resource.
+    /// The API key gets a pattern that matches `permission`.
+    #[serde(rename = "widen_key")]
+    WidenKey,
+    /// The account itself asks, without its key: a key never administers.
+    #[serde(rename = "drop_key")]
+    DropKey,
+    /// The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
+    /// `tests` turn out so. It is about this one resource then, so what is said of others does not count.
     #[serde(rename = "name_resource")]
     NameResource,
-    /// The question names only fields that the grant is about.
+    /// The question names these `fields` alone.
     #[serde(rename = "name_fields")]
     NameFields,
+    /// `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+    #[serde(rename = "assign_role")]
+    AssignRole,
+    /// `role`, which is held, becomes active in the session, or one of the API key's roles.
+    #[serde(rename = "activate_role")]
+    ActivateRole,
+    /// `assignment` is held at the time asked about.
+    #[serde(rename = "move_window")]
+    MoveWindow,
+    /// `assignment` is held in `scopes` instead.
+    #[serde(rename = "move_scope")]
+    MoveScope,
+    /// The test of a condition in `tests` turns out so, wherever it is written.
+    #[serde(rename = "meet_condition")]
+    MeetCondition,
+    /// `role` loses `grant`, which denies.
+    #[serde(rename = "lift_deny")]
+    LiftDeny,
+    /// No role of the policy gives it: one that is held must get a grant of `permission`.
+    #[serde(rename = "add_grant")]
+    AddGrant,
 }
 
 /// The kind of an error; the same nine in every language (API-1).
@@ -738,7 +789,7 @@ pub struct Explanation {
     /// On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
     #[uniffi(default)]
     pub misses: Vec<GrantTrace>,
-    /// On a denial, a minimal set of changes that together would allow it.
+    /// On a denial, a minimal set of changes: together they would allow it, and no part of them would.
     #[uniffi(default)]
     pub changes: Vec<Change>,
 }
@@ -894,6 +945,8 @@ pub struct GrantTrace {
     pub effect: Effect,
     /// The assignment that it is held by.
     pub assignment: AssignmentTrace,
+    /// Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+    pub is_active: bool,
     /// From the role that is held to the role that says so.
     #[uniffi(default)]
     pub role_path: Vec<String>,
@@ -1972,6 +2025,20 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
+/// How a test of a condition must turn out.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct TestOutcome {
+    /// About whom, as in [`Change::asker`]; 0 where it reads no principal.
+    pub asker: i64,
+    /// As written.
+    pub text: String,
+    /// Whether it must hold.
+    pub holds: bool,
+    /// What it reads now, by path.
+    #[uniffi(default)]
+    pub values: HashMap<String, String>,
+}
+
 /// One comparison of a condition.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TestTrace {
@@ -1979,7 +2046,7 @@ pub struct TestTrace {
     pub text: String,
     /// Whether it holds.
     pub holds: bool,
-    /// What it read, by path; "nothing" where a value is absent.
+    /// What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
     #[uniffi(default)]
     pub values: HashMap<String, String>,
 }

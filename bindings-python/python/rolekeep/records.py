@@ -48,6 +48,8 @@ class AssignmentTrace:
 
     role: str
     """The role that is held."""
+    group: str | None = None
+    """The group that holds it; none: the account itself."""
     scope: str
     """Where."""
     from_: datetime | None = None
@@ -119,6 +121,8 @@ class Cause(Word):
     """A grant denies it."""
     NOTHING_GRANTS = "nothing_grants"
     """Nothing grants it."""
+    BEYOND_KEY = "beyond_key"
+    """No pattern of the API key matches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +139,30 @@ class ChainFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change; it takes all those of the set."""
+    """One change; it takes all those of the set. What its kind does not name is empty."""
 
     kind: ChangeKind
     """What kind of change it is."""
     text: str
-    """In words: `held in region:…, but the drone's region_id is …`."""
+    """In words: `watch is held in region …; this drone is in region …`."""
+    asker: int
+    """Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on."""
+    principal: UUID | None = None
+    """That account; none for who is not signed in."""
+    role: str | None = None
+    """The role to assign, to activate or to change."""
+    assignment: AssignmentTrace | None = None
+    """The assignment to move."""
+    grant: str | None = None
+    """The grant to take away, as the role has it: `deny drone:read when …`."""
+    permission: str | None = None
+    """The permission that a key's pattern or a grant must match."""
+    scopes: builtins.list[str] = field(default_factory=builtins.list)
+    """Where a role must be held, or a resource must lie."""
+    fields: builtins.list[str] = field(default_factory=builtins.list)
+    """The fields to name."""
+    tests: builtins.list[TestOutcome] = field(default_factory=builtins.list)
+    """How tests must turn out."""
 
 
 class ChangeKind(Word):
@@ -148,20 +170,31 @@ class ChangeKind(Word):
 
     ACTIVATE = "activate"
     """The account becomes active."""
-    ASSIGN_ROLE = "assign_role"
-    """A role is assigned that allows it."""
-    MOVE_SCOPE = "move_scope"
-    """An assignment is held where the resource is."""
-    MOVE_WINDOW = "move_window"
-    """An assignment is held at the time asked about."""
-    MEET_CONDITION = "meet_condition"
-    """A part of a condition turns out otherwise."""
-    LIFT_DENY = "lift_deny"
-    """A deny is lifted."""
+    WIDEN_KEY = "widen_key"
+    """The API key gets a pattern that matches `permission`."""
+    DROP_KEY = "drop_key"
+    """The account itself asks, without its key: a key never administers."""
     NAME_RESOURCE = "name_resource"
-    """The question names a resource."""
+    """The question names a resource: one that lies in all of `scopes` and in no other, and of whose
+    tests `tests` turn out so. It is about this one resource then, so what is said of others does
+    not count.
+    """
     NAME_FIELDS = "name_fields"
-    """The question names only fields that the grant is about."""
+    """The question names these `fields` alone."""
+    ASSIGN_ROLE = "assign_role"
+    """`role` is assigned in `scopes`, for ever; others that would do as well stand in the text."""
+    ACTIVATE_ROLE = "activate_role"
+    """`role`, which is held, becomes active in the session, or one of the API key's roles."""
+    MOVE_WINDOW = "move_window"
+    """`assignment` is held at the time asked about."""
+    MOVE_SCOPE = "move_scope"
+    """`assignment` is held in `scopes` instead."""
+    MEET_CONDITION = "meet_condition"
+    """The test of a condition in `tests` turns out so, wherever it is written."""
+    LIFT_DENY = "lift_deny"
+    """`role` loses `grant`, which denies."""
+    ADD_GRANT = "add_grant"
+    """No role of the policy gives it: one that is held must get a grant of `permission`."""
 
 
 class Code(Word):
@@ -346,7 +379,7 @@ class Explanation:
     misses: builtins.list[GrantTrace] = field(default_factory=builtins.list)
     """On a denial, grants that would have allowed it but for something; the nearest first, 20 at most."""
     changes: builtins.list[Change] = field(default_factory=builtins.list)
-    """On a denial, a minimal set of changes that together would allow it."""
+    """On a denial, a minimal set of changes: together they would allow it, and no part of them would."""
 
 
 class FieldCode(Word):
@@ -406,6 +439,8 @@ class GrantTrace:
     """Whether it gives or takes."""
     assignment: AssignmentTrace
     """The assignment that it is held by."""
+    is_active: bool
+    """Whether the session, or the API key, uses the role; true without one. Denies count all the same."""
     role_path: builtins.list[str] = field(default_factory=builtins.list)
     """From the role that is held to the role that says so."""
     permission: str
@@ -924,6 +959,20 @@ class SessionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestOutcome:
+    """How a test of a condition must turn out."""
+
+    asker: int
+    """About whom, as in `Change::asker`; 0 where it reads no principal."""
+    text: str
+    """As written."""
+    holds: bool
+    """Whether it must hold."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What it reads now, by path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestTrace:
     """One comparison of a condition."""
 
@@ -932,7 +981,7 @@ class TestTrace:
     holds: bool
     """Whether it holds."""
     values: dict[str, str] = field(default_factory=dict)
-    """What it read, by path; "nothing" where a value is absent."""
+    """What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1074,6 +1123,7 @@ __all__ = [
     "SeedResult",
     "SeedUser",
     "SessionView",
+    "TestOutcome",
     "TestTrace",
     "User",
     "UserBrief",

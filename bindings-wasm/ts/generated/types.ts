@@ -74,6 +74,8 @@ export interface AssignRole {
 export interface AssignmentTrace {
   /** The role that is held. */
   readonly role: string;
+  /** The group that holds it; none: the account itself. */
+  readonly group: string | null;
   /** Where. */
   readonly scope: string;
   /** From when on. */
@@ -153,7 +155,9 @@ export type Cause =
   /** A grant denies it. */
   | "denied"
   /** Nothing grants it. */
-  | "nothing_grants";
+  | "nothing_grants"
+  /** No pattern of the API key matches it. */
+  | "beyond_key";
 
 /** What is wrong with a chain, at its first bad entry. */
 export interface ChainFault {
@@ -165,32 +169,58 @@ export interface ChainFault {
   readonly problem: string;
 }
 
-/** One change; it takes all those of the set. */
+/** One change; it takes all those of the set. What its kind does not name is empty. */
 export interface Change {
   /** What kind of change it is. */
   readonly kind: ChangeKind;
-  /** In words: `held in region:…, but the drone's region_id is …`. */
+  /** In words: `watch is held in region …; this drone is in region …`. */
   readonly text: string;
+  /** Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on. */
+  readonly asker: number;
+  /** That account; none for who is not signed in. */
+  readonly principal: string | null;
+  /** The role to assign, to activate or to change. */
+  readonly role: string | null;
+  /** The assignment to move. */
+  readonly assignment: AssignmentTrace | null;
+  /** The grant to take away, as the role has it: `deny drone:read when …`. */
+  readonly grant: string | null;
+  /** The permission that a key's pattern or a grant must match. */
+  readonly permission: string | null;
+  /** Where a role must be held, or a resource must lie. */
+  readonly scopes: readonly string[];
+  /** The fields to name. */
+  readonly fields: readonly string[];
+  /** How tests must turn out. */
+  readonly tests: readonly TestOutcome[];
 }
 
 /** What kind of change it is. */
 export type ChangeKind =
   /** The account becomes active. */
   | "activate"
-  /** A role is assigned that allows it. */
-  | "assign_role"
-  /** An assignment is held where the resource is. */
-  | "move_scope"
-  /** An assignment is held at the time asked about. */
-  | "move_window"
-  /** A part of a condition turns out otherwise. */
-  | "meet_condition"
-  /** A deny is lifted. */
-  | "lift_deny"
-  /** The question names a resource. */
+  /** The API key gets a pattern that matches `permission`. */
+  | "widen_key"
+  /** The account itself asks, without its key: a key never administers. */
+  | "drop_key"
+  /** The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests `tests` turn out so. It is about this one resource then, so what is said of others does not count. */
   | "name_resource"
-  /** The question names only fields that the grant is about. */
-  | "name_fields";
+  /** The question names these `fields` alone. */
+  | "name_fields"
+  /** `role` is assigned in `scopes`, for ever; others that would do as well stand in the text. */
+  | "assign_role"
+  /** `role`, which is held, becomes active in the session, or one of the API key's roles. */
+  | "activate_role"
+  /** `assignment` is held at the time asked about. */
+  | "move_window"
+  /** `assignment` is held in `scopes` instead. */
+  | "move_scope"
+  /** The test of a condition in `tests` turns out so, wherever it is written. */
+  | "meet_condition"
+  /** `role` loses `grant`, which denies. */
+  | "lift_deny"
+  /** No role of the policy gives it: one that is held must get a grant of `permission`. */
+  | "add_grant";
 
 /** The kind of an error; the same nine in every language (API-1). */
 export type Code =
@@ -583,7 +613,7 @@ export interface Explanation {
   readonly decidedBy: GrantTrace | null;
   /** On a denial, grants that would have allowed it but for something; the nearest first, 20 at most. */
   readonly misses: readonly GrantTrace[];
-  /** On a denial, a minimal set of changes that together would allow it. */
+  /** On a denial, a minimal set of changes: together they would allow it, and no part of them would. */
   readonly changes: readonly Change[];
 }
 
@@ -728,6 +758,8 @@ export interface GrantTrace {
   readonly effect: Effect;
   /** The assignment that it is held by. */
   readonly assignment: AssignmentTrace;
+  /** Whether the session, or the API key, uses the role; true without one. Denies count all the same. */
+  readonly isActive: boolean;
   /** From the role that is held to the role that says so. */
   readonly rolePath: readonly string[];
   /** The grant's permission or pattern. */
@@ -1551,13 +1583,25 @@ export interface SuspendUser {
   readonly expectedVersion?: number | undefined;
 }
 
+/** How a test of a condition must turn out. */
+export interface TestOutcome {
+  /** About whom, as in `Change::asker`; 0 where it reads no principal. */
+  readonly asker: number;
+  /** As written. */
+  readonly text: string;
+  /** Whether it must hold. */
+  readonly holds: boolean;
+  /** What it reads now, by path. */
+  readonly values: { readonly [key: string]: string };
+}
+
 /** One comparison of a condition. */
 export interface TestTrace {
   /** As written: `resource.region_id == principal.region_id`. */
   readonly text: string;
   /** Whether it holds. */
   readonly holds: boolean;
-  /** What it read, by path; "nothing" where a value is absent. */
+  /** What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named. */
   readonly values: { readonly [key: string]: string };
 }
 

@@ -810,11 +810,13 @@ fun writeCause(from: Cause) = writeString(when (from) {
     Cause.ALLOWED -> "allowed"
     Cause.DENIED -> "denied"
     Cause.NOTHING_GRANTS -> "nothing_grants"
+    Cause.BEYOND_KEY -> "beyond_key"
 })
 
 fun writeGrantTrace(from: GrantTrace) = json(
     "effect" to writeEffect(from.effect),
     "assignment" to writeAssignmentTrace(from.assignment),
+    "is_active" to writeBool(from.isActive),
     "role_path" to writeList(from.rolePath) { writeString(it) },
     "permission" to writeString(from.permission),
     "condition" to from.condition?.let { writeString(it) },
@@ -824,6 +826,7 @@ fun writeGrantTrace(from: GrantTrace) = json(
 
 fun writeAssignmentTrace(from: AssignmentTrace) = json(
     "role" to writeString(from.role),
+    "group" to from.group?.let { writeString(it) },
     "scope" to writeString(from.scope),
     "from" to from.from?.let { writeTime(it) },
     "until" to from.until?.let { writeTime(it) },
@@ -840,18 +843,38 @@ fun writeTestTrace(from: TestTrace) = json(
 fun writeChange(from: Change) = json(
     "kind" to writeChangeKind(from.kind),
     "text" to writeString(from.text),
+    "asker" to writeInt(from.asker),
+    "principal" to from.principal?.let { writeId(it) },
+    "role" to from.role?.let { writeString(it) },
+    "assignment" to from.assignment?.let { writeAssignmentTrace(it) },
+    "grant" to from.grant?.let { writeString(it) },
+    "permission" to from.permission?.let { writeString(it) },
+    "scopes" to writeList(from.scopes) { writeString(it) },
+    "fields" to writeList(from.fields) { writeString(it) },
+    "tests" to writeList(from.tests) { writeTestOutcome(it) },
 )
 
 fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.ACTIVATE -> "activate"
-    ChangeKind.ASSIGN_ROLE -> "assign_role"
-    ChangeKind.MOVE_SCOPE -> "move_scope"
-    ChangeKind.MOVE_WINDOW -> "move_window"
-    ChangeKind.MEET_CONDITION -> "meet_condition"
-    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.WIDEN_KEY -> "widen_key"
+    ChangeKind.DROP_KEY -> "drop_key"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
+    ChangeKind.ASSIGN_ROLE -> "assign_role"
+    ChangeKind.ACTIVATE_ROLE -> "activate_role"
+    ChangeKind.MOVE_WINDOW -> "move_window"
+    ChangeKind.MOVE_SCOPE -> "move_scope"
+    ChangeKind.MEET_CONDITION -> "meet_condition"
+    ChangeKind.LIFT_DENY -> "lift_deny"
+    ChangeKind.ADD_GRANT -> "add_grant"
 })
+
+fun writeTestOutcome(from: TestOutcome) = json(
+    "asker" to writeInt(from.asker),
+    "text" to writeString(from.text),
+    "holds" to writeBool(from.holds),
+    "values" to writeMap(from.values) { writeString(it) },
+)
 
 fun writePolicySummary(from: PolicySummary) = json(
     "version" to writeInt(from.version),
