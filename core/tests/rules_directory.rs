@@ -286,7 +286,8 @@ fn facts_read_before_a_change_are_dropped() {
     };
     let remove = |directory: &Directory| directory.remove(id);
     let put_all = |directory: &Directory| directory.put_all([facts(1, 2, "reader")]);
-    let changes: [(&str, &dyn Fn(&Directory)); 4] =
+    type Change<'c> = (&'static str, &'c dyn Fn(&Directory));
+    let changes: [Change<'_>; 4] =
         [("invalidate", &invalidate), ("remove", &remove), ("put", &put), ("put_all", &put_all)];
     for (name, change) in changes {
         let directory = Directory::new(rules.clone(), 10);
