@@ -5,12 +5,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use rolekeep::rules::Scope;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Result, direct,
     error::RolekeepError,
-    face::Explanation,
+    face::{Explanation, SqlFilter, SqlTable},
     runtime::run,
     types::{JsonText, mirror},
 };
@@ -55,7 +56,7 @@ impl From<Resource> for rolekeep::Resource<'static> {
     }
 }
 
-fn attributes(given: HashMap<String, JsonText>) -> BTreeMap<String, serde_json::Value> {
+pub(crate) fn attributes(given: HashMap<String, JsonText>) -> BTreeMap<String, serde_json::Value> {
     given.into_iter().map(|(name, value)| (name, value.0)).collect()
 }
 
@@ -69,6 +70,11 @@ pub struct Check {
     pub resource: Option<Resource>,
 }
 
+fn read_scope(scope: Option<String>) -> Result<Option<Scope>> {
+    let scope = scope.map(|scope| scope.parse::<Scope>()).transpose();
+    scope.map_err(|problem| RolekeepError::unfit(&format!("scope: {problem}")))
+}
+
 /// The input of an operation that takes none.
 #[derive(Serialize)]
 pub(crate) struct Nothing {}
@@ -79,12 +85,13 @@ pub(crate) struct Nothing {}
 #[derive(uniffi::Object)]
 pub struct Caller {
     caller: rolekeep::Caller,
-    number: OnceLock<direct::Number>,
+    number: OnceLock<direct::Number<rolekeep::Caller>>,
 }
 
 #[uniffi::export]
 impl Caller {
-    /// Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+    /// Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
+    /// fields, `document:edit{title,body}`: each must be allowed.
     ///
     /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
     /// lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
@@ -107,6 +114,45 @@ impl Caller {
     #[uniffi::method(default(resource = None))]
     pub fn require(&self, permission: String, resource: Option<Resource>) -> Result<()> {
         Ok(self.caller.require(&permission, resource.map(Into::into).as_ref())?)
+    }
+
+    /// Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+    /// (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+    #[uniffi::method(default(scope = None))]
+    pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
+        Ok(self.caller.has_role(&role, read_scope(scope)?.as_ref())?)
+    }
+
+    /// `has_role`, or `FORBIDDEN`.
+    #[uniffi::method(default(scope = None))]
+    pub fn require_role(&self, role: String, scope: Option<String>) -> Result<()> {
+        Ok(self.caller.require_role(&role, read_scope(scope)?.as_ref())?)
+    }
+
+    /// Whether the caller holds `admin:all` now, or is the host.
+    pub fn is_administrator(&self) -> Result<bool> {
+        Ok(self.caller.is_administrator()?)
+    }
+
+    /// `is_administrator`, or `FORBIDDEN`.
+    pub fn require_admin(&self) -> Result<()> {
+        Ok(self.caller.require_admin()?)
+    }
+
+    /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+    pub fn is_signed_in(&self) -> bool {
+        self.caller.is_signed_in()
+    }
+
+    /// Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
+    /// those that `can` allows.
+    ///
+    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+    pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
+        let asked = serde_json::json!({ "permission": permission, "table": table }).to_string();
+        let answer = rolekeep::door::ask(&self.caller, "filter", &asked)?;
+        serde_json::from_str(&answer)
+            .map_err(|problem| RolekeepError::fault(&format!("an answer cannot be read: {problem}")))
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.

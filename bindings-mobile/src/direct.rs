@@ -1,15 +1,19 @@
-//! The check as two numbers in and one out. Through JNA a call with text or a status structure costs
+//! The check as numbers in and one out. Through JNA a call with text or a status structure costs
 //! tens of microseconds, one of numbers a tenth of one; Kotlin's `FastChecks` is the other side.
 
 use std::{
     collections::HashMap,
+    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{PoisonError, RwLock},
 };
 
+use rolekeep::{model::id::UserId, rules::PermissionHandle};
+use uuid::Uuid;
+
 /// What a number stands for. Callers by number rather than by address: one that is gone is not found,
 /// whatever a host does.
-struct Numbered<T> {
+pub(crate) struct Numbered<T> {
     next: i64,
     known: Option<HashMap<i64, T>>,
 }
@@ -31,24 +35,42 @@ impl<T> Numbered<T> {
 }
 
 static CALLERS: RwLock<Numbered<rolekeep::Caller>> = RwLock::new(Numbered::new());
+static STORES: RwLock<Numbered<rolekeep::UserManagement>> = RwLock::new(Numbered::new());
 /// Only names that a policy declares, so that it does not grow with what is asked.
-static PERMISSIONS: RwLock<Numbered<String>> = RwLock::new(Numbered::new());
+static PERMISSIONS: RwLock<Numbered<PermissionHandle>> = RwLock::new(Numbered::new());
 
-/// A caller's number, until it is dropped.
-pub(crate) struct Number(pub(crate) i64);
+/// What has a number of its own.
+pub(crate) trait HasNumber: Clone + Sized + 'static {
+    fn all() -> &'static RwLock<Numbered<Self>>;
+}
 
-impl Number {
-    pub(crate) fn of(caller: &rolekeep::Caller) -> Self {
-        Self(CALLERS.write().unwrap_or_else(PoisonError::into_inner).add(caller.clone()))
+impl HasNumber for rolekeep::Caller {
+    fn all() -> &'static RwLock<Numbered<Self>> {
+        &CALLERS
     }
 }
 
-impl Drop for Number {
+impl HasNumber for rolekeep::UserManagement {
+    fn all() -> &'static RwLock<Numbered<Self>> {
+        &STORES
+    }
+}
+
+/// A number, until it is dropped.
+pub(crate) struct Number<T: HasNumber>(pub(crate) i64, PhantomData<T>);
+
+impl<T: HasNumber> Number<T> {
+    pub(crate) fn of(one: &T) -> Self {
+        Self(T::all().write().unwrap_or_else(PoisonError::into_inner).add(one.clone()), PhantomData)
+    }
+}
+
+impl<T: HasNumber> Drop for Number<T> {
     fn drop(&mut self) {
-        let mut callers = CALLERS.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = callers.known.as_mut().and_then(|known| known.remove(&self.0));
+        let mut all = T::all().write().unwrap_or_else(PoisonError::into_inner);
+        let gone = all.known.as_mut().and_then(|known| known.remove(&self.0));
         // The last of a store's callers may end the store: not under the lock.
-        drop(callers);
+        drop(all);
         drop(gone);
     }
 }
@@ -56,17 +78,30 @@ impl Drop for Number {
 /// The number of a permission, the same for all stores.
 pub(crate) fn permission(name: &str) -> i64 {
     let mut permissions = PERMISSIONS.write().unwrap_or_else(PoisonError::into_inner);
-    let known = permissions.known.iter().flatten().find_map(|(number, known)| (known == name).then_some(*number));
-    known.unwrap_or_else(|| permissions.add(name.to_owned()))
+    let mut all = permissions.known.iter().flatten();
+    let known = all.find_map(|(number, known)| (known.name() == name).then_some(*number));
+    known.unwrap_or_else(|| permissions.add(PermissionHandle::new(name)))
 }
 
 /// Whether a caller may do this at all: 1 yes, 0 no, -1 ask the other way, which says what is wrong.
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_can(caller: i64, permission: i64) -> i32 {
+    by_number(caller, permission, |caller: &rolekeep::Caller, permission| caller.can_by(permission).ok())
+}
+
+/// Whether a user may do this at all, by the halves of its id; answers as [`rolekeep_can`].
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_check(store: i64, high: i64, low: i64, permission: i64) -> i32 {
+    let user = UserId(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()));
+    by_number(store, permission, |store: &rolekeep::UserManagement, permission| store.check_by(user, permission).ok())
+}
+
+fn by_number<T: HasNumber>(number: i64, permission: i64, ask: impl Fn(&T, &PermissionHandle) -> Option<bool>) -> i32 {
     let ask = || {
-        let (callers, permissions) = (CALLERS.read().ok()?, PERMISSIONS.read().ok()?);
-        callers.get(caller)?.can(permissions.get(permission)?, None).ok()
+        let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
+        ask(all.get(number)?, permissions.get(permission)?)
     };
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(Some(allowed)) => allowed.into(),

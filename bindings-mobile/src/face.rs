@@ -869,6 +869,20 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// Which rows pass a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum FilteredRows {
+    /// Every row.
+    #[serde(rename = "all")]
+    All,
+    /// No row: there is nothing to ask the database.
+    #[serde(rename = "none")]
+    None,
+    /// Those that the condition says.
+    #[serde(rename = "some")]
+    Some,
+}
+
 /// Finds a user by username or e-mail, whatever the case.
 ///
 /// Permission `user:read`, as with `get`.
@@ -961,6 +975,20 @@ pub struct GrantTrace {
     /// The parts of its condition, with the values that they read.
     #[uniffi(default)]
     pub tests: Vec<TestTrace>,
+}
+
+/// How ids are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum IdStorage {
+    /// PostgreSQL's `uuid`.
+    #[serde(rename = "uuid")]
+    Uuid,
+    /// Canonical text: 36 small letters, digits and hyphens.
+    #[serde(rename = "text")]
+    Text,
+    /// 16 bytes in a `BLOB` of SQLite, 3.41 or later.
+    #[serde(rename = "blob")]
+    Blob,
 }
 
 /// Replaces the whole policy by a file.
@@ -2004,6 +2032,139 @@ pub struct Settings {
     pub signing_key: Option<String>,
 }
 
+/// Where one attribute is: in a column, in a JSON document, or in the rows of another table.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SqlColumn {
+    /// The column, of the attribute's own or of the JSON document.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The keys of the member of a JSON document, from the outermost; none: the column is no document.
+    #[uniffi(default)]
+    pub keys: Vec<String>,
+    /// The table that holds a set, a row for each element.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Its column that holds this table's column `own`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// This table's column that tells its rows apart.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
+    /// Its column that holds the element.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// How ids are stored here, where not as in the rest of the table.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<IdStorage>,
+    /// How times are stored here, where not as in the rest of the table.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<TimeStorage>,
+}
+
+/// Which SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum SqlDialect {
+    /// SQLite, 3.38 or later.
+    #[serde(rename = "sqlite")]
+    Sqlite,
+    /// PostgreSQL, 14 or later.
+    #[serde(rename = "postgres")]
+    Postgres,
+}
+
+/// A condition for the host's own query: the rows that pass are those that a check allows, no more and no less.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SqlFilter {
+    /// Whether all rows pass, none, or some.
+    pub rows: FilteredRows,
+    /// The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+    /// something else stands beside it.
+    pub sql: String,
+    /// Its parameters, in the order of their numbers.
+    #[uniffi(default)]
+    pub parameters: Vec<SqlParameter>,
+    /// From this moment on it must not be used: ask again.
+    pub expires: Timestamp,
+}
+
+/// The type of a parameter. A name in the plural is an array of PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum SqlKind {
+    /// `boolean`
+    #[serde(rename = "bool")]
+    Bool,
+    /// `bigint`; SQLite: `INTEGER`.
+    #[serde(rename = "int")]
+    Int,
+    /// `text`; in SQLite also for whole sets, as a JSON array.
+    #[serde(rename = "text")]
+    Text,
+    /// `uuid`
+    #[serde(rename = "uuid")]
+    Uuid,
+    /// SQLite's `BLOB`.
+    #[serde(rename = "blob")]
+    Blob,
+    /// `boolean[]`
+    #[serde(rename = "bools")]
+    Bools,
+    /// `bigint[]`
+    #[serde(rename = "ints")]
+    Ints,
+    /// `text[]`
+    #[serde(rename = "texts")]
+    Texts,
+    /// `uuid[]`
+    #[serde(rename = "uuids")]
+    Uuids,
+}
+
+/// A value to be bound.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SqlParameter {
+    /// Its type in SQL.
+    pub kind: SqlKind,
+    /// The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits.
+    pub value: JsonText,
+}
+
+/// A host's table that holds the rows of a type, and which SQL it is asked in.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SqlTable {
+    /// Which SQL.
+    pub dialect: SqlDialect,
+    /// The table's name or alias in the host's query, to stand before each column.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+    /// Where attributes are that are no columns of their own name.
+    #[uniffi(default)]
+    pub columns: HashMap<String, SqlColumn>,
+    /// How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<IdStorage>,
+    /// How times are stored; `micros` if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<TimeStorage>,
+    /// Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// The number of the first parameter, where the host's query has others before; 1 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_parameter: Option<i64>,
+}
+
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -2049,6 +2210,17 @@ pub struct TestTrace {
     /// What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
     #[uniffi(default)]
     pub values: HashMap<String, String>,
+}
+
+/// How times are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum TimeStorage {
+    /// Integer microseconds since 1970-01-01T00:00:00Z.
+    #[serde(rename = "micros")]
+    Micros,
+    /// PostgreSQL's `timestamptz`. An infinite one counts as absent.
+    #[serde(rename = "timestamptz")]
+    Timestamptz,
 }
 
 /// Takes a drone from a user; if it was the operator, the drone has none.

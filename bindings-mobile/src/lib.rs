@@ -15,7 +15,7 @@ mod types;
 pub use caller::{Caller, Check, RequestContext, Resource};
 pub use error::RolekeepError;
 pub use face::*;
-pub use manager::UserManagement;
+pub use manager::{Circumstances, UserCheck, UserManagement};
 pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
 pub use types::{CalendarDate, JsonText, Timestamp, Uuid};
 

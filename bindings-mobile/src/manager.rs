@@ -1,15 +1,21 @@
 //! Opening a store, and the callers it gives out.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use rolekeep::{checks::Asking, model::id::UserId, rules::Context};
 
 use crate::{
     Result,
-    caller::{Caller, RequestContext},
+    caller::{Caller, RequestContext, Resource, attributes},
+    direct,
     error::RolekeepError,
-    face::{LoginResult, Settings},
+    face::{Explanation, LoginResult, Settings},
     persister::{Host, Persister},
     runtime::run,
-    types::{Uuid, mirror},
+    types::{JsonText, Uuid, mirror},
 };
 
 /// An open store: users, roles, sessions, and the rules that decide.
@@ -18,6 +24,36 @@ use crate::{
 #[derive(uniffi::Object)]
 pub struct UserManagement {
     store: rolekeep::UserManagement,
+    number: OnceLock<direct::Number<rolekeep::UserManagement>>,
+}
+
+/// What a host knows when it asks about a user.
+#[derive(uniffi::Record)]
+pub struct Circumstances {
+    /// What the policy's conditions read as `context.…`.
+    #[uniffi(default)]
+    pub context: HashMap<String, JsonText>,
+    /// A `position` up to which all that was written must count.
+    #[uniffi(default)]
+    pub at_least: Option<u64>,
+}
+
+impl Circumstances {
+    fn under(self, store: &rolekeep::UserManagement) -> Asking<'_> {
+        store.asking().context(Context::from_json(&attributes(self.context))).at_least(self.at_least.unwrap_or(0))
+    }
+}
+
+/// One of many checks about users.
+#[derive(uniffi::Record)]
+pub struct UserCheck {
+    /// The user.
+    pub user_id: Uuid,
+    /// `document:edit`
+    pub permission: String,
+    /// What it would be done to.
+    #[uniffi(default)]
+    pub resource: Option<Resource>,
 }
 
 #[uniffi::export]
@@ -39,7 +75,7 @@ impl UserManagement {
                 }
                 builder = builder.persister(Host(persister));
             }
-            Ok(Arc::new(Self { store: builder.open().await? }))
+            Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
         })
         .await
     }
@@ -79,6 +115,88 @@ impl UserManagement {
     pub async fn acting_as(&self, user_id: Uuid) -> Result<Arc<Caller>> {
         let store = self.store.clone();
         run(async move { Ok(Caller::new(store.acting_as(user_id.into()).await?)) }).await
+    }
+
+    /// Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
+    /// do nothing.
+    ///
+    /// Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
+    /// caller's `can`.
+    #[uniffi::method(default(resource = None, circumstances))]
+    pub fn check(
+        &self,
+        user_id: Uuid,
+        permission: String,
+        resource: Option<Resource>,
+        circumstances: Circumstances,
+    ) -> Result<bool> {
+        let resource = resource.map(Into::into);
+        Ok(circumstances.under(&self.store).check(UserId(user_id), &permission, resource.as_ref())?)
+    }
+
+    /// `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+    ///
+    /// Throws `RESOURCE_NOT_FOUND` for no such user.
+    #[uniffi::method(default(resource = None, circumstances))]
+    pub async fn check_async(
+        &self,
+        user_id: Uuid,
+        permission: String,
+        resource: Option<Resource>,
+        circumstances: Circumstances,
+    ) -> Result<bool> {
+        let (store, resource) = (self.store.clone(), resource.map(Into::into));
+        run(async move {
+            Ok(circumstances.under(&store).check_async(UserId(user_id), &permission, resource.as_ref()).await?)
+        })
+        .await
+    }
+
+    /// Many checks of one moment, about one user or several.
+    #[uniffi::method(default(circumstances))]
+    pub async fn check_many(&self, checks: Vec<UserCheck>, circumstances: Circumstances) -> Result<Vec<bool>> {
+        let store = self.store.clone();
+        run(async move {
+            let checks =
+                checks.into_iter().map(|one| (UserId(one.user_id), one.permission, one.resource.map(Into::into)));
+            let checks: Vec<_> = checks.collect();
+            let checks: Vec<_> =
+                checks.iter().map(|(user, name, resource)| (*user, name.as_str(), resource.as_ref())).collect();
+            Ok(circumstances.under(&store).check_many(&checks).await?)
+        })
+        .await
+    }
+
+    /// Why any user may or may not do this.
+    #[uniffi::method(default(resource = None, circumstances))]
+    pub async fn explain(
+        &self,
+        user_id: Uuid,
+        permission: String,
+        resource: Option<Resource>,
+        circumstances: Circumstances,
+    ) -> Result<Explanation> {
+        let (store, resource) = (self.store.clone(), resource.map(Into::into));
+        run(async move {
+            let asking = circumstances.under(&store);
+            mirror(&asking.explain(UserId(user_id), &permission, resource.as_ref()).await?)
+        })
+        .await
+    }
+
+    /// The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
+    /// `at_least` it makes another instance answer by what was written up to here.
+    pub fn position(&self) -> u64 {
+        self.store.position()
+    }
+
+    /// What Kotlin's `check` asks by: the numbers of this store and of a permission.
+    ///
+    /// Throws as `check` does for an unknown permission.
+    pub fn numbers(&self, permission: String) -> Result<Vec<i64>> {
+        self.store.rules().permission(&permission)?;
+        let store = self.number.get_or_init(|| direct::Number::of(&self.store));
+        Ok(vec![store.0, direct::permission(&permission)])
     }
 
     /// Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).

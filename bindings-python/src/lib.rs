@@ -7,7 +7,6 @@ mod process;
 mod store;
 #[cfg(feature = "testing")]
 mod testing;
-mod tools;
 
 use pyo3::prelude::*;
 
@@ -17,8 +16,14 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<answer::Answer>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Caller>()?;
-    tools::add(module)?;
+    module.add_function(wrap_pyfunction!(main, module)?)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())
+}
+
+/// The command `python -m rolekeep`: its exit code.
+#[pyfunction]
+fn main(arguments: Vec<String>) -> u8 {
+    rolekeep::command::main(&arguments)
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import keyword
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
@@ -104,6 +105,8 @@ class Player:
                 return json.loads(await settle(self.caller(step).call(name, text)))
             case {"call": name}:
                 area, _, method = name.partition(".")
+                # A word of the language has an underscore after it: `policy.import_`.
+                method += "_" if keyword.iskeyword(method) else ""
                 return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
             case {"login": given}:
                 request = step.get("request", {})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import keyword
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,7 @@ def missing(catalogue, blocking=areas.Areas, asynchronous=areas.AsyncAreas, of=r
         kind, name, *rest = line.split(" ", 2)
         if kind in ("operation", "parameter"):
             area, _, method = name.partition(".")
+            method += "_" if keyword.iskeyword(method) else ""
             for face in (blocking, asynchronous):
                 found = getattr(area_class(face, area), method, None)
                 if found is None or inspect.iscoroutinefunction(found) != (face is asynchronous):

@@ -1,6 +1,6 @@
 //! An open store.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use js_sys::Promise;
 use rolekeep::{Error, Reason, Result, UserManagement, door, model::id::UserId, settings::Settings};
@@ -21,16 +21,15 @@ pub struct StoreDoor {
 }
 
 /// Opens a store: settings as JSON, and a persister or undefined.
-#[wasm_bindgen]
-pub async fn open(settings: String, persister: JsValue) -> Result<StoreDoor, JsValue> {
-    let opened = async {
+#[wasm_bindgen(unchecked_return_type = "Promise<StoreDoor>")]
+pub fn open(settings: String, persister: JsValue) -> Promise {
+    promise(async move {
         let mut builder = Settings::from_json(&settings)?.builder()?.environment(JsEnvironment);
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }
-        builder.open().await
-    };
-    opened.await.map(|store| StoreDoor { store }).map_err(stamped)
+        Ok(StoreDoor { store: builder.open().await? })
+    })
 }
 
 #[wasm_bindgen]
@@ -96,7 +95,10 @@ impl StoreDoor {
 
 /// A promise that nobody has to hold: the future runs to its end.
 pub fn promise<T: Into<JsValue>>(future: impl Future<Output = Result<T>> + 'static) -> Promise {
-    future_to_promise(async move { future.await.map(Into::into).map_err(stamped) })
+    // Boxed, so that what turns futures into promises exists once.
+    let future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> =
+        Box::pin(async move { future.await.map(Into::into).map_err(stamped) });
+    future_to_promise(future)
 }
 
 fn user_id(text: &str) -> Result<UserId> {

@@ -1,26 +1,31 @@
-//! What the command line does with a policy file: a wasm of its own, so that web pages do not load it.
+//! The command `npx rolekeep`: a wasm of its own, so that web pages do not load it.
 
-use rolekeep::{Error, door};
+use rolekeep::command;
 use wasm_bindgen::prelude::*;
 
-/// A file's text, which must be UTF-8.
-#[wasm_bindgen(js_name = policyText)]
-pub fn policy_text(bytes: &[u8]) -> Result<String, JsValue> {
-    door::policy_text(bytes).map(str::to_owned).map_err(thrown)
+/// The file that the command wants read.
+#[wasm_bindgen(js_name = commandFile)]
+pub fn command_file(arguments: Vec<String>) -> Option<String> {
+    command::file(&arguments).map(str::to_owned)
 }
 
-/// Throws every problem of a policy.
-#[wasm_bindgen(js_name = checkPolicy)]
-pub fn check_policy(settings: &str, file: Option<String>, is_colored: bool) -> Result<(), JsValue> {
-    door::check_policy(settings, file.as_deref(), is_colored).map_err(thrown)
+/// Its exit code, what it prints, and what it prints as an error.
+#[wasm_bindgen(getter_with_clone)]
+pub struct Output {
+    pub code: u8,
+    pub out: String,
+    pub err: String,
 }
 
-/// The names of a policy as source text of a language.
-#[wasm_bindgen]
-pub fn names(settings: &str, language: &str) -> Result<String, JsValue> {
-    door::names(settings, language).map_err(thrown)
+/// Runs the command.
+#[wasm_bindgen(js_name = runCommand)]
+pub fn run_command(arguments: Vec<String>, contents: Option<Vec<u8>>, colored: bool) -> Output {
+    let command::Output { code, out, err } = command::run(&arguments, contents.as_deref(), colored);
+    Output { code, out, err }
 }
 
-fn thrown(error: Error) -> JsValue {
-    serde_json::to_string(&error).map_or_else(|_| error.message().into(), JsValue::from)
+/// The error, as JSON, of opening a store with these settings; none where the policy is not what is wrong.
+#[wasm_bindgen(js_name = policyError)]
+pub fn policy_error(settings: &str) -> Option<String> {
+    command::check_settings(settings).err().and_then(|error| serde_json::to_string(&error).ok())
 }

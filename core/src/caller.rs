@@ -142,7 +142,7 @@ impl Caller {
 
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
     pub fn require<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<()> {
-        required(self.can(permission, resource)?)
+        self.required(self.can(permission, resource)?)
     }
 
     /// Several checks at once, each as [`Caller::can`].
@@ -197,7 +197,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::has_role`].
     pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
-        required(self.has_role(role, scope)?)
+        self.required(self.has_role(role, scope)?)
     }
 
     /// Whether the caller holds `admin:all` now, or is the host.
@@ -213,7 +213,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::is_administrator`].
     pub fn require_admin(&self) -> Result<()> {
-        required(self.is_administrator()?)
+        self.required(self.is_administrator()?)
     }
 
     /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
@@ -261,14 +261,17 @@ impl Caller {
     fn context(&self) -> &Context {
         &self.who.request.values
     }
+
+    /// A denial says no more than that (RBAC.md, "Explain and review").
+    fn required(&self, is_allowed: bool) -> Result<()> {
+        if is_allowed {
+            return Ok(());
+        }
+        Err(Error::new(Reason::Denied, "you may not do this").at(self.engine.services.now()))
+    }
 }
 
 /// Whether there is such a permission, with such fields.
 fn exists(permission: &str) -> impl FnOnce(&RuleSet) -> Result<()> {
     move |rules| rules.permission_and_fields(permission).map(drop)
-}
-
-/// A denial says no more than that (RBAC.md, "Explain and review").
-fn required(is_allowed: bool) -> Result<()> {
-    if is_allowed { Ok(()) } else { Err(Error::new(Reason::Denied, "you may not do this")) }
 }

@@ -1,5 +1,8 @@
 //! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
 
+// A browser has no SQL to put them in, and they are a twentieth of what it would load.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only described"))]
+mod filters;
 mod questions;
 
 use serde_json::Value as Json;
@@ -9,13 +12,12 @@ use crate::{
     engine::{Running, Steps},
     model::{
         decode,
-        error::{Error, Problem, Reason, Result},
+        error::{Error, Reason, Result},
     },
-    operations::{self, Listed, Operation, target},
-    rules::{Policy, RuleSet},
-    settings::Settings,
+    operations::{self, Listed, Operation},
 };
 
+pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult};
 
 /// Longer input is refused before it is read, in bytes.
@@ -74,6 +76,8 @@ macro_rules! dispatch {
             }),*];
             // What the hand-written parts of a binding speak of.
             crate::settings::Settings::describe(&mut types);
+            SqlTable::describe(&mut types);
+            SqlFilter::describe(&mut types);
             crate::model::error::Code::describe(&mut types);
             crate::model::error::Reason::describe(&mut types);
             crate::model::error::Problem::describe(&mut types);
@@ -94,58 +98,6 @@ impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
         serde_json::to_string(self.output()?)
             .map_err(|_| Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME)))
     }
-}
-
-/// The names of a policy as source text of a language; `settings` say which policy, as they say it to open a store.
-///
-/// # Errors
-/// [`Reason::PolicyInvalid`] with every problem of the policy, or with the names that would be the same one in that
-/// language; [`Reason::InvalidInput`] for a language that there is none of; those of [`Settings::from_json`].
-pub fn names(settings: &str, language: &str) -> Result<String> {
-    let language = language.parse().map_err(|_| {
-        Error::new(Reason::InvalidInput, "the languages are typescript, python, kotlin, swift and rust")
-    })?;
-    compiled(settings)?.names(language)
-}
-
-/// Checks the policy that `settings` name, without opening anything. The report of an error speaks of a file by this
-/// name, and with the colours of a terminal if it is to.
-///
-/// # Errors
-/// [`Reason::PolicyInvalid`] with every problem; those of [`Settings::from_json`].
-pub fn check_policy(settings: &str, file: Option<&str>, is_colored: bool) -> Result<()> {
-    match (compiled(settings), file) {
-        (Ok(_), _) => Ok(()),
-        (Err(error), Some(file)) => Err(error.reported_of(file, is_colored)),
-        (Err(error), None) => Err(error),
-    }
-}
-
-/// The text of a file that a host has read.
-///
-/// # Errors
-/// [`Reason::PolicyInvalid`] where it is not UTF-8, with the place.
-pub fn policy_text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-        let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let problem = Problem {
-            line,
-            column: u32::try_from(column).unwrap_or(u32::MAX),
-            message: format!("byte {:#04x} begins no character of UTF-8", bytes.get(error.valid_up_to()).unwrap_or(&0)),
-            help: Some("policy files are written in UTF-8".to_owned()),
-        };
-        Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", vec![problem])
-    })
-}
-
-fn compiled(settings: &str) -> Result<RuleSet> {
-    let policy = match Settings::from_json(settings)?.policy()? {
-        Some(policy) => policy,
-        None => Policy::preset("standard")?,
-    };
-    RuleSet::compile(&policy, &target::schema())
 }
 
 fn parse(text: &str) -> Result<Json> {

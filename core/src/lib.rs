@@ -33,6 +33,7 @@
 //! |---|---|
 //! | `sqlite` (default) | the SQLite storage, bundled; and `tokio` |
 //! | `tokio` | the environment of hosts that run on Tokio; without it `Builder::environment` must be given |
+//! | `reports` (default) | policy errors as a compiler shows them |
 //! | `testing` | the conformance suite of storages, generators of random policies |
 //! | `describe` | reflection of operations and records, for the generator of other languages |
 //!
@@ -41,6 +42,7 @@
 pub mod audit;
 pub mod caller;
 pub mod checks;
+pub mod command;
 pub mod config;
 pub mod credentials;
 #[cfg(feature = "describe")]

@@ -20,7 +20,7 @@ const LAYERS: &[&str] = &[
     "engine",
     "manager+caller+checks",
     "settings",
-    "door",
+    "door command",
     "guide lib",
 ];
 

@@ -80,11 +80,86 @@ fn a_policy_of_ten_megabytes_loads_and_a_larger_one_is_refused() {
 }
 
 #[test]
-fn a_file_full_of_mistakes_tells_them_all() {
-    let mistakes: Vec<String> = (0..20_000).map(|number| format!("\"nothing:here{number}\"")).collect();
-    let policy = Policy::from_json(&format!("{{\"roles\":{{\"r\":{{\"allow\":[{}]}}}}}}", mistakes.join(",")));
-    let error = RuleSet::compile(&policy.unwrap(), &testing::schema()).unwrap_err();
-    assert_eq!(error.problems().len(), 20_000);
+fn a_file_full_of_mistakes_tells_them_all_up_to_a_limit() {
+    let refused = |count: usize| {
+        let mistakes: Vec<String> = (0..count).map(|number| format!("\"nothing:here{number}\"")).collect();
+        let policy = Policy::from_json(&format!("{{\"roles\":{{\"r\":{{\"allow\":[{}]}}}}}}", mistakes.join(",")));
+        RuleSet::compile(&policy.unwrap(), &testing::schema()).unwrap_err()
+    };
+    let error = refused(20_000);
+    assert_eq!((error.problems().len(), error.message()), (20_000, "the policy has errors"));
+    let error = refused(20_003);
+    assert_eq!((error.problems().len(), error.message()), (20_000, "the policy has errors; 3 more than those told"));
+}
+
+#[test]
+fn what_is_given_twice_is_refused_with_both_places() {
+    let problems = |policy: Result<Policy, rolekeep::Error>| {
+        let error = policy.and_then(|policy| RuleSet::compile(&policy, &testing::schema())).unwrap_err();
+        let told = error.problems().iter().map(|one| {
+            format!("{}:{} {} ({})", one.line, one.column, one.message, one.help.as_deref().unwrap_or_default())
+        });
+        told.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        problems(Policy::from_json(
+            "{\"roles\": {\"r\": {}},\n \"r\\u006fles\": {\"r\": {\"allow\": [\"admin:all\"]}}}"
+        )),
+        "2:3 `roles` is given twice (first given at line 1, column 3)"
+    );
+    assert_eq!(
+        problems(Policy::from_json("{\"a\\\\\": 1, \"b\": 1, \"a\\u005c\": 1}")).split("; ").nth(2).unwrap(),
+        "1:21 `a\\` is given twice (first given at line 1, column 3)"
+    );
+    assert_eq!(
+        problems(Policy::from_toml("[roles.r]\nallow = []\n[roles.s]\nallow = []\n[roles.r]\nallow = [\"admin:all\"]")),
+        "5:8 `r` is given twice (first given at line 1, column 8)"
+    );
+    assert_eq!(
+        problems(Policy::from_toml("[roles.s]\nallow = []\n[roles.r]\n\"allow\" = []\nallow = [\"admin:all\"]")),
+        "5:1 `allow` is given twice ()"
+    );
+    assert_eq!(
+        problems(Policy::from_json("{\"permissions\": [\"a:b\", \"c:d\",\n\"a:b\"]}")),
+        "2:1 permission `a:b` is declared twice (first declared at line 1, column 18)"
+    );
+    let twice = Policy::new().role("r", ["user:read"]).role("r", ["admin:all"]);
+    assert_eq!(problems(Ok(twice)), "1:1 role `r` is declared twice ()");
+}
+
+/// What grants nothing denies everything, whoever asks.
+#[test]
+fn an_empty_policy_or_a_backward_window_allows_nothing() {
+    let now = "2026-06-01T12:00:00Z".parse().unwrap();
+    let time = |text: &str| Some(text.parse().unwrap());
+    let window = |from, until| AssignmentFacts { from, until, ..AssignmentFacts::new("r", Scope::Global) };
+    let windows = [
+        window(time("2026-07-01T00:00:00Z"), time("2026-05-01T00:00:00Z")),
+        window(time("2026-06-01T12:00:00Z"), time("2026-06-01T12:00:00Z")),
+        window(None, time("2026-06-01T12:00:00Z")),
+        window(time("2026-06-01T12:00:00.000001Z"), None),
+    ];
+    let role = "[roles.r]\nallow = [\"admin:all\", \"drone:read\"]";
+    for (text, is_json, facts) in [
+        ("", false, vec![]),
+        ("{}", true, vec![]),
+        ("# nothing\n", false, windows.to_vec()),
+        (role, false, windows.to_vec()),
+    ] {
+        let policy = if is_json { Policy::from_json(text) } else { Policy::from_toml(text) }.unwrap();
+        let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+        let principal =
+            rules.principal(PrincipalFacts { assignments: facts, ..PrincipalFacts::new(uuid::Uuid::nil()) });
+        let context = Context::new();
+        for info in rules.permissions() {
+            let permission = rules.permission(&info.name).unwrap();
+            for principal in [&principal, &rules.anonymous()] {
+                let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
+                assert!(!rules.decide(&question).unwrap().is_allowed(), "{text:?} allows {}", info.name);
+                assert!(!rules.can_somewhere(principal, permission, &context, now).unwrap());
+            }
+        }
+    }
 }
 
 #[test]

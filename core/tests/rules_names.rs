@@ -5,12 +5,12 @@
 use std::{fs, path::Path};
 
 use rolekeep::{
-    Reason, door,
+    Reason, command,
     rules::{Language, Policy, RuleSet, Schema},
 };
 
 /// What was written for Rust is compiled here.
-#[allow(dead_code, reason = "a program uses some of them")]
+#[allow(dead_code, clippy::module_inception, reason = "a program uses some of them, and names types as it likes")]
 mod written {
     include!("names/names.rs");
 }
@@ -26,10 +26,11 @@ const LANGUAGES: [(Language, &str); 5] = [
 #[test]
 fn names_are_written_for_every_language() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/names");
-    let policy = fs::read_to_string(folder.join("policy.toml")).unwrap();
-    let settings = serde_json::json!({ "policy_toml": policy }).to_string();
+    let policy = fs::read(folder.join("policy.toml")).unwrap();
     for (language, file) in LANGUAGES {
-        let text = door::names(&settings, language.as_str()).unwrap();
+        let arguments = ["permissions", "policy.toml", &format!("--{language}")];
+        let command::Output { code, out: text, err } = command::run(&arguments, Some(&policy), false);
+        assert_eq!((code, err.as_str()), (0, ""));
         assert!(text.lines().next().unwrap().contains("@generated"), "{file}");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(folder.join(file), &text).unwrap();
@@ -77,36 +78,71 @@ fn names_that_become_one_are_refused() {
 }
 
 #[test]
-fn the_door_says_what_is_wrong() {
-    let settings = |text: &str| serde_json::json!({ "policy_toml": text }).to_string();
-    assert_eq!(door::names("{}", "cobol").unwrap_err().reason(), Reason::InvalidInput);
-    assert_eq!(door::names("{", "rust").unwrap_err().reason(), Reason::InvalidJson);
-    assert!(door::names("{}", "rust").unwrap().contains("\"user:create\""));
-    let error = door::names(&settings("[roles.r]\nallow = [\"drone:raed\"]"), "rust").unwrap_err();
-    assert_eq!(error.problems().len(), 1);
-    assert!(door::check_policy(&settings("[roles.r]\nallow = [\"drone:read\"]"), None, false).is_ok());
-    let error =
-        door::check_policy(&settings("[roles.r]\nallow = [\"drone:raed\"]"), Some("main.toml"), true).unwrap_err();
-    #[cfg(feature = "reports")]
-    {
-        assert!(error.to_string().contains("main.toml:2:10") && error.to_string().contains("\u{1b}["), "{error}");
-        let json = serde_json::to_value(&error).unwrap();
-        assert!(json["report"].as_str().unwrap().contains("did you mean `drone:read`?"));
+fn the_command_tells_what_is_wrong() {
+    let run = |arguments: &[&str], contents: &[u8]| command::run(arguments, Some(contents), false);
+    let faulty = b"[roles.r]\nallow = [\"drone:raed\"]";
+    let good = run(&["check", "policy.toml"], b"[roles.r]\nallow = [\"drone:read\"]");
+    assert_eq!((good.code, good.out.as_str(), good.err.as_str()), (0, "", ""));
+    for arguments in [
+        ["check", "a/main.toml"].as_slice(),
+        &["permissions", "a/main.toml", "--rust"],
+        &["permissions", "--rust", "a/main.toml"],
+    ] {
+        assert_eq!(command::file(arguments), Some("a/main.toml"));
+        let output = run(arguments, faulty);
+        assert_eq!((output.code, output.out.as_str()), (1, ""));
+        #[cfg(feature = "reports")]
+        assert!(
+            output.err.contains("--> a/main.toml:2:10") && output.err.ends_with("did you mean `drone:read`?\n"),
+            "{}",
+            output.err
+        );
     }
-    assert_eq!(error.problems().len(), 1);
+    #[cfg(feature = "reports")]
+    assert!(command::run(&["check", "main.toml"], Some(faulty), true).err.contains("\u{1b}["));
+    // JSON by its name.
+    assert_eq!(run(&["check", "policy.json"], b"{}").code, 0);
+    assert_eq!(run(&["check", "policy.toml"], b"{}").code, 1);
+    assert_eq!(command::file(&["check", "preset:flyos"]), None);
+    assert_eq!(command::run(&["check", "preset:flyos"], None, false).code, 0);
+    assert!(command::run(&["check", "preset:flios"], None, false).err.contains("did you mean flyos?"));
+    assert_eq!(command::run(&["check", "policy.toml"], None, false).code, 1);
+    let wrong: [&[&str]; 7] = [
+        &[],
+        &["permissions", "x.toml"],
+        &["permissions", "x.toml", "--rust", "--swift"],
+        &["permissions", "x.toml", "--cobol"],
+        &["frobnicate"],
+        &["check"],
+        &["check", "x.toml", "--rust"],
+    ];
+    for wrong in wrong {
+        assert_eq!(command::file(wrong), None);
+        let output = run(wrong, b"");
+        assert_eq!((output.code, output.out.as_str(), output.err.as_str()), (2, "", command::USAGE), "{wrong:?}");
+    }
 }
 
 #[test]
 fn bytes_that_are_no_text_are_told_with_their_place() {
-    assert_eq!(door::policy_text("# ä\n".as_bytes()).unwrap(), "# ä\n");
-    let error = door::policy_text(b"# \xc3\xa4\nx = \"\xc3\xa4\xff\"").unwrap_err();
-    let problem = &error.problems()[0];
-    assert_eq!((problem.line, problem.column), (2, 7));
+    let check = |bytes: &[u8]| command::run(&["check", "policy.toml"], Some(bytes), false).err;
+    assert_eq!(check("# ä\n".as_bytes()), "");
     assert_eq!(
-        error.to_string(),
-        "the policy file cannot be read\n  line 2, column 7: byte 0xff begins no character of UTF-8 (policy files are written in UTF-8)"
+        check(b"# \xc3\xa4\nx = \"\xc3\xa4\xff\""),
+        "the policy file cannot be read\n  line 2, column 7: byte 0xff begins no character of UTF-8 (policy files are written in UTF-8)\n"
     );
     // A file that ends within a character, too; and one of another encoding.
-    assert_eq!(door::policy_text(b"\xe6\xbc").unwrap_err().problems()[0].column, 1);
-    assert_eq!(door::policy_text(b"\xff\xfe[\0r\0").unwrap_err().problems()[0].line, 1);
+    assert!(check(b"\xe6\xbc").contains("line 1, column 1: byte 0xe6"));
+    assert!(check(b"\xff\xfe[\0r\0").contains("line 1, column 1: byte 0xff"));
+}
+
+#[test]
+fn settings_are_checked_without_opening_a_store() {
+    assert!(command::check_settings("{}").is_ok());
+    assert!(command::check_settings(r#"{"preset": "flyos", "issuer": "a"}"#).is_ok());
+    assert_eq!(command::check_settings("{").unwrap_err().reason(), Reason::InvalidJson);
+    let error = command::check_settings(r#"{"policy_toml": "anonymous = 'gest'"}"#).unwrap_err();
+    assert_eq!((error.reason(), error.problems().len()), (Reason::PolicyInvalid, 1));
+    #[cfg(feature = "reports")]
+    assert!(serde_json::to_value(&error).unwrap()["report"].as_str().unwrap().contains("--> policy:1:13"));
 }

@@ -17,6 +17,8 @@ mod input;
 mod kit;
 #[path = "security/matrix.rs"]
 mod matrix;
+#[path = "security/policy.rs"]
+mod policy;
 #[path = "security/races.rs"]
 mod races;
 #[path = "security/reach.rs"]

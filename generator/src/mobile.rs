@@ -76,11 +76,15 @@ fn reach(catalogue: &Catalogue, ty: &TypeRef, met: &mut Vec<TypeRef>) {
 }
 
 fn inputs(catalogue: &Catalogue) -> Vec<TypeRef> {
-    reached(catalogue, |operation| &operation.input, &["Settings"])
+    reached(catalogue, |operation| &operation.input, &["Settings", "SqlTable"])
 }
 
 fn outputs(catalogue: &Catalogue) -> Vec<TypeRef> {
-    reached(catalogue, |operation| &operation.output, &["Explanation", "Code", "Reason", "FieldError", "Problem"])
+    reached(
+        catalogue,
+        |operation| &operation.output,
+        &["Explanation", "SqlFilter", "Code", "Reason", "FieldError", "Problem"],
+    )
 }
 
 fn reached(catalogue: &Catalogue, side: impl Fn(&OperationShape) -> &TypeRef, more: &[&str]) -> Vec<TypeRef> {

@@ -20,7 +20,7 @@ fn types(catalogue: &Catalogue) -> String {
     let inputs = inputs(catalogue);
     let mut text = String::from(MARK);
     text.push_str(PAGE);
-    for (name, TypeShape { about, shape }) in &catalogue.types.0 {
+    for (name, TypeShape { about, shape }) in shown(catalogue) {
         text.push('\n');
         docs.put(&mut text, "", about);
         // Writing to a String does not fail.
@@ -192,7 +192,7 @@ fn imports(ty: &TypeRef) -> BTreeSet<String> {
 /// `codec.ts`
 fn codec(catalogue: &Catalogue) -> String {
     let mut text = format!("{MARK}{CODEC}");
-    for (name, TypeShape { shape, .. }) in &catalogue.types.0 {
+    for (name, TypeShape { shape, .. }) in shown(catalogue) {
         let Shape::Record(fields) = shape else { continue };
         let fields = fields.iter().map(|field| match form(catalogue, &field.ty).as_str() {
             "" => field.name.to_owned(),
@@ -245,8 +245,20 @@ fn fields<'c>(catalogue: &'c Catalogue, ty: &TypeRef) -> &'c [FieldShape] {
 /// Every type that is reached from an input.
 fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
-    let mut open: Vec<String> = operations.flat_map(|operation| imports(&operation.input)).collect();
-    open.push("Settings".to_owned());
+    let open = operations.flat_map(|operation| imports(&operation.input)).chain(["Settings".to_owned()]);
+    reached(catalogue, open.collect())
+}
+
+/// The types that this face speaks of: all but those of row filters as SQL, which browsers do not speak.
+fn shown(catalogue: &Catalogue) -> impl Iterator<Item = (&String, &TypeShape)> {
+    let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
+    let taken = operations.flat_map(|operation| [imports(&operation.input), imports(&operation.output)]).flatten();
+    let more = ["Settings", "Explanation", "Code", "Reason", "FieldError", "Problem"].map(str::to_owned);
+    let reached = reached(catalogue, taken.chain(more).collect());
+    catalogue.types.0.iter().filter(move |(name, _)| reached.contains(name.as_str()))
+}
+
+fn reached(catalogue: &Catalogue, mut open: Vec<String>) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     while let Some(name) = open.pop() {
         let within = fields(catalogue, &TypeRef::Named(name.clone())).iter().flat_map(|field| imports(&field.ty));

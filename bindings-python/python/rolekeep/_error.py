@@ -25,9 +25,7 @@ class RolekeepError(Exception):
         *,
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
-        problems: Sequence[Problem] = (),
-        report: str | None = None,
-        timestamp: datetime | None = None,
+        problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -44,13 +42,8 @@ class RolekeepError(Exception):
         """When it happened, where known."""
 
     def __str__(self) -> str:
-        if self.report is not None:
-            return f"{self.message}\n\n{self.report}"
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
-        for each in self.problems:
-            hint = f" ({each.help})" if each.help else ""
-            wrong.append(f"\n  line {each.line}, column {each.column}: {each.message}{hint}")
-        return self.message + "".join(wrong)
+        return "".join([self.message, *wrong, f"\n\n{self.report}" if self.report else ""])
 
 
 def from_json(text: str) -> RolekeepError:
@@ -63,6 +56,6 @@ def from_json(text: str) -> RolekeepError:
         reason=Reason(given["reason"]),
         fields=reader(list[FieldError])(given["fields"]),
         problems=reader(list[Problem])(given["problems"]),
-        report=given["report"],
+        report=given.get("report"),
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
     )

@@ -1,6 +1,6 @@
 """The native part. Programs use the package `rolekeep`."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -12,9 +12,7 @@ T = TypeVar("T", covariant=True)
 
 __version__: str
 
-def policy_text(bytes: bytes) -> str: ...
-def names(settings: str, language: str) -> str: ...
-def check_policy(settings: str, file: str | None, is_colored: bool) -> None: ...
+def main(arguments: Sequence[str]) -> int: ...
 
 class Answer(Generic[T]):
     """A call that starts when it is awaited or waited for."""

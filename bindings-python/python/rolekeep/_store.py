@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._codec import decode, encode
+from ._codec import EMPTY, decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .errors import Forbidden
-from .records import Explanation, LoginResult
+from .records import Explanation, FilteredRows, LoginResult, SqlColumn, SqlFilter, SqlKind
 
 C = TypeVar("C", bound="AnyCaller")
 Resource = Mapping[str, Any]
@@ -32,6 +34,29 @@ def _request(ip: str | None, user_agent: str | None, context: Mapping[str, Any] 
     if ip is None and user_agent is None and context is None:
         return None
     return encode({"ip": ip, "user_agent": user_agent, "context": context})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFilter:
+    """A condition for the host's own query: the rows that pass are those that a check allows, no more and no less."""
+
+    rows: FilteredRows
+    """Whether all rows pass, none (there is nothing to ask the database), or some."""
+    sql: str
+    """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; put brackets around it."""
+    parameters: tuple[Any, ...]
+    """Its parameters, in the order of their numbers."""
+    kinds: tuple[SqlKind, ...]
+    """Their types in SQL."""
+    expires: datetime
+    """From this moment on it must not be used: ask again."""
+
+
+# What JSON has no value for.
+_NATIVE: Mapping[SqlKind, Any] = {
+    SqlKind.INT: int, SqlKind.INTS: lambda each: [int(one) for one in each], SqlKind.UUID: UUID,
+    SqlKind.UUIDS: lambda each: [UUID(one) for one in each], SqlKind.BLOB: bytes.fromhex,
+}
 
 
 class AnyCaller(_rolekeep.Caller):
@@ -69,6 +94,43 @@ class AnyCaller(_rolekeep.Caller):
     def require_admin(self) -> None:
         """`is_administrator`, or raises `Forbidden`."""
         _require(self.is_administrator())
+
+    def filter(
+        self,
+        permission: str,
+        *,
+        dialect: Literal["sqlite", "postgres"],
+        qualifier: str | None = None,
+        columns: Mapping[str, str | SqlColumn] = EMPTY,
+        ids: Literal["uuid", "text", "blob"] | None = None,
+        times: Literal["micros", "timestamptz"] | None = None,
+        strict: bool = False,
+        first_parameter: int = 1,
+    ) -> RowFilter:
+        """Which rows of the host's own table the caller may do this to, as a condition in SQL.
+
+        `filter = me.filter("document:read", dialect="sqlite")`, then
+        `cursor.execute(f"SELECT * FROM documents WHERE {filter.sql}", filter.parameters)`.
+
+        Args:
+            permission: Its type is one that the policy declares: `document:read`.
+            dialect: Which SQL; parameters are `?1`, `?2`, … in SQLite and `$1`, `$2`, … in PostgreSQL.
+            qualifier: The table's name or alias in the query, to stand before each column.
+            columns: Where attributes are that are no columns of their own name.
+            ids: How ids are stored; `uuid` in PostgreSQL and `text` in SQLite if not given.
+            times: How times are stored; integer microseconds since 1970 (`micros`) if not given.
+            strict: Whether columns of SQLite hold only values of their declared type, as a `STRICT` table's do.
+            first_parameter: The number of the first parameter, where the query has others before.
+
+        Raises:
+            ValidationError: A condition cannot be said exactly in this SQL; names every attribute at fault.
+        """
+        place = {"dialect": dialect, "qualifier": qualifier, "columns": columns, "ids": ids, "times": times}
+        table = {**place, "strict": strict, "first_parameter": first_parameter}
+        found = decode(SqlFilter, self._ask("filter", encode({"permission": permission, "table": table})))
+        kinds = tuple(each.kind for each in found.parameters)
+        values = (_NATIVE.get(each.kind, lambda value: value)(each.value) for each in found.parameters)
+        return RowFilter(rows=found.rows, sql=found.sql, parameters=tuple(values), kinds=kinds, expires=found.expires)
 
     def explain(self, permission: str, resource: Resource | None = None) -> Explanation:
         """Why the caller may or may not do this: for the host, not for the caller's eyes."""

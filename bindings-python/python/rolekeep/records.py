@@ -431,6 +431,17 @@ class FieldError:
     """What is wrong, in words, with the limit."""
 
 
+class FilteredRows(Word):
+    """Which rows pass a filter."""
+
+    ALL = "all"
+    """Every row."""
+    NONE = "none"
+    """No row: there is nothing to ask the database."""
+    SOME = "some"
+    """Those that the condition says."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTrace:
     """A grant somebody holds, and how far it matched."""
@@ -451,6 +462,17 @@ class GrantTrace:
     """Whether its condition holds; true without one."""
     tests: builtins.list[TestTrace] = field(default_factory=builtins.list)
     """The parts of its condition, with the values that they read."""
+
+
+class IdStorage(Word):
+    """How ids are stored."""
+
+    UUID = "uuid"
+    """PostgreSQL's `uuid`."""
+    TEXT = "text"
+    """Canonical text: 36 small letters, digits and hyphens."""
+    BLOB = "blob"
+    """16 bytes in a `BLOB` of SQLite, 3.41 or later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -959,6 +981,90 @@ class SessionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SqlColumn:
+    """Where one attribute is: in a column, in a JSON document, or in the rows of another table."""
+
+    column: str | None = None
+    """The column, of the attribute's own or of the JSON document."""
+    keys: builtins.list[str] = field(default_factory=builtins.list)
+    """The keys of the member of a JSON document, from the outermost; none: the column is no document."""
+    table: str | None = None
+    """The table that holds a set, a row for each element."""
+    from_: str | None = None
+    """Its column that holds this table's column `own`."""
+    own: str | None = None
+    """This table's column that tells its rows apart."""
+    to: str | None = None
+    """Its column that holds the element."""
+    ids: IdStorage | None = None
+    """How ids are stored here, where not as in the rest of the table."""
+    times: TimeStorage | None = None
+    """How times are stored here, where not as in the rest of the table."""
+
+
+class SqlDialect(Word):
+    """Which SQL."""
+
+    SQLITE = "sqlite"
+    """SQLite, 3.38 or later."""
+    POSTGRES = "postgres"
+    """PostgreSQL, 14 or later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlFilter:
+    """A condition for the host's own query: the rows that pass are those that a check allows, no more
+    and no less.
+    """
+
+    rows: FilteredRows
+    """Whether all rows pass, none, or some."""
+    sql: str
+    """The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around
+    it where something else stands beside it.
+    """
+    parameters: builtins.list[SqlParameter] = field(default_factory=builtins.list)
+    """Its parameters, in the order of their numbers."""
+    expires: datetime
+    """From this moment on it must not be used: ask again."""
+
+
+class SqlKind(Word):
+    """The type of a parameter. A name in the plural is an array of PostgreSQL."""
+
+    BOOL = "bool"
+    """`boolean`"""
+    INT = "int"
+    """`bigint`; SQLite: `INTEGER`."""
+    TEXT = "text"
+    """`text`; in SQLite also for whole sets, as a JSON array."""
+    UUID = "uuid"
+    """`uuid`"""
+    BLOB = "blob"
+    """SQLite's `BLOB`."""
+    BOOLS = "bools"
+    """`boolean[]`"""
+    INTS = "ints"
+    """`bigint[]`"""
+    TEXTS = "texts"
+    """`text[]`"""
+    UUIDS = "uuids"
+    """`uuid[]`"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlParameter:
+    """A value to be bound."""
+
+    kind: SqlKind
+    """Its type in SQL."""
+    value: Any
+    """The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal
+    digits.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
     """How a test of a condition must turn out."""
 
@@ -982,6 +1088,15 @@ class TestTrace:
     """Whether it holds."""
     values: dict[str, str] = field(default_factory=dict)
     """What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named."""
+
+
+class TimeStorage(Word):
+    """How times are stored."""
+
+    MICROS = "micros"
+    """Integer microseconds since 1970-01-01T00:00:00Z."""
+    TIMESTAMPTZ = "timestamptz"
+    """PostgreSQL's `timestamptz`. An infinite one counts as absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1094,7 +1209,9 @@ __all__ = [
     "Explanation",
     "FieldCode",
     "FieldError",
+    "FilteredRows",
     "GrantTrace",
+    "IdStorage",
     "ImportedPolicy",
     "LoginResult",
     "NewGrant",
@@ -1123,8 +1240,14 @@ __all__ = [
     "SeedResult",
     "SeedUser",
     "SessionView",
+    "SqlColumn",
+    "SqlDialect",
+    "SqlFilter",
+    "SqlKind",
+    "SqlParameter",
     "TestOutcome",
     "TestTrace",
+    "TimeStorage",
     "User",
     "UserBrief",
     "UserSort",

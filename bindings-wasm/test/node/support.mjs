@@ -14,8 +14,8 @@ export const seed = () => JSON.parse(text("examples/flyos/seed.json"));
 export const CHEAP = { hashingMemoryKib: 7168, hashingIterations: 5 };
 
 /** A folder that is removed after the test. */
-export async function folder(t) {
-  const path = await mkdtemp(join(tmpdir(), "rolekeep-"));
+export async function folder(t, within = tmpdir()) {
+  const path = await mkdtemp(join(within, "rolekeep-"));
   t?.after(() => rm(path, { recursive: true, force: true }));
   return path;
 }

@@ -6,6 +6,8 @@ use rolekeep_macros::Input;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+#[cfg(feature = "sqlite")]
+use super::filters::in_sql;
 use super::parse;
 use crate::{
     caller::Caller,
@@ -23,8 +25,17 @@ use crate::{
 type Attributes = BTreeMap<String, Json>;
 
 /// The names of [`ask`] and then those of [`consult`].
-pub const QUESTIONS: &[&str] =
-    &["can_many", "can_somewhere", "explain", "has_role", "is_administrator", "check", "check_many", "explain_user"];
+pub const QUESTIONS: &[&str] = &[
+    "can_many",
+    "can_somewhere",
+    "explain",
+    "filter",
+    "has_role",
+    "is_administrator",
+    "check",
+    "check_many",
+    "explain_user",
+];
 
 /// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
 /// every browser.
@@ -36,6 +47,8 @@ pub struct Asked {
     role: Option<String>,
     scope: Option<Scope>,
     checks: Vec<Asked>,
+    #[cfg(feature = "sqlite")]
+    table: Option<super::SqlTable>,
     context: Attributes,
     at_least: Option<i64>,
 }
@@ -80,6 +93,7 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// | `can_many` | `{"checks": [{"permission", "resource"}]}` | a list of booleans |
 /// | `can_somewhere` | `{"permission"}` | a boolean |
 /// | `explain` | `{"permission", "resource"}` | an explanation |
+/// | `filter` | `{"permission", "table"}` | an [`SqlFilter`](super::SqlFilter) for a table of the host's; only with the feature `sqlite` |
 /// | `has_role` | `{"role", "scope"}` | a boolean |
 /// | `is_administrator` | `{}` | a boolean |
 ///
@@ -97,6 +111,11 @@ pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
         }
         "can_somewhere" => written(&caller.can_somewhere(asked.named()?)?),
         "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
+        #[cfg(feature = "sqlite")]
+        "filter" => {
+            let table = needed("table", asked.table.as_ref())?;
+            written(&in_sql(&caller.filter(asked.named()?)?, table, caller.engine.services.now())?)
+        }
         "has_role" => written(&caller.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
         "is_administrator" => written(&caller.is_administrator()?),
         _ => Err(unknown(question)),

@@ -84,6 +84,8 @@ impl Engine {
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
         self.committed.store(position, Ordering::Release);
+        // The policy was read before; what was edited in between is no news to the feed any more.
+        self.renew_policy().await?;
         self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
         Ok(())
     }
@@ -123,6 +125,7 @@ impl Engine {
 
     /// Reads the policy, if it is not the one that is known.
     pub(super) async fn renew_policy(&self) -> Result<()> {
+        let _renewing = self.renewing.lock().await;
         let known = self.services.policy();
         if self.services.reads().guard(Guard::POLICY).await? <= Some(known.version) {
             return Ok(());

@@ -37,6 +37,19 @@ const MAX_PRINCIPALS: usize = 100_000;
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
 
+/// The same where the policy moved. Who edits it again and again is ahead of everybody who has to hear
+/// of that first, so that few attempts would be no chance.
+const POLICY_ATTEMPTS: u32 = 200;
+
+/// How a plan ended.
+enum Finish {
+    Done,
+    /// Others were faster.
+    Stale,
+    /// Others edited the policy.
+    PolicyMoved,
+}
+
 /// An open store, running operations.
 pub(crate) struct Engine {
     pub(crate) services: Services,
@@ -44,6 +57,8 @@ pub(crate) struct Engine {
     pub(crate) directory: Directory,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
+    /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
+    renewing: async_lock::Mutex<()>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
@@ -60,6 +75,7 @@ impl Engine {
             services,
             directory,
             sessions: Cache::default(),
+            renewing: async_lock::Mutex::new(()),
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             confirmed_at: AtomicI64::new(i64::MIN),
@@ -84,7 +100,8 @@ impl Engine {
     async fn take_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
         self.require_open()?;
         let listed = steps.listed();
-        for attempt in 0..ATTEMPTS {
+        let (mut attempts, mut policies) = (0, 0);
+        while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             self.follow().await?;
             let actor = self.actor(who).await?;
             let now = self.services.now();
@@ -102,34 +119,35 @@ impl Engine {
                 (Err(error), None) => return Err(error),
                 (Ok(()), _) => Ok(()),
             };
-            if self.finish(plan, listed.access, listed.name).await? {
-                return outcome;
+            match self.finish(plan, listed.access, listed.name).await? {
+                Finish::Done => return outcome,
+                Finish::Stale => attempts += 1,
+                Finish::PolicyMoved => policies += 1,
             }
-            self.services.env.sleep(u64::from(attempt)).await;
+            self.services.env.sleep(u64::from(attempts)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
     }
 
-    /// Asks the rules about the rows as they will be, and commits; false if others were faster.
-    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<bool> {
+    /// Asks the rules about the rows as they will be, and commits.
+    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<Finish> {
         authorise::changes(&plan, access).await?;
         if plan.is_empty() {
-            return Ok(true);
+            return Ok(Finish::Done);
         }
         let next = plan.next_policy();
         match self.commit(plan.into_change_set(operation)?, next).await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => {
                 let message = "the storage gave no answer; the change may have been made";
                 Err(Error::new(Reason::OutcomeUnknown, message))
             }
-            Err(CommitError::Stale { table, key }) => {
-                if feed::is_policy(table.name, &key) {
-                    self.renew_policy().await?;
-                }
-                Ok(false)
+            Err(CommitError::Stale { table, key }) if feed::is_policy(table.name, &key) => {
+                self.renew_policy().await?;
+                Ok(Finish::PolicyMoved)
             }
+            Err(CommitError::Stale { .. }) => Ok(Finish::Stale),
         }
     }
 

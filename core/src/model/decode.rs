@@ -338,8 +338,8 @@ fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
 fn integer(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64()?;
-        // 2^53: beyond it a float no longer says which integer was meant.
-        (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
+        // 2^53: from there on a float no longer says which integer was meant.
+        (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
     })
 }
 

@@ -50,15 +50,16 @@ async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
     let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
     for assignment in held {
-        let user: Option<User> = plan.reads().get(&(assignment.user_id,)).await?;
+        // As stored: what the plan takes away is in `lost`.
+        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
         if user.is_none_or(|user| !user.is_active(plan.now)) {
             continue;
         }
         // From here on a change of what it may do makes the plan stale; what came before is read again.
         plan.rely_on(&Guard::of_user(assignment.user_id)).await?;
-        let user: Option<User> = plan.reads().get(&(assignment.user_id,)).await?;
+        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
         let key = (assignment.user_id, assignment.role.clone(), assignment.scope.clone());
-        let again: Option<RoleAssignment> = plan.reads().get(&key).await?;
+        let again: Option<RoleAssignment> = plan.services.reads().get(&key).await?;
         if user.is_some_and(|user| user.is_active(plan.now)) && again.is_some_and(|one| is_of(plan, &one, roles)) {
             return Ok(true);
         }

@@ -348,7 +348,10 @@ impl<'a> Plan<'a> {
             }
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
             let id = Subject { kind: words.kind, table: planned.table, row }.id();
-            let is_own = (planned.asked.is_some() || words.is_policy) && words.area == own_area;
+            let is_own = match words.is_policy {
+                true => words.action(planned) == operation,
+                false => planned.asked.is_some() && words.area == own_area,
+            };
             let action = if is_own { operation.to_owned() } else { words.action(planned) };
             let detail = (!is_own).then(|| format!("by {operation}"));
             let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };

@@ -13,6 +13,11 @@ use super::file::literal;
 /// Suggestions cost a comparison with every known name, so a file full of mistakes gets some only.
 const MAX_SUGGESTIONS: u32 = 100;
 
+/// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.
+const MAX_COPIES: usize = 64 * 1024 * 1024;
+/// More problems are counted, not told.
+const MAX_FAULTS: usize = 20_000;
+
 /// A part of the policy file, in bytes; [`Spot::CODE`] for what was built by code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot {
@@ -106,7 +111,11 @@ pub(crate) struct Faults {
     /// Whether the file is JSON, which has objects where TOML has tables.
     pub(crate) is_json: bool,
     list: Vec<Fault>,
+    /// How many there are besides.
+    more: usize,
     suggestions: u32,
+    /// What copies of conditions have taken, in bytes.
+    copies: usize,
 }
 
 impl Faults {
@@ -116,6 +125,12 @@ impl Faults {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether there is room for so many bytes more of copies.
+    pub(crate) fn takes_copies(&mut self, bytes: usize) -> bool {
+        self.copies = self.copies.saturating_add(bytes);
+        self.copies <= MAX_COPIES
     }
 
     pub(crate) fn add(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) -> &mut Fault {
@@ -137,13 +152,19 @@ impl Faults {
             None => inside,
         };
         let spot = Spot::of(place(inside.start)..place(inside.end));
-        let condition = raw.is_none().then(|| Arc::from(text.text.as_str()));
+        let last = self.list.last().and_then(|fault| fault.condition.as_ref());
+        let shared = last.filter(|last| ***last == *text.text).cloned();
+        let condition = raw.is_none().then(|| shared.unwrap_or_else(|| Arc::from(text.text.as_str())));
         let fault = self.push(spot.start, spot.end, message.into(), help);
         fault.condition = condition;
         fault
     }
 
     fn push(&mut self, start: u32, end: u32, message: String, help: Option<String>) -> &mut Fault {
+        if self.list.len() > MAX_FAULTS {
+            self.list.truncate(MAX_FAULTS);
+            self.more += 1;
+        }
         let at = self.list.len();
         self.list.push(Fault { start, message, help, end, label: None, first: None, condition: None });
         &mut self.list[at]
@@ -171,6 +192,8 @@ impl Faults {
     /// Every problem once, in the order of the file, and where it stands in the text.
     pub(crate) fn into_error(self, message: &str) -> Error {
         let mut list = self.list;
+        let more = self.more + list.len().saturating_sub(MAX_FAULTS);
+        list.truncate(MAX_FAULTS);
         list.sort_unstable();
         list.dedup();
         let source = self.source.unwrap_or_default();
@@ -205,6 +228,10 @@ impl Faults {
             });
             problems.push(Problem { line, column, message: fault.message, help: fault.help.or(told) });
         }
+        let message = match more {
+            0 => message.to_owned(),
+            more => format!("{message}; {more} more than those told"),
+        };
         Error::in_file(Reason::PolicyInvalid, message, problems).marked(Marked {
             source,
             marks,

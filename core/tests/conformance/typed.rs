@@ -41,9 +41,16 @@ typed! {
         revoke_others(), revoke_all(RevokeAllSessions),
     }
     roles {
-        list(), get(GetRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
+        create(CreateRole), list(), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
     }
-    permissions { list(), mine(), explain(ExplainPermission) }
+    permissions {
+        create(CreatePermission), get(GetPermission), list(), update(UpdatePermission), delete(DeletePermission),
+        mine(), explain(ExplainPermission),
+    }
+    policy {
+        get(), export(ExportPolicy), import(ImportPolicy), validate(ValidatePolicy), diff(DiffPolicy),
+        dry_run(DryRunPolicy),
+    }
     regions {
         create(CreateRegion), get(GetRegion), list(ListRegions), update(UpdateRegion), delete(DeleteRegion),
     }

@@ -52,6 +52,16 @@ object Permissions {
         const val VAL = "kotlin:val"
     }
 
+    /** Permissions on `permission`. */
+    object Permission {
+        /** Declare permissions */
+        const val CREATE = "permission:create"
+        /** Delete permissions */
+        const val DELETE = "permission:delete"
+        /** Say what a permission is for */
+        const val UPDATE = "permission:update"
+    }
+
     /** Permissions on `permissions`. */
     object Permissions {
         /** `permissions:read`. */
@@ -62,6 +72,8 @@ object Permissions {
     object Policy {
         /** See why a decision was made */
         const val EXPLAIN = "policy:explain"
+        /** Replace the policy by a file */
+        const val IMPORT = "policy:import"
         /** See roles and permissions of the policy */
         const val READ = "policy:read"
     }
@@ -86,10 +98,16 @@ object Permissions {
     object Role {
         /** Give and take roles */
         const val ASSIGN = "role:assign"
+        /** Create roles */
+        const val CREATE = "role:create"
+        /** Delete roles */
+        const val DELETE = "role:delete"
         /** See who holds which role */
         const val READ = "role:read"
         /** Change attributes of a role that rules read */
         const val SET_AUTHORITY = "role:set_authority"
+        /** Change what a role grants and inherits */
+        const val UPDATE = "role:update"
     }
 
     /** Permissions on `self`. */

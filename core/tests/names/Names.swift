@@ -52,6 +52,16 @@ public enum Permissions {
         public static let val = "kotlin:val"
     }
 
+    /// Permissions on `permission`.
+    public enum Permission {
+        /// Declare permissions
+        public static let create = "permission:create"
+        /// Delete permissions
+        public static let delete = "permission:delete"
+        /// Say what a permission is for
+        public static let update = "permission:update"
+    }
+
     /// Permissions on `permissions`.
     public enum Permissions {
         /// `permissions:read`.
@@ -62,6 +72,8 @@ public enum Permissions {
     public enum Policy {
         /// See why a decision was made
         public static let explain = "policy:explain"
+        /// Replace the policy by a file
+        public static let import_ = "policy:import"
         /// See roles and permissions of the policy
         public static let read = "policy:read"
     }
@@ -86,10 +98,16 @@ public enum Permissions {
     public enum Role {
         /// Give and take roles
         public static let assign = "role:assign"
+        /// Create roles
+        public static let create = "role:create"
+        /// Delete roles
+        public static let delete = "role:delete"
         /// See who holds which role
         public static let read = "role:read"
         /// Change attributes of a role that rules read
         public static let setAuthority = "role:set_authority"
+        /// Change what a role grants and inherits
+        public static let update = "role:update"
     }
 
     /// Permissions on `self`.

@@ -17,8 +17,12 @@ Permission: TypeAlias = Literal[
     "drone:set_authority",  # Change attributes of a drone that rules read
     "drone:update",  # Change a drone
     "kotlin:val",  # Costs $5 ${home}
+    "permission:create",  # Declare permissions
+    "permission:delete",  # Delete permissions
+    "permission:update",  # Say what a permission is for
     "permissions:read",
     "policy:explain",  # See why a decision was made
+    "policy:import",  # Replace the policy by a file
     "policy:read",  # See roles and permissions of the policy
     "region:create",  # Create regions
     "region:delete",  # Delete regions
@@ -27,8 +31,11 @@ Permission: TypeAlias = Literal[
     "region:set_authority",  # Change attributes of a region that rules read
     "region:update",  # Change a region
     "role:assign",  # Give and take roles
+    "role:create",  # Create roles
+    "role:delete",  # Delete roles
     "role:read",  # See who holds which role
     "role:set_authority",  # Change attributes of a role that rules read
+    "role:update",  # Change what a role grants and inherits
     "self:init",
     "session:read",  # See others' sessions
     "session:revoke",  # End others' sessions
@@ -86,6 +93,13 @@ KotlinPermission: TypeAlias = Literal[
 ]
 """A permission on `kotlin`."""
 
+PermissionPermission: TypeAlias = Literal[
+    "permission:create",  # Declare permissions
+    "permission:delete",  # Delete permissions
+    "permission:update",  # Say what a permission is for
+]
+"""A permission on `permission`."""
+
 PermissionsPermission: TypeAlias = Literal[
     "permissions:read",
 ]
@@ -93,6 +107,7 @@ PermissionsPermission: TypeAlias = Literal[
 
 PolicyPermission: TypeAlias = Literal[
     "policy:explain",  # See why a decision was made
+    "policy:import",  # Replace the policy by a file
     "policy:read",  # See roles and permissions of the policy
 ]
 """A permission on `policy`."""
@@ -109,8 +124,11 @@ RegionPermission: TypeAlias = Literal[
 
 RolePermission: TypeAlias = Literal[
     "role:assign",  # Give and take roles
+    "role:create",  # Create roles
+    "role:delete",  # Delete roles
     "role:read",  # See who holds which role
     "role:set_authority",  # Change attributes of a role that rules read
+    "role:update",  # Change what a role grants and inherits
 ]
 """A permission on `role`."""
 

@@ -52,6 +52,16 @@ pub mod permissions {
         pub const VAL: &str = "kotlin:val";
     }
 
+    /// Permissions on `permission`.
+    pub mod permission {
+        /// Declare permissions
+        pub const CREATE: &str = "permission:create";
+        /// Delete permissions
+        pub const DELETE: &str = "permission:delete";
+        /// Say what a permission is for
+        pub const UPDATE: &str = "permission:update";
+    }
+
     /// Permissions on `permissions`.
     pub mod permissions {
         /// `permissions:read`.
@@ -62,6 +72,8 @@ pub mod permissions {
     pub mod policy {
         /// See why a decision was made
         pub const EXPLAIN: &str = "policy:explain";
+        /// Replace the policy by a file
+        pub const IMPORT: &str = "policy:import";
         /// See roles and permissions of the policy
         pub const READ: &str = "policy:read";
     }
@@ -86,10 +98,16 @@ pub mod permissions {
     pub mod role {
         /// Give and take roles
         pub const ASSIGN: &str = "role:assign";
+        /// Create roles
+        pub const CREATE: &str = "role:create";
+        /// Delete roles
+        pub const DELETE: &str = "role:delete";
         /// See who holds which role
         pub const READ: &str = "role:read";
         /// Change attributes of a role that rules read
         pub const SET_AUTHORITY: &str = "role:set_authority";
+        /// Change what a role grants and inherits
+        pub const UPDATE: &str = "role:update";
     }
 
     /// Permissions on `self`.

@@ -15,8 +15,12 @@ export const PERMISSIONS = [
   "drone:set_authority", // Change attributes of a drone that rules read
   "drone:update", // Change a drone
   "kotlin:val", // Costs $5 ${home}
+  "permission:create", // Declare permissions
+  "permission:delete", // Delete permissions
+  "permission:update", // Say what a permission is for
   "permissions:read",
   "policy:explain", // See why a decision was made
+  "policy:import", // Replace the policy by a file
   "policy:read", // See roles and permissions of the policy
   "region:create", // Create regions
   "region:delete", // Delete regions
@@ -25,8 +29,11 @@ export const PERMISSIONS = [
   "region:set_authority", // Change attributes of a region that rules read
   "region:update", // Change a region
   "role:assign", // Give and take roles
+  "role:create", // Create roles
+  "role:delete", // Delete roles
   "role:read", // See who holds which role
   "role:set_authority", // Change attributes of a role that rules read
+  "role:update", // Change what a role grants and inherits
   "self:init",
   "session:read", // See others' sessions
   "session:revoke", // End others' sessions
@@ -66,6 +73,9 @@ export type DronePermission = Extract<Permission, `drone:${string}`>;
 
 /** A permission on `kotlin`. */
 export type KotlinPermission = Extract<Permission, `kotlin:${string}`>;
+
+/** A permission on `permission`. */
+export type PermissionPermission = Extract<Permission, `permission:${string}`>;
 
 /** A permission on `permissions`. */
 export type PermissionsPermission = Extract<Permission, `permissions:${string}`>;

@@ -103,16 +103,24 @@ fn read_record(text: &mut String, name: &str, fields: &[FieldShape]) {
         keys.join(", ")
     );
     for field in fields {
-        let _ = writeln!(text, "        {} = {},", camel(field.name), reader_of(field));
+        let _ = writeln!(text, "        {} = {},", property(field), reader_of(field));
     }
     text.push_str("    )\n}\n");
+}
+
+/// A field as Kotlin names it: words of the language stand in backticks.
+fn property(field: &FieldShape) -> String {
+    const WORDS: &str = "as break class continue do else false for fun if in interface is null object package \
+                         return super this throw true try typealias typeof val var when while";
+    let name = camel(field.name);
+    if WORDS.split(' ').any(|word| word == name) { format!("`{name}`") } else { name }
 }
 
 fn reader_of(field: &FieldShape) -> String {
     let key = field.name;
     match &field.ty {
-        TypeRef::Optional(inner) => format!("it.optional(\"{key}\") {{ {}(it) }}", reader(inner)),
-        TypeRef::Change(inner) => format!("it.change(\"{key}\") {{ {}(it) }}", reader(inner)),
+        TypeRef::Optional(inner) => format!("it.optional(\"{key}\") {{ {} }}", element_reader(inner)),
+        TypeRef::Change(inner) => format!("it.change(\"{key}\") {{ {} }}", element_reader(inner)),
         TypeRef::Patch(inner) => {
             let patch = format!("{}Patch", simple(inner));
             format!("it.patch(\"{key}\", {patch}.Clear) {{ {patch}.Set({}(it)) }}", reader(inner))
@@ -145,8 +153,7 @@ fn read_words(text: &mut String, name: &str, words: &[(&str, &str)]) {
 fn write_record(text: &mut String, name: &str, fields: &[FieldShape]) {
     let _ = writeln!(text, "\nfun write{name}(from: {name}) = json(");
     for field in fields {
-        let _ =
-            writeln!(text, "    \"{}\" to {},", field.name, write(&field.ty, &format!("from.{}", camel(field.name))));
+        let _ = writeln!(text, "    \"{}\" to {},", field.name, write(&field.ty, &format!("from.{}", property(field))));
     }
     text.push_str(")\n");
 }

@@ -59,7 +59,7 @@ pub(super) fn records(catalogue: &Catalogue) -> String {
             TypeRef::Named(name) => Some(name.as_str()),
             _ => None,
         })
-        .chain(["Settings"])
+        .chain(["Settings", "SqlTable"])
         .collect();
     let mut text = HEAD.to_owned();
     let mut names = vec!["Page", "Word"];

@@ -300,6 +300,26 @@ int8_t uniffi_rolekeep_mobile_fn_method_caller_can_somewhere(uint64_t ptr, RustB
 RustBuffer uniffi_rolekeep_mobile_fn_method_caller_explain(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_FILTER
+RustBuffer uniffi_rolekeep_mobile_fn_method_caller_filter(uint64_t ptr, RustBuffer permission, RustBuffer table, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_HAS_ROLE
+int8_t uniffi_rolekeep_mobile_fn_method_caller_has_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_ADMINISTRATOR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_ADMINISTRATOR
+int8_t uniffi_rolekeep_mobile_fn_method_caller_is_administrator(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_SIGNED_IN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_IS_SIGNED_IN
+int8_t uniffi_rolekeep_mobile_fn_method_caller_is_signed_in(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_NUMBERS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_NUMBERS
 RustBuffer uniffi_rolekeep_mobile_fn_method_caller_numbers(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
@@ -308,6 +328,16 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_caller_numbers(uint64_t ptr, RustBuf
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
 void uniffi_rolekeep_mobile_fn_method_caller_require(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
+void uniffi_rolekeep_mobile_fn_method_caller_require_admin(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ROLE
+void uniffi_rolekeep_mobile_fn_method_caller_require_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_WITH_REQUEST
@@ -328,6 +358,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCa
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PERMISSIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PERMISSIONS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_permissions(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_POLICY
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_policy(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
@@ -435,9 +470,24 @@ uint64_t uniffi_rolekeep_mobile_fn_clone_permissions(uint64_t handle, RustCallSt
 void uniffi_rolekeep_mobile_fn_free_permissions(uint64_t handle, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_delete(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_EXPLAIN
 uint64_t uniffi_rolekeep_mobile_fn_method_permissions_explain(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_get(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_LIST
@@ -448,6 +498,51 @@ uint64_t uniffi_rolekeep_mobile_fn_method_permissions_list(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_MINE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_MINE
 uint64_t uniffi_rolekeep_mobile_fn_method_permissions_mine(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERMISSIONS_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_permissions_update(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_POLICY
+uint64_t uniffi_rolekeep_mobile_fn_clone_policy(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_POLICY
+void uniffi_rolekeep_mobile_fn_free_policy(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DIFF
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DIFF
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_diff(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DRY_RUN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_DRY_RUN
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_dry_run(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_EXPORT
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_export(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_get(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_IMPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_IMPORT
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_import(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_policy_validate(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_REGIONS
@@ -505,6 +600,16 @@ uint64_t uniffi_rolekeep_mobile_fn_method_roles_assign(uint64_t ptr, RustBuffer 
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_assignments(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_delete(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_GET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_GET
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_get(uint64_t ptr, RustBuffer input
@@ -523,6 +628,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_roles_mine(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UNASSIGN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UNASSIGN
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_unassign(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_SESSIONS
@@ -705,9 +815,39 @@ uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_anonymous(uint64_t ptr,
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_authenticate(uint64_t ptr, RustBuffer access_token, RustBuffer request
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
+int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ASYNC
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ASYNC
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_async(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_many(uint64_t ptr, RustBuffer checks, RustBuffer circumstances
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_login(uint64_t ptr, RustBuffer identifier, RustBuffer password, RustBuffer request
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_NUMBERS
+RustBuffer uniffi_rolekeep_mobile_fn_method_usermanagement_numbers(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_POSITION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_POSITION
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_position(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_SHUTDOWN
@@ -1035,6 +1175,30 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_explain(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_FILTER
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_filter(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_HAS_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_has_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_ADMINISTRATOR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_ADMINISTRATOR
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_is_administrator(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_SIGNED_IN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_IS_SIGNED_IN
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_NUMBERS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_NUMBERS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_numbers(void
@@ -1044,6 +1208,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_numbers(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_admin(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_role(void
     
 );
 #endif
@@ -1068,6 +1244,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_drones(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PERMISSIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PERMISSIONS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_permissions(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_POLICY
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_policy(void
     
 );
 #endif
@@ -1161,9 +1343,27 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_drones_update(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_delete(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_EXPLAIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_get(void
     
 );
 #endif
@@ -1176,6 +1376,48 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_list(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_MINE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_MINE
 uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_mine(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERMISSIONS_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_permissions_update(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DIFF
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DIFF
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_diff(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DRY_RUN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_DRY_RUN
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_dry_run(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_EXPORT
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_export(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_IMPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_IMPORT
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_import(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_policy_validate(void
     
 );
 #endif
@@ -1221,6 +1463,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_assignments(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_delete(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_GET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_GET
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_get(void
@@ -1242,6 +1496,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_mine(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UNASSIGN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UNASSIGN
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_unassign(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_update(void
     
 );
 #endif
@@ -1407,9 +1667,45 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ASYNC
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ASYNC
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_async(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_explain(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_LOGIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_LOGIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_login(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_NUMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_POSITION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_POSITION
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_position(void
     
 );
 #endif

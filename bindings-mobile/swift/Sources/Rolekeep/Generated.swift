@@ -489,6 +489,22 @@ fileprivate struct FfiConverterInt32: FfiConverterPrimitive {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterUInt64: FfiConverterPrimitive {
+    typealias FfiType = UInt64
+    typealias SwiftType = UInt64
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UInt64 {
+        return try lift(readInt(&buf))
+    }
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterInt64: FfiConverterPrimitive {
     typealias FfiType = Int64
     typealias SwiftType = Int64
@@ -801,7 +817,8 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func call(operation: String, input: String) async throws  -> String
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
+     * fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
      * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
@@ -824,6 +841,30 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func explain(permission: String, resource: Resource?) throws  -> Explanation
     
     /**
+     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+    func filter(permission: String, table: SqlTable) throws  -> SqlFilter
+    
+    /**
+     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+    func hasRole(role: String, scope: String?) throws  -> Bool
+    
+    /**
+     * Whether the caller holds `admin:all` now, or is the host.
+     */
+    func isAdministrator() throws  -> Bool
+    
+    /**
+     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     */
+    func isSignedIn()  -> Bool
+    
+    /**
      * What Kotlin's `can` asks by: the numbers of this caller and of a permission.
      *
      * Throws as `can` does.
@@ -834,6 +875,16 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * `can`, or `FORBIDDEN`, which says no more than that.
      */
     func require(permission: String, resource: Resource?) throws 
+    
+    /**
+     * `is_administrator`, or `FORBIDDEN`.
+     */
+    func requireAdmin() throws 
+    
+    /**
+     * `has_role`, or `FORBIDDEN`.
+     */
+    func requireRole(role: String, scope: String?) throws 
     
     /**
      * The same caller with what the host knows of a request.
@@ -851,9 +902,14 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getDrones()  -> Drones
     
     /**
-     * What a caller may do, and why.
+     * The permissions that exist, what a caller may do, and why.
      */
     func getPermissions()  -> Permissions
+    
+    /**
+     * The policy as a whole: its version, files, and what an edit of it would change.
+     */
+    func getPolicy()  -> Policy
     
     /**
      * Regions that users and drones belong to.
@@ -961,7 +1017,8 @@ open func call(operation: String, input: String)async throws  -> String  {
 }
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O.
+     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
+     * fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
      * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
@@ -1018,6 +1075,62 @@ open func explain(permission: String, resource: Resource? = nil)throws  -> Expla
 }
     
     /**
+     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
+    return try  FfiConverterTypeSqlFilter_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_filter(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeSqlTable_lower(table),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_has_role(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(role),
+        FfiConverterOptionString.lower(scope),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the caller holds `admin:all` now, or is the host.
+     */
+open func isAdministrator()throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_is_administrator(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     */
+open func isSignedIn() -> Bool  {
+    return try!  FfiConverterBool.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_is_signed_in(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * What Kotlin's `can` asks by: the numbers of this caller and of a permission.
      *
      * Throws as `can` does.
@@ -1041,6 +1154,30 @@ open func require(permission: String, resource: Resource? = nil)throws   {try ru
             self.uniffiCloneHandle(),
         FfiConverterString.lower(permission),
         FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `is_administrator`, or `FORBIDDEN`.
+     */
+open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_require_admin(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `has_role`, or `FORBIDDEN`.
+     */
+open func requireRole(role: String, scope: String? = nil)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_require_role(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(role),
+        FfiConverterOptionString.lower(scope),uniffiCallStatus
     )
 }
 }
@@ -1083,12 +1220,24 @@ open func getDrones() -> Drones  {
 }
     
     /**
-     * What a caller may do, and why.
+     * The permissions that exist, what a caller may do, and why.
      */
 open func getPermissions() -> Permissions  {
     return try!  FfiConverterTypePermissions_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_permissions(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The policy as a whole: its version, files, and what an edit of it would change.
+     */
+open func getPolicy() -> Policy  {
+    return try!  FfiConverterTypePolicy_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_policy(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1551,9 +1700,25 @@ public func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
 
 
 /**
- * What a caller may do, and why.
+ * The permissions that exist, what a caller may do, and why.
  */
 public protocol PermissionsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Declares a permission. Roles that grant a pattern which matches it have it at once.
+     *
+     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+     */
+    func create(input: CreatePermission) async throws  -> PermissionView
+    
+    /**
+     * Deletes a permission. Patterns that match others too just match it no more.
+     *
+     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+     * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+     * more, unless `force` removes these grants.
+     */
+    func delete(input: DeletePermission) async throws  -> DeletedPermission
     
     /**
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
@@ -1564,20 +1729,35 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
     func explain(input: ExplainPermission) async throws  -> Explanation
     
     /**
-     * Lists the permissions that exist: the library's and the policy's own.
+     * Gets a permission.
      *
      * Permission `policy:read`.
      */
-    func list() async throws  -> [PermissionInfo]
+    func get(input: GetPermission) async throws  -> PermissionView
+    
+    /**
+     * Lists the permissions that exist: the library's and the policy's own, by name.
+     *
+     * Permission `policy:read`.
+     */
+    func list() async throws  -> [PermissionView]
     
     /**
      * Lists what the caller may do: every grant of its roles, with scope and condition.
      */
     func mine() async throws  -> [EffectiveGrant]
     
+    /**
+     * Says what a permission is for.
+     *
+     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+     * `expected_version` is stale.
+     */
+    func update(input: UpdatePermission) async throws  -> PermissionView
+    
 }
 /**
- * What a caller may do, and why.
+ * The permissions that exist, what a caller may do, and why.
  */
 open class Permissions: PermissionsProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1633,6 +1813,50 @@ open class Permissions: PermissionsProtocol, @unchecked Sendable {
 
     
     /**
+     * Declares a permission. Roles that grant a pattern which matches it have it at once.
+     *
+     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+     */
+open func create(input: CreatePermission)async throws  -> PermissionView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_permissions_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreatePermission_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePermissionView_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes a permission. Patterns that match others too just match it no more.
+     *
+     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+     * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+     * more, unless `force` removes these grants.
+     */
+open func delete(input: DeletePermission)async throws  -> DeletedPermission  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_permissions_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeletePermission_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeDeletedPermission_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
@@ -1655,11 +1879,32 @@ open func explain(input: ExplainPermission)async throws  -> Explanation  {
 }
     
     /**
-     * Lists the permissions that exist: the library's and the policy's own.
+     * Gets a permission.
      *
      * Permission `policy:read`.
      */
-open func list()async throws  -> [PermissionInfo]  {
+open func get(input: GetPermission)async throws  -> PermissionView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_permissions_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetPermission_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePermissionView_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the permissions that exist: the library's and the policy's own, by name.
+     *
+     * Permission `policy:read`.
+     */
+open func list()async throws  -> [PermissionView]  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1670,7 +1915,7 @@ open func list()async throws  -> [PermissionInfo]  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypePermissionInfo.lift,
+            liftFunc: FfiConverterSequenceTypePermissionView.lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1690,6 +1935,28 @@ open func mine()async throws  -> [EffectiveGrant]  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterSequenceTypeEffectiveGrant.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Says what a permission is for.
+     *
+     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+     * `expected_version` is stale.
+     */
+open func update(input: UpdatePermission)async throws  -> PermissionView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_permissions_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdatePermission_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePermissionView_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -2068,6 +2335,294 @@ public func FfiConverterTypePersister_lower(_ value: Persister) -> UInt64 {
 
 
 /**
+ * The policy as a whole: its version, files, and what an edit of it would change.
+ */
+public protocol PolicyProtocol: AnyObject, Sendable {
+    
+    /**
+     * Says what importing a policy file would change; nothing is written.
+     *
+     * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+     */
+    func diff(input: DiffPolicy) async throws  -> [PolicyChange]
+    
+    /**
+     * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+     *
+     * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+     * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+     * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+     */
+    func dryRun(input: DryRunPolicy) async throws  -> DryRun
+    
+    /**
+     * Writes the stored policy as a file, which can be imported or given when a store is opened.
+     *
+     * Permission `policy:read`.
+     */
+    func export(input: ExportPolicy) async throws  -> PolicyFile
+    
+    /**
+     * Gets the policy's version and what it consists of.
+     *
+     * Permission `policy:read`.
+     */
+    func get() async throws  -> PolicySummary
+    
+    /**
+     * Replaces the whole policy by a file.
+     *
+     * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+     * users hold a role that the file has not, unless `force` takes it from them.
+     */
+    func `import`(input: ImportPolicy) async throws  -> ImportedPolicy
+    
+    /**
+     * Checks a policy file; nothing is written.
+     *
+     * Permission `policy:read`.
+     */
+    func validate(input: ValidatePolicy) async throws  -> PolicyValidation
+    
+}
+/**
+ * The policy as a whole: its version, files, and what an edit of it would change.
+ */
+open class Policy: PolicyProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_policy(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_policy(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Says what importing a policy file would change; nothing is written.
+     *
+     * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+     */
+open func diff(input: DiffPolicy)async throws  -> [PolicyChange]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_diff(
+                        self.uniffiCloneHandle(),FfiConverterTypeDiffPolicy_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypePolicyChange.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+     *
+     * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+     * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+     * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+     */
+open func dryRun(input: DryRunPolicy = DryRunPolicy())async throws  -> DryRun  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_dry_run(
+                        self.uniffiCloneHandle(),FfiConverterTypeDryRunPolicy_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeDryRun_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Writes the stored policy as a file, which can be imported or given when a store is opened.
+     *
+     * Permission `policy:read`.
+     */
+open func export(input: ExportPolicy = ExportPolicy())async throws  -> PolicyFile  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_export(
+                        self.uniffiCloneHandle(),FfiConverterTypeExportPolicy_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePolicyFile_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets the policy's version and what it consists of.
+     *
+     * Permission `policy:read`.
+     */
+open func get()async throws  -> PolicySummary  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_get(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePolicySummary_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Replaces the whole policy by a file.
+     *
+     * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+     * users hold a role that the file has not, unless `force` takes it from them.
+     */
+open func `import`(input: ImportPolicy)async throws  -> ImportedPolicy  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_import(
+                        self.uniffiCloneHandle(),FfiConverterTypeImportPolicy_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImportedPolicy_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Checks a policy file; nothing is written.
+     *
+     * Permission `policy:read`.
+     */
+open func validate(input: ValidatePolicy)async throws  -> PolicyValidation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_policy_validate(
+                        self.uniffiCloneHandle(),FfiConverterTypeValidatePolicy_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePolicyValidation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicy: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Policy
+
+    public static func lift(_ handle: UInt64) throws -> Policy {
+        return Policy(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Policy) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Policy {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Policy, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicy_lift(_ handle: UInt64) throws -> Policy {
+    return try FfiConverterTypePolicy.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
+    return FfiConverterTypePolicy.lower(value)
+}
+
+
+
+
+
+
+/**
  * Regions that users and drones belong to.
  */
 public protocol RegionsProtocol: AnyObject, Sendable {
@@ -2339,18 +2894,34 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func assignments(input: ListAssignments) async throws  -> RoleAssignmentPage
     
     /**
-     * Gets a role of the policy with its grants.
+     * Creates a role. Nobody holds it yet.
      *
-     * Permission `policy:read`.
+     * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+     * `VALIDATION_ERROR` naming the field that makes the policy wrong.
      */
-    func get(input: GetRole) async throws  -> RoleInfo
+    func create(input: CreateRole) async throws  -> RoleView
     
     /**
-     * Lists the policy's roles.
+     * Deletes a role.
+     *
+     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+     * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+     */
+    func delete(input: DeleteRole) async throws  -> DeletedRole
+    
+    /**
+     * Gets a role of the policy with its grants and the permissions that come of them.
      *
      * Permission `policy:read`.
      */
-    func list() async throws  -> [RoleInfo]
+    func get(input: GetRole) async throws  -> RoleDetails
+    
+    /**
+     * Lists the policy's roles, by name.
+     *
+     * Permission `policy:read`.
+     */
+    func list() async throws  -> [RoleView]
     
     /**
      * Lists the roles that the caller itself holds.
@@ -2363,6 +2934,14 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     func unassign(input: UnassignRole) async throws 
+    
+    /**
+     * Changes the given fields of a role; a list that is given replaces the one before.
+     *
+     * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     */
+    func update(input: UpdateRole) async throws  -> RoleView
     
 }
 /**
@@ -2464,11 +3043,55 @@ open func assignments(input: ListAssignments = ListAssignments())async throws  -
 }
     
     /**
-     * Gets a role of the policy with its grants.
+     * Creates a role. Nobody holds it yet.
+     *
+     * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+     * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     */
+open func create(input: CreateRole)async throws  -> RoleView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_roles_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateRole_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRoleView_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes a role.
+     *
+     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+     * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+     */
+open func delete(input: DeleteRole)async throws  -> DeletedRole  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_roles_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteRole_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeDeletedRole_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets a role of the policy with its grants and the permissions that come of them.
      *
      * Permission `policy:read`.
      */
-open func get(input: GetRole)async throws  -> RoleInfo  {
+open func get(input: GetRole)async throws  -> RoleDetails  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -2479,17 +3102,17 @@ open func get(input: GetRole)async throws  -> RoleInfo  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRoleInfo_lift,
+            liftFunc: FfiConverterTypeRoleDetails_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
     
     /**
-     * Lists the policy's roles.
+     * Lists the policy's roles, by name.
      *
      * Permission `policy:read`.
      */
-open func list()async throws  -> [RoleInfo]  {
+open func list()async throws  -> [RoleView]  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -2500,7 +3123,7 @@ open func list()async throws  -> [RoleInfo]  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeRoleInfo.lift,
+            liftFunc: FfiConverterSequenceTypeRoleView.lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -2541,6 +3164,28 @@ open func unassign(input: UnassignRole)async throws   {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
             liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given fields of a role; a list that is given replaces the one before.
+     *
+     * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     */
+open func update(input: UpdateRole)async throws  -> RoleView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_roles_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdateRole_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRoleView_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3086,11 +3731,50 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func authenticate(accessToken: String, request: RequestContext) async throws  -> Caller
     
     /**
+     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
+     * do nothing.
+     *
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
+     * caller's `can`.
+     */
+    func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
+    
+    /**
+     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     *
+     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     */
+    func checkAsync(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
+    
+    /**
+     * Many checks of one moment, about one user or several.
+     */
+    func checkMany(checks: [UserCheck], circumstances: Circumstances) async throws  -> [Bool]
+    
+    /**
+     * Why any user may or may not do this.
+     */
+    func explain(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Explanation
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
      */
     func login(identifier: String, password: String, request: RequestContext) async throws  -> LoginResult
+    
+    /**
+     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     *
+     * Throws as `check` does for an unknown permission.
+     */
+    func numbers(permission: String) throws  -> [Int64]
+    
+    /**
+     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
+     * `at_least` it makes another instance answer by what was written up to here.
+     */
+    func position()  -> UInt64
     
     /**
      * Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).
@@ -3238,6 +3922,85 @@ open func authenticate(accessToken: String, request: RequestContext = RequestCon
 }
     
     /**
+     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
+     * do nothing.
+     *
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
+     * caller's `can`.
+     */
+open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_check(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeUuid_lower(userId),
+        FfiConverterString.lower(permission),
+        FfiConverterOptionTypeResource.lower(resource),
+        FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     *
+     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     */
+open func checkAsync(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check_async(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_i8,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_i8,
+            liftFunc: FfiConverterBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Many checks of one moment, about one user or several.
+     */
+open func checkMany(checks: [UserCheck], circumstances: Circumstances = Circumstances())async throws  -> [Bool]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check_many(
+                        self.uniffiCloneHandle(),FfiConverterSequenceTypeUserCheck.lower(checks),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Why any user may or may not do this.
+     */
+open func explain(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_explain(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeExplanation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
@@ -3256,6 +4019,34 @@ open func login(identifier: String, password: String, request: RequestContext = 
             liftFunc: FfiConverterTypeLoginResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
+}
+    
+    /**
+     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     *
+     * Throws as `check` does for an unknown permission.
+     */
+open func numbers(permission: String)throws  -> [Int64]  {
+    return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_numbers(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
+     * `at_least` it makes another instance answer by what was written up to here.
+     */
+open func position() -> UInt64  {
+    return try!  FfiConverterUInt64.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_position(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -4138,6 +4929,10 @@ public struct AssignmentTrace: Equatable, Hashable {
      */
     public let role: String
     /**
+     * The group that holds it; none: the account itself.
+     */
+    public let group: String?
+    /**
      * Where.
      */
     public let scope: String
@@ -4165,6 +4960,9 @@ public struct AssignmentTrace: Equatable, Hashable {
          * The role that is held.
          */role: String, 
         /**
+         * The group that holds it; none: the account itself.
+         */group: String? = nil, 
+        /**
          * Where.
          */scope: String, 
         /**
@@ -4180,6 +4978,7 @@ public struct AssignmentTrace: Equatable, Hashable {
          * Whether its scope covers the resource asked about.
          */covers: Bool) {
         self.role = role
+        self.group = group
         self.scope = scope
         self.from = from
         self.until = until
@@ -4204,6 +5003,7 @@ public struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
         return
             try AssignmentTrace(
                 role: FfiConverterString.read(from: &buf), 
+                group: FfiConverterOptionString.read(from: &buf), 
                 scope: FfiConverterString.read(from: &buf), 
                 from: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 until: FfiConverterOptionTypeTimestamp.read(from: &buf), 
@@ -4214,6 +5014,7 @@ public struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
 
     public static func write(_ value: AssignmentTrace, into buf: inout [UInt8]) {
         FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.group, into: &buf)
         FfiConverterString.write(value.scope, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.from, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.until, into: &buf)
@@ -4875,7 +5676,7 @@ public func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer 
 
 
 /**
- * One change; it takes all those of the set.
+ * One change; it takes all those of the set. What its kind does not name is empty.
  */
 public struct Change: Equatable, Hashable {
     /**
@@ -4883,9 +5684,45 @@ public struct Change: Equatable, Hashable {
      */
     public let kind: ChangeKind
     /**
-     * In words: `held in region:…, but the drone's region_id is …`.
+     * In words: `watch is held in region …; this drone is in region …`.
      */
     public let text: String
+    /**
+     * Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+     */
+    public let asker: Int64
+    /**
+     * That account; none for who is not signed in.
+     */
+    public let principal: Uuid?
+    /**
+     * The role to assign, to activate or to change.
+     */
+    public let role: String?
+    /**
+     * The assignment to move.
+     */
+    public let assignment: AssignmentTrace?
+    /**
+     * The grant to take away, as the role has it: `deny drone:read when …`.
+     */
+    public let grant: String?
+    /**
+     * The permission that a key's pattern or a grant must match.
+     */
+    public let permission: String?
+    /**
+     * Where a role must be held, or a resource must lie.
+     */
+    public let scopes: [String]
+    /**
+     * The fields to name.
+     */
+    public let fields: [String]
+    /**
+     * How tests must turn out.
+     */
+    public let tests: [TestOutcome]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -4894,10 +5731,46 @@ public struct Change: Equatable, Hashable {
          * What kind of change it is.
          */kind: ChangeKind, 
         /**
-         * In words: `held in region:…, but the drone's region_id is …`.
-         */text: String) {
+         * In words: `watch is held in region …; this drone is in region …`.
+         */text: String, 
+        /**
+         * Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+         */asker: Int64, 
+        /**
+         * That account; none for who is not signed in.
+         */principal: Uuid? = nil, 
+        /**
+         * The role to assign, to activate or to change.
+         */role: String? = nil, 
+        /**
+         * The assignment to move.
+         */assignment: AssignmentTrace? = nil, 
+        /**
+         * The grant to take away, as the role has it: `deny drone:read when …`.
+         */grant: String? = nil, 
+        /**
+         * The permission that a key's pattern or a grant must match.
+         */permission: String? = nil, 
+        /**
+         * Where a role must be held, or a resource must lie.
+         */scopes: [String] = [], 
+        /**
+         * The fields to name.
+         */fields: [String] = [], 
+        /**
+         * How tests must turn out.
+         */tests: [TestOutcome] = []) {
         self.kind = kind
         self.text = text
+        self.asker = asker
+        self.principal = principal
+        self.role = role
+        self.assignment = assignment
+        self.grant = grant
+        self.permission = permission
+        self.scopes = scopes
+        self.fields = fields
+        self.tests = tests
     }
 
     
@@ -4917,13 +5790,31 @@ public struct FfiConverterTypeChange: FfiConverterRustBuffer {
         return
             try Change(
                 kind: FfiConverterTypeChangeKind.read(from: &buf), 
-                text: FfiConverterString.read(from: &buf)
+                text: FfiConverterString.read(from: &buf), 
+                asker: FfiConverterInt64.read(from: &buf), 
+                principal: FfiConverterOptionTypeUuid.read(from: &buf), 
+                role: FfiConverterOptionString.read(from: &buf), 
+                assignment: FfiConverterOptionTypeAssignmentTrace.read(from: &buf), 
+                grant: FfiConverterOptionString.read(from: &buf), 
+                permission: FfiConverterOptionString.read(from: &buf), 
+                scopes: FfiConverterSequenceString.read(from: &buf), 
+                fields: FfiConverterSequenceString.read(from: &buf), 
+                tests: FfiConverterSequenceTypeTestOutcome.read(from: &buf)
         )
     }
 
     public static func write(_ value: Change, into buf: inout [UInt8]) {
         FfiConverterTypeChangeKind.write(value.kind, into: &buf)
         FfiConverterString.write(value.text, into: &buf)
+        FfiConverterInt64.write(value.asker, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.principal, into: &buf)
+        FfiConverterOptionString.write(value.role, into: &buf)
+        FfiConverterOptionTypeAssignmentTrace.write(value.assignment, into: &buf)
+        FfiConverterOptionString.write(value.grant, into: &buf)
+        FfiConverterOptionString.write(value.permission, into: &buf)
+        FfiConverterSequenceString.write(value.scopes, into: &buf)
+        FfiConverterSequenceString.write(value.fields, into: &buf)
+        FfiConverterSequenceTypeTestOutcome.write(value.tests, into: &buf)
     }
 }
 
@@ -5009,6 +5900,75 @@ public func FfiConverterTypeCheck_lift(_ buf: RustBuffer) throws -> Check {
 #endif
 public func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
     return FfiConverterTypeCheck.lower(value)
+}
+
+
+/**
+ * What a host knows when it asks about a user.
+ */
+public struct Circumstances: Equatable, Hashable {
+    /**
+     * What the policy's conditions read as `context.…`.
+     */
+    public let context: [String: JsonText]
+    /**
+     * A `position` up to which all that was written must count.
+     */
+    public let atLeast: UInt64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What the policy's conditions read as `context.…`.
+         */context: [String: JsonText] = [:], 
+        /**
+         * A `position` up to which all that was written must count.
+         */atLeast: UInt64? = nil) {
+        self.context = context
+        self.atLeast = atLeast
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Circumstances: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Circumstances {
+        return
+            try Circumstances(
+                context: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
+                atLeast: FfiConverterOptionUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Circumstances, into buf: inout [UInt8]) {
+        FfiConverterDictionaryStringTypeJsonText.write(value.context, into: &buf)
+        FfiConverterOptionUInt64.write(value.atLeast, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCircumstances_lift(_ buf: RustBuffer) throws -> Circumstances {
+    return try FfiConverterTypeCircumstances.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
+    return FfiConverterTypeCircumstances.lower(value)
 }
 
 
@@ -5115,6 +6075,77 @@ public func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffe
 
 
 /**
+ * Declares a permission. Roles that grant a pattern which matches it have it at once.
+ *
+ * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+ */
+public struct CreatePermission: Equatable, Hashable {
+    /**
+     * `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+     */
+    public let name: String
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+         */name: String, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: String? = nil) {
+        self.name = name
+        self.description = description
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreatePermission: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCreatePermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreatePermission {
+        return
+            try CreatePermission(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreatePermission, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCreatePermission_lift(_ buf: RustBuffer) throws -> CreatePermission {
+    return try FfiConverterTypeCreatePermission.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCreatePermission_lower(_ value: CreatePermission) -> RustBuffer {
+    return FfiConverterTypeCreatePermission.lower(value)
+}
+
+
+/**
  * Creates a region.
  *
  * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
@@ -5212,6 +6243,108 @@ public func FfiConverterTypeCreateRegion_lift(_ buf: RustBuffer) throws -> Creat
 #endif
 public func FfiConverterTypeCreateRegion_lower(_ value: CreateRegion) -> RustBuffer {
     return FfiConverterTypeCreateRegion.lower(value)
+}
+
+
+/**
+ * Creates a role. Nobody holds it yet.
+ *
+ * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
+ * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ */
+public struct CreateRole: Equatable, Hashable {
+    /**
+     * Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+     */
+    public let name: String
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: String?
+    /**
+     * Whether every new account gets it; no if not said.
+     */
+    public let isDefault: Bool?
+    /**
+     * The roles whose grants it has too.
+     */
+    public let inherits: [String]
+    /**
+     * Its own grants.
+     */
+    public let grants: [NewGrant]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+         */name: String, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: String? = nil, 
+        /**
+         * Whether every new account gets it; no if not said.
+         */isDefault: Bool? = nil, 
+        /**
+         * The roles whose grants it has too.
+         */inherits: [String] = [], 
+        /**
+         * Its own grants.
+         */grants: [NewGrant] = []) {
+        self.name = name
+        self.description = description
+        self.isDefault = isDefault
+        self.inherits = inherits
+        self.grants = grants
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateRole {
+        return
+            try CreateRole(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                isDefault: FfiConverterOptionBool.read(from: &buf), 
+                inherits: FfiConverterSequenceString.read(from: &buf), 
+                grants: FfiConverterSequenceTypeNewGrant.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterOptionBool.write(value.isDefault, into: &buf)
+        FfiConverterSequenceString.write(value.inherits, into: &buf)
+        FfiConverterSequenceTypeNewGrant.write(value.grants, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCreateRole_lift(_ buf: RustBuffer) throws -> CreateRole {
+    return try FfiConverterTypeCreateRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
+    return FfiConverterTypeCreateRole.lower(value)
 }
 
 
@@ -5459,6 +6592,125 @@ public func FfiConverterTypeDeactivateUser_lower(_ value: DeactivateUser) -> Rus
 
 
 /**
+ * A decision that changes.
+ */
+public struct DecisionChange: Equatable, Hashable {
+    /**
+     * Whose; null: of those who are not signed in.
+     */
+    public let userId: Uuid?
+    /**
+     * To do what.
+     */
+    public let permission: String
+    /**
+     * Where: `global`, `region:ID`, …
+     */
+    public let scope: String
+    /**
+     * The answer now.
+     */
+    public let before: DecisionAnswer
+    /**
+     * The answer then.
+     */
+    public let after: DecisionAnswer
+    /**
+     * Where the answer now depends: on what; `deny …` denies where it holds.
+     */
+    public let conditionsBefore: [String]
+    /**
+     * Where the answer then depends: on what.
+     */
+    public let conditionsAfter: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whose; null: of those who are not signed in.
+         */userId: Uuid? = nil, 
+        /**
+         * To do what.
+         */permission: String, 
+        /**
+         * Where: `global`, `region:ID`, …
+         */scope: String, 
+        /**
+         * The answer now.
+         */before: DecisionAnswer, 
+        /**
+         * The answer then.
+         */after: DecisionAnswer, 
+        /**
+         * Where the answer now depends: on what; `deny …` denies where it holds.
+         */conditionsBefore: [String] = [], 
+        /**
+         * Where the answer then depends: on what.
+         */conditionsAfter: [String] = []) {
+        self.userId = userId
+        self.permission = permission
+        self.scope = scope
+        self.before = before
+        self.after = after
+        self.conditionsBefore = conditionsBefore
+        self.conditionsAfter = conditionsAfter
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DecisionChange: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDecisionChange: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DecisionChange {
+        return
+            try DecisionChange(
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                permission: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterString.read(from: &buf), 
+                before: FfiConverterTypeDecisionAnswer.read(from: &buf), 
+                after: FfiConverterTypeDecisionAnswer.read(from: &buf), 
+                conditionsBefore: FfiConverterSequenceString.read(from: &buf), 
+                conditionsAfter: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DecisionChange, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.permission, into: &buf)
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterTypeDecisionAnswer.write(value.before, into: &buf)
+        FfiConverterTypeDecisionAnswer.write(value.after, into: &buf)
+        FfiConverterSequenceString.write(value.conditionsBefore, into: &buf)
+        FfiConverterSequenceString.write(value.conditionsAfter, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDecisionChange_lift(_ buf: RustBuffer) throws -> DecisionChange {
+    return try FfiConverterTypeDecisionChange.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDecisionChange_lower(_ value: DecisionChange) -> RustBuffer {
+    return FfiConverterTypeDecisionChange.lower(value)
+}
+
+
+/**
  * Deletes a drone; its assignments and the roles held on it end.
  *
  * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
@@ -5520,6 +6772,89 @@ public func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffe
 
 
 /**
+ * Deletes a permission. Patterns that match others too just match it no more.
+ *
+ * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
+ * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
+ * more, unless `force` removes these grants.
+ */
+public struct DeletePermission: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * The version that the deletion was decided on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Removes the grants that need it.
+     */
+    public let force: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * The version that the deletion was decided on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Removes the grants that need it.
+         */force: Bool? = nil) {
+        self.name = name
+        self.expectedVersion = expectedVersion
+        self.force = force
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeletePermission: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDeletePermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletePermission {
+        return
+            try DeletePermission(
+                name: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                force: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeletePermission, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionBool.write(value.force, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletePermission_lift(_ buf: RustBuffer) throws -> DeletePermission {
+    return try FfiConverterTypeDeletePermission.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBuffer {
+    return FfiConverterTypeDeletePermission.lower(value)
+}
+
+
+/**
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
  * Permission `region:delete`, and `admin:all` where one of those roles denies something.
@@ -5577,6 +6912,88 @@ public func FfiConverterTypeDeleteRegion_lift(_ buf: RustBuffer) throws -> Delet
 #endif
 public func FfiConverterTypeDeleteRegion_lower(_ value: DeleteRegion) -> RustBuffer {
     return FfiConverterTypeDeleteRegion.lower(value)
+}
+
+
+/**
+ * Deletes a role.
+ *
+ * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
+ * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+ */
+public struct DeleteRole: Equatable, Hashable {
+    /**
+     * The role's name.
+     */
+    public let name: String
+    /**
+     * The version that the deletion was decided on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Takes it from everybody who holds it, and from the roles that inherit it.
+     */
+    public let force: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role's name.
+         */name: String, 
+        /**
+         * The version that the deletion was decided on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Takes it from everybody who holds it, and from the roles that inherit it.
+         */force: Bool? = nil) {
+        self.name = name
+        self.expectedVersion = expectedVersion
+        self.force = force
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDeleteRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteRole {
+        return
+            try DeleteRole(
+                name: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                force: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionBool.write(value.force, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeleteRole_lift(_ buf: RustBuffer) throws -> DeleteRole {
+    return try FfiConverterTypeDeleteRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
+    return FfiConverterTypeDeleteRole.lower(value)
 }
 
 
@@ -5649,6 +7066,205 @@ public func FfiConverterTypeDeleteUser_lift(_ buf: RustBuffer) throws -> DeleteU
 #endif
 public func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
     return FfiConverterTypeDeleteUser.lower(value)
+}
+
+
+/**
+ * What went with a permission.
+ */
+public struct DeletedPermission: Equatable, Hashable {
+    /**
+     * The grants that named it, and the patterns that matched nothing else.
+     */
+    public let removedGrants: [RemovedGrant]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The grants that named it, and the patterns that matched nothing else.
+         */removedGrants: [RemovedGrant] = []) {
+        self.removedGrants = removedGrants
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeletedPermission: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDeletedPermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletedPermission {
+        return
+            try DeletedPermission(
+                removedGrants: FfiConverterSequenceTypeRemovedGrant.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeletedPermission, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeRemovedGrant.write(value.removedGrants, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletedPermission_lift(_ buf: RustBuffer) throws -> DeletedPermission {
+    return try FfiConverterTypeDeletedPermission.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> RustBuffer {
+    return FfiConverterTypeDeletedPermission.lower(value)
+}
+
+
+/**
+ * What went with a role.
+ */
+public struct DeletedRole: Equatable, Hashable {
+    /**
+     * How many users held it.
+     */
+    public let users: Int64
+    /**
+     * The roles that inherited it.
+     */
+    public let inheritedBy: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How many users held it.
+         */users: Int64, 
+        /**
+         * The roles that inherited it.
+         */inheritedBy: [String] = []) {
+        self.users = users
+        self.inheritedBy = inheritedBy
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeletedRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDeletedRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletedRole {
+        return
+            try DeletedRole(
+                users: FfiConverterInt64.read(from: &buf), 
+                inheritedBy: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeletedRole, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.users, into: &buf)
+        FfiConverterSequenceString.write(value.inheritedBy, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletedRole_lift(_ buf: RustBuffer) throws -> DeletedRole {
+    return try FfiConverterTypeDeletedRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDeletedRole_lower(_ value: DeletedRole) -> RustBuffer {
+    return FfiConverterTypeDeletedRole.lower(value)
+}
+
+
+/**
+ * Says what importing a policy file would change; nothing is written.
+ *
+ * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
+ */
+public struct DiffPolicy: Equatable, Hashable {
+    /**
+     * The file.
+     */
+    public let text: String
+    /**
+     * How it is written; if not given, what begins with `{` is JSON.
+     */
+    public let format: PolicyFormat?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The file.
+         */text: String, 
+        /**
+         * How it is written; if not given, what begins with `{` is JSON.
+         */format: PolicyFormat? = nil) {
+        self.text = text
+        self.format = format
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DiffPolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDiffPolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DiffPolicy {
+        return
+            try DiffPolicy(
+                text: FfiConverterString.read(from: &buf), 
+                format: FfiConverterOptionTypePolicyFormat.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DiffPolicy, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterOptionTypePolicyFormat.write(value.format, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDiffPolicy_lift(_ buf: RustBuffer) throws -> DiffPolicy {
+    return try FfiConverterTypeDiffPolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDiffPolicy_lower(_ value: DiffPolicy) -> RustBuffer {
+    return FfiConverterTypeDiffPolicy.lower(value)
 }
 
 
@@ -5931,6 +7547,228 @@ public func FfiConverterTypeDroneViewPage_lower(_ value: DroneViewPage) -> RustB
 
 
 /**
+ * What an edit would change.
+ */
+public struct DryRun: Equatable, Hashable {
+    /**
+     * How many decisions change, exactly.
+     */
+    public let total: Int64
+    /**
+     * How many users they are of; who is not signed in counts as one.
+     */
+    public let users: Int64
+    /**
+     * Whether there are more than are listed.
+     */
+    public let hasMore: Bool
+    /**
+     * They, by user (who is not signed in first), permission and scope.
+     */
+    public let decisions: [DecisionChange]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How many decisions change, exactly.
+         */total: Int64, 
+        /**
+         * How many users they are of; who is not signed in counts as one.
+         */users: Int64, 
+        /**
+         * Whether there are more than are listed.
+         */hasMore: Bool, 
+        /**
+         * They, by user (who is not signed in first), permission and scope.
+         */decisions: [DecisionChange] = []) {
+        self.total = total
+        self.users = users
+        self.hasMore = hasMore
+        self.decisions = decisions
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DryRun: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDryRun: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DryRun {
+        return
+            try DryRun(
+                total: FfiConverterInt64.read(from: &buf), 
+                users: FfiConverterInt64.read(from: &buf), 
+                hasMore: FfiConverterBool.read(from: &buf), 
+                decisions: FfiConverterSequenceTypeDecisionChange.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DryRun, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.total, into: &buf)
+        FfiConverterInt64.write(value.users, into: &buf)
+        FfiConverterBool.write(value.hasMore, into: &buf)
+        FfiConverterSequenceTypeDecisionChange.write(value.decisions, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDryRun_lift(_ buf: RustBuffer) throws -> DryRun {
+    return try FfiConverterTypeDryRun.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDryRun_lower(_ value: DryRun) -> RustBuffer {
+    return FfiConverterTypeDryRun.lower(value)
+}
+
+
+/**
+ * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+ *
+ * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
+ * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
+ * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+ */
+public struct DryRunPolicy: Equatable, Hashable {
+    /**
+     * The policy file.
+     */
+    public let text: String?
+    /**
+     * How it is written; if not given, what begins with `{` is JSON.
+     */
+    public let format: PolicyFormat?
+    /**
+     * Instead of a file: this role would be so, new or changed.
+     */
+    public let role: RoleEdit?
+    /**
+     * Instead of a file: this role would be deleted, and taken from everybody.
+     */
+    public let deleteRole: String?
+    /**
+     * Instead of a file: this permission would be declared.
+     */
+    public let createPermission: String?
+    /**
+     * Instead of a file: this permission would be deleted, with the grants that need it.
+     */
+    public let deletePermission: String?
+    /**
+     * Leaves out so many of the changed decisions: to go on after a page.
+     */
+    public let skip: Int64?
+    /**
+     * How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+     */
+    public let limit: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The policy file.
+         */text: String? = nil, 
+        /**
+         * How it is written; if not given, what begins with `{` is JSON.
+         */format: PolicyFormat? = nil, 
+        /**
+         * Instead of a file: this role would be so, new or changed.
+         */role: RoleEdit? = nil, 
+        /**
+         * Instead of a file: this role would be deleted, and taken from everybody.
+         */deleteRole: String? = nil, 
+        /**
+         * Instead of a file: this permission would be declared.
+         */createPermission: String? = nil, 
+        /**
+         * Instead of a file: this permission would be deleted, with the grants that need it.
+         */deletePermission: String? = nil, 
+        /**
+         * Leaves out so many of the changed decisions: to go on after a page.
+         */skip: Int64? = nil, 
+        /**
+         * How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+         */limit: Int64? = nil) {
+        self.text = text
+        self.format = format
+        self.role = role
+        self.deleteRole = deleteRole
+        self.createPermission = createPermission
+        self.deletePermission = deletePermission
+        self.skip = skip
+        self.limit = limit
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DryRunPolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDryRunPolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DryRunPolicy {
+        return
+            try DryRunPolicy(
+                text: FfiConverterOptionString.read(from: &buf), 
+                format: FfiConverterOptionTypePolicyFormat.read(from: &buf), 
+                role: FfiConverterOptionTypeRoleEdit.read(from: &buf), 
+                deleteRole: FfiConverterOptionString.read(from: &buf), 
+                createPermission: FfiConverterOptionString.read(from: &buf), 
+                deletePermission: FfiConverterOptionString.read(from: &buf), 
+                skip: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DryRunPolicy, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.text, into: &buf)
+        FfiConverterOptionTypePolicyFormat.write(value.format, into: &buf)
+        FfiConverterOptionTypeRoleEdit.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.deleteRole, into: &buf)
+        FfiConverterOptionString.write(value.createPermission, into: &buf)
+        FfiConverterOptionString.write(value.deletePermission, into: &buf)
+        FfiConverterOptionInt64.write(value.skip, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDryRunPolicy_lift(_ buf: RustBuffer) throws -> DryRunPolicy {
+    return try FfiConverterTypeDryRunPolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
+    return FfiConverterTypeDryRunPolicy.lower(value)
+}
+
+
+/**
  * A grant that somebody holds now.
  */
 public struct EffectiveGrant: Equatable, Hashable {
@@ -6180,7 +8018,7 @@ public struct Explanation: Equatable, Hashable {
      */
     public let misses: [GrantTrace]
     /**
-     * On a denial, a minimal set of changes that together would allow it.
+     * On a denial, a minimal set of changes: together they would allow it, and no part of them would.
      */
     public let changes: [Change]
 
@@ -6206,7 +8044,7 @@ public struct Explanation: Equatable, Hashable {
          * On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
          */misses: [GrantTrace] = [], 
         /**
-         * On a denial, a minimal set of changes that together would allow it.
+         * On a denial, a minimal set of changes: together they would allow it, and no part of them would.
          */changes: [Change] = []) {
         self.allowed = allowed
         self.permission = permission
@@ -6267,6 +8105,67 @@ public func FfiConverterTypeExplanation_lift(_ buf: RustBuffer) throws -> Explan
 #endif
 public func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
     return FfiConverterTypeExplanation.lower(value)
+}
+
+
+/**
+ * Writes the stored policy as a file, which can be imported or given when a store is opened.
+ *
+ * Permission `policy:read`.
+ */
+public struct ExportPolicy: Equatable, Hashable {
+    /**
+     * `toml` (the default) or `json`.
+     */
+    public let format: PolicyFormat?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `toml` (the default) or `json`.
+         */format: PolicyFormat? = nil) {
+        self.format = format
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ExportPolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeExportPolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExportPolicy {
+        return
+            try ExportPolicy(
+                format: FfiConverterOptionTypePolicyFormat.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ExportPolicy, into buf: inout [UInt8]) {
+        FfiConverterOptionTypePolicyFormat.write(value.format, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeExportPolicy_lift(_ buf: RustBuffer) throws -> ExportPolicy {
+    return try FfiConverterTypeExportPolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
+    return FfiConverterTypeExportPolicy.lower(value)
 }
 
 
@@ -6482,6 +8381,67 @@ public func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
 
 
 /**
+ * Gets a permission.
+ *
+ * Permission `policy:read`.
+ */
+public struct GetPermission: Equatable, Hashable {
+    /**
+     * Its name: `document:edit`.
+     */
+    public let name: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name: `document:edit`.
+         */name: String) {
+        self.name = name
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetPermission: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeGetPermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetPermission {
+        return
+            try GetPermission(
+                name: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetPermission, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeGetPermission_lift(_ buf: RustBuffer) throws -> GetPermission {
+    return try FfiConverterTypeGetPermission.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeGetPermission_lower(_ value: GetPermission) -> RustBuffer {
+    return FfiConverterTypeGetPermission.lower(value)
+}
+
+
+/**
  * Gets a region.
  *
  * Permission `region:read`.
@@ -6543,7 +8503,7 @@ public func FfiConverterTypeGetRegion_lower(_ value: GetRegion) -> RustBuffer {
 
 
 /**
- * Gets a role of the policy with its grants.
+ * Gets a role of the policy with its grants and the permissions that come of them.
  *
  * Permission `policy:read`.
  */
@@ -6738,6 +8698,10 @@ public struct GrantTrace: Equatable, Hashable {
      */
     public let assignment: AssignmentTrace
     /**
+     * Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+     */
+    public let isActive: Bool
+    /**
      * From the role that is held to the role that says so.
      */
     public let rolePath: [String]
@@ -6768,6 +8732,9 @@ public struct GrantTrace: Equatable, Hashable {
          * The assignment that it is held by.
          */assignment: AssignmentTrace, 
         /**
+         * Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+         */isActive: Bool, 
+        /**
          * From the role that is held to the role that says so.
          */rolePath: [String] = [], 
         /**
@@ -6784,6 +8751,7 @@ public struct GrantTrace: Equatable, Hashable {
          */tests: [TestTrace] = []) {
         self.effect = effect
         self.assignment = assignment
+        self.isActive = isActive
         self.rolePath = rolePath
         self.permission = permission
         self.condition = condition
@@ -6809,6 +8777,7 @@ public struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
             try GrantTrace(
                 effect: FfiConverterTypeEffect.read(from: &buf), 
                 assignment: FfiConverterTypeAssignmentTrace.read(from: &buf), 
+                isActive: FfiConverterBool.read(from: &buf), 
                 rolePath: FfiConverterSequenceString.read(from: &buf), 
                 permission: FfiConverterString.read(from: &buf), 
                 condition: FfiConverterOptionString.read(from: &buf), 
@@ -6820,6 +8789,7 @@ public struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
     public static func write(_ value: GrantTrace, into buf: inout [UInt8]) {
         FfiConverterTypeEffect.write(value.effect, into: &buf)
         FfiConverterTypeAssignmentTrace.write(value.assignment, into: &buf)
+        FfiConverterBool.write(value.isActive, into: &buf)
         FfiConverterSequenceString.write(value.rolePath, into: &buf)
         FfiConverterString.write(value.permission, into: &buf)
         FfiConverterOptionString.write(value.condition, into: &buf)
@@ -6841,6 +8811,168 @@ public func FfiConverterTypeGrantTrace_lift(_ buf: RustBuffer) throws -> GrantTr
 #endif
 public func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
     return FfiConverterTypeGrantTrace.lower(value)
+}
+
+
+/**
+ * Replaces the whole policy by a file.
+ *
+ * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
+ * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
+ * users hold a role that the file has not, unless `force` takes it from them.
+ */
+public struct ImportPolicy: Equatable, Hashable {
+    /**
+     * The file.
+     */
+    public let text: String
+    /**
+     * How it is written; if not given, what begins with `{` is JSON.
+     */
+    public let format: PolicyFormat?
+    /**
+     * The version of the policy that the file was made on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Takes roles that the file has not from everybody who holds them.
+     */
+    public let force: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The file.
+         */text: String, 
+        /**
+         * How it is written; if not given, what begins with `{` is JSON.
+         */format: PolicyFormat? = nil, 
+        /**
+         * The version of the policy that the file was made on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Takes roles that the file has not from everybody who holds them.
+         */force: Bool? = nil) {
+        self.text = text
+        self.format = format
+        self.expectedVersion = expectedVersion
+        self.force = force
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportPolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeImportPolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportPolicy {
+        return
+            try ImportPolicy(
+                text: FfiConverterString.read(from: &buf), 
+                format: FfiConverterOptionTypePolicyFormat.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                force: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportPolicy, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterOptionTypePolicyFormat.write(value.format, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionBool.write(value.force, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeImportPolicy_lift(_ buf: RustBuffer) throws -> ImportPolicy {
+    return try FfiConverterTypeImportPolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
+    return FfiConverterTypeImportPolicy.lower(value)
+}
+
+
+/**
+ * What an import did.
+ */
+public struct ImportedPolicy: Equatable, Hashable {
+    /**
+     * The version after it; the same as before where nothing differed.
+     */
+    public let version: Int64
+    /**
+     * What it changed.
+     */
+    public let changes: [PolicyChange]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The version after it; the same as before where nothing differed.
+         */version: Int64, 
+        /**
+         * What it changed.
+         */changes: [PolicyChange] = []) {
+        self.version = version
+        self.changes = changes
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportedPolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeImportedPolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportedPolicy {
+        return
+            try ImportedPolicy(
+                version: FfiConverterInt64.read(from: &buf), 
+                changes: FfiConverterSequenceTypePolicyChange.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportedPolicy, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.version, into: &buf)
+        FfiConverterSequenceTypePolicyChange.write(value.changes, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeImportedPolicy_lift(_ buf: RustBuffer) throws -> ImportedPolicy {
+    return try FfiConverterTypeImportedPolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer {
+    return FfiConverterTypeImportedPolicy.lower(value)
 }
 
 
@@ -7862,29 +9994,39 @@ public func FfiConverterTypeLoginResult_lower(_ value: LoginResult) -> RustBuffe
 
 
 /**
- * A permission and what it is for.
+ * A grant to be given to a role.
  */
-public struct PermissionInfo: Equatable, Hashable {
+public struct NewGrant: Equatable, Hashable {
     /**
-     * `user:create`.
+     * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+     * `user:update{bio}`.
      */
-    public let name: String
+    public let permission: String
     /**
-     * What it is for; empty where nobody said.
+     * Whether it gives or takes; it gives if not said.
      */
-    public let about: String
+    public let effect: Effect?
+    /**
+     * Only where this condition holds.
+     */
+    public let when: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
-         * `user:create`.
-         */name: String, 
+         * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
+         * `user:update{bio}`.
+         */permission: String, 
         /**
-         * What it is for; empty where nobody said.
-         */about: String) {
-        self.name = name
-        self.about = about
+         * Whether it gives or takes; it gives if not said.
+         */effect: Effect? = nil, 
+        /**
+         * Only where this condition holds.
+         */when: String? = nil) {
+        self.permission = permission
+        self.effect = effect
+        self.when = when
     }
 
     
@@ -7893,24 +10035,26 @@ public struct PermissionInfo: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension PermissionInfo: Sendable {}
+extension NewGrant: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePermissionInfo: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionInfo {
+public struct FfiConverterTypeNewGrant: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NewGrant {
         return
-            try PermissionInfo(
-                name: FfiConverterString.read(from: &buf), 
-                about: FfiConverterString.read(from: &buf)
+            try NewGrant(
+                permission: FfiConverterString.read(from: &buf), 
+                effect: FfiConverterOptionTypeEffect.read(from: &buf), 
+                when: FfiConverterOptionString.read(from: &buf)
         )
     }
 
-    public static func write(_ value: PermissionInfo, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.name, into: &buf)
-        FfiConverterString.write(value.about, into: &buf)
+    public static func write(_ value: NewGrant, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.permission, into: &buf)
+        FfiConverterOptionTypeEffect.write(value.effect, into: &buf)
+        FfiConverterOptionString.write(value.when, into: &buf)
     }
 }
 
@@ -7918,15 +10062,589 @@ public struct FfiConverterTypePermissionInfo: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissionInfo_lift(_ buf: RustBuffer) throws -> PermissionInfo {
-    return try FfiConverterTypePermissionInfo.lift(buf)
+public func FfiConverterTypeNewGrant_lift(_ buf: RustBuffer) throws -> NewGrant {
+    return try FfiConverterTypeNewGrant.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissionInfo_lower(_ value: PermissionInfo) -> RustBuffer {
-    return FfiConverterTypePermissionInfo.lower(value)
+public func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
+    return FfiConverterTypeNewGrant.lower(value)
+}
+
+
+/**
+ * A permission.
+ */
+public struct PermissionView: Equatable, Hashable {
+    /**
+     * `document:edit`.
+     */
+    public let name: String
+    /**
+     * The type of resource: `document`.
+     */
+    public let resource: String
+    /**
+     * What is done to it: `edit`.
+     */
+    public let action: String
+    /**
+     * What it is for.
+     */
+    public let description: String?
+    /**
+     * Whether it is the library's own, which every policy has.
+     */
+    public let isBuiltIn: Bool
+    /**
+     * When it was declared; null for the library's own.
+     */
+    public let createdAt: Timestamp?
+    /**
+     * When it was last changed; null for the library's own.
+     */
+    public let updatedAt: Timestamp?
+    /**
+     * Moves by one with every change; null for the library's own.
+     */
+    public let version: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `document:edit`.
+         */name: String, 
+        /**
+         * The type of resource: `document`.
+         */resource: String, 
+        /**
+         * What is done to it: `edit`.
+         */action: String, 
+        /**
+         * What it is for.
+         */description: String? = nil, 
+        /**
+         * Whether it is the library's own, which every policy has.
+         */isBuiltIn: Bool, 
+        /**
+         * When it was declared; null for the library's own.
+         */createdAt: Timestamp? = nil, 
+        /**
+         * When it was last changed; null for the library's own.
+         */updatedAt: Timestamp? = nil, 
+        /**
+         * Moves by one with every change; null for the library's own.
+         */version: Int64? = nil) {
+        self.name = name
+        self.resource = resource
+        self.action = action
+        self.description = description
+        self.isBuiltIn = isBuiltIn
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PermissionView: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionView {
+        return
+            try PermissionView(
+                name: FfiConverterString.read(from: &buf), 
+                resource: FfiConverterString.read(from: &buf), 
+                action: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                isBuiltIn: FfiConverterBool.read(from: &buf), 
+                createdAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                version: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PermissionView, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.resource, into: &buf)
+        FfiConverterString.write(value.action, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterBool.write(value.isBuiltIn, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterOptionInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePermissionView_lift(_ buf: RustBuffer) throws -> PermissionView {
+    return try FfiConverterTypePermissionView.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePermissionView_lower(_ value: PermissionView) -> RustBuffer {
+    return FfiConverterTypePermissionView.lower(value)
+}
+
+
+/**
+ * A part of a policy that differs.
+ */
+public struct PolicyChange: Equatable, Hashable {
+    /**
+     * What it is.
+     */
+    public let part: PolicyPart
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * What became of it.
+     */
+    public let kind: PolicyChangeKind
+    /**
+     * The fields that differ; of what was added or removed, those that say something.
+     */
+    public let fields: [PolicyFieldChange]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What it is.
+         */part: PolicyPart, 
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * What became of it.
+         */kind: PolicyChangeKind, 
+        /**
+         * The fields that differ; of what was added or removed, those that say something.
+         */fields: [PolicyFieldChange] = []) {
+        self.part = part
+        self.name = name
+        self.kind = kind
+        self.fields = fields
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PolicyChange: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyChange: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyChange {
+        return
+            try PolicyChange(
+                part: FfiConverterTypePolicyPart.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                kind: FfiConverterTypePolicyChangeKind.read(from: &buf), 
+                fields: FfiConverterSequenceTypePolicyFieldChange.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PolicyChange, into buf: inout [UInt8]) {
+        FfiConverterTypePolicyPart.write(value.part, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterTypePolicyChangeKind.write(value.kind, into: &buf)
+        FfiConverterSequenceTypePolicyFieldChange.write(value.fields, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyChange_lift(_ buf: RustBuffer) throws -> PolicyChange {
+    return try FfiConverterTypePolicyChange.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyChange_lower(_ value: PolicyChange) -> RustBuffer {
+    return FfiConverterTypePolicyChange.lower(value)
+}
+
+
+/**
+ * A field that differs.
+ */
+public struct PolicyFieldChange: Equatable, Hashable {
+    /**
+     * Its name: `description`, `grants`, `inherits`, an attribute of a type.
+     */
+    public let field: String
+    /**
+     * What it was; null: nothing.
+     */
+    public let before: JsonText?
+    /**
+     * What it becomes; null: nothing.
+     */
+    public let after: JsonText?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name: `description`, `grants`, `inherits`, an attribute of a type.
+         */field: String, 
+        /**
+         * What it was; null: nothing.
+         */before: JsonText? = nil, 
+        /**
+         * What it becomes; null: nothing.
+         */after: JsonText? = nil) {
+        self.field = field
+        self.before = before
+        self.after = after
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PolicyFieldChange: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyFieldChange: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFieldChange {
+        return
+            try PolicyFieldChange(
+                field: FfiConverterString.read(from: &buf), 
+                before: FfiConverterOptionTypeJsonText.read(from: &buf), 
+                after: FfiConverterOptionTypeJsonText.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PolicyFieldChange, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.field, into: &buf)
+        FfiConverterOptionTypeJsonText.write(value.before, into: &buf)
+        FfiConverterOptionTypeJsonText.write(value.after, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFieldChange_lift(_ buf: RustBuffer) throws -> PolicyFieldChange {
+    return try FfiConverterTypePolicyFieldChange.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFieldChange_lower(_ value: PolicyFieldChange) -> RustBuffer {
+    return FfiConverterTypePolicyFieldChange.lower(value)
+}
+
+
+/**
+ * A policy as a file.
+ */
+public struct PolicyFile: Equatable, Hashable {
+    /**
+     * The version that was written.
+     */
+    public let version: Int64
+    /**
+     * How it is written.
+     */
+    public let format: PolicyFormat
+    /**
+     * The file.
+     */
+    public let text: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The version that was written.
+         */version: Int64, 
+        /**
+         * How it is written.
+         */format: PolicyFormat, 
+        /**
+         * The file.
+         */text: String) {
+        self.version = version
+        self.format = format
+        self.text = text
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PolicyFile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyFile: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFile {
+        return
+            try PolicyFile(
+                version: FfiConverterInt64.read(from: &buf), 
+                format: FfiConverterTypePolicyFormat.read(from: &buf), 
+                text: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PolicyFile, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.version, into: &buf)
+        FfiConverterTypePolicyFormat.write(value.format, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFile_lift(_ buf: RustBuffer) throws -> PolicyFile {
+    return try FfiConverterTypePolicyFile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFile_lower(_ value: PolicyFile) -> RustBuffer {
+    return FfiConverterTypePolicyFile.lower(value)
+}
+
+
+/**
+ * What the policy is, in short.
+ */
+public struct PolicySummary: Equatable, Hashable {
+    /**
+     * Moves by one with every edit of anything in the policy.
+     */
+    public let version: Int64
+    /**
+     * What it is for.
+     */
+    public let description: String?
+    /**
+     * `general`, or `limited`: a role inherits from one other at most.
+     */
+    public let hierarchy: String
+    /**
+     * The role of those who are not signed in.
+     */
+    public let anonymous: String?
+    /**
+     * How many roles it has.
+     */
+    public let roles: Int64
+    /**
+     * How many permissions it declares.
+     */
+    public let permissions: Int64
+    /**
+     * How many permissions the library brings itself.
+     */
+    public let builtInPermissions: Int64
+    /**
+     * How many resource types it declares.
+     */
+    public let types: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Moves by one with every edit of anything in the policy.
+         */version: Int64, 
+        /**
+         * What it is for.
+         */description: String? = nil, 
+        /**
+         * `general`, or `limited`: a role inherits from one other at most.
+         */hierarchy: String, 
+        /**
+         * The role of those who are not signed in.
+         */anonymous: String? = nil, 
+        /**
+         * How many roles it has.
+         */roles: Int64, 
+        /**
+         * How many permissions it declares.
+         */permissions: Int64, 
+        /**
+         * How many permissions the library brings itself.
+         */builtInPermissions: Int64, 
+        /**
+         * How many resource types it declares.
+         */types: Int64) {
+        self.version = version
+        self.description = description
+        self.hierarchy = hierarchy
+        self.anonymous = anonymous
+        self.roles = roles
+        self.permissions = permissions
+        self.builtInPermissions = builtInPermissions
+        self.types = types
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PolicySummary: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicySummary: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicySummary {
+        return
+            try PolicySummary(
+                version: FfiConverterInt64.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                hierarchy: FfiConverterString.read(from: &buf), 
+                anonymous: FfiConverterOptionString.read(from: &buf), 
+                roles: FfiConverterInt64.read(from: &buf), 
+                permissions: FfiConverterInt64.read(from: &buf), 
+                builtInPermissions: FfiConverterInt64.read(from: &buf), 
+                types: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PolicySummary, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.version, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterString.write(value.hierarchy, into: &buf)
+        FfiConverterOptionString.write(value.anonymous, into: &buf)
+        FfiConverterInt64.write(value.roles, into: &buf)
+        FfiConverterInt64.write(value.permissions, into: &buf)
+        FfiConverterInt64.write(value.builtInPermissions, into: &buf)
+        FfiConverterInt64.write(value.types, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicySummary_lift(_ buf: RustBuffer) throws -> PolicySummary {
+    return try FfiConverterTypePolicySummary.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicySummary_lower(_ value: PolicySummary) -> RustBuffer {
+    return FfiConverterTypePolicySummary.lower(value)
+}
+
+
+/**
+ * Whether a file is a policy.
+ */
+public struct PolicyValidation: Equatable, Hashable {
+    /**
+     * Whether it could be imported.
+     */
+    public let isValid: Bool
+    /**
+     * Every problem, with line and column, in the order of the file.
+     */
+    public let problems: [Problem]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether it could be imported.
+         */isValid: Bool, 
+        /**
+         * Every problem, with line and column, in the order of the file.
+         */problems: [Problem] = []) {
+        self.isValid = isValid
+        self.problems = problems
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PolicyValidation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyValidation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyValidation {
+        return
+            try PolicyValidation(
+                isValid: FfiConverterBool.read(from: &buf), 
+                problems: FfiConverterSequenceTypeProblem.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PolicyValidation, into buf: inout [UInt8]) {
+        FfiConverterBool.write(value.isValid, into: &buf)
+        FfiConverterSequenceTypeProblem.write(value.problems, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyValidation_lift(_ buf: RustBuffer) throws -> PolicyValidation {
+    return try FfiConverterTypePolicyValidation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBuffer {
+    return FfiConverterTypePolicyValidation.lower(value)
 }
 
 
@@ -8438,6 +11156,75 @@ public func FfiConverterTypeRegionViewPage_lift(_ buf: RustBuffer) throws -> Reg
 #endif
 public func FfiConverterTypeRegionViewPage_lower(_ value: RegionViewPage) -> RustBuffer {
     return FfiConverterTypeRegionViewPage.lower(value)
+}
+
+
+/**
+ * A grant that went with a permission.
+ */
+public struct RemovedGrant: Equatable, Hashable {
+    /**
+     * The role that had it.
+     */
+    public let role: String
+    /**
+     * The grant.
+     */
+    public let grant: RoleGrant
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role that had it.
+         */role: String, 
+        /**
+         * The grant.
+         */grant: RoleGrant) {
+        self.role = role
+        self.grant = grant
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RemovedGrant: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRemovedGrant: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RemovedGrant {
+        return
+            try RemovedGrant(
+                role: FfiConverterString.read(from: &buf), 
+                grant: FfiConverterTypeRoleGrant.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RemovedGrant, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterTypeRoleGrant.write(value.grant, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRemovedGrant_lift(_ buf: RustBuffer) throws -> RemovedGrant {
+    return try FfiConverterTypeRemovedGrant.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
+    return FfiConverterTypeRemovedGrant.lower(value)
 }
 
 
@@ -9198,9 +11985,9 @@ public func FfiConverterTypeRoleAssignmentPage_lower(_ value: RoleAssignmentPage
 
 
 /**
- * A role as the policy has it.
+ * A role with all that comes of it.
  */
-public struct RoleInfo: Equatable, Hashable {
+public struct RoleDetails: Equatable, Hashable {
     /**
      * Its name.
      */
@@ -9210,10 +11997,6 @@ public struct RoleInfo: Equatable, Hashable {
      */
     public let description: String?
     /**
-     * Its direct juniors.
-     */
-    public let inherits: [String]
-    /**
      * Whether every new account gets it.
      */
     public let isDefault: Bool
@@ -9222,9 +12005,33 @@ public struct RoleInfo: Equatable, Hashable {
      */
     public let isAdministrator: Bool
     /**
-     * Its own grants, as text: `drone:read when …`, `deny user:delete`.
+     * Its direct juniors: it has all that they have.
      */
-    public let grants: [String]
+    public let inherits: [String]
+    /**
+     * Its own grants.
+     */
+    public let grants: [RoleGrant]
+    /**
+     * Every permission that it allows, itself or through a junior, whatever the resource.
+     */
+    public let permissions: [String]
+    /**
+     * Those that it allows under conditions, or for some fields only.
+     */
+    public let conditionalPermissions: [String]
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     */
+    public let version: Int64
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -9236,22 +12043,137 @@ public struct RoleInfo: Equatable, Hashable {
          * What it is for.
          */description: String? = nil, 
         /**
-         * Its direct juniors.
-         */inherits: [String] = [], 
-        /**
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
          * Whether it holds `admin:all`, itself or through a junior.
          */isAdministrator: Bool, 
         /**
-         * Its own grants, as text: `drone:read when …`, `deny user:delete`.
-         */grants: [String] = []) {
+         * Its direct juniors: it has all that they have.
+         */inherits: [String] = [], 
+        /**
+         * Its own grants.
+         */grants: [RoleGrant] = [], 
+        /**
+         * Every permission that it allows, itself or through a junior, whatever the resource.
+         */permissions: [String] = [], 
+        /**
+         * Those that it allows under conditions, or for some fields only.
+         */conditionalPermissions: [String] = [], 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         */version: Int64) {
         self.name = name
         self.description = description
-        self.inherits = inherits
         self.isDefault = isDefault
         self.isAdministrator = isAdministrator
+        self.inherits = inherits
+        self.grants = grants
+        self.permissions = permissions
+        self.conditionalPermissions = conditionalPermissions
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RoleDetails: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleDetails {
+        return
+            try RoleDetails(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                isDefault: FfiConverterBool.read(from: &buf), 
+                isAdministrator: FfiConverterBool.read(from: &buf), 
+                inherits: FfiConverterSequenceString.read(from: &buf), 
+                grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
+                permissions: FfiConverterSequenceString.read(from: &buf), 
+                conditionalPermissions: FfiConverterSequenceString.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RoleDetails, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterBool.write(value.isDefault, into: &buf)
+        FfiConverterBool.write(value.isAdministrator, into: &buf)
+        FfiConverterSequenceString.write(value.inherits, into: &buf)
+        FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
+        FfiConverterSequenceString.write(value.permissions, into: &buf)
+        FfiConverterSequenceString.write(value.conditionalPermissions, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleDetails_lift(_ buf: RustBuffer) throws -> RoleDetails {
+    return try FfiConverterTypeRoleDetails.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleDetails_lower(_ value: RoleDetails) -> RustBuffer {
+    return FfiConverterTypeRoleDetails.lower(value)
+}
+
+
+/**
+ * A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+ */
+public struct RoleEdit: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * The roles whose grants it has too.
+     */
+    public let inherits: [String]?
+    /**
+     * Its own grants.
+     */
+    public let grants: [NewGrant]?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * The roles whose grants it has too.
+         */inherits: [String]? = nil, 
+        /**
+         * Its own grants.
+         */grants: [NewGrant]? = nil) {
+        self.name = name
+        self.inherits = inherits
         self.grants = grants
     }
 
@@ -9261,32 +12183,26 @@ public struct RoleInfo: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension RoleInfo: Sendable {}
+extension RoleEdit: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleInfo: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleInfo {
+public struct FfiConverterTypeRoleEdit: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleEdit {
         return
-            try RoleInfo(
+            try RoleEdit(
                 name: FfiConverterString.read(from: &buf), 
-                description: FfiConverterOptionString.read(from: &buf), 
-                inherits: FfiConverterSequenceString.read(from: &buf), 
-                isDefault: FfiConverterBool.read(from: &buf), 
-                isAdministrator: FfiConverterBool.read(from: &buf), 
-                grants: FfiConverterSequenceString.read(from: &buf)
+                inherits: FfiConverterOptionSequenceString.read(from: &buf), 
+                grants: FfiConverterOptionSequenceTypeNewGrant.read(from: &buf)
         )
     }
 
-    public static func write(_ value: RoleInfo, into buf: inout [UInt8]) {
+    public static func write(_ value: RoleEdit, into buf: inout [UInt8]) {
         FfiConverterString.write(value.name, into: &buf)
-        FfiConverterOptionString.write(value.description, into: &buf)
-        FfiConverterSequenceString.write(value.inherits, into: &buf)
-        FfiConverterBool.write(value.isDefault, into: &buf)
-        FfiConverterBool.write(value.isAdministrator, into: &buf)
-        FfiConverterSequenceString.write(value.grants, into: &buf)
+        FfiConverterOptionSequenceString.write(value.inherits, into: &buf)
+        FfiConverterOptionSequenceTypeNewGrant.write(value.grants, into: &buf)
     }
 }
 
@@ -9294,15 +12210,235 @@ public struct FfiConverterTypeRoleInfo: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleInfo_lift(_ buf: RustBuffer) throws -> RoleInfo {
-    return try FfiConverterTypeRoleInfo.lift(buf)
+public func FfiConverterTypeRoleEdit_lift(_ buf: RustBuffer) throws -> RoleEdit {
+    return try FfiConverterTypeRoleEdit.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleInfo_lower(_ value: RoleInfo) -> RustBuffer {
-    return FfiConverterTypeRoleInfo.lower(value)
+public func FfiConverterTypeRoleEdit_lower(_ value: RoleEdit) -> RustBuffer {
+    return FfiConverterTypeRoleEdit.lower(value)
+}
+
+
+/**
+ * A grant of a role.
+ */
+public struct RoleGrant: Equatable, Hashable {
+    /**
+     * Whether it gives or takes.
+     */
+    public let effect: Effect
+    /**
+     * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+     * `user:update{bio}`.
+     */
+    public let permission: String
+    /**
+     * Only where this condition holds.
+     */
+    public let when: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether it gives or takes.
+         */effect: Effect, 
+        /**
+         * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+         * `user:update{bio}`.
+         */permission: String, 
+        /**
+         * Only where this condition holds.
+         */when: String? = nil) {
+        self.effect = effect
+        self.permission = permission
+        self.when = when
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RoleGrant: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRoleGrant: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleGrant {
+        return
+            try RoleGrant(
+                effect: FfiConverterTypeEffect.read(from: &buf), 
+                permission: FfiConverterString.read(from: &buf), 
+                when: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RoleGrant, into buf: inout [UInt8]) {
+        FfiConverterTypeEffect.write(value.effect, into: &buf)
+        FfiConverterString.write(value.permission, into: &buf)
+        FfiConverterOptionString.write(value.when, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleGrant_lift(_ buf: RustBuffer) throws -> RoleGrant {
+    return try FfiConverterTypeRoleGrant.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleGrant_lower(_ value: RoleGrant) -> RustBuffer {
+    return FfiConverterTypeRoleGrant.lower(value)
+}
+
+
+/**
+ * A role of the policy.
+ */
+public struct RoleView: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * What it is for.
+     */
+    public let description: String?
+    /**
+     * Whether every new account gets it.
+     */
+    public let isDefault: Bool
+    /**
+     * Whether it holds `admin:all`, itself or through a junior.
+     */
+    public let isAdministrator: Bool
+    /**
+     * Its direct juniors: it has all that they have.
+     */
+    public let inherits: [String]
+    /**
+     * Its own grants.
+     */
+    public let grants: [RoleGrant]
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * What it is for.
+         */description: String? = nil, 
+        /**
+         * Whether every new account gets it.
+         */isDefault: Bool, 
+        /**
+         * Whether it holds `admin:all`, itself or through a junior.
+         */isAdministrator: Bool, 
+        /**
+         * Its direct juniors: it has all that they have.
+         */inherits: [String] = [], 
+        /**
+         * Its own grants.
+         */grants: [RoleGrant] = [], 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         */version: Int64) {
+        self.name = name
+        self.description = description
+        self.isDefault = isDefault
+        self.isAdministrator = isAdministrator
+        self.inherits = inherits
+        self.grants = grants
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RoleView: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRoleView: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleView {
+        return
+            try RoleView(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                isDefault: FfiConverterBool.read(from: &buf), 
+                isAdministrator: FfiConverterBool.read(from: &buf), 
+                inherits: FfiConverterSequenceString.read(from: &buf), 
+                grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RoleView, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterBool.write(value.isDefault, into: &buf)
+        FfiConverterBool.write(value.isAdministrator, into: &buf)
+        FfiConverterSequenceString.write(value.inherits, into: &buf)
+        FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleView_lift(_ buf: RustBuffer) throws -> RoleView {
+    return try FfiConverterTypeRoleView.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRoleView_lower(_ value: RoleView) -> RustBuffer {
+    return FfiConverterTypeRoleView.lower(value)
 }
 
 
@@ -10262,6 +13398,414 @@ public func FfiConverterTypeSettings_lower(_ value: Settings) -> RustBuffer {
 
 
 /**
+ * Where one attribute is: in a column, in a JSON document, or in the rows of another table.
+ */
+public struct SqlColumn: Equatable, Hashable {
+    /**
+     * The column, of the attribute's own or of the JSON document.
+     */
+    public let column: String?
+    /**
+     * The keys of the member of a JSON document, from the outermost; none: the column is no document.
+     */
+    public let keys: [String]
+    /**
+     * The table that holds a set, a row for each element.
+     */
+    public let table: String?
+    /**
+     * Its column that holds this table's column `own`.
+     */
+    public let from: String?
+    /**
+     * This table's column that tells its rows apart.
+     */
+    public let own: String?
+    /**
+     * Its column that holds the element.
+     */
+    public let to: String?
+    /**
+     * How ids are stored here, where not as in the rest of the table.
+     */
+    public let ids: IdStorage?
+    /**
+     * How times are stored here, where not as in the rest of the table.
+     */
+    public let times: TimeStorage?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The column, of the attribute's own or of the JSON document.
+         */column: String? = nil, 
+        /**
+         * The keys of the member of a JSON document, from the outermost; none: the column is no document.
+         */keys: [String] = [], 
+        /**
+         * The table that holds a set, a row for each element.
+         */table: String? = nil, 
+        /**
+         * Its column that holds this table's column `own`.
+         */from: String? = nil, 
+        /**
+         * This table's column that tells its rows apart.
+         */own: String? = nil, 
+        /**
+         * Its column that holds the element.
+         */to: String? = nil, 
+        /**
+         * How ids are stored here, where not as in the rest of the table.
+         */ids: IdStorage? = nil, 
+        /**
+         * How times are stored here, where not as in the rest of the table.
+         */times: TimeStorage? = nil) {
+        self.column = column
+        self.keys = keys
+        self.table = table
+        self.from = from
+        self.own = own
+        self.to = to
+        self.ids = ids
+        self.times = times
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlColumn: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlColumn: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlColumn {
+        return
+            try SqlColumn(
+                column: FfiConverterOptionString.read(from: &buf), 
+                keys: FfiConverterSequenceString.read(from: &buf), 
+                table: FfiConverterOptionString.read(from: &buf), 
+                from: FfiConverterOptionString.read(from: &buf), 
+                own: FfiConverterOptionString.read(from: &buf), 
+                to: FfiConverterOptionString.read(from: &buf), 
+                ids: FfiConverterOptionTypeIdStorage.read(from: &buf), 
+                times: FfiConverterOptionTypeTimeStorage.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlColumn, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.column, into: &buf)
+        FfiConverterSequenceString.write(value.keys, into: &buf)
+        FfiConverterOptionString.write(value.table, into: &buf)
+        FfiConverterOptionString.write(value.from, into: &buf)
+        FfiConverterOptionString.write(value.own, into: &buf)
+        FfiConverterOptionString.write(value.to, into: &buf)
+        FfiConverterOptionTypeIdStorage.write(value.ids, into: &buf)
+        FfiConverterOptionTypeTimeStorage.write(value.times, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlColumn_lift(_ buf: RustBuffer) throws -> SqlColumn {
+    return try FfiConverterTypeSqlColumn.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlColumn_lower(_ value: SqlColumn) -> RustBuffer {
+    return FfiConverterTypeSqlColumn.lower(value)
+}
+
+
+/**
+ * A condition for the host's own query: the rows that pass are those that a check allows, no more and no less.
+ */
+public struct SqlFilter: Equatable, Hashable {
+    /**
+     * Whether all rows pass, none, or some.
+     */
+    public let rows: FilteredRows
+    /**
+     * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+     * something else stands beside it.
+     */
+    public let sql: String
+    /**
+     * Its parameters, in the order of their numbers.
+     */
+    public let parameters: [SqlParameter]
+    /**
+     * From this moment on it must not be used: ask again.
+     */
+    public let expires: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether all rows pass, none, or some.
+         */rows: FilteredRows, 
+        /**
+         * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+         * something else stands beside it.
+         */sql: String, 
+        /**
+         * Its parameters, in the order of their numbers.
+         */parameters: [SqlParameter] = [], 
+        /**
+         * From this moment on it must not be used: ask again.
+         */expires: Timestamp) {
+        self.rows = rows
+        self.sql = sql
+        self.parameters = parameters
+        self.expires = expires
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlFilter: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlFilter: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlFilter {
+        return
+            try SqlFilter(
+                rows: FfiConverterTypeFilteredRows.read(from: &buf), 
+                sql: FfiConverterString.read(from: &buf), 
+                parameters: FfiConverterSequenceTypeSqlParameter.read(from: &buf), 
+                expires: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlFilter, into buf: inout [UInt8]) {
+        FfiConverterTypeFilteredRows.write(value.rows, into: &buf)
+        FfiConverterString.write(value.sql, into: &buf)
+        FfiConverterSequenceTypeSqlParameter.write(value.parameters, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expires, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlFilter_lift(_ buf: RustBuffer) throws -> SqlFilter {
+    return try FfiConverterTypeSqlFilter.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlFilter_lower(_ value: SqlFilter) -> RustBuffer {
+    return FfiConverterTypeSqlFilter.lower(value)
+}
+
+
+/**
+ * A value to be bound.
+ */
+public struct SqlParameter: Equatable, Hashable {
+    /**
+     * Its type in SQL.
+     */
+    public let kind: SqlKind
+    /**
+     * The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits.
+     */
+    public let value: JsonText
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its type in SQL.
+         */kind: SqlKind, 
+        /**
+         * The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits.
+         */value: JsonText) {
+        self.kind = kind
+        self.value = value
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlParameter: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlParameter: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlParameter {
+        return
+            try SqlParameter(
+                kind: FfiConverterTypeSqlKind.read(from: &buf), 
+                value: FfiConverterTypeJsonText.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlParameter, into buf: inout [UInt8]) {
+        FfiConverterTypeSqlKind.write(value.kind, into: &buf)
+        FfiConverterTypeJsonText.write(value.value, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlParameter_lift(_ buf: RustBuffer) throws -> SqlParameter {
+    return try FfiConverterTypeSqlParameter.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlParameter_lower(_ value: SqlParameter) -> RustBuffer {
+    return FfiConverterTypeSqlParameter.lower(value)
+}
+
+
+/**
+ * A host's table that holds the rows of a type, and which SQL it is asked in.
+ */
+public struct SqlTable: Equatable, Hashable {
+    /**
+     * Which SQL.
+     */
+    public let dialect: SqlDialect
+    /**
+     * The table's name or alias in the host's query, to stand before each column.
+     */
+    public let qualifier: String?
+    /**
+     * Where attributes are that are no columns of their own name.
+     */
+    public let columns: [String: SqlColumn]
+    /**
+     * How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
+     */
+    public let ids: IdStorage?
+    /**
+     * How times are stored; `micros` if not given.
+     */
+    public let times: TimeStorage?
+    /**
+     * Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given.
+     */
+    public let strict: Bool?
+    /**
+     * The number of the first parameter, where the host's query has others before; 1 if not given.
+     */
+    public let firstParameter: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Which SQL.
+         */dialect: SqlDialect, 
+        /**
+         * The table's name or alias in the host's query, to stand before each column.
+         */qualifier: String? = nil, 
+        /**
+         * Where attributes are that are no columns of their own name.
+         */columns: [String: SqlColumn] = [:], 
+        /**
+         * How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
+         */ids: IdStorage? = nil, 
+        /**
+         * How times are stored; `micros` if not given.
+         */times: TimeStorage? = nil, 
+        /**
+         * Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given.
+         */strict: Bool? = nil, 
+        /**
+         * The number of the first parameter, where the host's query has others before; 1 if not given.
+         */firstParameter: Int64? = nil) {
+        self.dialect = dialect
+        self.qualifier = qualifier
+        self.columns = columns
+        self.ids = ids
+        self.times = times
+        self.strict = strict
+        self.firstParameter = firstParameter
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SqlTable: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlTable {
+        return
+            try SqlTable(
+                dialect: FfiConverterTypeSqlDialect.read(from: &buf), 
+                qualifier: FfiConverterOptionString.read(from: &buf), 
+                columns: FfiConverterDictionaryStringTypeSqlColumn.read(from: &buf), 
+                ids: FfiConverterOptionTypeIdStorage.read(from: &buf), 
+                times: FfiConverterOptionTypeTimeStorage.read(from: &buf), 
+                strict: FfiConverterOptionBool.read(from: &buf), 
+                firstParameter: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SqlTable, into buf: inout [UInt8]) {
+        FfiConverterTypeSqlDialect.write(value.dialect, into: &buf)
+        FfiConverterOptionString.write(value.qualifier, into: &buf)
+        FfiConverterDictionaryStringTypeSqlColumn.write(value.columns, into: &buf)
+        FfiConverterOptionTypeIdStorage.write(value.ids, into: &buf)
+        FfiConverterOptionTypeTimeStorage.write(value.times, into: &buf)
+        FfiConverterOptionBool.write(value.strict, into: &buf)
+        FfiConverterOptionInt64.write(value.firstParameter, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlTable_lift(_ buf: RustBuffer) throws -> SqlTable {
+    return try FfiConverterTypeSqlTable.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
+    return FfiConverterTypeSqlTable.lower(value)
+}
+
+
+/**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -10353,6 +13897,95 @@ public func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffe
 
 
 /**
+ * How a test of a condition must turn out.
+ */
+public struct TestOutcome: Equatable, Hashable {
+    /**
+     * About whom, as in [`Change::asker`]; 0 where it reads no principal.
+     */
+    public let asker: Int64
+    /**
+     * As written.
+     */
+    public let text: String
+    /**
+     * Whether it must hold.
+     */
+    public let holds: Bool
+    /**
+     * What it reads now, by path.
+     */
+    public let values: [String: String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * About whom, as in [`Change::asker`]; 0 where it reads no principal.
+         */asker: Int64, 
+        /**
+         * As written.
+         */text: String, 
+        /**
+         * Whether it must hold.
+         */holds: Bool, 
+        /**
+         * What it reads now, by path.
+         */values: [String: String] = [:]) {
+        self.asker = asker
+        self.text = text
+        self.holds = holds
+        self.values = values
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension TestOutcome: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTestOutcome: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TestOutcome {
+        return
+            try TestOutcome(
+                asker: FfiConverterInt64.read(from: &buf), 
+                text: FfiConverterString.read(from: &buf), 
+                holds: FfiConverterBool.read(from: &buf), 
+                values: FfiConverterDictionaryStringString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TestOutcome, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.asker, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterBool.write(value.holds, into: &buf)
+        FfiConverterDictionaryStringString.write(value.values, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTestOutcome_lift(_ buf: RustBuffer) throws -> TestOutcome {
+    return try FfiConverterTypeTestOutcome.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTestOutcome_lower(_ value: TestOutcome) -> RustBuffer {
+    return FfiConverterTypeTestOutcome.lower(value)
+}
+
+
+/**
  * One comparison of a condition.
  */
 public struct TestTrace: Equatable, Hashable {
@@ -10365,7 +13998,7 @@ public struct TestTrace: Equatable, Hashable {
      */
     public let holds: Bool
     /**
-     * What it read, by path; "nothing" where a value is absent.
+     * What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
      */
     public let values: [String: String]
 
@@ -10379,7 +14012,7 @@ public struct TestTrace: Equatable, Hashable {
          * Whether it holds.
          */holds: Bool, 
         /**
-         * What it read, by path; "nothing" where a value is absent.
+         * What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
          */values: [String: String] = [:]) {
         self.text = text
         self.holds = holds
@@ -10697,6 +14330,88 @@ public func FfiConverterTypeUpdateDrone_lower(_ value: UpdateDrone) -> RustBuffe
 
 
 /**
+ * Says what a permission is for.
+ *
+ * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+ * `expected_version` is stale.
+ */
+public struct UpdatePermission: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * The version that the change was made on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: StringPatch?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * The version that the change was made on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: StringPatch? = nil) {
+        self.name = name
+        self.expectedVersion = expectedVersion
+        self.description = description
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdatePermission: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeUpdatePermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdatePermission {
+        return
+            try UpdatePermission(
+                name: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                description: FfiConverterOptionTypeStringPatch.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdatePermission, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.description, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUpdatePermission_lift(_ buf: RustBuffer) throws -> UpdatePermission {
+    return try FfiConverterTypeUpdatePermission.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBuffer {
+    return FfiConverterTypeUpdatePermission.lower(value)
+}
+
+
+/**
  * Changes the given fields of a region; null clears one.
  *
  * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
@@ -10814,6 +14529,118 @@ public func FfiConverterTypeUpdateRegion_lift(_ buf: RustBuffer) throws -> Updat
 #endif
 public func FfiConverterTypeUpdateRegion_lower(_ value: UpdateRegion) -> RustBuffer {
     return FfiConverterTypeUpdateRegion.lower(value)
+}
+
+
+/**
+ * Changes the given fields of a role; a list that is given replaces the one before.
+ *
+ * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
+ * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ */
+public struct UpdateRole: Equatable, Hashable {
+    /**
+     * The role's name.
+     */
+    public let name: String
+    /**
+     * The version that the change was made on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: StringPatch?
+    /**
+     * Whether every new account gets it.
+     */
+    public let isDefault: Bool?
+    /**
+     * The roles whose grants it has too.
+     */
+    public let inherits: [String]?
+    /**
+     * Its own grants.
+     */
+    public let grants: [NewGrant]?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role's name.
+         */name: String, 
+        /**
+         * The version that the change was made on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: StringPatch? = nil, 
+        /**
+         * Whether every new account gets it.
+         */isDefault: Bool? = nil, 
+        /**
+         * The roles whose grants it has too.
+         */inherits: [String]? = nil, 
+        /**
+         * Its own grants.
+         */grants: [NewGrant]? = nil) {
+        self.name = name
+        self.expectedVersion = expectedVersion
+        self.description = description
+        self.isDefault = isDefault
+        self.inherits = inherits
+        self.grants = grants
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdateRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateRole {
+        return
+            try UpdateRole(
+                name: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                description: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                isDefault: FfiConverterOptionBool.read(from: &buf), 
+                inherits: FfiConverterOptionSequenceString.read(from: &buf), 
+                grants: FfiConverterOptionSequenceTypeNewGrant.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdateRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.description, into: &buf)
+        FfiConverterOptionBool.write(value.isDefault, into: &buf)
+        FfiConverterOptionSequenceString.write(value.inherits, into: &buf)
+        FfiConverterOptionSequenceTypeNewGrant.write(value.grants, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUpdateRole_lift(_ buf: RustBuffer) throws -> UpdateRole {
+    return try FfiConverterTypeUpdateRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
+    return FfiConverterTypeUpdateRole.lower(value)
 }
 
 
@@ -11298,6 +15125,85 @@ public func FfiConverterTypeUserBrief_lower(_ value: UserBrief) -> RustBuffer {
 
 
 /**
+ * One of many checks about users.
+ */
+public struct UserCheck: Equatable, Hashable {
+    /**
+     * The user.
+     */
+    public let userId: Uuid
+    /**
+     * `document:edit`
+     */
+    public let permission: String
+    /**
+     * What it would be done to.
+     */
+    public let resource: Resource?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user.
+         */userId: Uuid, 
+        /**
+         * `document:edit`
+         */permission: String, 
+        /**
+         * What it would be done to.
+         */resource: Resource? = nil) {
+        self.userId = userId
+        self.permission = permission
+        self.resource = resource
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserCheck: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeUserCheck: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserCheck {
+        return
+            try UserCheck(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                permission: FfiConverterString.read(from: &buf), 
+                resource: FfiConverterOptionTypeResource.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserCheck, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.permission, into: &buf)
+        FfiConverterOptionTypeResource.write(value.resource, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUserCheck_lift(_ buf: RustBuffer) throws -> UserCheck {
+    return try FfiConverterTypeUserCheck.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
+    return FfiConverterTypeUserCheck.lower(value)
+}
+
+
+/**
  * One page of a list.
  */
 public struct UserPage: Equatable, Hashable {
@@ -11427,6 +15333,77 @@ public func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
 
 
 /**
+ * Checks a policy file; nothing is written.
+ *
+ * Permission `policy:read`.
+ */
+public struct ValidatePolicy: Equatable, Hashable {
+    /**
+     * The file.
+     */
+    public let text: String
+    /**
+     * How it is written; if not given, what begins with `{` is JSON.
+     */
+    public let format: PolicyFormat?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The file.
+         */text: String, 
+        /**
+         * How it is written; if not given, what begins with `{` is JSON.
+         */format: PolicyFormat? = nil) {
+        self.text = text
+        self.format = format
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ValidatePolicy: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeValidatePolicy: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ValidatePolicy {
+        return
+            try ValidatePolicy(
+                text: FfiConverterString.read(from: &buf), 
+                format: FfiConverterOptionTypePolicyFormat.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ValidatePolicy, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterOptionTypePolicyFormat.write(value.format, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeValidatePolicy_lift(_ buf: RustBuffer) throws -> ValidatePolicy {
+    return try FfiConverterTypeValidatePolicy.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer {
+    return FfiConverterTypeValidatePolicy.lower(value)
+}
+
+
+/**
  * What decided.
  */
 
@@ -11452,6 +15429,10 @@ public enum Cause: Equatable, Hashable {
      * Nothing grants it.
      */
     case nothingGrants
+    /**
+     * No pattern of the API key matches it.
+     */
+    case beyondKey
 
 
 
@@ -11483,6 +15464,8 @@ public struct FfiConverterTypeCause: FfiConverterRustBuffer {
         
         case 5: return .nothingGrants
         
+        case 6: return .beyondKey
+        
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -11509,6 +15492,10 @@ public struct FfiConverterTypeCause: FfiConverterRustBuffer {
         
         case .nothingGrants:
             writeInt(&buf, Int32(5))
+        
+        
+        case .beyondKey:
+            writeInt(&buf, Int32(6))
         
         }
     }
@@ -11542,33 +15529,50 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case activate
     /**
-     * A role is assigned that allows it.
+     * The API key gets a pattern that matches `permission`.
      */
-    case assignRole
+    case widenKey
     /**
-     * An assignment is held where the resource is.
+     * The account itself asks, without its key: a key never administers.
      */
-    case moveScope
+    case dropKey
     /**
-     * An assignment is held at the time asked about.
-     */
-    case moveWindow
-    /**
-     * A part of a condition turns out otherwise.
-     */
-    case meetCondition
-    /**
-     * A deny is lifted.
-     */
-    case liftDeny
-    /**
-     * The question names a resource.
+     * The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
+     * `tests` turn out so. It is about this one resource then, so what is said of others does not count.
      */
     case nameResource
     /**
-     * The question names only fields that the grant is about.
+     * The question names these `fields` alone.
      */
     case nameFields
+    /**
+     * `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+     */
+    case assignRole
+    /**
+     * `role`, which is held, becomes active in the session, or one of the API key's roles.
+     */
+    case activateRole
+    /**
+     * `assignment` is held at the time asked about.
+     */
+    case moveWindow
+    /**
+     * `assignment` is held in `scopes` instead.
+     */
+    case moveScope
+    /**
+     * The test of a condition in `tests` turns out so, wherever it is written.
+     */
+    case meetCondition
+    /**
+     * `role` loses `grant`, which denies.
+     */
+    case liftDeny
+    /**
+     * No role of the policy gives it: one that is held must get a grant of `permission`.
+     */
+    case addGrant
 
 
 
@@ -11592,19 +15596,27 @@ public struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
         
         case 1: return .activate
         
-        case 2: return .assignRole
+        case 2: return .widenKey
         
-        case 3: return .moveScope
+        case 3: return .dropKey
         
-        case 4: return .moveWindow
+        case 4: return .nameResource
         
-        case 5: return .meetCondition
+        case 5: return .nameFields
         
-        case 6: return .liftDeny
+        case 6: return .assignRole
         
-        case 7: return .nameResource
+        case 7: return .activateRole
         
-        case 8: return .nameFields
+        case 8: return .moveWindow
+        
+        case 9: return .moveScope
+        
+        case 10: return .meetCondition
+        
+        case 11: return .liftDeny
+        
+        case 12: return .addGrant
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -11618,32 +15630,48 @@ public struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(1))
         
         
-        case .assignRole:
+        case .widenKey:
             writeInt(&buf, Int32(2))
         
         
-        case .moveScope:
+        case .dropKey:
             writeInt(&buf, Int32(3))
         
         
-        case .moveWindow:
+        case .nameResource:
             writeInt(&buf, Int32(4))
         
         
-        case .meetCondition:
+        case .nameFields:
             writeInt(&buf, Int32(5))
         
         
-        case .liftDeny:
+        case .assignRole:
             writeInt(&buf, Int32(6))
         
         
-        case .nameResource:
+        case .activateRole:
             writeInt(&buf, Int32(7))
         
         
-        case .nameFields:
+        case .moveWindow:
             writeInt(&buf, Int32(8))
+        
+        
+        case .moveScope:
+            writeInt(&buf, Int32(9))
+        
+        
+        case .meetCondition:
+            writeInt(&buf, Int32(10))
+        
+        
+        case .liftDeny:
+            writeInt(&buf, Int32(11))
+        
+        
+        case .addGrant:
+            writeInt(&buf, Int32(12))
         
         }
     }
@@ -11885,6 +15913,91 @@ public func FfiConverterTypeDatePatch_lift(_ buf: RustBuffer) throws -> DatePatc
 #endif
 public func FfiConverterTypeDatePatch_lower(_ value: DatePatch) -> RustBuffer {
     return FfiConverterTypeDatePatch.lower(value)
+}
+
+
+
+/**
+ * An answer that is asked of no resource in particular.
+ */
+
+public enum DecisionAnswer: Equatable, Hashable {
+    
+    /**
+     * Yes, whatever the resource.
+     */
+    case allowed
+    /**
+     * No, whatever the resource.
+     */
+    case denied
+    /**
+     * It depends on the resource, the context or the fields.
+     */
+    case conditional
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension DecisionAnswer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDecisionAnswer: FfiConverterRustBuffer {
+    typealias SwiftType = DecisionAnswer
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DecisionAnswer {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .allowed
+        
+        case 2: return .denied
+        
+        case 3: return .conditional
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: DecisionAnswer, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .allowed:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .denied:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .conditional:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDecisionAnswer_lift(_ buf: RustBuffer) throws -> DecisionAnswer {
+    return try FfiConverterTypeDecisionAnswer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDecisionAnswer_lower(_ value: DecisionAnswer) -> RustBuffer {
+    return FfiConverterTypeDecisionAnswer.lower(value)
 }
 
 
@@ -12203,6 +16316,10 @@ public enum FieldCode: Equatable, Hashable {
      */
     case taken
     /**
+     * The policy would be wrong with it; the message says why.
+     */
+    case policyInvalid
+    /**
      * The password is on the list of common ones.
      */
     case commonPassword
@@ -12257,9 +16374,11 @@ public struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
         
         case 13: return .taken
         
-        case 14: return .commonPassword
+        case 14: return .policyInvalid
         
-        case 15: return .contextPassword
+        case 15: return .commonPassword
+        
+        case 16: return .contextPassword
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -12321,12 +16440,16 @@ public struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
             writeInt(&buf, Int32(13))
         
         
-        case .commonPassword:
+        case .policyInvalid:
             writeInt(&buf, Int32(14))
         
         
-        case .contextPassword:
+        case .commonPassword:
             writeInt(&buf, Int32(15))
+        
+        
+        case .contextPassword:
+            writeInt(&buf, Int32(16))
         
         }
     }
@@ -12345,6 +16468,176 @@ public func FfiConverterTypeFieldCode_lift(_ buf: RustBuffer) throws -> FieldCod
 #endif
 public func FfiConverterTypeFieldCode_lower(_ value: FieldCode) -> RustBuffer {
     return FfiConverterTypeFieldCode.lower(value)
+}
+
+
+
+/**
+ * Which rows pass a filter.
+ */
+
+public enum FilteredRows: Equatable, Hashable {
+    
+    /**
+     * Every row.
+     */
+    case all
+    /**
+     * No row: there is nothing to ask the database.
+     */
+    case none
+    /**
+     * Those that the condition says.
+     */
+    case some
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension FilteredRows: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeFilteredRows: FfiConverterRustBuffer {
+    typealias SwiftType = FilteredRows
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FilteredRows {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .all
+        
+        case 2: return .none
+        
+        case 3: return .some
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: FilteredRows, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .all:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .none:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .some:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFilteredRows_lift(_ buf: RustBuffer) throws -> FilteredRows {
+    return try FfiConverterTypeFilteredRows.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFilteredRows_lower(_ value: FilteredRows) -> RustBuffer {
+    return FfiConverterTypeFilteredRows.lower(value)
+}
+
+
+
+/**
+ * How ids are stored.
+ */
+
+public enum IdStorage: Equatable, Hashable {
+    
+    /**
+     * PostgreSQL's `uuid`.
+     */
+    case uuid
+    /**
+     * Canonical text: 36 small letters, digits and hyphens.
+     */
+    case text
+    /**
+     * 16 bytes in a `BLOB` of SQLite, 3.41 or later.
+     */
+    case blob
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension IdStorage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeIdStorage: FfiConverterRustBuffer {
+    typealias SwiftType = IdStorage
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IdStorage {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .uuid
+        
+        case 2: return .text
+        
+        case 3: return .blob
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: IdStorage, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .uuid:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .text:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .blob:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIdStorage_lift(_ buf: RustBuffer) throws -> IdStorage {
+    return try FfiConverterTypeIdStorage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
+    return FfiConverterTypeIdStorage.lower(value)
 }
 
 
@@ -12525,6 +16818,281 @@ public func FfiConverterTypePersisterError_lower(_ value: PersisterError) -> Rus
 
 
 /**
+ * What became of a part.
+ */
+
+public enum PolicyChangeKind: Equatable, Hashable {
+    
+    /**
+     * It was not there before.
+     */
+    case added
+    /**
+     * It is there no more.
+     */
+    case removed
+    /**
+     * It says something else.
+     */
+    case changed
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PolicyChangeKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyChangeKind: FfiConverterRustBuffer {
+    typealias SwiftType = PolicyChangeKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyChangeKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .added
+        
+        case 2: return .removed
+        
+        case 3: return .changed
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: PolicyChangeKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .added:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .removed:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .changed:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyChangeKind_lift(_ buf: RustBuffer) throws -> PolicyChangeKind {
+    return try FfiConverterTypePolicyChangeKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyChangeKind_lower(_ value: PolicyChangeKind) -> RustBuffer {
+    return FfiConverterTypePolicyChangeKind.lower(value)
+}
+
+
+
+/**
+ * How a policy is written.
+ */
+
+public enum PolicyFormat: Equatable, Hashable {
+    
+    /**
+     * TOML.
+     */
+    case toml
+    /**
+     * JSON, the same model.
+     */
+    case json
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PolicyFormat: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyFormat: FfiConverterRustBuffer {
+    typealias SwiftType = PolicyFormat
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFormat {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .toml
+        
+        case 2: return .json
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: PolicyFormat, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .toml:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .json:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFormat_lift(_ buf: RustBuffer) throws -> PolicyFormat {
+    return try FfiConverterTypePolicyFormat.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyFormat_lower(_ value: PolicyFormat) -> RustBuffer {
+    return FfiConverterTypePolicyFormat.lower(value)
+}
+
+
+
+/**
+ * A part of a policy.
+ */
+
+public enum PolicyPart: Equatable, Hashable {
+    
+    /**
+     * A permission.
+     */
+    case permission
+    /**
+     * A role.
+     */
+    case role
+    /**
+     * A resource type.
+     */
+    case type
+    /**
+     * A value of the context.
+     */
+    case context
+    /**
+     * A kind of scope.
+     */
+    case scope
+    /**
+     * The description, the kind of hierarchy, the anonymous role.
+     */
+    case setting
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PolicyPart: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
+    typealias SwiftType = PolicyPart
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyPart {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .permission
+        
+        case 2: return .role
+        
+        case 3: return .type
+        
+        case 4: return .context
+        
+        case 5: return .scope
+        
+        case 6: return .setting
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: PolicyPart, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .permission:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .role:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .type:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .context:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .scope:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .setting:
+            writeInt(&buf, Int32(6))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyPart_lift(_ buf: RustBuffer) throws -> PolicyPart {
+    return try FfiConverterTypePolicyPart.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
+    return FfiConverterTypePolicyPart.lower(value)
+}
+
+
+
+/**
  * Why, more closely than the [`Code`]; stable as well.
  */
 
@@ -12614,6 +17182,14 @@ public enum Reason: Equatable, Hashable {
      * It would leave no active administrator.
      */
     case lastAdministrator
+    /**
+     * Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+     */
+    case inUse
+    /**
+     * The library's own, which every policy has.
+     */
+    case builtIn
     /**
      * The account's status does not allow this change.
      */
@@ -12733,33 +17309,37 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 21: return .lastAdministrator
         
-        case 22: return .wrongStatus
+        case 22: return .inUse
         
-        case 23: return .contention
+        case 23: return .builtIn
         
-        case 24: return .hashingQueueFull
+        case 24: return .wrongStatus
         
-        case 25: return .storageUnavailable
+        case 25: return .contention
         
-        case 26: return .storageMissing
+        case 26: return .hashingQueueFull
         
-        case 27: return .storageReadOnly
+        case 27: return .storageUnavailable
         
-        case 28: return .storageFull
+        case 28: return .storageMissing
         
-        case 29: return .schemaNewer
+        case 29: return .storageReadOnly
         
-        case 30: return .outcomeUnknown
+        case 30: return .storageFull
         
-        case 31: return .notLoaded
+        case 31: return .schemaNewer
         
-        case 32: return .rightsStale
+        case 32: return .outcomeUnknown
         
-        case 33: return .closed
+        case 33: return .notLoaded
         
-        case 34: return .corrupt
+        case 34: return .rightsStale
         
-        case 35: return .`internal`
+        case 35: return .closed
+        
+        case 36: return .corrupt
+        
+        case 37: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -12853,60 +17433,68 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(21))
         
         
-        case .wrongStatus:
+        case .inUse:
             writeInt(&buf, Int32(22))
         
         
-        case .contention:
+        case .builtIn:
             writeInt(&buf, Int32(23))
         
         
-        case .hashingQueueFull:
+        case .wrongStatus:
             writeInt(&buf, Int32(24))
         
         
-        case .storageUnavailable:
+        case .contention:
             writeInt(&buf, Int32(25))
         
         
-        case .storageMissing:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(26))
         
         
-        case .storageReadOnly:
+        case .storageUnavailable:
             writeInt(&buf, Int32(27))
         
         
-        case .storageFull:
+        case .storageMissing:
             writeInt(&buf, Int32(28))
         
         
-        case .schemaNewer:
+        case .storageReadOnly:
             writeInt(&buf, Int32(29))
         
         
-        case .outcomeUnknown:
+        case .storageFull:
             writeInt(&buf, Int32(30))
         
         
-        case .notLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(31))
         
         
-        case .rightsStale:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(32))
         
         
-        case .closed:
+        case .notLoaded:
             writeInt(&buf, Int32(33))
         
         
-        case .corrupt:
+        case .rightsStale:
             writeInt(&buf, Int32(34))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(35))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(36))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(37))
         
         }
     }
@@ -13487,6 +18075,226 @@ public func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustB
 
 
 /**
+ * Which SQL.
+ */
+
+public enum SqlDialect: Equatable, Hashable {
+    
+    /**
+     * SQLite, 3.38 or later.
+     */
+    case sqlite
+    /**
+     * PostgreSQL, 14 or later.
+     */
+    case postgres
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SqlDialect: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlDialect: FfiConverterRustBuffer {
+    typealias SwiftType = SqlDialect
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlDialect {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .sqlite
+        
+        case 2: return .postgres
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SqlDialect, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .sqlite:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .postgres:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlDialect_lift(_ buf: RustBuffer) throws -> SqlDialect {
+    return try FfiConverterTypeSqlDialect.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlDialect_lower(_ value: SqlDialect) -> RustBuffer {
+    return FfiConverterTypeSqlDialect.lower(value)
+}
+
+
+
+/**
+ * The type of a parameter. A name in the plural is an array of PostgreSQL.
+ */
+
+public enum SqlKind: Equatable, Hashable {
+    
+    /**
+     * `boolean`
+     */
+    case bool
+    /**
+     * `bigint`; SQLite: `INTEGER`.
+     */
+    case int
+    /**
+     * `text`; in SQLite also for whole sets, as a JSON array.
+     */
+    case text
+    /**
+     * `uuid`
+     */
+    case uuid
+    /**
+     * SQLite's `BLOB`.
+     */
+    case blob
+    /**
+     * `boolean[]`
+     */
+    case bools
+    /**
+     * `bigint[]`
+     */
+    case ints
+    /**
+     * `text[]`
+     */
+    case texts
+    /**
+     * `uuid[]`
+     */
+    case uuids
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SqlKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeSqlKind: FfiConverterRustBuffer {
+    typealias SwiftType = SqlKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .bool
+        
+        case 2: return .int
+        
+        case 3: return .text
+        
+        case 4: return .uuid
+        
+        case 5: return .blob
+        
+        case 6: return .bools
+        
+        case 7: return .ints
+        
+        case 8: return .texts
+        
+        case 9: return .uuids
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SqlKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .bool:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .int:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .text:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .uuid:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .blob:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .bools:
+            writeInt(&buf, Int32(6))
+        
+        
+        case .ints:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .texts:
+            writeInt(&buf, Int32(8))
+        
+        
+        case .uuids:
+            writeInt(&buf, Int32(9))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlKind_lift(_ buf: RustBuffer) throws -> SqlKind {
+    return try FfiConverterTypeSqlKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeSqlKind_lower(_ value: SqlKind) -> RustBuffer {
+    return FfiConverterTypeSqlKind.lower(value)
+}
+
+
+
+/**
  * A change of a field that may be empty; not given, the field stays.
  */
 
@@ -13560,6 +18368,81 @@ public func FfiConverterTypeStringPatch_lift(_ buf: RustBuffer) throws -> String
 #endif
 public func FfiConverterTypeStringPatch_lower(_ value: StringPatch) -> RustBuffer {
     return FfiConverterTypeStringPatch.lower(value)
+}
+
+
+
+/**
+ * How times are stored.
+ */
+
+public enum TimeStorage: Equatable, Hashable {
+    
+    /**
+     * Integer microseconds since 1970-01-01T00:00:00Z.
+     */
+    case micros
+    /**
+     * PostgreSQL's `timestamptz`. An infinite one counts as absent.
+     */
+    case timestamptz
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TimeStorage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTimeStorage: FfiConverterRustBuffer {
+    typealias SwiftType = TimeStorage
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TimeStorage {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .micros
+        
+        case 2: return .timestamptz
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: TimeStorage, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .micros:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .timestamptz:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTimeStorage_lift(_ buf: RustBuffer) throws -> TimeStorage {
+    return try FfiConverterTypeTimeStorage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
+    return FfiConverterTypeTimeStorage.lower(value)
 }
 
 
@@ -13776,6 +18659,30 @@ public func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionUInt64: FfiConverterRustBuffer {
+    typealias SwiftType = UInt64?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterUInt64.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterUInt64.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionInt64: FfiConverterRustBuffer {
     typealias SwiftType = Int64?
 
@@ -13872,6 +18779,30 @@ fileprivate struct FfiConverterOptionTypePersister: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeAssignmentTrace: FfiConverterRustBuffer {
+    typealias SwiftType = AssignmentTrace?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeAssignmentTrace.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeAssignmentTrace.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeChainFault: FfiConverterRustBuffer {
     typealias SwiftType = ChainFault?
 
@@ -13936,6 +18867,30 @@ fileprivate struct FfiConverterOptionTypeResource: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeResource.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeRoleEdit: FfiConverterRustBuffer {
+    typealias SwiftType = RoleEdit?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeRoleEdit.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeRoleEdit.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -14040,6 +18995,78 @@ fileprivate struct FfiConverterOptionTypeDroneStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeEffect: FfiConverterRustBuffer {
+    typealias SwiftType = Effect?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeEffect.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeEffect.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeIdStorage: FfiConverterRustBuffer {
+    typealias SwiftType = IdStorage?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeIdStorage.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeIdStorage.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypePolicyFormat: FfiConverterRustBuffer {
+    typealias SwiftType = PolicyFormat?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypePolicyFormat.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypePolicyFormat.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeRegionStatus: FfiConverterRustBuffer {
     typealias SwiftType = RegionStatus?
 
@@ -14088,6 +19115,30 @@ fileprivate struct FfiConverterOptionTypeStringPatch: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeTimeStorage: FfiConverterRustBuffer {
+    typealias SwiftType = TimeStorage?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTimeStorage.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTimeStorage.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeUserSort: FfiConverterRustBuffer {
     typealias SwiftType = UserSort?
 
@@ -14128,6 +19179,54 @@ fileprivate struct FfiConverterOptionTypeUserStatus: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeUserStatus.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionSequenceString: FfiConverterRustBuffer {
+    typealias SwiftType = [String]?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterSequenceString.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterSequenceString.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionSequenceTypeNewGrant: FfiConverterRustBuffer {
+    typealias SwiftType = [NewGrant]?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterSequenceTypeNewGrant.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterSequenceTypeNewGrant.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -14382,6 +19481,31 @@ fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeDecisionChange: FfiConverterRustBuffer {
+    typealias SwiftType = [DecisionChange]
+
+    public static func write(_ value: [DecisionChange], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeDecisionChange.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [DecisionChange] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [DecisionChange]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeDecisionChange.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeDroneView: FfiConverterRustBuffer {
     typealias SwiftType = [DroneView]
 
@@ -14482,23 +19606,98 @@ fileprivate struct FfiConverterSequenceTypeGrantTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypePermissionInfo: FfiConverterRustBuffer {
-    typealias SwiftType = [PermissionInfo]
+fileprivate struct FfiConverterSequenceTypeNewGrant: FfiConverterRustBuffer {
+    typealias SwiftType = [NewGrant]
 
-    public static func write(_ value: [PermissionInfo], into buf: inout [UInt8]) {
+    public static func write(_ value: [NewGrant], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypePermissionInfo.write(item, into: &buf)
+            FfiConverterTypeNewGrant.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PermissionInfo] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NewGrant] {
         let len: Int32 = try readInt(&buf)
-        var seq = [PermissionInfo]()
+        var seq = [NewGrant]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypePermissionInfo.read(from: &buf))
+            seq.append(try FfiConverterTypeNewGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePermissionView: FfiConverterRustBuffer {
+    typealias SwiftType = [PermissionView]
+
+    public static func write(_ value: [PermissionView], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePermissionView.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PermissionView] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PermissionView]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePermissionView.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePolicyChange: FfiConverterRustBuffer {
+    typealias SwiftType = [PolicyChange]
+
+    public static func write(_ value: [PolicyChange], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePolicyChange.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PolicyChange] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PolicyChange]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePolicyChange.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePolicyFieldChange: FfiConverterRustBuffer {
+    typealias SwiftType = [PolicyFieldChange]
+
+    public static func write(_ value: [PolicyFieldChange], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePolicyFieldChange.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PolicyFieldChange] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PolicyFieldChange]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePolicyFieldChange.read(from: &buf))
         }
         return seq
     }
@@ -14557,6 +19756,31 @@ fileprivate struct FfiConverterSequenceTypeRegionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeRemovedGrant: FfiConverterRustBuffer {
+    typealias SwiftType = [RemovedGrant]
+
+    public static func write(_ value: [RemovedGrant], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeRemovedGrant.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RemovedGrant] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [RemovedGrant]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeRemovedGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeRoleAssignment: FfiConverterRustBuffer {
     typealias SwiftType = [RoleAssignment]
 
@@ -14582,23 +19806,48 @@ fileprivate struct FfiConverterSequenceTypeRoleAssignment: FfiConverterRustBuffe
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeRoleInfo: FfiConverterRustBuffer {
-    typealias SwiftType = [RoleInfo]
+fileprivate struct FfiConverterSequenceTypeRoleGrant: FfiConverterRustBuffer {
+    typealias SwiftType = [RoleGrant]
 
-    public static func write(_ value: [RoleInfo], into buf: inout [UInt8]) {
+    public static func write(_ value: [RoleGrant], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypeRoleInfo.write(item, into: &buf)
+            FfiConverterTypeRoleGrant.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RoleInfo] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RoleGrant] {
         let len: Int32 = try readInt(&buf)
-        var seq = [RoleInfo]()
+        var seq = [RoleGrant]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeRoleInfo.read(from: &buf))
+            seq.append(try FfiConverterTypeRoleGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeRoleView: FfiConverterRustBuffer {
+    typealias SwiftType = [RoleView]
+
+    public static func write(_ value: [RoleView], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeRoleView.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RoleView] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [RoleView]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeRoleView.read(from: &buf))
         }
         return seq
     }
@@ -14732,6 +19981,56 @@ fileprivate struct FfiConverterSequenceTypeSessionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeSqlParameter: FfiConverterRustBuffer {
+    typealias SwiftType = [SqlParameter]
+
+    public static func write(_ value: [SqlParameter], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeSqlParameter.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [SqlParameter] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [SqlParameter]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeSqlParameter.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeTestOutcome: FfiConverterRustBuffer {
+    typealias SwiftType = [TestOutcome]
+
+    public static func write(_ value: [TestOutcome], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTestOutcome.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TestOutcome] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TestOutcome]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTestOutcome.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeTestTrace: FfiConverterRustBuffer {
     typealias SwiftType = [TestTrace]
 
@@ -14807,6 +20106,31 @@ fileprivate struct FfiConverterSequenceTypeUserBrief: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeUserCheck: FfiConverterRustBuffer {
+    typealias SwiftType = [UserCheck]
+
+    public static func write(_ value: [UserCheck], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeUserCheck.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [UserCheck] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [UserCheck]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeUserCheck.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
     public static func write(_ value: [String: String], into buf: inout [UInt8]) {
         let len = Int32(value.count)
@@ -14824,6 +20148,32 @@ fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
         for _ in 0..<len {
             let key = try FfiConverterString.read(from: &buf)
             let value = try FfiConverterString.read(from: &buf)
+            dict[key] = value
+        }
+        return dict
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterDictionaryStringTypeSqlColumn: FfiConverterRustBuffer {
+    public static func write(_ value: [String: SqlColumn], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for (key, value) in value {
+            FfiConverterString.write(key, into: &buf)
+            FfiConverterTypeSqlColumn.write(value, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [String: SqlColumn] {
+        let len: Int32 = try readInt(&buf)
+        var dict = [String: SqlColumn]()
+        dict.reserveCapacity(Int(len))
+        for _ in 0..<len {
+            let key = try FfiConverterString.read(from: &buf)
+            let value = try FfiConverterTypeSqlColumn.read(from: &buf)
             dict[key] = value
         }
         return dict
@@ -15206,7 +20556,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_call() != 55760) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 42587) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 26104) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 42888) {
@@ -15218,10 +20568,28 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 59891) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 29135) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 57635) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 7809) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 52202) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_numbers() != 18536) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 55816) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 58316) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 62728) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 57771) {
@@ -15233,7 +20601,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 11921) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_permissions() != 5292) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_permissions() != 14338) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_policy() != 27113) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 10346) {
@@ -15281,13 +20652,43 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 2627) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 14838) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 19885) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 5247) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 63114) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 62386) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 32383) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_mine() != 24860) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 50820) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 25897) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_dry_run() != 39181) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_export() != 64200) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 7139) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 41089) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 47469) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 56613) {
@@ -15311,16 +20712,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 909) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 23064) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 49046) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 21656) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 33660) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 1931) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 28812) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 61361) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 6945) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 54829) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 40002) {
@@ -15404,7 +20814,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 60159) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 31320) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_async() != 53097) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 18467) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 52703) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 25185) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 28193) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 25353) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 890) {

@@ -65,3 +65,11 @@ extension Resource {
         }
     }
 }
+
+extension Caller {
+    /// Runs `work` only if the caller may do this; else throws `RolekeepError.Forbidden`.
+    public func requiring<T>(_ permission: String, on resource: Resource? = nil, _ work: () async throws -> T) async throws -> T {
+        try require(permission: permission, resource: resource)
+        return try await work()
+    }
+}

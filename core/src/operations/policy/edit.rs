@@ -14,6 +14,7 @@ use crate::{
         role_assignment::RoleAssignment,
     },
     operations::{administrators, plan::Plan, target},
+    rules::RuleSet,
 };
 
 /// Whose input a problem of the policy is told as.
@@ -36,6 +37,17 @@ pub async fn change(
     lost: &[RoleAssignment],
     blame: Blame<'_>,
 ) -> Result<Arc<PolicyState>> {
+    change_to(plan, rows, None, lost, blame).await
+}
+
+/// [`change`] to rows whose rules may be known already.
+pub(super) async fn change_to(
+    plan: &mut Plan<'_>,
+    rows: PolicyRows,
+    rules: Option<Arc<RuleSet>>,
+    lost: &[RoleAssignment],
+    blame: Blame<'_>,
+) -> Result<Arc<PolicyState>> {
     let now = plan.actor.policy.clone();
     let mut is_changed = false;
     let mut rows = PolicyRows {
@@ -55,7 +67,12 @@ pub async fn change(
         let empty = PolicyRow { id, content, created_at: plan.now, updated_at: plan.now, version: 0 };
         rows.rest = Some(write(plan, None, Arc::new(empty), &mut is_changed));
     }
-    let next = match PolicyState::make(Some(&now), now.version + 1, rows.clone()) {
+    let version = now.version + 1;
+    let made = match rules {
+        Some(rules) => Ok(PolicyState::of(version, rows.clone(), rules)),
+        None => PolicyState::make(Some(&now), version, rows.clone()),
+    };
+    let next = match made {
         Ok(next) => Arc::new(next),
         Err(error) if error.reason() == Reason::PolicyInvalid => return Err(told(&rows, error, blame)),
         Err(error) => return Err(error),

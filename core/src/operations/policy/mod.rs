@@ -7,10 +7,11 @@
 //! | `edit` | one edit: its rows, its problems as field errors, the last administrator |
 //! | `file` | get, export, validate, diff, import |
 //! | `difference` | what differs between two policies, as data |
-//! | `dry_run` | which decisions would change |
+//! | `dry_run`, `comparison` | which decisions would change |
 //!
 //! Roles and permissions one by one are in `operations/roles` and `operations/permissions`.
 
+mod comparison;
 mod difference;
 mod dry_run;
 pub mod edit;

@@ -7,13 +7,12 @@ use serde_json::Value as Json;
 
 use super::{
     edit::{self, Blame},
-    state::{self, PolicyRows, PolicyState},
+    state::{self, PolicyRows, PolicyState, Stored},
 };
 use crate::{
     model::{
         error::{Error, Reason, Result},
         policy::{GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
-        predicate::Predicate,
         record::Document,
         time::Time,
     },
@@ -64,17 +63,16 @@ pub(super) fn parts_of(policy: &Policy) -> Result<PolicyParts> {
 /// [`Reason::PolicyInvalid`] where what is given does not fit what was edited, [`Reason::LastAdministrator`].
 pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
     for attempt in 0..ATTEMPTS {
-        let stored = PolicyState::load_rows(&*services.storage).await?;
+        let stored = Stored::load(&*services.storage).await?;
         let given = match (&given, &stored) {
             (Some(given), _) => given,
             (None, None) => &Given::new(Policy::preset("standard")?)?,
-            (None, Some((version, rows))) => {
-                services.replace_policy(Arc::new(PolicyState::make(None, *version, rows.clone())?));
+            (None, Some(stored)) => {
+                services.replace_policy(Arc::new(PolicyState::make(None, stored.version, stored.rows.clone())?));
                 return Ok(());
             }
         };
-        let (version, rows) = stored.unwrap_or_default();
-        let last: Vec<GivenRow> = services.reads().all(Predicate::Always).await?;
+        let Stored { version, rows, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::of_parts(&given.parts);
         if version > 0 && is_same && Forms::of_given(&last) == Forms::of_parts(&given.parts) {
             services.replace_policy(Arc::new(PolicyState::of(version, rows, given.rules.clone())));
@@ -106,7 +104,9 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
     let given_now = Forms::of_parts(&given.parts);
     let merged = stored.merge(&given_last, &given_now, |_| false);
     let mut plan = Plan::new(services, actor, now);
-    if let Err(error) = edit::change(&mut plan, merged.to_rows(&actor.policy.rows, now), &[], Blame::Field("")).await {
+    let rows = merged.to_rows(&actor.policy.rows, now);
+    let known = (merged == given_now).then(|| given.rules.clone());
+    if let Err(error) = edit::change_to(&mut plan, rows, known, &[], Blame::Field("")).await {
         if error.reason() != Reason::InvalidInput {
             return Err(error);
         }
@@ -116,11 +116,13 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
         let changed = edit::change(&mut plan, merged.to_rows(&actor.policy.rows, now), &[], Blame::Field("")).await;
         changed.map_err(|error| misfit(&error))?;
     }
+    let known: BTreeMap<(&str, &str), &GivenRow> =
+        last.iter().map(|row| ((row.part.as_str(), row.name.as_str()), row)).collect();
     for row in last.iter().filter(|row| !given_now.0.contains_key(&(row.part.clone(), row.name.clone()))) {
         plan.follow_delete(row);
     }
     for ((part, name), form) in &given_now.0 {
-        let before = last.iter().find(|row| row.part == *part && row.name == *name);
+        let before = known.get(&(part.as_str(), name.as_str())).copied();
         if given_last.0.get(&(part.clone(), name.clone())) != Some(form) {
             let version = before.map_or(0, |row| row.version);
             let form = Document(form.to_json());

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        policy::{PermissionRow, PolicyRow, RoleRow},
+        policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         registry::Guard,
     },
@@ -115,18 +115,30 @@ impl PolicyState {
 
     /// What is stored, as of one moment; none: no policy was stored yet.
     pub async fn load(storage: &dyn Storage, before: &Self) -> Result<Option<Self>> {
-        let stored = Self::load_rows(storage).await?;
-        stored.map(|(version, rows)| Self::make(Some(before), version, rows)).transpose()
+        let stored = Stored::load(storage).await?;
+        stored.map(|stored| Self::make(Some(before), stored.version, stored.rows)).transpose()
     }
+}
 
-    /// The version and rows that are stored, as of one moment.
-    pub(super) async fn load_rows(storage: &dyn Storage) -> Result<Option<(i64, PolicyRows)>> {
+/// The policy as it is stored.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) version: i64,
+    pub(super) rows: PolicyRows,
+    /// What the host gave last.
+    pub(super) given: Vec<GivenRow>,
+}
+
+impl Stored {
+    /// All of it, as of one moment; none: no policy was stored yet.
+    pub(super) async fn load(storage: &dyn Storage) -> Result<Option<Self>> {
         let reads = Reads::stored(storage);
         for _ in 0..ATTEMPTS {
             let Some(version) = reads.guard(Guard::POLICY).await? else { return Ok(None) };
             let rest: Vec<PolicyRow> = reads.all(Predicate::Always).await?;
             let permissions: Vec<PermissionRow> = reads.all(Predicate::Always).await?;
             let roles: Vec<RoleRow> = reads.all(Predicate::Always).await?;
+            let given: Vec<GivenRow> = reads.all(Predicate::Always).await?;
             // Reads are not of one moment; what was edited meanwhile is read again.
             if reads.guard(Guard::POLICY).await? != Some(version) {
                 continue;
@@ -136,7 +148,7 @@ impl PolicyState {
                 permissions: permissions.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
                 roles: roles.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
             };
-            return Ok(Some((version, rows)));
+            return Ok(Some(Self { version, rows, given }));
         }
         Err(Error::new(Reason::Contention, "the policy was changed again and again while it was read"))
     }
@@ -146,9 +158,8 @@ impl PolicyState {
 const MAX_EDITS: usize = 16;
 
 fn has_same<T: PartialEq>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
-    let is_same =
-        |(a, b): ((&String, &Arc<T>), (&String, &Arc<T>))| a.0 == b.0 && (Arc::ptr_eq(a.1, b.1) || a.1 == b.1);
-    one.len() == other.len() && one.iter().zip(other).all(is_same)
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len() && pairs.all(|((a, x), (b, y))| a == b && (Arc::ptr_eq(x, y) || x == y))
 }
 
 /// How often a policy that changes while it is read is read anew.

@@ -116,7 +116,9 @@ impl One<'_> {
             let entry = match of_type.get(&ty) {
                 Some(entry) => *entry,
                 None => {
-                    if !self.budget.takes_steps(100) {
+                    // Every type has a copy of the condition, known by its text.
+                    let length = self.grant.when.as_ref().map_or(0, |when| when.text.len());
+                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(2 * length) {
                         return false;
                     }
                     let entry = self.on_type(ty, &pattern, expr.as_ref());

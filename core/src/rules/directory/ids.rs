@@ -17,13 +17,17 @@ const SHELF: usize = 64;
 /// Where each user stands among the slots.
 #[derive(Clone, Debug)]
 pub(super) struct Ids {
-    shelves: Arc<[Arc<[Arc<HashTable<u32>>]>]>,
+    shelves: Arc<[Shelf]>,
 }
+
+type Shelf = Arc<[Arc<HashTable<u32>>]>;
 
 impl Default for Ids {
     fn default() -> Self {
-        let shelf: Arc<[Arc<HashTable<u32>>]> = vec![Arc::new(HashTable::new()); SHELF].into();
-        Self { shelves: vec![shelf; SHELF].into() }
+        // All share one empty table until something is put in.
+        let table = Arc::new(HashTable::new());
+        let shelf: Shelf = std::iter::repeat_n(table, SHELF).collect();
+        Self { shelves: std::iter::repeat_n(shelf, SHELF).collect() }
     }
 }
 

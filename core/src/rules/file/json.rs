@@ -11,11 +11,15 @@ use serde_json::value::RawValue;
 use crate::rules::faults::{Faults, Spot, shown};
 
 use super::{
-    MAX_DEPTH,
+    MAX_DEPTH, MAX_PARTS, too_many_parts,
     tree::{Key, Node, Tree},
 };
 
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+    if let Some(at) = too_many(text) {
+        too_many_parts(at, faults);
+        return None;
+    }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) => {
             let mut reader = Reader { file: text, faults, is_broken: false };
@@ -114,6 +118,21 @@ impl<'s> Reader<'s, '_> {
     fn offset(&self, part: &str) -> usize {
         (part.as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize)
     }
+}
+
+/// Where the parts outnumber [`MAX_PARTS`], strings apart.
+fn too_many(text: &str) -> Option<usize> {
+    let (mut parts, mut is_text, mut is_escaped) = (0, false, false);
+    text.bytes().position(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b',' | b':' | b'[' | b'{' if !is_text => parts += 1,
+            _ => {}
+        }
+        parts > MAX_PARTS
+    })
 }
 
 /// What is wrong with a file that is no JSON.

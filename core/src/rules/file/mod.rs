@@ -16,12 +16,15 @@ use crate::model::{
 };
 
 use super::{
-    faults::Faults,
+    faults::{Faults, Spot},
     policy::{Origin, Policy},
 };
 
 /// The largest policy file, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most values, keys and signs of a policy file: what it becomes in memory is many times its size.
+const MAX_PARTS: usize = 1_000_000;
 
 /// No part of a policy file is nested deeper; what is, is refused.
 const MAX_DEPTH: usize = 12;
@@ -49,6 +52,12 @@ pub(super) fn preset(name: &str) -> Result<Policy> {
             Err(Error::new(Reason::PolicyInvalid, format!("there is no such preset; there are {all}{near}")))
         }
     }
+}
+
+/// What the file must not be, told at its place.
+fn too_many_parts(at: usize, faults: &mut Faults) {
+    let message = format!("the policy file has more than {MAX_PARTS} parts");
+    faults.add(Spot::of(at..at), message, None);
 }
 
 /// A parser of one format: the tree, or the problems that leave none.

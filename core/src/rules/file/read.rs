@@ -159,6 +159,12 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     faults.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
+                // Each has a copy of the condition.
+                let copies = when.as_ref().map_or(0, |when| when.text.len()).saturating_mul(patterns.len());
+                if !faults.takes_copies(copies) {
+                    faults.add(item.spot, "the conditions of this policy are too long for so many permissions", None);
+                    continue;
+                }
                 let grant = |pattern| Grant { effect, pattern, when: when.clone() };
                 grants.extend(patterns.into_iter().map(grant));
             }
@@ -216,4 +222,58 @@ fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
     let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
     let help = help.unwrap_or_else(|| format!("there are: {}", known()));
     faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value as Json;
+
+    use super::{GRANT, POLICY, ROLE, SCOPE, TYPE};
+    use crate::rules::{Policy, RuleSet, Schema};
+
+    const SCHEMA: &str = include_str!("../../../policies/policy.schema.json");
+
+    fn keys_of(schema: &Json) -> BTreeSet<&str> {
+        schema["properties"].as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    /// Where each list of keys is about, as the way there in a policy and as the part of the schema.
+    fn places() -> [(&'static [&'static str], &'static str, &'static str); 5] {
+        [
+            (POLICY, "{KEY: null}", ""),
+            (SCOPE, r#"{"scopes": {"a": {KEY: null}}}"#, "/$defs/scope"),
+            (TYPE, r#"{"types": {"a": {KEY: null}}}"#, "/$defs/type"),
+            (ROLE, r#"{"roles": {"a": {KEY: null}}}"#, "/$defs/role"),
+            (GRANT, r#"{"roles": {"a": {"allow": [{KEY: null}]}}}"#, "/$defs/grant"),
+        ]
+    }
+
+    #[test]
+    fn editors_know_the_keys_that_are_read() {
+        let schema: Json = serde_json::from_str(SCHEMA).expect("JSON");
+        for (keys, _, at) in places() {
+            let known = keys_of(schema.pointer(at).expect("a part of the schema"));
+            assert_eq!(known, keys.iter().copied().collect(), "at {at}");
+        }
+        let defs = schema["$defs"].as_object().expect("definitions");
+        let described = defs.values().chain([&schema]).filter_map(|def| def["properties"].as_object());
+        for (key, property) in described.flatten() {
+            assert!(property["description"].is_string(), "{key} has no description");
+        }
+    }
+
+    #[test]
+    fn every_key_in_the_lists_is_read() {
+        for (keys, policy, _) in places() {
+            for key in keys.iter().chain(&["nothing"]) {
+                let text = policy.replace("KEY", &format!("\"{key}\""));
+                let policy = Policy::from_json(&text).expect("JSON");
+                let error = RuleSet::compile(&policy, &Schema::new()).expect_err("null is nowhere right");
+                let is_unknown = error.problems().iter().any(|one| one.message.contains("there is no key"));
+                assert_eq!(is_unknown, *key == "nothing", "{text}: {error}");
+            }
+        }
+    }
 }

@@ -10,25 +10,38 @@ use toml::{
 use crate::rules::faults::{Faults, Spot, shown};
 
 use super::{
-    MAX_DEPTH,
+    MAX_DEPTH, MAX_PARTS, too_many_parts,
     tree::{Key, Node, Tree},
 };
 
+/// Of a file that is no TOML and has more parts, the first error alone is told.
+const MAX_PARTS_TOLD: usize = 20_000;
 /// So many keys that are given twice are told with the place of the first.
 const MAX_SEARCHES: u32 = 20;
 
 pub(super) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
     // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
     // they build exhausts the stack.
-    if let Some(at) = too_deep(text) {
-        faults.add(Spot::of(at..at), "nested too deeply", None);
-        return None;
-    }
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        let spot = Spot::of(table.span());
-        return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
-    }
+    let parts = match measure(text) {
+        Measure::Parts(parts) => parts,
+        Measure::TooDeep(at) => {
+            faults.add(Spot::of(at..at), "nested too deeply", None);
+            return None;
+        }
+        Measure::TooMany(at) => {
+            too_many_parts(at, faults);
+            return None;
+        }
+    };
+    let first = match DeTable::parse(text) {
+        Ok(table) => {
+            let spot = Spot::of(table.span());
+            return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
+        }
+        Err(error) => error,
+    };
+    // Every error holds many times the bytes that made it.
+    let errors = if parts <= MAX_PARTS_TOLD { DeTable::parse_recoverable(text).1 } else { vec![first] };
     let mut again = Again::default();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
@@ -119,13 +132,22 @@ fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, faults: &mut Faults) -> T
     Tree::Table(table.into_iter().map(entry).collect())
 }
 
-/// Where brackets or the parts of one key outnumber [`MAX_DEPTH`], strings and comments apart.
-fn too_deep(text: &str) -> Option<usize> {
-    let (mut brackets, mut dots, mut at) = (0_usize, 0_usize, 0_usize);
+/// What a file is, strings and comments apart.
+enum Measure {
+    Parts(usize),
+    /// Brackets or the parts of one key outnumber [`MAX_DEPTH`] here.
+    TooDeep(usize),
+    /// The parts outnumber [`MAX_PARTS`] here.
+    TooMany(usize),
+}
+
+fn measure(text: &str) -> Measure {
+    let (mut brackets, mut dots, mut parts, mut at) = (0_usize, 0_usize, 0_usize, 0_usize);
     while let Some(byte) = text.as_bytes().get(at) {
         match byte {
             b'"' | b'\'' => {
                 at = end_of_string(text.as_bytes(), at, *byte);
+                parts += 1;
                 continue;
             }
             b'#' => {
@@ -138,12 +160,17 @@ fn too_deep(text: &str) -> Option<usize> {
             b'.' => dots += 1,
             _ => {}
         }
+        parts +=
+            usize::from(byte.is_ascii_punctuation() || byte.is_ascii_control()) - usize::from(b"_-\r".contains(byte));
         if brackets > MAX_DEPTH || dots > MAX_DEPTH {
-            return Some(at);
+            return Measure::TooDeep(at);
+        }
+        if parts > MAX_PARTS {
+            return Measure::TooMany(at);
         }
         at += 1;
     }
-    None
+    Measure::Parts(parts)
 }
 
 /// The byte after a string that begins at `start`; one that does not end goes to the end of its line.

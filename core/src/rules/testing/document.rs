@@ -82,7 +82,7 @@ const RANGES: &[&str] = &["10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/32", "1
 #[rustfmt::skip]
 const MEMBERS: &[&str] = &[
     "1", "7", "0", "1.0", "-1", "-0", "-0.0", "1e2", "100", "1.5", "1e400", "-1e400", "1e-400", "1e18", "0.1",
-    "9007199254740992.0", "9007199254740992", "9007199254740993", "9007199254740993.0", "9007199254740994.0",
+    "9007199254740991.0", "-9007199254740991.0", "9007199254740991.7", "9007199254740992.0", "9007199254740992", "9007199254740993", "9007199254740993.0", "9007199254740994.0",
     "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
     "18446744073709551616", "1.00000000000000000000001", "null", "true", "false", "\"1\"", "\"a\"", "\"A\"", "\"\"",
     "\"a'b\"", "\"a\\\"b\\\\\"", "\"\u{e4}\"", "\"\\u00e4\"", "\"\u{1f600}\"", "\"\\ud83d\\ude00\"", "\"true\"", "{}",
@@ -92,7 +92,7 @@ const MEMBERS: &[&str] = &[
 ];
 
 /// A document and its reviewers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the attributes of the same names")]
 pub struct DocumentRow {
     pub id: Uuid,
@@ -251,6 +251,20 @@ impl Choices {
         self.perhaps(|choices| {
             (0..choices.below(4)).map(|_| if choices.once_in(8) { None } else { Some(draw(choices)) }).collect()
         })
+    }
+
+    /// Documents for a test of the law: as many at random, and one for each member that a JSON
+    /// document may hold, by whatever name.
+    pub fn documents(&mut self, count: usize) -> Vec<DocumentRow> {
+        let id = |at: usize| Uuid::from_u128(1 + at as u128);
+        let mut documents: Vec<DocumentRow> = (0..count).map(|at| self.document(id(at))).collect();
+        for member in MEMBERS {
+            let names = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));
+            let members: Vec<String> = names.map(|name| format!("\"{name}\":{member}")).collect();
+            let meta = Some(format!("{{{}}}", members.join(",")));
+            documents.push(DocumentRow { meta, ..self.document(id(documents.len())) });
+        }
+        documents
     }
 
     /// A document of this id.

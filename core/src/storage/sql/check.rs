@@ -22,10 +22,10 @@ WHEN is_required AND NOT attnotnull THEN 'may be null: declare the attribute opt
 END AS problem FROM found \
 UNION ALL SELECT 'database', 'has the encoding ' || current_setting('server_encoding') || ', not UTF8' \
 WHERE current_setting('server_encoding') <> 'UTF8') \
-SELECT name::text, problem::text FROM said WHERE problem IS NOT NULL ORDER BY 1";
+SELECT DISTINCT name::text, problem::text FROM said WHERE problem IS NOT NULL ORDER BY 1";
 
 const SQLITE: &str = "\
-SELECT name, problem FROM (SELECT w.value ->> '$.name' AS name, CASE \
+SELECT DISTINCT name, problem FROM (SELECT w.value ->> '$.name' AS name, CASE \
 WHEN c.name IS NULL THEN 'there is no such column' \
 WHEN w.value ->> '$.is_required' AND NOT c.\"notnull\" AND NOT c.pk \
 THEN 'may be null: declare the attribute optional, or the column NOT NULL' END AS problem \

@@ -49,8 +49,8 @@ pub(super) enum Stored {
     Inet,
 }
 
-/// PostgreSQL's first `timestamptz`, 4714-11-24 BC, and the last that has a plain text form here.
-const TIMES: std::ops::RangeInclusive<i64> = -210_866_803_200_000_000..=253_402_207_199_999_999;
+/// PostgreSQL's first `timestamptz`, in 4714 BC.
+const FIRST_TIME: i64 = -210_866_803_200_000_000;
 
 impl Column {
     /// For comparisons of texts by order.
@@ -187,7 +187,7 @@ fn bound(stored: Stored, dialect: SqlDialect, value: &Value) -> Option<(SqlValue
 
 /// As PostgreSQL reads it; none beyond what it can hold.
 fn timestamp(micros: i64) -> Option<String> {
-    let time = Time::from_microsecond(micros).ok().filter(|_| TIMES.contains(&micros))?;
+    let time = Time::from_microsecond(micros).ok().filter(|_| micros >= FIRST_TIME)?;
     let utc = time.to_zoned(jiff::tz::TimeZone::UTC).datetime();
     let year = i64::from(utc.year());
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };

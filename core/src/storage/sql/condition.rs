@@ -110,8 +110,8 @@ impl Compiler<'_> {
         match predicate {
             Predicate::Always => self.truth(true),
             Predicate::Never => self.truth(false),
-            Predicate::And(parts) => self.joined(parts, Around::And, around),
-            Predicate::Or(parts) => self.joined(parts, Around::Or, around),
+            Predicate::And(parts) => self.joined(&needed(parts), Around::And, around),
+            Predicate::Or(parts) => self.joined(&parts.iter().collect::<Vec<_>>(), Around::Or, around),
             Predicate::Not(part) => self.not(part),
             Predicate::Present(name) => match self.names.column(name) {
                 Some(column) => self.present(&column),
@@ -176,7 +176,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn joined(&mut self, parts: &[Predicate], with: Around, around: Around) {
+    fn joined(&mut self, parts: &[&Predicate], with: Around, around: Around) {
         match parts {
             [] => self.truth(with == Around::And),
             [only] => self.compile(only, around),
@@ -201,7 +201,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn half(&mut self, parts: &[Predicate], with: Around) {
+    fn half(&mut self, parts: &[&Predicate], with: Around) {
         self.put("(");
         self.joined(parts, with, Around::Nothing);
         self.put(")");
@@ -437,7 +437,7 @@ impl Compiler<'_> {
         };
         let fits = kind_of(value) == Some(element.kind);
         match element.bound(self.dialect(), value).filter(|_| fits) {
-            Some(bound) => self.has_element(set, around, |this| {
+            Some(bound) => self.has_element(set, &element.plain(self.dialect()), around, |this| {
                 this.writer.bind(bound);
             }),
             None => self.truth(false),
@@ -453,13 +453,22 @@ impl Compiler<'_> {
             return self.truth(false);
         }
         let sql = other.comparable(element, self.dialect());
-        self.has_element(set, around, |this| {
-            this.put(&sql);
-        });
+        match set {
+            SetColumn::Array(array) => {
+                let in_brackets = around > Around::And;
+                let cast = if array.stored == other.stored { "" } else { "::text[]" };
+                self.put(if in_brackets { "(" } else { "" }).put(&sql).put(" = ANY(").put(&array.sql).put(cast);
+                self.put(") AND array_position(").put(&array.sql).put(", NULL) IS NULL");
+                self.put(if in_brackets { ")" } else { "" });
+            }
+            set => self.has_element(set, &element.comparable(other, self.dialect()), around, |this| {
+                this.put(&sql);
+            }),
+        }
     }
 
-    /// Whether a set that is one holds what is written.
-    fn has_element(&mut self, set: &SetColumn, around: Around, write: impl FnOnce(&mut Self)) {
+    /// Whether a set that is one holds what is written; `reads` reads an element.
+    fn has_element(&mut self, set: &SetColumn, reads: &str, around: Around, write: impl FnOnce(&mut Self)) {
         match set {
             SetColumn::Linked(_) => self.truth(false),
             SetColumn::Array(array) => {
@@ -472,7 +481,7 @@ impl Compiler<'_> {
             SetColumn::Json { is_array, from, element } => {
                 let (all, any) = (self.all_of(&element.sql), self.any_of());
                 self.put("CASE WHEN ").put(is_array).put(" THEN (SELECT ").put(&all).put(" AND ").put(any).put("(");
-                self.put(&element.plain(self.dialect())).put(" = ");
+                self.put(reads).put(" = ");
                 write(self);
                 self.put(") FROM ").put(from).put(") END");
             }
@@ -502,6 +511,23 @@ impl Compiler<'_> {
         self.put(") OR ").put(&column.sql).put(" <<= ANY(").writer.bind((v6, "::text[]::inet[]"));
         self.put(") AND NOT ").put(&column.sql).put(" <<= '::ffff:0.0.0.0/96'))");
     }
+}
+
+/// The parts of a conjunction without `IS NOT NULL` where a comparison beside it says as much.
+fn needed(parts: &[Predicate]) -> Vec<&Predicate> {
+    let says = |part: &Predicate, wanted: &str| match part {
+        Predicate::Compare(name, ..)
+        | Predicate::In(name, _)
+        | Predicate::StartsWith(name, _)
+        | Predicate::InRanges(name, _) => name == wanted,
+        Predicate::CompareColumns(left, _, right, _) => left == wanted || right == wanted,
+        _ => false,
+    };
+    let is_needed = |part: &&Predicate| match part {
+        Predicate::Present(name) => !parts.iter().any(|other| says(other, name)),
+        _ => true,
+    };
+    parts.iter().filter(is_needed).collect()
 }
 
 const fn sign(comparison: Comparison) -> &'static str {

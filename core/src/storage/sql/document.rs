@@ -121,11 +121,14 @@ impl Json {
             Base::Duration => return Err("a duration in a document has many forms; keep it in a column"),
             Base::Ip => return Err("an address in a document has many forms; keep it in a column"),
         };
-        let collate = if postgres { Collate::WhereOrdered } else { Collate::Nowhere };
+        let collate = match stored {
+            Stored::Text if postgres => Collate::WhereOrdered,
+            _ => Collate::Nowhere,
+        };
         Ok(Column { sql, kind: kind_of, stored, is_nullable: true, is_typed: None, collate })
     }
 
-    /// Integers of 64 bits, and fractions that are integral and at most 2^53, as floats of 64 bits.
+    /// Integers of 64 bits, and fractions that are integral and below 2^53, as floats of 64 bits.
     fn int(&self) -> String {
         let Json { kind, value, .. } = self;
         match self.dialect {
@@ -134,13 +137,14 @@ impl Json {
                 "CASE WHEN {kind} <> 'number' THEN NULL \
                  WHEN scale(({value})::numeric) = 0 THEN CASE WHEN ({value})::numeric \
                  BETWEEN -9223372036854775808 AND 9223372036854775807 THEN ({value})::bigint END \
-                 WHEN abs(({value})::numeric) < 9007199254740993 \
+                 WHEN abs(({value})::numeric) < 9007199254740992 \
+                 AND abs(round(({value})::numeric, 323)::float8) < 9007199254740992 \
                  AND round(({value})::numeric, 323)::float8 = trunc(round(({value})::numeric, 323)::float8) \
                  THEN round(({value})::numeric, 323)::float8::bigint END"
             ),
             SqlDialect::Sqlite => format!(
                 "CASE {kind} WHEN 'integer' THEN CASE typeof({value}) WHEN 'integer' THEN {value} END \
-                 WHEN 'real' THEN CASE WHEN abs({value}) <= 9007199254740992 AND {value} = CAST({value} AS INTEGER) \
+                 WHEN 'real' THEN CASE WHEN abs({value}) < 9007199254740992 AND {value} = CAST({value} AS INTEGER) \
                  THEN CAST({value} AS INTEGER) END END"
             ),
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rolekeep_macros::{Describe, Word};
+
 use super::{
     SqlDialect,
     column::{Collate, Column, Stored},
@@ -35,7 +37,7 @@ pub struct TableMapping {
 }
 
 /// How ids are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 pub enum IdStorage {
     /// PostgreSQL's `uuid`.
     Uuid,
@@ -46,7 +48,7 @@ pub enum IdStorage {
 }
 
 /// How times are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 pub enum TimeStorage {
     /// Integer microseconds since 1970-01-01T00:00:00Z.
     Micros,

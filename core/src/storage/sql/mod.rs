@@ -48,6 +48,8 @@
 //!
 //! [`TableMapping::check_sql`] is a query that finds what does not.
 
+use rolekeep_macros::{Describe, Word};
+
 mod check;
 mod column;
 mod condition;
@@ -75,7 +77,7 @@ pub use {
 };
 
 /// Which SQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 pub enum SqlDialect {
     /// SQLite, 3.38 or later.
     Sqlite,

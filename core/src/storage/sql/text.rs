@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::SqlDialect;
 
-/// A parameter of an [`SqlCondition`], to be bound with the type that it has here.
+/// A parameter of an [`SqlCondition`](super::SqlCondition), to be bound with the type that it has here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqlValue {

@@ -45,6 +45,24 @@ class CompileTest {
         assertTrue(lines.drop(2).any { "document:delete" in it }, lines.joinToString("\n"))
     }
 
+    @Test
+    fun `names of a policy compile and a misspelt one does not`() {
+        val names = repository.resolve("core/tests/names/Names.kt").readText()
+        val program = """
+            fun main() {
+                check(Permissions.UserGroup.SET_STATUS == "user-group:set_status")
+                check(Permissions.Any.INSTANCE == "any:instance" && Permissions.Permissions.READ == "permissions:read")
+                check(Roles.OPERATOR_ON_CALL == "operatorOnCall" && Roles.INSTANCE == "INSTANCE")
+            }
+        """.trimIndent()
+        assertEquals(ExitCode.OK to "", compile("$names\n$program"))
+        for (right in listOf("SET_STATUS", "UserGroup", "OPERATOR_ON_CALL")) {
+            val (code, said) = compile(names + "\n" + program.replaceFirst(right, "${right}S"))
+            assertEquals(ExitCode.COMPILATION_ERROR, code, right)
+            assertTrue("${right}S" in said, said)
+        }
+    }
+
     private fun assertRefused(wrong: String, right: String, instead: String) {
         assertTrue(right in program)
         val (code, said) = compile(program.replaceFirst(right, instead))

@@ -269,7 +269,7 @@ fun readNewGrant(from: JsonElement) = from.record("permission", "effect", "when"
     NewGrant(
         permission = it.required("permission") { readString(it) },
         effect = it.optional("effect") { readEffect(it) },
-        when = it.optional("when") { readString(it) },
+        `when` = it.optional("when") { readString(it) },
     )
 }
 
@@ -291,8 +291,8 @@ fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", 
         expectedVersion = it.optional("expected_version") { readInt(it) },
         description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         isDefault = it.change("is_default") { readBool(it) },
-        inherits = it.change("inherits") { readList(Text)(it) },
-        grants = it.change("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.change("inherits") { it.elements { readString(it) } },
+        grants = it.change("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -423,8 +423,8 @@ fun readDryRunPolicy(from: JsonElement) = from.record("text", "format", "role", 
 fun readRoleEdit(from: JsonElement) = from.record("name", "inherits", "grants").let { it ->
     RoleEdit(
         name = it.required("name") { readString(it) },
-        inherits = it.optional("inherits") { readList(Text)(it) },
-        grants = it.optional("grants") { readList(Named("NewGrant"))(it) },
+        inherits = it.optional("inherits") { it.elements { readString(it) } },
+        grants = it.optional("grants") { it.elements { readNewGrant(it) } },
     )
 }
 
@@ -637,6 +637,50 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
     )
 }
 
+fun readSqlTable(from: JsonElement) = from.record("dialect", "qualifier", "columns", "ids", "times", "strict", "first_parameter").let { it ->
+    SqlTable(
+        dialect = it.required("dialect") { readSqlDialect(it) },
+        qualifier = it.optional("qualifier") { readString(it) },
+        columns = it.map("columns") { readSqlColumn(it) },
+        ids = it.optional("ids") { readIdStorage(it) },
+        times = it.optional("times") { readTimeStorage(it) },
+        strict = it.optional("strict") { readBool(it) },
+        firstParameter = it.optional("first_parameter") { readInt(it) },
+    )
+}
+
+fun readSqlDialect(from: JsonElement) = when (val word = readString(from)) {
+    "sqlite" -> SqlDialect.SQLITE
+    "postgres" -> SqlDialect.POSTGRES
+    else -> throw Inexpressible("$word is no SqlDialect")
+}
+
+fun readSqlColumn(from: JsonElement) = from.record("column", "keys", "table", "from", "own", "to", "ids", "times").let { it ->
+    SqlColumn(
+        column = it.optional("column") { readString(it) },
+        keys = it.list("keys") { readString(it) },
+        table = it.optional("table") { readString(it) },
+        from = it.optional("from") { readString(it) },
+        own = it.optional("own") { readString(it) },
+        to = it.optional("to") { readString(it) },
+        ids = it.optional("ids") { readIdStorage(it) },
+        times = it.optional("times") { readTimeStorage(it) },
+    )
+}
+
+fun readIdStorage(from: JsonElement) = when (val word = readString(from)) {
+    "uuid" -> IdStorage.UUID
+    "text" -> IdStorage.TEXT
+    "blob" -> IdStorage.BLOB
+    else -> throw Inexpressible("$word is no IdStorage")
+}
+
+fun readTimeStorage(from: JsonElement) = when (val word = readString(from)) {
+    "micros" -> TimeStorage.MICROS
+    "timestamptz" -> TimeStorage.TIMESTAMPTZ
+    else -> throw Inexpressible("$word is no TimeStorage")
+}
+
 fun writeUser(from: User) = json(
     "id" to writeId(from.id),
     "username" to from.username?.let { writeString(it) },
@@ -714,7 +758,7 @@ fun writeRoleView(from: RoleView) = json(
 fun writeRoleGrant(from: RoleGrant) = json(
     "effect" to writeEffect(from.effect),
     "permission" to writeString(from.permission),
-    "when" to from.when?.let { writeString(it) },
+    "when" to from.`when`?.let { writeString(it) },
 )
 
 fun writeEffect(from: Effect) = writeString(when (from) {
@@ -1084,6 +1128,36 @@ fun writeSeedResult(from: SeedResult) = json(
     "users_created" to writeInt(from.usersCreated),
     "drones_created" to writeInt(from.dronesCreated),
 )
+
+fun writeSqlFilter(from: SqlFilter) = json(
+    "rows" to writeFilteredRows(from.rows),
+    "sql" to writeString(from.sql),
+    "parameters" to writeList(from.parameters) { writeSqlParameter(it) },
+    "expires" to writeTime(from.expires),
+)
+
+fun writeFilteredRows(from: FilteredRows) = writeString(when (from) {
+    FilteredRows.ALL -> "all"
+    FilteredRows.NONE -> "none"
+    FilteredRows.SOME -> "some"
+})
+
+fun writeSqlParameter(from: SqlParameter) = json(
+    "kind" to writeSqlKind(from.kind),
+    "value" to writeJson(from.value),
+)
+
+fun writeSqlKind(from: SqlKind) = writeString(when (from) {
+    SqlKind.BOOL -> "bool"
+    SqlKind.INT -> "int"
+    SqlKind.TEXT -> "text"
+    SqlKind.UUID -> "uuid"
+    SqlKind.BLOB -> "blob"
+    SqlKind.BOOLS -> "bools"
+    SqlKind.INTS -> "ints"
+    SqlKind.TEXTS -> "texts"
+    SqlKind.UUIDS -> "uuids"
+})
 
 fun writeCode(from: Code) = writeString(when (from) {
     Code.VALIDATION_ERROR -> "VALIDATION_ERROR"

@@ -74,8 +74,39 @@ class Player(private val store: JsonObject, private val folder: File) {
         text("can")?.let { return JsonPrimitive(caller(step).can(it, resource)) }
         text("require")?.let { caller(step).require(it, resource); return JsonNull }
         text("explain")?.let { return writeExplanation(caller(step).explain(it, resource)) }
-        error("the step says nothing to do")
+        text("can_somewhere")?.let { return JsonPrimitive(caller(step).canSomewhere(it)) }
+        step["can_many"]?.let { checks ->
+            return bools(caller(step).canMany(checksOf(checks) { one, resource -> Check(one.getValue("permission").jsonPrimitive.content, resource) }))
+        }
+        val scope = step["scope"]?.let { filled(it).jsonPrimitive.content }
+        text("has_role")?.let { return JsonPrimitive(caller(step).hasRole(it, scope)) }
+        text("require_role")?.let { caller(step).requireRole(it, scope); return JsonNull }
+        step["is_administrator"]?.let { return JsonPrimitive(caller(step).isAdministrator()) }
+        step["require_admin"]?.let { caller(step).requireAdmin(); return JsonNull }
+        step["position"]?.let { return JsonPrimitive(um.position().toLong()) }
+        return consult(step, resource) ?: error("the step says nothing to do")
     }
+
+    /** Questions about users. */
+    private suspend fun consult(step: JsonObject, resource: Resource?): JsonElement? {
+        fun text(key: String) = step[key]?.jsonPrimitive?.contentOrNull
+        fun user() = readId(filled(step.getValue("user")))
+        val context = step["context"]?.jsonObject.orEmpty().mapValues { jsonText(plain(filled(it.value))) }
+        val circumstances = Circumstances(context, step["at_least"]?.let { filled(it).jsonPrimitive.long.toULong() })
+        text("check")?.let { return JsonPrimitive(um.check(user(), it, resource, circumstances)) }
+        text("check_async")?.let { return JsonPrimitive(um.checkAsync(user(), it, resource, circumstances)) }
+        text("explain_user")?.let { return writeExplanation(um.explain(user(), it, resource, circumstances)) }
+        val checks = checksOf(step["check_many"] ?: return null) { one, of ->
+            UserCheck(readId(one.getValue("user")), one.getValue("permission").jsonPrimitive.content, of)
+        }
+        return bools(um.checkMany(checks, circumstances))
+    }
+
+    private fun <T> checksOf(written: JsonElement, make: (JsonObject, Resource?) -> T) = filled(written).jsonArray.map { one ->
+        make(one.jsonObject, one.jsonObject["resource"]?.let { resourceOf(it.jsonObject) })
+    }
+
+    private fun bools(answers: List<Boolean>) = JsonArray(answers.map(::JsonPrimitive))
 
     private suspend fun call(me: Caller, operation: String, step: JsonObject): JsonElement {
         val with = step["with"]?.let(::filled) ?: JsonObject(emptyMap())
@@ -96,7 +127,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         return when (val name = step["as"]?.jsonPrimitive?.content ?: "system") {
             "system" -> um.system().withRequest(request)
             "anonymous" -> um.anonymous(request)
-            else -> callers[name] ?: error("nobody is called $name")
+            else -> (callers[name] ?: error("nobody is called $name")).let { if ("request" in step) it.withRequest(request) else it }
         }
     }
 
@@ -120,7 +151,8 @@ class Player(private val store: JsonObject, private val folder: File) {
 
     private fun request(given: JsonElement?): RequestContext {
         fun text(key: String) = given?.jsonObject?.get(key)?.jsonPrimitive?.contentOrNull
-        return RequestContext(ip = text("ip"), userAgent = text("user_agent"))
+        val context = given?.jsonObject?.get("context")?.jsonObject.orEmpty().mapValues { jsonText(plain(it.value)) }
+        return RequestContext(ip = text("ip"), userAgent = text("user_agent"), values = context)
     }
 
     /** What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in. */
@@ -129,6 +161,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         is JsonObject -> written["\$repeat"]?.jsonArray
             ?.let { (text, times) -> JsonPrimitive(text.jsonPrimitive.content.repeat(times.jsonPrimitive.int)) }
             ?: written["\$from_now"]?.let { writeTime(Instant.now().plusMillis((it.jsonPrimitive.double * 1000).toLong())) }
+            ?: written["\$join"]?.jsonArray?.let { parts -> JsonPrimitive(parts.joinToString("") { filled(it).jsonPrimitive.content }) }
             ?: JsonObject(written.mapValues { filled(it.value) })
         is JsonPrimitive -> when {
             written.isString && written.content.startsWith("$") ->

@@ -1,0 +1,312 @@
+//! Rolekeep's rule engine over the workload.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use rolekeep::{
+    model::{time::Time, value::Value},
+    rules::{
+        AssignmentFacts, Context, Directory, PermissionId, Policy, Principal, PrincipalFacts, Question, Resource,
+        Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle, testing,
+    },
+};
+use uuid::Uuid;
+
+use crate::{Assignment, Edit, Engine, NOW, Query, Variant, Workload};
+
+/// The condition of every grant of a workload with scopes.
+const CONDITION: &str = "resource.status == \"active\" and resource.level <= principal.level";
+
+/// The policy.
+pub fn policy(workload: &Workload) -> Policy {
+    let mut policy =
+        Policy::new().permissions((0..workload.permissions()).map(|permission| workload.permission_name(permission)));
+    if workload.variant == Variant::Scoped {
+        policy = policy.resource_type("user", [("level", "int")]);
+        for ty in 0..workload.types {
+            let attributes = [("region_id", "id"), ("level", "int"), ("status", "string")];
+            policy = policy.resource_type(Workload::type_name(ty), attributes);
+        }
+    }
+    (0..workload.roles.len() as u32).fold(policy, |policy, at| policy.add_role(role(workload, at)))
+}
+
+fn role(workload: &Workload, at: u32) -> Role {
+    let role = &workload.roles[at as usize];
+    let juniors = role.inherits.iter().map(|junior| &workload.roles[*junior as usize].name);
+    let built = juniors.fold(Role::new(&role.name), |built, junior| built.inherits(junior));
+    let built = role.grants.iter().fold(built, |built, grant| {
+        let name = workload.permission_name(*grant);
+        if workload.variant == Variant::Scoped { built.allow_when(name, CONDITION) } else { built.allow(name) }
+    });
+    role.denies.iter().fold(built, |built, deny| built.deny(workload.permission_name(*deny)))
+}
+
+/// What is stored about a user.
+pub fn facts(workload: &Workload, user: u32) -> PrincipalFacts {
+    let assignments = workload.assignments(user).iter();
+    let attributes = match workload.variant {
+        Variant::Scoped => vec![("level".into(), Value::Int(Workload::level(user)))],
+        _ => Vec::new(),
+    };
+    let assignments = assignments.map(|one| assignment(workload, one)).collect();
+    PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(Workload::user_id(user)) }
+}
+
+fn assignment(workload: &Workload, one: &Assignment) -> AssignmentFacts {
+    let (from, until) = one.window.ends();
+    let time = |micros: i64| Time::from_microsecond(micros).ok();
+    let scope = match workload.variant {
+        Variant::Scoped => Scope::region(Workload::region_id(one.region)),
+        _ => Scope::Global,
+    };
+    let role = workload.roles[one.role as usize].name.clone();
+    AssignmentFacts { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
+}
+
+fn resource(query: &Query) -> Result<Resource<'static>> {
+    let thing = query.thing.as_ref().context("a question without a resource")?;
+    let resource = Resource::of(query.resource.clone())
+        .with("region_id", Value::Id(Workload::region_id(thing.region)))
+        .with("level", Value::Int(thing.level))
+        .with("status", Value::Text(thing.status.to_owned()));
+    Ok(resource)
+}
+
+/// The directory, and a snapshot of it at hand.
+struct House {
+    directory: Directory,
+    rights: Arc<Rights>,
+    context: Context,
+    now: Time,
+}
+
+impl House {
+    fn load(workload: &Workload) -> Result<Self> {
+        let rules = RuleSet::compile(&policy(workload), &Schema::new())?;
+        let directory = Directory::new(Arc::new(rules), workload.asked() as usize);
+        directory.put_all((0..workload.asked()).map(|user| facts(workload, user)));
+        let rights = directory.rights();
+        Ok(Self { directory, rights, context: Context::new(), now: Time::from_microsecond(NOW)? })
+    }
+
+    fn handle(&self, query: &Query) -> Result<(UserHandle, PermissionId)> {
+        let user = self.rights.user(query.user_id).context("no such user")?;
+        Ok((user, self.rights.rules().permission(&query.permission_name)?))
+    }
+
+    #[inline]
+    fn decide(&self, principal: Option<&Principal>, permission: PermissionId, resource: &Resource<'_>) -> Result<bool> {
+        let question = Question {
+            principal: principal.context("no such user")?,
+            permission,
+            fields: &[],
+            resource: Some(resource),
+            context: &self.context,
+            now: self.now,
+        };
+        Ok(self.rights.rules().decide(&question)?.is_allowed())
+    }
+
+    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        let held = edit.held.iter().chain(on.then_some(&edit.role_name));
+        let mut facts = PrincipalFacts::new(edit.query.user_id);
+        facts.assignments = held
+            .map(|role| AssignmentFacts {
+                role: role.clone(),
+                scope: Scope::Global,
+                from: None,
+                until: None,
+                group: None,
+            })
+            .collect();
+        self.directory.put(facts);
+        self.rights = self.directory.rights();
+        Ok(())
+    }
+
+    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        let role = edit.holder_inherits.iter().fold(Role::new(&edit.holder_name), |role, junior| role.inherits(junior));
+        let grants = edit.holder_grants.iter().chain(on.then_some(&edit.query.permission_name));
+        let role = grants.fold(role, |role, grant| role.allow(grant));
+        let rules = self.rights.rules().with_role(role)?;
+        self.directory.replace_rules(|| Arc::new(rules));
+        self.rights = self.directory.rights();
+        Ok(())
+    }
+}
+
+/// By the user's handle and the permission's, from a snapshot at hand.
+pub struct Handles(House);
+
+impl Engine for Handles {
+    type Ask = (UserHandle, PermissionId);
+
+    fn load(workload: &Workload) -> Result<Self> {
+        Ok(Self(House::load(workload)?))
+    }
+
+    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+        self.0.handle(query)
+    }
+
+    #[inline]
+    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(self.0.rights.check(*user, *permission, self.0.now)?)
+    }
+
+    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.assign(edit, on)
+    }
+
+    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.grant(edit, on)
+    }
+}
+
+/// As [`Handles`], looking for the newest snapshot at each check.
+pub struct Newest(House);
+
+impl Engine for Newest {
+    type Ask = (UserHandle, PermissionId);
+
+    fn load(workload: &Workload) -> Result<Self> {
+        Ok(Self(House::load(workload)?))
+    }
+
+    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+        self.0.handle(query)
+    }
+
+    #[inline]
+    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(self.0.directory.with_rights(|rights| rights.check(*user, *permission, self.0.now))?)
+    }
+
+    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.assign(edit, on)
+    }
+
+    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.grant(edit, on)
+    }
+}
+
+/// By the user's id and the permission's name, as text.
+pub struct Named(House);
+
+impl Engine for Named {
+    type Ask = (String, String);
+
+    fn load(workload: &Workload) -> Result<Self> {
+        Ok(Self(House::load(workload)?))
+    }
+
+    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+        Ok((query.user_name.clone(), query.permission_name.clone()))
+    }
+
+    #[inline]
+    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(self.0.rights.check_named(user, permission, self.0.now)?)
+    }
+
+    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.assign(edit, on)
+    }
+
+    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
+        self.0.grant(edit, on)
+    }
+}
+
+/// By handles, about a resource with scope and condition.
+pub struct ScopedHandles(House);
+
+impl Engine for ScopedHandles {
+    type Ask = (UserHandle, PermissionId, Resource<'static>);
+
+    fn load(workload: &Workload) -> Result<Self> {
+        Ok(Self(House::load(workload)?))
+    }
+
+    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+        let (user, permission) = self.0.handle(query)?;
+        Ok((user, permission, resource(query)?))
+    }
+
+    #[inline]
+    fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
+        self.0.decide(self.0.rights.principal(*user), *permission, resource)
+    }
+
+    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
+        bail!("edits are measured without scopes")
+    }
+
+    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
+        bail!("edits are measured without scopes")
+    }
+}
+
+/// By strings, about a resource with scope and condition.
+pub struct ScopedNamed(House);
+
+impl Engine for ScopedNamed {
+    type Ask = (String, String, Resource<'static>);
+
+    fn load(workload: &Workload) -> Result<Self> {
+        Ok(Self(House::load(workload)?))
+    }
+
+    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+        Ok((query.user_name.clone(), query.permission_name.clone(), resource(query)?))
+    }
+
+    #[inline]
+    fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
+        let permission = self.0.rights.rules().permission(permission)?;
+        self.0.decide(self.0.rights.principal_of(Uuid::try_parse(user)?), permission, resource)
+    }
+
+    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
+        bail!("edits are measured without scopes")
+    }
+
+    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
+        bail!("edits are measured without scopes")
+    }
+}
+
+/// Somebody who may read things in some regions.
+pub struct Reader {
+    rules: RuleSet,
+    principal: Principal,
+    permission: PermissionId,
+    context: Context,
+    now: Time,
+}
+
+impl Reader {
+    /// In so many.
+    pub fn of(regions: u32) -> Result<Self> {
+        let rules = RuleSet::compile(&Policy::new().role("reader", ["thing:read"]), &testing::schema())?;
+        let mut facts = PrincipalFacts::new(Workload::user_id(0));
+        let scopes = (0..regions).map(|region| Scope::region(Workload::region_id(region)));
+        facts.assignments = scopes
+            .map(|scope| AssignmentFacts { role: "reader".to_owned(), scope, from: None, until: None, group: None })
+            .collect();
+        Ok(Self {
+            principal: rules.principal(facts),
+            permission: rules.permission("thing:read")?,
+            rules,
+            context: Context::new(),
+            now: Time::from_microsecond(NOW)?,
+        })
+    }
+
+    /// Makes the list filter.
+    pub fn filter(&self) -> Result<RowFilter> {
+        Ok(self.rules.filter(&self.principal, self.permission, &self.context, self.now)?)
+    }
+}

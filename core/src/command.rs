@@ -1,0 +1,137 @@
+//! The command `rolekeep`, which packages of other languages bring: they read the file and print what this answers.
+
+use crate::{
+    model::error::{Error, Problem, Reason, Result},
+    operations::target,
+    rules::{Language, Policy, RuleSet},
+    settings::Settings,
+};
+
+/// What it says to whom it does not understand.
+pub const USAGE: &str = "\
+usage: rolekeep check POLICY
+       rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust
+
+check says what is wrong with a policy; permissions writes its permissions and roles as source text.
+POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
+";
+
+const PRESET: &str = "preset:";
+
+/// What the process does at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code: 0, 1 for a faulty policy, 2 for wrong arguments.
+    pub code: u8,
+    /// To be printed.
+    pub out: String,
+    /// To be printed as an error.
+    pub err: String,
+}
+
+/// What the arguments ask for.
+struct Asked<'a> {
+    policy: &'a str,
+    /// None: only to be checked.
+    language: Option<Language>,
+}
+
+/// The file that is to be read for these arguments (without the program's name), if any.
+pub fn file<T: AsRef<str>>(arguments: &[T]) -> Option<&str> {
+    asked(arguments).map(|asked| asked.policy).filter(|policy| !policy.starts_with(PRESET))
+}
+
+/// Runs it on what [`file()`] holds.
+///
+/// ```
+/// let arguments = ["check", "policy.toml"];
+/// assert_eq!(rolekeep::command::file(&arguments), Some("policy.toml"));
+/// let output = rolekeep::command::run(&arguments, Some(b"[roles.clerk]"), false);
+/// assert_eq!((output.code, output.err.as_str()), (0, ""));
+/// ```
+pub fn run<T: AsRef<str>>(arguments: &[T], contents: Option<&[u8]>, is_colored: bool) -> Output {
+    let Some(asked) = asked(arguments) else {
+        return Output { code: 2, out: String::new(), err: USAGE.to_owned() };
+    };
+    match answer(&asked, contents) {
+        Ok(out) => Output { code: 0, out, err: String::new() },
+        Err(error) => {
+            let error = error.reported_of(asked.policy, is_colored);
+            Output { code: 1, out: String::new(), err: format!("{error}\n") }
+        }
+    }
+}
+
+/// Runs it for a process of its own: reads the file, prints, and answers the exit code.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
+    use std::io::{IsTerminal, Write};
+    let contents = match file(arguments).map(|file| (file, std::fs::read(file))) {
+        None => None,
+        Some((_, Ok(contents))) => Some(contents),
+        Some((file, Err(problem))) => {
+            eprintln!("{file}: {problem}");
+            return 1;
+        }
+    };
+    let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let output = run(arguments, contents.as_deref(), is_colored);
+    eprint!("{}", output.err);
+    // Who reads it may have gone, as `head` does.
+    match std::io::stdout().write_all(output.out.as_bytes()) {
+        Ok(()) => output.code,
+        Err(_) => 1,
+    }
+}
+
+/// Checks the policy that settings name, without opening anything; without one, the preset `standard`.
+///
+/// # Errors
+/// [`Reason::PolicyInvalid`] with every problem; those of [`Settings::from_json`].
+pub fn check_settings(settings: &str) -> Result<()> {
+    let policy = Settings::from_json(settings)?.policy()?;
+    compile(&policy.map_or_else(|| Policy::preset("standard"), Ok)?).map(drop)
+}
+
+fn answer(asked: &Asked<'_>, contents: Option<&[u8]>) -> Result<String> {
+    let policy = match (asked.policy.strip_prefix(PRESET), contents) {
+        (Some(preset), _) => Policy::preset(preset)?,
+        (None, Some(bytes)) if asked.policy.ends_with(".json") => Policy::from_json(utf8(bytes)?)?,
+        (None, Some(bytes)) => Policy::from_toml(utf8(bytes)?)?,
+        (None, None) => return Err(Error::new(Reason::PolicyInvalid, "the policy file was not read")),
+    };
+    let rules = compile(&policy)?;
+    asked.language.map_or_else(|| Ok(String::new()), |language| rules.names(language))
+}
+
+fn compile(policy: &Policy) -> Result<RuleSet> {
+    RuleSet::compile(policy, &target::schema())
+}
+
+fn asked<T: AsRef<str>>(arguments: &[T]) -> Option<Asked<'_>> {
+    let (options, words): (Vec<&str>, Vec<&str>) =
+        arguments.iter().map(AsRef::as_ref).partition(|word| word.starts_with("--"));
+    match (words.as_slice(), options.as_slice()) {
+        (["check", policy], []) => Some(Asked { policy, language: None }),
+        (["permissions", policy], [option]) => {
+            Some(Asked { policy, language: Some(option.trim_start_matches('-').parse().ok()?) })
+        }
+        _ => None,
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (before, rest) = bytes.split_at(error.valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        let problem = Problem {
+            line: narrow(before.matches('\n').count() + 1),
+            column: narrow(last.chars().count() + 1),
+            message: format!("byte {:#04x} begins no character of UTF-8", rest.first().unwrap_or(&0)),
+            help: Some("policy files are written in UTF-8".to_owned()),
+        };
+        Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", vec![problem])
+    })
+}

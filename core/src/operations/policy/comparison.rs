@@ -1,0 +1,279 @@
+//! Two policies side by side: whose answers differ, over every assignment that is stored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    dry_run::{DecisionAnswer, DecisionChange, DryRun},
+    state::PolicyState,
+};
+use crate::{
+    model::{
+        error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
+    },
+    operations::{administrators, plan::Plan},
+    rules::{FlatAnswer, FlatRoles, Names, Said, Scope, Verdicts},
+};
+
+/// So many users are read at a time.
+const CHUNK: usize = 500;
+
+/// Two policies side by side.
+struct Comparison<'p> {
+    names: Names,
+    sides: [Side<'p>; 2],
+    /// Roles that do not say the same, and of which permissions; none: of any.
+    differing: BTreeMap<String, Option<BTreeSet<u32>>>,
+}
+
+struct Side<'p> {
+    policy: &'p PolicyState,
+    roles: FlatRoles<'p>,
+    said: HashMap<String, Said>,
+}
+
+impl<'p> Side<'p> {
+    fn said<'s>(&'s mut self, names: &mut Names, role: &str) -> &'s Said {
+        if !self.said.contains_key(role) {
+            let said = self.roles.said(names, role);
+            self.said.insert(role.to_owned(), said);
+        }
+        &self.said[role]
+    }
+
+    /// What the assignments of one user come to in a scope.
+    fn answer(
+        &mut self,
+        names: &mut Names,
+        held: &[(Scope, String)],
+        permission: (u32, &str),
+        scope: &Scope,
+    ) -> FlatAnswer {
+        let (number, name) = permission;
+        let mut verdicts = Verdicts::default();
+        let Ok(id) = self.policy.rules.permission(name) else { return verdicts.answer() };
+        for (of, role) in held.iter().filter(|(of, _)| *of == Scope::Global || of == scope) {
+            let rules = &self.policy.rules;
+            if *of != Scope::Global && !rules.can_cover(of, id) {
+                continue;
+            }
+            let said = self.said(names, role);
+            // Held in a scope it has no effect at all.
+            if !said.is_administrator || *of == Scope::Global {
+                said.add_to(number, &mut verdicts);
+            }
+        }
+        verdicts.answer()
+    }
+}
+
+impl<'p> Comparison<'p> {
+    fn new(before: &'p PolicyState, after: &'p PolicyState) -> Self {
+        let permissions = before.rules.permissions().chain(after.rules.permissions());
+        let mut names = Names::new(permissions.map(|permission| permission.name));
+        let side = |policy: &'p PolicyState| Side {
+            policy,
+            roles: FlatRoles::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules),
+            said: HashMap::new(),
+        };
+        let mut sides = [side(before), side(after)];
+        // Another kind of scope, or type, may change what any scope covers.
+        let is_same_frame = same_rest(before, after);
+        let is_same_words = before.rows.permissions.keys().eq(after.rows.permissions.keys());
+        let same_row = |name: &&str| match (before.rows.roles.get(*name), after.rows.roles.get(*name)) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one.form() == two.form(),
+            _ => false,
+        };
+        // An administrator has whatever permission there is.
+        let come_or_gone: BTreeSet<u32> = (0_u32..)
+            .zip(names.permissions())
+            .filter(|(_, name)| sides[0].roles.has(name) != sides[1].roles.has(name))
+            .map(|(number, _)| number)
+            .collect();
+        let mut differing = BTreeMap::new();
+        let all: BTreeSet<&String> = before.rows.roles.keys().chain(after.rows.roles.keys()).collect();
+        for name in all {
+            if !is_same_frame {
+                differing.insert(name.clone(), None);
+                continue;
+            }
+            let closures = [sides[0].roles.closure(name), sides[1].roles.closure(name)];
+            if is_same_words && closures[0] == closures[1] && closures[0].iter().all(same_row) {
+                continue;
+            }
+            let [left, right] = &mut sides;
+            let (one, two) = (left.said(&mut names, name), right.said(&mut names, name));
+            let mut permissions = one.differing(two);
+            if let Some(permissions) = permissions.as_mut().filter(|_| one.is_administrator) {
+                permissions.extend(&come_or_gone);
+            }
+            if permissions.as_ref().is_none_or(|permissions| !permissions.is_empty()) {
+                differing.insert(name.clone(), permissions);
+            }
+        }
+        Self { names, sides, differing }
+    }
+
+    /// The permissions that could change for the holder of these roles.
+    fn candidates(&self, held: &[(Scope, String)]) -> Vec<u32> {
+        let mut candidates = BTreeSet::new();
+        for (_, role) in held {
+            match self.differing.get(role) {
+                None => {}
+                Some(Some(some)) => candidates.extend(some),
+                Some(None) => return (0_u32..).zip(self.names.permissions()).map(|(number, _)| number).collect(),
+            }
+        }
+        candidates.into_iter().collect()
+    }
+
+    /// Every decision that changes for the holder of these roles.
+    fn changes(&mut self, user_id: Option<UserId>, held: &[(Scope, String)], found: &mut Found) {
+        let mut scopes: BTreeSet<Scope> = held.iter().map(|(scope, _)| scope.clone()).collect();
+        scopes.insert(Scope::Global);
+        let total = found.total;
+        for number in self.candidates(held) {
+            let Some(name) = self.names.permissions().get(number as usize).cloned() else { continue };
+            for scope in &scopes {
+                let covers = |side: &Side<'_>| {
+                    side.policy.rules.permission(&name).is_ok_and(|id| side.policy.rules.can_cover(scope, id))
+                };
+                if *scope != Scope::Global && !self.sides.iter().any(covers) {
+                    continue;
+                }
+                let [left, right] = &mut self.sides;
+                let before = left.answer(&mut self.names, held, (number, &name), scope);
+                let after = right.answer(&mut self.names, held, (number, &name), scope);
+                if before == after {
+                    continue;
+                }
+                self.note(found, user_id, &name, scope, [&before, &after]);
+            }
+        }
+        found.users += u64::from(found.total > total);
+    }
+
+    fn note(
+        &self,
+        found: &mut Found,
+        user_id: Option<UserId>,
+        permission: &str,
+        scope: &Scope,
+        answers: [&FlatAnswer; 2],
+    ) {
+        found.total += 1;
+        if found.total <= found.skip || found.decisions.len() >= found.limit {
+            return;
+        }
+        let [(before, conditions_before), (after, conditions_after)] = answers.map(|answer| self.shown(answer));
+        found.decisions.push(DecisionChange {
+            user_id,
+            permission: permission.to_owned(),
+            scope: scope.to_string(),
+            before,
+            after,
+            conditions_before,
+            conditions_after,
+        });
+    }
+
+    fn shown(&self, answer: &FlatAnswer) -> (DecisionAnswer, Vec<String>) {
+        match answer {
+            FlatAnswer::Allowed => (DecisionAnswer::Allowed, Vec::new()),
+            FlatAnswer::Denied => (DecisionAnswer::Denied, Vec::new()),
+            FlatAnswer::Depends(allows, denies) => {
+                let texts = |numbers: &BTreeSet<u32>| -> Vec<String> {
+                    numbers.iter().map(|number| self.names.condition(*number).to_owned()).collect()
+                };
+                let mut conditions: Vec<String> =
+                    texts(allows).into_iter().filter(|condition| !condition.is_empty()).collect();
+                conditions.extend(texts(denies).into_iter().map(|condition| format!("deny {condition}")));
+                conditions.sort();
+                (DecisionAnswer::Conditional, conditions)
+            }
+        }
+    }
+}
+
+/// What was found so far.
+struct Found {
+    total: u64,
+    users: u64,
+    skip: u64,
+    limit: usize,
+    decisions: Vec<DecisionChange>,
+}
+
+fn same_rest(before: &PolicyState, after: &PolicyState) -> bool {
+    let part = |policy: &PolicyState, key: &str| policy.rows.rest.as_ref()?.content.0.get(key).cloned();
+    ["types", "scopes"].iter().all(|key| part(before, key) == part(after, key))
+}
+
+/// Every decision that changes from one policy to the other, over all that is stored; those from `skip` on
+/// are listed, `limit` at most.
+pub(super) async fn compare(
+    plan: &Plan<'_>,
+    before: &PolicyState,
+    after: &PolicyState,
+    skip: u64,
+    limit: usize,
+) -> Result<DryRun> {
+    let mut found = Found { total: 0, users: 0, skip, limit, decisions: Vec::new() };
+    let mut comparison = Comparison::new(before, after);
+    nobody(&mut comparison, before, after, &mut found);
+    let roles = Predicate::set(comparison.differing.keys().map(|role| Value::from(role.as_str())));
+    let touched: Vec<RoleAssignment> = match roles.is_empty() {
+        true => Vec::new(),
+        false => plan.reads().all(Predicate::In("role".into(), roles)).await?,
+    };
+    let lasts = |one: &RoleAssignment| !administrators::has_ended(one, plan.now);
+    let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user_id).collect();
+    let users: Vec<UserId> = users.into_iter().collect();
+    for chunk in users.chunks(CHUNK) {
+        let accounts: Vec<User> = plan.reads().many(chunk.iter().map(|id| (*id,))).await?;
+        let ids = Predicate::set(chunk.iter().map(|id| Value::Id(id.0)));
+        let mut held: BTreeMap<UserId, Vec<(Scope, String)>> = BTreeMap::new();
+        for assignment in plan.reads().all::<RoleAssignment>(Predicate::In("user_id".into(), ids)).await? {
+            // A scope that cannot be read covers nothing.
+            if let Ok(scope) = assignment.scope.parse::<Scope>()
+                && lasts(&assignment)
+            {
+                held.entry(assignment.user_id).or_default().push((scope, assignment.role));
+            }
+        }
+        for user in accounts.iter().filter(|user| user.is_active(plan.now)) {
+            comparison.changes(Some(user.id), held.get(&user.id).map_or(&[], Vec::as_slice), &mut found);
+        }
+    }
+    let listed = found.decisions.len() as u64;
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(DryRun {
+        total: count(found.total),
+        users: count(found.users),
+        has_more: found.total > skip.saturating_add(listed),
+        decisions: found.decisions,
+    })
+}
+
+/// Who is not signed in: may hold another role after the edit.
+fn nobody(comparison: &mut Comparison<'_>, before: &PolicyState, after: &PolicyState, found: &mut Found) {
+    let role = |policy: &PolicyState| {
+        let rest = policy.rows.rest.as_ref()?;
+        rest.content.0.get("anonymous")?.as_str().map(str::to_owned)
+    };
+    let (old, new) = (role(before), role(after));
+    let total = found.total;
+    for (number, name) in (0_u32..).zip(comparison.names.permissions().to_vec()) {
+        let mut answer = |at: usize, role: &Option<String>| {
+            let held: Vec<(Scope, String)> = role.iter().map(|role| (Scope::Global, role.clone())).collect();
+            comparison.sides[at].answer(&mut comparison.names, &held, (number, &name), &Scope::Global)
+        };
+        let (one, two) = (answer(0, &old), answer(1, &new));
+        if one != two {
+            comparison.note(found, None, &name, &Scope::Global, [&one, &two]);
+        }
+    }
+    found.users += u64::from(found.total > total);
+}

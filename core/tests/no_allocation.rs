@@ -1,0 +1,163 @@
+//! A check allocates nothing: counted by the allocator, for each of the paths that a decision takes.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+#![allow(unsafe_code, reason = "an allocator that counts is unsafe by its trait")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    hint::black_box,
+    sync::Arc,
+};
+
+use rolekeep::{
+    model::{time::Time, value::Value},
+    rules::{
+        AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope,
+    },
+};
+use uuid::Uuid;
+
+thread_local! {
+    /// Of this thread alone: the harness runs tests in several.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more, and no test.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    run();
+    ALLOCATIONS.get() - before
+}
+
+const USER: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+const EAST: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002);
+const WEST: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0003);
+const NOW: i64 = 1_767_225_600_000_000;
+
+fn at(micros: i64) -> Time {
+    Time::from_microsecond(micros).unwrap()
+}
+
+fn held(role: &str, scope: Scope, from: i64, until: i64) -> AssignmentFacts {
+    AssignmentFacts { role: role.to_owned(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
+}
+
+/// A user whose checks take every path: plain, inherited, denied, in a window, in a region, conditional.
+fn directory() -> Directory {
+    let policy = Policy::new()
+        .resource_type("user", [("level", "int")])
+        .resource_type("drone", [("region_id", "id"), ("level", "int"), ("status", "string")])
+        .permissions(["page:read", "page:edit", "page:print", "page:drop", "page:fly", "drone:read", "drone:drop"])
+        .role("reader", ["page:read"])
+        .add_role(Role::new("editor").inherits("reader").allow("page:edit").allow("page:drop").deny("page:drop"))
+        .role("printer", ["page:print"])
+        .role("flyer", ["page:fly"])
+        .add_role(
+            Role::new("pilot")
+                .allow_when("drone:read", "resource.status == \"active\" and resource.level <= principal.level")
+                .deny_when("drone:drop", "resource.status == \"active\""),
+        );
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let directory = Directory::new(Arc::new(rules), 10);
+    let mut facts = PrincipalFacts::new(USER);
+    facts.attributes = vec![("level".into(), Value::Int(5))];
+    let (day, region) = (86_400_000_000, Scope::region(EAST));
+    facts.assignments = vec![
+        AssignmentFacts { role: "editor".to_owned(), scope: Scope::Global, from: None, until: None, group: None },
+        held("printer", Scope::Global, NOW - day, NOW + day),
+        held("flyer", Scope::Global, NOW + day, NOW + 2 * day),
+        held("pilot", region, NOW - day, NOW + day),
+    ];
+    directory.put(facts);
+    directory
+}
+
+const QUESTIONS: [(&str, bool); 7] = [
+    ("page:read", true),
+    ("page:edit", true),
+    ("page:print", true),
+    ("page:drop", false),
+    ("page:fly", false),
+    ("drone:read", false),
+    ("drone:drop", false),
+];
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1);
+    assert_eq!(
+        allocations(|| {
+            black_box(1);
+        }),
+        0
+    );
+}
+
+#[test]
+fn checks_by_handles_and_by_strings_allocate_nothing() {
+    let (directory, now, name) = (directory(), at(NOW), USER.to_string());
+    let rights = directory.rights();
+    let user = rights.user(USER).unwrap();
+    for (permission, wanted) in QUESTIONS {
+        let id = rights.rules().permission(permission).unwrap();
+        let mut answers = [None, None, None];
+        let allocated = allocations(|| {
+            answers = [
+                rights.check(user, id, now).ok(),
+                rights.check_named(&name, permission, now).ok(),
+                directory.with_rights(|rights| rights.check(user, id, now)).ok(),
+            ];
+        });
+        assert_eq!(answers, [Some(wanted); 3], "{permission}");
+        assert_eq!(allocated, 0, "{permission}");
+    }
+}
+
+#[test]
+fn decisions_about_a_resource_allocate_nothing() {
+    let (directory, context, now) = (directory(), Context::new(), at(NOW));
+    let rights = directory.rights();
+    let principal = rights.principal_of(USER).unwrap();
+    for (region, status, wanted) in [(EAST, "active", true), (WEST, "active", false), (EAST, "retired", false)] {
+        let resource = Resource::of("drone").with("region_id", region).with("level", 3).with("status", status);
+        let permission = rights.rules().permission("drone:read").unwrap();
+        let question =
+            Question { principal, permission, fields: &[], resource: Some(&resource), context: &context, now };
+        let mut answer = None;
+        let allocated = allocations(|| answer = rights.rules().decide(&question).ok().map(|one| one.is_allowed()));
+        assert_eq!(answer, Some(wanted), "{status} in {region}");
+        assert_eq!(allocated, 0, "{status} in {region}");
+    }
+}

@@ -1,0 +1,156 @@
+//! Guards for axum: who asks, and whether it may. Take this file along; nothing in it is about documents.
+
+use std::{marker::PhantomData, net::SocketAddr, ops::Deref};
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, FromRef, FromRequestParts, OptionalFromRequestParts, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use rolekeep::{Caller, Error, Reason, RequestContext, UserManagement};
+
+/// A permission as a type, so that a handler's signature says what it needs; [`permissions!`](crate::permissions)
+/// makes them.
+pub trait Permission: Send + Sync + 'static {
+    /// `document:read`
+    const NAME: &'static str;
+}
+
+/// Types for permissions: `permissions! { ReadDocument = "document:read"; }`.
+#[macro_export]
+macro_rules! permissions {
+    ($($(#[$about:meta])* $name:ident = $permission:literal;)*) => {$(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl $crate::guard::Permission for $name {
+            const NAME: &'static str = $permission;
+        }
+    )*};
+}
+
+/// The user of the request's bearer token; without a good one the answer is 401. `Option<SignedIn>` is none where
+/// there is no token.
+#[derive(Clone)]
+pub struct SignedIn(pub Caller);
+
+/// The user of the request's bearer token, if it may do this; 401 without a good token, 403 where it may not.
+pub struct Allowed<P>(pub Caller, PhantomData<P>);
+
+/// An administrator; 401 without a good token, 403 for others.
+pub struct Administrator(pub Caller);
+
+/// What a handler fails with: the library's error, as JSON with its status.
+#[derive(Debug)]
+pub struct Failure(pub Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut headers = HeaderMap::new();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        (status, headers, Json(self.0)).into_response()
+    }
+}
+
+macro_rules! as_caller {
+    ($($guard:ident $(<$p:ident>)?),*) => {$(
+        impl$(<$p>)? Deref for $guard$(<$p>)? {
+            type Target = Caller;
+            fn deref(&self) -> &Caller {
+                &self.0
+            }
+        }
+    )*};
+}
+as_caller!(SignedIn, Allowed<P>, Administrator);
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn
+where
+    UserManagement: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let um = UserManagement::from_ref(state);
+        let missing = || Error::new(Reason::NotSignedIn, "sign in first: there is no `Authorization: Bearer …`");
+        signed_in(&um, parts).await?.ok_or_else(|| Failure(missing()))
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for SignedIn
+where
+    UserManagement: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Failure> {
+        Ok(signed_in(&UserManagement::from_ref(state), parts).await?)
+    }
+}
+
+impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Allowed<P>
+where
+    UserManagement: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let SignedIn(me) = <SignedIn as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        me.require(P::NAME, None)?;
+        Ok(Self(me, PhantomData))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Administrator
+where
+    UserManagement: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let SignedIn(me) = <SignedIn as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        me.require_admin()?;
+        Ok(Self(me))
+    }
+}
+
+/// For whole routers: `.route_layer(from_fn_with_state((um, "document:delete"), guard::require))`. Handlers behind it
+/// get the caller by [`SignedIn`], without a second look at the token.
+pub async fn require(
+    State((um, permission)): State<(UserManagement, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let SignedIn(me) = <SignedIn as FromRequestParts<UserManagement>>::from_request_parts(&mut parts, &um).await?;
+    me.require(permission, None)?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Looks at the token once a request.
+async fn signed_in(um: &UserManagement, parts: &mut Parts) -> Result<Option<SignedIn>, Error> {
+    if let Some(known) = parts.extensions.get::<SignedIn>() {
+        return Ok(Some(known.clone()));
+    }
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(authorization) = text(header::AUTHORIZATION) else { return Ok(None) };
+    let token = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = token else { return Ok(None) };
+    let mut context = RequestContext::default();
+    context.ip = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_string());
+    context.user_agent = text(header::USER_AGENT).map(str::to_owned);
+    let me = SignedIn(um.authenticate(token.trim(), context).await?);
+    parts.extensions.insert(me.clone());
+    Ok(Some(me))
+}

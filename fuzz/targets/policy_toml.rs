@@ -1,0 +1,9 @@
+//! A policy file in TOML: any text.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use rolekeep::rules::Policy;
+
+fuzz_target!(|text: &str| shared::hold(Policy::from_toml(text)));

@@ -1,0 +1,143 @@
+//! A PostgreSQL of the tests' own: a cluster in a temporary folder, on a Unix socket that only its
+//! folder leads to, gone when it is dropped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests, which panic where they fail")]
+
+use std::{
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rolekeep::storage::sql::{SqlCondition, SqlValue};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, PgConnection, Postgres,
+    postgres::{PgArguments, PgConnectOptions, PgRow},
+    query::Query,
+};
+
+/// However the tests end, the server does not outlive them by more.
+const LONGEST: &str = "1800";
+
+/// A running server.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: tempfile::TempDir,
+    server: Child,
+    user: Option<(u32, u32)>,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server. Its own texts are sorted as people sort them, so that
+    /// a comparison by anything but bytes shows.
+    pub fn start() -> Self {
+        let programs = programs();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // The server refuses to run as root.
+        let user = is_root().then(|| (number("-u"), number("-g")));
+        if let Some((user, group)) = user {
+            chown(folder.path(), Some(user), Some(group)).expect("the folder changes hands");
+        }
+        let data = folder.path().join("data");
+        let mut initdb = as_user(&programs.join("initdb"), user);
+        initdb.args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]);
+        initdb.args(["--locale-provider=icu", "--icu-locale=en"]).arg("--pgdata").arg(&data);
+        let made = initdb.stdout(Stdio::null()).current_dir(folder.path()).status().expect("initdb runs");
+        assert!(made.success(), "initdb failed");
+
+        let mut server = as_user(Path::new("timeout"), user);
+        server
+            .args(["--foreground", "--signal=QUIT"])
+            .arg(LONGEST)
+            .arg(programs.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(folder.path());
+        // Nothing listens on the network, and nothing has to survive.
+        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"]);
+        server.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder.path());
+        Self { server: server.spawn().expect("the server starts"), folder, user }
+    }
+
+    /// A connection, as soon as the server takes one.
+    pub async fn connect(&self) -> PgConnection {
+        let options =
+            PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("postgres").database("postgres");
+        for _ in 0..600 {
+            match options.connect().await {
+                Ok(connection) => return connection,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        panic!("the server does not answer");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // By its own number; `timeout` hands the signal on to the server, whose word is its last.
+        let mut stop = as_user(Path::new("kill"), self.user);
+        let _ = stop.arg("-INT").arg(self.server.id().to_string()).status();
+        let _ = self.server.wait();
+    }
+}
+
+/// A query with the parameters of a condition.
+pub fn bound(text: String, parameters: &[SqlValue]) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for parameter in parameters {
+        query = match parameter.clone() {
+            SqlValue::Bool(bool) => query.bind(bool),
+            SqlValue::Int(int) => query.bind(int),
+            SqlValue::Text(text) => query.bind(text),
+            SqlValue::Uuid(id) => query.bind(id),
+            SqlValue::Bools(bools) => query.bind(bools),
+            SqlValue::Ints(ints) => query.bind(ints),
+            SqlValue::Texts(texts) => query.bind(texts),
+            SqlValue::Uuids(ids) => query.bind(ids),
+            other => panic!("PostgreSQL binds no {other:?}"),
+        };
+    }
+    query
+}
+
+/// The rows of a query whose `WHERE` is a condition; the error says which.
+pub async fn rows(connection: &mut PgConnection, select: &str, condition: &SqlCondition) -> Result<Vec<PgRow>, String> {
+    let text = format!("{select} WHERE {}", condition.text);
+    let rows = bound(text.clone(), &condition.parameters).fetch_all(connection).await;
+    rows.map_err(|error| format!("{error}\n{text}\n{:?}", condition.parameters))
+}
+
+/// Where the newest version's programs are.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().collect::<Vec<_>>())
+        .unwrap_or_default();
+    let newest = versions
+        .into_iter()
+        .map(|entry| entry.path())
+        .max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()).unwrap_or_default());
+    newest.expect("PostgreSQL is not installed: run `scripts/setup postgres`").join("bin")
+}
+
+fn is_root() -> bool {
+    id(&["-u"]) == "0"
+}
+
+fn number(flag: &str) -> u32 {
+    id(&[flag, "postgres"]).parse().expect("Debian's package makes the user `postgres`")
+}
+
+fn id(arguments: &[&str]) -> String {
+    let output = Command::new("id").args(arguments).output().expect("`id` runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
+    }
+    command
+}
