@@ -8,7 +8,7 @@ mod kit;
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use kit::{FIELDS, Tied, config};
+use kit::{FIELDS, Tied, config, scaled};
 use proptest::{prelude::*, test_runner::TestRunner};
 use rolekeep::rules::{
     AssignmentFacts, Context, Explanation, FieldId, Policy, Principal, PrincipalFacts, Question, Role, RuleSet, Schema,
@@ -177,7 +177,7 @@ fn an_edited_rule_set_answers_as_one_compiled_from_scratch() {
         .run(&numbers, run)
         .unwrap_or_else(|failure| panic!("{failure}"));
     let seen = (edits.get(), refused.get(), akin.get());
-    assert!(seen.0 > 600 && seen.1 > 80 && seen.2 > 800, "{seen:?}");
+    assert!(seen.0 > scaled(600) && seen.1 > scaled(80) && seen.2 > scaled(800), "{seen:?}");
 }
 
 /// Else who holds one would have the other.

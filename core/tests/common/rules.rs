@@ -17,13 +17,19 @@ use uuid::Uuid;
 /// The same cases in every run; others with `PROPTEST_RNG_SEED`.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
     // The seed alone names what failed.
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(scaled(cases)) };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(2026);
     }
     // Shown where the test fails.
     println!("seed {}", config.rng_seed);
     config
+}
+
+/// So many, or with `RULES_PERCENT` a part of them: runs over many mutants are long enough.
+pub(crate) fn scaled(count: u32) -> u32 {
+    let percent = std::env::var("RULES_PERCENT").ok().and_then(|text| text.parse().ok());
+    (count * percent.unwrap_or(100) / 100).max(1)
 }
 
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
@@ -68,7 +74,10 @@ impl<'a> Engine<'a> {
             context: &self.context,
             now: self.case.now,
         };
-        look(self.rules.decide(&question).unwrap())
+        let decision = self.rules.decide(&question).unwrap();
+        // The way that does not explain.
+        assert_eq!(self.rules.allows(&question).unwrap(), decision.is_allowed());
+        look(decision)
     }
 
     /// Every thing of the case, and none.

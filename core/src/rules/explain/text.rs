@@ -26,7 +26,7 @@ pub(super) fn add(
         Cause::Administrator => "an administrator asks".to_owned(),
         Cause::Allowed => "a grant allows it, and none denies it".to_owned(),
         Cause::Denied => "a grant denies it, which no other outweighs".to_owned(),
-        Cause::NothingGrants => "nothing grants it".to_owned(),
+        Cause::NothingGrants => "nothing that is held allows it".to_owned(),
         Cause::BeyondKey => "no pattern of the API key matches it".to_owned(),
     };
     // Writing to a string does not fail.
