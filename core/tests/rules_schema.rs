@@ -76,9 +76,10 @@ fn every_valid_policy_of_the_tests_is_valid_in_an_editor() {
     }
     editor.accepts(&of_toml(&fs::read_to_string(root().join("core/tests/names/policy.toml")).unwrap()));
     let page = fs::read_to_string(root().join("docs/policy-files.md")).unwrap();
-    let example = of_toml(page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap());
-    assert!(!is_refused(&example));
-    editor.accepts(&example);
+    let examples: Vec<Json> =
+        page.split("```toml\n").skip(1).map(|rest| of_toml(rest.split("```").next().unwrap())).collect();
+    assert!(examples.len() >= 2 && !examples.iter().any(is_refused));
+    examples.iter().for_each(|example| editor.accepts(example));
     for file in fs::read_dir(root().join("tests/conformance/scenarios")).unwrap() {
         let scenarios: Json = serde_json::from_str(&fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
         let mut parts = vec![&scenarios];

@@ -93,7 +93,7 @@ fn bad_input_is_named() {
     std::fs::write(path.join("none.db"), "this is no database, but long enough to be looked at as one".repeat(20))
         .unwrap();
     let cases: [(&[&str], &str, &str); 6] = [
-        (&["--policy", "bad.toml"], "VALIDATION_ERROR", "line 2"),
+        (&["--policy", "bad.toml"], "VALIDATION_ERROR", "policy:2:10"),
         (&["--policy", "missing.toml"], "VALIDATION_ERROR", "missing.toml"),
         (&["--seed", "bad.json"], "VALIDATION_ERROR", "users[0].id"),
         (&["--db", "none.db"], "UNAVAILABLE", "database"),
