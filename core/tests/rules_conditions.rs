@@ -368,6 +368,20 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
         reasons[0]
     };
     assert_eq!(ask("zebra:ride", None), Err(Reason::UnknownPermission));
+    // A field that the type does not have, though the permission is given without a condition.
+    let plain =
+        RuleSet::compile(&Policy::new().permissions(["doc:read"]).role("r", ["doc:read"]), &Schema::new()).unwrap();
+    let (holder, field) = (plain.principal(facts("r")), large.field("user", "level").unwrap());
+    let bare = Resource::of("cat");
+    for (fields, resource, reason) in
+        [(&[field][..], None, Reason::UnknownPermission), (&[][..], Some(&bare), Reason::InvalidInput)]
+    {
+        let permission = plain.permission("doc:read").unwrap();
+        let question = Question { principal: &holder, permission, fields, resource, context: &context, now: now() };
+        assert_eq!(plain.decide(&question).map(|_| ()).unwrap_err().reason(), reason);
+        // The short way is not taken past what makes it no question.
+        assert_eq!(plain.allows(&question).unwrap_err().reason(), reason);
+    }
     assert_eq!(small.permission_name(large.permission("zebra:ride").unwrap()), "");
     let stranger = large.principal(facts("r"));
     let read = small.permission("doc:read").unwrap();
