@@ -1,5 +1,7 @@
 //! The floors and ours answer as the reference does, and see a change at once.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
 use rolekeep_lab::{
     Engine, Size, Variant, Workload, floors,
     ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
