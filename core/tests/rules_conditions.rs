@@ -383,6 +383,20 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
         assert_eq!(plain.allows(&question).unwrap_err().reason(), reason);
     }
     assert_eq!(small.permission_name(large.permission("zebra:ride").unwrap()), "");
+    // What a condition decides is not answered at a glance, nor what is asked of somebody else's principal.
+    let verified =
+        policy().add_role(Role::new("r").allow_when("doc:read", "principal.verified == true").allow("doc:list"));
+    let verified = RuleSet::compile(&verified, &Schema::new()).unwrap();
+    let (read, list) = (verified.permission("doc:read").unwrap(), verified.permission("doc:list").unwrap());
+    for is_verified in [true, false] {
+        let one = verified.principal(PrincipalFacts { is_verified, ..facts("r") });
+        assert_eq!(verified.check(&one, read, now()).unwrap(), is_verified);
+        assert!(verified.check(&one, list, now()).unwrap());
+    }
+    let other = plain.principal(facts("r"));
+    for permission in [read, list] {
+        assert_eq!(verified.check(&other, permission, now()).unwrap_err().reason(), Reason::Internal);
+    }
     let stranger = large.principal(facts("r"));
     let read = small.permission("doc:read").unwrap();
     assert_eq!(small.check(&stranger, read, now()).unwrap_err().reason(), Reason::Internal);
