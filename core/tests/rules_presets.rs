@@ -202,7 +202,7 @@ fn an_explanation_says_what_would_have_to_change() {
     );
 
     let mut suspended = facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]);
-    (suspended.is_active, suspended.status) = (false, "suspended".to_owned());
+    (suspended.is_active, suspended.status) = (false, "suspended".into());
     let suspended = rules.principal(suspended);
     let explanation = why(&rules, &suspended, "drone:read", Some(&drone(None, &[OPERATOR])));
     assert_eq!(explanation.changes[0].kind, ChangeKind::Activate);

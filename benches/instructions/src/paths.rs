@@ -5,6 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result};
 use rolekeep_lab::{
     Edit, Engine, Query, Size, Variant, Workload,
+    floors,
     ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
 };
 
@@ -22,6 +23,9 @@ pub struct Path {
 
 /// Every path.
 pub const ALL: &[Path] = &[
+    Path { name: "floor-ids-m", run: || checks::<floors::Ids>(Size::M, Variant::Plain) },
+    Path { name: "floor-strings-m", run: || checks::<floors::Strings>(Size::M, Variant::Plain) },
+    Path { name: "floor-strings-scoped-m", run: || checks::<floors::ScopedStrings>(Size::M, Variant::Scoped) },
     Path { name: "check-handles-s", run: || checks::<Handles>(Size::S, Variant::Plain) },
     Path { name: "check-handles-m", run: || checks::<Handles>(Size::M, Variant::Plain) },
     Path { name: "check-handles-newest-m", run: || checks::<Newest>(Size::M, Variant::Plain) },

@@ -10,7 +10,6 @@ use rolekeep::{
         Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle, testing,
     },
 };
-use uuid::Uuid;
 
 use crate::{Assignment, Edit, Engine, NOW, Query, Variant, Workload};
 
@@ -105,7 +104,7 @@ impl House {
             context: &self.context,
             now: self.now,
         };
-        Ok(self.rights.rules().decide(&question)?.is_allowed())
+        Ok(self.rights.rules().allows(&question)?)
     }
 
     fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
@@ -266,7 +265,7 @@ impl Engine for ScopedNamed {
     #[inline]
     fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
         let permission = self.0.rights.rules().permission(permission)?;
-        self.0.decide(self.0.rights.principal_of(Uuid::try_parse(user)?), permission, resource)
+        self.0.decide(self.0.rights.principal_named(user), permission, resource)
     }
 
     fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use rolekeep_lab::{Size, Variant, Workload, floors, ours};
 
-use crate::{child::serve, peers};
+#[cfg(feature = "peers")]
+use crate::peers;
+use crate::child::serve;
 
 /// What it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +164,7 @@ pub const ALL: &[Contender] = &[
         plain: false,
         serve: serve::<ours::ScopedNamed>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "rust-rbac",
         label: "rust-rbac",
@@ -174,6 +177,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::RustRbac>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "gatehouse",
         label: "gatehouse, by ids",
@@ -186,6 +190,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::Gatehouse>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "role-system",
         label: "role-system",
@@ -198,6 +203,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::RoleSystem>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "role-system-cached",
         label: "role-system, cached",
@@ -210,6 +216,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::RoleSystemCached>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "cedar-role-sets",
         label: "Cedar, role sets",
@@ -222,6 +229,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::CedarRoleSets>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "cedar-scoped",
         label: "Cedar, role sets",
@@ -234,6 +242,7 @@ pub const ALL: &[Contender] = &[
         plain: false,
         serve: serve::<peers::CedarScoped>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "cedar-per-grant",
         label: "Cedar, per grant",
@@ -246,6 +255,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::CedarPerGrant>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "regorus-vm",
         label: "regorus, virtual machine",
@@ -258,6 +268,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::RegorusVm>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "regorus",
         label: "regorus, interpreter",
@@ -270,6 +281,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::Regorus>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "oso",
         label: "Oso",
@@ -282,6 +294,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::Oso>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "casbin",
         label: "Casbin",
@@ -294,6 +307,7 @@ pub const ALL: &[Contender] = &[
         plain: true,
         serve: serve::<peers::Casbin>,
     },
+    #[cfg(feature = "peers")]
     Contender {
         key: "casbin-cached",
         label: "Casbin, cached",

@@ -4,6 +4,7 @@ mod child;
 mod contenders;
 mod export;
 mod parent;
+#[cfg(feature = "peers")]
 mod peers;
 mod report;
 mod results;

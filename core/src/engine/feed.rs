@@ -2,13 +2,11 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
-use uuid::Uuid;
-
 use super::Engine;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::{SessionId, UserId, parse_uuid},
         record::{Key, Record},
         registry::Guard,
         session::{Session, SessionActivity},
@@ -194,7 +192,7 @@ fn user_of(touched: &Touched) -> Option<UserId> {
     }
     if touched.table == Guard::TABLE.name {
         let id = first.as_text()?.strip_prefix("user:")?;
-        return Uuid::try_parse(id).ok().map(UserId);
+        return parse_uuid(id).map(UserId);
     }
     None
 }

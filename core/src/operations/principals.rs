@@ -34,7 +34,7 @@ pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<P
     Ok(Some(PrincipalFacts {
         id: id.0,
         is_active,
-        status: user.status.to_string(),
+        status: user.status.to_string().into(),
         is_verified: user.email_verified,
         attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
         assignments: assignments.collect(),

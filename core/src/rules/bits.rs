@@ -1,4 +1,4 @@
-//! A set of small numbers, in the form that answers fastest for the space it may take.
+//! A set of small numbers, in the form that takes least space.
 
 use std::sync::Arc;
 
@@ -12,9 +12,6 @@ pub(super) enum Bits {
     /// Every number.
     All,
 }
-
-/// So few numbers fit in a line of the processor's cache.
-const FEW: usize = 8;
 
 impl Bits {
     #[inline]
@@ -34,17 +31,28 @@ impl Bits {
         }
     }
 
-    /// From one bit each; as numbers where these are very few, or fewer bytes and space is short.
-    pub(super) fn of(words: &[u64], is_space_short: bool) -> Self {
+    /// From one bit each.
+    pub(super) fn of(words: &[u64]) -> Self {
         let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
-        let is_smaller = count * 4 <= words.len() * 8;
-        if !is_smaller || count > FEW && !is_space_short {
+        if count * 4 > words.len() * 8 {
             return Bits::Many(words.into());
         }
-        let numbers = (0..).zip(words).flat_map(|(at, word): (u32, &u64)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
-        });
-        Bits::Few(numbers.collect())
+        let mut numbers = Vec::with_capacity(count);
+        each(words, |number| numbers.push(number));
+        Bits::Few(numbers.into())
+    }
+
+    /// Every number below a bound that it has.
+    pub(super) fn each(&self, bound: usize, mut see: impl FnMut(u32)) {
+        match self {
+            Bits::Few(numbers) => numbers.iter().copied().for_each(see),
+            Bits::Many(words) => each(words, see),
+            Bits::All => (0..u32::try_from(bound).unwrap_or(u32::MAX)).for_each(&mut see),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Bits::Few(numbers) if numbers.is_empty())
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -62,6 +70,11 @@ impl Default for Bits {
     }
 }
 
+/// One bit for each number below a bound, and none of them set.
+pub(super) fn empty(bound: usize) -> Vec<u64> {
+    vec![0; bound.div_ceil(64)]
+}
+
 /// Sets one bit.
 pub(super) fn set(words: &mut [u64], number: u32) {
     if let Some(word) = words.get_mut(number as usize / 64) {
@@ -69,22 +82,39 @@ pub(super) fn set(words: &mut [u64], number: u32) {
     }
 }
 
+/// Every bit that is set, in order.
+pub(super) fn each(words: &[u64], mut see: impl FnMut(u32)) {
+    for (at, word) in (0_u32..).zip(words) {
+        let mut left = *word;
+        while left != 0 {
+            see(at * 64 + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Bits, set};
+    use super::{Bits, empty, set};
 
     #[test]
-    fn both_forms_agree() {
-        for (step, is_space_short) in [(1, false), (3, true), (30, true), (30, false), (70, false)] {
-            let mut words = [0; 8];
+    fn all_forms_agree() {
+        for step in [1, 3, 30, 70] {
+            let mut words = empty(512);
             (0..512).step_by(step).for_each(|number| set(&mut words, number));
-            let bits = Bits::of(&words, is_space_short);
+            let mut numbers = Vec::new();
+            let bits = Bits::of(&words);
+            bits.each(512, |number| numbers.push(number));
+            assert!(numbers.iter().copied().eq((0..512).step_by(step)));
             for number in 0..600 {
                 assert_eq!(bits.has(number), number < 512 && (number as usize).is_multiple_of(step));
             }
-            let mut again = [0; 8];
+            let mut again = empty(512);
             bits.add_to(&mut again);
             assert_eq!(words, again);
         }
+        let mut words = empty(512);
+        Bits::All.add_to(&mut words);
+        assert!(Bits::All.has(511) && words.iter().all(|word| *word == u64::MAX));
     }
 }

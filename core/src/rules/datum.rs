@@ -5,7 +5,7 @@ use std::{cmp::Ordering, net::IpAddr, str::FromStr};
 use uuid::Uuid;
 
 pub(super) use crate::model::ip::{IpRange as Cidr, parse_ip};
-use crate::model::{record::Kind, time::Time, value::Value};
+use crate::model::{id::parse_uuid, record::Kind, time::Time, value::Value};
 
 /// The type of an attribute, of a context value, or of a part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,6 +165,17 @@ impl<'a> Datum<'a> {
         }
     }
 
+    /// Whether this is what a column would hold so: the id of a scope.
+    #[inline]
+    pub(super) fn is(self, value: &Value) -> bool {
+        match (self, value) {
+            (Datum::Id(own), Value::Id(id)) => own == *id,
+            (Datum::Text(own), Value::Text(text)) => own == text,
+            (Datum::Int(own), Value::Int(int)) => own == *int,
+            _ => false,
+        }
+    }
+
     /// Times move; everything else stays.
     pub(super) fn moved(self, micros: i64) -> Self {
         match self {
@@ -250,14 +261,22 @@ impl Held {
     }
 }
 
-/// A stored value as the declared type. Text is also read as what JSON has no type for.
+/// A stored value as the declared type; absent where it is of another.
+#[inline]
 pub(super) fn read(value: &Value, base: Base) -> Datum<'_> {
+    match (base, value) {
+        (Base::Id, Value::Id(id)) => Datum::Id(*id),
+        (Base::Int, Value::Int(int)) => Datum::Int(*int),
+        (Base::String, Value::Text(text)) => Datum::Text(text),
+        _ => convert(value, base),
+    }
+}
+
+/// What is not stored as declared: text is also read as what JSON has no type for.
+fn convert(value: &Value, base: Base) -> Datum<'_> {
     let read = match (base, value) {
         (Base::Bool, Value::Bool(bool)) => Some(Datum::Bool(*bool)),
-        (Base::Int, Value::Int(int)) => Some(Datum::Int(*int)),
-        (Base::String, Value::Text(text)) => Some(Datum::Text(text)),
-        (Base::Id, Value::Id(id)) => Some(Datum::Id(*id)),
-        (Base::Id, Value::Text(text)) => Uuid::try_parse(text).ok().map(Datum::Id),
+        (Base::Id, Value::Text(text)) => parse_uuid(text).map(Datum::Id),
         (Base::Time, Value::Time(micros)) => Some(Datum::Time(*micros)),
         (Base::Time, Value::Text(text)) => parse_time(text).map(Datum::Time),
         (Base::Duration, Value::Int(micros)) if super::duration::is_in_range(*micros) => Some(Datum::Duration(*micros)),

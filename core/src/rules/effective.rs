@@ -38,7 +38,7 @@ impl RuleSet {
     /// behalf it asks has no say here.
     pub fn effective(&self, principal: &Principal, now: Time) -> Vec<EffectiveGrant> {
         let now = now.as_microsecond();
-        if !principal.is_active || principal.stamp != self.stamp {
+        if !principal.is_active() || principal.stamp != self.stamp {
             return Vec::new();
         }
         let mut effective = Vec::new();
@@ -57,7 +57,7 @@ impl RuleSet {
                     effective.extend(self.reached(principal, grant).into_iter().map(|permission| EffectiveGrant {
                         effect,
                         permission,
-                        scope: held.written().to_string(),
+                        scope: held.written(self.kinds()).to_string(),
                         condition: grant.written.when.as_ref().map(|when| when.text.clone()),
                         role: role.name().to_owned(),
                         granted_by: junior.name().to_owned(),

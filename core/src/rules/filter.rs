@@ -150,7 +150,7 @@ impl Lowering<'_, '_> {
         let own = self.own_predicate(permission)?;
         match self.here.principal.on_behalf_of() {
             Some(principal) => {
-                let here = Here { principal, ..*self.here };
+                let here = self.here.of(principal);
                 Ok(own.and(Lowering { here: &here, is_strict: self.is_strict }.predicate(permission)?))
             }
             None => Ok(own),
@@ -160,7 +160,7 @@ impl Lowering<'_, '_> {
     fn own_predicate(&self, permission: PermissionId) -> Result<Predicate> {
         let (here, rules) = (self.here, self.here.rules);
         let principal = here.principal;
-        if !principal.is_active || !principal.is_within_key(permission.0) {
+        if !principal.is_active() || !principal.is_within_key(permission.0) {
             return Ok(Predicate::Never);
         }
         if principal.held().any(|one| rules.administers(principal, one, here.now)) {
@@ -170,7 +170,7 @@ impl Lowering<'_, '_> {
         let mut reaches: BTreeMap<(Effect, u32), Reach> = BTreeMap::new();
         for held in principal.held().filter(|one| rules.counts(*one, here.now)) {
             for role in rules.parts(principal, held.role) {
-                if rules.rows.get(role as usize).is_some_and(|row| row.has(permission.0)) {
+                if rules.columns.has(role, permission.0) {
                     self.widen(reaches.entry((Effect::Allow, NONE)).or_default(), held.scope());
                 }
                 let specials = rules.roles.get(role as usize).map(|role| role.special_of(permission.0));

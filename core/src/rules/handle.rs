@@ -19,7 +19,7 @@ use super::rule_set::{PermissionId, RuleSet};
 #[derive(Debug)]
 pub struct PermissionHandle {
     name: Box<str>,
-    /// The lower half of the rule set's stamp, and the number there; 0: not looked up yet.
+    /// The rule set's stamp, and the number there; 0: not looked up yet.
     known: AtomicU64,
 }
 
@@ -36,8 +36,7 @@ impl PermissionHandle {
 
     /// The permission in this rule set; the error names the nearest known one.
     pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
-        // A stamp comes again after 2^32 rule sets, and is never 0.
-        let stamp = rules.stamp << 32;
+        let stamp = u64::from(rules.stamp) << 32;
         let known = self.known.load(Ordering::Relaxed);
         if known & !u64::from(u32::MAX) == stamp && known != 0 {
             #[allow(clippy::cast_possible_truncation, reason = "the lower half")]

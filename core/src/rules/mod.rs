@@ -20,6 +20,7 @@
 
 mod attribute;
 mod bits;
+mod columns;
 mod compile;
 mod condition;
 mod datum;

@@ -21,6 +21,8 @@ pub(super) struct Reads {
 pub(super) struct TypeReads {
     /// What a resource must carry: slots, sorted.
     pub(super) slots: Vec<u32>,
+    /// The place of each slot among [`TypeReads::slots`], or [`NO_PLACE`].
+    places: Box<[u8]>,
     /// Their names.
     pub(super) names: Vec<String>,
     /// Those of them that are relations.
@@ -29,6 +31,27 @@ pub(super) struct TypeReads {
     pub(super) context: Vec<u32>,
     /// What is read of the principal, where it must be there.
     pub(super) principal: Vec<u32>,
+}
+
+/// Stands for "not read, or too many are".
+const NO_PLACE: u8 = u8::MAX;
+
+impl TypeReads {
+    fn set_slots(&mut self, slots: BTreeSet<u32>) {
+        self.slots = slots.into_iter().collect();
+        let mut places = vec![NO_PLACE; self.slots.last().map_or(0, |last| *last as usize + 1)];
+        for (place, slot) in (0..NO_PLACE).zip(&self.slots) {
+            if let Some(known) = places.get_mut(*slot as usize) {
+                *known = place;
+            }
+        }
+        self.places = places.into();
+    }
+
+    /// Where a slot stands among [`TypeReads::slots`].
+    pub(super) fn place(&self, slot: u32) -> Option<usize> {
+        self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| usize::from(*place))
+    }
 }
 
 impl Reads {
@@ -74,7 +97,7 @@ impl Reads {
                     own.relation_names.push(attribute.name.clone());
                 }
             }
-            own.slots = slots.into_iter().collect();
+            own.set_slots(slots);
         }
         let name = |slot: &u32| words.principal.get(*slot as usize).map(|one| one.name.clone());
         reads.principal_names = reads.principal.iter().filter_map(name).collect();

@@ -49,7 +49,14 @@ impl<'r> Resource<'r> {
 
     /// The value of an attribute; none where it was not given, not even as null.
     pub(super) fn value(&self, ty: &ResourceType, attribute: &Attribute) -> Option<Datum<'_>> {
-        if let Some((_, held)) = self.given.iter().find(|(name, _)| *name == attribute.name) {
+        self.value_at(usize::MAX, ty, attribute)
+    }
+
+    /// The same, of an attribute that was perhaps given at this place.
+    pub(super) fn value_at(&self, place: usize, ty: &ResourceType, attribute: &Attribute) -> Option<Datum<'_>> {
+        let is_it = |given: &&(Name, Held)| given.0 == attribute.name;
+        let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
+        if let Some((_, held)) = given {
             return Some(held.read(attribute.ty));
         }
         let (table, row) = self.row?;

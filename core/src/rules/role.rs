@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    bits::Bits,
     name::{ADMIN, Pattern},
     policy::{Effect, Grant, Role},
     rule_set::RoleId,
@@ -11,7 +12,7 @@ use super::{
 /// Stands for "no condition" and "not narrowed".
 pub(super) const NONE: u32 = u32::MAX;
 
-/// A role with all that it inherits. Its plain permissions stand in [`super::RuleSet`]'s rows.
+/// A role with all that it inherits.
 #[derive(Debug)]
 pub(super) struct CompiledRole {
     /// Its number.
@@ -26,8 +27,10 @@ pub(super) struct CompiledRole {
     pub(super) own: Arc<Own>,
     /// Through the hierarchy.
     pub(super) is_administrator: bool,
-    /// Every grant of the closure that needs a closer look, by permission.
-    pub(super) special: Box<[Special]>,
+    /// Permissions that the closure allows under no condition, unnarrowed.
+    pub(super) plain: Bits,
+    /// Every grant of the closure that needs a closer look.
+    pub(super) special: Specials,
 }
 
 /// What a role's own grants say.
@@ -66,6 +69,69 @@ pub(super) struct Special {
     pub(super) grant: GrantId,
 }
 
+/// Grants by permission.
+#[derive(Debug, Default)]
+pub(super) struct Specials {
+    sorted: Box<[Special]>,
+    /// Where the grants of a permission begin among `sorted`, or [`NONE`]: a hash table twice as large
+    /// as it must be, so that a search looks at one or two places.
+    index: Box<[u32]>,
+}
+
+impl Specials {
+    pub(super) fn new(mut all: Vec<Special>) -> Self {
+        all.sort_unstable();
+        all.dedup();
+        let firsts = (0_u32..).zip(&all).zip(std::iter::once(None).chain(all.iter().map(Some)));
+        let firsts =
+            firsts.filter(|((_, one), before)| before.is_none_or(|before| before.permission != one.permission));
+        let firsts: Vec<(u32, u32)> = firsts.map(|((at, one), _)| (at, one.permission)).collect();
+        let mut index: Box<[u32]> = match firsts.len() {
+            0 => Box::default(),
+            count => vec![NONE; (2 * count).next_power_of_two()].into(),
+        };
+        for (at, permission) in firsts {
+            let mut place = Self::place(permission, index.len());
+            while index.get(place).is_some_and(|taken| *taken != NONE) {
+                place = (place + 1) % index.len();
+            }
+            if let Some(free) = index.get_mut(place) {
+                *free = at;
+            }
+        }
+        Self { sorted: all.into(), index }
+    }
+
+    /// Numbers of permissions that stand together spread (Fibonacci hashing).
+    #[inline]
+    fn place(permission: u32, size: usize) -> usize {
+        permission.wrapping_mul(0x9E37_79B9) as usize >> 8 & (size.wrapping_sub(1))
+    }
+
+    pub(super) fn all(&self) -> &[Special] {
+        &self.sorted
+    }
+
+    /// What they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.sorted) + size_of_val(&*self.index)
+    }
+
+    #[inline]
+    pub(super) fn of(&self, permission: u32) -> &[Special] {
+        let mut place = Self::place(permission, self.index.len());
+        while let Some(start) = self.index.get(place).filter(|start| **start != NONE) {
+            let rest = self.sorted.get(*start as usize..).unwrap_or_default();
+            if rest.first().is_some_and(|one| one.permission == permission) {
+                let length = rest.iter().take_while(|one| one.permission == permission).count();
+                return rest.get(..length).unwrap_or_default();
+            }
+            place = (place + 1) % self.index.len();
+        }
+        &[]
+    }
+}
+
 /// A grant by the role that says it and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GrantId {
@@ -80,10 +146,7 @@ impl CompiledRole {
 
     /// The grants that need a closer look.
     pub(super) fn special_of(&self, permission: u32) -> &[Special] {
-        let start = self.special.partition_point(|one| one.permission < permission);
-        let rest = self.special.get(start..).unwrap_or_default();
-        let length = rest.partition_point(|one| one.permission == permission);
-        rest.get(..length).unwrap_or_default()
+        self.special.of(permission)
     }
 
     pub(super) fn has_junior(&self, role: u32) -> bool {
@@ -128,5 +191,33 @@ impl HeldGrant<'_> {
             return permission == ADMIN && is_admin;
         }
         Pattern::parse(&self.written.pattern.text).is_some_and(|pattern| pattern.matches(permission))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GrantId, NONE, Special, Specials};
+    use crate::rules::Effect;
+
+    #[test]
+    fn what_is_said_of_a_permission_is_found() {
+        for step in [1, 2, 7, 256, 4096] {
+            let special = |permission, at| Special {
+                permission,
+                effect: Effect::Allow,
+                condition: NONE,
+                fields: NONE,
+                grant: GrantId { role: 0, at },
+            };
+            let all = (0..100).flat_map(|number| (0..number % 3).map(move |at| special(number * step, at)));
+            let specials = Specials::new(all.collect());
+            for permission in 0..100 * step + 10 {
+                let count = if permission % step == 0 && permission < 100 * step { permission / step % 3 } else { 0 };
+                let found = specials.of(permission);
+                assert_eq!(found.len(), count as usize, "{step} {permission}");
+                assert!(found.iter().all(|one| one.permission == permission));
+            }
+        }
+        assert!(Specials::default().of(0).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -18,7 +18,7 @@ use crate::model::{
 
 use super::{
     attribute::ResourceType,
-    bits::Bits,
+    columns::Columns,
     compile::{
         self,
         words::{Permission, Words},
@@ -32,7 +32,7 @@ use super::{
     role::{CompiledRole, HeldGrant},
     schema::Schema,
     scope::Scope,
-    scope_kind::{BoundScope, bind},
+    scope_kind::{BoundScope, ScopeKind, bind},
 };
 
 /// A permission of one rule set.
@@ -52,20 +52,22 @@ pub struct FieldId(pub(super) u32);
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.
-    pub(super) stamp: u64,
+    pub(super) stamp: u32,
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Arc<Pool>,
     pub(super) reads: Arc<Reads>,
     /// By number; a deleted role keeps its own.
     pub(super) roles: Vec<Arc<CompiledRole>>,
-    /// Of each role, the permissions that its closure allows under no condition, unnarrowed.
-    pub(super) rows: Vec<Bits>,
+    /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
+    pub(super) columns: Columns,
     /// Deleted roles included.
     pub(super) role_ids: Arc<HashMap<String, u32>>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(super) numbers: Arc<RoleNumbers>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(super) marks: Box<[Mark]>,
+    /// The same of each role.
+    pub(super) role_marks: Box<[RoleMark]>,
     pub(super) anonymous: Option<RoleId>,
 }
 
@@ -113,6 +115,33 @@ impl Mark {
     #[must_use]
     pub(super) const fn or(self, other: Mark) -> Mark {
         Mark(self.0 | other.0)
+    }
+}
+
+/// What a decision must look at of a role beside its row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RoleMark {
+    /// A bit for each permission of which it says something special; permissions share bits.
+    special: u64,
+    pub(super) is_administrator: bool,
+    /// Whether it allows anything under no condition, unnarrowed.
+    pub(super) has_plain: bool,
+}
+
+impl RoleMark {
+    fn of(role: &CompiledRole) -> Self {
+        let special = role.special.all().iter().fold(0, |bits, one| bits | Self::bit(one.permission));
+        Self { special, is_administrator: role.is_administrator, has_plain: !role.plain.is_empty() }
+    }
+
+    const fn bit(permission: u32) -> u64 {
+        1 << (permission % 64)
+    }
+
+    /// Whether the role may say something special of a permission.
+    #[inline]
+    pub(super) fn may_be_special(self, permission: u32) -> bool {
+        self.special & Self::bit(permission) != 0
     }
 }
 
@@ -230,7 +259,7 @@ impl RuleSet {
     /// Whether a role denies anything, itself or through the hierarchy: taking it away is then a gain.
     pub fn has_denies(&self, role: &str) -> bool {
         let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
-        role.is_some_and(|role| role.special.iter().any(|special| special.effect == Effect::Deny))
+        role.is_some_and(|role| role.special.all().iter().any(|special| special.effect == Effect::Deny))
     }
 
     /// The roles that every new account gets.
@@ -286,6 +315,10 @@ impl RuleSet {
         self.roles.iter().map(AsRef::as_ref).filter(|role: &&CompiledRole| !role.is_gone)
     }
 
+    pub(super) fn kinds(&self) -> &[ScopeKind] {
+        &self.shared.words.kinds
+    }
+
     pub(super) fn all_permissions(&self) -> &[Permission] {
         &self.shared.words.permissions
     }
@@ -327,12 +360,14 @@ impl RuleSet {
             }
         }
         self.marks = marks;
+        self.role_marks = self.roles.iter().map(|role| RoleMark::of(role)).collect();
     }
 }
 
-/// A number that no other rule set of this process has.
-pub(super) fn stamp() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
+/// A number that no other rule set of this process has, or only one that was compiled 4 billion rule sets
+/// before.
+pub(super) fn stamp() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 

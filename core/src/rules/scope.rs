@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::model::{
     decode::{Decoder, FieldCode, FromJson, Misread},
+    id::parse_uuid,
     record::{Field, Kind},
     value::Value,
 };
@@ -40,7 +41,7 @@ impl Scope {
     pub fn of(kind: &str, id: impl Into<Value>) -> Self {
         let id = match id.into() {
             // One form of each id, so that equal scopes are equal.
-            Value::Text(text) => Uuid::try_parse(&text).map_or(Value::Text(text), Value::Id),
+            Value::Text(text) => parse_uuid(&text).map_or(Value::Text(text), Value::Id),
             Value::Int(int) => Value::Text(int.to_string()),
             other => other,
         };

@@ -1,8 +1,6 @@
 //! Kinds of scopes, resolved: which attribute each compares with.
 
-use uuid::Uuid;
-
-use crate::model::value::Value;
+use crate::model::{id::parse_uuid, value::Value};
 
 use super::{datum::Base, scope::Scope};
 
@@ -26,7 +24,7 @@ impl ScopeKind {
     pub(super) fn convert(&self, id: &Value) -> Option<Value> {
         match (self.base, id) {
             (Base::Id, Value::Id(id)) => Some(Value::Id(*id)),
-            (Base::Id, Value::Text(text)) => Uuid::try_parse(text).ok().map(Value::Id),
+            (Base::Id, Value::Text(text)) => parse_uuid(text).map(Value::Id),
             (Base::String, Value::Text(text)) => Some(Value::Text(text.clone())),
             (Base::String, Value::Id(id)) => Some(Value::Text(id.to_string())),
             (Base::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),

@@ -6,19 +6,19 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     model::error::{Error, Reason, Result},
     rules::{
-        bits::Bits,
+        bits::{self, Bits},
         faults::{Faults, shown},
         policy::{Policy, Role},
         pool::place,
         reads::Reads,
-        role::{CompiledRole, Own},
+        role::{CompiledRole, Own, Specials},
         rule_set::{RoleId, RuleSet, stamp},
     },
 };
 
 use super::{
     Budget, compile, conditions,
-    flatten::{Flat, is_space_short, scratch, too_large},
+    flatten::{Flat, too_large},
     grants, refuse, roles,
 };
 
@@ -99,8 +99,7 @@ impl RuleSet {
             return Err(Error::new(Reason::PolicyInvalid, message));
         }
         let mut edited = self.clone();
-        edited.roles[id as usize] = Arc::new(gone(id, name));
-        edited.rows[id as usize] = Bits::default();
+        edited.change(id, gone(id, name));
         edited.after_edit(self);
         Ok(edited)
     }
@@ -137,10 +136,9 @@ impl RuleSet {
             .collect();
         // A senior's closure is larger than that of any of its juniors.
         seniors.sort_by_key(|senior| self.roles[*senior as usize].closure.len());
-        let mut words = scratch(self);
-        let is_short = is_space_short(self, self.roles.len() + 1);
+        let mut words = bits::empty(self.all_permissions().len());
         let name = flat.source.name.text.clone();
-        let flattened = self.flatten(flat, &mut words, is_short, budget)?;
+        let flattened = self.flatten(flat, &mut words, budget)?;
         if !self.role_ids.contains_key(&name) {
             let mut ids: HashMap<String, u32> = (*self.role_ids).clone();
             ids.insert(name, id);
@@ -149,10 +147,8 @@ impl RuleSet {
         // Numbers between are of roles that other edits added.
         for number in self.roles.len()..=at {
             self.roles.push(Arc::new(gone(place(number), "")));
-            self.rows.push(Bits::default());
         }
-        self.roles[at] = Arc::new(flattened.0);
-        self.rows[at] = flattened.1;
+        self.change(id, flattened);
         for senior in seniors {
             let role = &self.roles[senior as usize];
             let mut closure = vec![senior];
@@ -168,25 +164,22 @@ impl RuleSet {
                 closure: closure.into(),
                 own: role.own.clone(),
             };
-            let (role, row) = self.flatten(flat, &mut words, is_short, budget)?;
-            self.roles[senior as usize] = Arc::new(role);
-            self.rows[senior as usize] = row;
+            let flattened = self.flatten(flat, &mut words, budget)?;
+            self.change(senior, flattened);
         }
         Ok(())
     }
 
-    fn flatten(
-        &self,
-        flat: Flat,
-        words: &mut [u64],
-        is_short: bool,
-        budget: &mut Budget,
-    ) -> Result<(CompiledRole, Bits)> {
-        let junior = |junior: &RoleId| {
-            let role = self.roles.get(junior.0 as usize)?;
-            Some((&**role, self.rows.get(junior.0 as usize)?))
-        };
-        flat.flatten(junior, words, is_short, budget).ok_or_else(too_large)
+    /// Another role in the place of the one that was there.
+    fn change(&mut self, id: u32, role: CompiledRole) {
+        let Some(known) = self.roles.get_mut(id as usize) else { return };
+        self.columns.change(id, &known.plain, &role.plain);
+        *known = Arc::new(role);
+    }
+
+    fn flatten(&self, flat: Flat, words: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
+        let junior = |junior: &RoleId| self.roles.get(junior.0 as usize).map(AsRef::as_ref);
+        flat.flatten(junior, words, budget).ok_or_else(too_large)
     }
 
     /// What follows from the roles as they are now.
@@ -213,6 +206,7 @@ fn gone(id: u32, name: &str) -> CompiledRole {
         closure: Box::default(),
         own: Arc::new(Own::default()),
         is_administrator: false,
-        special: Box::default(),
+        plain: Bits::default(),
+        special: Specials::default(),
     }
 }

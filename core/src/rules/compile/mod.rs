@@ -22,6 +22,7 @@ use std::{
 use crate::model::error::Result;
 
 use super::{
+    columns::Columns,
     faults::{Faults, shown},
     policy::Policy,
     pool::Pool,
@@ -66,10 +67,11 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         pool: Arc::new(pool),
         reads: Arc::new(reads),
         roles: Vec::new(),
-        rows: Vec::new(),
+        columns: Columns::new(0, [].iter()),
         role_ids: Arc::new(HashMap::new()),
         numbers: Arc::default(),
         marks: Box::default(),
+        role_marks: Box::default(),
         anonymous: hierarchy.anonymous,
     };
     flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;

@@ -3,10 +3,8 @@
 
 use std::cmp::Ordering;
 
-use uuid::Uuid;
-
 use crate::{
-    model::decode::nearest,
+    model::{decode::nearest, id::parse_uuid},
     rules::{
         attribute::Attribute,
         datum::{Base, Cidr, Type, parse_ip, parse_time},
@@ -250,7 +248,7 @@ fn closed(text: &str, at: usize, ty: Type) -> Result<Literal, Flaw> {
     let read = match ty.base {
         _ if ty.is_set => None,
         Base::String => Some(Literal::Text(text.to_owned())),
-        Base::Id => Uuid::try_parse(text).ok().map(Literal::Id),
+        Base::Id => parse_uuid(text).map(Literal::Id),
         Base::Time => parse_time(text).map(Literal::Time),
         Base::Duration => duration::parse(text).map(Literal::Duration),
         Base::Ip => parse_ip(text).map(Literal::Ip),

@@ -1,11 +1,15 @@
 //! One moment: the rules, and the principals that are in memory.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, atomic::Ordering},
+};
 
 use uuid::Uuid;
 
 use crate::model::{
     error::{Error, Reason, Result},
+    id::parse_uuid,
     time::Time,
 };
 
@@ -48,14 +52,14 @@ pub struct Rights {
     count: usize,
     /// How many principals hold a role that the rules do not know.
     unknown: usize,
-    generation: u32,
+    generation: NonZeroU32,
 }
 
 impl Rights {
     pub(super) fn new(rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
         let (slots, ids) = (Slots::default(), Ids::default());
-        Self { rules, anonymous, slots, ids, count: 0, unknown: 0, generation: 0 }
+        Self { rules, anonymous, slots, ids, count: 0, unknown: 0, generation: NonZeroU32::MIN }
     }
 
     /// The rules.
@@ -83,7 +87,7 @@ impl Rights {
     /// A user's principal; none where it was let go.
     #[inline]
     pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
-        let slot = self.slots.get(user.index).filter(|slot| slot.generation == user.generation)?;
+        let slot = self.slots.get(user.index).filter(|slot| slot.generation.get() == user.generation)?;
         slot.note();
         Some(&slot.principal)
     }
@@ -94,6 +98,12 @@ impl Rights {
         let slot = self.slots.get(self.ids.get(&self.slots, id)?)?;
         slot.note();
         Some(&slot.principal)
+    }
+
+    /// A user's principal by id, as text.
+    #[inline]
+    pub fn principal_named(&self, user: &str) -> Option<&Principal> {
+        self.principal_of(parse_uuid(user)?)
     }
 
     /// A pinned user's principal, by where it stood last where it still does.
@@ -127,8 +137,7 @@ impl Rights {
     #[inline]
     pub fn check_named(&self, user: &str, permission: &str, now: Time) -> Result<bool> {
         let permission = self.rules.permission(permission)?;
-        let principal = Uuid::try_parse(user).ok().and_then(|id| self.principal_of(id));
-        match principal {
+        match self.principal_named(user) {
             Some(principal) => self.rules.check(principal, permission, now),
             None => Err(not_loaded()),
         }
@@ -157,12 +166,12 @@ impl Rights {
     }
 
     pub(super) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
-        self.generation = self.generation.wrapping_add(1);
+        self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.count += 1;
         self.unknown += usize::from(principal.has_unknown_roles());
         self.slots.put(index, Some(Slot::new(principal, self.generation)));
         self.ids.insert(&self.slots, id, index);
-        UserHandle { index, generation: self.generation }
+        UserHandle { index, generation: self.generation.get() }
     }
 
     pub(super) fn replace(&mut self, user: UserHandle, principal: Principal) {
@@ -170,7 +179,9 @@ impl Rights {
             self.unknown -= usize::from(before.principal.has_unknown_roles());
         }
         self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(user.index, Some(Slot::new(principal, user.generation)));
+        if let Some(generation) = NonZeroU32::new(user.generation) {
+            self.slots.put(user.index, Some(Slot::new(principal, generation)));
+        }
     }
 
     pub(super) fn remove(&mut self, user: UserHandle) {

@@ -1,23 +1,27 @@
 //! Principals by number, in pieces: a change copies one piece and the way to it, and shares the rest.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{super::principal::Principal, rights::UserHandle};
 
-/// Principals in a piece. More make changes dearer, fewer the way longer.
-const PIECE: usize = 32;
-/// Pieces in a shelf.
-const SHELF: usize = 256;
+/// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
+/// other shelves, so the three numbers are balanced for a million.
+const PIECE: usize = 64;
+const SHELF: usize = 128;
 
-/// A user, and whether it was asked about lately.
+/// A user, and whether it was asked about lately. A line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Slot {
     pub(super) principal: Principal,
     /// Tells a user from the one that had its number before.
-    pub(super) generation: u32,
+    pub(super) generation: NonZeroU32,
     asked: AtomicBool,
 }
 
@@ -29,7 +33,7 @@ impl Clone for Slot {
 }
 
 impl Slot {
-    pub(super) fn new(principal: Principal, generation: u32) -> Self {
+    pub(super) fn new(principal: Principal, generation: NonZeroU32) -> Self {
         Self { principal, generation, asked: AtomicBool::new(true) }
     }
 
@@ -47,7 +51,7 @@ impl Slot {
     }
 
     pub(super) fn handle(&self, index: u32) -> UserHandle {
-        UserHandle { index, generation: self.generation }
+        UserHandle { index, generation: self.generation.get() }
     }
 }
 
@@ -96,13 +100,20 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_fills_one_line() {
+        assert_eq!(size_of::<Option<Slot>>(), 64);
+    }
+
     use crate::rules::{Policy, PrincipalFacts, RuleSet, Schema};
     use uuid::Uuid;
 
     #[test]
     fn clones_do_not_see_later_changes() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let of = |id: usize| Slot::new(rules.principal(PrincipalFacts::new(Uuid::from_u128(id as u128))), 0);
+        let of =
+            |id: usize| Slot::new(rules.principal(PrincipalFacts::new(Uuid::from_u128(id as u128))), NonZeroU32::MIN);
         let mut slots = Slots::default();
         let many = PIECE * SHELF + PIECE + 3;
         (0..many).for_each(|id| slots.put(id as u32, Some(of(id))));

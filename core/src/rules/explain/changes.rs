@@ -292,7 +292,7 @@ impl World<'_> {
             .flat_map(|who| self.principal(who).held().map(move |held| (who, held)))
             .filter(|(who, held)| held.is_valid(self.here(*who).now) && denies(*who, held.role))
             .filter(|(who, held)| matches!(held.scope(), BoundScope::Of(..)) && !self.reaches(*who, held.scope(), plan))
-            .map(|(_, held)| held.written().to_string())
+            .map(|(_, held)| held.written(self.rules.kinds()).to_string())
             .collect();
         scopes.sort();
         scopes.dedup();
@@ -314,7 +314,7 @@ impl World<'_> {
             .live_roles()
             .filter(|one| one.id != role && one.is_administrator == is_administrator)
             .filter(|one| {
-                let is_plain = self.rules.rows.get(one.id as usize).is_some_and(|row| row.has(permission));
+                let is_plain = self.rules.columns.has(one.id, permission);
                 is_plain || one.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
             .map(|one| one.name())
@@ -337,7 +337,7 @@ impl World<'_> {
         let Some(held) = self.principal(who).held().nth(at) else { return String::new() };
         let name = self.role_name(held.role);
         let ty = &self.here(who).ty.name;
-        let written = text::place(&held.written().to_string());
+        let written = text::place(&held.written(self.rules.kinds()).to_string());
         let BoundScope::Of(kind, _) = held.scope() else {
             return format!("{name} is held {written}, which this policy does not know");
         };

@@ -104,7 +104,7 @@ impl<'a> World<'a> {
     fn plan_for(&self, who: usize, plan: Plan) -> Plan {
         let mut base = plan;
         let principal = self.principal(who);
-        if !principal.is_active {
+        if !principal.is_active() {
             base.add(Step::Activate(who));
         }
         let permission = self.question.permission;
@@ -228,7 +228,7 @@ impl<'a> World<'a> {
                 return None;
             }
             if !is_here {
-                self.reach(who, at, held.written(), held.scope(), &mut next);
+                self.reach(who, at, &held.written(self.rules.kinds()), held.scope(), &mut next);
             }
         } else {
             self.assign(who, role, &mut next);
@@ -360,7 +360,7 @@ impl<'a> World<'a> {
             .live_roles()
             .filter(|role| !role.is_administrator)
             .filter(|role| {
-                let is_plain = self.rules.rows.get(role.id as usize).is_some_and(|row| row.has(permission));
+                let is_plain = self.rules.columns.has(role.id, permission);
                 is_plain || role.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
             .collect();

@@ -84,7 +84,8 @@ impl<'a> World<'a> {
         let Some((_, held)) = candidate.held else { return false };
         self.rules.counts(held, self.here(who).now)
             && self.is_active(who, candidate)
-            && self.rules.grants(&self.special(candidate), held, field, self.here(who))
+            && self.here(who).covers(held.scope())
+            && self.rules.grants(&self.special(candidate), field, self.here(who))
     }
 
     fn is_active(&self, who: usize, candidate: &Candidate<'_>) -> bool {
@@ -158,7 +159,7 @@ impl<'a> World<'a> {
         AssignmentTrace {
             role: self.role_name(held.role).to_owned(),
             group: held.group().map(str::to_owned),
-            scope: held.written().to_string(),
+            scope: held.written(self.rules.kinds()).to_string(),
             from,
             until,
             is_valid: held.is_valid(self.here(who).now),

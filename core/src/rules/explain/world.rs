@@ -108,7 +108,7 @@ enum Place<'a> {
 impl<'a> World<'a> {
     pub(super) fn of(rules: &'a RuleSet, question: Question<'a>, here: Here<'a>) -> Self {
         let chain = std::iter::successors(Some(question.principal), |one| one.on_behalf_of());
-        let chain = chain.map(|principal| Here { principal, ..here }).collect();
+        let chain = chain.map(|principal| here.of(principal)).collect();
         Self { rules, question, chain }
     }
 
@@ -147,7 +147,7 @@ impl<'a> World<'a> {
         let permission = self.question.permission.0;
         let has_key = !plan.has(&Step::DropKey(who));
         let is_within_key = principal.is_within_key(permission) || plan.has(&Step::WidenKey(who));
-        if !principal.is_active && !plan.has(&Step::Activate(who)) || has_key && !is_within_key {
+        if !principal.is_active() && !plan.has(&Step::Activate(who)) || has_key && !is_within_key {
             return false;
         }
         if self.held(who, plan).any(|taken| self.administers(who, &taken, plan)) {
@@ -213,7 +213,7 @@ impl<'a> World<'a> {
         plan.has(&Step::AddGrant(who))
             || self.held(who, plan).filter(|taken| self.counts(taken)).any(|taken| {
                 self.parts(who, taken.role, plan).any(|role| {
-                    let is_plain = self.rules.rows.get(role as usize).is_some_and(|row| row.has(permission));
+                    let is_plain = self.rules.columns.has(role, permission);
                     let specials = self.rules.roles.get(role as usize).map(|role| role.special_of(permission));
                     let mut allows = specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Allow);
                     is_plain && self.covers(who, &taken, plan)

@@ -90,7 +90,7 @@ impl Choices {
         let id = self.id();
         let facts = PrincipalFacts {
             is_active: !self.once_in(16),
-            status: "suspended".to_owned(),
+            status: "suspended".into(),
             is_verified: self.once_in(2),
             attributes,
             assignments,

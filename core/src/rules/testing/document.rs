@@ -367,7 +367,7 @@ impl Choices {
         PrincipalFacts {
             id: self.id(),
             is_active: !self.once_in(20),
-            status: "suspended".to_owned(),
+            status: "suspended".into(),
             is_verified: self.once_in(2),
             attributes,
             assignments,

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use uuid::Uuid;
 
 use crate::{
     model::{
         error::{Error, Reason, Result},
+        id::parse_uuid,
         record::{Column, Corrupt, Key, Kind, Row, Table},
         value::Value,
     },
@@ -102,7 +102,7 @@ fn value_of_part(kind: Kind, part: &str) -> Option<Value> {
         Kind::Bool => part.parse().ok().map(Value::Bool),
         Kind::Int => part.parse().ok().map(Value::Int),
         Kind::Time => part.parse().ok().map(Value::Time),
-        Kind::Id => Uuid::try_parse(part).ok().map(Value::Id),
+        Kind::Id => parse_uuid(part).map(Value::Id),
         Kind::Text => Some(Value::Text(text())),
         Kind::Json => Some(Value::Json(text())),
     }
@@ -126,7 +126,7 @@ fn value_of(column: &Column, json: Json) -> Option<Value> {
         (Kind::Bool, json) => json.as_bool().map(Value::Bool),
         (Kind::Int, json) => int(&json).map(Value::Int),
         (Kind::Time, json) => int(&json).map(Value::Time),
-        (Kind::Id, json) => Uuid::try_parse(json.as_str()?).ok().map(Value::Id),
+        (Kind::Id, json) => parse_uuid(json.as_str()?).map(Value::Id),
         (Kind::Text, Json::String(text)) => Some(Value::Text(text)),
         (Kind::Json, Json::String(text)) => Some(Value::Json(text)),
         _ => None,

@@ -7,11 +7,11 @@ use sqlx::{
     AssertSqlSafe, Row as _, SqliteConnection,
     sqlite::{SqliteQueryResult, SqliteRow},
 };
-use uuid::Uuid;
 
 use crate::{
     model::{
         error::Result,
+        id::parse_uuid,
         record::{Column, Corrupt, Key, Kind, Row, Table},
         value::Value,
     },
@@ -71,7 +71,7 @@ fn value(row: &SqliteRow, at: usize, column: &Column) -> Option<Value> {
         Kind::Text => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Text),
         Kind::Json => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Json),
         Kind::Id => match row.try_get::<Option<&str>, _>(at).ok()? {
-            Some(text) => Some(Value::Id(Uuid::try_parse(text).ok()?)),
+            Some(text) => Some(Value::Id(parse_uuid(text)?)),
             None => None,
         },
     };

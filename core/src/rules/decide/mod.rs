@@ -1,27 +1,26 @@
 //! The decision, as RBAC.md says it ("The decision").
+//!
+//! | file | holds |
+//! |---|---|
+//! | `glance` | answers that need no more than a few bits |
+//! | `here` | the values of one question: resource, principal, context, time |
 
-use crate::model::{
-    error::{Error, Reason, Result},
-    time::Time,
-    value::Value,
-};
+mod glance;
+mod here;
+
+use crate::model::{error::Result, time::Time};
 
 use super::{
-    attribute::ResourceType,
-    condition::{
-        code::{Path, Values},
-        parser::Root,
-    },
-    datum::{Datum, read},
+    condition::parser::Root,
     explain::Explanation,
     policy::Effect,
     principal::{HeldRole, Principal},
-    reads::TypeReads,
     resource::{Context, Resource},
     role::{GrantId, NONE, Special},
     rule_set::{FieldId, Mark, PermissionId, RuleSet},
-    scope_kind::{BoundScope, KindId},
+    scope_kind::BoundScope,
 };
+pub(super) use here::Here;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -83,46 +82,13 @@ impl Verdict {
     }
 }
 
-/// The values of one question.
-#[derive(Clone, Copy)]
-pub(super) struct Here<'a> {
-    pub(super) rules: &'a RuleSet,
-    pub(super) ty: &'a ResourceType,
-    pub(super) reads: &'a TypeReads,
-    pub(super) principal: &'a Principal,
-    pub(super) resource: Option<&'a Resource<'a>>,
-    pub(super) context: &'a Context,
-    pub(super) now: i64,
-}
-
-impl Values for Here<'_> {
-    fn at(&self, path: Path) -> Datum<'_> {
-        let slot = path.slot as usize;
-        match path.root {
-            Root::Principal => self.principal.attribute(path),
-            Root::Context => {
-                self.rules.shared.words.context.get(slot).map_or(Datum::Absent, |one| self.context.value(one))
-            }
-            Root::Resource => {
-                let attribute = self.ty.attributes.get(slot);
-                let value = attribute.zip(self.resource).and_then(|(one, resource)| resource.value(self.ty, one));
-                value.unwrap_or(Datum::Absent)
-            }
-        }
-    }
-
-    fn now(&self) -> i64 {
-        self.now
-    }
-}
-
 impl RuleSet {
     /// Whether the principal may do this, to no resource in particular: [`RuleSet::decide`] without
     /// fields, resource and context, at the cost of a lookup where no condition has a say.
     ///
     /// # Errors
     /// As [`RuleSet::decide`].
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         match self.at_a_glance(principal, permission) {
             Some(is_allowed) => Ok(is_allowed),
@@ -139,29 +105,18 @@ impl RuleSet {
         let is_plain = question.resource.is_none() && question.fields.is_empty();
         match is_plain.then(|| self.at_a_glance(question.principal, question.permission)).flatten() {
             Some(is_allowed) => Ok(is_allowed),
-            None => Ok(self.decide(question)?.is_allowed()),
+            None => Ok(self.settle(question)?.is_allowed()),
         }
     }
 
-    /// The answer, where neither a condition nor a scope nor a window has a say in it.
-    #[inline]
-    fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let mark = self.marks.get(permission.0 as usize)?;
-        if principal.stamp != self.stamp || mark.has(Mark::DENIED.or(Mark::DEMANDING)) {
-            return None;
-        }
-        let gives = |role: &u32| self.rows.get(*role as usize).is_some_and(|row| row.has(permission.0));
-        if principal.plain.iter().any(gives) {
-            return Some(true);
-        }
-        (principal.is_simple && !mark.has(Mark::SPECIAL)).then_some(false)
-    }
-
-    #[cold]
+    #[inline(never)]
     fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
+        if let Some(is_allowed) = self.at_a_second_glance(principal, permission, now) {
+            return Ok(is_allowed);
+        }
         let context = Context::new();
         let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
-        Ok(self.decide(&question)?.is_allowed())
+        Ok(self.settle(&question)?.is_allowed())
     }
 
     /// Decides. Allocates nothing.
@@ -171,16 +126,21 @@ impl RuleSet {
     /// [`Reason::InvalidInput`] where the resource is not of the permission's type,
     /// [`Reason::Internal`] where the principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
+        Ok(Decision { rules: self, question: *question, verdict: self.settle(question)? })
+    }
+
+    /// About all who ask together.
+    fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
         let here = self.here(question)?;
         let mut verdict = self.verdict(question, &here);
         let mut behind = question.principal.on_behalf_of();
         while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
-            let other = self.verdict(question, &Here { principal, ..here });
+            let other = self.verdict(question, &here.of(principal));
             // Allowed is what all may do; the explanation is about who asks, or who may not.
             verdict = if other.is_allowed() { verdict } else { other };
             behind = principal.on_behalf_of();
         }
-        Ok(Decision { rules: self, question: *question, verdict })
+        Ok(verdict)
     }
 
     /// Whether the principal could be allowed this on some resource: what a menu asks. May say yes
@@ -197,40 +157,16 @@ impl RuleSet {
         Ok(self.is_possible(permission, &here))
     }
 
-    /// Checks that the question is complete, before anything else.
-    pub(super) fn here<'a>(&'a self, question: &Question<'a>) -> Result<Here<'a>> {
-        let Question { principal, permission, resource, context, .. } = *question;
-        if principal.stamp != self.stamp {
-            return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
-        }
-        if permission.0 as usize >= self.marks.len() {
-            return Err(Error::new(Reason::UnknownPermission, "this permission is of another rule set"));
-        }
-        let (ty, reads) = self.type_of(permission);
-        let here = Here { rules: self, ty, reads, principal, resource, context, now: question.now.as_microsecond() };
-        if let Some(field) = question.fields.iter().find(|field| field.0 as usize >= ty.attributes.len()) {
-            let message = format!("type `{}` has no field number {}", ty.name, field.0);
-            return Err(Error::new(Reason::UnknownPermission, message));
-        }
-        here.complete()?;
-        let mut behind = principal.on_behalf_of();
-        while let Some(principal) = behind {
-            Here { principal, ..here }.complete_principal()?;
-            behind = principal.on_behalf_of();
-        }
-        Ok(here)
-    }
-
     /// About one principal, whoever it acts on behalf of.
     pub(super) fn verdict(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
         let principal = here.principal;
-        if !principal.is_active {
+        if !principal.is_active() {
             return Verdict::Inactive;
         }
         if !principal.is_within_key(question.permission.0) {
             return Verdict::BeyondKey;
         }
-        if let Some(assignment) = principal.held().position(|one| self.administers(principal, one, here.now)) {
+        if let Some(assignment) = self.administration(principal, here.now) {
             return Verdict::Admin { assignment };
         }
         let mut verdict = Verdict::NothingGrants { field: None };
@@ -246,15 +182,29 @@ impl RuleSet {
         verdict
     }
 
+    /// The assignment that administers, if one does.
+    fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
+        let [first, more] = principal.plain();
+        let mut limited = principal.limited().iter();
+        let is_administrator = |role: &u32| self.is_administrator(*role);
+        // Most hold no such role, which is seen at once.
+        let is_possible = first.iter().any(is_administrator)
+            || more.iter().any(is_administrator)
+            || limited.any(|one| self.is_administrator(one.role));
+        is_possible.then(|| principal.held().position(|one| self.administers(principal, one, now)))?
+    }
+
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
-        let is_denied = self.marks.get(permission as usize).is_none_or(|mark| mark.has(Mark::DENIED));
+        let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
+        let is_denied = mark.has(Mark::DENIED);
         let mut allowed = None;
         for (at, held) in here.principal.held().enumerate() {
             if !self.counts(held, here.now) {
                 continue;
             }
             if allowed.is_none()
-                && self.parts(here.principal, held.role).any(|role| self.gives(role, permission, held, field, here))
+                && here.covers(held.scope())
+                && self.parts(here.principal, held.role).any(|role| self.gives(role, permission, mark, field, here))
             {
                 allowed = Some(at);
             }
@@ -265,8 +215,7 @@ impl RuleSet {
                 continue;
             }
             // Not activating a role never sheds its denies.
-            let specials =
-                self.roles.get(held.role as usize).map(|role| role.special_of(permission)).unwrap_or_default();
+            let specials = self.specials(held.role, permission);
             let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, here);
             if let Some(special) = specials.iter().find(denies) {
                 return Verdict::Denied { assignment: at, grant: special.grant, field };
@@ -278,13 +227,23 @@ impl RuleSet {
         }
     }
 
-    /// Whether a role, held so, allows.
-    fn gives(&self, role: u32, permission: u32, held: HeldRole<'_>, field: Option<FieldId>, here: &Here<'_>) -> bool {
-        if self.rows.get(role as usize).is_some_and(|row| row.has(permission)) && here.covers(held.scope()) {
-            return true;
-        }
-        let specials = self.roles.get(role as usize).map(|role| role.special_of(permission)).unwrap_or_default();
-        specials.iter().any(|one| one.effect == Effect::Allow && self.grants(one, held, field, here))
+    /// Whether a role, held where the resource is, allows.
+    #[inline]
+    fn gives(&self, role: u32, permission: u32, mark: Mark, field: Option<FieldId>, here: &Here<'_>) -> bool {
+        let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, here);
+        let has_plain = self.role_marks.get(role as usize).is_some_and(|mark| mark.has_plain);
+        has_plain && self.columns.has(role, permission)
+            || mark.has(Mark::SPECIAL) && self.specials(role, permission).iter().any(allows)
+    }
+
+    /// What a role says of a permission that needs a closer look.
+    #[inline]
+    pub(super) fn specials(&self, role: u32, permission: u32) -> &[Special] {
+        let role = match self.role_marks.get(role as usize) {
+            Some(mark) if mark.may_be_special(permission) => self.roles.get(role as usize),
+            _ => None,
+        };
+        role.map(|role| role.special_of(permission)).unwrap_or_default()
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
@@ -308,17 +267,10 @@ impl RuleSet {
         whole.into_iter().chain(parts.filter(move |part| held.is_some_and(|held| held.has_junior(*part))))
     }
 
-    pub(super) fn grants(
-        &self,
-        special: &Special,
-        held: HeldRole<'_>,
-        field: Option<FieldId>,
-        here: &Here<'_>,
-    ) -> bool {
+    /// Whether a grant allows that is held where the resource is.
+    pub(super) fn grants(&self, special: &Special, field: Option<FieldId>, here: &Here<'_>) -> bool {
         // Asked without fields, a narrowed allow does not count.
-        self.is_on(special.fields, field, false)
-            && here.covers(held.scope())
-            && self.condition_allows(special.condition, here)
+        self.is_on(special.fields, field, false) && self.condition_allows(special.condition, here)
     }
 
     pub(super) fn denies(
@@ -357,78 +309,6 @@ impl RuleSet {
     }
 
     pub(super) fn is_administrator(&self, role: u32) -> bool {
-        self.roles.get(role as usize).is_some_and(|role| role.is_administrator)
+        self.role_marks.get(role as usize).is_some_and(|mark| mark.is_administrator)
     }
-}
-
-impl Here<'_> {
-    /// Whether a scope covers the resource; without one, only `global` does.
-    pub(super) fn covers(&self, scope: &BoundScope) -> bool {
-        match scope {
-            BoundScope::Global => true,
-            BoundScope::Nowhere => false,
-            BoundScope::Of(kind, wanted) => {
-                self.ty.bound.iter().any(|(bound, slot)| self.lies_within(*bound, *slot, *kind, wanted))
-            }
-        }
-    }
-
-    /// The value of an attribute of the resource, as a column would hold it; none where it is absent.
-    pub(super) fn slot_value(&self, slot: u32) -> Option<Value> {
-        self.resource?.value(self.ty, self.ty.attributes.get(slot as usize)?)?.to_value()
-    }
-
-    /// Whether what the resource is bound to by one kind is, or lies within, a scope.
-    fn lies_within(&self, bound: KindId, slot: u32, kind: KindId, wanted: &Value) -> bool {
-        let Some(resource) = self.resource else { return false };
-        let Some(attribute) = self.ty.attributes.get(slot as usize) else { return false };
-        if bound == kind {
-            let value = resource.value(self.ty, attribute);
-            let order = value.and_then(|value| value.order(read(wanted, attribute.ty.base)));
-            return order.is_some_and(std::cmp::Ordering::is_eq);
-        }
-        let Some(tree) = self.principal.tree() else { return false };
-        let value = resource.value(self.ty, attribute).and_then(Datum::to_value);
-        value.is_some_and(|value| tree.is_within(bound, &value, kind, wanted))
-    }
-
-    fn complete(&self) -> Result<()> {
-        if let Some(resource) = self.resource {
-            if resource.resource_type != self.ty.name {
-                let message =
-                    format!("a {} is no {}, which this permission is about", resource.resource_type, self.ty.name);
-                return Err(Error::new(Reason::InvalidInput, message));
-            }
-            for slot in &self.reads.slots {
-                let Some(attribute) = self.ty.attributes.get(*slot as usize) else { continue };
-                let value = resource.value(self.ty, attribute);
-                if value.is_none_or(|value| value.is_absent() && !attribute.is_optional) {
-                    return Err(missing(Reason::ResourceIncomplete, &self.ty.name, &attribute.name));
-                }
-            }
-        }
-        for slot in &self.reads.context {
-            let Some(attribute) = self.rules.shared.words.context.get(*slot as usize) else { continue };
-            if self.context.value(attribute).is_absent() {
-                return Err(missing(Reason::ContextIncomplete, "context", &attribute.name));
-            }
-        }
-        self.complete_principal()
-    }
-
-    fn complete_principal(&self) -> Result<()> {
-        // Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
-        let is_account = self.principal.id().is_some();
-        for slot in self.reads.principal.iter().filter(|_| is_account) {
-            let Some(attribute) = self.rules.shared.words.principal.get(*slot as usize) else { continue };
-            if self.principal.attribute(Path { root: Root::Principal, slot: *slot, ty: attribute.ty }).is_absent() {
-                return Err(missing(Reason::ResourceIncomplete, "principal", &attribute.name));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn missing(reason: Reason, of: &str, name: &str) -> Error {
-    Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
 }

@@ -1,0 +1,244 @@
+//! How principals come to be.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    predicate::Name,
+    value::Value,
+};
+
+use super::{
+    super::{
+        bits,
+        compile::words::Words,
+        datum::Held,
+        faults::shown,
+        name::Pattern,
+        rule_set::{RoleId, RuleSet},
+        scope_kind::BoundScope,
+        scope_tree::ScopeTree,
+    },
+    Detail, FIRST, Flags, Principal, Rare, facts,
+    facts::{AssignmentFacts, PrincipalFacts},
+    held::{Assignment, Notes, tells},
+};
+
+/// The roles of an account, being sorted into what decides at once and what needs a look.
+#[derive(Default)]
+struct Roles {
+    plain: smallvec::SmallVec<[u32; FIRST]>,
+    limited: Vec<Assignment>,
+    /// Group and written scope, where one must be kept: of plain roles, and of limited ones.
+    notes: [Vec<Note>; 2],
+    has_unknown: bool,
+}
+
+/// Its place among the roles of its kind, the group and the scope.
+type Note = (usize, Option<super::Group>, Option<super::Scope>);
+
+impl Roles {
+    fn add(&mut self, facts: AssignmentFacts, rules: &RuleSet, is_steady: bool) {
+        let Some(role) = rules.role_ids.get(facts.role.as_str()).copied() else {
+            self.has_unknown = true;
+            return;
+        };
+        let assignment = Assignment::new(role, &facts, &rules.shared.words.kinds);
+        let is_plain = is_steady && assignment.is_unlimited();
+        let written = (!tells(&assignment.scope, &facts.scope)).then_some(facts.scope);
+        if facts.group.is_some() || written.is_some() {
+            let at = if is_plain { self.plain.len() } else { self.limited.len() };
+            self.notes[usize::from(!is_plain)].push((at, facts.group, written));
+        }
+        match is_plain {
+            true => self.plain.push(role),
+            false => self.limited.push(assignment),
+        }
+    }
+
+    /// Groups and scopes by their place among all roles: plain ones come first.
+    fn notes(&mut self) -> (Notes<super::Group>, Notes<super::Scope>) {
+        let (mut groups, mut written) = (Vec::new(), Vec::new());
+        let count = self.plain.len();
+        for (first, notes) in [0, count].into_iter().zip(&mut self.notes) {
+            for (at, group, scope) in notes.drain(..) {
+                let at = u32::try_from(first + at).unwrap_or(u32::MAX);
+                groups.extend(group.map(|group| (at, group)));
+                written.extend(scope.map(|scope| (at, scope)));
+            }
+        }
+        (Notes::new(groups), Notes::new(written))
+    }
+}
+
+impl Principal {
+    fn detail_mut(&mut self) -> &mut Detail {
+        Arc::make_mut(self.detail.get_or_insert_default())
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.detail_mut().rare.get_or_insert_default()
+    }
+
+    fn set_plain(&mut self, roles: &[u32]) {
+        let (first, more) = roles.split_at(roles.len().min(FIRST));
+        self.first = [u32::MAX; FIRST];
+        self.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
+        self.first_count = u8::try_from(first.len()).unwrap_or_default();
+        if !more.is_empty() || self.plain()[1] != more {
+            self.detail_mut().more = more.into();
+        }
+    }
+
+    /// No fast path leads past what decides here.
+    fn slow(mut self) -> Self {
+        self.flags = self.flags.with(Flags::SIMPLE, false);
+        // Plain roles came first, and still do.
+        let plain = self.plain().concat().into_iter().map(Assignment::unlimited);
+        let all = plain.chain(self.limited().iter().cloned()).collect();
+        self.set_plain(&[]);
+        self.detail_mut().assignments = all;
+        self
+    }
+}
+
+impl RuleSet {
+    /// Somebody with an account.
+    pub fn principal(&self, facts: PrincipalFacts) -> Principal {
+        self.principal_in(facts, None)
+    }
+
+    /// Somebody with an account, some of whose scopes may lie above others.
+    pub fn principal_in(&self, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Principal {
+        let is_steady = facts.is_active && facts.good_until.is_none();
+        let mut roles = Roles::default();
+        for one in facts.assignments {
+            roles.add(one, self, is_steady);
+        }
+        let flags = Flags::SIGNED_IN
+            .with(Flags::ACTIVE, facts.is_active)
+            .with(Flags::VERIFIED, facts.is_verified)
+            .with(Flags::SIMPLE, is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST)
+            .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
+        let mut principal = Principal { id: facts.id, version: facts.version, flags, ..self.nobody() };
+        principal.set_plain(&roles.plain);
+        let attributes = self.attributes_read(&facts.attributes);
+        if !attributes.is_empty() {
+            principal.detail_mut().attributes = attributes;
+        }
+        let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
+        if let Some(tree) = tree {
+            principal.rare_mut().tree = Some(tree.clone());
+        }
+        if facts.status != facts::ACTIVE {
+            principal.rare_mut().status = Some(facts.status.into());
+        }
+        if let Some(good_until) = facts.good_until {
+            principal.rare_mut().good_until = Timestamp::as_microsecond(good_until);
+        }
+        let (groups, written) = roles.notes();
+        if !groups.is_empty() || !written.is_empty() {
+            let rare = principal.rare_mut();
+            (rare.groups, rare.written) = (groups, written);
+        }
+        if !roles.limited.is_empty() {
+            principal.detail_mut().assignments = roles.limited.into();
+        }
+        principal
+    }
+
+    /// By slot, the attributes that conditions read.
+    fn attributes_read(&self, given: &[(Name, Value)]) -> Box<[(u32, Held)]> {
+        let slots = self.reads.principal.iter().filter(|slot| **slot >= Words::ALWAYS_GIVEN);
+        let read = slots.filter_map(|slot| {
+            let attribute = self.shared.words.principal.get(*slot as usize)?;
+            let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;
+            (!value.is_null()).then(|| (*slot, Held::from(value.clone())))
+        });
+        read.collect()
+    }
+
+    /// Whether rows of another kind may lie within the scope of an assignment.
+    fn lies_above(&self, one: &Assignment) -> bool {
+        let BoundScope::Of(kind, _) = &one.scope else { return false };
+        self.shared.words.kinds.iter().any(|other| other.parent == Some(*kind))
+    }
+
+    /// Without an account, and without roles.
+    fn nobody(&self) -> Principal {
+        Principal {
+            id: Uuid::nil(),
+            version: 0,
+            detail: None,
+            first: [u32::MAX; FIRST],
+            stamp: self.stamp,
+            first_count: 0,
+            flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::SIMPLE, true),
+        }
+    }
+
+    /// Somebody who is not signed in: the policy's anonymous role, and no attribute.
+    pub fn anonymous(&self) -> Principal {
+        let mut principal = self.nobody();
+        if let Some(role) = self.anonymous {
+            principal.set_plain(&[role.0]);
+        }
+        principal
+    }
+
+    /// The same principal with only these roles (and their juniors) active: what its other roles allow
+    /// does not count, what they deny does (ANSI INCITS 359, active roles of a session).
+    ///
+    /// Roles that it does not hold, itself or through the hierarchy, have no effect.
+    pub fn with_active_roles(&self, principal: &Principal, roles: &[RoleId]) -> Principal {
+        let mut active: Vec<u32> = roles.iter().map(|role| role.0).collect();
+        active.sort_unstable();
+        let mut narrowed = principal.clone().slow();
+        narrowed.rare_mut().active = Some(active.into());
+        narrowed
+    }
+
+    /// An API key of an account: it may do what its owner may by these roles and what one of these
+    /// patterns matches. All of the owner's denies count, and a key never administers.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`]; [`Reason::UnknownPermission`] for a pattern that is none, names fields or
+    /// matches nothing.
+    pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
+        let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
+        let mut words = vec![0_u64; self.all_permissions().len().div_ceil(64)];
+        for text in patterns {
+            let no_pattern =
+                || Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text)));
+            let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none()).ok_or_else(no_pattern)?;
+            let mut matched =
+                (0_u32..).zip(self.all_permissions()).filter(|(_, one)| pattern.matches(&one.name)).peekable();
+            matched.peek().ok_or_else(no_pattern)?;
+            matched.for_each(|(permission, _)| bits::set(&mut words, permission));
+        }
+        let mut key = self.with_active_roles(owner, &roles);
+        key.rare_mut().key = Some(words.into());
+        Ok(key)
+    }
+
+    /// Somebody who asks on behalf of another: allowed is what both may do, each with its own roles
+    /// and attributes. Chains fold.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where one of them was made by another rule set.
+    pub fn on_behalf_of(&self, actor: &Principal, other: &Principal) -> Result<Principal> {
+        if actor.stamp != self.stamp || other.stamp != self.stamp {
+            return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
+        }
+        let behind = match actor.on_behalf_of() {
+            Some(next) => self.on_behalf_of(next, other)?,
+            None => other.clone(),
+        };
+        let mut acting = actor.clone().slow();
+        acting.rare_mut().on_behalf_of = Some(Arc::new(behind));
+        Ok(acting)
+    }
+}

@@ -1,0 +1,243 @@
+//! Who asks: facts of an account, resolved against one rule set.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `facts` | what is stored about an account |
+//! | `held` | the roles that it holds, with where and when |
+//! | `make` | principals of accounts, sessions, API keys, chains and of who is not signed in |
+
+mod facts;
+mod held;
+mod make;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::model::time::Time;
+
+use super::{
+    condition::{code::Path, parser::Root},
+    datum::{Datum, Held},
+    scope::Scope,
+    scope_tree::ScopeTree,
+};
+
+pub use facts::{AssignmentFacts, PrincipalFacts};
+pub(super) use held::{Assignment, HeldRole};
+use held::{Group, Notes};
+
+/// Plain roles that need no look elsewhere.
+const FIRST: usize = 4;
+
+/// Somebody who asks, ready to be asked about. Belongs to the [`super::RuleSet`] that made it. Cheap to
+/// clone.
+// Of a million there are few that need more than one line of the processor's cache, this one.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// Nil for somebody who is not signed in.
+    id: Uuid,
+    version: i64,
+    detail: Option<Arc<Detail>>,
+    /// The first roles that an active account holds everywhere and always, which decides without a
+    /// further look.
+    first: [u32; FIRST],
+    pub(super) stamp: u32,
+    first_count: u8,
+    flags: Flags,
+}
+
+/// What is so of a principal, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Flags(u8);
+
+impl Flags {
+    const NONE: Flags = Flags(0);
+    const ACTIVE: Flags = Flags(1);
+    const VERIFIED: Flags = Flags(2);
+    const SIGNED_IN: Flags = Flags(4);
+    /// The first plain roles are all that counts.
+    const SIMPLE: Flags = Flags(8);
+    /// A role is unknown to the rule set.
+    const UNKNOWN_ROLE: Flags = Flags(16);
+
+    #[inline]
+    const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[must_use]
+    const fn with(self, other: Flags, on: bool) -> Flags {
+        Flags(if on { self.0 | other.0 } else { self.0 & !other.0 })
+    }
+}
+
+/// What not every principal has.
+#[derive(Clone, Debug, Default)]
+struct Detail {
+    assignments: Box<[Assignment]>,
+    /// By slot, those that conditions read.
+    attributes: Box<[(u32, Held)]>,
+    /// Plain roles after the first ones.
+    more: Box<[u32]>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few principals have.
+#[derive(Clone, Debug)]
+struct Rare {
+    /// None: active.
+    status: Option<Box<str>>,
+    /// In microseconds.
+    good_until: i64,
+    /// Who holds roles for the account.
+    groups: Notes<Group>,
+    /// Scopes that cannot be told from how they are bound.
+    written: Notes<Scope>,
+    tree: Option<Arc<ScopeTree>>,
+    /// Only these roles, and their juniors, allow; all others still deny.
+    active: Option<Box<[u32]>>,
+    /// An API key: one bit for each permission that its patterns match.
+    key: Option<Box<[u64]>>,
+    on_behalf_of: Option<Arc<Principal>>,
+}
+
+impl Default for Rare {
+    fn default() -> Self {
+        Self {
+            status: None,
+            good_until: i64::MAX,
+            groups: Notes::default(),
+            written: Notes::default(),
+            tree: None,
+            active: None,
+            key: None,
+            on_behalf_of: None,
+        }
+    }
+}
+
+impl Principal {
+    /// The account; none for somebody who is not signed in.
+    #[inline]
+    pub fn id(&self) -> Option<Uuid> {
+        self.flags.has(Flags::SIGNED_IN).then_some(self.id)
+    }
+
+    /// Whether the account may do anything at all.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.flags.has(Flags::ACTIVE)
+    }
+
+    /// What the host knows its facts by.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Whether its facts must be read again by now: a suspension ended.
+    pub fn is_outdated(&self, now: Time) -> bool {
+        self.rare().is_some_and(|rare| rare.good_until <= now.as_microsecond())
+    }
+
+    /// Whether it holds a role that its rule set does not know.
+    pub fn has_unknown_roles(&self) -> bool {
+        self.flags.has(Flags::UNKNOWN_ROLE)
+    }
+
+    /// On whose behalf it asks.
+    pub fn on_behalf_of(&self) -> Option<&Principal> {
+        self.rare()?.on_behalf_of.as_deref()
+    }
+
+    /// Whether [`Principal::first`] is all that counts.
+    #[inline]
+    pub(super) fn is_simple(&self) -> bool {
+        self.flags.has(Flags::SIMPLE)
+    }
+
+    /// The first of the plain roles; in places that are empty a number that no role has.
+    #[inline]
+    pub(super) fn first_places(&self) -> &[u32; FIRST] {
+        &self.first
+    }
+
+    /// The first of the plain roles.
+    #[inline]
+    pub(super) fn first(&self) -> &[u32] {
+        self.first.get(..self.first_count as usize).unwrap_or_default()
+    }
+
+    /// The roles that an active account holds everywhere and always.
+    #[inline]
+    pub(super) fn plain(&self) -> [&[u32]; 2] {
+        [self.first(), self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default()]
+    }
+
+    /// The assignments that have limits.
+    #[inline]
+    pub(super) fn limited(&self) -> &[Assignment] {
+        self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
+    }
+
+    fn rare(&self) -> Option<&Rare> {
+        self.detail.as_deref()?.rare.as_deref()
+    }
+
+    /// Whether it is a session, a key or a chain, or lies in a tree of scopes: neither its plain roles nor
+    /// its assignments tell all.
+    #[inline]
+    pub(super) fn is_rare(&self) -> bool {
+        self.rare().is_some()
+    }
+
+    pub(super) fn status(&self) -> &str {
+        self.rare().and_then(|rare| rare.status.as_deref()).unwrap_or(facts::ACTIVE)
+    }
+
+    pub(super) fn tree(&self) -> Option<&ScopeTree> {
+        self.rare()?.tree.as_deref()
+    }
+
+    /// The roles that allow, where not all do.
+    pub(super) fn active(&self) -> Option<&[u32]> {
+        self.rare()?.active.as_deref()
+    }
+
+    /// Whether it is an API key.
+    pub(super) fn is_key(&self) -> bool {
+        self.rare().is_some_and(|rare| rare.key.is_some())
+    }
+
+    /// Whether a key's patterns match; who is no key is not held back.
+    pub(super) fn is_within_key(&self, permission: u32) -> bool {
+        let key = self.rare().and_then(|rare| rare.key.as_ref());
+        key.is_none_or(|words| {
+            words.get(permission as usize / 64).is_some_and(|word| word >> (permission % 64) & 1 == 1)
+        })
+    }
+
+    /// An attribute that conditions read; absent where it was not given.
+    pub(super) fn attribute(&self, path: Path) -> Datum<'_> {
+        debug_assert!(path.root == Root::Principal);
+        match path.slot {
+            0 => self.id().map_or(Datum::Absent, Datum::Id),
+            1 => Datum::Bool(self.flags.has(Flags::VERIFIED)),
+            slot => {
+                let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
+                let found = attributes.iter().find(|(known, _)| *known == slot);
+                found.map_or(Datum::Absent, |(_, held)| held.read(path.ty))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Principal;
+
+    #[test]
+    fn fits_into_a_line_of_the_cache_with_what_a_directory_adds() {
+        assert!(size_of::<Principal>() <= 56, "{}", size_of::<Principal>());
+    }
+}
