@@ -75,7 +75,8 @@ impl Columns {
 
     fn any_sparse(&self, roles: &[u32], permission: u32) -> bool {
         let Form::Sparse(all) = &self.form else { return false };
-        roles.iter().any(|role| all.get(*role as usize).is_some_and(|role| role.has(permission)))
+        (permission as usize) < self.permissions
+            && roles.iter().any(|role| all.get(*role as usize).is_some_and(|role| role.has(permission)))
     }
 
     /// Says what a role has from now on, and had before.
