@@ -15,6 +15,8 @@ mod play;
 mod policy;
 #[path = "guarded/rows.rs"]
 mod rows;
+#[path = "guarded/scenarios.rs"]
+mod scenarios;
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -40,11 +42,11 @@ impl std::fmt::Debug for Drawn {
 fn nobody_moves_itself_or_a_thing_into_its_own_reach() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let numbers = |least, most| proptest::collection::vec(any::<u32>(), least..most);
-    let steps = proptest::collection::vec(numbers(8, 80), 1..=STEPS);
+    let steps = proptest::collection::vec(numbers(8, 150), 1..=STEPS);
     let sequences = (numbers(150, 400), steps).prop_map(Drawn);
     let counts = RefCell::new(BTreeMap::<String, usize>::new());
     let outcome = |what: &str| *counts.borrow_mut().entry(what.to_owned()).or_default() += 1;
-    let config = ProptestConfig { max_shrink_iters: 400, ..common::config(150) };
+    let config = ProptestConfig { max_shrink_iters: 1500, ..common::config(150) };
     proptest!(config, |(drawn in sequences)| {
         runtime.block_on(sequence(drawn.0.0, drawn.0.1, &outcome))?;
     });
@@ -52,7 +54,7 @@ fn nobody_moves_itself_or_a_thing_into_its_own_reach() {
     // A sequence in which nothing happens shows nothing.
     let count = |what: &str| counts.borrow().get(what).copied().unwrap_or(0);
     for what in ["done", "guarded", "reaches more", "FORBIDDEN", "RESOURCE_NOT_FOUND"] {
-        assert!(count(what) >= common::scaled(50) as usize, "{what}: {:?}", counts.borrow());
+        assert!(count(what) >= common::scaled(20) as usize, "{what}: {:?}", counts.borrow());
     }
 }
 
@@ -68,7 +70,7 @@ async fn sequence(start: Vec<u32>, steps: Vec<Vec<u32>>, outcome: &impl Fn(&str)
 
     for (number, numbers) in steps.into_iter().enumerate() {
         let mut choices = Choices::new(numbers);
-        let Some((user, deed, verdict)) = judge.step(&mut choices, &world, number) else { continue };
+        let Some((user, deed, verdict)) = judge.step(&mut choices, &world, number, 12) else { continue };
         told += &format!("{number}. u{user}: {deed:?}\n");
         let before = store.reach(&stored, user).await;
         prop_assert_eq!(&before, &judge.reach(&world, user), "what u{} reaches before\n{}", user, told);
@@ -80,10 +82,10 @@ async fn sequence(start: Vec<u32>, steps: Vec<Vec<u32>>, outcome: &impl Fn(&str)
         };
         prop_assert!(
             as_said,
-            "{:?}, where the rule says {:?} {:?}\n{}",
+            "{:?}, where the rule says {:?} (guarded: {})\n{}",
             answer,
             verdict.codes,
-            verdict.is_guarded,
+            verdict.guarded.is_some(),
             told
         );
         let now = store.stored().await;
@@ -101,7 +103,7 @@ async fn sequence(start: Vec<u32>, steps: Vec<Vec<u32>>, outcome: &impl Fn(&str)
         }
         outcome(match &answer {
             Ok(()) => "done",
-            Err(_) if verdict.is_guarded => "guarded",
+            Err(_) if verdict.guarded.is_some() => "guarded",
             Err(code) => code,
         });
         (world, stored) = (verdict.after, now);
@@ -116,4 +118,16 @@ async fn sequence(start: Vec<u32>, steps: Vec<Vec<u32>>, outcome: &impl Fn(&str)
         );
     }
     Ok(())
+}
+
+/// Every language plays some sequences, with what must come of each step as the model says it.
+#[test]
+fn the_sequences_that_every_language_plays_are_those_of_the_model() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance/scenarios/guarded_attributes.json");
+    let written = scenarios::file();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let is_fresh = std::fs::read_to_string(path).is_ok_and(|text| text == written);
+    assert!(is_fresh, "{path} is stale: run this test with UPDATE_SNAPSHOTS=1, and read what changed");
 }

@@ -250,7 +250,7 @@ impl Deed {
             Self::Role { gives, held } => {
                 put("user_id", Row::User(held.user).input());
                 put("role", format!("role{}", held.role).into());
-                put("scope", held.scope.text().into());
+                put("scope", held.scope.input());
                 if *gives { "roles.assign" } else { "roles.unassign" }
             }
             Self::GrantAdmin(user) => {

@@ -15,8 +15,8 @@ use super::{
 pub struct Verdict {
     /// The codes of the error, one of them; none: it is done.
     pub codes: Vec<&'static str>,
-    /// Whether it is refused for what is guarded, though its own permission would do.
-    pub is_guarded: bool,
+    /// The world that it would make, where it is refused for what is guarded though its own permission would do.
+    pub guarded: Option<World>,
     /// The world from then on.
     pub after: World,
 }
@@ -65,7 +65,7 @@ impl Judge {
     }
 
     /// Whether there is something that the user might do this to; none: that depends on how conditions fold.
-    fn somewhere(&self, world: &World, user: usize, permission: &str) -> Option<bool> {
+    pub fn somewhere(&self, world: &World, user: usize, permission: &str) -> Option<bool> {
         let kind = permission.split(':').next().unwrap();
         let rows = world.rows().filter(|row| row.kind() == kind);
         if user == ADMINISTRATOR || rows.into_iter().any(|row| self.allows((world, user), permission, (world, row))) {
@@ -87,8 +87,7 @@ impl Judge {
 
     /// What must come of a deed.
     pub fn verdict(&self, world: &World, user: usize, deed: &Deed) -> Verdict {
-        let refused =
-            |codes: &[&'static str]| Verdict { codes: codes.to_vec(), is_guarded: false, after: world.clone() };
+        let refused = |codes: &[&'static str]| Verdict { codes: codes.to_vec(), guarded: None, after: world.clone() };
         if world.users[user].as_ref().is_none_or(|user| user.status != "active") {
             return refused(&["UNAUTHORIZED"]);
         }
@@ -127,9 +126,9 @@ impl Judge {
             return refused(&["FORBIDDEN"]);
         }
         if !is_administrator && after.rows().any(|row| !self.may_change(me, row, &after)) {
-            return Verdict { is_guarded: true, ..refused(&["FORBIDDEN"]) };
+            return Verdict { guarded: Some(after), ..refused(&["FORBIDDEN"]) };
         }
-        Verdict { codes: Vec::new(), is_guarded: false, after }
+        Verdict { codes: Vec::new(), guarded: None, after }
     }
 
     /// Whether a user who is no administrator may have a row become what it is then.
@@ -158,10 +157,16 @@ impl Judge {
             || before.crew(row) != after.crew(row) && is_guarded("assigned_users")
     }
 
-    /// A step of this number: of a few drawn ones that which shows most, but for every fourth.
-    pub fn step(&self, choices: &mut Choices, world: &World, number: usize) -> Option<(usize, Deed, Verdict)> {
+    /// A step of this number: of so many drawn ones that which shows most, but for every fourth.
+    pub fn step(
+        &self,
+        choices: &mut Choices,
+        world: &World,
+        number: usize,
+        tries: usize,
+    ) -> Option<(usize, Deed, Verdict)> {
         let is_any = choices.once_in(4);
-        let drawn = (0..if is_any { 1 } else { 6 }).filter_map(|_| {
+        let drawn = (0..if is_any { 1 } else { tries }).filter_map(|_| {
             // Once in a while the administrator stirs the world.
             let user = (1 + choices.below(USERS)) % USERS;
             let deed = Deed::draw(choices, world, number);
@@ -172,16 +177,25 @@ impl Judge {
             let verdict = self.verdict(world, user, &deed);
             let is_move =
                 || world.rows().any(|row| verdict.after.is_there(row) && self.is_touched(world, &verdict.after, row));
+            let gains = |then: &World| !self.gained(world, then, user).is_empty();
             let shows = match verdict.codes.is_empty() {
+                _ if verdict.guarded.as_ref().is_some_and(gains) => 4,
+                true if user != ADMINISTRATOR && is_move() && gains(&verdict.after) => 4,
                 true if user != ADMINISTRATOR && is_move() => 3,
-                false if verdict.is_guarded => 2,
-                true => 1,
-                false => 0,
+                false if verdict.guarded.is_some() => 2,
+                true if verdict.after != *world => 1,
+                _ => 0,
             };
             Some((shows, user, deed, verdict))
         });
         let (_, user, deed, verdict) = drawn.max_by_key(|(shows, ..)| *shows)?;
         Some((user, deed, verdict))
+    }
+
+    /// What a user comes to with another world, of the rows that are there.
+    pub fn gained(&self, world: &World, then: &World, user: usize) -> BTreeSet<(String, Row)> {
+        let before = self.reach(world, user);
+        self.reach(then, user).into_iter().filter(|one| !before.contains(one) && world.is_there(one.1)).collect()
     }
 
     /// Everything that a user may do to the rows that are there: its reach.

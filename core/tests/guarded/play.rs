@@ -28,7 +28,7 @@ impl Store {
         let mut store = Self { um, rows, callers: Vec::new() };
         store.system("setup.seed", world.seed()).await;
         for (operation, input) in roles(world) {
-            store.system(operation, input).await;
+            store.system(operation, store.filled(&input)).await;
         }
         for user in 0..USERS {
             let id = UserId(Row::User(user).seeded_id().unwrap());
@@ -68,6 +68,10 @@ impl Store {
         };
         match input {
             Json::String(text) => id(text).unwrap_or_else(|| input.clone()),
+            Json::Object(keys) if keys.contains_key("$join") => {
+                let parts = keys["$join"].as_array().unwrap().iter().map(|part| self.filled(part));
+                parts.map(|part| part.as_str().unwrap().to_owned()).collect::<String>().into()
+            }
             Json::Object(keys) => keys.iter().map(|(key, value)| (key.clone(), self.filled(value))).collect(),
             other => other.clone(),
         }
@@ -139,7 +143,7 @@ pub fn roles(world: &World) -> Vec<(&'static str, Json)> {
     let given = world.held.iter().map(|held| {
         let mut input = json!({"user_id": Row::User(held.user).input(), "role": format!("role{}", held.role)});
         if held.scope != Scope::Global {
-            input["scope"] = held.scope.text().into();
+            input["scope"] = held.scope.input();
         }
         ("roles.assign", input)
     });

@@ -192,25 +192,38 @@ impl Test {
     }
 }
 
+/// What the conditions of one policy read: a part of what they might, so that not everything is guarded.
+struct Palette([Vec<Test>; 3]);
+
+impl Palette {
+    fn draw(choices: &mut Choices) -> Self {
+        Self([&OF_USERS[..], &OF_DRONES, &OF_REGIONS].map(|own| {
+            let mut tests: Vec<Test> = (0..3).map(|_| own[choices.below(own.len())]).collect();
+            tests.push(OF_ALL[choices.below(OF_ALL.len())]);
+            tests
+        }))
+    }
+
+    fn of(&self, kind: &str) -> &[Test] {
+        &self.0[ACTIONS.iter().position(|(of, _)| *of == kind).unwrap()]
+    }
+}
+
 impl Condition {
-    fn draw(choices: &mut Choices, kind: &str, depth: usize) -> Self {
+    fn draw(choices: &mut Choices, tests: &[Test], depth: usize) -> Self {
         match choices.below(8) {
             5 if depth > 0 => Self::And(
-                Box::new(Self::draw(choices, kind, depth - 1)),
-                Box::new(Self::draw(choices, kind, depth - 1)),
+                Box::new(Self::draw(choices, tests, depth - 1)),
+                Box::new(Self::draw(choices, tests, depth - 1)),
             ),
-            6 if depth > 0 => {
-                Self::Or(Box::new(Self::draw(choices, kind, depth - 1)), Box::new(Self::draw(choices, kind, depth - 1)))
-            }
-            7 if depth > 0 => Self::Not(Box::new(Self::draw(choices, kind, depth - 1))),
+            6 if depth > 0 => Self::Or(
+                Box::new(Self::draw(choices, tests, depth - 1)),
+                Box::new(Self::draw(choices, tests, depth - 1)),
+            ),
+            7 if depth > 0 => Self::Not(Box::new(Self::draw(choices, tests, depth - 1))),
             _ => {
-                let own: &[Test] = match kind {
-                    "user" => &OF_USERS,
-                    "drone" => &OF_DRONES,
-                    _ => &OF_REGIONS,
-                };
-                let at = choices.below(own.len() + OF_ALL.len());
-                Self::Test(*own.iter().chain(&OF_ALL).nth(at).unwrap())
+                // The first ones are about the row, the last about who asks.
+                Self::Test(tests[choices.below(2 * tests.len() - 1) % tests.len()])
             }
         }
     }
@@ -253,7 +266,8 @@ impl Condition {
 
 impl Policy {
     pub fn draw(choices: &mut Choices) -> Self {
-        Self { roles: (0..ROLES).map(|_| role(choices)).collect() }
+        let palette = Palette::draw(choices);
+        Self { roles: (0..ROLES).map(|_| role(choices, &palette)).collect() }
     }
 
     /// What conditions and scopes read, as type and attribute.
@@ -289,35 +303,36 @@ impl Policy {
     }
 }
 
-fn role(choices: &mut Choices) -> Vec<Grant> {
+fn role(choices: &mut Choices, palette: &Palette) -> Vec<Grant> {
     let mut grants = Vec::new();
     let mut grant = |is_deny, permissions: &[String], when| {
         grants.push(Grant { is_deny, permissions: permissions.to_vec(), when });
     };
     for (kind, actions) in ACTIONS {
+        let tests = palette.of(kind);
         let named = |action: &str| format!("{kind}:{action}");
         let reading = [named("read"), named("list")];
         match choices.below(8) {
             0 => {}
-            1 | 2 => grant(false, &reading, Some(Condition::draw(choices, kind, 2))),
+            1 | 2 => grant(false, &reading, Some(Condition::draw(choices, tests, 2))),
             _ => grant(false, &reading, None),
         }
         for action in actions {
             match choices.below(6) {
                 0 => {}
-                1..=3 => grant(false, &[named(action)], Some(Condition::draw(choices, kind, 1))),
+                1..=3 => grant(false, &[named(action)], Some(Condition::draw(choices, tests, 1))),
                 _ => grant(false, &[named(action)], None),
             }
         }
         match choices.below(5) {
             0 => {}
             1 | 2 => grant(false, &[named("set_authority")], None),
-            _ => grant(false, &[named("set_authority")], Some(Condition::draw(choices, kind, 2))),
+            _ => grant(false, &[named("set_authority")], Some(Condition::draw(choices, tests, 2))),
         }
         if choices.once_in(6) {
             let denied = [reading.to_vec(), vec![named("update")], vec![named("set_authority")]];
             let at = choices.below(denied.len());
-            let when = (!choices.once_in(6)).then(|| Condition::draw(choices, kind, 1));
+            let when = (!choices.once_in(6)).then(|| Condition::draw(choices, tests, 1));
             grant(true, &denied[at], when);
         }
     }

@@ -46,9 +46,9 @@ impl Row {
         is_seeded.then(|| Uuid::from_u128(0x0190_a0b0_0000_7000_8000_0000_0000_0000 + number as u128))
     }
 
-    /// As an input names it: by id, or by what the id was saved as.
+    /// As an input names it: by what its id was saved as.
     pub fn input(self) -> Json {
-        self.seeded_id().map_or_else(|| format!("${}", self.name()).into(), |id| id.to_string().into())
+        format!("${}", self.name()).into()
     }
 }
 
@@ -98,12 +98,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub fn text(self) -> String {
-        let id = |row: Row| row.seeded_id().unwrap();
+    /// As an input names it.
+    pub fn input(self) -> Json {
         match self {
-            Self::Global => "global".to_owned(),
-            Self::Region(at) => format!("region:{}", id(Row::Region(at))),
-            Self::On(row) => format!("resource:{}:{}", row.kind(), id(row)),
+            Self::Global => "global".into(),
+            Self::Region(at) => json!({"$join": ["region:", Row::Region(at).input()]}),
+            Self::On(row) => json!({"$join": [format!("resource:{}:", row.kind()), row.input()]}),
         }
     }
 
@@ -202,16 +202,16 @@ impl World {
         let code = |at: Option<usize>| at.map(|at| self.regions[at].as_ref().unwrap().code.clone());
         let email = |at: Option<usize>| at.map(|at| self.users[at].as_ref().unwrap().email.clone());
         let regions = self.regions.iter().flatten().enumerate().map(|(at, region)| {
-            json!({"id": Row::Region(at).input(), "code": region.code, "name": "A region", "area": region.area,
+            json!({"id": Row::Region(at).seeded_id(), "code": region.code, "name": "A region", "area": region.area,
                    "commander_name": region.commander})
         });
         let users = self.users.iter().flatten().enumerate().map(|(at, user)| {
             let roles: &[&str] = if at == ADMINISTRATOR { &["admin"] } else { &[] };
-            json!({"id": Row::User(at).input(), "email": user.email, "full_name": user.full_name,
+            json!({"id": Row::User(at).seeded_id(), "email": user.email, "full_name": user.full_name,
                    "region": code(user.region), "roles": roles})
         });
         let drones = self.drones.iter().flatten().enumerate().map(|(at, drone)| {
-            json!({"id": Row::Drone(at).input(), "code": drone.code, "model": drone.model, "status": drone.status,
+            json!({"id": Row::Drone(at).seeded_id(), "code": drone.code, "model": drone.model, "status": drone.status,
                    "region": code(drone.region), "operator": email(drone.operator)})
         });
         json!({"regions": regions.collect::<Vec<_>>(), "users": users.collect::<Vec<_>>(),
