@@ -377,8 +377,8 @@ pub fn world(choices: &mut Choices) -> World {
         });
         Some(Drone {
             code: format!("drone-{at}"),
-            model: *choices.one(&["FlyOS_MQ5", "FlyOS_MQ7"]),
-            status: *choices.one(&["STANDBY", "ACTIVE", "OFFLINE"]),
+            model: ["FlyOS_MQ5", "FlyOS_MQ7"][choices.below(2)],
+            status: ["STANDBY", "ACTIVE", "OFFLINE"][choices.below(3)],
             region,
             operator,
             crew: operator.into_iter().collect(),
