@@ -529,7 +529,9 @@ pub struct DeletePermission {
 
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
-/// Permission `region:delete`, and `admin:all` where one of those roles denies something.
+/// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+/// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+/// one of those roles denies something.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -554,10 +556,11 @@ pub struct DeleteRole {
     pub force: Option<bool>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-/// The row and its names stay, so that nobody else can take them.
+/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
 ///
-/// Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+/// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteUser {
     /// The user's id.
@@ -2364,7 +2367,8 @@ pub struct UpdateRole {
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+/// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateUser {
     /// The user's id.
@@ -2718,7 +2722,8 @@ impl Users {
     /// Changes the given fields of a user; null clears one.
     ///
     /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+    /// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+    /// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateUser) -> Result<User> {
         self.caller.run("users.update", &input).await
     }
@@ -2780,10 +2785,11 @@ impl Users {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-    /// The row and its names stay, so that nobody else can take them.
+    /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+    /// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
     ///
-    /// Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+    /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
     }
@@ -3078,7 +3084,9 @@ impl Regions {
 
     /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
     ///
-    /// Permission `region:delete`, and `admin:all` where one of those roles denies something.
+    /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+    /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+    /// one of those roles denies something.
     pub async fn delete(&self, input: DeleteRegion) -> Result<()> {
         self.caller.run("regions.delete", &input).await
     }

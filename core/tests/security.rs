@@ -9,6 +9,8 @@
 
 #[path = "security/audit.rs"]
 mod audit;
+#[path = "security/authority.rs"]
+mod authority;
 #[path = "security/escalation.rs"]
 mod escalation;
 #[path = "security/input.rs"]

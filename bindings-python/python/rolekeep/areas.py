@@ -221,8 +221,9 @@ class Users:
         """Changes the given fields of a user; `None` clears one.
 
         Permission `user:update` before and after the change; the region and whatever else the
-        policy's conditions read need `user:set_authority` as well, and what an administrator signs
-        in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+        policy's conditions read need `user:set_authority` as well, what an administrator signs in
+        with `admin:all`, and taking drones away `drone:set_authority` where conditions read who
+        flies them. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.
@@ -433,9 +434,12 @@ class Users:
         expected_version: int | None = None,
     ) -> None:
         """Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken
-        away. The row and its names stay, so that nobody else can take them.
+        away, and the roles that others hold on it end. The row and its names stay, so that nobody
+        else can take them.
 
-        Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's
+        conditions read that, and `admin:all` where one of those roles on it denies something.
+        Errors: `CONFLICT` for the last active administrator.
 
         Args:
             id: The user's id.
@@ -1122,7 +1126,9 @@ class Regions:
     ) -> None:
         """Deletes a region; its users and drones stay, without a region, and roles held in it end.
 
-        Permission `region:delete`, and `admin:all` where one of those roles denies something.
+        Permission `region:delete`; `user:set_authority` for each of its users and
+        `drone:set_authority` for each of its drones, before and after, so only administrators
+        delete their own region; and `admin:all` where one of those roles denies something.
 
         Args:
             region: Its id or code.
@@ -1616,8 +1622,9 @@ class AsyncUsers:
         """Changes the given fields of a user; `None` clears one.
 
         Permission `user:update` before and after the change; the region and whatever else the
-        policy's conditions read need `user:set_authority` as well, and what an administrator signs
-        in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+        policy's conditions read need `user:set_authority` as well, what an administrator signs in
+        with `admin:all`, and taking drones away `drone:set_authority` where conditions read who
+        flies them. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.
@@ -1828,9 +1835,12 @@ class AsyncUsers:
         expected_version: int | None = None,
     ) -> None:
         """Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken
-        away. The row and its names stay, so that nobody else can take them.
+        away, and the roles that others hold on it end. The row and its names stay, so that nobody
+        else can take them.
 
-        Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+        Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's
+        conditions read that, and `admin:all` where one of those roles on it denies something.
+        Errors: `CONFLICT` for the last active administrator.
 
         Args:
             id: The user's id.
@@ -2517,7 +2527,9 @@ class AsyncRegions:
     ) -> None:
         """Deletes a region; its users and drones stay, without a region, and roles held in it end.
 
-        Permission `region:delete`, and `admin:all` where one of those roles denies something.
+        Permission `region:delete`; `user:set_authority` for each of its users and
+        `drone:set_authority` for each of its drones, before and after, so only administrators
+        delete their own region; and `admin:all` where one of those roles denies something.
 
         Args:
             region: Its id or code.

@@ -127,7 +127,8 @@ export class Users {
    * Changes the given fields of a user; null clears one.
    *
    * Permission `user:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+   * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
     return this.#run("users.update", input, "UpdateUser", "User");
@@ -198,10 +199,11 @@ export class Users {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-   * The row and its names stay, so that nobody else can take them.
+   * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+   * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
    *
-   * Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+   * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
@@ -512,7 +514,9 @@ export class Regions {
   /**
    * Deletes a region; its users and drones stay, without a region, and roles held in it end.
    *
-   * Permission `region:delete`, and `admin:all` where one of those roles denies something.
+   * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+   * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+   * one of those roles denies something.
    */
   delete(input: DeleteRegion): Promise<void> {
     return this.#run("regions.delete", input, "DeleteRegion", "");

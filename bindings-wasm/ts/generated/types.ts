@@ -412,7 +412,9 @@ export interface DeletePermission {
 /**
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
- * Permission `region:delete`, and `admin:all` where one of those roles denies something.
+ * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+ * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+ * one of those roles denies something.
  */
 export interface DeleteRegion {
   /** Its id or code. */
@@ -435,10 +437,11 @@ export interface DeleteRole {
 }
 
 /**
- * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
- * The row and its names stay, so that nobody else can take them.
+ * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+ * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
  *
- * Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+ * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
  */
 export interface DeleteUser {
   /** The user's id. */
@@ -1715,7 +1718,8 @@ export interface UpdateRole {
  * Changes the given fields of a user; null clears one.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+ * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateUser {
   /** The user's id. */

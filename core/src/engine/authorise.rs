@@ -9,14 +9,18 @@ use crate::{
     operations::{
         Access,
         actor::Identity,
-        plan::{AuthorityChange, Plan},
+        changes::Change,
+        plan::Plan,
         target::{ResourceRecord, Subject},
     },
-    rules::Question,
+    rules::{Question, RuleSet},
 };
 
-/// Columns that the library itself keeps; they are no caller's choice.
-const KEPT: [&str; 6] = ["id", "created_at", "updated_at", "deleted_at", "last_login_at", "version"];
+/// Columns that the library itself fills in a new row; they are no caller's choice.
+const GIVEN: [&str; 4] = ["id", "created_at", "updated_at", "version"];
+
+/// The column that a sign-in writes, and nothing else does.
+const SIGN_IN: &str = "last_login_at";
 
 /// Whether the caller may do this anywhere at all. Asked before anything is looked at, so that the
 /// answer says nothing about what exists.
@@ -60,12 +64,13 @@ pub(super) async fn target(plan: &Plan<'_>, permission: &str, subject: &Subject,
     if plan.may(read, subject).await? { Err(denied()) } else { Err(Error::not_found(subject.kind)) }
 }
 
-/// Whether every row that the caller asked to write may be so, before and after.
-pub(super) async fn changes(plan: &Plan<'_>, access: Access) -> Result<()> {
+/// Whether every row that the caller asked to write may be so, before and after, and whatever it moves
+/// along with them.
+pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
     if plan.actor.is_system() {
         return Ok(());
     }
-    for change in plan.asked() {
+    for change in plan.changes().await? {
         if let Access::Permission(permission) = access {
             let asks = |image: &&Subject| image.kind == kind_of(permission);
             if !may_both(plan, &change, permission, asks).await? {
@@ -80,23 +85,30 @@ pub(super) async fn changes(plan: &Plan<'_>, access: Access) -> Result<()> {
 }
 
 /// Whether a change touches what the policy's conditions and scopes read (RBAC.md, "Attributes that carry authority").
-fn touches_authority(plan: &Plan<'_>, change: &AuthorityChange) -> bool {
+fn touches_authority(plan: &Plan<'_>, change: &Change) -> bool {
     let rules = plan.rules();
+    // What goes is in nobody's reach.
     let Some(after) = &change.after else { return false };
-    if let Some(relation) = change.relation {
-        return rules.is_guarded(after.kind, relation);
+    let before = change.before.as_ref();
+    let differs = |at: usize| match before {
+        Some(before) => before.row.0[at] != after.row.0[at],
+        None => !after.row.0[at].is_null() && !GIVEN.contains(&after.table.columns[at].name),
+    };
+    if before.is_some() && after.table.position(SIGN_IN).is_some_and(differs) {
+        return false;
     }
-    let columns = after.table.columns.iter().zip(&after.row.0).enumerate();
-    columns.filter(|(_, (column, _))| !KEPT.contains(&column.name)).any(|(at, (column, value))| {
-        let changes = match &change.before {
-            Some(before) => before.row.0[at] != *value,
-            None => !value.is_null(),
-        };
-        changes && rules.is_guarded(after.kind, column.name)
-    })
+    let columns = after.table.columns.iter().enumerate();
+    !change.relations.is_empty()
+        || columns.filter(|(at, _)| differs(*at)).any(|(_, column)| is_guarded(rules, after.kind, column.name))
 }
 
-async fn require_authority(plan: &Plan<'_>, change: &AuthorityChange) -> Result<()> {
+fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
+    // What conditions read as `principal.verified` is this column.
+    let is_verified = kind == User::TYPE && column == "email_verified" && rules.is_guarded(kind, "verified");
+    is_verified || rules.is_guarded(kind, column)
+}
+
+async fn require_authority(plan: &Plan<'_>, change: &Change) -> Result<()> {
     let images = || [&change.before, &change.after].into_iter().flatten();
     if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
         return Err(Error::new(Reason::Denied, "nobody changes what decides about itself"));
@@ -111,7 +123,7 @@ async fn require_authority(plan: &Plan<'_>, change: &AuthorityChange) -> Result<
 /// Whether the caller may do this to the row before and to the row after, where there is one that is asked about.
 async fn may_both(
     plan: &Plan<'_>,
-    change: &AuthorityChange,
+    change: &Change,
     permission: &str,
     asks: impl Fn(&&Subject) -> bool,
 ) -> Result<bool> {

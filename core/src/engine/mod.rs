@@ -130,8 +130,8 @@ impl Engine {
     }
 
     /// Asks the rules about the rows as they will be, and commits.
-    async fn finish(self: &Arc<Self>, plan: Plan<'_>, access: Access, operation: &'static str) -> Result<Finish> {
-        authorise::changes(&plan, access).await?;
+    async fn finish(self: &Arc<Self>, mut plan: Plan<'_>, access: Access, operation: &'static str) -> Result<Finish> {
+        authorise::changes(&mut plan, access).await?;
         if plan.is_empty() {
             return Ok(Finish::Done);
         }

@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod administrators;
 pub mod audit;
+pub(crate) mod changes;
 pub mod drones;
 pub mod hasher;
 pub mod listing;

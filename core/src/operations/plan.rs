@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     actor::{Actor, Identity},
+    changes::{self, Change},
     policy::state::PolicyState,
     reads::Reads,
     services::Services,
@@ -43,7 +44,6 @@ pub struct Plan<'a> {
     pub now: Time,
     writes: Writes,
     checks: BTreeMap<(&'static str, Key), Check>,
-    authority: Vec<AuthorityChange>,
     events: Vec<Event>,
     refusal: Option<Error>,
     pub(super) next_policy: Option<Arc<PolicyState>>,
@@ -54,22 +54,12 @@ pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
 
 /// A row as it was and will be.
 pub(super) struct Planned {
-    table: &'static Table,
+    pub(super) table: &'static Table,
     expected: Option<i64>,
     pub(super) before: Option<Row>,
     pub(super) after: Option<Row>,
-    /// What the caller itself asked for, as opposed to what follows from it: the rules look at it.
-    asked: Option<&'static str>,
-}
-
-/// A change of something that rules read, to be allowed by `TYPE:set_authority`.
-pub struct AuthorityChange {
-    /// The row before; none when it is created.
-    pub before: Option<Subject>,
-    /// The row after.
-    pub after: Option<Subject>,
-    /// The relation that changes; none where columns do.
-    pub relation: Option<&'static str>,
+    /// What the caller itself asked for, as opposed to what follows from it: its permission is for that.
+    pub(super) asked: Option<&'static str>,
 }
 
 /// What the audit log is told beside the operation itself.
@@ -88,7 +78,6 @@ impl<'a> Plan<'a> {
             now,
             writes: BTreeMap::new(),
             checks: BTreeMap::new(),
-            authority: Vec::new(),
             events: Vec::new(),
             refusal: None,
             next_policy: None,
@@ -158,16 +147,6 @@ impl<'a> Plan<'a> {
         slot.asked = slot.asked.or(asked);
     }
 
-    /// Says that a relation of a row changes, so that the rules can forbid it.
-    pub fn changes_relation<R: ResourceRecord>(&mut self, record: &R, relation: &'static str) {
-        let subject = Subject::of(record);
-        self.authority.push(AuthorityChange {
-            before: Some(subject.clone()),
-            after: Some(subject),
-            relation: Some(relation),
-        });
-    }
-
     /// A row that was read must be unchanged when the plan is committed.
     pub fn check<R: Record>(&mut self, record: &R) {
         self.check_key::<R>(record.key(), Some(record.version()));
@@ -175,6 +154,15 @@ impl<'a> Plan<'a> {
 
     fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
         self.checks.insert((R::TABLE.name, key.clone()), Check { table: R::TABLE, key, expected });
+    }
+
+    /// A row as it was when the caller's rights were read. Where the plan writes that row itself it may
+    /// have read a newer one, which must not pass for the one that gave the rights.
+    fn rely_on_rights<R: Record>(&mut self, key: Key, expected: Option<i64>) {
+        match self.writes.get_mut(&(R::TABLE.name, key.clone())) {
+            Some(planned) => planned.expected = expected,
+            None => self.check_key::<R>(key, expected),
+        }
     }
 
     /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
@@ -312,25 +300,11 @@ impl<'a> Plan<'a> {
         self.writes.is_empty() && self.events.is_empty()
     }
 
-    /// The rows that the caller asked to write, before and after, and the relations it changes.
-    pub fn asked(&self) -> Vec<AuthorityChange> {
-        let subject = |planned: &Planned, kind, row: &Option<Row>| {
-            row.clone().map(|row| Subject { kind, table: planned.table, row })
-        };
-        let rows = self.writes.values().filter_map(|planned| {
-            let kind = planned.asked?;
-            Some(AuthorityChange {
-                before: subject(planned, kind, &planned.before),
-                after: subject(planned, kind, &planned.after),
-                relation: None,
-            })
-        });
-        let relations = self.authority.iter().map(|change| AuthorityChange {
-            before: change.before.clone(),
-            after: change.after.clone(),
-            relation: change.relation,
-        });
-        rows.chain(relations).collect()
+    /// What it changes of the rows that the rules are about, the relations among them.
+    pub(crate) async fn changes(&mut self) -> Result<Vec<Change>> {
+        let (changes, relied_on) = changes::of(self.rules(), &*self.services.storage, &self.writes).await?;
+        self.checks.extend(relied_on.into_iter().map(|check| ((check.table.name, check.key.clone()), check)));
+        Ok(changes)
     }
 
     /// The audit entries of the rows: those of the operation's own area under its name, what it takes along
@@ -375,11 +349,12 @@ impl<'a> Plan<'a> {
 
     /// The commit, with the operation's own audit entries.
     pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
-        if let Identity::User(user) = &self.actor.identity {
+        let actor = self.actor;
+        if let Identity::User(user) = &actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
-            self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
+            self.rely_on_rights::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
-                self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
+                self.rely_on_rights::<Session>(Session::key_of(&(session,)), user.session_version);
             }
         }
         if matches!(self.actor.identity, Identity::User(_)) || self.touches_authority() {

@@ -128,7 +128,9 @@ pub struct UpdateRegion {
 
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
-/// Permission `region:delete`, and `admin:all` where one of those roles denies something.
+/// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+/// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+/// one of those roles denies something.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeleteRegion {
     /// Its id or code.

@@ -3,8 +3,16 @@
 use super::{plan::Plan, regions};
 use crate::{
     model::{
-        check::wrong, decode::FieldCode, drone::Drone, error::Result, id::UserId, predicate::Predicate, region::Region,
-        role_assignment::RoleAssignment, user::User, value::Value,
+        check::wrong,
+        decode::FieldCode,
+        drone::Drone,
+        error::Result,
+        id::UserId,
+        predicate::Predicate,
+        region::Region,
+        role_assignment::RoleAssignment,
+        user::{User, UserStatus},
+        value::Value,
     },
     rules::Scope,
 };
@@ -37,7 +45,8 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
         }
         "resource:user" => {
             let id: UserId = name.parse().map_err(|_| no_such())?;
-            let user: User = plan.reads().get(&(id,)).await?.ok_or_else(no_such)?;
+            let user: Option<User> = plan.reads().get(&(id,)).await?;
+            let user = user.filter(|user| user.status != UserStatus::Deleted).ok_or_else(no_such)?;
             plan.check(&user);
             user.id.0
         }

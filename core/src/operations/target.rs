@@ -130,6 +130,21 @@ pub fn relations() -> [(&'static str, &'static str, Link, &'static Table); 1] {
     [(Drone::TYPE, "assigned_users", assigned, DroneAssignment::TABLE)]
 }
 
+/// The table of a type that has relations.
+pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
+    [(User::TYPE, User::TABLE), (Region::TYPE, Region::TABLE), (Drone::TYPE, Drone::TABLE)]
+        .into_iter()
+        .find_map(|(of, table)| (of == kind).then_some(table))
+}
+
+/// The type of the rows that an operation on others may move along. Roles that end with what they are
+/// about, and sessions, are not among them: those are given and ended by rules of their own.
+pub(super) fn kind_moved_along(table: &Table) -> Option<&'static str> {
+    [User::TYPE, Region::TYPE, Drone::TYPE]
+        .into_iter()
+        .find(|kind| table_of(kind).is_some_and(|of| of.name == table.name))
+}
+
 /// What the library itself brings to every policy: its resource types and the permissions of its operations.
 pub fn schema() -> Schema {
     let schema = Schema::new()

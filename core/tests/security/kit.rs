@@ -76,6 +76,7 @@ type Rival = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 pub struct Interposed {
     memory: MemoryStorage,
     rival: Mutex<Option<Rival>>,
+    early_rival: Mutex<Option<Rival>>,
 }
 
 impl Interposed {
@@ -90,9 +91,14 @@ impl Interposed {
         *self.rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
     }
 
+    /// Before the next row is read by its key, this happens: the rights of who asks are in memory by then.
+    pub fn before_next_read<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
+        *self.early_rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
     /// Whether the rival has acted.
     pub fn has_acted(&self) -> bool {
-        self.rival.lock().unwrap().is_none()
+        self.rival.lock().unwrap().is_none() && self.early_rival.lock().unwrap().is_none()
     }
 }
 
@@ -107,6 +113,10 @@ impl Storage for Interposed {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let rival = self.early_rival.lock().unwrap().take();
+        if let Some(rival) = rival {
+            rival().await;
+        }
         self.memory.get(table, keys).await
     }
 

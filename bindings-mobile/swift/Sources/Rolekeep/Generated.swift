@@ -2637,7 +2637,9 @@ public protocol RegionsProtocol: AnyObject, Sendable {
     /**
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
      *
-     * Permission `region:delete`, and `admin:all` where one of those roles denies something.
+     * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+     * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+     * one of those roles denies something.
      */
     func delete(input: DeleteRegion) async throws 
     
@@ -2743,7 +2745,9 @@ open func create(input: CreateRegion)async throws  -> RegionView  {
     /**
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
      *
-     * Permission `region:delete`, and `admin:all` where one of those roles denies something.
+     * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+     * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+     * one of those roles denies something.
      */
 open func delete(input: DeleteRegion)async throws   {
     return
@@ -4166,10 +4170,11 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func deactivate(input: DeactivateUser) async throws  -> User
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-     * The row and its names stay, so that nobody else can take them.
+     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+     * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
      *
-     * Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+     * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
     func delete(input: DeleteUser) async throws 
     
@@ -4238,7 +4243,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Changes the given fields of a user; null clears one.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+     * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateUser) async throws  -> User
     
@@ -4386,10 +4392,11 @@ open func deactivate(input: DeactivateUser)async throws  -> User  {
 }
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-     * The row and its names stay, so that nobody else can take them.
+     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+     * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
      *
-     * Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+     * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
 open func delete(input: DeleteUser)async throws   {
     return
@@ -4598,7 +4605,8 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * Changes the given fields of a user; null clears one.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+     * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateUser)async throws  -> User  {
     return
@@ -6857,7 +6865,9 @@ public func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) ->
 /**
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
- * Permission `region:delete`, and `admin:all` where one of those roles denies something.
+ * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
+ * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+ * one of those roles denies something.
  */
 public struct DeleteRegion: Equatable, Hashable {
     /**
@@ -6998,10 +7008,11 @@ public func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer 
 
 
 /**
- * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
- * The row and its names stay, so that nobody else can take them.
+ * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+ * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
  *
- * Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+ * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
  */
 public struct DeleteUser: Equatable, Hashable {
     /**
@@ -14648,7 +14659,8 @@ public func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer 
  * Changes the given fields of a user; null clears one.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+ * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+ * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateUser: Equatable, Hashable {
     /**
@@ -20694,7 +20706,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 56613) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 62636) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 15800) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 64175) {
@@ -20772,7 +20784,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 39077) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 16115) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 24885) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_find() != 43104) {
@@ -20802,7 +20814,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 52601) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 41537) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 39388) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 58466) {

@@ -102,8 +102,7 @@ impl Operation for UnassignDrone {
         }
         // Somebody may be making the user the drone's operator.
         plan.check(&drone);
-        plan.changes_relation(&drone, "assigned_users");
-        take(plan, &mut assigned, *user);
+        take(plan, &mut assigned, *user).await?;
         let operator_id = drone.operator_id.filter(|operator| operator != user);
         let after = if operator_id == drone.operator_id { drone.clone() } else { changed(plan, &drone, operator_id) };
         let after = plan.update(&drone, after);
@@ -131,7 +130,7 @@ impl Operation for ReassignDrone {
         let user = create::user_named(plan, "user_id", *user).await?;
         let mut assigned = assignments_of(plan, &drone).await?;
         if let Some(operator) = drone.operator_id.filter(|operator| *operator != user.id) {
-            take(plan, &mut assigned, operator);
+            take(plan, &mut assigned, operator).await?;
         }
         give(plan, drone, assigned, &user).await
     }
@@ -139,23 +138,25 @@ impl Operation for ReassignDrone {
 
 async fn give(plan: &mut Plan<'_>, drone: Drone, mut assigned: Vec<DroneAssignment>, user: &User) -> Result<DroneView> {
     require_same_region(&drone, user, "user_id")?;
-    let held = assigned.iter().any(|assigned| assigned.user_id == user.id);
-    if held && drone.operator_id == Some(user.id) {
-        return Err(Error::new(Reason::AlreadyAssigned, "the drone is assigned to this user already"));
-    }
-    if held {
-        plan.changes_relation(&drone, "assigned_users");
-    } else {
-        assigned.push(create::assign(plan, &drone, user).await?);
+    match assigned.iter().find(|assigned| assigned.user_id == user.id) {
+        Some(_) if drone.operator_id == Some(user.id) => {
+            return Err(Error::new(Reason::AlreadyAssigned, "the drone is assigned to this user already"));
+        }
+        // It must not be taken away meanwhile: an operator has an assignment.
+        Some(held) => plan.check(held),
+        None => assigned.push(create::assign(plan, &drone, user).await?),
     }
     let after = changed(plan, &drone, Some(user.id));
     let after = plan.update(&drone, after);
     view::one(plan, after, &assigned).await
 }
 
-fn take(plan: &mut Plan<'_>, assigned: &mut Vec<DroneAssignment>, user: UserId) {
+/// Plans the end of a user's assignment. What the user may do by it ends too: whatever it is about to
+/// write relies on its guard.
+pub(super) async fn take(plan: &mut Plan<'_>, assigned: &mut Vec<DroneAssignment>, user: UserId) -> Result<()> {
     assigned.iter().filter(|assigned| assigned.user_id == user).for_each(|gone| plan.follow_delete(gone));
     assigned.retain(|assigned| assigned.user_id != user);
+    plan.move_authority(user).await
 }
 
 fn changed(plan: &Plan<'_>, drone: &Drone, operator_id: Option<UserId>) -> Drone {

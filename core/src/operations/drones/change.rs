@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{DroneView, assignments_of, target, view};
+use super::{DroneView, assign::take, assignments_of, target, view};
 use crate::{
     model::{
         check::Checks,
@@ -94,18 +94,11 @@ impl Operation for UpdateDrone {
             let (here, elsewhere): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.region_id == after.region_id);
             // Who stays assigned must not be moving away.
             here.into_iter().for_each(|user| plan.check(user));
-            if !elsewhere.is_empty() {
-                plan.changes_relation(&before, "assigned_users");
-            }
             for user in elsewhere {
                 if after.operator_id == Some(user.id) {
                     after.operator_id = None;
                 }
-                assigned
-                    .iter()
-                    .filter(|assigned| assigned.user_id == user.id)
-                    .for_each(|gone| plan.follow_delete(gone));
-                assigned.retain(|assigned| assigned.user_id != user.id);
+                take(plan, &mut assigned, user.id).await?;
             }
         }
         if after != before {

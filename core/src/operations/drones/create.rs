@@ -123,7 +123,6 @@ pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> 
 
 /// Plans an assignment.
 pub(super) async fn assign(plan: &mut Plan<'_>, drone: &Drone, user: &User) -> Result<DroneAssignment> {
-    plan.changes_relation(drone, "assigned_users");
     // Whoever deletes or moves the user looks at its assignments, and must not miss this one.
     plan.move_authority(user.id).await?;
     let assignment = DroneAssignment { drone_id: drone.id, user_id: user.id, assigned_at: plan.now, version: 0 };

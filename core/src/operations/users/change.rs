@@ -32,7 +32,8 @@ use crate::{
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, and what an administrator signs in with `admin:all`. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
+/// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct UpdateUser {
     /// The user's id.

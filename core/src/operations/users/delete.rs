@@ -19,15 +19,19 @@ use crate::{
         administrators,
         plan::{Plan, expect_version},
         reads::Reads,
+        scopes,
         services::Services,
         sessions,
+        target::ResourceRecord,
     },
+    rules::Scope,
 };
 
-/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away.
-/// The row and its names stay, so that nobody else can take them.
+/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
 ///
-/// Permission `user:delete`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
+/// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeleteUser {
     /// The user's id.
@@ -62,6 +66,7 @@ impl Operation for DeleteUser {
         for assignment in &held {
             plan.follow_delete(assignment);
         }
+        scopes::end(plan, &Scope::resource(User::TYPE, user.id.0)).await?;
         sessions::end_all(plan, user.id, SessionEnd::UserInactive, None).await?;
         let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
         for assignment in &assigned {

@@ -1,0 +1,79 @@
+//! What a plan changes of the rows that the rules are about, whoever asked for it: found in what it
+//! writes, so that no operation can forget to say it.
+
+use super::{
+    plan::{Planned, Writes},
+    target::{self, Subject},
+};
+use crate::{
+    model::{
+        error::Result,
+        predicate::Predicate,
+        record::{Row, Table},
+        value::Value,
+    },
+    rules::RuleSet,
+    storage::{Check, Query, Storage},
+};
+
+/// A row that is made, changed or taken away, or whose relations change.
+pub(crate) struct Change {
+    /// Before; none where it is made.
+    pub(crate) before: Option<Subject>,
+    /// After; none where it goes.
+    pub(crate) after: Option<Subject>,
+    /// The guarded relations that change.
+    pub(crate) relations: Vec<&'static str>,
+}
+
+/// The changes of a plan, and the unwritten rows whose relations change: what is decided about them
+/// holds only while they stay as they are.
+pub(super) async fn of(rules: &RuleSet, storage: &dyn Storage, writes: &Writes) -> Result<(Vec<Change>, Vec<Check>)> {
+    let mut changes: Vec<Change> = writes.values().filter_map(change).collect();
+    let mut checks = Vec::new();
+    for (kind, name, link, table) in target::relations() {
+        if !rules.is_guarded(kind, name) {
+            continue;
+        }
+        for tie in writes.values().filter(|tie| tie.table.name == table.name) {
+            // A tie that stays is none that comes or goes.
+            let row = match (&tie.before, &tie.after) {
+                (Some(row), None) | (None, Some(row)) => row,
+                _ => continue,
+            };
+            let own = table.position(&link.from).map_or(Value::Null, |at| row.0[at].clone());
+            let is_of = |subject: &Subject| {
+                subject.kind == kind && subject.table.position(&link.own).is_some_and(|at| subject.row.0[at] == own)
+            };
+            let known = changes.iter_mut().find(|one| [&one.before, &one.after].into_iter().flatten().any(is_of));
+            if let Some(known) = known {
+                known.relations.push(name);
+                continue;
+            }
+            let Some(owner) = target::table_of(kind) else { continue };
+            let query = Query::of(owner, Predicate::equals(link.own.clone(), own.clone()));
+            for row in storage.query(&query).await?.rows {
+                checks.push(Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) });
+                let subject = Subject { kind, table: owner, row };
+                let (before, after) = (Some(subject.clone()), Some(subject));
+                changes.push(Change { before, after, relations: vec![name] });
+            }
+        }
+    }
+    Ok((changes, checks))
+}
+
+fn change(planned: &Planned) -> Option<Change> {
+    let kind = planned.asked.or_else(|| target::kind_moved_along(planned.table))?;
+    let subject = |row: &Option<Row>| {
+        let row = row.as_ref().filter(|row| !is_deleted(planned.table, row))?.clone();
+        Some(Subject { kind, table: planned.table, row })
+    };
+    let (before, after) = (subject(&planned.before), subject(&planned.after));
+    Some(Change { before, after, relations: Vec::new() })
+}
+
+/// A deleted row that is kept, for its names, is gone all the same.
+fn is_deleted(table: &Table, row: &Row) -> bool {
+    table.position("deleted_at").is_some_and(|at| !row.0[at].is_null())
+}
