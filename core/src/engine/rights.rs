@@ -15,7 +15,7 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Pin, Principal, RuleSet},
+    rules::{Pin, Principal, Rights, RuleSet},
     storage::{ChangeSet, Write},
 };
 
@@ -172,10 +172,10 @@ impl Engine {
         answer.map(Some)
     }
 
-    /// Asks about any user, from memory alone.
+    /// Asks about any user, who is found in memory or not at all.
     pub(crate) fn with_user<T>(
         &self,
-        user: UserId,
+        find: impl FnOnce(&Rights) -> Option<&Principal>,
         at_least: u64,
         now: Time,
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
@@ -184,7 +184,7 @@ impl Engine {
         self.require_fresh(now)?;
         self.require_heard(at_least)?;
         self.directory.with_rights(|rights| {
-            let principal = rights.principal_of(user.0).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
+            let principal = find(rights).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
             ask(rights.rules(), principal)
         })
     }
