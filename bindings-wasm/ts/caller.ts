@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "./codec.js";
-import { ForbiddenError, invalid, text, toError } from "./errors.js";
+import { ForbiddenError, invalid, text, toCamel, toError } from "./errors.js";
 import { type PostgresValue, type RowFilter, rowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
@@ -143,10 +143,13 @@ export class Caller extends Areas {
   filter(permission: string, table: TableMapping & { readonly dialect: "postgres" }): RowFilter<PostgresValue>;
   filter(permission: string, table: TableMapping): RowFilter;
   filter(permission: string, table: TableMapping): RowFilter {
-    return safely(() => {
+    try {
       const input = `{"permission":${toJson(text(permission, "permission"), "")},"table":${toJson(table, "SqlTable")}}`;
       return rowFilter(this.#door.ask("filter", input));
-    });
+    } catch (thrown) {
+      // Attributes are called as the policy calls them.
+      throw toError(thrown, (field) => (field.startsWith("table.") ? toCamel(field) : field));
+    }
   }
 
   #ask<T>(question: string, input: object, answers = ""): T {
