@@ -8,7 +8,9 @@ use std::sync::{
 
 use jiff::SignedDuration;
 use rolekeep::{
-    Code, Policy, Reason, RequestContext, Resource, Result, UserManagement, door,
+    Code, Policy, Reason, RequestContext, Resource, Result, UserManagement,
+    checks::KnownUser,
+    door,
     environment::{Environment, Task, TokioEnvironment, Work},
     model::{id::UserId, time::Time},
     operations::{
@@ -143,6 +145,35 @@ async fn a_check_answers_from_memory_or_says_that_it_cannot() {
     assert!(!um.check(ada, "document:read", None).unwrap());
     um.close().await.unwrap();
     assert_eq!(reason(um.check(ada, "document:read", None)), Reason::Closed);
+}
+
+#[tokio::test]
+async fn a_known_user_is_found_where_it_stands_now() {
+    let (one, other) = (store(&Clock::new()).await, store(&Clock::new()).await);
+    let (ada, bob) = (user(&one, "ada", &["reader"]).await, user(&other, "bob", &["reader"]).await);
+    let (mut known, mut stranger) = (KnownUser::new(ada), KnownUser::new(UserId(uuid::Uuid::nil())));
+    let (read, wrong) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:raed"));
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
+    one.check_async(ada, "document:read", None).await.unwrap();
+    other.check_async(bob, "document:read", None).await.unwrap();
+    for _ in 0..2 {
+        assert!(one.check_known(&mut known, &read).unwrap());
+    }
+    assert_eq!(reason(one.check_known(&mut known, &wrong)), Reason::UnknownPermission);
+    assert_eq!(reason(one.check_known(&mut stranger, &read)), Reason::NotLoaded);
+    // Where it stood here stands somebody else there.
+    assert_eq!(reason(other.check_known(&mut known, &read)), Reason::NotLoaded);
+    // Let go, and read anew behind others: it stands elsewhere, with its rights of now.
+    one.system().roles().unassign(UnassignRole::new(ada, "reader")).await.unwrap();
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
+    for name in ["carl", "dora"] {
+        let id = user(&one, name, &["reader"]).await;
+        assert!(one.check_async(id, "document:read", None).await.unwrap());
+    }
+    assert!(!one.check_async(ada, "document:read", None).await.unwrap());
+    assert!(!one.check_known(&mut known, &read).unwrap());
+    one.close().await.unwrap();
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::Closed);
 }
 
 #[tokio::test]
