@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    engine::{Engine, Loaded},
+    engine::{Engine, Loaded, allows_at_all},
     manager::UserManagement,
     model::{
         error::{Error, Result},
@@ -128,10 +128,9 @@ impl UserManagement {
         permission: &PermissionHandle,
     ) -> Result<bool> {
         let (engine, context) = (self.engine(), Context::new());
-        let now = engine.services.now();
-        engine.with_user(find, 0, now, |rules, principal| {
-            let permission = permission.id(rules)?;
-            rules.allows(&Question { principal, permission, fields: &[], resource: None, context: &context, now })
+        let clock = engine.services.env.clock();
+        engine.with_user(find, 0, &clock, |rules, principal| {
+            allows_at_all(rules, principal, permission.id(rules)?, &context, &clock)
         })
     }
 
@@ -195,22 +194,19 @@ impl Asking<'_> {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        let now = self.engine.services.now();
+        let clock = self.engine.services.env.clock();
         let resource = resource.into();
         self.engine.with_user(
             |rights| rights.principal_of(user.0),
             self.at_least,
-            now,
+            &clock,
             |rules, principal| {
                 let (permission, fields) = rules.permission_and_fields(permission)?;
-                rules.allows(&Question {
-                    principal,
-                    permission,
-                    fields: &fields,
-                    resource,
-                    context: &self.context,
-                    now,
-                })
+                if resource.is_none() && fields.is_empty() {
+                    return allows_at_all(rules, principal, permission, &self.context, &clock);
+                }
+                let (context, now) = (&self.context, clock.now());
+                rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
             },
         )
     }

@@ -145,7 +145,7 @@ impl RuleSet {
 
     /// The answer, where neither a condition nor a scope nor a window has a say in it.
     #[inline]
-    fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
+    pub(crate) fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
         if principal.stamp != self.stamp || mark.has(Mark::DENIED.or(Mark::DEMANDING)) {
             return None;
