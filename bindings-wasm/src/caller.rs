@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{
-    Caller, Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::PermissionHandle,
+    Caller, Error, Reason, RequestContext, Result, UserManagement, checks::KnownUser, door, rules::PermissionHandle,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -15,7 +15,7 @@ thread_local! {
     /// What is asked about often, by numbers: a text costs more on its way here than the answer does. The TypeScript
     /// half sees to it that they are few.
     static PERMISSIONS: RefCell<Vec<PermissionHandle>> = const { RefCell::new(Vec::new()) };
-    static USERS: RefCell<Vec<UserId>> = const { RefCell::new(Vec::new()) };
+    static USERS: RefCell<Vec<KnownUser>> = const { RefCell::new(Vec::new()) };
 }
 
 /// To be asked in full, which gives the error.
@@ -30,8 +30,8 @@ pub fn intern_permission(name: String) -> u32 {
 /// A number for a user's id, good until [`forget_users`]; none: it is no id.
 #[wasm_bindgen(js_name = internUser)]
 pub fn intern_user(id: &str) -> Option<u32> {
-    let id = id.parse().ok()?;
-    Some(USERS.with_borrow_mut(|users| numbered(users, id)))
+    let user = KnownUser::new(id.parse().ok()?);
+    Some(USERS.with_borrow_mut(|users| numbered(users, user)))
 }
 
 /// Begins again to number users.
@@ -55,8 +55,10 @@ fn by_number(permission: u32, ask: impl FnOnce(&PermissionHandle) -> Result<bool
 
 /// Whether any user may do this, by numbers.
 pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
-    let user = USERS.with_borrow(|users| users.get(user as usize).copied());
-    user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_by(user, permission)))
+    USERS.with_borrow_mut(|users| {
+        let user = users.get_mut(user as usize);
+        user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_known(user, permission)))
+    })
 }
 
 /// What the TypeScript half holds for a caller.

@@ -1,5 +1,6 @@
 export { Caller, type Question, type RequestContext, type Resource } from "./caller.js";
 export * from "./errors.js";
+export type * from "./filter.js";
 export type * from "./generated/areas.js";
 export type * from "./generated/types.js";
 export * from "./guards.js";

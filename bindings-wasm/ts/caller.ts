@@ -1,8 +1,10 @@
 import { fromJson, toJson } from "./codec.js";
-import { ForbiddenError, invalid, text, toError } from "./errors.js";
+import { ForbiddenError, invalid, text, toCamel, toError } from "./errors.js";
+import { type PostgresValue, type RowFilter, rowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
-import { type CallerDoor, internPermission } from "./rolekeep.js";
+import type { CallerDoor } from "./rolekeep.js";
+import { functions } from "./wasm.js";
 
 /** What is asked about: its type, and the attributes that the policy reads, under the names that the policy gives them. */
 export interface Resource {
@@ -37,7 +39,7 @@ export function numberOf(permission: string): number | undefined {
 
 /** To be called for those that the policy declares, so that what is asked at random is not kept. @internal */
 export function learn(permission: string): void {
-  if (numbers.size < MAX_NUMBERS && !numbers.has(permission)) numbers.set(permission, internPermission(permission));
+  if (numbers.size < MAX_NUMBERS && !numbers.has(permission)) numbers.set(permission, functions.internPermission(permission));
 }
 
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
@@ -127,6 +129,27 @@ export class Caller extends Areas {
   /** Why the caller may or may not do this: for the host, not for the caller's eyes. */
   explain(permission: string, resource?: Resource): Explanation {
     return this.#ask("explain", { permission: text(permission, "permission"), resource }, "Explanation");
+  }
+
+  /**
+   * Which rows of the host's own table the caller may do this to, as a condition in SQL; good until it `expires`.
+   *
+   * `const filter = me.filter("document:list", { dialect: "sqlite" })`, then
+   * `db.prepare(`SELECT * FROM documents WHERE ${filter.sql}`).all(...filter.parameters)`.
+   *
+   * Throws a `ValidationError` that names every attribute which cannot be said exactly in this SQL, and as `can`.
+   */
+  filter(permission: string, table: TableMapping & { readonly dialect: "sqlite" }): RowFilter<SqliteValue>;
+  filter(permission: string, table: TableMapping & { readonly dialect: "postgres" }): RowFilter<PostgresValue>;
+  filter(permission: string, table: TableMapping): RowFilter;
+  filter(permission: string, table: TableMapping): RowFilter {
+    try {
+      const input = `{"permission":${toJson(text(permission, "permission"), "")},"table":${toJson(table, "SqlTable")}}`;
+      return rowFilter(this.#door.ask("filter", input));
+    } catch (thrown) {
+      // Attributes are called as the policy calls them.
+      throw toError(thrown, (field) => (field.startsWith("table.") ? toCamel(field) : field));
+    }
   }
 
   #ask<T>(question: string, input: object, answers = ""): T {

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 
-import { tools } from "./tools.js";
+import init, { commandFile, runCommand } from "./rolekeep_node.js";
 
-const { commandFile, runCommand } = await tools();
+await init({ module_or_path: readFileSync(new URL("./rolekeep_node_bg.wasm", import.meta.url)) });
 const parameters = process.argv.slice(2);
 const file = commandFile(parameters);
 try {

@@ -98,8 +98,8 @@ const classes: { readonly [code in Code]: typeof RolekeepError } = {
   INTERNAL_SERVER_ERROR: InternalError,
 };
 
-/** Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. */
-export function toError(thrown: unknown): RolekeepError {
+/** Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. `named` says what a field is called here. */
+export function toError(thrown: unknown, named = toCamel): RolekeepError {
   if (thrown instanceof RolekeepError) return thrown;
   if (typeof thrown === "string" && thrown.startsWith("{")) {
     const body = JSON.parse(thrown);
@@ -107,7 +107,7 @@ export function toError(thrown: unknown): RolekeepError {
       ...body,
       fields: body.fields.map((field: FieldError) => ({
         ...field,
-        field: toCamel(field.field),
+        field: named(field.field),
         message: field.code === "unknown_field" ? toCamel(field.message) : field.message,
       })),
       timestamp: body.timestamp === null ? null : new Date(body.timestamp),

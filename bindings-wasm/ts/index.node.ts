@@ -1,19 +1,14 @@
 import { readFile } from "node:fs/promises";
 
-import type { RolekeepError } from "./errors.js";
+import init, * as functions from "./rolekeep_node.js";
 import { openOn, type OpenOptions, type UserManagement } from "./store.js";
 
 export * from "./api.js";
 
 /** Opens a store: in memory and with the policy `standard`, unless told otherwise. */
 export function open(options?: OpenOptions): Promise<UserManagement> {
-  const wasm = new URL("./rolekeep_bg.wasm", import.meta.url);
-  return openOn({ wasm, read, reported }, options);
-}
-
-// Loaded where it is needed alone.
-async function reported(problem: RolekeepError, settings: string): Promise<RolekeepError> {
-  return (await import("./tools.js")).reported(problem, settings);
+  const wasm = new URL("./rolekeep_node_bg.wasm", import.meta.url);
+  return openOn({ wasm, init, functions, read }, options);
 }
 
 // Node does not fetch files.

@@ -1,3 +1,4 @@
+import init, * as functions from "./rolekeep.js";
 import { openOn, type OpenOptions, type UserManagement } from "./store.js";
 
 export * from "./api.js";
@@ -6,5 +7,5 @@ export * from "./api.js";
 export function open(options?: OpenOptions): Promise<UserManagement> {
   // Literally so, that bundlers find the file and take it along.
   const wasm = new URL("./rolekeep_bg.wasm", import.meta.url);
-  return openOn({ wasm, read: (from) => fetch(from) }, options);
+  return openOn({ wasm, init, functions, read: (from) => fetch(from) }, options);
 }

@@ -1,10 +1,10 @@
 import { Caller, contextJson, learn, numberOf, rethrow, safely, type RequestContext, type Resource } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { text, toError } from "./errors.js";
+import { text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
-import { forgetUsers, internUser, open as openDoor, type StoreDoor } from "./rolekeep.js";
-import { load, type Platform, type WasmSource } from "./wasm.js";
+import type { StoreDoor } from "./rolekeep.js";
+import { functions, load, type Platform, type WasmSource } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
 export interface OpenOptions extends Omit<Settings, "sqlite"> {
@@ -38,10 +38,7 @@ export async function openOn(platform: Platform, options: OpenOptions = {}): Pro
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
   await load(platform, wasm);
-  const door = await openDoor(json, persister).catch(async (thrown: unknown) => {
-    const problem = toError(thrown);
-    throw problem.problems.length > 0 && platform.reported ? await platform.reported(problem, json) : problem;
-  });
+  const door = await functions.open(json, persister).catch(rethrow);
   // A failure will show when the store is asked.
   persister?.watch?.(() => void door.refresh().catch(() => {}));
   return new UserManagement(door);
@@ -151,8 +148,8 @@ function meet(userId: string): void {
   if (users.has(userId)) return;
   if (users.size >= MAX_USERS) {
     users.clear();
-    forgetUsers();
+    functions.forgetUsers();
   }
-  const number = internUser(userId);
+  const number = functions.internUser(userId);
   if (number !== undefined) users.set(userId, number);
 }

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::{Engine, Who, WhoIdentity},
-    model::{
-        error::{Error, Reason, Result},
-        time::Time,
-    },
+    engine::{Engine, Who, WhoIdentity, allows_at_all},
+    environment::Clock,
+    model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
     rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RowFilter, RuleSet, Scope},
 };
@@ -104,16 +102,13 @@ impl Caller {
         self.ask(
             exists(permission),
             || true,
-            |rules, principal, now| {
+            |rules, principal, clock| {
                 let (permission, fields) = rules.permission_and_fields(permission)?;
-                rules.allows(&Question {
-                    principal,
-                    permission,
-                    fields: &fields,
-                    resource,
-                    context: self.context(),
-                    now,
-                })
+                if resource.is_none() && fields.is_empty() {
+                    return allows_at_all(rules, principal, permission, self.context(), clock);
+                }
+                let (context, now) = (self.context(), clock.now());
+                rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
             },
         )
     }
@@ -126,17 +121,7 @@ impl Caller {
         self.ask(
             exists(permission.name()),
             || true,
-            |rules, principal, now| {
-                let permission = permission.id(rules)?;
-                rules.allows(&Question {
-                    principal,
-                    permission,
-                    fields: &[],
-                    resource: None,
-                    context: self.context(),
-                    now,
-                })
-            },
+            |rules, principal, clock| allows_at_all(rules, principal, permission.id(rules)?, self.context(), clock),
         )
     }
 
@@ -155,7 +140,9 @@ impl Caller {
         self.ask(
             exists(permission),
             || true,
-            |rules, principal, now| rules.can_somewhere(principal, rules.permission(permission)?, self.context(), now),
+            |rules, principal, clock| {
+                rules.can_somewhere(principal, rules.permission(permission)?, self.context(), clock.now())
+            },
         )
     }
 
@@ -166,8 +153,8 @@ impl Caller {
     /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
     pub fn filter(&self, permission: &str) -> Result<RowFilter> {
         let of_host = || RowFilter::of_host(self.engine.services.now());
-        self.ask(exists(permission), of_host, |rules, principal, now| {
-            rules.filter(principal, rules.permission(permission)?, self.context(), now)
+        self.ask(exists(permission), of_host, |rules, principal, clock| {
+            rules.filter(principal, rules.permission(permission)?, self.context(), clock.now())
         })
     }
 
@@ -188,7 +175,7 @@ impl Caller {
         self.ask(
             |rules| known(rules).map(drop),
             || true,
-            |rules, principal, now| Ok(rules.holds_role(principal, known(rules)?, scope, now)),
+            |rules, principal, clock| Ok(rules.holds_role(principal, known(rules)?, scope, clock.now())),
         )
     }
 
@@ -205,7 +192,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::can`] for who asks.
     pub fn is_administrator(&self) -> Result<bool> {
-        self.ask(|_| Ok(()), || true, |rules, principal, now| Ok(rules.holds_admin(principal, now)))
+        self.ask(|_| Ok(()), || true, |rules, principal, clock| Ok(rules.holds_admin(principal, clock.now())))
     }
 
     /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
@@ -231,10 +218,10 @@ impl Caller {
         self.ask(
             exists(permission),
             || Explanation::of_host(permission),
-            |rules, principal, now| {
+            |rules, principal, clock| {
                 let (permission, fields) = rules.permission_and_fields(permission)?;
-                let question =
-                    Question { principal, permission, fields: &fields, resource, context: self.context(), now };
+                let (context, now) = (self.context(), clock.now());
+                let question = Question { principal, permission, fields: &fields, resource, context, now };
                 Ok(rules.decide(&question)?.explain())
             },
         )
@@ -245,10 +232,10 @@ impl Caller {
         &self,
         exists: impl FnOnce(&RuleSet) -> Result<()>,
         of_host: impl FnOnce() -> T,
-        ask: impl FnOnce(&RuleSet, &Principal, Time) -> Result<T>,
+        ask: impl FnOnce(&RuleSet, &Principal, &Clock<'_>) -> Result<T>,
     ) -> Result<T> {
-        let now = self.engine.services.now();
-        match self.engine.with_caller(&self.who, now, |rules, principal| ask(rules, principal, now)) {
+        let clock = self.engine.services.env.clock();
+        match self.engine.with_caller(&self.who, &clock, |rules, principal| ask(rules, principal, &clock)) {
             Ok(Some(answer)) => Ok(answer),
             other => {
                 // What does not exist is told first, whoever asks.

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    engine::{Engine, Loaded},
+    engine::{Engine, Loaded, allows_at_all},
     manager::UserManagement,
     model::{
         error::{Error, Result},
         id::UserId,
         time::Time,
     },
-    rules::{Context, Decision, Explanation, PermissionHandle, Question, Resource},
+    rules::{Context, Decision, Explanation, PermissionHandle, Principal, Question, Resource, Rights, UserHandle},
 };
 
 /// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
@@ -38,6 +38,44 @@ pub struct Asking<'u> {
     engine: &'u Arc<Engine>,
     context: Context,
     at_least: u64,
+}
+
+/// A user who is asked about again and again: a check by it looks no id up.
+///
+/// It keeps nobody in memory, and may be used with any store.
+///
+/// ```
+/// # use rolekeep::{Policy, UserManagement, checks::KnownUser, operations::users::CreateUser, rules::PermissionHandle};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+/// # let um = UserManagement::builder().policy(policy).open().await?;
+/// # let id = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?.id;
+/// # um.check_async(id, "document:edit", None).await?;
+/// let (mut ada, edit) = (KnownUser::new(id), PermissionHandle::new("document:edit"));
+/// assert!(um.check_known(&mut ada, &edit)?);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct KnownUser {
+    id: UserId,
+    last: Option<UserHandle>,
+}
+
+impl KnownUser {
+    /// A user by its id; whether there is one is seen at each check.
+    pub fn new(id: UserId) -> Self {
+        Self { id, last: None }
+    }
+
+    fn find<'r>(&mut self, rights: &'r Rights) -> Option<&'r Principal> {
+        let stands = |handle: UserHandle| rights.principal(handle);
+        // In another store the same handle is somebody else.
+        let still = self.last.and_then(stands).filter(|one| one.id() == Some(self.id.0));
+        still.or_else(|| {
+            self.last = rights.user(self.id.0);
+            self.last.and_then(stands)
+        })
+    }
 }
 
 impl UserManagement {
@@ -73,11 +111,26 @@ impl UserManagement {
     /// # Errors
     /// As [`UserManagement::check`].
     pub fn check_by(&self, user: UserId, permission: &PermissionHandle) -> Result<bool> {
+        self.check_found(|rights| rights.principal_of(user.0), permission)
+    }
+
+    /// [`UserManagement::check_by`] for a user who is asked about again and again, too.
+    ///
+    /// # Errors
+    /// As [`UserManagement::check`].
+    pub fn check_known(&self, user: &mut KnownUser, permission: &PermissionHandle) -> Result<bool> {
+        self.check_found(|rights| user.find(rights), permission)
+    }
+
+    fn check_found(
+        &self,
+        find: impl FnOnce(&Rights) -> Option<&Principal>,
+        permission: &PermissionHandle,
+    ) -> Result<bool> {
         let (engine, context) = (self.engine(), Context::new());
-        let now = engine.services.now();
-        engine.with_user(user, 0, now, |rules, principal| {
-            let permission = permission.id(rules)?;
-            rules.allows(&Question { principal, permission, fields: &[], resource: None, context: &context, now })
+        let clock = engine.services.env.clock();
+        engine.with_user(find, 0, &clock, |rules, principal| {
+            allows_at_all(rules, principal, permission.id(rules)?, &context, &clock)
         })
     }
 
@@ -141,12 +194,21 @@ impl Asking<'_> {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        let now = self.engine.services.now();
+        let clock = self.engine.services.env.clock();
         let resource = resource.into();
-        self.engine.with_user(user, self.at_least, now, |rules, principal| {
-            let (permission, fields) = rules.permission_and_fields(permission)?;
-            rules.allows(&Question { principal, permission, fields: &fields, resource, context: &self.context, now })
-        })
+        self.engine.with_user(
+            |rights| rights.principal_of(user.0),
+            self.at_least,
+            &clock,
+            |rules, principal| {
+                let (permission, fields) = rules.permission_and_fields(permission)?;
+                if resource.is_none() && fields.is_empty() {
+                    return allows_at_all(rules, principal, permission, &self.context, &clock);
+                }
+                let (context, now) = (&self.context, clock.now());
+                rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
+            },
+        )
     }
 
     /// [`UserManagement::check_async`].

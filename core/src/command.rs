@@ -4,7 +4,6 @@ use crate::{
     model::error::{Error, Problem, Reason, Result},
     operations::target,
     rules::{Language, Policy, RuleSet},
-    settings::Settings,
 };
 
 /// What it says to whom it does not understand.
@@ -82,15 +81,6 @@ pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
         Ok(()) => output.code,
         Err(_) => 1,
     }
-}
-
-/// Checks the policy that settings name, without opening anything; without one, the preset `standard`.
-///
-/// # Errors
-/// [`Reason::PolicyInvalid`] with every problem; those of [`Settings::from_json`].
-pub fn check_settings(settings: &str) -> Result<()> {
-    let policy = Settings::from_json(settings)?.policy()?;
-    compile(&policy.map_or_else(|| Policy::preset("standard"), Ok)?).map(drop)
 }
 
 fn answer(asked: &Asked<'_>, contents: Option<&[u8]>) -> Result<String> {

@@ -1,7 +1,5 @@
 //! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
 
-// A browser has no SQL to put them in, and they are a twentieth of what it would load.
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only described"))]
 mod filters;
 mod questions;
 

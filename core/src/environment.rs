@@ -1,6 +1,6 @@
 //! Time, randomness, ids and tasks come in here and nowhere else, so that tests are exact.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{cell::Cell, future::Future, pin::Pin, sync::Arc};
 
 use uuid::Uuid;
 
@@ -74,6 +74,11 @@ impl Env {
         time::to_micros(self.0.now())
     }
 
+    /// The same, when somebody wants to know.
+    pub(crate) fn clock(&self) -> Clock<'_> {
+        Clock { env: self, read: Cell::new(None) }
+    }
+
     /// Random bytes.
     pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
@@ -100,6 +105,24 @@ impl Env {
     /// See [`Environment::sleep`].
     pub fn sleep(&self, millis: u64) -> Task {
         self.0.sleep(millis)
+    }
+}
+
+/// The time of one question, the same however often it is asked for. Read when it first matters: to read a clock costs
+/// more than most answers, which no time has a say in.
+pub(crate) struct Clock<'e> {
+    env: &'e Env,
+    read: Cell<Option<Time>>,
+}
+
+impl Clock<'_> {
+    /// The time now, in whole microseconds.
+    pub(crate) fn now(&self) -> Time {
+        self.read.get().unwrap_or_else(|| {
+            let now = self.env.now();
+            self.read.set(Some(now));
+            now
+        })
     }
 }
 

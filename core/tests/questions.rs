@@ -3,12 +3,14 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
 use jiff::SignedDuration;
 use rolekeep::{
-    Code, Policy, Reason, RequestContext, Resource, Result, UserManagement, door,
+    Code, Policy, Reason, RequestContext, Resource, Result, UserManagement,
+    checks::KnownUser,
+    door,
     environment::{Environment, Task, TokioEnvironment, Work},
     model::{id::UserId, time::Time},
     operations::{
@@ -55,25 +57,34 @@ allow = ["admin:all"]
 inherits = ["boss"]
 "#;
 
-/// The clock of a test, which it may set forward.
+/// The clock of a test, which it may set forward, and which knows how often it was read.
 #[derive(Clone)]
 struct Clock {
     ahead: Arc<AtomicI64>,
+    reads: Arc<AtomicUsize>,
     world: Arc<TokioEnvironment>,
 }
 
 impl Clock {
     fn new() -> Self {
-        Self { ahead: Arc::default(), world: Arc::new(TokioEnvironment::current().unwrap()) }
+        Self { ahead: Arc::default(), reads: Arc::default(), world: Arc::new(TokioEnvironment::current().unwrap()) }
     }
 
     fn forward(&self, seconds: i64) {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    /// What is answered, and how often the clock was read for it.
+    fn reads<T>(&self, ask: impl FnOnce() -> T) -> (T, usize) {
+        let before = self.reads.load(Ordering::SeqCst);
+        let answer = ask();
+        (answer, self.reads.load(Ordering::SeqCst) - before)
+    }
 }
 
 impl Environment for Clock {
     fn now(&self) -> Time {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.world.now() + SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst))
     }
     fn random(&self, buffer: &mut [u8]) -> Result<()> {
@@ -143,6 +154,67 @@ async fn a_check_answers_from_memory_or_says_that_it_cannot() {
     assert!(!um.check(ada, "document:read", None).unwrap());
     um.close().await.unwrap();
     assert_eq!(reason(um.check(ada, "document:read", None)), Reason::Closed);
+}
+
+#[tokio::test]
+async fn a_known_user_is_found_where_it_stands_now() {
+    let (one, other) = (store(&Clock::new()).await, store(&Clock::new()).await);
+    let (ada, bob) = (user(&one, "ada", &["reader"]).await, user(&other, "bob", &["reader"]).await);
+    let (mut known, mut stranger) = (KnownUser::new(ada), KnownUser::new(UserId(uuid::Uuid::nil())));
+    let (read, wrong) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:raed"));
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
+    one.check_async(ada, "document:read", None).await.unwrap();
+    other.check_async(bob, "document:read", None).await.unwrap();
+    for _ in 0..2 {
+        assert!(one.check_known(&mut known, &read).unwrap());
+    }
+    assert_eq!(reason(one.check_known(&mut known, &wrong)), Reason::UnknownPermission);
+    assert_eq!(reason(one.check_known(&mut stranger, &read)), Reason::NotLoaded);
+    // Where it stood here stands somebody else there.
+    assert_eq!(reason(other.check_known(&mut known, &read)), Reason::NotLoaded);
+    // Let go, and read anew behind others: it stands elsewhere, with its rights of now.
+    one.system().roles().unassign(UnassignRole::new(ada, "reader")).await.unwrap();
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
+    for name in ["carl", "dora"] {
+        let id = user(&one, name, &["reader"]).await;
+        assert!(one.check_async(id, "document:read", None).await.unwrap());
+    }
+    assert!(!one.check_async(ada, "document:read", None).await.unwrap());
+    assert!(!one.check_known(&mut known, &read).unwrap());
+    one.close().await.unwrap();
+    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::Closed);
+}
+
+#[tokio::test]
+async fn the_clock_is_read_where_time_has_a_say_and_no_more_than_once() {
+    let clock = Clock::new();
+    let um = store(&clock).await;
+    let (always, awhile, away) =
+        (user(&um, "ada", &["reader"]).await, user(&um, "bob", &[]).await, user(&um, "carl", &["reader"]).await);
+    let until = clock.now() + SignedDuration::from_secs(60);
+    um.system().roles().assign(AssignRole::new(awhile, "reader").valid_until(until)).await.unwrap();
+    um.system().users().suspend(SuspendUser::new(away).until(until)).await.unwrap();
+    for id in [always, awhile, away] {
+        um.check_async(id, "document:read", None).await.unwrap();
+    }
+    let (read, delete) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:delete"));
+    let me = um.acting_as(always).await.unwrap();
+    for (permission, is_allowed) in [(&read, true), (&delete, false)] {
+        let answer = (is_allowed, 0);
+        assert_eq!(clock.reads(|| um.check_by(always, permission).unwrap()), answer);
+        assert_eq!(clock.reads(|| um.check(always, permission.name(), None).unwrap()), answer);
+        assert_eq!(clock.reads(|| me.can_by(permission).unwrap()), answer);
+        assert_eq!(clock.reads(|| me.can(permission.name(), None).unwrap()), answer);
+    }
+    let they = um.acting_as(awhile).await.unwrap();
+    for is_allowed in [true, false] {
+        assert_eq!(clock.reads(|| um.check_by(awhile, &read).unwrap()), (is_allowed, 1));
+        assert_eq!(clock.reads(|| they.can("document:read", None).unwrap()), (is_allowed, 1));
+        clock.forward(61);
+    }
+    // The suspension has ended: what is in memory holds no more.
+    assert_eq!(clock.reads(|| reason(um.check_by(away, &read))), (Reason::NotLoaded, 1));
+    assert!(um.check_async(away, "document:read", None).await.unwrap());
 }
 
 #[tokio::test]

@@ -135,14 +135,3 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     assert!(check(b"\xe6\xbc").contains("line 1, column 1: byte 0xe6"));
     assert!(check(b"\xff\xfe[\0r\0").contains("line 1, column 1: byte 0xff"));
 }
-
-#[test]
-fn settings_are_checked_without_opening_a_store() {
-    assert!(command::check_settings("{}").is_ok());
-    assert!(command::check_settings(r#"{"preset": "flyos", "issuer": "a"}"#).is_ok());
-    assert_eq!(command::check_settings("{").unwrap_err().reason(), Reason::InvalidJson);
-    let error = command::check_settings(r#"{"policy_toml": "anonymous = 'gest'"}"#).unwrap_err();
-    assert_eq!((error.reason(), error.problems().len()), (Reason::PolicyInvalid, 1));
-    #[cfg(feature = "reports")]
-    assert!(serde_json::to_value(&error).unwrap()["report"].as_str().unwrap().contains("--> policy:1:13"));
-}

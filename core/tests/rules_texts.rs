@@ -116,7 +116,7 @@ fn presets() {
     told.tell("denied_without_a_resource", &of("OPERATOR", None), "drone:read", None);
     let suspended = PrincipalFacts {
         is_active: false,
-        status: "suspended".to_owned(),
+        status: "suspended".into(),
         ..account(BOB, None, everywhere("OPERATOR"))
     };
     told.tell("denied_suspended", &flyos.principal(suspended.clone()), "drone:read", Some(&drone(None)));

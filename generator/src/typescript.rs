@@ -245,15 +245,17 @@ fn fields<'c>(catalogue: &'c Catalogue, ty: &TypeRef) -> &'c [FieldShape] {
 /// Every type that is reached from an input.
 fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
-    let open = operations.flat_map(|operation| imports(&operation.input)).chain(["Settings".to_owned()]);
+    let more = ["Settings", "SqlTable"].map(str::to_owned);
+    let open = operations.flat_map(|operation| imports(&operation.input)).chain(more);
     reached(catalogue, open.collect())
 }
 
-/// The types that this face speaks of: all but those of row filters as SQL, which browsers do not speak.
+/// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> impl Iterator<Item = (&String, &TypeShape)> {
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     let taken = operations.flat_map(|operation| [imports(&operation.input), imports(&operation.output)]).flatten();
-    let more = ["Settings", "Explanation", "Code", "Reason", "FieldError", "Problem"].map(str::to_owned);
+    let more = ["Settings", "SqlTable", "SqlFilter", "Explanation", "Code", "Reason", "FieldError", "Problem"]
+        .map(str::to_owned);
     let reached = reached(catalogue, taken.chain(more).collect());
     catalogue.types.0.iter().filter(move |(name, _)| reached.contains(name.as_str()))
 }

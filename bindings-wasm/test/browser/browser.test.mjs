@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 
 import { report, scenarioFiles, tables } from "../node/scenarios.mjs";
 import { here, seed, text } from "../node/support.mjs";
+import { forms } from "../shared/forms.mjs";
 import { browser, serve } from "./support.mjs";
 
 let site, chromium;
@@ -39,6 +40,30 @@ test("conformance: every scenario, on IndexedDB", async () => {
   }, [scenarioFiles(), tables()]);
   await page.close();
   report("chromium", outcome);
+});
+
+test("row filters in a browser's SQLite pass what checks allow", async () => {
+  const page = await chromium.page(site.url);
+  await page.addScriptTag({ url: "/node_modules/sql.js/dist/sql-wasm-browser.js" });
+  const counts = await page.evaluate(async (equal) => {
+    const { open } = await import("rolekeep");
+    const { filterLaw } = await import("/test/shared/filters.mjs");
+    const SQL = await initSqlJs({ locateFile: (file) => `/node_modules/sql.js/dist/${file}` });
+    return filterLaw(open, SQL, eval(equal));
+  }, EQUAL);
+  assert.ok(counts["document:read"].ada > 0 && counts["document:read"].ada < 300);
+  await page.close();
+});
+
+test("normal forms are the browser's, and say what those of the core say", async () => {
+  const page = await chromium.page(site.url);
+  const inPage = await page.evaluate(async () => {
+    const { open } = await import("rolekeep");
+    return (await import("/test/shared/forms.mjs")).forms(open);
+  });
+  await page.close();
+  const { open } = await import("rolekeep");
+  assert.deepEqual(inPage, await forms(open));
 });
 
 test("IndexedDB keeps the contract", async () => {

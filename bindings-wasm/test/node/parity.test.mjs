@@ -18,7 +18,7 @@ function core() {
   const types = sources.flatMap((source) => [...source.matchAll(derived)]).filter(([, derives]) => derives.includes("Describe"));
   const table = text("docs/operations.md");
   // What the operations take and answer, what that holds, and what the hand-written parts speak of.
-  const open = ["Settings", "Code", "Reason", "Problem", "FieldError", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
+  const open = ["Settings", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
   const reached = new Set();
   for (let name; (name = open.pop()) !== undefined; ) {
     const [, , , , body = ""] = types.find((type) => type[3] === name) ?? [];

@@ -78,7 +78,8 @@ export function may(me: Caller): boolean {
   const caller = typed(me);
   caller.require("user:update{full_name}");
   const page = caller.users.list({ search: role });
-  return caller.can("drone:read", { type: "drone", id: "1" }) && caller.canSomewhere(one) && caller.can(drone) && caller.can(group) && page !== null;
+  const { rows } = caller.filter("drone:read", { dialect: "sqlite" });
+  return caller.can("drone:read", { type: "drone", id: "1" }) && caller.canSomewhere(one) && caller.can(drone) && caller.can(group) && page !== null && rows !== "none";
 }
 `;
 
@@ -97,7 +98,7 @@ test("names are types: a misspelt one does not compile", async (t) => {
   for (const [right, wrong] of [
     ['"user-group:set_status"', '"user-group:set_statu"'], ['DronePermission = "drone:read"', 'DronePermission = "user:read"'],
     ['UserGroupPermission = "user-group:read"', 'UserGroupPermission = "user:read"'], ['"operatorOnCall"', '"operatorOncall"'],
-    ['can("drone:read"', 'can("drone:raed"'], ['"user:update{full_name}"', '"user:updat{full_name}"'],
+    ['can("drone:read"', 'can("drone:raed"'], ['filter("drone:read"', 'filter("drone:raed"'], ['"user:update{full_name}"', '"user:updat{full_name}"'],
   ]) {
     assert.ok(PROGRAM.includes(right), right);
     assert.match(compiled(PROGRAM.replace(right, wrong)), /program\.ts\(\d+,\d+\): error TS2/, wrong);

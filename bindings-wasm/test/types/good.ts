@@ -1,4 +1,4 @@
-import { open, indexedDB, ConflictError, type Page, type Persister, type User } from "rolekeep";
+import { open, indexedDB, ConflictError, type Page, type Persister, type PostgresValue, type RowFilter, type SqliteValue, type User } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
 const persister: Persister = globalThis.indexedDB ? indexedDB("app") : filePersister("/tmp/app");
@@ -11,3 +11,8 @@ await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.c
   if (error instanceof ConflictError && error.code === "CONFLICT") return error.timestamp?.getTime() ?? when;
   throw error;
 });
+const columns = { owner_id: "author", tags: { column: "meta", keys: ["tags"] } };
+const filter: RowFilter<SqliteValue> = um.system.filter("drone:list", { dialect: "sqlite", qualifier: "d", columns, firstParameter: 2 });
+const bound: (number | bigint | string | Uint8Array)[] = ["active", ...filter.parameters];
+const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "postgres", times: "timestamptz" }).parameters;
+if (filter.rows !== "none") console.log(filter.sql, bound, postgres, filter.expires.getTime());

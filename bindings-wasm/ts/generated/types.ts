@@ -675,6 +675,15 @@ export interface FieldError {
   readonly message: string;
 }
 
+/** Which rows pass a filter. */
+export type FilteredRows =
+  /** Every row. */
+  | "all"
+  /** No row: there is nothing to ask the database. */
+  | "none"
+  /** Those that the condition says. */
+  | "some";
+
 /**
  * Finds a user by username or e-mail, whatever the case.
  *
@@ -774,6 +783,15 @@ export interface GrantTrace {
   /** The parts of its condition, with the values that they read. */
   readonly tests: readonly TestTrace[];
 }
+
+/** How ids are stored. */
+export type IdStorage =
+  /** PostgreSQL's `uuid`. */
+  | "uuid"
+  /** Canonical text: 36 small letters, digits and hyphens. */
+  | "text"
+  /** 16 bytes in a `BLOB` of SQLite, 3.41 or later. */
+  | "blob";
 
 /**
  * Replaces the whole policy by a file.
@@ -1570,6 +1588,95 @@ export interface Settings {
   readonly signingKey?: string | undefined;
 }
 
+/** Where one attribute is: in a column, in a JSON document, or in the rows of another table. */
+export interface SqlColumn {
+  /** The column, of the attribute's own or of the JSON document. */
+  readonly column?: string | undefined;
+  /** The keys of the member of a JSON document, from the outermost; none: the column is no document. */
+  readonly keys?: readonly string[] | undefined;
+  /** The table that holds a set, a row for each element. */
+  readonly table?: string | undefined;
+  /** Its column that holds this table's column `own`. */
+  readonly from?: string | undefined;
+  /** This table's column that tells its rows apart. */
+  readonly own?: string | undefined;
+  /** Its column that holds the element. */
+  readonly to?: string | undefined;
+  /** How ids are stored here, where not as in the rest of the table. */
+  readonly ids?: IdStorage | undefined;
+  /** How times are stored here, where not as in the rest of the table. */
+  readonly times?: TimeStorage | undefined;
+}
+
+/** Which SQL. */
+export type SqlDialect =
+  /** SQLite, 3.38 or later. */
+  | "sqlite"
+  /** PostgreSQL, 14 or later. */
+  | "postgres";
+
+/** A condition for the host's own query: the rows that pass are those that a check allows, no more and no less. */
+export interface SqlFilter {
+  /** Whether all rows pass, none, or some. */
+  readonly rows: FilteredRows;
+  /**
+   * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
+   * something else stands beside it.
+   */
+  readonly sql: string;
+  /** Its parameters, in the order of their numbers. */
+  readonly parameters: readonly SqlParameter[];
+  /** From this moment on it must not be used: ask again. */
+  readonly expires: Date;
+}
+
+/** The type of a parameter. A name in the plural is an array of PostgreSQL. */
+export type SqlKind =
+  /** `boolean` */
+  | "bool"
+  /** `bigint`; SQLite: `INTEGER`. */
+  | "int"
+  /** `text`; in SQLite also for whole sets, as a JSON array. */
+  | "text"
+  /** `uuid` */
+  | "uuid"
+  /** SQLite's `BLOB`. */
+  | "blob"
+  /** `boolean[]` */
+  | "bools"
+  /** `bigint[]` */
+  | "ints"
+  /** `text[]` */
+  | "texts"
+  /** `uuid[]` */
+  | "uuids";
+
+/** A value to be bound. */
+export interface SqlParameter {
+  /** Its type in SQL. */
+  readonly kind: SqlKind;
+  /** The value: JSON's own where it has one, an integer beyond 2^53 as text, a blob as hexadecimal digits. */
+  readonly value: Json;
+}
+
+/** A host's table that holds the rows of a type, and which SQL it is asked in. */
+export interface SqlTable {
+  /** Which SQL. */
+  readonly dialect: SqlDialect;
+  /** The table's name or alias in the host's query, to stand before each column. */
+  readonly qualifier?: string | undefined;
+  /** Where attributes are that are no columns of their own name. */
+  readonly columns?: { readonly [key: string]: SqlColumn } | undefined;
+  /** How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given. */
+  readonly ids?: IdStorage | undefined;
+  /** How times are stored; `micros` if not given. */
+  readonly times?: TimeStorage | undefined;
+  /** Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given. */
+  readonly strict?: boolean | undefined;
+  /** The number of the first parameter, where the host's query has others before; 1 if not given. */
+  readonly firstParameter?: number | undefined;
+}
+
 /**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
@@ -1607,6 +1714,13 @@ export interface TestTrace {
   /** What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named. */
   readonly values: { readonly [key: string]: string };
 }
+
+/** How times are stored. */
+export type TimeStorage =
+  /** Integer microseconds since 1970-01-01T00:00:00Z. */
+  | "micros"
+  /** PostgreSQL's `timestamptz`. An infinite one counts as absent. */
+  | "timestamptz";
 
 /**
  * Takes a drone from a user; if it was the operator, the drone has none.

@@ -4,14 +4,13 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use unicode_normalization::UnicodeNormalization;
 
 use crate::model::{
     check::Invalid,
     decode::FieldCode,
     error::{Error, Reason, Result},
     secret::Secret,
-    text,
+    text, unicode,
 };
 
 /// Longer input is refused before it is looked at, in bytes.
@@ -45,7 +44,7 @@ impl PasswordRule {
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));
         }
-        let password: String = raw.nfc().collect();
+        let password = unicode::nfc(raw);
         let count = password.chars().count();
         if count < self.min_length {
             return Err(Invalid::new(
@@ -177,7 +176,7 @@ fn normal(password: &Secret) -> Result<Secret> {
     if password.expose().len() > MAX_BYTES {
         return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
     }
-    Ok(password.expose().nfc().collect::<String>().into())
+    Ok(unicode::nfc(password.expose()).into())
 }
 
 #[cfg(test)]

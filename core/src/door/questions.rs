@@ -6,9 +6,7 @@ use rolekeep_macros::Input;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-#[cfg(feature = "sqlite")]
-use super::filters::in_sql;
-use super::parse;
+use super::{SqlTable, filters::in_sql, parse};
 use crate::{
     caller::Caller,
     checks::Asking,
@@ -47,8 +45,7 @@ pub struct Asked {
     role: Option<String>,
     scope: Option<Scope>,
     checks: Vec<Asked>,
-    #[cfg(feature = "sqlite")]
-    table: Option<super::SqlTable>,
+    table: Option<SqlTable>,
     context: Attributes,
     at_least: Option<i64>,
 }
@@ -93,7 +90,7 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// | `can_many` | `{"checks": [{"permission", "resource"}]}` | a list of booleans |
 /// | `can_somewhere` | `{"permission"}` | a boolean |
 /// | `explain` | `{"permission", "resource"}` | an explanation |
-/// | `filter` | `{"permission", "table"}` | an [`SqlFilter`](super::SqlFilter) for a table of the host's; only with the feature `sqlite` |
+/// | `filter` | `{"permission", "table"}` | an [`SqlFilter`](super::SqlFilter) for a table of the host's |
 /// | `has_role` | `{"role", "scope"}` | a boolean |
 /// | `is_administrator` | `{}` | a boolean |
 ///
@@ -111,7 +108,6 @@ pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
         }
         "can_somewhere" => written(&caller.can_somewhere(asked.named()?)?),
         "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
-        #[cfg(feature = "sqlite")]
         "filter" => {
             let table = needed("table", asked.table.as_ref())?;
             written(&in_sql(&caller.filter(asked.named()?)?, table, caller.engine.services.now())?)

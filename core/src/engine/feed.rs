@@ -4,13 +4,13 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::Engine;
 use crate::{
+    environment::Clock,
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId, parse_uuid},
         record::{Key, Record},
         registry::Guard,
         session::{Session, SessionActivity},
-        time::Time,
         user::User,
         value::Value,
     },
@@ -161,11 +161,11 @@ impl Engine {
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
-    pub(crate) fn require_fresh(&self, now: Time) -> Result<()> {
+    pub(crate) fn require_fresh(&self, clock: &Clock<'_>) -> Result<()> {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let age = now.as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
+        let age = clock.now().as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
         if age <= self.services.config.rights_max_age_millis.saturating_mul(1000) {
             return Ok(());
         }

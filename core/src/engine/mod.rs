@@ -28,7 +28,7 @@ use crate::{
     storage::{ChangeSet, CommitError, Committed, Touched},
 };
 use cache::Cache;
-pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
+pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
 pub(crate) use steps::{Running, Steps};
 
 /// Users whose rights are kept in memory, beside those that callers hold: some 200 bytes each.

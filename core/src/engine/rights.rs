@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Engine, cache::Slot};
 use crate::{
+    environment::Clock,
     model::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId, UserId},
@@ -15,7 +16,7 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Pin, Principal, RuleSet},
+    rules::{Context, PermissionId, Pin, Principal, Question, Rights, RuleSet},
     storage::{ChangeSet, Write},
 };
 
@@ -146,11 +147,10 @@ impl Engine {
 
     /// Asks about a caller, from memory alone. None: the host itself.
     ///
-    /// The time is given: reading the clock costs as much as deciding, and once is enough.
     pub(crate) fn with_caller<T>(
         &self,
         who: &Who,
-        now: Time,
+        clock: &Clock<'_>,
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<Option<T>> {
         self.require_open()?;
@@ -161,30 +161,30 @@ impl Engine {
             }
             WhoIdentity::User { id, pin, session } => (*id, pin, session),
         };
-        self.require_fresh(now)?;
+        self.require_fresh(clock)?;
         if let Some(session) = session {
-            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), now)?;
+            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), clock.now())?;
         }
         let answer = self.directory.with_rights(|rights| {
-            let principal = rights.pinned(pin).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
+            let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
             if principal.is_active() { ask(rights.rules(), principal) } else { Err(ended()) }
         });
         answer.map(Some)
     }
 
-    /// Asks about any user, from memory alone.
+    /// Asks about any user, who is found in memory or not at all.
     pub(crate) fn with_user<T>(
         &self,
-        user: UserId,
+        find: impl FnOnce(&Rights) -> Option<&Principal>,
         at_least: u64,
-        now: Time,
+        clock: &Clock<'_>,
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<T> {
         self.require_open()?;
-        self.require_fresh(now)?;
+        self.require_fresh(clock)?;
         self.require_heard(at_least)?;
         self.directory.with_rights(|rights| {
-            let principal = rights.principal_of(user.0).filter(|one| !one.is_outdated(now)).ok_or_else(not_loaded)?;
+            let principal = find(rights).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
             ask(rights.rules(), principal)
         })
     }
@@ -201,6 +201,23 @@ impl Engine {
         // A session that cannot be noted as used (a read-only file) can be used all the same.
         let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }, None).await;
     }
+}
+
+/// Whether these rights still hold; most hold until the end of time.
+fn is_good(principal: &Principal, clock: &Clock<'_>) -> bool {
+    !principal.is_outdated(Time::MAX) || !principal.is_outdated(clock.now())
+}
+
+/// [`RuleSet::allows`] to no resource in particular, without a look at the clock where no time has a say.
+pub(crate) fn allows_at_all(
+    rules: &RuleSet,
+    principal: &Principal,
+    permission: PermissionId,
+    context: &Context,
+    clock: &Clock<'_>,
+) -> Result<bool> {
+    let question = || Question { principal, permission, fields: &[], resource: None, context, now: clock.now() };
+    rules.at_a_glance(principal, permission).map_or_else(|| rules.allows(&question()), Ok)
 }
 
 fn not_loaded() -> Error {

@@ -20,5 +20,6 @@ pub mod secret;
 pub mod session;
 pub mod text;
 pub mod time;
+pub(crate) mod unicode;
 pub mod user;
 pub mod value;

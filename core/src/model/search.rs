@@ -1,12 +1,11 @@
 //! Text search over the columns that a record declares: the same answer on every backend.
 
-use unicode_normalization::UnicodeNormalization;
+use super::unicode;
 
 /// The form that search compares: compatibility-decomposed, lower case, without marks, words
 /// parted by one space, and a space before the first.
 pub fn fold(text: &str) -> String {
-    let letters = text.nfkd().filter(|letter| !unicode_normalization::char::is_combining_mark(*letter));
-    let lower: String = letters.flat_map(char::to_lowercase).collect();
+    let lower: String = unicode::bare(text).chars().flat_map(char::to_lowercase).collect();
     let words = lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     words.flat_map(|word| [" ", word]).collect()
 }

@@ -6,9 +6,8 @@
 use std::str::FromStr;
 
 use email_address::EmailAddress;
-use unicode_normalization::UnicodeNormalization;
 
-use super::{check::Invalid, decode::FieldCode};
+use super::{check::Invalid, decode::FieldCode, unicode};
 
 /// The longest text any field takes before it is looked at closer, in bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -27,7 +26,7 @@ pub fn username(text: &str) -> Result<String, Invalid> {
 /// Parses an e-mail address (RFC 5321 form) of at most 255 characters. Normalised to NFC, the domain to lower case.
 pub fn email(text: &str) -> Result<String, Invalid> {
     length(text, 3, 255)?;
-    let text: String = text.nfc().collect();
+    let text = unicode::nfc(text);
     let parsed = EmailAddress::from_str(&text)
         .map_err(|_| Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"))?;
     let domain = parsed.domain().to_lowercase();
@@ -40,7 +39,7 @@ pub fn email(text: &str) -> Result<String, Invalid> {
 
 /// Parses a person's name or a label: 1 to `max` characters, without control characters, in NFC.
 pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
-    let text: String = text.trim().chars().take(MAX_BYTES).nfc().collect();
+    let text = unicode::nfc(&text.trim().chars().take(MAX_BYTES).collect::<String>());
     length(&text, 1, max)?;
     if text.chars().any(is_unfit) {
         return Err(Invalid::new(
@@ -110,8 +109,9 @@ pub fn permission(text: &str) -> Result<String, Invalid> {
 /// The form that decides whether two unique texts are the same.
 pub fn canonical(text: &str) -> String {
     // The final sigma is a way of writing the letter, not another one.
-    let lower = text.nfkc().flat_map(char::to_lowercase);
-    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).nfkc().collect()
+    let compatible = unicode::nfkc(text);
+    let lower = compatible.chars().flat_map(char::to_lowercase);
+    unicode::nfkc(&lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect::<String>())
 }
 
 fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {

@@ -13,7 +13,7 @@ impl RuleSet {
     /// always settle it.
     // Calls nothing, so it needs no frame: inlined into what calls it would cost more.
     #[inline(never)]
-    pub(super) fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
+    pub(crate) fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
         if principal.stamp != self.stamp || mark.has(Mark::DENIED.or(Mark::DEMANDING)) {
             return None;

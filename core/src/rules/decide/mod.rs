@@ -102,8 +102,11 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline]
     pub fn allows(&self, question: &Question<'_>) -> Result<bool> {
-        let is_plain = question.resource.is_none() && question.fields.is_empty();
-        match is_plain.then(|| self.at_a_glance(question.principal, question.permission)).flatten() {
+        let Question { principal, permission, fields, resource, now, .. } = *question;
+        let is_plain = resource.is_none() && fields.is_empty();
+        let seen =
+            || self.at_a_glance(principal, permission).or_else(|| self.at_a_second_glance(principal, permission, now));
+        match is_plain.then(seen).flatten() {
             Some(is_allowed) => Ok(is_allowed),
             None => Ok(self.settle(question)?.is_allowed()),
         }

@@ -1,4 +1,4 @@
-//! The command `npx rolekeep`: a wasm of its own, so that web pages do not load it.
+//! The command `npx rolekeep`.
 
 use rolekeep::command;
 use wasm_bindgen::prelude::*;
@@ -22,10 +22,4 @@ pub struct Output {
 pub fn run_command(arguments: Vec<String>, contents: Option<Vec<u8>>, colored: bool) -> Output {
     let command::Output { code, out, err } = command::run(&arguments, contents.as_deref(), colored);
     Output { code, out, err }
-}
-
-/// The error, as JSON, of opening a store with these settings; none where the policy is not what is wrong.
-#[wasm_bindgen(js_name = policyError)]
-pub fn policy_error(settings: &str) -> Option<String> {
-    command::check_settings(settings).err().and_then(|error| serde_json::to_string(&error).ok())
 }

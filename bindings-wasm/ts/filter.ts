@@ -1,0 +1,40 @@
+import { fromJson } from "./codec.js";
+import type { SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable } from "./generated/types.js";
+
+/** A host's table that holds the rows of a type, and which SQL it is asked in. */
+export interface TableMapping extends Omit<SqlTable, "columns"> {
+  /** Where attributes are that are no columns of their own name: the column's name, or more of it. */
+  readonly columns?: { readonly [attribute: string]: string | SqlColumn } | undefined;
+}
+
+/** What a driver of SQLite binds. An integer beyond 2^53 is a `bigint`. */
+export type SqliteValue = number | bigint | string | Uint8Array;
+
+/** What a driver of PostgreSQL binds. An integer beyond 2^53 is a `bigint`. */
+export type PostgresValue = boolean | number | bigint | string | boolean[] | (number | bigint)[] | string[];
+
+/** A condition for the host's own query: the rows that pass are those that `can` allows, no more and no less. */
+export interface RowFilter<V = SqliteValue | PostgresValue> extends Omit<SqlFilter, "parameters"> {
+  /** Its parameters, in the order of their numbers, to be given to the driver. */
+  readonly parameters: V[];
+  /** Their types in SQL. */
+  readonly kinds: readonly SqlKind[];
+}
+
+/** @internal What the door answers, with values of this language. */
+export function rowFilter(json: string): RowFilter {
+  const { parameters, ...filter } = fromJson(json, "SqlFilter") as SqlFilter;
+  return { ...filter, parameters: parameters.map(native), kinds: parameters.map(({ kind }) => kind) };
+}
+
+function native({ kind, value }: SqlParameter): SqliteValue | PostgresValue {
+  if (kind === "int") return integer(value as number | string);
+  if (kind === "ints") return (value as (number | string)[]).map(integer);
+  if (kind === "blob") return Uint8Array.from((value as string).match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  return value as PostgresValue;
+}
+
+// The door writes digits as text where a number would not say which integer was meant.
+function integer(value: number | string): number | bigint {
+  return typeof value === "string" ? BigInt(value) : value;
+}
