@@ -31,8 +31,30 @@ struct Watch {
     user: UserId,
     permission: String,
     wanted: bool,
-    /// Whether it asks by `check_async`, which looks for changes first.
-    looks: bool,
+    asks: Asks,
+}
+
+/// How the other process asks, each 1 ms after the last answer.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Asks {
+    /// By `can` of a caller whom it keeps: from memory.
+    Can,
+    /// By `check`, from memory; and by `check_async` where the user is not there, which it is not after a change.
+    Check,
+    /// By `check_async`, which looks for changes first.
+    CheckAsync,
+}
+
+impl Asks {
+    const ALL: [Self; 3] = [Self::Can, Self::Check, Self::CheckAsync];
+
+    fn name(self) -> &'static str {
+        match self {
+            Asks::Can => "can",
+            Asks::Check => "check",
+            Asks::CheckAsync => "check_async",
+        }
+    }
 }
 
 /// Measures so many rounds, by each way to ask.
@@ -41,10 +63,10 @@ pub async fn measure(workload: &Workload, file: &Path, rounds: usize) -> Result<
     let mut other = Other::start(file)?;
     let mut random = fastrand::Rng::with_seed(1);
     let mut changes = Vec::new();
-    for looks in [false, true] {
+    for asks in Asks::ALL {
         let new = |is_given| Change {
             size: workload.size.name().to_owned(),
-            asks: if looks { "check_async" } else { "check" }.to_owned(),
+            asks: asks.name().to_owned(),
             is_given,
             seen_ms: Vec::new(),
             made_ms: Vec::new(),
@@ -53,7 +75,7 @@ pub async fn measure(workload: &Workload, file: &Path, rounds: usize) -> Result<
         for edit in workload.edits.iter().take(rounds) {
             for change in &mut both {
                 let (user, permission) = (UserId(edit.query.user_id), edit.query.permission_name.clone());
-                other.watch(&Watch { user, permission, wanted: change.is_given, looks })?;
+                other.watch(&Watch { user, permission, wanted: change.is_given, asks })?;
                 tokio::time::sleep(Duration::from_millis(random.u64(0..POLL_MILLIS))).await;
                 let begin = Instant::now();
                 make(&um, edit, change.is_given).await?;
@@ -142,20 +164,26 @@ pub async fn child(file: &Path) -> Result<()> {
         }
     });
     while let Some(line) = orders.recv().await {
-        let Watch { user, permission, wanted, looks } = serde_json::from_str(&line)?;
+        let Watch { user, permission, wanted, asks } = serde_json::from_str(&line)?;
         if um.check_async(user, &permission, None).await? == wanted {
             bail!("seen before it is made: {line}");
         }
+        let me = match asks {
+            Asks::Can => Some(um.acting_as(user).await?),
+            _ => None,
+        };
         println!("watching");
         let begin = Instant::now();
         loop {
-            let answer = match looks {
-                true => um.check_async(user, &permission, None).await?,
-                false => match um.check(user, &permission, None) {
-                    // It refuses to answer by old rights, or is reading the new ones: not seen yet.
-                    Err(error) if [Reason::RightsStale, Reason::NotLoaded].contains(&error.reason()) => !wanted,
-                    answer => answer?,
-                },
+            let from_memory = match (asks, &me) {
+                (Asks::CheckAsync, _) => None,
+                (_, Some(me)) => known(me.can(&permission, None))?,
+                (_, None) => known(um.check(user, &permission, None))?,
+            };
+            let answer = match (from_memory, asks) {
+                (Some(answer), _) => answer,
+                (None, Asks::Can) => !wanted,
+                (None, _) => um.check_async(user, &permission, None).await?,
             };
             if answer == wanted {
                 break;
@@ -166,4 +194,12 @@ pub async fn child(file: &Path) -> Result<()> {
         println!("seen");
     }
     Ok(())
+}
+
+/// None: it refuses to answer by old rights, or is reading the new ones.
+fn known(answer: rolekeep::Result<bool>) -> Result<Option<bool>> {
+    match answer {
+        Err(error) if [Reason::RightsStale, Reason::NotLoaded].contains(&error.reason()) => Ok(None),
+        answer => Ok(Some(answer?)),
+    }
 }

@@ -16,7 +16,8 @@ struct Grant {
 /// Reads all of it.
 pub async fn load(file: &Path) -> Result<Strings> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true).disable_statement_logging();
-    let mut db = options.connect().await?;
+    // Few rows at a time would cost a change of threads each.
+    let mut db = options.row_buffer_size(4_096).connect().await?;
     let (workload, numbers, types, actions) = roles(&mut db).await?;
     let mut floor = Strings::without_users(&workload, types, actions);
     let mut users = sqlx::query("SELECT id FROM users").fetch(&mut db);

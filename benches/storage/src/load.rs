@@ -171,3 +171,34 @@ impl Begun {
         Ok(Loading { users, user_us, users_mib: resident("VmRSS")? - self.mib, ..loading })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rolekeep_lab::{Size, Variant};
+
+    use super::*;
+    use crate::file;
+
+    /// The file that is made in bulk is one that the product reads, and both read the same of it.
+    #[tokio::test]
+    async fn all_answer_from_the_file_as_the_reference() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("S.db");
+        let workload = Workload::draw(Size::S, Variant::Plain, 400);
+        file::make(&workload, &path).await.unwrap();
+        let um = UserManagement::builder().sqlite(&path).policy(ours::policy(&workload)).open().await.unwrap();
+        let floor = floor::load(&path).await.unwrap();
+        let questions = questions(&workload);
+        assert!(questions.len() > 90 && questions.iter().any(|one| one.answer));
+        for Question { user, resource, action, answer } in questions {
+            let permission = format!("{resource}:{action}");
+            assert_eq!(um.check_async(UserId(user), &permission, None).await.unwrap(), answer, "{user} {permission}");
+            assert_eq!(floor.has(&user.to_string(), &resource, &action), answer, "{user} {permission}");
+        }
+        // What comes with each user is there, too: its address is taken, and its rights can be changed.
+        let taken = format!("{}@example.org", Workload::user_id(0));
+        let create = rolekeep::operations::users::CreateUser::new(taken);
+        assert_eq!(um.system().users().create(create).await.unwrap_err().code(), rolekeep::Code::DuplicateResource);
+        um.close().await.unwrap();
+    }
+}

@@ -74,10 +74,53 @@ impl Database for Things {
     async fn indexes(&mut self, condition: &SqlCondition) -> Result<Vec<String>> {
         let text = format!("EXPLAIN QUERY PLAN {SUM} ({})", condition.text);
         let rows = bound(text, condition)?.fetch_all(&mut self.0).await?;
-        let lines: Vec<&str> = rows.iter().map(|row| row.get("detail")).collect();
-        let index = |line: &&str| Some(line.split_once("INDEX ")?.1.split(' ').next()?.to_owned());
-        let mut indexes: Vec<String> = lines.iter().filter_map(index).collect();
-        indexes.dedup();
-        Ok(indexes)
+        Ok(rows.iter().filter_map(|row| index(row.get("detail"))).collect())
+    }
+}
+
+/// The table's index that a line of a plan names.
+fn index(line: &str) -> Option<String> {
+    let (_, found) = line.strip_prefix("SEARCH things USING ")?.split_once("INDEX ")?;
+    Some(found.split(' ').next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::*, Things, index};
+
+    #[test]
+    fn only_indexes_of_the_table_are_named() {
+        let lines = [
+            ("SEARCH things USING INDEX by_region (region_id=?)", Some("by_region")),
+            ("SEARCH things USING COVERING INDEX by_owner (owner_id=?)", Some("by_owner")),
+            ("SCAN json_each VIRTUAL TABLE INDEX 1:", None),
+            ("MULTI-INDEX OR", None),
+            ("SCAN things", None),
+        ];
+        lines.iter().for_each(|(line, found)| assert_eq!(index(line).as_deref(), *found, "{line}"));
+    }
+
+    /// Each side gives the rows that the check allows, counted here without SQL.
+    #[tokio::test]
+    async fn both_sides_give_the_rows_that_are_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Things::make(&folder.path().join("things.db")).await.unwrap();
+        let near = |thing: &Thing, regions| (0..regions).any(|at| region(at) == thing.region_id);
+        let wanted: [&dyn Fn(&Thing) -> bool; 4] = [
+            &|thing| near(thing, 1),
+            &|thing| near(thing, 64),
+            &|thing| near(thing, 1) && thing.status == "active" && thing.level <= LEVEL,
+            &|thing| thing.owner_id == owner(ME) || thing.is_public,
+        ];
+        let now = Time::from_microsecond(NOW).unwrap();
+        for (case, wanted) in CASES.iter().zip(wanted) {
+            let mut ids: Vec<_> = things().filter(|thing| wanted(thing)).map(|thing| thing.id).collect();
+            ids.sort_unstable();
+            let ours = filter_of(case, now).unwrap().to_sql(&Dialect::Sqlite.mapping(), now).unwrap();
+            for condition in [ours, (case.by_hand)(Dialect::Sqlite)] {
+                assert_eq!(database.ids(&condition).await.unwrap(), ids, "{}: {}", case.name, condition.text);
+                assert!(!database.indexes(&condition).await.unwrap().is_empty(), "{}", condition.text);
+            }
+        }
     }
 }
