@@ -198,7 +198,7 @@ mod tests {
         // What comes with each user is there, too: its address is taken, and its rights can be changed.
         let taken = format!("{}@example.org", Workload::user_id(0));
         let create = rolekeep::operations::users::CreateUser::new(taken);
-        assert_eq!(um.system().users().create(create).await.unwrap_err().code(), rolekeep::Code::DuplicateResource);
+        assert_eq!(um.system().users().create(create).await.unwrap_err().reason(), rolekeep::Reason::Taken);
         um.close().await.unwrap();
     }
 }
