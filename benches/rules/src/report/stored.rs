@@ -47,6 +47,8 @@ pub fn chapter(stored: &Stored) -> String {
     for missing in &stored.missing {
         let _ = writeln!(chapter, "Not measured: {missing}.\n");
     }
+    chapter.truncate(chapter.trim_end().len());
+    chapter.push('\n');
     chapter
 }
 
