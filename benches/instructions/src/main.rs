@@ -10,8 +10,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run", path] => paths::run(path),
-        ["compare", file] => count::compare(file.as_ref()),
+        ["compare", file, percent] => count::compare(file.as_ref(), percent.parse()?),
         ["update", file] => count::update(file.as_ref()),
-        _ => bail!("usage: instructions run PATH | compare FILE | update FILE"),
+        _ => bail!("usage: instructions run PATH | compare FILE PERCENT | update FILE"),
     }
 }

@@ -12,6 +12,7 @@ use crate::peers;
 pub enum Kind {
     Floor,
     Ours,
+    #[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "nobody is one"))]
     Peer,
 }
 
@@ -40,6 +41,7 @@ pub struct Contender {
 }
 
 const NEVER: &[Size] = &[];
+#[cfg(feature = "peers")]
 const SMALL: &[Size] = &[Size::S, Size::M];
 
 /// Everybody.
