@@ -81,6 +81,7 @@ fn each_form_means_what_it_says() {
         "resource.count == 7 and resource.count >= 7 and resource.count <= 7 and resource.count > 6 and resource.count < 8",
         "resource.count in [1, 7, 9]",
         "resource.count > -1",
+        "resource.wait > -2h",
         "resource.name == \"a\\\"b\\\\c\\nd\\te\"",
         "resource.other starts_with \"ab\"",
         "resource.other starts_with 'abc'",
@@ -172,6 +173,7 @@ fn what_cannot_be_said_is_refused_in_words() {
     let mut wrong = Vec::new();
     for (when, words) in [
         ("resource.tags == resource.tags", "sets are not compared"),
+        ("resource.tags == 'x'", "a set is not compared with one value"),
         ("resource.tags in ['x']", "a set is not in a set"),
         ("resource.name in [resource.other]", "a set is written with literals"),
         ("resource.count == 'x'", "not of type `int`"),
