@@ -114,11 +114,8 @@ fn presets() {
     told.tell("denied_by_relation", &of("OPERATOR", None), "drone:read", Some(&drone(Some(WEST))));
     told.tell("denied_for_administrators_only", &of("OPERATOR", None), "drone:update", Some(&drone(None)));
     told.tell("denied_without_a_resource", &of("OPERATOR", None), "drone:read", None);
-    let suspended = PrincipalFacts {
-        is_active: false,
-        status: "suspended".into(),
-        ..account(BOB, None, everywhere("OPERATOR"))
-    };
+    let suspended =
+        PrincipalFacts { is_active: false, status: "suspended".into(), ..account(BOB, None, everywhere("OPERATOR")) };
     told.tell("denied_suspended", &flyos.principal(suspended.clone()), "drone:read", Some(&drone(None)));
     let suspended = PrincipalFacts { id: ADA, ..suspended };
     told.tell("denied_suspended_and_more", &flyos.principal(suspended), "drone:read", Some(&drone(None)));

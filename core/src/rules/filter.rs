@@ -1,7 +1,7 @@
 //! The same rules as a predicate on rows: a row passes if and only if [`RuleSet::decide`] allows it
 //! (RBAC.md, "List filtering").
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use crate::model::{
     error::{Error, Reason, Result},
@@ -140,8 +140,32 @@ struct Lowering<'l, 'h> {
 #[derive(Default)]
 struct Reach {
     is_global: bool,
-    /// Ids by the slot that they compare with.
-    within: BTreeMap<u32, Vec<Value>>,
+    /// Ids by the slot that they compare with: few slots.
+    within: SmallVec<[(u32, Vec<Value>); 1]>,
+}
+
+impl Reach {
+    fn ids(&mut self, slot: u32) -> &mut Vec<Value> {
+        let at = self.within.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
+            self.within.push((slot, Vec::new()));
+            self.within.len() - 1
+        });
+        &mut self.within[at].1
+    }
+}
+
+/// Reaches by effect and condition: few of them.
+#[derive(Default)]
+struct Reaches(SmallVec<[((Effect, u32), Reach); 2]>);
+
+impl Reaches {
+    fn place(&mut self, effect: Effect, condition: u32) -> usize {
+        let key = (effect, condition);
+        self.0.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.0.push((key, Reach::default()));
+            self.0.len() - 1
+        })
+    }
 }
 
 impl Lowering<'_, '_> {
@@ -163,32 +187,27 @@ impl Lowering<'_, '_> {
         if !principal.is_active() || !principal.is_within_key(permission.0) {
             return Ok(Predicate::Never);
         }
-        if principal.held().any(|one| rules.administers(principal, one, here.now)) {
+        if rules.administration(principal, here.now).is_some() {
             return Ok(Predicate::Always);
         }
         // Fifty scopes of one condition become one set.
-        let mut reaches: BTreeMap<(Effect, u32), Reach> = BTreeMap::new();
+        let mut reaches = Reaches::default();
+        let mut last: Option<(u32, SmallVec<[usize; 4]>)> = None;
         for held in principal.held().filter(|one| rules.counts(*one, here.now)) {
-            for role in rules.parts(principal, held.role) {
-                if rules.columns.has(role, permission.0) {
-                    self.widen(reaches.entry((Effect::Allow, NONE)).or_default(), held.scope());
-                }
-                let specials = rules.roles.get(role as usize).map(|role| role.special_of(permission.0));
-                for special in specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Allow) {
-                    if rules.is_on(special.fields, None, false) {
-                        self.widen(reaches.entry((Effect::Allow, special.condition)).or_default(), held.scope());
-                    }
-                }
+            // Assignments of one role follow each other, and differ in their scopes alone.
+            if last.as_ref().is_none_or(|(role, _)| *role != held.role) {
+                last = Some((held.role, self.grants_of(held.role, permission, &mut reaches)));
             }
-            let specials = rules.roles.get(held.role as usize).map(|role| role.special_of(permission.0));
-            for special in specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Deny) {
-                if rules.is_on(special.fields, None, true) {
-                    self.widen(reaches.entry((Effect::Deny, special.condition)).or_default(), held.scope());
+            for at in last.iter().flat_map(|(_, grants)| grants) {
+                if let Some((_, reach)) = reaches.0.get_mut(*at) {
+                    self.widen(reach, held.scope());
                 }
             }
         }
+        // In the order of their conditions, whatever the order of the assignments.
+        reaches.0.sort_by_key(|(grant, _)| *grant);
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
-        for ((effect, condition), reach) in reaches {
+        for ((effect, condition), reach) in reaches.0 {
             let scope = self.reach(reach)?;
             let condition = match rules.condition(condition) {
                 Some(condition) if scope != Predicate::Never => self.tree(&condition.tree, &condition.tests)?,
@@ -200,18 +219,36 @@ impl Lowering<'_, '_> {
         Ok(Predicate::any(allowed).and(Predicate::any(denied).negate()))
     }
 
+    /// What a role says of a permission, as places among the reaches.
+    fn grants_of(&self, role: u32, permission: PermissionId, reaches: &mut Reaches) -> SmallVec<[usize; 4]> {
+        let rules = self.here.rules;
+        let mut grants = SmallVec::new();
+        for part in rules.parts(self.here.principal, role) {
+            if rules.columns.has(part, permission.0) {
+                grants.push(reaches.place(Effect::Allow, NONE));
+            }
+            let allows = rules.specials(part, permission.0).iter().filter(|one| one.effect == Effect::Allow);
+            let allows = allows.filter(|one| rules.is_on(one.fields, None, false));
+            grants.extend(allows.map(|one| reaches.place(Effect::Allow, one.condition)));
+        }
+        let denies = rules.specials(role, permission.0).iter().filter(|one| one.effect == Effect::Deny);
+        let denies = denies.filter(|one| rules.is_on(one.fields, None, true));
+        grants.extend(denies.map(|one| reaches.place(Effect::Deny, one.condition)));
+        grants
+    }
+
     fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
         match scope {
             BoundScope::Global => reach.is_global = true,
             BoundScope::Of(kind, id) => {
                 for (bound, slot) in &self.here.ty.bound {
-                    let ids = match (bound == kind, self.here.principal.tree()) {
-                        (true, _) => vec![id.clone()],
-                        (false, Some(tree)) => tree.within(*bound, *kind, id),
-                        (false, None) => Vec::new(),
-                    };
-                    if !ids.is_empty() {
-                        reach.within.entry(*slot).or_default().extend(ids);
+                    if bound == kind {
+                        reach.ids(*slot).push(id.clone());
+                    } else if let Some(tree) = self.here.principal.tree() {
+                        let within = tree.within(*bound, *kind, id);
+                        if !within.is_empty() {
+                            reach.ids(*slot).extend(within);
+                        }
                     }
                 }
             }
@@ -224,7 +261,9 @@ impl Lowering<'_, '_> {
             return Ok(Predicate::Always);
         }
         let mut parts = Vec::new();
-        for (slot, ids) in reach.within {
+        let mut within = reach.within;
+        within.sort_by_key(|(slot, _)| *slot);
+        for (slot, ids) in within {
             let Some(attribute) = self.here.ty.attributes.get(slot as usize) else { continue };
             parts.push(match self.column(attribute) {
                 Some(name) => Predicate::In(name, Predicate::set(ids)),

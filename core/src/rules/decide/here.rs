@@ -100,7 +100,10 @@ impl<'a> Here<'a> {
             BoundScope::Nowhere => false,
             BoundScope::Of(kind, wanted) => {
                 self.resource.is_some()
-                    && self.ty.bound.iter().any(|(bound, slot)| self.lies_within(*bound, *slot, *kind, wanted))
+                    && self.ty.bound.iter().any(|(bound, slot)| match bound == kind {
+                        true => self.value(*slot).is_some_and(|value| value.is(wanted)),
+                        false => self.lies_within(*bound, *slot, *kind, wanted),
+                    })
             }
         }
     }
@@ -120,11 +123,8 @@ impl<'a> Here<'a> {
         }
     }
 
-    /// Whether what the resource is bound to by one kind is, or lies within, a scope.
+    /// Whether what the resource is bound to by one kind lies within a scope of another.
     fn lies_within(&self, bound: KindId, slot: u32, kind: KindId, wanted: &Value) -> bool {
-        if bound == kind {
-            return self.value(slot).is_some_and(|value| value.is(wanted));
-        }
         let Some(tree) = self.principal.tree() else { return false };
         self.slot_value(slot).is_some_and(|value| tree.is_within(bound, &value, kind, wanted))
     }

@@ -186,7 +186,7 @@ impl RuleSet {
     }
 
     /// The assignment that administers, if one does.
-    fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
+    pub(super) fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
         let [first, more] = principal.plain();
         let mut limited = principal.limited().iter();
         let is_administrator = |role: &u32| self.is_administrator(*role);
@@ -200,16 +200,19 @@ impl RuleSet {
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
         let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
         let is_denied = mark.has(Mark::DENIED);
+        let is_whole = here.principal.active().is_none();
+        let gives = |role| self.gives(role, permission, mark, field, here);
         let mut allowed = None;
         for (at, held) in here.principal.held().enumerate() {
             if !self.counts(held, here.now) {
                 continue;
             }
-            if allowed.is_none()
-                && here.covers(held.scope())
-                && self.parts(here.principal, held.role).any(|role| self.gives(role, permission, mark, field, here))
-            {
-                allowed = Some(at);
+            if allowed.is_none() && here.covers(held.scope()) {
+                let is_allowed = match is_whole {
+                    true => gives(held.role),
+                    false => self.parts(here.principal, held.role).any(gives),
+                };
+                allowed = is_allowed.then_some(at);
             }
             if !is_denied {
                 if allowed.is_some() {
@@ -251,7 +254,7 @@ impl RuleSet {
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
     pub(super) fn counts(&self, held: HeldRole<'_>, now: i64) -> bool {
-        held.is_valid(now) && (*held.scope() == BoundScope::Global || !self.is_administrator(held.role))
+        held.is_valid(now) && (matches!(held.scope(), BoundScope::Global) || !self.is_administrator(held.role))
     }
 
     /// Whether an assignment holds `admin:all` now, in active roles.
