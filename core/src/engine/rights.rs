@@ -146,7 +146,6 @@ impl Engine {
     }
 
     /// Asks about a caller, from memory alone. None: the host itself.
-    ///
     pub(crate) fn with_caller<T>(
         &self,
         who: &Who,

@@ -8,8 +8,9 @@
 //! | `compile/` | policy and schema to a [`RuleSet`], or every problem at once (`faults`) |
 //! | `condition/` | the small language behind `when` |
 //! | `rule_set` | the compiled form, and questions about the policy itself |
-//! | `principal`, `resource`, `scope` | who asks, about what, held where |
-//! | `decide` | the decision |
+//! | `principal/`, `resource`, `scope` | who asks, about what, held where |
+//! | `columns`, `bits` | which roles allow a permission, as a table of bits |
+//! | `decide/` | the decision |
 //! | `directory/` | the principals that are in memory |
 //! | `handle` | a permission that is asked for again and again |
 //! | `filter` | the same rules as a predicate on rows |

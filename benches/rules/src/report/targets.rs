@@ -31,12 +31,6 @@ pub fn table(run: &Run) -> Table {
     for size in ["S", "M", "L"] {
         let scoped = |engine: &str| run.check(engine, size, "scoped");
         judged.at_most(
-            &format!("scope and condition by handles, to without, {size}"),
-            scoped("ours-handles-scoped"),
-            check("ours-handles", size),
-            3.0,
-        );
-        judged.at_most(
             &format!("scope and condition by strings, to without, {size}"),
             scoped("ours-strings-scoped"),
             check("ours-strings", size),

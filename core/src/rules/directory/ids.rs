@@ -9,7 +9,7 @@ use std::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 
 /// Tables on a shelf, and shelves: a change copies one table and the way to it.
 const SHELF: usize = 64;
@@ -44,16 +44,18 @@ fn place(hash: u64) -> (usize, usize) {
     (bits % SHELF, bits / SHELF % SHELF)
 }
 
-fn is(slots: &Slots, index: u32, id: Uuid) -> bool {
-    slots.get(index).is_some_and(|slot| slot.principal.id() == Some(id))
-}
-
 impl Ids {
+    /// The number and the slot of a user.
     #[inline]
-    pub(super) fn get(&self, slots: &Slots, id: Uuid) -> Option<u32> {
+    pub(super) fn find<'s>(&self, slots: &'s Slots, id: Uuid) -> Option<(u32, &'s Slot)> {
         let hash = hash(id);
         let (shelf, table) = place(hash);
-        self.shelves[shelf][table].find(hash, |index| is(slots, *index, id)).copied()
+        let mut found = None;
+        self.shelves[shelf][table].find(hash, |index| {
+            found = slots.get(*index).filter(|slot| slot.principal.is(id)).map(|slot| (*index, slot));
+            found.is_some()
+        });
+        found
     }
 
     /// Puts in a number whose slot has the id already.

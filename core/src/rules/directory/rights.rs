@@ -80,8 +80,7 @@ impl Rights {
     /// A user by id; none where it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        let index = self.ids.get(&self.slots, id)?;
-        self.slots.get(index).map(|slot| slot.handle(index))
+        self.ids.find(&self.slots, id).map(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none where it was let go.
@@ -95,7 +94,7 @@ impl Rights {
     /// A user's principal by id.
     #[inline]
     pub fn principal_of(&self, id: Uuid) -> Option<&Principal> {
-        let slot = self.slots.get(self.ids.get(&self.slots, id)?)?;
+        let (_, slot) = self.ids.find(&self.slots, id)?;
         slot.note();
         Some(&slot.principal)
     }

@@ -124,6 +124,12 @@ impl Principal {
         self.flags.has(Flags::SIGNED_IN).then_some(self.id)
     }
 
+    /// Whether it is the principal of this account.
+    #[inline]
+    pub(super) fn is(&self, id: Uuid) -> bool {
+        self.id == id && self.flags.has(Flags::SIGNED_IN)
+    }
+
     /// Whether the account may do anything at all.
     #[inline]
     pub fn is_active(&self) -> bool {
