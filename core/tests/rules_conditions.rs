@@ -308,6 +308,7 @@ fn free_attributes_are_perhaps() {
         "has resource.grade",
         "resource.tags contains 'x'",
         "resource.tags contains resource.model",
+        "resource.owner_id in resource.assigned_users",
         "resource.city in principal.names",
         "resource.city == resource.model",
         "resource.model == resource.city",

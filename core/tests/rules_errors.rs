@@ -188,6 +188,8 @@ fn conditions_are_typed_when_the_policy_loads() {
         "resource.code == 'x' not",
         "resource.code == null",
         "context.age + 5m",
+        "context.age 5m",
+        "resource.code 'x'",
         "context.colour == 1",
     ];
     let told: String =
@@ -281,6 +283,10 @@ resource.code == null
   18 `null` is not a value (`has resource.id` asks whether there is a value, `not has resource.id` whether there is none)
 context.age + 5m
   17 expected a comparison, found the end of the condition (there are == != < <= > >= in contains starts_with)
+context.age 5m
+  13 expected a comparison, found `5m` (of a bool write `context.age == true`)
+resource.code 'x'
+  15 expected a comparison, found a string (of a bool write `resource.code == true`)
 context.colour == 1
   9 the context declares no `colour` (there are: ip, hour, age)
 "#;

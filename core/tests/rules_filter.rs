@@ -3,16 +3,17 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
+use std::sync::Arc;
+
 use rolekeep::{
     Reason, Result,
     model::{
+        ip::IpRange,
         predicate::{Comparison, Predicate},
         time::Time,
         value::Value,
     },
-    rules::{
-        AssignmentFacts, Context, Policy, PrincipalFacts, Question, Resource, Role, RowFilter, RuleSet, Scope, testing,
-    },
+    rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Question, Role, RowFilter, RuleSet, Scope, testing},
 };
 use uuid::Uuid;
 
@@ -40,7 +41,9 @@ fn policy(role: Role) -> Policy {
         ("until", "time?"),
         ("region_id", "id?"),
         ("times", "set<time>?"),
+        ("teams", "set<id>?"),
         ("tags", "set<string>?"),
+        ("address", "ip?"),
     ];
     Policy::new()
         .resource_type("doc", attributes)
@@ -102,8 +105,12 @@ fn each_form_becomes_its_predicate() {
         ("resource.times contains now", Predicate::Contains("times".into(), hours(0))),
         ("resource.tags contains principal.username", Predicate::Contains("tags".into(), "ada".into())),
         ("resource.name starts_with 'a'", Predicate::StartsWith("name".into(), "a".to_owned())),
+        ("resource.address in '10.0.0.0/8'", {
+            Predicate::InRanges("address".into(), vec![IpRange::parse("10.0.0.0/8").unwrap()])
+        }),
         // An account without a team.
         ("resource.id == principal.team_id", Predicate::Never),
+        ("principal.team_id in resource.teams", Predicate::Never),
         ("resource.id in []", Predicate::Never),
         ("principal.username == 'ada'", Predicate::Always),
         ("principal.username == 'bob'", Predicate::Never),
@@ -150,16 +157,70 @@ fn what_is_held_nowhere_is_not_read() {
     assert_eq!(filter.unwrap_err().reason(), Reason::InvalidInput);
 }
 
+/// A relation is there, be it empty.
+#[test]
+fn a_relation_is_never_absent() {
+    let related = Role::new("r").allow_when("drone:list", "has resource.assigned_users");
+    let filter = filter_of(related, "drone:list", vec![held(Scope::Global)]);
+    assert_eq!(filter.unwrap().predicate, Predicate::Always);
+}
+
+#[test]
+fn each_role_lists_where_it_is_held() {
+    let policy = Policy::new()
+        .resource_type("region", [("country_id", "id?")])
+        .scope_kind("country", "country_id")
+        .nested_scope_kind("region", "region_id", "country_id")
+        .role("r", ["drone:list"])
+        .add_role(Role::new("active").allow_when("drone:list", "resource.status == 'ACTIVE'"))
+        .add_role(Role::new("stopped").deny_when("drone:list", "resource.status == 'STOPPED'"));
+    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let [north, south, far, country, island] = [1, 2, 3, 4, 5].map(Uuid::from_u128);
+    let rows = [north, south].map(|region| ("region", Value::Id(region), Value::Id(country)));
+    let tree = Arc::new(rules.scope_tree(rows));
+    let listed = |assignments: &[(&str, Scope)]| {
+        let assignments = assignments.iter().map(|(role, scope)| AssignmentFacts::new(*role, scope.clone())).collect();
+        let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(7)) };
+        let list = rules.permission("drone:list").unwrap();
+        rules.filter(&rules.principal_in(facts, Some(&tree)), list, &Context::new(), now()).unwrap().predicate
+    };
+    let within = |regions: &[Uuid]| {
+        let values: Vec<Value> = regions.iter().copied().map(Value::Id).collect();
+        Predicate::In("region_id".into(), values.into())
+    };
+    let status = |text: &str| Predicate::Compare("status".into(), Comparison::Equal, text.into());
+    let in_country = |id: Uuid| Scope::of("country", id);
+    assert_eq!(listed(&[("r", in_country(country))]), within(&[north, south]));
+    assert_eq!(listed(&[("r", in_country(country)), ("r", Scope::region(far))]), within(&[north, south, far]));
+    // A country without regions.
+    assert_eq!(listed(&[("r", in_country(island))]), Predicate::Never);
+    // In whatever order they are held.
+    let [here, there] = [("r", Scope::region(north)), ("active", Scope::region(far))];
+    let either = listed(&[here.clone(), there.clone()]);
+    let Predicate::Or(parts) = &either else { panic!("{either:?}") };
+    let active = Predicate::And(vec![within(&[far]), status("ACTIVE")]);
+    assert!(parts.len() == 2 && parts.contains(&within(&[north])) && parts.contains(&active), "{either:?}");
+    assert_eq!(listed(&[there, here.clone()]), either);
+    let stopped = Predicate::And(vec![within(&[far]), status("STOPPED")]);
+    assert_eq!(
+        listed(&[here, ("stopped", Scope::region(far))]),
+        Predicate::And(vec![within(&[north]), Predicate::Not(Box::new(stopped))])
+    );
+}
+
 /// Every pair of assignments that differ in role, scope and window: without a resource, what is held
 /// everywhere and now counts, however it is asked.
 #[test]
 fn without_a_resource_what_is_held_everywhere_and_now_counts() {
-    let policy = Policy::new().role("reader", ["drone:read"]).role("lister", ["drone:list"]);
+    let policy = Policy::new()
+        .role("reader", ["drone:read"])
+        .role("lister", ["drone:list"])
+        .add_role(Role::new("proven").allow_when("drone:list", "principal.verified == true"));
     let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
     let (past, future) = (Some(time("2026-06-01T11:00:00Z")), Some(time("2026-06-01T13:00:00Z")));
     let windows = [(None, None, true), (past, future, true), (None, past, false), (future, None, false)];
     let mut all = Vec::new();
-    for role in ["reader", "lister"] {
+    for role in ["reader", "lister", "proven"] {
         for scope in [Scope::Global, Scope::region(Uuid::nil())] {
             for (from, until, is_now) in windows {
                 let counts = is_now && scope == Scope::Global;
@@ -167,28 +228,26 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
             }
         }
     }
-    for one in &all {
-        for other in &all {
+    let accounts = [(true, true), (true, false), (false, true)];
+    for (is_active, is_verified) in accounts {
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
             let assignments = vec![one.0.clone(), other.0.clone()];
-            let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(7)) });
-            for (role, name) in [("reader", "drone:read"), ("lister", "drone:list")] {
-                let expected = [one, other].iter().any(|(held, counts)| *counts && held.role == role);
+            let facts = PrincipalFacts { is_active, is_verified, assignments, ..PrincipalFacts::new(Uuid::nil()) };
+            let principal = rules.principal(facts);
+            for (name, roles) in [("drone:read", &["reader"][..]), ("drone:list", &["lister", "proven"])] {
+                let expected = is_active
+                    && [one, other].iter().any(|(held, counts)| {
+                        *counts && roles.contains(&held.role.as_str()) && (held.role != "proven" || is_verified)
+                    });
                 let (permission, context) = (rules.permission(name).unwrap(), Context::new());
-                let resource: Option<&Resource<'_>> = None;
-                let question = Question {
-                    principal: &principal,
-                    permission,
-                    fields: &[],
-                    resource,
-                    context: &context,
-                    now: now(),
-                };
+                let (fields, resource, now) = (&[][..], None, now());
+                let question = Question { principal: &principal, permission, fields, resource, context: &context, now };
                 let answers = [
-                    rules.check(&principal, permission, now()).unwrap(),
+                    rules.check(&principal, permission, now).unwrap(),
                     rules.allows(&question).unwrap(),
                     rules.decide(&question).unwrap().is_allowed(),
                 ];
-                assert_eq!(answers, [expected; 3], "{name}: {one:?}, {other:?}");
+                assert_eq!(answers, [expected; 3], "{name}, {is_active}, {is_verified}: {one:?}, {other:?}");
             }
         }
     }
