@@ -14,6 +14,7 @@ use rolekeep::{
         value::Value,
     },
     rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Question, Role, RowFilter, RuleSet, Scope, testing},
+    storage::sql::{SqlValue, TableMapping},
 };
 use uuid::Uuid;
 
@@ -155,6 +156,23 @@ fn what_is_held_nowhere_is_not_read() {
     assert_eq!(filter.unwrap().predicate, Predicate::Never);
     let filter = filter_of(graded(), "drone:list", vec![held(Scope::region(Uuid::nil()))]);
     assert_eq!(filter.unwrap_err().reason(), Reason::InvalidInput);
+}
+
+/// The host's columns are asked for by the names that rules read, and by no other.
+#[test]
+fn a_filter_and_the_check_of_its_table_name_what_rules_read() {
+    let when = "(resource.size == 1 or resource.size == 2) and has resource.until";
+    let role = || Role::new("r").allow_when("doc:list", when);
+    let mapping = TableMapping::postgres().column("size", "bytes").qualifier("d");
+    let filter = filter_of(role(), "doc:list", vec![held(Scope::Global)]).unwrap();
+    let condition = filter.to_sql(&mapping, now()).unwrap();
+    assert_eq!(condition.text, r#"("d"."bytes" = $1::bigint OR "d"."bytes" = $2::bigint) AND "d"."until" IS NOT NULL"#);
+    let rules = RuleSet::compile(&policy(role()), &testing::schema()).unwrap();
+    let check = mapping.check_sql(&rules, "doc", "docs").unwrap();
+    // Conditions read two; scopes are of ids and regions.
+    let names = ["id", "bytes", "until", "region_id"].map(str::to_owned).to_vec();
+    assert!(check.parameters.contains(&SqlValue::Texts(names)), "{:?}", check.parameters);
+    assert_eq!(mapping.check_sql(&rules, "docs", "docs").unwrap_err().reason(), Reason::InvalidInput);
 }
 
 /// A relation is there, be it empty.
