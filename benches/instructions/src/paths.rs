@@ -4,8 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result};
 use rolekeep_lab::{
-    Edit, Engine, Query, Size, Variant, Workload,
-    floors,
+    Edit, Engine, Query, Size, Variant, Workload, floors,
     ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
 };
 

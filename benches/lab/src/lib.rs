@@ -2,9 +2,11 @@
 //! must agree with, the floors (the best that one writes by hand) and ours.
 
 pub mod engine;
+pub mod figures;
 pub mod floors;
 pub mod ours;
 pub mod reference;
+pub mod stored;
 pub mod workload;
 
 pub use engine::{Edit, Engine, Query, Thing};

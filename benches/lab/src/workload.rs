@@ -213,6 +213,13 @@ impl Workload {
         workload
     }
 
+    /// Roles without users, from elsewhere.
+    pub fn of_roles(size: Size, types: u32, actions: u32, roles: Vec<Role>) -> Self {
+        let (variant, queries, edits) = (Variant::Plain, Vec::new(), Vec::new());
+        let (assignments, starts) = (Vec::new(), vec![0]);
+        Self { size, variant, users: 0, types, actions, roles, queries, edits, assignments, starts }
+    }
+
     /// How many permissions.
     pub fn permissions(&self) -> u32 {
         self.types * self.actions

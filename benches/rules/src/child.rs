@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rolekeep_lab::{Edit, Engine, Workload};
+use rolekeep_lab::{
+    Edit, Engine, Workload,
+    figures::{resident, spent},
+};
 
 use crate::results::{Order, Report};
 
@@ -127,24 +130,4 @@ impl<E: Engine> Serving<E> {
             }
         }
     }
-}
-
-/// The processor's time that this process had so far: what others do meanwhile does not count.
-#[allow(unsafe_code, reason = "the standard library does not tell; the call fills the value that it is given")]
-pub fn spent() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid, and the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
-}
-
-/// A figure of the process in MiB, once the allocator has given back what it can.
-#[allow(unsafe_code, reason = "the allocator's own call, which takes no pointer")]
-fn resident(name: &str) -> Result<f64> {
-    // SAFETY: it takes no pointer.
-    unsafe { libc::malloc_trim(0) };
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with(name)).context("no such figure")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
-    Ok(kib / 1024.0)
 }

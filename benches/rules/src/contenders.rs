@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use rolekeep_lab::{Size, Variant, Workload, floors, ours};
 
+use crate::child::serve;
 #[cfg(feature = "peers")]
 use crate::peers;
-use crate::child::serve;
 
 /// What it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rolekeep_lab::{Size, Variant, ours::Reader};
+use rolekeep_lab::{
+    Size, Variant,
+    figures::{median, spent},
+    ours::Reader,
+};
 
 use crate::{
-    child::spent,
     contenders::{ALL, Contender},
-    results::{Order, Report, Results, Row, median},
+    results::{Order, Report, Results, Row},
 };
 
 /// Who is not loaded by then is not measured.

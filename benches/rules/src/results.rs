@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rolekeep_lab::figures::median;
 use serde::{Deserialize, Serialize};
 
 /// Everything of one run in one language.
@@ -66,14 +67,6 @@ impl Row {
     pub fn check_ns(&self) -> Option<f64> {
         median(&self.rounds_ns)
     }
-}
-
-/// The middle one.
-pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let (low, high) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
-    Some((low + high) / 2.0)
 }
 
 /// What the parent asks a child.

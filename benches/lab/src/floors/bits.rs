@@ -80,6 +80,13 @@ impl<T: Copy + PartialEq> Spans<T> {
         new
     }
 
+    /// Adds somebody without anything.
+    fn add(&mut self) -> u32 {
+        let at = self.spans.len() as u32;
+        self.spans.push((self.items.len() as u32, self.items.len() as u32));
+        at
+    }
+
     #[inline]
     pub(super) fn at(&self, at: u32) -> &[T] {
         let (start, end) = self.spans[at as usize];
@@ -89,7 +96,10 @@ impl<T: Copy + PartialEq> Spans<T> {
     /// Adds at a new place, or takes away where it is.
     fn change(&mut self, at: u32, item: T, on: bool) {
         let (start, end) = self.spans[at as usize];
-        if on {
+        if on && end as usize == self.items.len() {
+            self.items.push(item);
+            self.spans[at as usize].1 += 1;
+        } else if on {
             let new = self.items.len() as u32;
             self.items.extend_from_within(start as usize..end as usize);
             self.items.push(item);
@@ -162,8 +172,13 @@ impl Names {
     /// The user and the permission.
     #[inline]
     pub(super) fn find(&self, user: &str, resource: &str, action: &str) -> Option<(u32, u32)> {
-        let permission = self.types.get(resource)? * self.actions.len() as u32 + self.actions.get(action)?;
+        let permission = self.permission(resource, action)?;
         Some((*self.users.get(user)?, permission))
+    }
+
+    #[inline]
+    fn permission(&self, resource: &str, action: &str) -> Option<u32> {
+        Some(self.types.get(resource)? * self.actions.len() as u32 + self.actions.get(action)?)
     }
 }
 
@@ -171,6 +186,43 @@ impl Names {
 pub struct Strings {
     names: Names,
     ids: Ids,
+}
+
+impl Strings {
+    /// Before it has users: they come from elsewhere, one by one.
+    pub fn without_users(roles: &Workload, types: Vec<String>, actions: Vec<String>) -> Self {
+        let numbered = |names: Vec<String>| names.into_iter().map(String::into_boxed_str).zip(0..).collect();
+        let names = Names { users: HashMap::new(), types: numbered(types), actions: numbered(actions) };
+        let held = Spans { items: Vec::new(), spans: Vec::new() };
+        Self { names, ids: Ids { held, rows: Rows::of(roles) } }
+    }
+
+    /// The number of a permission.
+    pub fn permission(&self, resource: &str, action: &str) -> Option<u32> {
+        self.names.permission(resource, action)
+    }
+
+    /// Adds a user, and gives its number.
+    pub fn add_user(&mut self, id: String) -> u32 {
+        let at = self.ids.held.add();
+        self.names.users.insert(id.into_boxed_str(), at);
+        at
+    }
+
+    /// The number of a user.
+    pub fn user(&self, id: &str) -> Option<u32> {
+        self.names.users.get(id).copied()
+    }
+
+    /// Gives a user a role.
+    pub fn give(&mut self, user: u32, role: u32) {
+        self.ids.held.change(user, role, true);
+    }
+
+    /// Whether a user may do this.
+    pub fn has(&self, user: &str, resource: &str, action: &str) -> bool {
+        self.names.find(user, resource, action).is_some_and(|(user, permission)| self.ids.has(user, permission))
+    }
 }
 
 /// A user, a resource and an action.
@@ -189,8 +241,7 @@ impl Engine for Strings {
 
     #[inline]
     fn check(&mut self, (user, resource, action): &Self::Ask) -> Result<bool> {
-        let found = self.names.find(user, resource, action);
-        Ok(found.is_some_and(|(user, permission)| self.ids.has(user, permission)))
+        Ok(self.has(user, resource, action))
     }
 
     fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {

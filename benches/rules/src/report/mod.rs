@@ -1,6 +1,7 @@
 //! `docs/benchmarks.md` and its plots, from the results of one run.
 
 mod plots;
+mod stored;
 mod table;
 mod targets;
 mod text;
@@ -8,6 +9,8 @@ mod text;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use rolekeep_lab::stored::Stored;
+use serde::de::DeserializeOwned;
 
 use crate::results::{Results, Row};
 
@@ -16,19 +19,13 @@ pub struct Run {
     rust: Results,
     python: Results,
     node: Results,
+    stored: Stored,
 }
 
 impl Run {
     fn read(folder: &Path) -> Result<Self> {
-        let read = |name: &str| -> Result<Results> {
-            let path = folder.join(name);
-            if !path.exists() {
-                return Ok(Results::default());
-            }
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            Ok(serde_json::from_str(&text)?)
-        };
-        Ok(Self { rust: read("rust.json")?, python: read("python.json")?, node: read("node.json")? })
+        let (rust, python) = (read(&folder.join("rust.json"))?, read(&folder.join("python.json"))?);
+        Ok(Self { rust, python, node: read(&folder.join("node.json"))?, stored: read(&folder.join("storage.json"))? })
     }
 
     /// The row of an engine.
@@ -41,6 +38,15 @@ impl Run {
     fn check(&self, engine: &str, size: &str, variant: &str) -> Option<f64> {
         self.row(engine, size, variant)?.check_ns()
     }
+}
+
+/// What a step measured; nothing where it did not run.
+fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T> {
+    if !path.exists() {
+        return Ok(T::default());
+    }
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// Writes the page and the plots into a folder.

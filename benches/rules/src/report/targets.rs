@@ -1,6 +1,8 @@
 //! The targets that the rule engine has set itself, beside what was measured.
 
-use super::{Run, digits, ratio, table::Table, time};
+use rolekeep_lab::stored::Stored;
+
+use super::{Run, digits, ratio, stored, table::Table, time};
 
 /// Every target that this run can judge.
 pub fn table(run: &Run) -> Table {
@@ -91,7 +93,28 @@ pub fn table(run: &Run) -> Table {
     for (scopes, ns) in run.rust.filters.iter().filter(|(scopes, _)| [1, 64].contains(scopes)) {
         judged.below(&format!("making a list filter of {scopes} scopes"), Some(*ns), 2e3);
     }
+    storage(&mut judged, &run.stored);
     judged.table
+}
+
+fn storage(judged: &mut Judged, run: &Stored) {
+    for (engine, how) in [("ours", ""), ("ours-given", ", policy given")] {
+        let load = stored::load(run, engine, "L");
+        let seconds = load.and_then(|load| stored::middle(load, |round| round.answer_s));
+        judged.below(&format!("load L from SQLite, to the first answer{how}"), seconds.map(|load| load * 1e9), 5e9);
+        let mib = load.and_then(|load| stored::middle(load, |round| round.users_mib));
+        judged.mib(&format!("memory of that, 1,000 users later{how}"), mib, 250.0);
+    }
+    for size in ["M", "L"] {
+        for asks in ["can", "check", "check_async"] {
+            let what = format!("one assignment until another process sees it by `{asks}`, at most, {size}");
+            judged.below(&what, stored::longest(run, size, asks), 1e9);
+        }
+    }
+    for one in &run.conditions {
+        let what = format!("SQL of a list filter, to by hand: {}, {}", one.name, one.database);
+        judged.at_most(&what, stored::query_ns(&one.ours), stored::query_ns(&one.hand), 1.2);
+    }
 }
 
 struct Judged {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::Command};
 
-use super::{Run, digits, ratio, table::Table, targets, time};
+use super::{Run, digits, ratio, stored, table::Table, targets, time};
 use crate::{
     contenders::{ALL, Contender, Kind},
     results::Row,
@@ -68,7 +68,7 @@ const NOT: &str = "\
 ## Not measured, and why
 
 - **OpenFGA, SpiceDB, OPA and other servers**: a check goes over the network, which costs more than everything here.
-- **Loading from SQLite, and changes seen by another instance**: they measure storage, not the rule engine.
+- **Storage of peers**: they have nothing like it; what one writes by hand stands beside.
 - **Several threads**: readers share an immutable snapshot and take no lock, so they do not wait for each other; a table
   of two cores would say little.
 - **Cedar and Casbin with scopes at L**: Cedar needs an entity for each role and permission in each region, which takes
@@ -106,6 +106,7 @@ pub fn page(run: &Run) -> String {
     );
     let _ =
         writeln!(page, "## Making a list filter\n\nFor a user who may read in so many regions.\n\n{}", filters(run));
+    let _ = writeln!(page, "{}", stored::chapter(&run.stored));
     for (title, prefix, floor) in [("Python", "python-", "python-sets"), ("Node", "node-", "node-sets")] {
         let _ = writeln!(page, "## {title}, at M\n\nStrings in, a boolean out.\n\n{}", language(run, prefix, floor));
     }

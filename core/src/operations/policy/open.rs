@@ -63,12 +63,12 @@ pub(super) fn parts_of(policy: &Policy) -> Result<PolicyParts> {
 /// [`Reason::PolicyInvalid`] where what is given does not fit what was edited, [`Reason::LastAdministrator`].
 pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
     for attempt in 0..ATTEMPTS {
-        let stored = Stored::load(&*services.storage).await?;
-        let given = match (&given, &stored) {
-            (Some(given), _) => given,
-            (None, None) => &Given::new(Policy::preset("standard")?)?,
+        let stored = Stored::load(&*services.storage, given.is_some()).await?;
+        let (given, stored) = match (&given, stored) {
+            (Some(given), stored) => (given, stored),
+            (None, None) => (&Given::new(Policy::preset("standard")?)?, None),
             (None, Some(stored)) => {
-                services.replace_policy(Arc::new(PolicyState::make(None, stored.version, stored.rows.clone())?));
+                services.replace_policy(Arc::new(PolicyState::make(None, stored.version, stored.rows)?));
                 return Ok(());
             }
         };

@@ -115,7 +115,7 @@ impl PolicyState {
 
     /// What is stored, as of one moment; none: no policy was stored yet.
     pub async fn load(storage: &dyn Storage, before: &Self) -> Result<Option<Self>> {
-        let stored = Stored::load(storage).await?;
+        let stored = Stored::load(storage, false).await?;
         stored.map(|stored| Self::make(Some(before), stored.version, stored.rows)).transpose()
     }
 }
@@ -125,20 +125,21 @@ impl PolicyState {
 pub(super) struct Stored {
     pub(super) version: i64,
     pub(super) rows: PolicyRows,
-    /// What the host gave last.
+    /// What the host gave last, where that was asked for.
     pub(super) given: Vec<GivenRow>,
 }
 
 impl Stored {
-    /// All of it, as of one moment; none: no policy was stored yet.
-    pub(super) async fn load(storage: &dyn Storage) -> Result<Option<Self>> {
+    /// All of it, as of one moment; none: no policy was stored yet. What the host gave is as much again, and
+    /// only who compares it with what is given now needs it.
+    pub(super) async fn load(storage: &dyn Storage, with_given: bool) -> Result<Option<Self>> {
         let reads = Reads::stored(storage);
         for _ in 0..ATTEMPTS {
             let Some(version) = reads.guard(Guard::POLICY).await? else { return Ok(None) };
             let rest: Vec<PolicyRow> = reads.all(Predicate::Always).await?;
             let permissions: Vec<PermissionRow> = reads.all(Predicate::Always).await?;
             let roles: Vec<RoleRow> = reads.all(Predicate::Always).await?;
-            let given: Vec<GivenRow> = reads.all(Predicate::Always).await?;
+            let given: Vec<GivenRow> = if with_given { reads.all(Predicate::Always).await? } else { Vec::new() };
             // Reads are not of one moment; what was edited meanwhile is read again.
             if reads.guard(Guard::POLICY).await? != Some(version) {
                 continue;

@@ -1,0 +1,57 @@
+//! What storage adds to the rules, one of the steps of `scripts/bench rules`.
+
+mod changes;
+mod conditions;
+mod file;
+mod floor;
+mod load;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rolekeep_lab::{Size, Variant, Workload, stored::Stored};
+
+/// How many questions are drawn.
+const QUERIES: usize = 5_000;
+
+/// How much to measure.
+struct Plan {
+    sizes: &'static [Size],
+    load_rounds: usize,
+    change_rounds: usize,
+    /// Queries of each condition, ours and by hand.
+    queries: usize,
+}
+
+const WHOLE: Plan = Plan { sizes: &[Size::M, Size::L], load_rounds: 5, change_rounds: 30, queries: 300 };
+const QUICK: Plan = Plan { sizes: &[Size::M], load_rounds: 3, change_rounds: 10, queries: 100 };
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["measure", out, files] => measure(&WHOLE, Path::new(out), Path::new(files)).await,
+        ["quick", out, files] => measure(&QUICK, Path::new(out), Path::new(files)).await,
+        ["load", engine, file, asked, policy] => {
+            load::child(engine, Path::new(file), Path::new(asked), Path::new(policy)).await
+        }
+        ["watch", file] => changes::child(Path::new(file)).await,
+        _ => bail!("usage: storage measure|quick OUT FOLDER, where databases of up to 2 GB are made and kept"),
+    }
+}
+
+async fn measure(plan: &Plan, out: &Path, files: &Path) -> Result<()> {
+    let mut stored = Stored::default();
+    std::fs::create_dir_all(files)?;
+    for size in plan.sizes {
+        let workload = Workload::draw(*size, Variant::Plain, QUERIES);
+        let file = files.join(format!("{}.db", size.name()));
+        file::make(&workload, &file).await?;
+        stored.loads.extend(load::measure(&workload, &file, plan.load_rounds)?);
+        stored.changes.extend(changes::measure(&workload, &file, plan.change_rounds).await?);
+    }
+    let (conditions, missing) = conditions::measure(plan.queries).await?;
+    (stored.conditions, stored.missing) = (conditions, missing);
+    std::fs::write(out, serde_json::to_string_pretty(&stored)?).with_context(|| out.display().to_string())
+}
