@@ -38,6 +38,7 @@ fn policy() -> Policy {
         ("owners", "set<id>?"),
         ("nothing", "string?"),
         ("none", "set<string>?"),
+        ("nowhere", "ip?"),
         ("sure", "int"),
     ];
     Policy::new().resource_type("doc", attributes).permissions(["doc:read", "doc:list"]).context("hour", "int?")
@@ -63,6 +64,7 @@ fn doc() -> Resource<'static> {
         .with("owners", json(&format!("[\"{ID}\"]")))
         .with("nothing", Value::Null)
         .with("none", json("[1,\"x\"]"))
+        .with("nowhere", Value::Null)
         .with("sure", 1)
 }
 
@@ -139,6 +141,8 @@ fn each_form_means_what_it_says() {
         "resource.wait > resource.limit",
         "resource.from in '11.0.0.0/8'",
         "resource.from in '::/0'",
+        "resource.nowhere in '::/0'",
+        "resource.nowhere in ['::/0', '0.0.0.0/0']",
         "resource.tags contains 'z'",
         "resource.codes contains 3",
         "context.hour == 7",
@@ -210,6 +214,9 @@ fn what_cannot_be_said_is_refused_in_words() {
         ("has 7", "expected a path"),
         ("has now", "`now` is not a value"),
         ("resource.count", "expected a comparison"),
+        ("resource.count [7]", "expected a comparison"),
+        ("resource.7 == 7", "expected the name of an attribute"),
+        ("resource.name starts_with", "expected a value"),
         ("resource.count = 7", ""),
         ("resource == 7", ""),
         ("'x' contains 'y'", "only an attribute or relation"),
