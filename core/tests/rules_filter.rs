@@ -56,7 +56,7 @@ fn policy(role: Role) -> Policy {
 }
 
 fn filter_of(role: Role, permission: &str, assignments: Vec<AssignmentFacts>) -> Result<RowFilter> {
-    let rules = RuleSet::compile(&policy(role), &testing::schema()).unwrap_or_else(|error| panic!("{error}"));
+    let rules = RuleSet::compile(&policy(role), &testing::schema()).unwrap();
     let json = |text: &str| Value::Json(text.to_owned());
     let principal = rules.principal(PrincipalFacts {
         attributes: vec![
