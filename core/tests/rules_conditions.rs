@@ -38,6 +38,7 @@ fn policy() -> Policy {
         ("owners", "set<id>?"),
         ("nothing", "string?"),
         ("none", "set<string>?"),
+        ("nowhere", "ip?"),
         ("sure", "int"),
     ];
     Policy::new().resource_type("doc", attributes).permissions(["doc:read", "doc:list"]).context("hour", "int?")
@@ -63,6 +64,7 @@ fn doc() -> Resource<'static> {
         .with("owners", json(&format!("[\"{ID}\"]")))
         .with("nothing", Value::Null)
         .with("none", json("[1,\"x\"]"))
+        .with("nowhere", Value::Null)
         .with("sure", 1)
 }
 
@@ -81,6 +83,7 @@ fn each_form_means_what_it_says() {
         "resource.count == 7 and resource.count >= 7 and resource.count <= 7 and resource.count > 6 and resource.count < 8",
         "resource.count in [1, 7, 9]",
         "resource.count > -1",
+        "resource.wait > -2h",
         "resource.name == \"a\\\"b\\\\c\\nd\\te\"",
         "resource.other starts_with \"ab\"",
         "resource.other starts_with 'abc'",
@@ -138,6 +141,8 @@ fn each_form_means_what_it_says() {
         "resource.wait > resource.limit",
         "resource.from in '11.0.0.0/8'",
         "resource.from in '::/0'",
+        "resource.nowhere in '::/0'",
+        "resource.nowhere in ['::/0', '0.0.0.0/0']",
         "resource.tags contains 'z'",
         "resource.codes contains 3",
         "context.hour == 7",
@@ -172,6 +177,7 @@ fn what_cannot_be_said_is_refused_in_words() {
     let mut wrong = Vec::new();
     for (when, words) in [
         ("resource.tags == resource.tags", "sets are not compared"),
+        ("resource.tags == 'x'", "a set is not compared with one value"),
         ("resource.tags in ['x']", "a set is not in a set"),
         ("resource.name in [resource.other]", "a set is written with literals"),
         ("resource.count == 'x'", "not of type `int`"),
@@ -208,6 +214,9 @@ fn what_cannot_be_said_is_refused_in_words() {
         ("has 7", "expected a path"),
         ("has now", "`now` is not a value"),
         ("resource.count", "expected a comparison"),
+        ("resource.count [7]", "expected a comparison"),
+        ("resource.7 == 7", "expected the name of an attribute"),
+        ("resource.name starts_with", "expected a value"),
         ("resource.count = 7", ""),
         ("resource == 7", ""),
         ("'x' contains 'y'", "only an attribute or relation"),
@@ -306,6 +315,7 @@ fn free_attributes_are_perhaps() {
         "has resource.grade",
         "resource.tags contains 'x'",
         "resource.tags contains resource.model",
+        "resource.owner_id in resource.assigned_users",
         "resource.city in principal.names",
         "resource.city == resource.model",
         "resource.model == resource.city",

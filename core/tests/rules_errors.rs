@@ -184,10 +184,21 @@ fn conditions_are_typed_when_the_policy_loads() {
         "",
         "not not has resource.region_id",
         "ä",
+        "resource.code == 'x' AND resource.code == 'y'",
+        "resource.code == 'x' not",
+        "resource.code == null",
+        "context.age + 5m",
+        "context.age 5m",
+        "resource.code 'x'",
+        "context.colour == 1",
     ];
     let told: String =
         wrong.iter().map(|wrong| format!("{wrong}\n  {}\n", when(wrong).replace('\n', "\n  "))).collect();
     assert_eq!(told, CONDITIONS);
+    assert_eq!(when("resource.code == 'a\0b'"), "20 a string holds no NUL");
+    // Where nothing is declared, nothing is listed.
+    let bare = Policy::new().add_role(Role::new("r").allow_when("drone:read", "context.hour == 1"));
+    assert_eq!(errors(Ok(bare)), "1:9 role r, drone:read: the context declares no `hour`");
 }
 
 const CONDITIONS: &str = r#"resource.code == 5
@@ -264,4 +275,18 @@ not not has resource.region_id
   5 `not` stands once (write `not (not …)`, or neither)
 ä
   1 `\u{e4}` means nothing here
+resource.code == 'x' AND resource.code == 'y'
+  22 expected `and` or `or`, found `AND` (did you mean `and`?)
+resource.code == 'x' not
+  22 expected `and`, `or` or the end, found `not`
+resource.code == null
+  18 `null` is not a value (`has resource.id` asks whether there is a value, `not has resource.id` whether there is none)
+context.age + 5m
+  17 expected a comparison, found the end of the condition (there are == != < <= > >= in contains starts_with)
+context.age 5m
+  13 expected a comparison, found `5m` (of a bool write `context.age == true`)
+resource.code 'x'
+  15 expected a comparison, found a string (of a bool write `resource.code == true`)
+context.colour == 1
+  9 the context declares no `colour` (there are: ip, hour, age)
 "#;

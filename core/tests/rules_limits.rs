@@ -58,6 +58,9 @@ fn conditions_are_bounded() {
         assert!(when(terms(40_000)).contains("at most 500 comparisons"));
         assert!(when(terms(100_000)).contains("at most"));
     }
+    let long = |bytes: usize| format!("resource.code == 'x'{}", " ".repeat(bytes - 20));
+    assert_eq!(when(long(1 << 20)), "no error");
+    assert!(when(long((1 << 20) + 1)).contains("at most 1048576 bytes"));
     let many: Vec<String> = (0..50_000).map(|number| format!("'{number}'")).collect();
     assert_eq!(when(format!("resource.code in [{}]", many.join(","))), "no error");
 }

@@ -97,6 +97,33 @@ fn carets_stand_below_what_is_wrong() {
     }
 }
 
+/// The whole word, path, number or text, and no more.
+#[test]
+fn carets_cover_what_is_wrong() {
+    for (when, covered) in [
+        ("resource.cod == 'x'", "cod"),
+        ("resource._x1 == 'x'", "_x1"),
+        ("_x.code == 'x'", "_x.code"),
+        ("true == true and resorce.code_1 == 'x'", "resorce.code_1"),
+        ("resource.a.b == 'x'", "."),
+        ("resource == 'x'", "=="),
+        ("true == true) and true == true", ")"),
+        ("resource.code == 'a' and resource.id == 'drone-001'", "'drone-001'"),
+        ("resource.code == 'a' and resource.id == \"drone\" and true == true", "\"drone\""),
+        ("true == true and 99999999999999999999 == 7", "99999999999999999999"),
+        ("true == true and now > now - 5years or true == true", "5years"),
+        ("resource.code == 'a' and resource.code == 'x and y", "'x and y"),
+        ("resource.code == 'a' and resource.code == \"x and y", "\"x and y"),
+        ("resource.code == 'a' & resource.code == 'b'", "&"),
+        ("resource.code == 'a' ä resource.code == 'b'", "ä"),
+        ("resource.code == 'a' or not (resource.region_id == principal.id)", "resource.region_id == principal.id"),
+    ] {
+        let error = refused(Ok(Policy::new().add_role(Role::new("r").allow_when("drone:read", when))));
+        let (rest, carets) = marked(&error);
+        assert_eq!(rest.chars().take(carets).collect::<String>(), covered, "{when}");
+    }
+}
+
 #[test]
 fn a_long_line_is_shown_around_its_problem() {
     let roles: Vec<String> = (0..20_000).map(|number| format!("\"r{number}\":{{\"allow\":[\"user:read\"]}}")).collect();

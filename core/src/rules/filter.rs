@@ -334,8 +334,8 @@ impl Lowering<'_, '_> {
 
     fn has(&self, path: Path) -> Result<Predicate> {
         match self.here.ty.attributes.get(path.slot as usize) {
+            // A relation is never absent, either.
             Some(attribute) if !attribute.is_optional => Ok(Predicate::Always),
-            Some(Attribute { stored: Some(Stored::Link(_)), .. }) => Ok(Predicate::Always),
             Some(attribute) => match self.column(attribute) {
                 Some(name) => Ok(Predicate::Present(name)),
                 None => self.unsayable(attribute),

@@ -245,8 +245,10 @@ fn literal(literal: Literal) -> Operand {
 
 /// A string literal as the type of the other side.
 fn closed(text: &str, at: usize, ty: Type) -> Result<Literal, Flaw> {
+    if ty.is_set {
+        return Err(Flaw::new(at, "a set is not compared with one value").help("write `contains` or `in`"));
+    }
     let read = match ty.base {
-        _ if ty.is_set => None,
         Base::String => Some(Literal::Text(text.to_owned())),
         Base::Id => parse_uuid(text).map(Literal::Id),
         Base::Time => parse_time(text).map(Literal::Time),
