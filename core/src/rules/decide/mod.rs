@@ -124,10 +124,11 @@ impl RuleSet {
 
     /// Decides. Allocates nothing.
     ///
-    /// Fails where the question is no question: [`Reason::ResourceIncomplete`] and
-    /// [`Reason::ContextIncomplete`] where a value is missing that the policy reads for the type,
-    /// [`Reason::InvalidInput`] where the resource is not of the permission's type,
-    /// [`Reason::Internal`] where the principal belongs to another rule set.
+    /// # Errors
+    /// Where the question is no question: `RESOURCE_INCOMPLETE` and `CONTEXT_INCOMPLETE` where a value is
+    /// missing that the policy reads for the type, `INVALID_INPUT` where the resource is not of the
+    /// permission's type, `INTERNAL` where the principal belongs to another rule set
+    /// ([`Reason`](crate::model::error::Reason)).
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
         Ok(Decision { rules: self, question: *question, verdict: self.settle(question)? })
     }
