@@ -20520,7 +20520,7 @@ private func uniffiTraitInterfaceCallAsyncWithError<T, E>(
 }
 
 // Borrow the callback handle map implementation to store foreign future handles
-// TODO: consolidate the handle-map code (https://github.com/mozilla/uniffi-rs/pull/1823)
+// uniffi means to consolidate the handle-map code (https://github.com/mozilla/uniffi-rs/pull/1823)
 fileprivate let UNIFFI_FOREIGN_FUTURE_HANDLE_MAP = UniffiHandleMap<UniffiForeignFutureTask>()
 
 // Protocol for tasks that handle foreign futures.
