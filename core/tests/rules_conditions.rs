@@ -19,7 +19,7 @@ fn now() -> Time {
 }
 
 fn json(text: &str) -> Value {
-    Value::Json(text.to_owned())
+    Value::Json(text.into())
 }
 
 fn policy() -> Policy {

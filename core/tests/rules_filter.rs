@@ -57,7 +57,7 @@ fn policy(role: Role) -> Policy {
 
 fn filter_of(role: Role, permission: &str, assignments: Vec<AssignmentFacts>) -> Result<RowFilter> {
     let rules = RuleSet::compile(&policy(role), &testing::schema()).unwrap();
-    let json = |text: &str| Value::Json(text.to_owned());
+    let json = |text: &str| Value::Json(text.into());
     let principal = rules.principal(PrincipalFacts {
         attributes: vec![
             ("username".into(), "ada".into()),

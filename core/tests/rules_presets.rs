@@ -270,11 +270,11 @@ fn free_attributes_decide_but_cannot_list() {
     };
     let drone = drone(None, &[]);
     assert!(can(&rules, &with(Value::Int(3)), "drone:list", &drone));
-    assert!(can(&rules, &with(Value::Json("3.0".to_owned())), "drone:list", &drone));
-    for other in [Value::Int(2), Value::Null, Value::from("3"), Value::Json("[3]".to_owned())] {
+    assert!(can(&rules, &with(Value::Json("3.0".into())), "drone:list", &drone));
+    for other in [Value::Int(2), Value::Null, Value::from("3"), Value::Json("[3]".into())] {
         assert!(!can(&rules, &with(other), "drone:list", &drone));
     }
-    let tagged = |tags: &str| user(MAIN, None).with("tags", Value::Json(tags.to_owned()));
+    let tagged = |tags: &str| user(MAIN, None).with("tags", Value::Json(tags.into()));
     let principal = with(Value::Null);
     assert!(can(&rules, &principal, "user:list", &tagged("[\"y\",\"x\"]")));
     assert!(!can(&rules, &principal, "user:list", &tagged("[\"y\",\"x\",1]")));

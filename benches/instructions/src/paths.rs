@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result};
 use rolekeep_lab::{
     Edit, Engine, Query, Size, Variant, Workload, floors,
-    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
+    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed, Shaped, WithNames},
 };
 
 /// So many questions, each asked once.
@@ -32,7 +32,8 @@ pub const ALL: &[Path] = &[
     Path { name: "check-handles-denies-m", run: || checks::<Handles>(Size::M, Variant::Denies) },
     Path { name: "check-handles-windows-m", run: || checks::<Handles>(Size::M, Variant::Windows) },
     Path { name: "decide-scoped-handles-m", run: || checks::<ScopedHandles>(Size::M, Variant::Scoped) },
-    Path { name: "decide-scoped-strings-m", run: || checks::<ScopedNamed>(Size::M, Variant::Scoped) },
+    Path { name: "decide-scoped-strings-m", run: || checks::<ScopedNamed<Shaped>>(Size::M, Variant::Scoped) },
+    Path { name: "decide-scoped-names-m", run: || checks::<ScopedNamed<WithNames>>(Size::M, Variant::Scoped) },
     Path { name: "change-assignment-m", run: || changes(Handles::assign) },
     Path { name: "change-role-m", run: || changes(Handles::grant) },
     Path { name: "load-s", run: load },

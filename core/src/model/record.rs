@@ -228,7 +228,7 @@ impl<T: Serialize + DeserializeOwned> Field for Document<T> {
     fn to_value(&self) -> Value {
         // serde_json's map is sorted, so a plain value writes canonically.
         let json = serde_json::to_value(&self.0).unwrap_or(serde_json::Value::Null);
-        Value::Json(json.to_string())
+        Value::Json(json.to_string().into())
     }
 
     fn from_value(value: Value) -> Option<Self> {

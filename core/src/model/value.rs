@@ -22,7 +22,8 @@ pub enum Value {
     /// Text without NUL.
     Text(String),
     /// A JSON document in canonical form (sorted keys, no blanks).
-    Json(String),
+    // In a box, so that a value takes three words.
+    Json(Box<str>),
 }
 
 impl Value {
@@ -97,5 +98,15 @@ impl From<bool> for Value {
 impl From<Uuid> for Value {
     fn from(id: Uuid) -> Self {
         Value::Id(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Value;
+
+    #[test]
+    fn is_three_words() {
+        assert_eq!(size_of::<Value>(), 24);
     }
 }

@@ -86,7 +86,7 @@ impl RuleSet {
         let predicate = Lowering { here: &here, is_strict: true }.predicate(permission)?;
         let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
         let edges = chain.flat_map(|one| one.held()).flat_map(|one| one.edges());
-        let next = edges.filter(|edge| *edge > here.now && *edge != i64::MAX).min();
+        let next = edges.filter(|edge| *edge > here.now() && *edge != i64::MAX).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
         let latest = plus_seconds(now, LIFETIME);
         let attributes = attributes_of(&predicate, here.ty);
@@ -187,13 +187,13 @@ impl Lowering<'_, '_> {
         if !principal.is_active() || !principal.is_within_key(permission.0) {
             return Ok(Predicate::Never);
         }
-        if rules.administration(principal, here.now).is_some() {
+        if rules.administration(principal, here.now()).is_some() {
             return Ok(Predicate::Always);
         }
         // Fifty scopes of one condition become one set.
         let mut reaches = Reaches::default();
         let mut last: Option<(u32, SmallVec<[usize; 4]>)> = None;
-        for held in principal.held().filter(|one| rules.counts(*one, here.now)) {
+        for held in principal.held().filter(|one| rules.counts(*one, here.now())) {
             // Assignments of one role follow each other, and differ in their scopes alone.
             if last.as_ref().is_none_or(|(role, _)| *role != held.role) {
                 last = Some((held.role, self.grants_of(held.role, permission, &mut reaches)));
@@ -240,12 +240,13 @@ impl Lowering<'_, '_> {
     fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
         match scope {
             BoundScope::Global => reach.is_global = true,
-            BoundScope::Of(kind, id) => {
+            BoundScope::Id(kind, _) | BoundScope::Other(kind, _) => {
+                let Some(id) = scope.id() else { return };
                 for (bound, slot) in &self.here.ty.bound {
                     if bound == kind {
                         reach.ids(*slot).push(id.clone());
                     } else if let Some(tree) = self.here.principal.tree() {
-                        let within = tree.within(*bound, *kind, id);
+                        let within = tree.within(*bound, *kind, &id);
                         if !within.is_empty() {
                             reach.ids(*slot).extend(within);
                         }

@@ -235,15 +235,9 @@ impl Verdicts {
 impl RuleSet {
     /// Whether a scope can cover a resource of the permission's type.
     pub fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
-        match bind(&self.shared.words.kinds, scope) {
-            BoundScope::Global => true,
-            BoundScope::Of(kind, _) => self
-                .type_of(permission)
-                .0
-                .bound
-                .iter()
-                .any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind)),
-            BoundScope::Nowhere => false,
-        }
+        let scope = bind(&self.shared.words.kinds, scope);
+        let Some(kind) = scope.kind() else { return scope == BoundScope::Global };
+        let bound = &self.type_of(permission).0.bound;
+        bound.iter().any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind))
     }
 }

@@ -28,7 +28,7 @@ impl Context {
 }
 
 fn of_json(value: &Json) -> Value {
-    Value::Json(value.to_string())
+    Value::Json(value.to_string().into())
 }
 
 impl RuleSet {

@@ -50,6 +50,7 @@ mod schema;
 mod scope;
 mod scope_kind;
 mod scope_tree;
+mod shape;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -69,4 +70,5 @@ pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, Rule
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
 pub use scope_tree::ScopeTree;
+pub use shape::ResourceShape;
 pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};

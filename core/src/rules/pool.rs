@@ -2,15 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::condition::code::Condition;
+use super::condition::code::{Condition, Path};
 
 /// What the grants of all roles share. Grows with edits; a policy compiled anew has only what it needs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     pub(super) conditions: Vec<Arc<Condition>>,
     pub(super) field_sets: Vec<Arc<[u32]>>,
-    /// Equal conditions are one: by text, type (none where no resource is read) and strictness.
+    /// Conditions by text, type (none where no resource is read) and strictness.
     known: HashMap<(Arc<str>, Option<u32>, bool), u32>,
+    /// Equal conditions are one, whatever the type: by text and what each test reads.
+    equal: HashMap<(Arc<str>, Box<[Path]>), u32>,
     known_fields: HashMap<Arc<[u32]>, u32>,
 }
 
@@ -26,9 +28,13 @@ impl Pool {
     }
 
     pub(super) fn add(&mut self, condition: Condition, ty: Option<u32>, is_deny: bool) -> u32 {
-        let id = place(self.conditions.len());
-        self.known.insert((condition.text.clone(), ty, is_deny), id);
-        self.conditions.push(Arc::new(condition));
+        let paths = condition.tests.iter().flat_map(|test| test.kind.paths()).collect();
+        let (text, next) = (condition.text.clone(), place(self.conditions.len()));
+        let id = *self.equal.entry((text.clone(), paths)).or_insert(next);
+        if id == next {
+            self.conditions.push(Arc::new(condition));
+        }
+        self.known.insert((text, ty, is_deny), id);
         id
     }
 

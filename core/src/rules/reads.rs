@@ -1,54 +1,127 @@
 //! What questions read, by the conditions and scopes that can apply to them: what a resource must
 //! carry, and which attributes are guarded because they carry authority.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use super::{attribute::Stored, compile::words::Words, condition::parser::Root, pool::Pool};
+use crate::model::record::Table;
+
+use super::{
+    attribute::{Attribute, ResourceType, Stored},
+    compile::words::Words,
+    condition::{code::Path, parser::Root},
+    datum::Type,
+    pool::Pool,
+    scope_kind::KindId,
+};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     /// By resource type.
-    pub(super) types: Vec<TypeReads>,
+    pub(super) types: Vec<TypeRead>,
     /// Slots of principal attributes that any condition reads.
     pub(super) principal: BTreeSet<u32>,
     /// Their names.
     pub(super) principal_names: HashSet<String>,
 }
 
+/// A resource type, and what questions about it read; types that are read alike share it.
+#[derive(Debug)]
+pub(super) struct TypeRead {
+    /// Tells it from all others of this process, from 1 on.
+    pub(super) number: u64,
+    pub(super) name: Box<str>,
+    pub(super) reads: Arc<TypeReads>,
+}
+
 /// What questions about one resource type read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TypeReads {
-    /// What a resource must carry: slots, sorted.
-    pub(super) slots: Vec<u32>,
-    /// The place of each slot among [`TypeReads::slots`], or [`NO_PLACE`].
+    /// What a resource must carry, by slot.
+    pub(super) attributes: Box<[ReadAttribute]>,
+    /// The place of each slot among [`TypeReads::attributes`], or [`NO_PLACE`].
     places: Box<[u8]>,
-    /// Their names.
+    /// For each kind of scope, the attribute that it compares with, by its place and slot.
+    pub(super) bound: Box<[Bound]>,
+    /// Where rows of the type are stored.
+    pub(super) table: Option<&'static Table>,
+    /// The names of the attributes.
     pub(super) names: Vec<String>,
     /// Those of them that are relations.
     pub(super) relation_names: Vec<String>,
     /// What is read of the context, where it must be there.
     pub(super) context: Vec<u32>,
     /// What is read of the principal, where it must be there.
-    pub(super) principal: Vec<u32>,
+    pub(super) principal: Vec<Path>,
+}
+
+/// What a kind of scope compares with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) kind: KindId,
+    pub(super) place: u32,
+    pub(super) slot: u32,
+}
+
+/// What a question needs to know of an attribute that it reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ReadAttribute {
+    pub(super) name: Box<str>,
+    pub(super) ty: Type,
+    pub(super) is_optional: bool,
+    /// The position of its column, where a row is stored.
+    pub(super) column: Option<usize>,
+}
+
+impl ReadAttribute {
+    pub(super) fn of(attribute: &Attribute) -> Self {
+        let column = match attribute.stored {
+            Some(Stored::Column(at, _)) => Some(at),
+            _ => None,
+        };
+        Self { name: attribute.name.as_str().into(), ty: attribute.ty, is_optional: attribute.is_optional, column }
+    }
 }
 
 /// Stands for "not read, or too many are".
 const NO_PLACE: u8 = u8::MAX;
 
 impl TypeReads {
-    fn set_slots(&mut self, slots: BTreeSet<u32>) {
-        self.slots = slots.into_iter().collect();
-        let mut places = vec![NO_PLACE; self.slots.last().map_or(0, |last| *last as usize + 1)];
-        for (place, slot) in (0..NO_PLACE).zip(&self.slots) {
+    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, mut context: Vec<u32>, mut principal: Vec<Path>) -> Self {
+        context.sort_unstable();
+        context.dedup();
+        principal.sort_unstable_by_key(|path| path.slot);
+        principal.dedup();
+        let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
+        let relations = read().filter(|one| matches!(one.stored, Some(Stored::Link(_))));
+        let mut places = vec![NO_PLACE; slots.last().map_or(0, |last| *last as usize + 1)];
+        for (place, slot) in (0..NO_PLACE).zip(slots) {
             if let Some(known) = places.get_mut(*slot as usize) {
                 *known = place;
             }
         }
-        self.places = places.into();
+        // Of more places than there are at hand, the number does not matter.
+        let at = |slot: u32| u32::try_from(slots.range(..slot).count()).unwrap_or(u32::MAX);
+        Self {
+            attributes: read().map(ReadAttribute::of).collect(),
+            places: places.into(),
+            bound: ty.bound.iter().map(|(kind, slot)| Bound { kind: *kind, place: at(*slot), slot: *slot }).collect(),
+            table: ty.table,
+            names: read().map(|one| one.name.clone()).collect(),
+            relation_names: relations.map(|one| one.name.clone()).collect(),
+            context,
+            principal,
+        }
     }
 
-    /// Where a slot stands among [`TypeReads::slots`].
+    /// Where a slot stands among [`TypeReads::attributes`].
+    #[inline]
     pub(super) fn place(&self, slot: u32) -> Option<usize> {
         self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| usize::from(*place))
     }
@@ -60,9 +133,10 @@ impl Reads {
         let mut slots: Vec<BTreeSet<u32>> =
             words.types.iter().map(|ty| ty.bound.iter().map(|(_, slot)| *slot).collect()).collect();
         let mut reads = Self::default();
-        reads.types.resize_with(words.types.len(), TypeReads::default);
+        let mut others = vec![(Vec::new(), Vec::new()); words.types.len()];
         for (ty, condition) in conditions {
-            let (Some(own), Some(slots)) = (reads.types.get_mut(*ty as usize), slots.get_mut(*ty as usize)) else {
+            let (Some((context, principal)), Some(slots)) = (others.get_mut(*ty as usize), slots.get_mut(*ty as usize))
+            else {
                 continue;
             };
             for path in pool.condition(*condition).into_iter().flat_map(|condition| &condition.paths) {
@@ -72,7 +146,7 @@ impl Reads {
                     }
                     Root::Context => {
                         if words.context.get(path.slot as usize).is_some_and(|one| !one.is_optional) {
-                            own.context.push(path.slot);
+                            context.push(path.slot);
                         }
                     }
                     Root::Principal => {
@@ -80,24 +154,25 @@ impl Reads {
                         // `id` and `verified` are always there.
                         let is_given = path.slot >= Words::ALWAYS_GIVEN;
                         if words.principal.get(path.slot as usize).is_some_and(|one| is_given && !one.is_optional) {
-                            own.principal.push(path.slot);
+                            principal.push(*path);
                         }
                     }
                 }
             }
         }
-        for ((ty, own), slots) in words.types.iter().zip(&mut reads.types).zip(slots) {
-            for reads in [&mut own.context, &mut own.principal] {
-                reads.sort_unstable();
-                reads.dedup();
-            }
-            for attribute in slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize)) {
-                own.names.push(attribute.name.clone());
-                if matches!(attribute.stored, Some(Stored::Link(_))) {
-                    own.relation_names.push(attribute.name.clone());
-                }
-            }
-            own.set_slots(slots);
+        // A shape keeps 40 bits of it: enough for a thousand types, read anew each second for 30 years.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // What is read of thousands of types is often the same, and then stands in the processor's cache.
+        let mut known: HashMap<Vec<String>, Vec<Arc<TypeReads>>> = HashMap::new();
+        for ((ty, slots), (context, principal)) in words.types.iter().zip(&slots).zip(others) {
+            let own = TypeReads::of(ty, slots, context, principal);
+            let alike = known.entry(own.names.clone()).or_default();
+            let shared = alike.iter().find(|one| ***one == own).cloned().unwrap_or_else(|| {
+                alike.push(Arc::new(own));
+                alike[alike.len() - 1].clone()
+            });
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            reads.types.push(TypeRead { number, name: ty.name.as_str().into(), reads: shared });
         }
         let name = |slot: &u32| words.principal.get(*slot as usize).map(|one| one.name.clone());
         reads.principal_names = reads.principal.iter().filter_map(name).collect();

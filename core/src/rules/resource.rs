@@ -9,64 +9,130 @@ use crate::model::{
 };
 
 use super::{
-    attribute::{Attribute, ResourceType, Stored},
+    attribute::Attribute,
     datum::{self, Datum, Held},
+    reads::{ReadAttribute, TypeRead},
+    shape::{Positions, ResourceShape},
 };
 
 /// A resource with every attribute and relation that the policy reads for its type.
 #[derive(Clone, Debug)]
 pub struct Resource<'r> {
-    pub(super) resource_type: Name,
-    row: Option<(&'static Table, &'r Row)>,
-    given: Vec<(Name, Held)>,
+    form: Form<'r>,
+}
+
+#[derive(Clone, Debug)]
+enum Form<'r> {
+    Named { resource_type: Name, row: Option<(&'static Table, &'r Row)>, given: Vec<(Name, Held)> },
+    Shaped { shape: &'r ResourceShape, values: Box<[Held]> },
+}
+
+/// A resource, as what is read of its type.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'s> {
+    Named { row: Option<(&'static Table, &'s Row)>, given: &'s [(Name, Held)] },
+    Shaped { shape: &'s ResourceShape, positions: Positions, values: &'s [Held] },
 }
 
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
     pub fn of(resource_type: impl Into<Name>) -> Self {
-        Self { resource_type: resource_type.into(), row: None, given: Vec::new() }
+        Self { form: Form::Named { resource_type: resource_type.into(), row: None, given: Vec::new() } }
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
-        Self { resource_type: resource_type.into(), row: Some((table, row)), given: Vec::new() }
+        let row = Some((table, row));
+        Self { form: Form::Named { resource_type: resource_type.into(), row, given: Vec::new() } }
+    }
+
+    pub(super) fn shaped(shape: &'r ResourceShape, values: Box<[Held]>) -> Self {
+        Self { form: Form::Shaped { shape, values } }
     }
 
     /// Gives an attribute; null where it has no value. A set is given as a JSON array.
-    pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
-        put(&mut self.given, name.into(), Held::from(value.into()));
-        self
+    pub fn with(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+        self.put(name.into(), Held::from(value.into()))
     }
 
     /// Gives a relation: the ids of the other side, in any order.
-    pub fn relation(mut self, name: impl Into<Name>, ids: impl IntoIterator<Item = Uuid>) -> Self {
+    pub fn relation(self, name: impl Into<Name>, ids: impl IntoIterator<Item = Uuid>) -> Self {
         let mut ids: Vec<Uuid> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();
-        put(&mut self.given, name.into(), Held::Ids(ids));
+        self.put(name.into(), Held::Ids(ids.into()))
+    }
+
+    fn put(mut self, name: Name, held: Held) -> Self {
+        match &mut self.form {
+            Form::Named { given, .. } => put(given, name, held),
+            Form::Shaped { shape, values } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
+                Some(value) => *value = held,
+                None => {
+                    let values = std::mem::take(values);
+                    let mut given: Vec<(Name, Held)> = shape.names().iter().cloned().zip(values).collect();
+                    put(&mut given, name, held);
+                    self.form = Form::Named { resource_type: shape.resource_type().clone(), row: None, given };
+                }
+            },
+        }
         self
     }
 
-    /// The value of an attribute; none where it was not given, not even as null.
-    pub(super) fn value(&self, ty: &ResourceType, attribute: &Attribute) -> Option<Datum<'_>> {
-        self.value_at(usize::MAX, ty, attribute)
+    pub(super) fn resource_type(&self) -> &Name {
+        match &self.form {
+            Form::Named { resource_type, .. } => resource_type,
+            Form::Shaped { shape, .. } => shape.resource_type(),
+        }
     }
 
-    /// The same, of an attribute that was perhaps given at this place.
-    pub(super) fn value_at(&self, place: usize, ty: &ResourceType, attribute: &Attribute) -> Option<Datum<'_>> {
-        let is_it = |given: &&(Name, Held)| given.0 == attribute.name;
-        let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
-        if let Some((_, held)) = given {
-            return Some(held.read(attribute.ty));
+    /// As what is read of a type; none where it is not of the type.
+    #[inline]
+    pub(super) fn seen(&self, read: &TypeRead) -> Option<Seen<'_>> {
+        match &self.form {
+            Form::Named { resource_type, row, given } => {
+                (**resource_type == *read.name).then_some(Seen::Named { row: *row, given })
+            }
+            Form::Shaped { shape, values } => {
+                shape.positions(read).map(|positions| Seen::Shaped { shape, positions, values })
+            }
         }
-        let (table, row) = self.row?;
-        let at = match (&attribute.stored, ty.table) {
-            (Some(Stored::Column(at, _)), Some(known)) if std::ptr::eq(known, table) => *at,
-            _ => table.position(&attribute.name)?,
-        };
-        let value = row.0.get(at)?;
-        Some(if attribute.ty.is_set { Datum::Absent } else { datum::read(value, attribute.ty.base) })
     }
+}
+
+impl<'s> Seen<'s> {
+    /// The value of an attribute that is the one at this place of what is read; none where it was not given,
+    /// not even as null. `stored` is where rows of the type are.
+    #[inline]
+    pub(super) fn value(self, place: usize, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Datum<'s>> {
+        match self {
+            Seen::Shaped { shape, positions, values } => {
+                let at = positions.of(place).or_else(|| shape.position(&attribute.name))?;
+                Some(values.get(at)?.read(attribute.ty))
+            }
+            Seen::Named { row, given } => {
+                // Many hosts give them in the order in which they are read.
+                let is_it = |given: &&(Name, Held)| *given.0 == *attribute.name;
+                match given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)) {
+                    Some((_, held)) => Some(held.read(attribute.ty)),
+                    None => column(row?, stored, attribute),
+                }
+            }
+        }
+    }
+}
+
+fn column<'r>(
+    (table, row): (&'static Table, &'r Row),
+    stored: Option<&Table>,
+    attribute: &ReadAttribute,
+) -> Option<Datum<'r>> {
+    let at = match (attribute.column, stored) {
+        (Some(at), Some(stored)) if std::ptr::eq(stored, table) => at,
+        _ => table.position(&attribute.name)?,
+    };
+    let value = row.0.get(at)?;
+    Some(if attribute.ty.is_set { Datum::Absent } else { datum::read(value, attribute.ty.base) })
 }
 
 /// The values that the policy's `[context]` declares, given by the host and never by a caller.

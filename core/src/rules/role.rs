@@ -6,6 +6,7 @@ use super::{
     bits::Bits,
     name::{ADMIN, Pattern},
     policy::{Effect, Grant, Role},
+    pool::place,
     rule_set::RoleId,
 };
 
@@ -73,33 +74,97 @@ pub(super) struct Special {
 #[derive(Debug, Default)]
 pub(super) struct Specials {
     sorted: Box<[Special]>,
-    /// Where the grants of a permission begin among `sorted`, or [`NONE`]: a hash table twice as large
-    /// as it must be, so that a search looks at one or two places.
-    index: Box<[u32]>,
+    index: Index,
 }
+
+/// What a role says of each permission beside its plain bits: a hash table twice as large as it must be,
+/// so that a search looks at one or two places. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    /// A bit for each permission that is in it; permissions share bits.
+    bits: u64,
+    /// Of a permission, or [`NONE`], what is said; see [`Index::says`].
+    entries: Arc<[(u32, u32)]>,
+}
+
+/// What a role says of a permission beside its plain bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    Nothing,
+    /// It allows the whole under this condition, and says no more.
+    AllowsIf(u32),
+    /// What stands from here on among all.
+    More(u32),
+}
+
+/// Marks a condition among entries that are places otherwise.
+const LONE: u32 = 1 << 31;
 
 impl Specials {
     pub(super) fn new(mut all: Vec<Special>) -> Self {
         all.sort_unstable();
         all.dedup();
-        let firsts = (0_u32..).zip(&all).zip(std::iter::once(None).chain(all.iter().map(Some)));
-        let firsts =
-            firsts.filter(|((_, one), before)| before.is_none_or(|before| before.permission != one.permission));
-        let firsts: Vec<(u32, u32)> = firsts.map(|((at, one), _)| (at, one.permission)).collect();
-        let mut index: Box<[u32]> = match firsts.len() {
-            0 => Box::default(),
-            count => vec![NONE; (2 * count).next_power_of_two()].into(),
+        let index = Index::of(&all);
+        Self { sorted: all.into(), index }
+    }
+
+    pub(super) fn all(&self) -> &[Special] {
+        &self.sorted
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.sorted) + size_of_val(&*self.index.entries)
+    }
+
+    pub(super) fn of(&self, permission: u32) -> &[Special] {
+        self.index.entry(permission).map_or(&[], |entry| {
+            // A condition does not say where its grant stands.
+            let start = match entry & LONE {
+                0 => entry as usize,
+                _ => self.sorted.partition_point(|one| one.permission < permission),
+            };
+            let rest = self.sorted.get(start..).unwrap_or_default();
+            rest.chunk_by(|one, next| one.permission == next.permission).next().unwrap_or_default()
+        })
+    }
+}
+
+impl Index {
+    fn of(sorted: &[Special]) -> Self {
+        let runs = || sorted.chunk_by(|one, next| one.permission == next.permission);
+        let mut entries = match runs().count() {
+            0 => return Self::default(),
+            count => vec![(NONE, NONE); (2 * count).next_power_of_two()],
         };
-        for (at, permission) in firsts {
-            let mut place = Self::place(permission, index.len());
-            while index.get(place).is_some_and(|taken| *taken != NONE) {
-                place = (place + 1) % index.len();
+        let (mut bits, mut start) = (0, 0);
+        for run in runs() {
+            let entry = match run {
+                [Special { permission, effect: Effect::Allow, condition, fields: NONE, .. }] if *condition < LONE => {
+                    (*permission, LONE | condition)
+                }
+                [first, ..] => (first.permission, start),
+                [] => continue,
+            };
+            start += place(run.len());
+            bits |= Self::bit(entry.0);
+            let mut at = Self::place(entry.0, entries.len());
+            while entries.get(at).is_some_and(|taken| taken.0 != NONE) {
+                at = (at + 1) % entries.len();
             }
-            if let Some(free) = index.get_mut(place) {
-                *free = at;
+            if let Some(free) = entries.get_mut(at) {
+                *free = entry;
             }
         }
-        Self { sorted: all.into(), index }
+        Self { bits, entries: entries.into() }
+    }
+
+    const fn bit(permission: u32) -> u64 {
+        1 << (permission % 64)
     }
 
     /// Numbers of permissions that stand together spread (Fibonacci hashing).
@@ -108,27 +173,30 @@ impl Specials {
         permission.wrapping_mul(0x9E37_79B9) as usize >> 8 & (size.wrapping_sub(1))
     }
 
-    pub(super) fn all(&self) -> &[Special] {
-        &self.sorted
-    }
-
-    /// What they take, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.sorted) + size_of_val(&*self.index)
-    }
-
     #[inline]
-    pub(super) fn of(&self, permission: u32) -> &[Special] {
-        let mut place = Self::place(permission, self.index.len());
-        while let Some(start) = self.index.get(place).filter(|start| **start != NONE) {
-            let rest = self.sorted.get(*start as usize..).unwrap_or_default();
-            if rest.first().is_some_and(|one| one.permission == permission) {
-                let length = rest.iter().take_while(|one| one.permission == permission).count();
-                return rest.get(..length).unwrap_or_default();
-            }
-            place = (place + 1) % self.index.len();
+    fn entry(&self, permission: u32) -> Option<u32> {
+        if self.bits & Self::bit(permission) == 0 {
+            return None;
         }
-        &[]
+        let mut at = Self::place(permission, self.entries.len());
+        // A place that is free ends the search, and half of all are.
+        while let Some((known, entry)) = self.entries.get(at).filter(|(known, _)| *known != NONE) {
+            if *known == permission {
+                return Some(*entry);
+            }
+            at = (at + 1) % self.entries.len();
+        }
+        None
+    }
+
+    /// What is said of a permission.
+    #[inline]
+    pub(super) fn says(&self, permission: u32) -> Says {
+        match self.entry(permission) {
+            None => Says::Nothing,
+            Some(entry) if entry & LONE != 0 => Says::AllowsIf(entry & !LONE),
+            Some(entry) => Says::More(entry),
+        }
     }
 }
 
@@ -196,7 +264,7 @@ impl HeldGrant<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{GrantId, NONE, Special, Specials};
+    use super::{GrantId, NONE, Says, Special, Specials};
     use crate::rules::Effect;
 
     #[test]
@@ -216,6 +284,8 @@ mod tests {
                 let found = specials.of(permission);
                 assert_eq!(found.len(), count as usize, "{step} {permission}");
                 assert!(found.iter().all(|one| one.permission == permission));
+                let is_more = matches!(specials.index().says(permission), Says::More(_));
+                assert_eq!(is_more, count > 0, "without a condition nothing is alone");
             }
         }
         assert!(Specials::default().of(0).is_empty());

@@ -28,8 +28,8 @@ use super::{
     name::Pattern,
     policy::{Effect, Policy},
     pool::{Pool, place},
-    reads::{Reads, TypeReads},
-    role::{CompiledRole, HeldGrant},
+    reads::{Reads, TypeRead, TypeReads},
+    role::{CompiledRole, HeldGrant, Index},
     schema::Schema,
     scope::Scope,
     scope_kind::{BoundScope, ScopeKind, bind},
@@ -64,6 +64,8 @@ pub struct RuleSet {
     pub(super) role_ids: Arc<HashMap<String, u32>>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(super) numbers: Arc<RoleNumbers>,
+    /// Of each permission, the place of its resource type.
+    pub(super) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(super) marks: Box<[Mark]>,
     /// The same of each role.
@@ -118,11 +120,11 @@ impl Mark {
     }
 }
 
-/// What a decision must look at of a role beside its row.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a decision looks at of a role beside its column.
+#[derive(Clone, Debug, Default)]
 pub(super) struct RoleMark {
-    /// A bit for each permission of which it says something special; permissions share bits.
-    special: u64,
+    /// What it says beside its plain bits.
+    pub(super) index: Index,
     pub(super) is_administrator: bool,
     /// Whether it allows anything under no condition, unnarrowed.
     pub(super) has_plain: bool,
@@ -130,18 +132,8 @@ pub(super) struct RoleMark {
 
 impl RoleMark {
     fn of(role: &CompiledRole) -> Self {
-        let special = role.special.all().iter().fold(0, |bits, one| bits | Self::bit(one.permission));
-        Self { special, is_administrator: role.is_administrator, has_plain: !role.plain.is_empty() }
-    }
-
-    const fn bit(permission: u32) -> u64 {
-        1 << (permission % 64)
-    }
-
-    /// Whether the role may say something special of a permission.
-    #[inline]
-    pub(super) fn may_be_special(self, permission: u32) -> bool {
-        self.special & Self::bit(permission) != 0
+        let (index, has_plain) = (role.special.index().clone(), !role.plain.is_empty());
+        Self { index, is_administrator: role.is_administrator, has_plain }
     }
 }
 
@@ -328,13 +320,14 @@ impl RuleSet {
     }
 
     fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
-        self.reads.types.get(*self.shared.words.type_ids.get(resource_type)? as usize)
+        self.reads.types.get(*self.shared.words.type_ids.get(resource_type)? as usize).map(|ty| &*ty.reads)
     }
 
     /// The resource type of a permission, and what questions about it read.
-    pub(super) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeReads) {
+    #[inline]
+    pub(super) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeRead) {
         // A permission of another rule set may have a number that is too large here.
-        let ty = self.all_permissions().get(permission.0 as usize).map_or(0, |one| one.ty) as usize;
+        let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
         (&self.shared.words.types[ty], &self.reads.types[ty])
     }
 
@@ -348,7 +341,7 @@ impl RuleSet {
             .all_permissions()
             .iter()
             .map(|permission| {
-                let reads = &self.reads.types[permission.ty as usize];
+                let reads = &self.reads.types[permission.ty as usize].reads;
                 let is_demanding = !reads.context.is_empty() || !reads.principal.is_empty();
                 if is_demanding { Mark::DEMANDING } else { Mark::default() }
             })

@@ -1,5 +1,7 @@
 //! Kinds of scopes, resolved: which attribute each compares with.
 
+use uuid::Uuid;
+
 use crate::model::{id::parse_uuid, value::Value};
 
 use super::{datum::Base, scope::Scope};
@@ -34,13 +36,42 @@ impl ScopeKind {
 }
 
 /// A scope of an assignment, against one rule set.
+// Three words, as there may be millions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BoundScope {
     Global,
-    /// Where the attribute bound to the kind equals the value.
-    Of(KindId, Value),
+    /// Where the attribute bound to the kind equals the id.
+    Id(KindId, Uuid),
+    /// Where it equals a number or a text.
+    Other(KindId, Box<Value>),
     /// Of a kind or id that does not exist: covers nothing.
     Nowhere,
+}
+
+impl BoundScope {
+    fn of(kind: KindId, id: Value) -> Self {
+        match id {
+            Value::Id(id) => BoundScope::Id(kind, id),
+            other => BoundScope::Other(kind, other.into()),
+        }
+    }
+
+    /// The kind, where it is of one.
+    pub(super) fn kind(&self) -> Option<KindId> {
+        match self {
+            BoundScope::Id(kind, _) | BoundScope::Other(kind, _) => Some(*kind),
+            BoundScope::Global | BoundScope::Nowhere => None,
+        }
+    }
+
+    /// The id within its kind, as the attribute holds it.
+    pub(super) fn id(&self) -> Option<Value> {
+        match self {
+            BoundScope::Id(_, id) => Some(Value::Id(*id)),
+            BoundScope::Other(_, id) => Some(Value::clone(id)),
+            BoundScope::Global | BoundScope::Nowhere => None,
+        }
+    }
 }
 
 /// One assignment's scope, resolved by a rule set's kinds.
@@ -51,7 +82,7 @@ pub(super) fn bind(kinds: &[ScopeKind], scope: &Scope) -> BoundScope {
             let found = kinds.iter().position(|one| one.name == *kind);
             let bound = found.and_then(|at| {
                 let kind = KindId(u32::try_from(at).ok()?);
-                kinds[at].convert(id).map(|value| BoundScope::Of(kind, value))
+                kinds[at].convert(id).map(|id| BoundScope::of(kind, id))
             });
             bound.unwrap_or(BoundScope::Nowhere)
         }

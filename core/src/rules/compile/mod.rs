@@ -61,11 +61,13 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     refuse(faults)?;
     let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
     let reads = Reads::of(&words, &pool, &conditions);
+    let types = words.permissions.iter().map(|permission| permission.ty).collect();
     let mut rules = RuleSet {
         stamp: stamp(),
         shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), words }),
         pool: Arc::new(pool),
         reads: Arc::new(reads),
+        types,
         roles: Vec::new(),
         columns: Columns::new(0, [].iter()),
         role_ids: Arc::new(HashMap::new()),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use smol_str::SmolStr;
+
 use crate::rules::{
     attribute::{Attribute, ResourceType, Stored},
     datum::{Base, parse_type, type_names},
@@ -21,7 +23,7 @@ const REGION: (&str, &str) = ("region", "region_id");
 pub(in crate::rules) struct Words {
     /// Sorted by name.
     pub(in crate::rules) permissions: Vec<Permission>,
-    pub(in crate::rules) permission_ids: hashbrown::HashMap<Box<str>, u32>,
+    pub(in crate::rules) permission_ids: hashbrown::HashMap<SmolStr, u32>,
     pub(in crate::rules) types: Vec<ResourceType>,
     pub(in crate::rules) type_ids: HashMap<String, u32>,
     /// `id`, `verified`, then the attributes of the type `user`.

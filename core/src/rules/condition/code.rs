@@ -20,20 +20,20 @@ pub(in crate::rules) struct Condition {
     pub(in crate::rules) text: std::sync::Arc<str>,
     pub(in crate::rules) tests: Vec<Test>,
     pub(in crate::rules) tree: Tree,
-    /// For each test, where to go on; the first test is the first step.
-    pub(super) code: Vec<Step>,
+    /// For each test, where to go on; the first test comes first.
+    pub(super) next: Vec<Next>,
     /// Every path it reads, once.
     pub(in crate::rules) paths: Vec<Path>,
 }
 
 impl Condition {
     pub(in crate::rules) fn new(text: &str, tests: Vec<Test>, tree: Tree) -> Self {
-        let mut code = vec![Step { test: 0, on_true: TRUE, on_false: FALSE }; tests.len()];
-        wire(&tree, TRUE, FALSE, &mut code);
+        let mut next = vec![Next { on_true: TRUE, on_false: FALSE }; tests.len()];
+        wire(&tree, TRUE, FALSE, &mut next);
         let mut paths: Vec<Path> = tests.iter().flat_map(|test| test.kind.paths()).collect();
         paths.sort_unstable_by_key(|path| (path.root as u8, path.slot));
         paths.dedup();
-        Self { text: text.into(), tests, tree, code, paths }
+        Self { text: text.into(), tests, tree, next, paths }
     }
 
     pub(in crate::rules) fn reads(&self, root: Root) -> bool {
@@ -66,29 +66,28 @@ impl Tree {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    pub(super) test: u32,
+pub(super) struct Next {
     pub(super) on_true: u32,
     pub(super) on_false: u32,
 }
 
 /// Says of every test of a part where to go on.
-fn wire(tree: &Tree, on_true: u32, on_false: u32, code: &mut [Step]) {
+fn wire(tree: &Tree, on_true: u32, on_false: u32, all: &mut [Next]) {
     match tree {
         Tree::Test(test) => {
-            if let Some(step) = code.get_mut(*test as usize) {
-                *step = Step { test: *test, on_true, on_false };
+            if let Some(next) = all.get_mut(*test as usize) {
+                *next = Next { on_true, on_false };
             }
         }
-        Tree::Not(inner) => wire(inner, on_false, on_true, code),
+        Tree::Not(inner) => wire(inner, on_false, on_true, all),
         Tree::All(parts) => {
             for (index, part) in parts.iter().enumerate() {
-                wire(part, parts.get(index + 1).map_or(on_true, Tree::first), on_false, code);
+                wire(part, parts.get(index + 1).map_or(on_true, Tree::first), on_false, all);
             }
         }
         Tree::Any(parts) => {
             for (index, part) in parts.iter().enumerate() {
-                wire(part, on_true, parts.get(index + 1).map_or(on_false, Tree::first), code);
+                wire(part, on_true, parts.get(index + 1).map_or(on_false, Tree::first), all);
             }
         }
     }
@@ -185,10 +184,10 @@ impl Literal {
             Literal::Bool(bool) => Datum::Bool(*bool),
             Literal::Int(int) => Datum::Int(*int),
             Literal::Text(text) => Datum::Text(text),
-            Literal::Id(id) => Datum::Id(*id),
+            Literal::Id(id) => Datum::id(*id),
             Literal::Time(micros) => Datum::Time(*micros),
             Literal::Duration(micros) => Datum::Duration(*micros),
-            Literal::Ip(ip) => Datum::Ip(*ip),
+            Literal::Ip(ip) => Datum::ip(*ip),
         }
     }
 }

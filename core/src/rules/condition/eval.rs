@@ -11,12 +11,13 @@ use super::{
 
 impl Condition {
     /// Whether it holds. Linear in its size: a test never leads to one before it.
-    pub(in crate::rules) fn holds(&self, values: &dyn Values) -> bool {
+    pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
         let mut at = 0;
         loop {
-            let Some(step) = self.code.get(at as usize) else { return false };
-            let is_true = self.tests.get(step.test as usize).is_some_and(|test| test.kind.holds(values));
-            at = if is_true { step.on_true } else { step.on_false };
+            let (Some(test), Some(next)) = (self.tests.get(at as usize), self.next.get(at as usize)) else {
+                return false;
+            };
+            at = if test.kind.holds(values) { next.on_true } else { next.on_false };
             if at == TRUE {
                 return true;
             }
@@ -29,7 +30,8 @@ impl Condition {
 
 impl TestKind {
     /// Whether the test holds; never where a value is absent.
-    pub(in crate::rules) fn holds(&self, values: &dyn Values) -> bool {
+    #[inline]
+    pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
         match self {
             TestKind::Has(path) => !values.at(*path).is_absent(),
             TestKind::Compare(left, operator, right) => operator.holds(left.value(values), right.value(values)),
@@ -38,10 +40,9 @@ impl TestKind {
                 let one = one.value(values);
                 !one.is_absent() && holds(values.at(*path), one, path.ty.base)
             }
-            TestKind::InRanges(one, ranges) => match one.value(values) {
-                Datum::Ip(ip) => ranges.iter().any(|range| range.contains(ip)),
-                _ => false,
-            },
+            TestKind::InRanges(one, ranges) => {
+                one.value(values).as_ip().is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
+            }
             TestKind::StartsWith(one, prefix) => match one.value(values) {
                 Datum::Text(text) => text.as_bytes().starts_with(prefix.as_bytes()),
                 _ => false,
@@ -58,7 +59,8 @@ pub(in crate::rules) fn is_one_of(one: Datum<'_>, literals: &[Literal]) -> bool 
 
 impl Operand {
     /// Its value here.
-    pub(in crate::rules) fn value<'v>(&'v self, values: &'v dyn Values) -> Datum<'v> {
+    #[inline(always)]
+    pub(in crate::rules) fn value<'v>(&'v self, values: &'v impl Values) -> Datum<'v> {
         let value = match &self.source {
             Source::Literal(literal) => literal.as_datum(),
             Source::Path(path) => values.at(*path),
@@ -70,7 +72,12 @@ impl Operand {
 
 impl Operator {
     /// Whether the left compares so with the right; never where one is absent.
+    #[inline(always)]
     pub(in crate::rules) fn holds(self, left: Datum<'_>, right: Datum<'_>) -> bool {
+        // The most common one, for which the order does not matter.
+        if let (Operator::Equal, Datum::Text(left), Datum::Text(right)) = (self, left, right) {
+            return left == right;
+        }
         let Some(order) = left.order(right) else { return false };
         match self {
             Operator::Equal => order.is_eq(),

@@ -2,6 +2,7 @@
 
 use crate::model::{
     error::{Error, Reason, Result},
+    time::Time,
     value::Value,
 };
 
@@ -12,9 +13,9 @@ use super::{
             code::{Path, Values},
             parser::Root,
         },
-        datum::Datum,
+        datum::{Datum, Halves},
         principal::Principal,
-        reads::TypeReads,
+        reads::{Bound, ReadAttribute, TypeRead, TypeReads},
         resource::{Context, Resource},
         rule_set::RuleSet,
         scope_kind::{BoundScope, KindId},
@@ -22,7 +23,8 @@ use super::{
     Question,
 };
 
-/// So many values of a resource are looked up once for all conditions, in the order of [`TypeReads::slots`].
+/// So many values of a resource are looked up once for all conditions, in the order of
+/// [`TypeReads::attributes`].
 const AT_HAND: usize = 6;
 
 /// The values of one question.
@@ -30,43 +32,36 @@ const AT_HAND: usize = 6;
 pub(in crate::rules) struct Here<'a> {
     pub(in crate::rules) rules: &'a RuleSet,
     pub(in crate::rules) ty: &'a ResourceType,
+    read: &'a TypeRead,
     reads: &'a TypeReads,
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
     at_hand: [Datum<'a>; AT_HAND],
     pub(in crate::rules) context: &'a Context,
-    pub(in crate::rules) now: i64,
+    pub(super) when: Time,
 }
 
 impl RuleSet {
     /// Checks that the question is complete, before anything else.
-    #[inline]
     pub(in crate::rules) fn here<'a>(&'a self, question: &Question<'a>) -> Result<Here<'a>> {
-        let Question { principal, permission, resource, context, .. } = *question;
-        if principal.stamp != self.stamp {
-            return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
-        }
-        if permission.0 as usize >= self.marks.len() {
-            return Err(Error::new(Reason::UnknownPermission, "this permission is of another rule set"));
-        }
-        let (ty, reads) = self.type_of(permission);
-        let (at_hand, now) = ([Datum::Absent; AT_HAND], question.now.as_microsecond());
-        let mut here = Here { rules: self, ty, reads, principal, resource, at_hand, context, now };
-        if let Some(field) = question.fields.iter().find(|field| field.0 as usize >= ty.attributes.len()) {
-            let message = format!("type `{}` has no field number {}", ty.name, field.0);
-            return Err(Error::new(Reason::UnknownPermission, message));
-        }
-        here.complete()?;
-        let mut behind = principal.on_behalf_of();
-        while let Some(principal) = behind {
-            here.of(principal).complete_principal()?;
-            behind = principal.on_behalf_of();
-        }
+        let mut here = self.unread(question);
+        here.read(question)?;
         Ok(here)
+    }
+
+    /// Before any value was looked up; [`Here::read`] comes next. Apart, as moving the values would cost
+    /// as much as finding them.
+    #[inline]
+    pub(super) fn unread<'a>(&'a self, question: &Question<'a>) -> Here<'a> {
+        let Question { principal, permission, resource, context, .. } = *question;
+        let (ty, read) = self.type_of(permission);
+        let (at_hand, when) = ([Datum::Absent; AT_HAND], question.now);
+        Here { rules: self, ty, read, reads: &read.reads, principal, resource, at_hand, context, when }
     }
 }
 
 impl Values for Here<'_> {
+    #[inline(always)]
     fn at(&self, path: Path) -> Datum<'_> {
         let slot = path.slot as usize;
         match path.root {
@@ -74,16 +69,47 @@ impl Values for Here<'_> {
             Root::Context => {
                 self.rules.shared.words.context.get(slot).map_or(Datum::Absent, |one| self.context.value(one))
             }
-            Root::Resource => self.value(path.slot).unwrap_or(Datum::Absent),
+            // Without a resource, all at hand are absent.
+            Root::Resource => match self.reads.place(path.slot).and_then(|place| self.at_hand.get(place)) {
+                Some(value) => *value,
+                None => self.far_value(path.slot).unwrap_or(Datum::Absent),
+            },
         }
     }
 
     fn now(&self) -> i64 {
-        self.now
+        self.when.as_microsecond()
     }
 }
 
 impl<'a> Here<'a> {
+    /// Looks up what is read of the resource, and checks that nothing is missing.
+    #[inline]
+    pub(super) fn read(&mut self, question: &Question<'_>) -> Result<()> {
+        if self.principal.stamp != self.rules.stamp {
+            return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
+        }
+        if question.permission.0 as usize >= self.rules.marks.len() {
+            return Err(Error::new(Reason::UnknownPermission, "this permission is of another rule set"));
+        }
+        if let Some(field) = question.fields.iter().find(|field| field.0 as usize >= self.ty.attributes.len()) {
+            let message = format!("type `{}` has no field number {}", self.ty.name, field.0);
+            return Err(Error::new(Reason::UnknownPermission, message));
+        }
+        self.complete()?;
+        let mut behind = self.principal.on_behalf_of();
+        while let Some(principal) = behind {
+            self.of(principal).complete_principal()?;
+            behind = principal.on_behalf_of();
+        }
+        Ok(())
+    }
+
+    /// When it is asked, in microseconds.
+    pub(in crate::rules) fn now(&self) -> i64 {
+        self.when.as_microsecond()
+    }
+
     /// The same question, asked by somebody else.
     pub(in crate::rules) fn of<'b>(&self, principal: &'b Principal) -> Here<'b>
     where
@@ -98,14 +124,28 @@ impl<'a> Here<'a> {
         match scope {
             BoundScope::Global => true,
             BoundScope::Nowhere => false,
-            BoundScope::Of(kind, wanted) => {
-                self.resource.is_some()
-                    && self.ty.bound.iter().any(|(bound, slot)| match bound == kind {
-                        true => self.value(*slot).is_some_and(|value| value.is(wanted)),
-                        false => self.lies_within(*bound, *slot, *kind, wanted),
-                    })
+            BoundScope::Id(kind, id) => {
+                let id = Halves::from(*id);
+                self.lies_in(*kind, scope, |value| matches!(value, Datum::Id(own) if *own == id))
+            }
+            BoundScope::Other(kind, id) => self.lies_in(*kind, scope, |value| value.is(id)),
+        }
+    }
+
+    /// Whether the resource lies in a scope of this kind, whose id `is_it` knows.
+    #[inline(always)]
+    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(&Datum<'_>) -> bool) -> bool {
+        for bound in &self.reads.bound {
+            let lies_in = match self.at_hand.get(bound.place as usize) {
+                Some(value) if bound.kind == kind => is_it(value),
+                None if bound.kind == kind => self.far_value(bound.slot).is_some_and(|value| is_it(&value)),
+                _ => self.lies_within(bound, kind, scope),
+            };
+            if lies_in {
+                return true;
             }
         }
+        false
     }
 
     /// The value of an attribute of the resource, as a column would hold it; none where it is absent.
@@ -116,31 +156,35 @@ impl<'a> Here<'a> {
     /// The value of an attribute of the resource; none where there is none, not even null.
     #[inline]
     fn value(&self, slot: u32) -> Option<Datum<'a>> {
-        let resource = self.resource?;
-        match self.reads.place(slot).and_then(|place| self.at_hand.get(place)) {
-            Some(value) => Some(*value),
-            None => resource.value(self.ty, self.ty.attributes.get(slot as usize)?),
+        let place = self.reads.place(slot);
+        match place.and_then(|place| self.at_hand.get(place)) {
+            Some(value) => self.resource.map(|_| *value),
+            None => self.far_value(slot),
         }
     }
 
-    /// Whether what the resource is bound to by one kind lies within a scope of another.
-    fn lies_within(&self, bound: KindId, slot: u32, kind: KindId, wanted: &Value) -> bool {
-        let Some(tree) = self.principal.tree() else { return false };
-        self.slot_value(slot).is_some_and(|value| tree.is_within(bound, &value, kind, wanted))
+    /// The same, of an attribute that is read by no condition and no scope, or one of many.
+    #[cold]
+    fn far_value(&self, slot: u32) -> Option<Datum<'a>> {
+        let attribute = ReadAttribute::of(self.ty.attributes.get(slot as usize)?);
+        self.resource?.seen(self.read)?.value(usize::MAX, self.reads.table, &attribute)
     }
 
+    /// Whether what the resource is bound to by one kind lies within a scope of another.
+    #[cold]
+    fn lies_within(&self, bound: &Bound, kind: KindId, scope: &BoundScope) -> bool {
+        let (Some(tree), Some(wanted)) = (self.principal.tree(), scope.id()) else { return false };
+        self.slot_value(bound.slot).is_some_and(|value| tree.is_within(bound.kind, &value, kind, &wanted))
+    }
+
+    #[inline]
     fn complete(&mut self) -> Result<()> {
         if let Some(resource) = self.resource {
-            if resource.resource_type != self.ty.name {
-                let message =
-                    format!("a {} is no {}, which this permission is about", resource.resource_type, self.ty.name);
-                return Err(Error::new(Reason::InvalidInput, message));
-            }
-            for (place, slot) in self.reads.slots.iter().enumerate() {
-                let Some(attribute) = self.ty.attributes.get(*slot as usize) else { continue };
-                let value = resource.value_at(place, self.ty, attribute);
+            let Some(seen) = resource.seen(self.read) else { return Err(self.other_type(resource)) };
+            for (place, attribute) in self.reads.attributes.iter().enumerate() {
+                let value = seen.value(place, self.reads.table, attribute);
                 let Some(value) = value.filter(|value| !value.is_absent() || attribute.is_optional) else {
-                    return Err(missing(Reason::ResourceIncomplete, &self.ty.name, &attribute.name));
+                    return Err(self.missing(attribute));
                 };
                 if let Some(at_hand) = self.at_hand.get_mut(place) {
                     *at_hand = value;
@@ -156,16 +200,33 @@ impl<'a> Here<'a> {
         self.complete_principal()
     }
 
+    #[cold]
+    fn missing(&self, attribute: &ReadAttribute) -> Error {
+        missing(Reason::ResourceIncomplete, &self.ty.name, &attribute.name)
+    }
+
+    #[cold]
+    fn other_type(&self, resource: &Resource<'_>) -> Error {
+        let (one, other) = (resource.resource_type(), &self.ty.name);
+        Error::new(Reason::InvalidInput, format!("a {one} is no {other}, which this permission is about"))
+    }
+
+    #[inline(always)]
     fn complete_principal(&self) -> Result<()> {
         // Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
         let is_account = self.principal.id().is_some();
-        for slot in self.reads.principal.iter().filter(|_| is_account) {
-            let Some(attribute) = self.rules.shared.words.principal.get(*slot as usize) else { continue };
-            if self.principal.attribute(Path { root: Root::Principal, slot: *slot, ty: attribute.ty }).is_absent() {
-                return Err(missing(Reason::ResourceIncomplete, "principal", &attribute.name));
+        for path in self.reads.principal.iter().filter(|_| is_account) {
+            if self.principal.attribute(*path).is_absent() {
+                return Err(self.principal_lacks(*path));
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn principal_lacks(&self, path: Path) -> Error {
+        let attribute = self.rules.shared.words.principal.get(path.slot as usize);
+        missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name))
     }
 }
 

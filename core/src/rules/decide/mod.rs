@@ -16,7 +16,7 @@ use super::{
     policy::Effect,
     principal::{HeldRole, Principal},
     resource::{Context, Resource},
-    role::{GrantId, NONE, Special},
+    role::{GrantId, NONE, Says, Special},
     rule_set::{FieldId, Mark, PermissionId, RuleSet},
     scope_kind::BoundScope,
 };
@@ -102,13 +102,24 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline]
     pub fn allows(&self, question: &Question<'_>) -> Result<bool> {
-        let Question { principal, permission, fields, resource, now, .. } = *question;
-        let is_plain = resource.is_none() && fields.is_empty();
-        let seen =
-            || self.at_a_glance(principal, permission).or_else(|| self.at_a_second_glance(principal, permission, now));
-        match is_plain.then(seen).flatten() {
+        let Question { principal, permission, now, .. } = *question;
+        if !question.fields.is_empty() {
+            return Ok(self.settle(question)?.is_allowed());
+        }
+        if question.resource.is_none() {
+            return match self.at_a_glance(principal, permission) {
+                Some(is_allowed) => Ok(is_allowed),
+                None => match self.at_a_second_glance(principal, permission, now) {
+                    Some(is_allowed) => Ok(is_allowed),
+                    None => Ok(self.settle(question)?.is_allowed()),
+                },
+            };
+        }
+        let mut here = self.unread(question);
+        here.read(question)?;
+        match self.at_a_closer_glance(permission, &here) {
             Some(is_allowed) => Ok(is_allowed),
-            None => Ok(self.settle(question)?.is_allowed()),
+            None => Ok(self.judge(question, &here).is_allowed()),
         }
     }
 
@@ -133,10 +144,14 @@ impl RuleSet {
         Ok(Decision { rules: self, question: *question, verdict: self.settle(question)? })
     }
 
-    /// About all who ask together.
+    #[inline(never)]
     fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
-        let here = self.here(question)?;
-        let mut verdict = self.verdict(question, &here);
+        Ok(self.judge(question, &self.here(question)?))
+    }
+
+    /// About all who ask together.
+    fn judge(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
+        let mut verdict = self.verdict(question, here);
         let mut behind = question.principal.on_behalf_of();
         while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
             let other = self.verdict(question, &here.of(principal));
@@ -144,7 +159,7 @@ impl RuleSet {
             verdict = if other.is_allowed() { verdict } else { other };
             behind = principal.on_behalf_of();
         }
-        Ok(verdict)
+        verdict
     }
 
     /// Whether the principal could be allowed this on some resource: what a menu asks. May say yes
@@ -170,7 +185,7 @@ impl RuleSet {
         if !principal.is_within_key(question.permission.0) {
             return Verdict::BeyondKey;
         }
-        if let Some(assignment) = self.administration(principal, here.now) {
+        if let Some(assignment) = self.administration(principal, here.now()) {
             return Verdict::Admin { assignment };
         }
         let mut verdict = Verdict::NothingGrants { field: None };
@@ -187,70 +202,78 @@ impl RuleSet {
     }
 
     /// The assignment that administers, if one does.
+    #[inline]
     pub(super) fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
-        let [first, more] = principal.plain();
-        let mut limited = principal.limited().iter();
-        let is_administrator = |role: &u32| self.is_administrator(*role);
         // Most hold no such role, which is seen at once.
-        let is_possible = first.iter().any(is_administrator)
-            || more.iter().any(is_administrator)
-            || limited.any(|one| self.is_administrator(one.role));
+        let is_possible = principal.held().any(|held| self.is_administrator(held.role));
         is_possible.then(|| principal.held().position(|one| self.administers(principal, one, now)))?
     }
 
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
         let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
-        let is_denied = mark.has(Mark::DENIED);
-        let is_whole = here.principal.active().is_none();
+        let principal = here.principal;
+        let is_whole = principal.active().is_none();
         let gives = |role| self.gives(role, permission, mark, field, here);
-        let mut allowed = None;
-        for (at, held) in here.principal.held().enumerate() {
-            if !self.counts(held, here.now) {
-                continue;
-            }
-            if allowed.is_none() && here.covers(held.scope()) {
-                let is_allowed = match is_whole {
+        let allows = |held: HeldRole<'_>| {
+            self.counts(held, here.now())
+                && here.covers(held.scope())
+                && match is_whole {
                     true => gives(held.role),
-                    false => self.parts(here.principal, held.role).any(gives),
-                };
-                allowed = is_allowed.then_some(at);
-            }
-            if !is_denied {
-                if allowed.is_some() {
-                    break;
+                    false => self.parts(principal, held.role).any(gives),
                 }
-                continue;
-            }
-            // Not activating a role never sheds its denies.
-            let specials = self.specials(held.role, permission);
-            let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, here);
-            if let Some(special) = specials.iter().find(denies) {
-                return Verdict::Denied { assignment: at, grant: special.grant, field };
-            }
+        };
+        // Denies come first, and not activating a role never sheds its own.
+        if mark.has(Mark::DENIED)
+            && let Some((assignment, special)) = self.denial(permission, field, here)
+        {
+            return Verdict::Denied { assignment, grant: special.grant, field };
         }
-        match allowed {
+        match principal.held().position(allows) {
             Some(assignment) => Verdict::Allowed { assignment },
             None => Verdict::NothingGrants { field },
         }
     }
 
+    /// The first assignment that denies, and its grant.
+    fn denial(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Option<(usize, &Special)> {
+        let counted = here.principal.held().enumerate().filter(|(_, held)| self.counts(*held, here.now()));
+        counted.into_iter().find_map(|(at, held)| {
+            let mut specials = self.specials(held.role, permission).iter();
+            let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, here);
+            specials.find(denies).map(|special| (at, special))
+        })
+    }
+
     /// Whether a role, held where the resource is, allows.
     #[inline]
     fn gives(&self, role: u32, permission: u32, mark: Mark, field: Option<FieldId>, here: &Here<'_>) -> bool {
-        let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, here);
-        let has_plain = self.role_marks.get(role as usize).is_some_and(|mark| mark.has_plain);
-        has_plain && self.columns.has(role, permission)
-            || mark.has(Mark::SPECIAL) && self.specials(role, permission).iter().any(allows)
+        let Some(own) = self.role_marks.get(role as usize) else { return false };
+        if own.has_plain && self.columns.has(role, permission) {
+            return true;
+        }
+        match mark.has(Mark::SPECIAL).then(|| own.index.says(permission)) {
+            None | Some(Says::Nothing) => false,
+            Some(Says::AllowsIf(condition)) => self.condition_allows(condition, here),
+            Some(Says::More(_)) => {
+                let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, here);
+                self.specials(role, permission).iter().any(allows)
+            }
+        }
     }
 
-    /// What a role says of a permission that needs a closer look.
+    /// What a role says of a permission beside its plain bits.
+    #[inline]
+    fn says(&self, role: u32, permission: u32) -> Says {
+        self.role_marks.get(role as usize).map_or(Says::Nothing, |mark| mark.index.says(permission))
+    }
+
+    /// The same, grant by grant.
     #[inline]
     pub(super) fn specials(&self, role: u32, permission: u32) -> &[Special] {
-        let role = match self.role_marks.get(role as usize) {
-            Some(mark) if mark.may_be_special(permission) => self.roles.get(role as usize),
-            _ => None,
-        };
-        role.map(|role| role.special_of(permission)).unwrap_or_default()
+        if self.says(role, permission) == Says::Nothing {
+            return &[];
+        }
+        self.roles.get(role as usize).map(|role| role.special_of(permission)).unwrap_or_default()
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.

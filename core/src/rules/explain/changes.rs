@@ -13,7 +13,7 @@ use crate::{
         name::Pattern,
         policy::Effect,
         scope::Scope,
-        scope_kind::{BoundScope, KindId},
+        scope_kind::KindId,
     },
 };
 
@@ -194,10 +194,8 @@ impl World<'_> {
     fn target(&self, who: usize, at: usize, target: Target) -> Scope {
         let here = self.here(who);
         let (Target::Here, Some(_)) = (target, here.resource) else { return Scope::Global };
-        let of_kind = self.principal(who).held().nth(at).and_then(|held| match held.scope() {
-            BoundScope::Of(kind, _) => self.place_of(who, *kind),
-            _ => None,
-        });
+        let kind = self.principal(who).held().nth(at).and_then(|held| held.scope().kind());
+        let of_kind = kind.and_then(|kind| self.place_of(who, kind));
         let own = here.ty.slot("id").and_then(|slot| here.slot_value(slot));
         of_kind.or_else(|| own.map(|id| Scope::resource(&here.ty.name, id))).unwrap_or(Scope::Global)
     }
@@ -255,7 +253,7 @@ impl World<'_> {
             Step::ActivateRole(..) => format!("{role} is held, but is not active in this session"),
             Step::MoveWindow(_, at) => {
                 let held = principal.held().nth(*at);
-                let now = self.here(who).now;
+                let now = self.here(who).now();
                 let (name, window) = held.map(|held| (self.role_name(held.role), held.window())).unwrap_or_default();
                 match window {
                     (Some(from), _) if from.as_microsecond() > now => format!("{name} is held only from {from} on"),
@@ -290,8 +288,8 @@ impl World<'_> {
         };
         let mut scopes: Vec<String> = (0..self.chain.len())
             .flat_map(|who| self.principal(who).held().map(move |held| (who, held)))
-            .filter(|(who, held)| held.is_valid(self.here(*who).now) && denies(*who, held.role))
-            .filter(|(who, held)| matches!(held.scope(), BoundScope::Of(..)) && !self.reaches(*who, held.scope(), plan))
+            .filter(|(who, held)| held.is_valid(self.here(*who).now()) && denies(*who, held.role))
+            .filter(|(who, held)| held.scope().kind().is_some() && !self.reaches(*who, held.scope(), plan))
             .map(|(_, held)| held.written(self.rules.kinds()).to_string())
             .collect();
         scopes.sort();
@@ -338,7 +336,7 @@ impl World<'_> {
         let name = self.role_name(held.role);
         let ty = &self.here(who).ty.name;
         let written = text::place(&held.written(self.rules.kinds()).to_string());
-        let BoundScope::Of(kind, _) = held.scope() else {
+        let Some(kind) = held.scope().kind() else {
             return format!("{name} is held {written}, which this policy does not know");
         };
         if target == Target::Everywhere {
@@ -348,24 +346,24 @@ impl World<'_> {
         }
         let kind_name = self.rules.shared.words.kinds.get(kind.0 as usize).map_or("", |one| one.name.as_str());
         let bound = &self.here(who).ty.bound;
-        let nearest = bound.iter().find(|(of, _)| of == kind).or_else(|| {
+        let nearest = bound.iter().find(|(of, _)| *of == kind).or_else(|| {
             bound
                 .iter()
-                .find(|(of, slot)| self.rules.lies_under(*of, *kind) && self.here(who).slot_value(*slot).is_some())
+                .find(|(of, slot)| self.rules.lies_under(*of, kind) && self.here(who).slot_value(*slot).is_some())
         });
-        let place = match (self.place_of(who, *kind), nearest) {
+        let place = match (self.place_of(who, kind), nearest) {
             (Some(_), Some((_, slot))) if kind_name.starts_with("resource:") => {
                 let id = self.here(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
                 let id = id.as_deref().and_then(|id| id.rsplit(':').next()).unwrap_or_default().to_owned();
                 format!("this is {ty} {id}")
             }
             (Some(place), _) => format!("this {ty} is {}", text::place(&place.to_string())),
-            (None, Some((of, _))) if of != kind => {
+            (None, Some((of, _))) if *of != kind => {
                 let place = self.place_of(who, *of).map(|place| text::place(&place.to_string())).unwrap_or_default();
                 format!("this {ty} is {place}, which lies in no {kind_name}")
             }
             (None, Some(_)) => format!("this {ty} is in no {kind_name}"),
-            (None, None) if bound.iter().any(|(of, _)| self.rules.lies_under(*of, *kind)) => {
+            (None, None) if bound.iter().any(|(of, _)| self.rules.lies_under(*of, kind)) => {
                 format!("this {ty} is in no {kind_name}")
             }
             (None, None) => format!("no {ty} is ever in a {kind_name}"),

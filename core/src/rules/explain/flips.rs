@@ -131,7 +131,7 @@ impl World<'_> {
         // What lies between two values that the tests name turns out as one next to either.
         let Some(values) = candidates(path, wanted.iter().map(|(test, _)| *test)) else { return true };
         let mut all = values.into_iter().map(Some).chain(self.may_be_absent(who, path).then_some(None));
-        let now = self.here(who).now;
+        let now = self.here(who).now();
         all.any(|value| {
             wanted
                 .iter()

@@ -135,7 +135,7 @@ impl<'a> World<'a> {
         let administrators = held.filter(|(_, held)| self.rules.is_administrator(held.role));
         let plans = administrators.take(MAX_CLOSE).map(|(at, held)| {
             let mut plan = base.clone();
-            if !held.is_valid(self.here(who).now) {
+            if !held.is_valid(self.here(who).now()) {
                 plan.add(Step::MoveWindow(who, at));
             }
             if *held.scope() != BoundScope::Global {
@@ -211,7 +211,7 @@ impl<'a> World<'a> {
         let condition = self.rules.condition(condition);
         if let Some((at, held)) = held {
             let is_administrator = self.rules.is_administrator(role);
-            if !held.is_valid(self.here(who).now) {
+            if !held.is_valid(self.here(who).now()) {
                 next.add(Step::MoveWindow(who, at));
             }
             let says = |part: u32| self.rules.roles.get(part as usize).is_some_and(|one| one.has_junior(grant.role.id));
@@ -246,13 +246,12 @@ impl<'a> World<'a> {
     /// Makes a scope cover what the question is about.
     fn reach(&self, who: usize, at: usize, written: &crate::rules::Scope, scope: &BoundScope, next: &mut Plan) {
         if next.names_resource()
-            && let BoundScope::Of(kind, _) = scope
+            && let Some(kind) = scope.kind()
         {
             let bound = &self.here(who).ty.bound;
-            let has_kind = bound.iter().any(|(of, _)| of == kind || self.rules.lies_under(*of, *kind));
+            let has_kind = bound.iter().any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
-            let is_free =
-                next.named.within.iter().all(|(_, named)| !matches!(named, BoundScope::Of(of, _) if of == kind));
+            let is_free = next.named.within.iter().all(|(_, named)| named.kind() != Some(kind));
             if has_kind && is_free {
                 next.named.within.push((written.clone(), scope.clone()));
                 return;

@@ -82,7 +82,7 @@ impl<'a> World<'a> {
     /// Whether an allow gives it here.
     fn counts_now(&self, who: usize, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
         let Some((_, held)) = candidate.held else { return false };
-        self.rules.counts(held, self.here(who).now)
+        self.rules.counts(held, self.here(who).now())
             && self.is_active(who, candidate)
             && self.here(who).covers(held.scope())
             && self.rules.grants(&self.special(candidate), field, self.here(who))
@@ -162,7 +162,7 @@ impl<'a> World<'a> {
             scope: held.written(self.rules.kinds()).to_string(),
             from,
             until,
-            is_valid: held.is_valid(self.here(who).now),
+            is_valid: held.is_valid(self.here(who).now()),
             covers: self.here(who).covers(held.scope()),
         }
     }

@@ -158,7 +158,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn held(&self, who: usize, plan: &Plan) -> impl Iterator<Item = Taken<'a>> {
-        let now = self.here(who).now;
+        let now = self.here(who).now();
         let held = self.principal(who).held().enumerate().map(move |(at, held)| {
             let moved = plan.steps.iter().find_map(|step| match step {
                 Step::MoveScope(of, place, target) if (*of, *place) == (who, at) => Some(*target),
@@ -282,18 +282,13 @@ impl<'a> World<'a> {
         if !plan.names_resource() {
             return self.here(who).covers(scope);
         }
-        match scope {
-            BoundScope::Global => true,
-            BoundScope::Nowhere => false,
-            BoundScope::Of(kind, id) => plan.named.within.iter().any(|(_, named)| match named {
-                BoundScope::Of(of, own) => {
-                    let is_same = (of, own) == (kind, id);
-                    let tree = self.principal(who).tree();
-                    is_same || tree.is_some_and(|tree| tree.is_within(*of, own, *kind, id))
-                }
-                _ => false,
-            }),
-        }
+        let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
+        let tree = self.principal(who).tree();
+        let is_within = |named: &BoundScope| {
+            let own = tree.zip(named.kind()).zip(named.id());
+            own.is_some_and(|((tree, of), own)| tree.is_within(of, &own, kind, &id))
+        };
+        plan.named.within.iter().any(|(_, named)| named == scope || is_within(named))
     }
 
     pub(super) fn holds(&self, who: usize, condition: &Condition, plan: &Plan) -> bool {

@@ -20,31 +20,34 @@ use super::{
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
     pub(in crate::rules) scope: BoundScope,
-    /// In microseconds, from this one on.
-    from: i64,
-    /// In microseconds, until before this one.
-    until: i64,
 }
 
 impl Assignment {
-    /// Everywhere and always.
-    pub(super) fn unlimited(role: u32) -> Self {
-        Self { role, scope: BoundScope::Global, from: i64::MIN, until: i64::MAX }
+    /// Everywhere.
+    pub(super) fn everywhere(role: u32) -> Self {
+        Self { role, scope: BoundScope::Global }
     }
 
     pub(super) fn new(role: u32, facts: &AssignmentFacts, kinds: &[ScopeKind]) -> Self {
-        let from = facts.from.map_or(i64::MIN, Timestamp::as_microsecond);
-        let until = facts.until.map_or(i64::MAX, Timestamp::as_microsecond);
-        Self { role, scope: bind(kinds, &facts.scope), from, until }
+        Self { role, scope: bind(kinds, &facts.scope) }
     }
+}
 
-    pub(super) fn is_unlimited(&self) -> bool {
-        self.scope == BoundScope::Global && self.from == i64::MIN && self.until == i64::MAX
+/// When an assignment holds, in microseconds: from the first on, until before the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct Window(i64, i64);
+
+impl Window {
+    pub(super) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
+
+    pub(super) fn of(facts: &AssignmentFacts) -> Self {
+        let from = facts.from.map_or(i64::MIN, Timestamp::as_microsecond);
+        Self(from, facts.until.map_or(i64::MAX, Timestamp::as_microsecond))
     }
 
     #[inline]
-    pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        self.from <= now && now < self.until
+    pub(in crate::rules) fn holds(self, now: i64) -> bool {
+        self.0 <= now && now < self.1
     }
 }
 
@@ -78,9 +81,12 @@ impl<T> Notes<T> {
 pub(super) fn tells(bound: &BoundScope, written: &Scope) -> bool {
     match (bound, written) {
         (BoundScope::Global, Scope::Global) => true,
-        (BoundScope::Of(_, Value::Int(int)), Scope::Of { id: Value::Text(text), .. }) => int.to_string() == *text,
-        (BoundScope::Of(_, Value::Text(text)), Scope::Of { id: Value::Id(id), .. }) => id.to_string() == *text,
-        (BoundScope::Of(_, bound), Scope::Of { id, .. }) => bound == id,
+        (BoundScope::Id(_, bound), Scope::Of { id, .. }) => Value::Id(*bound) == *id,
+        (BoundScope::Other(_, bound), Scope::Of { id, .. }) => match (&**bound, id) {
+            (Value::Int(int), Value::Text(text)) => int.to_string() == *text,
+            (Value::Text(text), Value::Id(id)) => id.to_string() == *text,
+            (bound, id) => bound == id,
+        },
         _ => false,
     }
 }
@@ -90,54 +96,34 @@ pub(super) fn tells(bound: &BoundScope, written: &Scope) -> bool {
 pub(in crate::rules) struct HeldRole<'a> {
     pub(in crate::rules) role: u32,
     at: u32,
-    /// None: everywhere and always.
-    limits: Option<&'a Assignment>,
+    /// None: everywhere.
+    scope: Option<&'a BoundScope>,
+    window: Window,
     principal: &'a Principal,
-}
-
-/// The assignments of a principal, by their places. Written out: every decision walks along it.
-#[derive(Clone)]
-pub(in crate::rules) struct HeldRoles<'a> {
-    principal: &'a Principal,
-    at: u32,
-    first: std::slice::Iter<'a, u32>,
-    more: std::slice::Iter<'a, u32>,
-    limited: std::slice::Iter<'a, Assignment>,
 }
 
 impl Principal {
     /// Every assignment, by its place.
     #[inline]
-    pub(in crate::rules) fn held(&self) -> HeldRoles<'_> {
+    pub(in crate::rules) fn held(&self) -> impl Iterator<Item = HeldRole<'_>> + Clone {
         let [first, more] = self.plain();
-        HeldRoles { principal: self, at: 0, first: first.iter(), more: more.iter(), limited: self.limited().iter() }
-    }
-}
-
-impl<'a> Iterator for HeldRoles<'a> {
-    type Item = HeldRole<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<HeldRole<'a>> {
-        let (role, limits) = match self.first.next().or_else(|| self.more.next()) {
-            Some(role) => (*role, None),
-            None => self.limited.next().map(|one| (one.role, Some(one)))?,
-        };
-        let at = self.at;
-        self.at += 1;
-        Some(HeldRole { role, at, limits, principal: self.principal })
+        let plain = first.iter().chain(more).map(|role| (*role, None, Window::ALWAYS));
+        let limited = self.limited();
+        let limited = limited.map(|(one, window)| (one.role, Some(&one.scope), window.unwrap_or(Window::ALWAYS)));
+        let held = plain.chain(limited).zip(0..);
+        held.map(|((role, scope, window), at)| HeldRole { role, at, scope, window, principal: self })
     }
 }
 
 impl<'a> HeldRole<'a> {
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        self.limits.is_none_or(|one| one.is_valid(now))
+        self.window.holds(now)
     }
 
     #[inline]
     pub(in crate::rules) fn scope(&self) -> &'a BoundScope {
-        self.limits.map_or(&BoundScope::Global, |one| &one.scope)
+        self.scope.unwrap_or(&BoundScope::Global)
     }
 
     /// As stored.
@@ -145,12 +131,9 @@ impl<'a> HeldRole<'a> {
         if let Some(written) = self.principal.rare().and_then(|rare| rare.written.get(self.at)) {
             return written.clone();
         }
-        match self.scope() {
-            BoundScope::Of(kind, id) => {
-                let name = kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str());
-                Scope::of(name, id.clone())
-            }
-            BoundScope::Global | BoundScope::Nowhere => Scope::Global,
+        match self.scope().kind().zip(self.scope().id()) {
+            Some((kind, id)) => Scope::of(kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str()), id),
+            None => Scope::Global,
         }
     }
 
@@ -160,7 +143,7 @@ impl<'a> HeldRole<'a> {
 
     /// When its window begins and ends, in microseconds.
     pub(in crate::rules) fn edges(&self) -> [i64; 2] {
-        self.limits.map_or([i64::MIN, i64::MAX], |one| [one.from, one.until])
+        [self.window.0, self.window.1]
     }
 
     /// Ends of its window, for people.

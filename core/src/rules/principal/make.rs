@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::{
@@ -24,14 +25,15 @@ use super::{
     },
     Detail, FIRST, Flags, Principal, Rare, facts,
     facts::{AssignmentFacts, PrincipalFacts},
-    held::{Assignment, Notes, tells},
+    held::{Assignment, Notes, Window, tells},
 };
 
 /// The roles of an account, being sorted into what decides at once and what needs a look.
 #[derive(Default)]
 struct Roles {
-    plain: smallvec::SmallVec<[u32; FIRST]>,
-    limited: Vec<Assignment>,
+    plain: SmallVec<[u32; FIRST]>,
+    limited: SmallVec<[Assignment; 3]>,
+    windows: SmallVec<[Window; 3]>,
     /// Group and written scope, where one must be kept: of plain roles, and of limited ones.
     notes: [Vec<Note>; 2],
     has_unknown: bool,
@@ -47,7 +49,8 @@ impl Roles {
             return;
         };
         let assignment = Assignment::new(role, &facts, &rules.shared.words.kinds);
-        let is_plain = is_steady && assignment.is_unlimited();
+        let window = Window::of(&facts);
+        let is_plain = is_steady && assignment.scope == BoundScope::Global && window == Window::ALWAYS;
         let written = (!tells(&assignment.scope, &facts.scope)).then_some(facts.scope);
         if facts.group.is_some() || written.is_some() {
             let at = if is_plain { self.plain.len() } else { self.limited.len() };
@@ -55,7 +58,10 @@ impl Roles {
         }
         match is_plain {
             true => self.plain.push(role),
-            false => self.limited.push(assignment),
+            false => {
+                self.limited.push(assignment);
+                self.windows.push(window);
+            }
         }
     }
 
@@ -71,6 +77,14 @@ impl Roles {
             }
         }
         (Notes::new(groups), Notes::new(written))
+    }
+}
+
+impl Detail {
+    fn limit(&mut self, (assignments, windows): (SmallVec<[Assignment; 3]>, SmallVec<[Window; 3]>)) {
+        self.assignments = assignments;
+        let is_always = windows.iter().all(|window| *window == Window::ALWAYS);
+        self.windows = if is_always { Box::default() } else { windows.as_slice().into() };
     }
 }
 
@@ -97,10 +111,10 @@ impl Principal {
     fn slow(mut self) -> Self {
         self.flags = self.flags.with(Flags::SIMPLE, false);
         // Plain roles came first, and still do.
-        let plain = self.plain().concat().into_iter().map(Assignment::unlimited);
-        let all = plain.chain(self.limited().iter().cloned()).collect();
+        let plain = self.plain().concat().into_iter().map(|role| (Assignment::everywhere(role), Window::ALWAYS));
+        let all = plain.chain(self.limited().map(|(one, window)| (one.clone(), window.unwrap_or(Window::ALWAYS)))).unzip();
         self.set_plain(&[]);
-        self.detail_mut().assignments = all;
+        self.detail_mut().limit(all);
         self
     }
 }
@@ -145,13 +159,13 @@ impl RuleSet {
             (rare.groups, rare.written) = (groups, written);
         }
         if !roles.limited.is_empty() {
-            principal.detail_mut().assignments = roles.limited.into();
+            principal.detail_mut().limit((roles.limited, roles.windows));
         }
         principal
     }
 
     /// By slot, the attributes that conditions read.
-    fn attributes_read(&self, given: &[(Name, Value)]) -> Box<[(u32, Held)]> {
+    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, Held); 1]> {
         let slots = self.reads.principal.iter().filter(|slot| **slot >= Words::ALWAYS_GIVEN);
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.words.principal.get(*slot as usize)?;
@@ -163,8 +177,8 @@ impl RuleSet {
 
     /// Whether rows of another kind may lie within the scope of an assignment.
     fn lies_above(&self, one: &Assignment) -> bool {
-        let BoundScope::Of(kind, _) = &one.scope else { return false };
-        self.shared.words.kinds.iter().any(|other| other.parent == Some(*kind))
+        let Some(kind) = one.scope.kind() else { return false };
+        self.shared.words.kinds.iter().any(|other| other.parent == Some(kind))
     }
 
     /// Without an account, and without roles.

@@ -12,6 +12,7 @@ mod make;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::time::Time;
@@ -24,7 +25,7 @@ use super::{
 };
 
 pub use facts::{AssignmentFacts, PrincipalFacts};
-pub(super) use held::{Assignment, HeldRole};
+pub(super) use held::{Assignment, HeldRole, Window};
 use held::{Group, Notes};
 
 /// Plain roles that need no look elsewhere.
@@ -73,11 +74,14 @@ impl Flags {
 }
 
 /// What not every principal has.
+// One allocation for most: each further one would be fetched from far away.
 #[derive(Clone, Debug, Default)]
 struct Detail {
-    assignments: Box<[Assignment]>,
+    assignments: SmallVec<[Assignment; 3]>,
+    /// When each of the assignments holds; empty where all always do.
+    windows: Box<[Window]>,
     /// By slot, those that conditions read.
-    attributes: Box<[(u32, Held)]>,
+    attributes: SmallVec<[(u32, Held); 1]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
     rare: Option<Box<Rare>>,
@@ -180,10 +184,13 @@ impl Principal {
         [self.first(), self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default()]
     }
 
-    /// The assignments that have limits.
+    /// The assignments that have limits, and when they hold; none: always.
     #[inline]
-    pub(super) fn limited(&self) -> &[Assignment] {
-        self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
+    pub(super) fn limited(&self) -> impl Iterator<Item = (&Assignment, Option<Window>)> + Clone {
+        let detail = self.detail.as_deref();
+        let windows = detail.map(|detail| &*detail.windows).unwrap_or_default();
+        let assignments = detail.map(|detail| &*detail.assignments).unwrap_or_default();
+        assignments.iter().enumerate().map(|(at, one)| (one, windows.get(at).copied()))
     }
 
     fn rare(&self) -> Option<&Rare> {
@@ -224,10 +231,11 @@ impl Principal {
     }
 
     /// An attribute that conditions read; absent where it was not given.
+    #[inline(always)]
     pub(super) fn attribute(&self, path: Path) -> Datum<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
-            0 => self.id().map_or(Datum::Absent, Datum::Id),
+            0 => self.id().map_or(Datum::Absent, Datum::id),
             1 => Datum::Bool(self.flags.has(Flags::VERIFIED)),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();

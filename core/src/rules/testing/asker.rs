@@ -85,7 +85,7 @@ impl Choices {
         if let Some(teams) = &teams {
             let ids: &Vec<Uuid> = teams;
             let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-            attributes.push(("teams".into(), Value::Json(format!("[{}]", ids.join(",")))));
+            attributes.push(("teams".into(), Value::Json(format!("[{}]", ids.join(",")).into())));
         }
         let id = self.id();
         let facts = PrincipalFacts {

@@ -279,7 +279,8 @@ fn literal(value: &Value) -> String {
         Value::Int(int) => int.to_string(),
         Value::Id(id) => format!("\"{id}\""),
         Value::Time(micros) => format!("\"{}\"", Time::from_microsecond(*micros).unwrap_or_default()),
-        Value::Text(text) | Value::Json(text) => quoted(text),
+        Value::Text(text) => quoted(text),
+        Value::Json(text) => quoted(text),
         Value::Null => "\"\"".to_owned(),
     }
 }

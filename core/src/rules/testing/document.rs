@@ -145,7 +145,7 @@ impl DocumentRow {
             self.meta.as_deref().and_then(|meta| serde_json::from_str(meta).ok()).unwrap_or_default();
         let names = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));
         names.fold(resource, |resource, name| {
-            let member = members.get(name).map(|member| Value::Json(member.get().to_owned()));
+            let member = members.get(name).map(|member| Value::Json(member.get().into()));
             resource.with(name, member.unwrap_or(Value::Null))
         })
     }
@@ -154,7 +154,7 @@ impl DocumentRow {
 /// A set as JSON; null where it is absent.
 pub fn array<T: serde::Serialize>(set: &Option<Vec<Option<T>>>) -> Value {
     let json = set.as_ref().and_then(|set| serde_json::to_string(set).ok());
-    json.map_or(Value::Null, Value::Json)
+    json.map_or(Value::Null, |json| Value::Json(json.into()))
 }
 
 /// A policy about documents, and who asks.

@@ -130,7 +130,7 @@ fn leaves() -> Vec<Predicate> {
         ("until", [-1, 999_999, 3_000_000].map(Value::Time).to_vec()),
         ("owner", [id(1), id(3), id(9)].map(|id| Value::Id(id.0)).to_vec()),
         ("id", [id(1), id(40)].map(|id| Value::Id(id.0)).to_vec()),
-        ("data", vec![Value::Json(json!({ "at": 1, "text": "a" }).to_string()), Value::Json("{}".into())]),
+        ("data", vec![Value::Json(json!({ "at": 1, "text": "a" }).to_string().into()), Value::Json("{}".into())]),
     ];
     for (column, values) in &values {
         let name = || Cow::Borrowed(*column);

@@ -163,6 +163,6 @@ fn successor(value: Value) -> Value {
         },
         // Nothing lies between a text and the same with a NUL behind it.
         Value::Text(text) => Value::Text(text + "\0"),
-        Value::Json(text) => Value::Json(text + "\0"),
+        Value::Json(text) => Value::Json((text.into_string() + "\0").into()),
     }
 }

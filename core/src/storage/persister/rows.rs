@@ -87,12 +87,14 @@ fn newer(what: &str) -> Error {
 }
 
 fn part(value: &Value) -> String {
+    let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F");
     match value {
         Value::Null => String::new(),
         Value::Bool(bool) => bool.to_string(),
         Value::Int(int) | Value::Time(int) => int.to_string(),
         Value::Id(id) => id.to_string(),
-        Value::Text(text) | Value::Json(text) => text.replace('%', "%25").replace('/', "%2F"),
+        Value::Text(text) => escaped(text),
+        Value::Json(text) => escaped(text),
     }
 }
 
@@ -104,7 +106,7 @@ fn value_of_part(kind: Kind, part: &str) -> Option<Value> {
         Kind::Time => part.parse().ok().map(Value::Time),
         Kind::Id => parse_uuid(part).map(Value::Id),
         Kind::Text => Some(Value::Text(text())),
-        Kind::Json => Some(Value::Json(text())),
+        Kind::Json => Some(Value::Json(text().into())),
     }
 }
 
@@ -115,7 +117,8 @@ fn json(value: &Value) -> Json {
         Value::Int(int) | Value::Time(int) if (-EXACT..=EXACT).contains(int) => (*int).into(),
         Value::Int(int) | Value::Time(int) => int.to_string().into(),
         Value::Id(id) => id.to_string().into(),
-        Value::Text(text) | Value::Json(text) => text.as_str().into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Json(text) => (**text).into(),
     }
 }
 
@@ -128,7 +131,7 @@ fn value_of(column: &Column, json: Json) -> Option<Value> {
         (Kind::Time, json) => int(&json).map(Value::Time),
         (Kind::Id, json) => parse_uuid(json.as_str()?).map(Value::Id),
         (Kind::Text, Json::String(text)) => Some(Value::Text(text)),
-        (Kind::Json, Json::String(text)) => Some(Value::Json(text)),
+        (Kind::Json, Json::String(text)) => Some(Value::Json(text.into())),
         _ => None,
     }
 }

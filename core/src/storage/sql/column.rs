@@ -170,7 +170,8 @@ impl Stored {
 fn bound(stored: Stored, dialect: SqlDialect, value: &Value) -> Option<(SqlValue, &'static str)> {
     let bound = match (stored, value) {
         (_, Value::Null) => None,
-        (_, Value::Text(text) | Value::Json(text)) if text.contains('\0') => None,
+        (_, Value::Text(text)) if text.contains('\0') => None,
+        (_, Value::Json(text)) if text.contains('\0') => None,
         (_, Value::Bool(bool)) => Some(match dialect {
             SqlDialect::Sqlite => SqlValue::Int((*bool).into()),
             SqlDialect::Postgres => SqlValue::Bool(*bool),
@@ -180,7 +181,8 @@ fn bound(stored: Stored, dialect: SqlDialect, value: &Value) -> Option<(SqlValue
         (Stored::Uuid, Value::Id(id)) => Some(SqlValue::Uuid(*id)),
         (Stored::Blob, Value::Id(id)) => Some(SqlValue::Blob(id.as_bytes().to_vec())),
         (_, Value::Id(id)) => Some(SqlValue::Text(id.to_string())),
-        (_, Value::Text(text) | Value::Json(text)) => Some(SqlValue::Text(text.clone())),
+        (_, Value::Text(text)) => Some(SqlValue::Text(text.clone())),
+        (_, Value::Json(text)) => Some(SqlValue::Text(text.to_string())),
     };
     bound.map(|bound| (bound, stored.cast(dialect)))
 }

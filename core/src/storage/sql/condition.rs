@@ -288,9 +288,14 @@ impl Compiler<'_> {
     fn compare_beyond(&mut self, column: &Column, comparison: Comparison, value: &Value, around: Around) {
         let is_less = matches!(comparison, Comparison::Less | Comparison::LessOrEqual);
         let is_more = matches!(comparison, Comparison::Greater | Comparison::GreaterOrEqual);
-        match value {
+        let text = match value {
+            Value::Text(text) => Some(text.as_str()),
+            Value::Json(text) => Some(&**text),
+            _ => None,
+        };
+        match (value, text) {
             // No text without a NUL lies between what stands before the NUL and the whole.
-            Value::Text(text) | Value::Json(text) if is_less || is_more => {
+            (_, Some(text)) if is_less || is_more => {
                 let before = Value::Text(text.split('\0').next().unwrap_or_default().to_owned());
                 let comparison = if is_less { Comparison::LessOrEqual } else { Comparison::Greater };
                 if let Some(bound) = column.bound(self.dialect(), &before) {
@@ -300,7 +305,7 @@ impl Compiler<'_> {
                     });
                 }
             }
-            Value::Time(micros) if (is_less && *micros > 0) || (is_more && *micros < 0) => self.present(column),
+            (Value::Time(micros), _) if (is_less && *micros > 0) || (is_more && *micros < 0) => self.present(column),
             _ if comparison == Comparison::NotEqual => self.present(column),
             _ => self.truth(false),
         }

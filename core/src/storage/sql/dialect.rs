@@ -54,7 +54,8 @@ impl Dialect {
             Value::Bool(bool) => Bound::BigInt(Some((*bool).into())),
             Value::Int(int) | Value::Time(int) => Bound::BigInt(Some(*int)),
             Value::Id(id) => Bound::String(Some(id.to_string())),
-            Value::Text(text) | Value::Json(text) => Bound::String(Some(text.clone())),
+            Value::Text(text) => Bound::String(Some(text.clone())),
+            Value::Json(text) => Bound::String(Some(text.to_string())),
         }
     }
 
@@ -90,6 +91,7 @@ fn json(value: &Value) -> Json {
         Value::Bool(bool) => i64::from(*bool).into(),
         Value::Int(int) | Value::Time(int) => (*int).into(),
         Value::Id(id) => id.to_string().into(),
-        Value::Text(text) | Value::Json(text) => text.as_str().into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Json(text) => (**text).into(),
     }
 }

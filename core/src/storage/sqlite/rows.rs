@@ -69,7 +69,7 @@ fn value(row: &SqliteRow, at: usize, column: &Column) -> Option<Value> {
         Kind::Int => row.try_get::<Option<i64>, _>(at).ok()?.map(Value::Int),
         Kind::Time => row.try_get::<Option<i64>, _>(at).ok()?.map(Value::Time),
         Kind::Text => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Text),
-        Kind::Json => row.try_get::<Option<String>, _>(at).ok()?.map(Value::Json),
+        Kind::Json => row.try_get::<Option<String>, _>(at).ok()?.map(|text| Value::Json(text.into())),
         Kind::Id => match row.try_get::<Option<&str>, _>(at).ok()? {
             Some(text) => Some(Value::Id(parse_uuid(text)?)),
             None => None,

@@ -1,8 +1,10 @@
 //! Rolekeep's rule engine over the workload.
 
+mod scoped;
+
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rolekeep::{
     model::{time::Time, value::Value},
     rules::{
@@ -10,6 +12,8 @@ use rolekeep::{
         Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle, testing,
     },
 };
+
+pub use scoped::{Giving, ScopedHandles, ScopedNamed, Shaped, WithNames};
 
 use crate::{Assignment, Edit, Engine, NOW, Query, Variant, Workload};
 
@@ -61,15 +65,6 @@ fn assignment(workload: &Workload, one: &Assignment) -> AssignmentFacts {
     };
     let role = workload.roles[one.role as usize].name.clone();
     AssignmentFacts { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
-}
-
-fn resource(query: &Query) -> Result<Resource<'static>> {
-    let thing = query.thing.as_ref().context("a question without a resource")?;
-    let resource = Resource::of(query.resource.clone())
-        .with("region_id", Value::Id(Workload::region_id(thing.region)))
-        .with("level", Value::Int(thing.level))
-        .with("status", Value::Text(thing.status.to_owned()));
-    Ok(resource)
 }
 
 /// The directory, and a snapshot of it at hand.
@@ -216,64 +211,6 @@ impl Engine for Named {
 
     fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
         self.0.grant(edit, on)
-    }
-}
-
-/// By handles, about a resource with scope and condition.
-pub struct ScopedHandles(House);
-
-impl Engine for ScopedHandles {
-    type Ask = (UserHandle, PermissionId, Resource<'static>);
-
-    fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?))
-    }
-
-    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
-        let (user, permission) = self.0.handle(query)?;
-        Ok((user, permission, resource(query)?))
-    }
-
-    #[inline]
-    fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
-        self.0.decide(self.0.rights.principal(*user), *permission, resource)
-    }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-}
-
-/// By strings, about a resource with scope and condition.
-pub struct ScopedNamed(House);
-
-impl Engine for ScopedNamed {
-    type Ask = (String, String, Resource<'static>);
-
-    fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?))
-    }
-
-    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
-        Ok((query.user_name.clone(), query.permission_name.clone(), resource(query)?))
-    }
-
-    #[inline]
-    fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
-        let permission = self.0.rights.rules().permission(permission)?;
-        self.0.decide(self.0.rights.principal_named(user), permission, resource)
-    }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
     }
 }
 
