@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::bits::{self, Bits};
+use super::{
+    bits::{self, Bits},
+    rule_set::Mark,
+};
 
 /// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
 const BLOCK: usize = 16;
@@ -14,15 +17,13 @@ const MAX_DENSE_BYTES: usize = 128 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     permissions: usize,
-    form: Form,
-}
-
-#[derive(Clone, Debug)]
-enum Form {
-    /// One bit for each permission and role: answers fastest.
-    Dense { blocks: Vec<Arc<[u64]>>, height: usize },
+    /// One bit for each permission and role, behind a word that says what else decides: answers fastest.
+    /// Empty where the table is kept by role.
+    blocks: Vec<Arc<[u64]>>,
+    /// Words of a column, the first one included.
+    height: usize,
     /// By role. Much smaller where there are many roles of few permissions each.
-    Sparse(Vec<Bits>),
+    sparse: Option<Vec<Bits>>,
 }
 
 impl Columns {
@@ -36,12 +37,14 @@ impl Columns {
         permissions: usize,
         roles: impl ExactSizeIterator<Item = &'b Bits> + Clone,
     ) -> Self {
-        let height = roles.len() / 64 + 1;
+        let height = roles.len() / 64 + 2;
         let block_count = permissions.div_ceil(BLOCK);
         if block_count.saturating_mul(BLOCK * 8).saturating_mul(height) > max_bytes {
-            return Self { permissions, form: Form::Sparse(roles.cloned().collect()) };
+            return Self { permissions, blocks: Vec::new(), height, sparse: Some(roles.cloned().collect()) };
         }
-        let mut blocks = vec![vec![0; BLOCK * height]; block_count];
+        let mut block = vec![0; BLOCK * height];
+        block.iter_mut().step_by(height).for_each(|head| *head = u64::from(Mark::ALL.0));
+        let mut blocks = vec![block; block_count];
         for (role, has) in roles.enumerate() {
             has.each(permissions, |permission| {
                 let (block, at) = place(permission as usize, role, height);
@@ -51,30 +54,42 @@ impl Columns {
             });
         }
         let blocks = blocks.into_iter().map(Arc::from).collect();
-        Self { permissions, form: Form::Dense { blocks, height } }
+        Self { permissions, blocks, height, sparse: None }
     }
 
     /// Whether a role allows a permission.
     #[inline]
     pub(super) fn has(&self, role: u32, permission: u32) -> bool {
-        self.any_has(&[role], permission).unwrap_or_else(|| self.any_sparse(&[role], permission))
+        match self.any_has(&[role], permission) {
+            Some((_, has)) => has,
+            None => self.any_sparse(&[role], permission),
+        }
     }
 
-    /// Whether one of the roles allows a permission, where the form of the table tells at once.
+    /// What decides about a permission beside the bits, and whether one of the roles allows it; none where
+    /// the table cannot tell at once.
     #[inline]
-    pub(super) fn any_has<const N: usize>(&self, roles: &[u32; N], permission: u32) -> Option<bool> {
-        let Form::Dense { blocks, height } = &self.form else { return None };
+    pub(super) fn any_has<const N: usize>(&self, roles: &[u32; N], permission: u32) -> Option<(Mark, bool)> {
         let permission = permission as usize;
-        let Some(block) = blocks.get(permission / BLOCK) else { return Some(false) };
-        let start = permission % BLOCK * height;
-        let Some(column) = block.get(start..start + height) else { return Some(false) };
+        let block = self.blocks.get(permission / BLOCK)?;
+        let column = block.get(permission % BLOCK * self.height..)?.get(..self.height)?;
+        let (head, words) = column.split_first()?;
         // All are looked at: a branch for each, that no processor can guess, would cost more.
-        let bits = |role: &u32| column.get(*role as usize / 64).map_or(0, |word| word >> (role % 64));
-        Some(roles.iter().fold(0, |all, role| all | bits(role)) & 1 == 1)
+        let bits = |role: &u32| words.get(*role as usize / 64).map_or(0, |word| word >> (role % 64));
+        Some((Mark::of(*head), roles.iter().fold(0, |all, role| all | bits(role)) & 1 == 1))
+    }
+
+    /// Says what decides about a permission beside the bits; of one of which that was not said, everything.
+    pub(super) fn mark(&mut self, permission: u32, mark: Mark) {
+        let permission = permission as usize;
+        let block = self.blocks.get_mut(permission / BLOCK).map(Arc::make_mut);
+        if let Some(head) = block.and_then(|block| block.get_mut(permission % BLOCK * self.height)) {
+            *head = u64::from(mark.0);
+        }
     }
 
     fn any_sparse(&self, roles: &[u32], permission: u32) -> bool {
-        let Form::Sparse(all) = &self.form else { return false };
+        let Some(all) = &self.sparse else { return false };
         (permission as usize) < self.permissions
             && roles.iter().any(|role| all.get(*role as usize).is_some_and(|role| role.has(permission)))
     }
@@ -86,46 +101,42 @@ impl Columns {
         if !self.has_room(role) {
             self.grow(role);
         }
-        match &mut self.form {
-            Form::Dense { blocks, height } => {
-                let mut words = [before, after].map(|has| {
-                    let mut words = bits::empty(permissions);
-                    has.add_to(&mut words);
-                    words
-                });
-                let [before, after] = &mut words;
-                before.iter_mut().zip(after).for_each(|(before, after)| *before ^= *after);
-                bits::each(before, |permission| {
-                    if permission as usize >= permissions {
-                        return;
-                    }
-                    let (block, at) = place(permission as usize, role, *height);
-                    let block = blocks.get_mut(block).map(Arc::make_mut);
-                    if let Some(word) = block.and_then(|block| block.get_mut(at)) {
-                        *word ^= 1 << (role % 64);
-                    }
-                });
-            }
-            Form::Sparse(all) => {
-                all.resize_with(all.len().max(role + 1), Bits::default);
-                all[role] = after.clone();
-            }
+        if let Some(all) = &mut self.sparse {
+            all.resize_with(all.len().max(role + 1), Bits::default);
+            all[role] = after.clone();
+            return;
         }
+        let mut words = [before, after].map(|has| {
+            let mut words = bits::empty(permissions);
+            has.add_to(&mut words);
+            words
+        });
+        let [before, after] = &mut words;
+        before.iter_mut().zip(after).for_each(|(before, after)| *before ^= *after);
+        bits::each(before, |permission| {
+            if permission as usize >= permissions {
+                return;
+            }
+            let (block, at) = place(permission as usize, role, self.height);
+            let block = self.blocks.get_mut(block).map(Arc::make_mut);
+            if let Some(word) = block.and_then(|block| block.get_mut(at)) {
+                *word ^= 1 << (role % 64);
+            }
+        });
     }
 
     fn has_room(&self, role: usize) -> bool {
-        match &self.form {
-            Form::Dense { height, .. } => role < height * 64,
-            Form::Sparse(_) => true,
-        }
+        self.sparse.is_some() || role < (self.height - 1) * 64
     }
 
     /// Makes room for a role and some more; where the table would be too large, each role keeps what it has.
     fn grow(&mut self, role: usize) {
-        let Form::Dense { blocks, height } = &self.form else { return };
-        let columns = blocks.iter().flat_map(|block| block.chunks_exact(*height)).take(self.permissions);
+        let columns = self.blocks.iter().flat_map(|block| block.chunks_exact(self.height)).take(self.permissions);
+        let columns = columns.filter_map(|column| column.split_first());
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); role + role / 8 + 1];
-        for (permission, column) in (0_u32..).zip(columns) {
+        let mut marks = Vec::with_capacity(self.permissions);
+        for (permission, (head, column)) in (0_u32..).zip(columns) {
+            marks.push((permission, Mark::of(*head)));
             bits::each(column, |role| {
                 if let Some(row) = rows.get_mut(role as usize) {
                     row.push(permission);
@@ -134,17 +145,18 @@ impl Columns {
         }
         let rows: Vec<Bits> = rows.into_iter().map(|row| Bits::Few(row.into())).collect();
         *self = Self::new(self.permissions, rows.iter());
+        marks.into_iter().for_each(|(permission, mark)| self.mark(permission, mark));
     }
 }
 
 /// The block of a permission, and where the word of a role stands in it.
 fn place(permission: usize, role: usize, height: usize) -> (usize, usize) {
-    (permission / BLOCK, permission % BLOCK * height + role / 64)
+    (permission / BLOCK, permission % BLOCK * height + 1 + role / 64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Columns, Form};
+    use super::Columns;
     use crate::rules::bits::{self, Bits};
 
     const PERMISSIONS: usize = 200;
@@ -173,8 +185,15 @@ mod tests {
             let mut rows: Vec<Bits> = (0..70).map(|role| some(role, 7)).collect();
             rows[5] = Bits::All;
             let mut columns = Columns::within(max_bytes, PERMISSIONS, rows.iter());
-            assert_eq!(matches!(columns.form, Form::Dense { .. }), max_bytes > 0);
+            assert_eq!(columns.sparse.is_none(), max_bytes > 0);
             assert_all(&columns, &rows);
+            let mark = |columns: &Columns, permission| columns.any_has(&[0], permission).map(|(mark, _)| mark);
+            let marks = |columns: &Columns| [2, 3, 199].map(|permission| mark(columns, permission));
+            let all = (max_bytes > 0).then_some(Mark::ALL);
+            assert_eq!(marks(&columns), [all; 3]);
+            columns.mark(3, Mark::SPECIAL);
+            let marked = [all, all.map(|_| Mark::SPECIAL), all];
+            assert_eq!(marks(&columns), marked);
             let before = (columns.clone(), rows.clone());
             for role in [3, 5, 69, 130, 400] {
                 rows.resize_with(rows.len().max(role + 1), Bits::default);
@@ -184,6 +203,7 @@ mod tests {
                 assert_all(&columns, &rows);
             }
             assert_all(&before.0, &before.1);
+            assert_eq!(marks(&columns), marked, "after it grew");
         }
     }
 }

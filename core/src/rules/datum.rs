@@ -153,21 +153,22 @@ pub(super) enum Datum<'a> {
     Set(&'a Held),
 }
 
-/// An id or a long address, as two numbers; they are ordered as its bytes are.
+/// An id or a long address, as two numbers. Their order is total, and means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Halves(u64, u64);
 
 impl From<Uuid> for Halves {
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the halves")]
     fn from(id: Uuid) -> Self {
-        let (high, low) = id.as_u64_pair();
-        Self(high, low)
+        let bits = u128::from_ne_bytes(id.into_bytes());
+        Self(bits as u64, (bits >> 64) as u64)
     }
 }
 
 impl From<Halves> for Uuid {
-    fn from(Halves(high, low): Halves) -> Self {
-        Uuid::from_u64_pair(high, low)
+    fn from(Halves(low, high): Halves) -> Self {
+        Uuid::from_bytes((u128::from(high) << 64 | u128::from(low)).to_ne_bytes())
     }
 }
 

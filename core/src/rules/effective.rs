@@ -38,7 +38,7 @@ impl RuleSet {
     /// behalf it asks has no say here.
     pub fn effective(&self, principal: &Principal, now: Time) -> Vec<EffectiveGrant> {
         let now = now.as_microsecond();
-        if !principal.is_active() || principal.stamp != self.stamp {
+        if !principal.is_active() || !principal.is_of(self) {
             return Vec::new();
         }
         let mut effective = Vec::new();

@@ -38,7 +38,7 @@ impl RuleSet {
         let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
         chain.all(|one| {
             let is_administrator = one.held().any(|held| self.administers(one, held, now));
-            one.is_active() && one.stamp == self.stamp && !one.is_key() && is_administrator
+            one.is_active() && one.is_of(self) && !one.is_key() && is_administrator
         })
     }
 }
@@ -58,7 +58,7 @@ impl RuleSet {
                 let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
                 is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
             };
-            one.is_active() && one.stamp == self.stamp && one.held().any(counts)
+            one.is_active() && one.is_of(self) && one.held().any(counts)
         })
     }
 }

@@ -101,23 +101,27 @@ impl<'r> Resource<'r> {
 }
 
 impl<'s> Seen<'s> {
-    /// The value of an attribute that is the one at this place of what is read; none where it was not given,
-    /// not even as null. `stored` is where rows of the type are.
+    /// What was given for the attribute at this place of what is read.
     #[inline]
-    pub(super) fn value(self, place: usize, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Datum<'s>> {
+    pub(super) fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s Held> {
         match self {
             Seen::Shaped { shape, positions, values } => {
-                let at = positions.of(place).or_else(|| shape.position(&attribute.name))?;
-                Some(values.get(at)?.read(attribute.ty))
+                values.get(positions.of(place).or_else(|| shape.position(&attribute.name))?)
             }
-            Seen::Named { row, given } => {
+            Seen::Named { given, .. } => {
                 // Many hosts give them in the order in which they are read.
                 let is_it = |given: &&(Name, Held)| *given.0 == *attribute.name;
-                match given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)) {
-                    Some((_, held)) => Some(held.read(attribute.ty)),
-                    None => column(row?, stored, attribute),
-                }
+                given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)).map(|(_, held)| held)
             }
+        }
+    }
+
+    /// What the row has of an attribute; absent where there is no such column. `stored` is where rows of
+    /// the type are.
+    pub(super) fn stored(self, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Datum<'s>> {
+        match self {
+            Seen::Named { row, .. } => column(row?, stored, attribute),
+            Seen::Shaped { .. } => None,
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct FieldId(pub(super) u32);
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.
-    pub(super) stamp: u32,
+    pub(super) stamp: Stamp,
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Arc<Pool>,
     pub(super) reads: Arc<Reads>,
@@ -71,6 +71,37 @@ pub struct RuleSet {
     /// The same of each role.
     pub(super) role_marks: Box<[RoleMark]>,
     pub(super) anonymous: Option<RoleId>,
+}
+
+/// Tells a rule set, those that edits gave, and their principals from all others of this process; after two
+/// billion compiled ones it would not. Of a principal whose first plain roles are not all that counts, one
+/// more than that of its rules, so that one comparison tells whether they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(u32);
+
+impl Stamp {
+    /// Of what belongs to no rule set.
+    pub(super) const NONE: Stamp = Stamp(0);
+
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(2);
+        Self(NEXT.fetch_add(2, Ordering::Relaxed))
+    }
+
+    /// That of the rules.
+    #[inline]
+    pub(super) fn of_rules(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    /// The same of a principal of which more counts.
+    pub(super) fn with_more(self) -> Self {
+        Self(self.0 | 1)
+    }
+
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
@@ -98,8 +129,8 @@ pub(super) struct Shared {
 }
 
 /// What a decision on a permission must look at beside the rows, as bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark(u8);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark(pub(super) u8);
 
 impl Mark {
     /// A role denies it: the first allow does not decide.
@@ -108,6 +139,15 @@ impl Mark {
     pub(super) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(super) const DEMANDING: Mark = Mark(4);
+
+    /// Whatever there is.
+    pub(super) const ALL: Mark = Mark(u8::MAX);
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the rest is empty")]
+    pub(super) const fn of(word: u64) -> Mark {
+        Mark(word as u8)
+    }
 
     #[inline]
     pub(super) fn has(self, other: Mark) -> bool {
@@ -352,16 +392,14 @@ impl RuleSet {
                 *mark = mark.or(if is_denied { Mark::DENIED.or(Mark::SPECIAL) } else { Mark::SPECIAL });
             }
         }
+        for (permission, mark) in (0_u32..).zip(&marks) {
+            if self.marks.get(permission as usize) != Some(mark) {
+                self.columns.mark(permission, *mark);
+            }
+        }
         self.marks = marks;
         self.role_marks = self.roles.iter().map(|role| RoleMark::of(role)).collect();
     }
-}
-
-/// A number that no other rule set of this process has, or only one that was compiled 4 billion rule sets
-/// before.
-pub(super) fn stamp() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn unknown<'n>(reason: Reason, what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Error {

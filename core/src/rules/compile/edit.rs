@@ -12,7 +12,7 @@ use crate::{
         pool::place,
         reads::Reads,
         role::{CompiledRole, Own, Specials},
-        rule_set::{RoleId, RuleSet, stamp},
+        rule_set::{RoleId, RuleSet, Stamp},
     },
 };
 
@@ -189,7 +189,7 @@ impl RuleSet {
             self.reads = Arc::new(Reads::of(&self.shared.words, &self.pool, &new));
             // Each way: a principal holds the attributes that were read when it was made.
             if self.reads.principal != before.reads.principal {
-                self.stamp = stamp();
+                self.stamp = Stamp::new();
             }
         }
         self.mark();

@@ -28,7 +28,7 @@ use super::{
     pool::Pool,
     reads::Reads,
     role::Own,
-    rule_set::{RuleSet, Shared, stamp},
+    rule_set::{RuleSet, Shared, Stamp},
     schema::Schema,
 };
 
@@ -63,7 +63,7 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     let reads = Reads::of(&words, &pool, &conditions);
     let types = words.permissions.iter().map(|permission| permission.ty).collect();
     let mut rules = RuleSet {
-        stamp: stamp(),
+        stamp: Stamp::new(),
         shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), words }),
         pool: Arc::new(pool),
         reads: Arc::new(reads),

@@ -5,24 +5,19 @@ use crate::model::time::Time;
 use super::super::{
     principal::Principal,
     role::Says,
-    rule_set::{Mark, PermissionId, RoleMark, RuleSet},
+    rule_set::{Mark, PermissionId, RuleSet},
     scope_kind::BoundScope,
 };
 use super::Here;
 
 impl RuleSet {
-    /// The answer to a question without resource and fields, where roles that are held everywhere and
+    /// The answer to a question without resource and fields, where a few roles that are held everywhere and
     /// always settle it.
-    // Calls nothing, so it needs no frame: inlined into what calls it would cost more.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let mark = self.marks.get(permission.0 as usize)?;
-        if principal.stamp != self.stamp || mark.has(Mark::DENIED.or(Mark::DEMANDING)) {
-            return None;
-        }
-        let is_allowed = self.columns.any_has(principal.first_places(), permission.0)?;
-        // What was allowed is asked last: half of all answers are yes, which no processor can guess.
-        (principal.is_simple() && !mark.has(Mark::SPECIAL) || is_allowed).then_some(is_allowed)
+        let (mark, is_allowed) = self.columns.any_has(principal.first_places(), permission.0)?;
+        // What was allowed is no part of it: half of all answers are yes, which no processor can guess.
+        (mark == Mark::default() && principal.is_simple_of(self)).then_some(is_allowed)
     }
 
     /// The answer to a question without resource and fields, where windows have a say too.
@@ -33,11 +28,11 @@ impl RuleSet {
         now: Time,
     ) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
-        if principal.stamp != self.stamp || mark.has(Mark::DEMANDING) {
+        if !principal.is_of(self) || mark.has(Mark::DEMANDING) {
             return None;
         }
         // Without a resource, no other scope covers anything.
-        let covers = |scope: &BoundScope| *scope == BoundScope::Global;
+        let covers = |scope: &BoundScope| matches!(scope, BoundScope::Global);
         self.sum(principal, permission.0, *mark, now, covers, |_| None)
     }
 
@@ -61,48 +56,55 @@ impl RuleSet {
         covers: impl Fn(&BoundScope) -> bool,
         holds: impl Fn(u32) -> Option<bool>,
     ) -> Option<bool> {
-        if principal.is_rare() || mark.has(Mark::DENIED) && self.may_deny(principal, permission, now) {
+        if principal.is_rare() {
             return None;
         }
-        let gives = |own: &RoleMark, role: u32| {
-            if own.has_plain && self.columns.has(role, permission) {
-                return Some(true);
-            }
-            match mark.has(Mark::SPECIAL).then(|| own.index.says(permission)) {
-                None | Some(Says::Nothing) => Some(false),
-                Some(Says::AllowsIf(condition)) => holds(condition),
-                Some(Says::More(_)) => None,
-            }
-        };
         if !principal.is_active() {
             return Some(false);
         }
+        // Whoever says more may deny it, wherever that is.
+        if mark.has(Mark::DENIED) && self.say_more(principal, permission) {
+            return None;
+        }
+        let gives = |role: u32| {
+            if !mark.has(Mark::SPECIAL) {
+                return Some(self.columns.has(role, permission));
+            }
+            let Some(own) = self.role_marks.get(role as usize) else { return Some(false) };
+            if own.has_plain && self.columns.has(role, permission) {
+                return Some(true);
+            }
+            match own.index.says(permission) {
+                Says::Nothing => Some(false),
+                Says::AllowsIf(condition) => holds(condition),
+                Says::More(_) => None,
+            }
+        };
         for roles in principal.plain() {
             for role in roles {
-                let Some(own) = self.role_marks.get(*role as usize) else { continue };
-                if gives(own, *role)? {
+                if gives(*role)? {
                     return Some(true);
                 }
             }
         }
-        for (held, window) in principal.limited() {
-            if !window.is_none_or(|window| window.holds(now.as_microsecond())) || !covers(&held.scope) {
-                continue;
-            }
-            let Some(own) = self.role_marks.get(held.role as usize) else { continue };
+        let (limited, windows) = principal.limited();
+        let now = if windows.is_empty() { 0 } else { now.as_microsecond() };
+        for (at, held) in limited.iter().enumerate() {
+            let is_valid = windows.get(at).is_none_or(|window| window.holds(now));
             // `admin:all` is held everywhere or not at all.
-            let counts = !own.is_administrator || held.scope == BoundScope::Global;
-            if counts && gives(own, held.role)? {
+            let counts = || matches!(held.scope, BoundScope::Global) || !self.is_administrator(held.role);
+            if is_valid && covers(&held.scope) && counts() && gives(held.role)? {
                 return Some(true);
             }
         }
         Some(false)
     }
 
-    /// Whether a role says so much of a permission that it may deny it.
-    fn may_deny(&self, principal: &Principal, permission: u32, now: Time) -> bool {
-        let now = now.as_microsecond();
-        let says_more = |role| matches!(self.says(role, permission), Says::More(_));
-        principal.held().any(|held| says_more(held.role) && held.is_valid(now))
+    /// Whether a role says more of a permission than that it allows it.
+    fn say_more(&self, principal: &Principal, permission: u32) -> bool {
+        let says_more = |role: u32| matches!(self.says(role, permission), Says::More(_));
+        let (limited, _) = principal.limited();
+        principal.plain().into_iter().flatten().any(|role| says_more(*role))
+            || limited.iter().any(|held| says_more(held.role))
     }
 }

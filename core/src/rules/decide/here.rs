@@ -86,7 +86,7 @@ impl<'a> Here<'a> {
     /// Looks up what is read of the resource, and checks that nothing is missing.
     #[inline]
     pub(super) fn read(&mut self, question: &Question<'_>) -> Result<()> {
-        if self.principal.stamp != self.rules.stamp {
+        if !self.principal.is_of(self.rules) {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
         }
         if question.permission.0 as usize >= self.rules.marks.len() {
@@ -167,7 +167,11 @@ impl<'a> Here<'a> {
     #[cold]
     fn far_value(&self, slot: u32) -> Option<Datum<'a>> {
         let attribute = ReadAttribute::of(self.ty.attributes.get(slot as usize)?);
-        self.resource?.seen(self.read)?.value(usize::MAX, self.reads.table, &attribute)
+        let seen = self.resource?.seen(self.read)?;
+        match seen.given(usize::MAX, &attribute) {
+            Some(held) => Some(held.read(attribute.ty)),
+            None => seen.stored(self.reads.table, &attribute),
+        }
     }
 
     /// Whether what the resource is bound to by one kind lies within a scope of another.
@@ -182,12 +186,17 @@ impl<'a> Here<'a> {
         if let Some(resource) = self.resource {
             let Some(seen) = resource.seen(self.read) else { return Err(self.other_type(resource)) };
             for (place, attribute) in self.reads.attributes.iter().enumerate() {
-                let value = seen.value(place, self.reads.table, attribute);
-                let Some(value) = value.filter(|value| !value.is_absent() || attribute.is_optional) else {
+                let mut beyond = Datum::Absent;
+                let value = self.at_hand.get_mut(place).unwrap_or(&mut beyond);
+                match seen.given(place, attribute) {
+                    Some(held) => *value = held.read(attribute.ty),
+                    None => match seen.stored(self.reads.table, attribute) {
+                        Some(stored) => *value = stored,
+                        None => return Err(self.missing(attribute)),
+                    },
+                }
+                if value.is_absent() && !attribute.is_optional {
                     return Err(self.missing(attribute));
-                };
-                if let Some(at_hand) = self.at_hand.get_mut(place) {
-                    *at_hand = value;
                 }
             }
         }
@@ -211,22 +220,21 @@ impl<'a> Here<'a> {
         Error::new(Reason::InvalidInput, format!("a {one} is no {other}, which this permission is about"))
     }
 
-    #[inline(always)]
+    #[inline]
     fn complete_principal(&self) -> Result<()> {
-        // Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
-        let is_account = self.principal.id().is_some();
-        for path in self.reads.principal.iter().filter(|_| is_account) {
-            if self.principal.attribute(*path).is_absent() {
-                return Err(self.principal_lacks(*path));
-            }
-        }
-        Ok(())
+        if self.principal.is_complete() { Ok(()) } else { self.find_lacking() }
     }
 
+    /// Most lack nothing that any condition reads; of others, it matters what this question reads.
     #[cold]
-    fn principal_lacks(&self, path: Path) -> Error {
-        let attribute = self.rules.shared.words.principal.get(path.slot as usize);
-        missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name))
+    fn find_lacking(&self) -> Result<()> {
+        match self.reads.principal.iter().find(|path| self.principal.attribute(**path).is_absent()) {
+            Some(path) => {
+                let attribute = self.rules.shared.words.principal.get(path.slot as usize);
+                Err(missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name)))
+            }
+            None => Ok(()),
+        }
     }
 }
 

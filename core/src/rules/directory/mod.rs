@@ -271,7 +271,7 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
         if slot.was_asked() || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
             continue;
         }
-        let handle = slot.handle(index);
+        let Some(handle) = slot.handle(index) else { continue };
         remove(rights, writer, handle);
         return true;
     }

@@ -28,17 +28,18 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserHandle {
     pub(super) index: u32,
-    pub(super) generation: u32,
+    pub(super) generation: NonZeroU32,
 }
 
 impl UserHandle {
-    fn of(number: u64) -> Self {
+    fn of(number: u64) -> Option<Self> {
         #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-        Self { index: number as u32, generation: (number >> 32) as u32 }
+        let (index, generation) = (number as u32, (number >> 32) as u32);
+        NonZeroU32::new(generation).map(|generation| Self { index, generation })
     }
 
     fn to_number(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
+        u64::from(self.generation.get()) << 32 | u64::from(self.index)
     }
 }
 
@@ -80,13 +81,13 @@ impl Rights {
     /// A user by id; none where it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.ids.find(&self.slots, id).map(|(index, slot)| slot.handle(index))
+        self.ids.find(&self.slots, id).and_then(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none where it was let go.
     #[inline]
     pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
-        let slot = self.slots.get(user.index).filter(|slot| slot.generation.get() == user.generation)?;
+        let slot = self.slots.of(user)?;
         slot.note();
         Some(&slot.principal)
     }
@@ -109,7 +110,7 @@ impl Rights {
     #[inline]
     pub fn pinned(&self, pin: &Pin) -> Option<&Principal> {
         let last = UserHandle::of(pin.place.load(Ordering::Relaxed));
-        if let Some(principal) = self.principal(last).filter(|one| one.id() == Some(pin.id)) {
+        if let Some(principal) = last.and_then(|last| self.principal(last)).filter(|one| one.id() == Some(pin.id)) {
             return Some(principal);
         }
         let user = self.user(pin.id)?;
@@ -144,7 +145,7 @@ impl Rights {
 
     /// Every user in memory.
     pub fn users(&self) -> impl Iterator<Item = (UserHandle, &Principal)> {
-        self.slots.iter().map(|(index, slot)| (slot.handle(index), &slot.principal))
+        self.slots.iter().map(|(handle, slot)| (handle, &slot.principal))
     }
 
     pub(super) fn unknown(&self) -> usize {
@@ -168,9 +169,9 @@ impl Rights {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.count += 1;
         self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(index, Some(Slot::new(principal, self.generation)));
+        self.slots.put(index, Slot::new(principal, self.generation));
         self.ids.insert(&self.slots, id, index);
-        UserHandle { index, generation: self.generation.get() }
+        UserHandle { index, generation: self.generation }
     }
 
     pub(super) fn replace(&mut self, user: UserHandle, principal: Principal) {
@@ -178,9 +179,7 @@ impl Rights {
             self.unknown -= usize::from(before.principal.has_unknown_roles());
         }
         self.unknown += usize::from(principal.has_unknown_roles());
-        if let Some(generation) = NonZeroU32::new(user.generation) {
-            self.slots.put(user.index, Some(Slot::new(principal, generation)));
-        }
+        self.slots.put(user.index, Slot::new(principal, user.generation));
     }
 
     pub(super) fn remove(&mut self, user: UserHandle) {
@@ -191,7 +190,7 @@ impl Rights {
         if let Some(id) = id {
             self.ids.remove(id, user.index);
         }
-        self.slots.put(user.index, None);
+        self.slots.clear(user.index);
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use super::{super::principal::Principal, rights::UserHandle};
+use super::{
+    super::{principal::Principal, rule_set::Stamp},
+    rights::UserHandle,
+};
 
 /// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
 /// other shelves, so the three numbers are balanced for a million.
@@ -20,8 +23,8 @@ const SHELF: usize = 128;
 #[repr(align(64))]
 pub(super) struct Slot {
     pub(super) principal: Principal,
-    /// Tells a user from the one that had its number before.
-    pub(super) generation: NonZeroU32,
+    /// Tells a user from the one that had its number before; 0: nobody is here.
+    generation: u32,
     asked: AtomicBool,
 }
 
@@ -34,7 +37,11 @@ impl Clone for Slot {
 
 impl Slot {
     pub(super) fn new(principal: Principal, generation: NonZeroU32) -> Self {
-        Self { principal, generation, asked: AtomicBool::new(true) }
+        Self { principal, generation: generation.get(), asked: AtomicBool::new(true) }
+    }
+
+    fn empty() -> Self {
+        Self { principal: Principal::nobody(Stamp::NONE), generation: 0, asked: AtomicBool::new(false) }
     }
 
     /// Notes that it was asked about. Writes only where that is news, so that readers do not contend.
@@ -50,13 +57,14 @@ impl Slot {
         self.asked.swap(false, Ordering::Relaxed)
     }
 
-    pub(super) fn handle(&self, index: u32) -> UserHandle {
-        UserHandle { index, generation: self.generation.get() }
+    /// None where nobody is here.
+    pub(super) fn handle(&self, index: u32) -> Option<UserHandle> {
+        NonZeroU32::new(self.generation).map(|generation| UserHandle { index, generation })
     }
 }
 
-type Piece = [Option<Slot>; PIECE];
-type Shelf = [Option<Arc<Piece>>; SHELF];
+type Piece = [Slot; PIECE];
+type Shelf = [Arc<Piece>; SHELF];
 
 /// A vector that is cheap to clone and cheap to change afterwards.
 #[derive(Clone, Debug, Default)]
@@ -71,29 +79,50 @@ impl Slots {
         self.len
     }
 
+    /// Whatever is at a number: an empty slot where nobody is.
     #[inline]
-    pub(super) fn get(&self, index: u32) -> Option<&Slot> {
+    fn at(&self, index: u32) -> Option<&Slot> {
         let index = index as usize;
         let shelf = self.shelves.get(index / (PIECE * SHELF))?;
-        shelf[index / PIECE % SHELF].as_ref()?[index % PIECE].as_ref()
+        Some(&shelf[index / PIECE % SHELF][index % PIECE])
     }
 
-    /// Puts a slot at a number at most one beyond the last.
-    pub(super) fn put(&mut self, index: u32, slot: Option<Slot>) {
+    /// The user of a number.
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> Option<&Slot> {
+        self.at(index).filter(|slot| slot.generation != 0)
+    }
+
+    /// The user of a handle; none where it was let go.
+    #[inline]
+    pub(super) fn of(&self, user: UserHandle) -> Option<&Slot> {
+        self.at(user.index).filter(|slot| slot.generation == user.generation.get())
+    }
+
+    /// Puts a user at a number at most one beyond the last.
+    pub(super) fn put(&mut self, index: u32, slot: Slot) {
         let index = index as usize;
         let (shelf, piece) = (index / (PIECE * SHELF), index / PIECE % SHELF);
         if shelf == self.shelves.len() {
-            self.shelves.push(Arc::new([const { None }; SHELF]));
+            // All share one empty piece until something is put in.
+            let empty: Arc<Piece> = Arc::new(std::array::from_fn(|_| Slot::empty()));
+            self.shelves.push(Arc::new(std::array::from_fn(|_| empty.clone())));
         }
         let Some(shelf) = self.shelves.get_mut(shelf) else { return };
-        let empty = || Arc::new([const { None }; PIECE]);
-        let piece = Arc::make_mut(shelf)[piece].get_or_insert_with(empty);
-        Arc::make_mut(piece)[index % PIECE] = slot;
+        Arc::make_mut(&mut Arc::make_mut(shelf)[piece])[index % PIECE] = slot;
         self.len = self.len.max(index + 1);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        (0..u32::try_from(self.len).unwrap_or(u32::MAX)).filter_map(|index| self.get(index).map(|slot| (index, slot)))
+    /// Takes the user of a number out.
+    pub(super) fn clear(&mut self, index: u32) {
+        if self.get(index).is_some() {
+            self.put(index, Slot::empty());
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UserHandle, &Slot)> {
+        let all = (0..u32::try_from(self.len).unwrap_or(u32::MAX)).filter_map(|index| Some((index, self.get(index)?)));
+        all.filter_map(|(index, slot)| Some((slot.handle(index)?, slot)))
     }
 }
 
@@ -103,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_slot_fills_one_line() {
-        assert_eq!(size_of::<Option<Slot>>(), 64);
+        assert_eq!(size_of::<Slot>(), 64);
     }
 
     use crate::rules::{Policy, PrincipalFacts, RuleSet, Schema};
@@ -116,10 +145,10 @@ mod tests {
             |id: usize| Slot::new(rules.principal(PrincipalFacts::new(Uuid::from_u128(id as u128))), NonZeroU32::MIN);
         let mut slots = Slots::default();
         let many = PIECE * SHELF + PIECE + 3;
-        (0..many).for_each(|id| slots.put(id as u32, Some(of(id))));
+        (0..many).for_each(|id| slots.put(id as u32, of(id)));
         let before = slots.clone();
-        slots.put(5, Some(of(1_000_000)));
-        slots.put(many as u32 - 1, None);
+        slots.put(5, of(1_000_000));
+        slots.clear(many as u32 - 1);
         let id = |slots: &Slots, at: usize| slots.get(at as u32).and_then(|slot| slot.principal.id());
         assert!((0..many).all(|at| id(&before, at) == Some(Uuid::from_u128(at as u128))));
         assert_eq!(id(&slots, 5), Some(Uuid::from_u128(1_000_000)));

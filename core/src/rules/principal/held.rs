@@ -23,11 +23,6 @@ pub(in crate::rules) struct Assignment {
 }
 
 impl Assignment {
-    /// Everywhere.
-    pub(super) fn everywhere(role: u32) -> Self {
-        Self { role, scope: BoundScope::Global }
-    }
-
     pub(super) fn new(role: u32, facts: &AssignmentFacts, kinds: &[ScopeKind]) -> Self {
         Self { role, scope: bind(kinds, &facts.scope) }
     }
@@ -108,8 +103,10 @@ impl Principal {
     pub(in crate::rules) fn held(&self) -> impl Iterator<Item = HeldRole<'_>> + Clone {
         let [first, more] = self.plain();
         let plain = first.iter().chain(more).map(|role| (*role, None, Window::ALWAYS));
-        let limited = self.limited();
-        let limited = limited.map(|(one, window)| (one.role, Some(&one.scope), window.unwrap_or(Window::ALWAYS)));
+        let (limited, windows) = self.limited();
+        let window = |at: usize| windows.get(at).copied().unwrap_or(Window::ALWAYS);
+        let limited = limited.iter().enumerate();
+        let limited = limited.map(move |(at, one)| (one.role, Some(&one.scope), window(at)));
         let held = plain.chain(limited).zip(0..);
         held.map(|((role, scope, window), at)| HeldRole { role, at, scope, window, principal: self })
     }
@@ -139,6 +136,10 @@ impl<'a> HeldRole<'a> {
 
     pub(in crate::rules) fn group(&self) -> Option<&'a str> {
         self.principal.rare()?.groups.get(self.at).map(AsRef::<str>::as_ref)
+    }
+
+    pub(super) fn when(&self) -> Window {
+        self.window
     }
 
     /// When its window begins and ends, in microseconds.

@@ -16,16 +16,17 @@ use super::{
     super::{
         bits,
         compile::words::Words,
+        condition::{code::Path, parser::Root},
         datum::Held,
         faults::shown,
         name::Pattern,
-        rule_set::{RoleId, RuleSet},
+        rule_set::{RoleId, RuleSet, Stamp},
         scope_kind::BoundScope,
         scope_tree::ScopeTree,
     },
     Detail, FIRST, Flags, Principal, Rare, facts,
     facts::{AssignmentFacts, PrincipalFacts},
-    held::{Assignment, Notes, Window, tells},
+    held::{Assignment, HeldRole, Notes, Window, tells},
 };
 
 /// The roles of an account, being sorted into what decides at once and what needs a look.
@@ -89,6 +90,19 @@ impl Detail {
 }
 
 impl Principal {
+    /// Without an account, and without roles.
+    pub(in crate::rules) fn nobody(stamp: Stamp) -> Self {
+        Self {
+            id: Uuid::nil(),
+            version: 0,
+            detail: None,
+            first: [u32::MAX; FIRST],
+            stamp,
+            first_count: 0,
+            flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
+        }
+    }
+
     fn detail_mut(&mut self) -> &mut Detail {
         Arc::make_mut(self.detail.get_or_insert_default())
     }
@@ -109,10 +123,10 @@ impl Principal {
 
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
-        self.flags = self.flags.with(Flags::SIMPLE, false);
+        self.stamp = self.stamp.with_more();
         // Plain roles came first, and still do.
-        let plain = self.plain().concat().into_iter().map(|role| (Assignment::everywhere(role), Window::ALWAYS));
-        let all = plain.chain(self.limited().map(|(one, window)| (one.clone(), window.unwrap_or(Window::ALWAYS)))).unzip();
+        let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
+        let all = self.held().map(limited).unzip();
         self.set_plain(&[]);
         self.detail_mut().limit(all);
         self
@@ -135,14 +149,17 @@ impl RuleSet {
         let flags = Flags::SIGNED_IN
             .with(Flags::ACTIVE, facts.is_active)
             .with(Flags::VERIFIED, facts.is_verified)
-            .with(Flags::SIMPLE, is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST)
             .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
-        let mut principal = Principal { id: facts.id, version: facts.version, flags, ..self.nobody() };
+        let is_simple = is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST;
+        let stamp = if is_simple { self.stamp } else { self.stamp.with_more() };
+        let mut principal = Principal { id: facts.id, version: facts.version, flags, ..Principal::nobody(stamp) };
         principal.set_plain(&roles.plain);
         let attributes = self.attributes_read(&facts.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
+        let is_complete = self.must_have().all(|path| !principal.attribute(path).is_absent());
+        principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
         let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
         if let Some(tree) = tree {
             principal.rare_mut().tree = Some(tree.clone());
@@ -175,28 +192,23 @@ impl RuleSet {
         read.collect()
     }
 
+    /// The attributes that conditions read and that an account must have.
+    fn must_have(&self) -> impl Iterator<Item = Path> + '_ {
+        self.reads.principal.iter().filter_map(|slot| {
+            let attribute = self.shared.words.principal.get(*slot as usize)?;
+            (!attribute.is_optional).then_some(Path { root: Root::Principal, slot: *slot, ty: attribute.ty })
+        })
+    }
+
     /// Whether rows of another kind may lie within the scope of an assignment.
     fn lies_above(&self, one: &Assignment) -> bool {
         let Some(kind) = one.scope.kind() else { return false };
         self.shared.words.kinds.iter().any(|other| other.parent == Some(kind))
     }
 
-    /// Without an account, and without roles.
-    fn nobody(&self) -> Principal {
-        Principal {
-            id: Uuid::nil(),
-            version: 0,
-            detail: None,
-            first: [u32::MAX; FIRST],
-            stamp: self.stamp,
-            first_count: 0,
-            flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::SIMPLE, true),
-        }
-    }
-
     /// Somebody who is not signed in: the policy's anonymous role, and no attribute.
     pub fn anonymous(&self) -> Principal {
-        let mut principal = self.nobody();
+        let mut principal = Principal::nobody(self.stamp);
         if let Some(role) = self.anonymous {
             principal.set_plain(&[role.0]);
         }
@@ -244,7 +256,7 @@ impl RuleSet {
     /// # Errors
     /// [`Reason::Internal`] where one of them was made by another rule set.
     pub fn on_behalf_of(&self, actor: &Principal, other: &Principal) -> Result<Principal> {
-        if actor.stamp != self.stamp || other.stamp != self.stamp {
+        if !actor.is_of(self) || !other.is_of(self) {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
         }
         let behind = match actor.on_behalf_of() {

@@ -20,6 +20,7 @@ use crate::model::time::Time;
 use super::{
     condition::{code::Path, parser::Root},
     datum::{Datum, Held},
+    rule_set::{RuleSet, Stamp},
     scope::Scope,
     scope_tree::ScopeTree,
 };
@@ -43,7 +44,8 @@ pub struct Principal {
     /// The first roles that an active account holds everywhere and always, which decides without a
     /// further look.
     first: [u32; FIRST],
-    pub(super) stamp: u32,
+    /// Of the rules that made it, and whether its first roles are all that counts.
+    stamp: Stamp,
     first_count: u8,
     flags: Flags,
 }
@@ -57,10 +59,11 @@ impl Flags {
     const ACTIVE: Flags = Flags(1);
     const VERIFIED: Flags = Flags(2);
     const SIGNED_IN: Flags = Flags(4);
-    /// The first plain roles are all that counts.
-    const SIMPLE: Flags = Flags(8);
     /// A role is unknown to the rule set.
-    const UNKNOWN_ROLE: Flags = Flags(16);
+    const UNKNOWN_ROLE: Flags = Flags(8);
+    /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
+    /// policy that grants it anything says what their absence means.
+    const COMPLETE: Flags = Flags(16);
 
     #[inline]
     const fn has(self, other: Flags) -> bool {
@@ -155,15 +158,27 @@ impl Principal {
         self.flags.has(Flags::UNKNOWN_ROLE)
     }
 
+    /// Whether no question can find it without an attribute.
+    #[inline]
+    pub(super) fn is_complete(&self) -> bool {
+        self.flags.has(Flags::COMPLETE)
+    }
+
     /// On whose behalf it asks.
     pub fn on_behalf_of(&self) -> Option<&Principal> {
         self.rare()?.on_behalf_of.as_deref()
     }
 
-    /// Whether [`Principal::first`] is all that counts.
+    /// Whether these rules, or those that they are akin to, made it.
     #[inline]
-    pub(super) fn is_simple(&self) -> bool {
-        self.flags.has(Flags::SIMPLE)
+    pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
+        self.stamp.of_rules() == rules.stamp
+    }
+
+    /// Whether it is, and [`Principal::first_places`] is all that counts.
+    #[inline]
+    pub(super) fn is_simple_of(&self, rules: &RuleSet) -> bool {
+        self.stamp == rules.stamp
     }
 
     /// The first of the plain roles; in places that are empty a number that no role has.
@@ -184,13 +199,10 @@ impl Principal {
         [self.first(), self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default()]
     }
 
-    /// The assignments that have limits, and when they hold; none: always.
+    /// The assignments that have limits, and when each holds; no windows where all always do.
     #[inline]
-    pub(super) fn limited(&self) -> impl Iterator<Item = (&Assignment, Option<Window>)> + Clone {
-        let detail = self.detail.as_deref();
-        let windows = detail.map(|detail| &*detail.windows).unwrap_or_default();
-        let assignments = detail.map(|detail| &*detail.assignments).unwrap_or_default();
-        assignments.iter().enumerate().map(|(at, one)| (one, windows.get(at).copied()))
+    pub(super) fn limited(&self) -> (&[Assignment], &[Window]) {
+        self.detail.as_deref().map(|detail| (&*detail.assignments, &*detail.windows)).unwrap_or_default()
     }
 
     fn rare(&self) -> Option<&Rare> {
