@@ -1,7 +1,10 @@
 //! The same rules as a predicate on rows: a row passes if and only if [`RuleSet::decide`] allows it
 //! (RBAC.md, "List filtering").
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
+use uuid::Uuid;
 
 use crate::model::{
     error::{Error, Reason, Result},
@@ -85,8 +88,8 @@ impl RuleSet {
         let here = self.here(&Question { principal, permission, fields: &[], resource: None, context, now })?;
         let predicate = Lowering { here: &here, is_strict: true }.predicate(permission)?;
         let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-        let edges = chain.flat_map(|one| one.held()).flat_map(|one| one.edges());
-        let next = edges.filter(|edge| *edge > here.now() && *edge != i64::MAX).min();
+        let now_micros = here.now();
+        let next = chain.filter_map(|one| one.held().filter_map(|held| held.next_edge(now_micros)).min()).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
         let latest = plus_seconds(now, LIFETIME);
         let attributes = attributes_of(&predicate, here.ty);
@@ -140,14 +143,38 @@ struct Lowering<'l, 'h> {
 #[derive(Default)]
 struct Reach {
     is_global: bool,
-    /// Ids by the slot that they compare with: few slots.
-    within: SmallVec<[(u32, Vec<Value>); 1]>,
+    /// By the slot that they compare with: few slots.
+    within: SmallVec<[(u32, Within); 1]>,
+}
+
+/// What an attribute is compared with.
+#[derive(Default)]
+struct Within {
+    ids: Vec<Uuid>,
+    others: Vec<Value>,
+}
+
+impl Within {
+    fn add(&mut self, id: Value) {
+        match id {
+            Value::Id(id) => self.ids.push(id),
+            other => self.others.push(other),
+        }
+    }
+
+    fn set(mut self) -> Arc<[Value]> {
+        // As numbers they have the order of their bytes, and are compared at once.
+        self.ids.sort_unstable_by_key(Uuid::as_u128);
+        self.ids.dedup();
+        let ids = self.ids.into_iter().map(Value::Id);
+        if self.others.is_empty() { ids.collect() } else { Predicate::set(ids.chain(self.others)) }
+    }
 }
 
 impl Reach {
-    fn ids(&mut self, slot: u32) -> &mut Vec<Value> {
+    fn within(&mut self, slot: u32) -> &mut Within {
         let at = self.within.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
-            self.within.push((slot, Vec::new()));
+            self.within.push((slot, Within::default()));
             self.within.len() - 1
         });
         &mut self.within[at].1
@@ -193,7 +220,8 @@ impl Lowering<'_, '_> {
         // Fifty scopes of one condition become one set.
         let mut reaches = Reaches::default();
         let mut last: Option<(u32, SmallVec<[usize; 4]>)> = None;
-        for held in principal.held().filter(|one| rules.counts(*one, here.now())) {
+        let now = here.now();
+        principal.held().filter(|one| rules.counts(*one, now)).for_each(|held| {
             // Assignments of one role follow each other, and differ in their scopes alone.
             if last.as_ref().is_none_or(|(role, _)| *role != held.role) {
                 last = Some((held.role, self.grants_of(held.role, permission, &mut reaches)));
@@ -203,7 +231,7 @@ impl Lowering<'_, '_> {
                     self.widen(reach, held.scope());
                 }
             }
-        }
+        });
         // In the order of their conditions, whatever the order of the assignments.
         reaches.0.sort_by_key(|(grant, _)| *grant);
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
@@ -241,14 +269,13 @@ impl Lowering<'_, '_> {
         match scope {
             BoundScope::Global => reach.is_global = true,
             BoundScope::Id(kind, _) | BoundScope::Other(kind, _) => {
-                let Some(id) = scope.id() else { return };
                 for (bound, slot) in &self.here.ty.bound {
+                    let Some(id) = scope.id() else { continue };
                     if bound == kind {
-                        reach.ids(*slot).push(id.clone());
+                        reach.within(*slot).add(id);
                     } else if let Some(tree) = self.here.principal.tree() {
-                        let within = tree.within(*bound, *kind, &id);
-                        if !within.is_empty() {
-                            reach.ids(*slot).extend(within);
+                        for id in tree.within(*bound, *kind, &id) {
+                            reach.within(*slot).add(id);
                         }
                     }
                 }
@@ -264,10 +291,10 @@ impl Lowering<'_, '_> {
         let mut parts = Vec::new();
         let mut within = reach.within;
         within.sort_by_key(|(slot, _)| *slot);
-        for (slot, ids) in within {
+        for (slot, within) in within {
             let Some(attribute) = self.here.ty.attributes.get(slot as usize) else { continue };
             parts.push(match self.column(attribute) {
-                Some(name) => Predicate::In(name, Predicate::set(ids)),
+                Some(name) => Predicate::In(name, within.set()),
                 None => self.unsayable(attribute)?,
             });
         }

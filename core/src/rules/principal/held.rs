@@ -142,14 +142,17 @@ impl<'a> HeldRole<'a> {
         self.window
     }
 
-    /// When its window begins and ends, in microseconds.
-    pub(in crate::rules) fn edges(&self) -> [i64; 2] {
-        [self.window.0, self.window.1]
+    /// When its window begins or ends next, in microseconds.
+    #[inline]
+    pub(in crate::rules) fn next_edge(&self, now: i64) -> Option<i64> {
+        let Window(from, until) = self.window;
+        let next = if from > now { from } else { until };
+        (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Ends of its window, for people.
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
-        let [from, until] = self.edges();
+        let Window(from, until) = self.window;
         let time = |micros: i64, unbounded: i64| {
             if micros == unbounded { None } else { Timestamp::from_microsecond(micros).ok() }
         };
