@@ -156,7 +156,7 @@ fn place(permission: usize, role: usize, height: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::Columns;
+    use super::{Columns, Mark};
     use crate::rules::bits::{self, Bits};
 
     const PERMISSIONS: usize = 200;

@@ -3,7 +3,7 @@
 use crate::model::time::Time;
 
 use super::super::{
-    principal::Principal,
+    principal::{Glance, Principal},
     role::Says,
     rule_set::{Mark, PermissionId, RuleSet},
     scope_kind::BoundScope,
@@ -13,11 +13,12 @@ use super::Here;
 impl RuleSet {
     /// The answer to a question without resource and fields, where a few roles that are held everywhere and
     /// always settle it.
-    #[inline(always)]
-    pub(crate) fn at_a_glance(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let (mark, is_allowed) = self.columns.any_has(principal.first_places(), permission.0)?;
+    // Calls nothing, so it needs no frame: inlined, its caller would need a larger one.
+    #[inline(never)]
+    pub(crate) fn at_a_glance(&self, glance: &Glance, permission: PermissionId) -> Option<bool> {
+        let (mark, is_allowed) = self.columns.any_has(&glance.first, permission.0)?;
         // What was allowed is no part of it: half of all answers are yes, which no processor can guess.
-        (mark == Mark::default() && principal.is_simple_of(self)).then_some(is_allowed)
+        (mark == Mark::default() && glance.is_simple_of(self)).then_some(is_allowed)
     }
 
     /// The answer to a question without resource and fields, where windows have a say too.

@@ -90,7 +90,7 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.at_a_glance(principal, permission) {
+        match self.at_a_glance(principal.as_glance(), permission) {
             Some(is_allowed) => Ok(is_allowed),
             None => self.check_closely(principal, permission, now),
         }
@@ -107,7 +107,7 @@ impl RuleSet {
             return Ok(self.settle(question)?.is_allowed());
         }
         if question.resource.is_none() {
-            return match self.at_a_glance(principal, permission) {
+            return match self.at_a_glance(principal.as_glance(), permission) {
                 Some(is_allowed) => Ok(is_allowed),
                 None => match self.at_a_second_glance(principal, permission, now) {
                     Some(is_allowed) => Ok(is_allowed),
@@ -124,7 +124,7 @@ impl RuleSet {
     }
 
     #[inline(never)]
-    fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
+    pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         if let Some(is_allowed) = self.at_a_second_glance(principal, permission, now) {
             return Ok(is_allowed);
         }

@@ -268,7 +268,7 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
         writer.hand = (writer.hand + 1) % count.max(1);
         let Ok(index) = u32::try_from(writer.hand) else { return false };
         let Some(slot) = rights.slot(index) else { continue };
-        if slot.was_asked() || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
+        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
             continue;
         }
         let Some(handle) = slot.handle(index) else { continue };

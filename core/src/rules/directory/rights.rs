@@ -124,8 +124,17 @@ impl Rights {
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
     #[inline]
     pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
+        let glance = self.slots.glance(user).and_then(|glance| self.rules.at_a_glance(glance, permission));
+        match glance {
+            Some(is_allowed) => Ok(is_allowed),
+            None => self.check_closely(user, permission, now),
+        }
+    }
+
+    #[inline(never)]
+    fn check_closely(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
         match self.principal(user) {
-            Some(principal) => self.rules.check(principal, permission, now),
+            Some(principal) => self.rules.check_closely(principal, permission, now),
             None => Err(not_loaded()),
         }
     }
@@ -150,6 +159,11 @@ impl Rights {
 
     pub(super) fn unknown(&self) -> usize {
         self.unknown
+    }
+
+    /// Whether a user was asked about since this was asked last.
+    pub(super) fn was_asked(&self, index: u32) -> bool {
+        self.slots.was_asked(index)
     }
 
     pub(super) fn slot(&self, index: u32) -> Option<&Slot> {

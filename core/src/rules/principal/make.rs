@@ -24,7 +24,7 @@ use super::{
         scope_kind::BoundScope,
         scope_tree::ScopeTree,
     },
-    Detail, FIRST, Flags, Principal, Rare, facts,
+    Detail, FIRST, Flags, Glance, Principal, Rare, facts,
     facts::{AssignmentFacts, PrincipalFacts},
     held::{Assignment, HeldRole, Notes, Window, tells},
 };
@@ -96,8 +96,7 @@ impl Principal {
             id: Uuid::nil(),
             version: 0,
             detail: None,
-            first: [u32::MAX; FIRST],
-            stamp,
+            glance: Glance { first: [u32::MAX; FIRST], stamp },
             first_count: 0,
             flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
         }
@@ -113,8 +112,8 @@ impl Principal {
 
     fn set_plain(&mut self, roles: &[u32]) {
         let (first, more) = roles.split_at(roles.len().min(FIRST));
-        self.first = [u32::MAX; FIRST];
-        self.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
+        self.glance.first = [u32::MAX; FIRST];
+        self.glance.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
         self.first_count = u8::try_from(first.len()).unwrap_or_default();
         if !more.is_empty() || self.plain()[1] != more {
             self.detail_mut().more = more.into();
@@ -123,7 +122,7 @@ impl Principal {
 
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
-        self.stamp = self.stamp.with_more();
+        self.glance.stamp = self.glance.stamp.with_more();
         // Plain roles came first, and still do.
         let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
         let all = self.held().map(limited).unzip();

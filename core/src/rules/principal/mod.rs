@@ -41,13 +41,27 @@ pub struct Principal {
     id: Uuid,
     version: i64,
     detail: Option<Arc<Detail>>,
-    /// The first roles that an active account holds everywhere and always, which decides without a
-    /// further look.
-    first: [u32; FIRST],
-    /// Of the rules that made it, and whether its first roles are all that counts.
-    stamp: Stamp,
+    glance: Glance,
     first_count: u8,
     flags: Flags,
+}
+
+/// What most answers need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    /// The first roles that an active account holds everywhere and always; in places that are empty a
+    /// number that no role has.
+    pub(super) first: [u32; FIRST],
+    /// Of the rules that made it, and whether the first roles are all that counts.
+    stamp: Stamp,
+}
+
+impl Glance {
+    /// Whether these rules, or those that they are akin to, made it, and its first roles are all that counts.
+    #[inline]
+    pub(super) fn is_simple_of(&self, rules: &RuleSet) -> bool {
+        self.stamp == rules.stamp
+    }
 }
 
 /// What is so of a principal, as bits.
@@ -169,28 +183,22 @@ impl Principal {
         self.rare()?.on_behalf_of.as_deref()
     }
 
+    /// What most answers need.
+    #[inline]
+    pub(crate) fn as_glance(&self) -> &Glance {
+        &self.glance
+    }
+
     /// Whether these rules, or those that they are akin to, made it.
     #[inline]
     pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
-        self.stamp.of_rules() == rules.stamp
-    }
-
-    /// Whether it is, and [`Principal::first_places`] is all that counts.
-    #[inline]
-    pub(super) fn is_simple_of(&self, rules: &RuleSet) -> bool {
-        self.stamp == rules.stamp
-    }
-
-    /// The first of the plain roles; in places that are empty a number that no role has.
-    #[inline]
-    pub(super) fn first_places(&self) -> &[u32; FIRST] {
-        &self.first
+        self.glance.stamp.of_rules() == rules.stamp
     }
 
     /// The first of the plain roles.
     #[inline]
     pub(super) fn first(&self) -> &[u32] {
-        self.first.get(..self.first_count as usize).unwrap_or_default()
+        self.glance.first.get(..self.first_count as usize).unwrap_or_default()
     }
 
     /// The roles that an active account holds everywhere and always.
