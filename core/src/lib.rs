@@ -62,4 +62,4 @@ pub use config::Config;
 pub use manager::UserManagement;
 pub use model::error::{Code, Error, Reason, Result};
 pub use operations::actor::RequestContext;
-pub use rules::{Policy, Resource};
+pub use rules::{Policy, Resource, ResourceShape};

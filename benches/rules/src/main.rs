@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["child", key, size, variant] => {
-            let workload = Workload::draw(size.parse::<Size>()?, variant.parse::<Variant>()?, std::env::var("Q").ok().and_then(|q| q.parse().ok()).unwrap_or(QUERIES));
+            let workload = Workload::draw(size.parse::<Size>()?, variant.parse::<Variant>()?, QUERIES);
             (Contender::named(key)?.serve)(workload)
         }
         ["measure", out, only @ ..] => measure(Path::new(out), false, only),

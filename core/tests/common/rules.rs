@@ -1,6 +1,8 @@
 //! What tests of the rules share: random cases, and the engine on one of them.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test takes what it needs")]
 
+use std::sync::LazyLock;
+
 use proptest::{prelude::*, test_runner::RngSeed};
 use rolekeep::{
     model::{
@@ -8,8 +10,8 @@ use rolekeep::{
         value::Value,
     },
     rules::{
-        Context, Explanation, FieldId, Principal, Question, RuleSet,
-        testing::{Case, Choices, Query, ThingRow},
+        Context, Explanation, FieldId, Principal, Question, Resource, ResourceShape, RuleSet,
+        testing::{Case, Choices, Query, THINGS, ThingRow},
     },
 };
 use uuid::Uuid;
@@ -77,6 +79,11 @@ impl<'a> Engine<'a> {
         let decision = self.rules.decide(&question).unwrap();
         // The way that does not explain.
         assert_eq!(self.rules.allows(&question).unwrap(), decision.is_allowed());
+        // The same thing, by shapes that all cases share.
+        for shaped in query.thing.into_iter().flat_map(shaped) {
+            let question = Question { resource: Some(&shaped), ..question };
+            assert_eq!(self.rules.allows(&question).unwrap(), decision.is_allowed());
+        }
         look(decision)
     }
 
@@ -84,6 +91,24 @@ impl<'a> Engine<'a> {
     pub(crate) fn things(&self) -> impl Iterator<Item = Option<&'a ThingRow>> {
         self.case.things.iter().map(Some).chain([None])
     }
+}
+
+/// A thing in the order of its columns, and backwards behind names that nothing reads.
+fn shaped(thing: &ThingRow) -> [Resource<'static>; 2] {
+    static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let columns = THINGS.columns.iter().map(|column| column.name).filter(|name| *name != "notes");
+        columns.chain(["assigned_users"]).collect()
+    });
+    static SHAPES: LazyLock<[ResourceShape; 2]> = LazyLock::new(|| {
+        let backwards = (0..12).map(|at| format!("n{at}")).chain(NAMES.iter().rev().map(|name| (*name).to_owned()));
+        [ResourceShape::new("thing", NAMES.iter().copied()), ResourceShape::new("thing", backwards)]
+    });
+    let users: Vec<String> = thing.users.iter().map(|id| format!("\"{id}\"")).collect();
+    let users = Value::Json(format!("[{}]", users.join(",")).into());
+    let values = THINGS.columns.iter().zip(&thing.row.0).filter(|(column, _)| column.name != "notes");
+    let values: Vec<Value> = values.map(|(_, value)| value.clone()).chain([users]).collect();
+    let backwards = (0..12).map(Value::Int).chain(values.iter().rev().cloned());
+    [SHAPES[1].resource(backwards), SHAPES[0].resource(values)]
 }
 
 /// The links of one thing.

@@ -57,7 +57,7 @@ impl RuleSet {
         covers: impl Fn(&BoundScope) -> bool,
         holds: impl Fn(u32) -> Option<bool>,
     ) -> Option<bool> {
-        if principal.is_rare() {
+        if principal.is_special() {
             return None;
         }
         if !principal.is_active() {

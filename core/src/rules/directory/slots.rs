@@ -143,7 +143,8 @@ impl Slots {
     pub(super) fn was_asked(&self, index: u32) -> bool {
         let Some(piece) = self.piece(index) else { return false };
         let at = index as usize % PIECE;
-        [&piece.slots[at].asked, &piece.short[at].asked].map(|asked| asked.0.swap(false, Ordering::Relaxed)) != [false; 2]
+        [&piece.slots[at].asked, &piece.short[at].asked].map(|asked| asked.0.swap(false, Ordering::Relaxed))
+            != [false; 2]
     }
 
     /// Puts a user at a number at most one beyond the last.

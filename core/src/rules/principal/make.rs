@@ -123,6 +123,7 @@ impl Principal {
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
         self.glance.stamp = self.glance.stamp.with_more();
+        self.flags = self.flags.with(Flags::SPECIAL, true);
         // Plain roles came first, and still do.
         let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
         let all = self.held().map(limited).unzip();
@@ -162,6 +163,7 @@ impl RuleSet {
         let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
         if let Some(tree) = tree {
             principal.rare_mut().tree = Some(tree.clone());
+            principal.flags = principal.flags.with(Flags::SPECIAL, true);
         }
         if facts.status != facts::ACTIVE {
             principal.rare_mut().status = Some(facts.status.into());

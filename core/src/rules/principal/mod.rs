@@ -78,6 +78,8 @@ impl Flags {
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
     const COMPLETE: Flags = Flags(16);
+    /// It is a session, a key or a chain, or lies in a tree of scopes.
+    const SPECIAL: Flags = Flags(32);
 
     #[inline]
     const fn has(self, other: Flags) -> bool {
@@ -217,11 +219,11 @@ impl Principal {
         self.detail.as_deref()?.rare.as_deref()
     }
 
-    /// Whether it is a session, a key or a chain, or lies in a tree of scopes: neither its plain roles nor
-    /// its assignments tell all.
+    /// Whether neither its plain roles nor its assignments tell all: it is a session, a key or a chain, or
+    /// lies in a tree of scopes.
     #[inline]
-    pub(super) fn is_rare(&self) -> bool {
-        self.rare().is_some()
+    pub(super) fn is_special(&self) -> bool {
+        self.flags.has(Flags::SPECIAL)
     }
 
     pub(super) fn status(&self) -> &str {
