@@ -83,8 +83,9 @@ pub(super) struct Specials {
 pub(super) struct Index {
     /// A bit for each permission that is in it; permissions share bits.
     bits: u64,
-    /// Of a permission, or [`NONE`], what is said; see [`Index::says`].
-    entries: Arc<[(u32, u32)]>,
+    /// Of a permission, or [`NONE`], what is said; see [`Index::says`]. None where nothing is: most roles
+    /// of most policies, and an edit copies the indexes of all.
+    entries: Option<Arc<[(u32, u32)]>>,
 }
 
 /// What a role says of a permission beside its plain bits.
@@ -118,7 +119,7 @@ impl Specials {
 
     /// What they take, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.sorted) + size_of_val(&*self.index.entries)
+        size_of_val(&*self.sorted) + self.index.entries.as_deref().map_or(0, size_of_val)
     }
 
     pub(super) fn of(&self, permission: u32) -> &[Special] {
@@ -160,7 +161,7 @@ impl Index {
                 *free = entry;
             }
         }
-        Self { bits, entries: entries.into() }
+        Self { bits, entries: Some(entries.into()) }
     }
 
     const fn bit(permission: u32) -> u64 {
@@ -178,13 +179,14 @@ impl Index {
         if self.bits & Self::bit(permission) == 0 {
             return None;
         }
-        let mut at = Self::place(permission, self.entries.len());
+        let entries = self.entries.as_deref()?;
+        let mut at = Self::place(permission, entries.len());
         // A place that is free ends the search, and half of all are.
-        while let Some((known, entry)) = self.entries.get(at).filter(|(known, _)| *known != NONE) {
+        while let Some((known, entry)) = entries.get(at).filter(|(known, _)| *known != NONE) {
             if *known == permission {
                 return Some(*entry);
             }
-            at = (at + 1) % self.entries.len();
+            at = (at + 1) % entries.len();
         }
         None
     }

@@ -10,6 +10,7 @@ use std::{
 
 use rolekeep_macros::Describe;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use crate::model::{
     decode::nearest,
@@ -61,7 +62,7 @@ pub struct RuleSet {
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(super) columns: Columns,
     /// Deleted roles included.
-    pub(super) role_ids: Arc<HashMap<String, u32>>,
+    pub(super) role_ids: Arc<RoleIds>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(super) numbers: Arc<RoleNumbers>,
     /// Of each permission, the place of its resource type.
@@ -103,6 +104,9 @@ impl Stamp {
         self.0
     }
 }
+
+/// Roles by name, short ones without a detour.
+pub(super) type RoleIds = hashbrown::HashMap<SmolStr, u32>;
 
 /// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
 /// set would give two roles the same number, and a principal of the one roles of the other.

@@ -1,7 +1,7 @@
 //! One role changed, without compiling the others again: what `with_role` costs grows with the role
 //! and its seniors, not with the policy.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     model::error::{Error, Reason, Result},
@@ -44,7 +44,7 @@ impl RuleSet {
     /// # Ok::<(), rolekeep::Error>(())
     /// ```
     pub fn with_role(&self, role: Role) -> Result<Self> {
-        let known = self.role_ids.get(&role.name.text).copied();
+        let known = self.role_ids.get(role.name.text.as_str()).copied();
         let (mut faults, mut budget) = (Faults::default(), Budget::new());
         if known.is_none() {
             roles::check_name(&role.name, &mut faults);
@@ -139,9 +139,9 @@ impl RuleSet {
         let mut words = bits::empty(self.all_permissions().len());
         let name = flat.source.name.text.clone();
         let flattened = self.flatten(flat, &mut words, budget)?;
-        if !self.role_ids.contains_key(&name) {
-            let mut ids: HashMap<String, u32> = (*self.role_ids).clone();
-            ids.insert(name, id);
+        if !self.role_ids.contains_key(name.as_str()) {
+            let mut ids = (*self.role_ids).clone();
+            ids.insert(name.into(), id);
             self.role_ids = Arc::new(ids);
         }
         // Numbers between are of roles that other edits added.

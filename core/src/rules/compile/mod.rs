@@ -14,10 +14,7 @@ mod grants;
 mod roles;
 pub(super) mod words;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::model::error::Result;
 
@@ -70,7 +67,7 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         types,
         roles: Vec::new(),
         columns: Columns::new(0, [].iter()),
-        role_ids: Arc::new(HashMap::new()),
+        role_ids: Arc::default(),
         numbers: Arc::default(),
         marks: Box::default(),
         role_marks: Box::default(),

@@ -1,12 +1,12 @@
 //! The hierarchy: names, juniors, cycles.
 
-use std::collections::HashMap;
+use smol_str::SmolStr;
 
 use crate::rules::{
     faults::{Faults, Text, shown},
     name::is_word,
     policy::{Policy, Role},
-    rule_set::RoleId,
+    rule_set::{RoleId, RoleIds},
 };
 
 use super::Budget;
@@ -16,7 +16,7 @@ const MAX_ROLES: usize = 100_000;
 
 #[derive(Default)]
 pub(super) struct Hierarchy {
-    pub(super) ids: HashMap<String, u32>,
+    pub(super) ids: RoleIds,
     /// Sorted by name.
     pub(super) roles: Vec<Declared>,
     /// Of each role, itself and all juniors, sorted.
@@ -55,7 +55,7 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
         let name = &role.name.text;
         check_name(&role.name, faults);
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
-        if let Some(first) = hierarchy.ids.insert(name.clone(), id) {
+        if let Some(first) = hierarchy.ids.insert(name.as_str().into(), id) {
             let first = policy.roles[hierarchy.declared(first)].name.spot;
             let fault = faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
             fault.label("declared again").first(first, "first declared");
@@ -70,7 +70,7 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
 fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
     let ids = &hierarchy.ids;
     let find = |name: &str| ids.get(name).copied().map(RoleId);
-    let known = || ids.keys().map(String::as_str);
+    let known = || ids.keys().map(SmolStr::as_str);
     for declared in &mut hierarchy.roles {
         declared.inherits = juniors(&policy.roles[declared.at], policy.limited_hierarchy, &find, known, faults);
     }

@@ -58,6 +58,19 @@ impl Ids {
         found
     }
 
+    /// Makes room for so many more, where they are so many that growing step by step would cost.
+    pub(super) fn reserve(&mut self, slots: &Slots, more: usize) {
+        let each = more / (SHELF * SHELF);
+        if each == 0 {
+            return;
+        }
+        let rehash = |index: &u32| slots.get(*index).and_then(|slot| slot.principal.id()).map_or(0, hash);
+        let shelves = Arc::make_mut(&mut self.shelves).iter_mut();
+        for table in shelves.flat_map(|shelf| Arc::make_mut(shelf).iter_mut()) {
+            Arc::make_mut(table).reserve(each, rehash);
+        }
+    }
+
     /// Puts in a number whose slot has the id already.
     pub(super) fn insert(&mut self, slots: &Slots, id: Uuid, index: u32) {
         let rehash = |index: &u32| slots.get(*index).and_then(|slot| slot.principal.id()).map_or(0, hash);

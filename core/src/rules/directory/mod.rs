@@ -134,7 +134,9 @@ impl Directory {
 
     /// Puts many users in, seen together.
     pub fn put_all(&self, all: impl IntoIterator<Item = PrincipalFacts>) {
+        let all = all.into_iter();
         self.change(|rights, writer| {
+            rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
             for facts in all {
                 self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
                 self.insert(rights, writer, facts, None);

@@ -179,6 +179,11 @@ impl Rights {
         self.rules = rules;
     }
 
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.ids.reserve(&self.slots, more);
+    }
+
     pub(super) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.count += 1;
