@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    bits::{self, Bits},
-    rule_set::Mark,
-};
+use super::bits::{self, Bits};
 
 /// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
 const BLOCK: usize = 16;
@@ -17,10 +14,9 @@ const MAX_DENSE_BYTES: usize = 128 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     permissions: usize,
-    /// One bit for each permission and role, behind a word that says what else decides: answers fastest.
-    /// Empty where the table is kept by role.
+    /// One bit for each permission and role: answers fastest. Empty where the table is kept by role.
     blocks: Vec<Arc<[u64]>>,
-    /// Words of a column, the first one included.
+    /// Words of a column.
     height: usize,
     /// By role. Much smaller where there are many roles of few permissions each.
     sparse: Option<Vec<Bits>>,
@@ -37,14 +33,12 @@ impl Columns {
         permissions: usize,
         roles: impl ExactSizeIterator<Item = &'b Bits> + Clone,
     ) -> Self {
-        let height = roles.len() / 64 + 2;
+        let height = roles.len() / 64 + 1;
         let block_count = permissions.div_ceil(BLOCK);
         if block_count.saturating_mul(BLOCK * 8).saturating_mul(height) > max_bytes {
             return Self { permissions, blocks: Vec::new(), height, sparse: Some(roles.cloned().collect()) };
         }
-        let mut block = vec![0; BLOCK * height];
-        block.iter_mut().step_by(height).for_each(|head| *head = u64::from(Mark::ALL.0));
-        let mut blocks = vec![block; block_count];
+        let mut blocks = vec![vec![0; BLOCK * height]; block_count];
         for (role, has) in roles.enumerate() {
             has.each(permissions, |permission| {
                 let (block, at) = place(permission as usize, role, height);
@@ -60,32 +54,18 @@ impl Columns {
     /// Whether a role allows a permission.
     #[inline]
     pub(super) fn has(&self, role: u32, permission: u32) -> bool {
-        match self.any_has(&[role], permission) {
-            Some((_, has)) => has,
-            None => self.any_sparse(&[role], permission),
-        }
+        self.any_has(&[role], permission).unwrap_or_else(|| self.any_sparse(&[role], permission))
     }
 
-    /// What decides about a permission beside the bits, and whether one of the roles allows it; none where
-    /// the table cannot tell at once.
+    /// Whether one of the roles allows a permission; none where the table cannot tell at once.
     #[inline]
-    pub(super) fn any_has<const N: usize>(&self, roles: &[u32; N], permission: u32) -> Option<(Mark, bool)> {
+    pub(super) fn any_has<const N: usize>(&self, roles: &[u32; N], permission: u32) -> Option<bool> {
         let permission = permission as usize;
         let block = self.blocks.get(permission / BLOCK)?;
         let column = block.get(permission % BLOCK * self.height..)?.get(..self.height)?;
-        let (head, words) = column.split_first()?;
         // All are looked at: a branch for each, that no processor can guess, would cost more.
-        let bits = |role: &u32| words.get(*role as usize / 64).map_or(0, |word| word >> (role % 64));
-        Some((Mark::of(*head), roles.iter().fold(0, |all, role| all | bits(role)) & 1 == 1))
-    }
-
-    /// Says what decides about a permission beside the bits; of one of which that was not said, everything.
-    pub(super) fn mark(&mut self, permission: u32, mark: Mark) {
-        let permission = permission as usize;
-        let block = self.blocks.get_mut(permission / BLOCK).map(Arc::make_mut);
-        if let Some(head) = block.and_then(|block| block.get_mut(permission % BLOCK * self.height)) {
-            *head = u64::from(mark.0);
-        }
+        let bits = |role: &u32| column.get(*role as usize / 64).map_or(0, |word| word >> (role % 64));
+        Some(roles.iter().fold(0, |all, role| all | bits(role)) & 1 == 1)
     }
 
     fn any_sparse(&self, roles: &[u32], permission: u32) -> bool {
@@ -126,17 +106,14 @@ impl Columns {
     }
 
     fn has_room(&self, role: usize) -> bool {
-        self.sparse.is_some() || role < (self.height - 1) * 64
+        self.sparse.is_some() || role < self.height * 64
     }
 
     /// Makes room for a role and some more; where the table would be too large, each role keeps what it has.
     fn grow(&mut self, role: usize) {
         let columns = self.blocks.iter().flat_map(|block| block.chunks_exact(self.height)).take(self.permissions);
-        let columns = columns.filter_map(|column| column.split_first());
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); role + role / 8 + 1];
-        let mut marks = Vec::with_capacity(self.permissions);
-        for (permission, (head, column)) in (0_u32..).zip(columns) {
-            marks.push((permission, Mark::of(*head)));
+        for (permission, column) in (0_u32..).zip(columns) {
             bits::each(column, |role| {
                 if let Some(row) = rows.get_mut(role as usize) {
                     row.push(permission);
@@ -145,18 +122,17 @@ impl Columns {
         }
         let rows: Vec<Bits> = rows.into_iter().map(|row| Bits::Few(row.into())).collect();
         *self = Self::new(self.permissions, rows.iter());
-        marks.into_iter().for_each(|(permission, mark)| self.mark(permission, mark));
     }
 }
 
 /// The block of a permission, and where the word of a role stands in it.
 fn place(permission: usize, role: usize, height: usize) -> (usize, usize) {
-    (permission / BLOCK, permission % BLOCK * height + 1 + role / 64)
+    (permission / BLOCK, permission % BLOCK * height + role / 64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Columns, Mark};
+    use super::Columns;
     use crate::rules::bits::{self, Bits};
 
     const PERMISSIONS: usize = 200;
@@ -187,13 +163,6 @@ mod tests {
             let mut columns = Columns::within(max_bytes, PERMISSIONS, rows.iter());
             assert_eq!(columns.sparse.is_none(), max_bytes > 0);
             assert_all(&columns, &rows);
-            let mark = |columns: &Columns, permission| columns.any_has(&[0], permission).map(|(mark, _)| mark);
-            let marks = |columns: &Columns| [2, 3, 199].map(|permission| mark(columns, permission));
-            let all = (max_bytes > 0).then_some(Mark::ALL);
-            assert_eq!(marks(&columns), [all; 3]);
-            columns.mark(3, Mark::SPECIAL);
-            let marked = [all, all.map(|_| Mark::SPECIAL), all];
-            assert_eq!(marks(&columns), marked);
             let before = (columns.clone(), rows.clone());
             for role in [3, 5, 69, 130, 400] {
                 rows.resize_with(rows.len().max(role + 1), Bits::default);
@@ -203,7 +172,6 @@ mod tests {
                 assert_all(&columns, &rows);
             }
             assert_all(&before.0, &before.1);
-            assert_eq!(marks(&columns), marked, "after it grew");
         }
     }
 }

@@ -134,7 +134,7 @@ pub(super) struct Shared {
 
 /// What a decision on a permission must look at beside the rows, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark(pub(super) u8);
+pub(super) struct Mark(u8);
 
 impl Mark {
     /// A role denies it: the first allow does not decide.
@@ -143,15 +143,6 @@ impl Mark {
     pub(super) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(super) const DEMANDING: Mark = Mark(4);
-
-    /// Whatever there is.
-    pub(super) const ALL: Mark = Mark(u8::MAX);
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the rest is empty")]
-    pub(super) const fn of(word: u64) -> Mark {
-        Mark(word as u8)
-    }
 
     #[inline]
     pub(super) fn has(self, other: Mark) -> bool {
@@ -394,11 +385,6 @@ impl RuleSet {
             if let Some(mark) = marks.get_mut(special.permission as usize) {
                 let is_denied = special.effect == Effect::Deny;
                 *mark = mark.or(if is_denied { Mark::DENIED.or(Mark::SPECIAL) } else { Mark::SPECIAL });
-            }
-        }
-        for (permission, mark) in (0_u32..).zip(&marks) {
-            if self.marks.get(permission as usize) != Some(mark) {
-                self.columns.mark(permission, *mark);
             }
         }
         self.marks = marks;
