@@ -12,6 +12,11 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some((low + high) / 2.0)
 }
 
+/// The least one.
+pub fn least(values: &[f64]) -> Option<f64> {
+    values.iter().copied().min_by(f64::total_cmp)
+}
+
 /// The processor's time that this process had so far: what others do meanwhile does not count.
 #[allow(unsafe_code, reason = "the standard library does not tell; the call fills the value that it is given")]
 pub fn spent() -> Duration {
@@ -34,11 +39,11 @@ pub fn resident(name: &str) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{median, resident, spent};
+    use super::{least, median, resident, spent};
 
     #[test]
     fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[]), None);
+        assert_eq!((median(&[]), least(&[]), least(&[3.0, 1.0, 2.0])), (None, None, Some(1.0)));
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }

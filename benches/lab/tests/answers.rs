@@ -4,7 +4,7 @@
 
 use rolekeep_lab::{
     Engine, Size, Variant, Workload, floors,
-    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
+    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed, Shaped, WithNames},
 };
 
 const QUERIES: usize = 2_000;
@@ -51,7 +51,8 @@ fn ours_agrees_with_the_reference() {
         answers::<Named>(variant);
     }
     answers::<ScopedHandles>(Variant::Scoped);
-    answers::<ScopedNamed>(Variant::Scoped);
+    answers::<ScopedNamed<Shaped>>(Variant::Scoped);
+    answers::<ScopedNamed<WithNames>>(Variant::Scoped);
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl<'a> Datum<'a> {
     }
 
     /// None where either is absent, or where they are of different types.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn order(self, other: Datum<'_>) -> Option<Ordering> {
         match (self, other) {
             (Datum::Bool(a), Datum::Bool(b)) => Some(a.cmp(&b)),

@@ -59,7 +59,7 @@ pub(in crate::rules) fn is_one_of(one: Datum<'_>, literals: &[Literal]) -> bool 
 
 impl Operand {
     /// Its value here.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn value<'v>(&'v self, values: &'v impl Values) -> Datum<'v> {
         let value = match &self.source {
             Source::Literal(literal) => literal.as_datum(),
@@ -72,7 +72,7 @@ impl Operand {
 
 impl Operator {
     /// Whether the left compares so with the right; never where one is absent.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn holds(self, left: Datum<'_>, right: Datum<'_>) -> bool {
         // The most common one, for which the order does not matter.
         if let (Operator::Equal, Datum::Text(left), Datum::Text(right)) = (self, left, right) {

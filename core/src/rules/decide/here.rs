@@ -61,7 +61,7 @@ impl RuleSet {
 }
 
 impl Values for Here<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn at(&self, path: Path) -> Datum<'_> {
         let slot = path.slot as usize;
         match path.root {
@@ -133,7 +133,7 @@ impl<'a> Here<'a> {
     }
 
     /// Whether the resource lies in a scope of this kind, whose id `is_it` knows.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(&Datum<'_>) -> bool) -> bool {
         for bound in &self.reads.bound {
             let lies_in = match self.at_hand.get(bound.place as usize) {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `glance` | answers that need no more than a few bits |
 //! | `here` | the values of one question: resource, principal, context, time |
+//!
+//! What every question runs through is inlined but in a wasm, where a page's bytes count.
 
 mod glance;
 mod here;

@@ -97,18 +97,41 @@ pub(in crate::rules) struct HeldRole<'a> {
     principal: &'a Principal,
 }
 
+/// The assignments of a principal, by their places. Written out: as a chain of adapters, each walk along it
+/// would be compiled anew.
+#[derive(Clone)]
+pub(in crate::rules) struct HeldRoles<'a> {
+    principal: &'a Principal,
+    at: u32,
+    first: std::slice::Iter<'a, u32>,
+    more: std::slice::Iter<'a, u32>,
+    limited: std::slice::Iter<'a, Assignment>,
+    windows: std::slice::Iter<'a, Window>,
+}
+
 impl Principal {
     /// Every assignment, by its place.
-    #[inline]
-    pub(in crate::rules) fn held(&self) -> impl Iterator<Item = HeldRole<'_>> + Clone {
-        let [first, more] = self.plain();
-        let plain = first.iter().chain(more).map(|role| (*role, None, Window::ALWAYS));
-        let (limited, windows) = self.limited();
-        let window = |at: usize| windows.get(at).copied().unwrap_or(Window::ALWAYS);
-        let limited = limited.iter().enumerate();
-        let limited = limited.map(move |(at, one)| (one.role, Some(&one.scope), window(at)));
-        let held = plain.chain(limited).zip(0..);
-        held.map(|((role, scope, window), at)| HeldRole { role, at, scope, window, principal: self })
+    pub(in crate::rules) fn held(&self) -> HeldRoles<'_> {
+        let ([first, more], (limited, windows)) = (self.plain(), self.limited());
+        let [first, more] = [first, more].map(<[u32]>::iter);
+        HeldRoles { principal: self, at: 0, first, more, limited: limited.iter(), windows: windows.iter() }
+    }
+}
+
+impl<'a> Iterator for HeldRoles<'a> {
+    type Item = HeldRole<'a>;
+
+    fn next(&mut self) -> Option<HeldRole<'a>> {
+        let (role, scope, window) = match self.first.next().or_else(|| self.more.next()) {
+            Some(role) => (*role, None, Window::ALWAYS),
+            None => {
+                let limited = self.limited.next()?;
+                (limited.role, Some(&limited.scope), self.windows.next().copied().unwrap_or(Window::ALWAYS))
+            }
+        };
+        let at = self.at;
+        self.at += 1;
+        Some(HeldRole { role, at, scope, window, principal: self.principal })
     }
 }
 

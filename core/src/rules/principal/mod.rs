@@ -253,7 +253,7 @@ impl Principal {
     }
 
     /// An attribute that conditions read; absent where it was not given.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn attribute(&self, path: Path) -> Datum<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
