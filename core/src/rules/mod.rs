@@ -8,7 +8,8 @@
 //! | `compile/` | policy and schema to a [`RuleSet`], or every problem at once (`faults`) |
 //! | `condition/` | the small language behind `when` |
 //! | `rule_set` | the compiled form, and questions about the policy itself |
-//! | `principal/`, `resource`, `scope` | who asks, about what, held where |
+//! | `principal/`, `resource`, `shape`, `scope` | who asks, about what, held where |
+//! | `reads`, `datum` | what is read of a resource type, and the values as conditions see them |
 //! | `columns`, `bits` | which roles allow a permission, as a table of bits |
 //! | `decide/` | the decision |
 //! | `directory/` | the principals that are in memory |

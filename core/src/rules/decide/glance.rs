@@ -1,4 +1,4 @@
-//! Answers that need no more than a few bits. Each is what [`RuleSet::decide`] answers, or none.
+//! Most answers: by a few bits, or in one pass over what is held. Each is what [`RuleSet::decide`] answers, or none.
 
 use crate::model::time::Time;
 

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `glance` | answers that need no more than a few bits |
+//! | `glance` | most answers: by a few bits, or in one pass over what is held |
 //! | `here` | the values of one question: resource, principal, context, time |
 //!
 //! What every question runs through is inlined but in a wasm, where a page's bytes count.
