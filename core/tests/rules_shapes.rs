@@ -99,6 +99,10 @@ fn attributes_can_be_given_afterwards() {
     let shape = ResourceShape::new("thing", ["region_id", "level", "level"]);
     let thing = || shape.resource([Value::Id(REGION), Value::Int(3)]);
     let may = |resource: Resource<'_>| ask(&rules, "thing:read", &resource.clone()).unwrap();
+    // Of a name that stands twice the first counts, then too.
+    let twice = shape.resource([Value::Id(REGION), Value::Int(3), Value::Int(4)]);
+    assert!(!may(twice.clone().with("tags", tags("[\"red\"]"))));
+    assert!(may(twice.with("tags", tags("[\"red\"]")).with("level", 4_i64)));
     // Of a type that only names what it is given, and one that has a place for it.
     assert!(may(thing().with("level", 4_i64).with("tags", tags("[\"red\"]"))));
     assert!(may(thing().with("tags", tags("[\"red\"]")).with("level", 4_i64)));

@@ -69,8 +69,10 @@ impl<'r> Resource<'r> {
             Form::Shaped { shape, values } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
                 Some(value) => *value = held,
                 None => {
-                    let values = std::mem::take(values);
-                    let mut given: Vec<(Name, Held)> = shape.names().iter().cloned().zip(values).collect();
+                    let values = shape.names().iter().cloned().zip(std::mem::take(values));
+                    // Backwards, as of a name that stands twice the first counts.
+                    let mut given = Vec::with_capacity(values.len() + 1);
+                    values.rev().for_each(|(name, held)| put(&mut given, name, held));
                     put(&mut given, name, held);
                     self.form = Form::Named { resource_type: shape.resource_type().clone(), row: None, given };
                 }

@@ -84,7 +84,7 @@ impl Storage for MemoryStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         self.write(|state| match state.plan(change_set)? {
             Planned::Done(committed) => Ok(committed),
-            Planned::Todo { position, writes } => {
+            Planned::Pending { position, writes } => {
                 state.apply(writes);
                 Ok(Committed { position })
             }

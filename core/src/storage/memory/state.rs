@@ -25,7 +25,7 @@ pub(crate) enum Planned {
     /// Nothing: it was committed before.
     Done(Committed),
     /// To write these rows, those of the ledger included.
-    Todo {
+    Pending {
         /// The commit's number.
         position: u64,
         /// All rows.
@@ -62,7 +62,7 @@ impl State {
         let position = self.position() + 1;
         let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE)]));
         let own = ledger::rows_of(change_set, ledger::number(position), head.cloned())?;
-        Ok(Planned::Todo { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
+        Ok(Planned::Pending { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
     }
 
     /// Applies what was planned on this state.

@@ -187,7 +187,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
         for _ in 0..ATTEMPTS {
             let (position, writes) = match self.memory.read(|state| state.plan(change_set))? {
                 Planned::Done(committed) => return Ok(committed),
-                Planned::Todo { position, writes } => (position, writes),
+                Planned::Pending { position, writes } => (position, writes),
             };
             let changes = writes.iter().map(RowChange::of).collect();
             let batch = Batch { base: position - 1, position, changes };
