@@ -1,10 +1,10 @@
 //! The floors with a region on each assignment and the condition written out in Rust.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use uuid::Uuid;
 
 use super::bits::{Names, Rows, Spans, Words};
-use crate::{Edit, Engine, Query, Workload, workload::ACTIVE};
+use crate::{Engine, Query, Workload, workload::ACTIVE};
 
 /// What the rules read of the resource.
 pub struct Facts {
@@ -56,14 +56,6 @@ impl Engine for ScopedIds {
     fn check(&mut self, (user, permission, facts): &Self::Ask) -> Result<bool> {
         Ok(self.has(*user, *permission, facts))
     }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
 }
 
 /// By strings: [`ScopedIds`] behind three maps.
@@ -88,13 +80,5 @@ impl Engine for ScopedStrings {
     fn check(&mut self, ((user, resource, action), facts): &Self::Ask) -> Result<bool> {
         let found = self.names.find(user, resource, action);
         Ok(found.is_some_and(|(user, permission)| self.ids.has(user, permission, facts)))
-    }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
     }
 }

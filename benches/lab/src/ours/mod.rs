@@ -2,7 +2,7 @@
 
 mod scoped;
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use rolekeep::{
@@ -68,7 +68,7 @@ fn assignment(workload: &Workload, one: &Assignment) -> AssignmentFacts {
 }
 
 /// The directory, and a snapshot of it at hand.
-struct House {
+pub struct House {
     directory: Directory,
     rights: Arc<Rights>,
     context: Context,
@@ -130,51 +130,42 @@ impl House {
     }
 }
 
+/// How a host asks.
+pub trait Way {
+    /// What it has at hand.
+    type Ask;
+
+    /// Prepares a question.
+    fn ask(house: &House, query: &Query) -> Result<Self::Ask>;
+
+    /// Answers.
+    fn check(house: &House, ask: &Self::Ask) -> Result<bool>;
+}
+
+/// Asked in one way, without resources.
+pub struct Plain<W>(House, PhantomData<W>);
+
 /// By the user's handle and the permission's, from a snapshot at hand.
-pub struct Handles(House);
-
-impl Engine for Handles {
-    type Ask = (UserHandle, PermissionId);
-
-    fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?))
-    }
-
-    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
-        self.0.handle(query)
-    }
-
-    #[inline]
-    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
-        Ok(self.0.rights.check(*user, *permission, self.0.now)?)
-    }
-
-    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
-        self.0.assign(edit, on)
-    }
-
-    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
-        self.0.grant(edit, on)
-    }
-}
-
+pub type Handles = Plain<ByHandle>;
 /// As [`Handles`], looking for the newest snapshot at each check.
-pub struct Newest(House);
+pub type Newest = Plain<ByHandleNewest>;
+/// By the user's id and the permission's name, as text.
+pub type Named = Plain<ByName>;
 
-impl Engine for Newest {
-    type Ask = (UserHandle, PermissionId);
+impl<W: Way> Engine for Plain<W> {
+    type Ask = W::Ask;
 
     fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?))
+        Ok(Self(House::load(workload)?, PhantomData))
     }
 
     fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
-        self.0.handle(query)
+        W::ask(&self.0, query)
     }
 
     #[inline]
-    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
-        Ok(self.0.directory.with_rights(|rights| rights.check(*user, *permission, self.0.now))?)
+    fn check(&mut self, ask: &Self::Ask) -> Result<bool> {
+        W::check(&self.0, ask)
     }
 
     fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
@@ -186,31 +177,51 @@ impl Engine for Newest {
     }
 }
 
-/// By the user's id and the permission's name, as text.
-pub struct Named(House);
+/// See [`Handles`].
+pub struct ByHandle;
 
-impl Engine for Named {
+impl Way for ByHandle {
+    type Ask = (UserHandle, PermissionId);
+
+    fn ask(house: &House, query: &Query) -> Result<Self::Ask> {
+        house.handle(query)
+    }
+
+    #[inline]
+    fn check(house: &House, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(house.rights.check(*user, *permission, house.now)?)
+    }
+}
+
+/// See [`Newest`].
+pub struct ByHandleNewest;
+
+impl Way for ByHandleNewest {
+    type Ask = (UserHandle, PermissionId);
+
+    fn ask(house: &House, query: &Query) -> Result<Self::Ask> {
+        house.handle(query)
+    }
+
+    #[inline]
+    fn check(house: &House, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(house.directory.with_rights(|rights| rights.check(*user, *permission, house.now))?)
+    }
+}
+
+/// See [`Named`].
+pub struct ByName;
+
+impl Way for ByName {
     type Ask = (String, String);
 
-    fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?))
-    }
-
-    fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
+    fn ask(_: &House, query: &Query) -> Result<Self::Ask> {
         Ok((query.user_name.clone(), query.permission_name.clone()))
     }
 
     #[inline]
-    fn check(&mut self, (user, permission): &Self::Ask) -> Result<bool> {
-        Ok(self.0.rights.check_named(user, permission, self.0.now)?)
-    }
-
-    fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
-        self.0.assign(edit, on)
-    }
-
-    fn grant(&mut self, edit: &Edit, on: bool) -> Result<()> {
-        self.0.grant(edit, on)
+    fn check(house: &House, (user, permission): &Self::Ask) -> Result<bool> {
+        Ok(house.rights.check_named(user, permission, house.now)?)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::marker::PhantomData;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rolekeep::{
     model::value::Value,
     rules::{PermissionId, Resource, ResourceShape, UserHandle},
 };
 
 use super::House;
-use crate::{Edit, Engine, Query, Workload};
+use crate::{Engine, Query, Workload};
 
 /// How a host gives what conditions read of a resource.
 pub trait Giving {
@@ -71,14 +71,6 @@ impl Engine for ScopedHandles {
     fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
         self.0.decide(self.0.rights.principal(*user), *permission, resource)
     }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
 }
 
 /// By strings.
@@ -99,13 +91,5 @@ impl<G: Giving> Engine for ScopedNamed<G> {
     fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
         let permission = self.0.rights.rules().permission(permission)?;
         self.0.decide(self.0.rights.principal_named(user), permission, resource)
-    }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
     }
 }

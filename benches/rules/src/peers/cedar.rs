@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request,
     RestrictedExpression, SlotId, Template,
@@ -264,13 +264,5 @@ impl Engine for Scoped {
 
     fn check(&mut self, ask: &Request) -> Result<bool> {
         Ok(self.0.check(ask))
-    }
-
-    fn assign(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
-    }
-
-    fn grant(&mut self, _: &Edit, _: bool) -> Result<()> {
-        bail!("edits are measured without scopes")
     }
 }
