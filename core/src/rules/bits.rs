@@ -17,7 +17,7 @@ impl Bits {
     #[inline]
     pub(super) fn has(&self, number: u32) -> bool {
         match self {
-            Bits::Many(words) => words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1),
+            Bits::Many(words) => has(words, number),
             Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
             Bits::All => true,
         }
@@ -73,6 +73,12 @@ impl Default for Bits {
 /// One bit for each number below a bound, and none of them set.
 pub(super) fn empty(bound: usize) -> Vec<u64> {
     vec![0; bound.div_ceil(64)]
+}
+
+/// Whether a bit is set.
+#[inline]
+pub(super) fn has(words: &[u64], number: u32) -> bool {
+    words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
 }
 
 /// Sets one bit.

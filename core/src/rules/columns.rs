@@ -1,5 +1,5 @@
-//! Which roles allow each permission under no condition: a table of bits, a column for each permission,
-//! so that the roles of one principal stand close together.
+//! Which roles say something of each permission: a table of bits, a column for each permission, so that the
+//! roles of one principal stand close together.
 
 use std::sync::Arc;
 
@@ -22,6 +22,24 @@ pub(super) struct Columns {
     sparse: Option<Vec<Bits>>,
 }
 
+/// The column of one permission.
+#[derive(Clone, Copy)]
+pub(super) enum Column<'c> {
+    Dense(&'c [u64]),
+    Sparse(&'c Columns, u32),
+}
+
+impl Column<'_> {
+    /// Whether a role says it.
+    #[inline]
+    pub(super) fn has(self, role: u32) -> bool {
+        match self {
+            Column::Dense(words) => bits::has(words, role),
+            Column::Sparse(columns, permission) => columns.has_sparse(role, permission),
+        }
+    }
+}
+
 impl Columns {
     /// What each of so many roles has.
     pub(super) fn new<'b>(permissions: usize, roles: impl ExactSizeIterator<Item = &'b Bits> + Clone) -> Self {
@@ -38,40 +56,57 @@ impl Columns {
         if block_count.saturating_mul(BLOCK * 8).saturating_mul(height) > max_bytes {
             return Self { permissions, blocks: Vec::new(), height, sparse: Some(roles.cloned().collect()) };
         }
-        let mut blocks = vec![vec![0; BLOCK * height]; block_count];
+        let mut blocks: Vec<Vec<u64>> = vec![Vec::new(); block_count];
         for (role, has) in roles.enumerate() {
             has.each(permissions, |permission| {
                 let (block, at) = place(permission as usize, role, height);
-                if let Some(word) = blocks.get_mut(block).and_then(|block| block.get_mut(at)) {
+                let Some(block) = blocks.get_mut(block) else { return };
+                block.resize(BLOCK * height, 0);
+                if let Some(word) = block.get_mut(at) {
                     *word |= 1 << (role % 64);
                 }
             });
         }
-        let blocks = blocks.into_iter().map(Arc::from).collect();
-        Self { permissions, blocks, height, sparse: None }
+        // Where no role says anything, all share one block.
+        let empty: Arc<[u64]> = vec![0; BLOCK * height].into();
+        let shared = |block: Vec<u64>| if block.is_empty() { empty.clone() } else { block.into() };
+        Self { permissions, blocks: blocks.into_iter().map(shared).collect(), height, sparse: None }
     }
 
-    /// Whether a role allows a permission.
+    /// Whether a role says it of a permission.
     #[inline]
     pub(super) fn has(&self, role: u32, permission: u32) -> bool {
-        self.any_has(&[role], permission).unwrap_or_else(|| self.any_sparse(&[role], permission))
+        self.of(permission).has(role)
     }
 
-    /// Whether one of the roles allows a permission; none where the table cannot tell at once.
+    /// What roles say of a permission.
+    #[inline]
+    pub(super) fn of(&self, permission: u32) -> Column<'_> {
+        match self.words(permission) {
+            Some(words) => Column::Dense(words),
+            None => Column::Sparse(self, permission),
+        }
+    }
+
+    #[inline]
+    fn words(&self, permission: u32) -> Option<&[u64]> {
+        let permission = permission as usize;
+        self.blocks.get(permission / BLOCK)?.get(permission % BLOCK * self.height..)?.get(..self.height)
+    }
+
+    /// Whether one of the roles says it of a permission; none where the table cannot tell at once.
     #[inline]
     pub(super) fn any_has<const N: usize>(&self, roles: &[u32; N], permission: u32) -> Option<bool> {
-        let permission = permission as usize;
-        let block = self.blocks.get(permission / BLOCK)?;
-        let column = block.get(permission % BLOCK * self.height..)?.get(..self.height)?;
+        let column = self.words(permission)?;
         // All are looked at: a branch for each, that no processor can guess, would cost more.
         let bits = |role: &u32| column.get(*role as usize / 64).map_or(0, |word| word >> (role % 64));
         Some(roles.iter().fold(0, |all, role| all | bits(role)) & 1 == 1)
     }
 
-    fn any_sparse(&self, roles: &[u32], permission: u32) -> bool {
-        let Some(all) = &self.sparse else { return false };
-        (permission as usize) < self.permissions
-            && roles.iter().any(|role| all.get(*role as usize).is_some_and(|role| role.has(permission)))
+    #[cold]
+    fn has_sparse(&self, role: u32, permission: u32) -> bool {
+        let role = self.sparse.as_ref().and_then(|all| all.get(role as usize));
+        (permission as usize) < self.permissions && role.is_some_and(|role| role.has(permission))
     }
 
     /// Says what a role has from now on, and had before.

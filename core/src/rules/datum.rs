@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Ordering,
+    mem::{Discriminant, discriminant},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -47,6 +48,18 @@ impl Base {
 
     pub(super) const fn set(self) -> Type {
         Type { base: self, is_set: true }
+    }
+
+    /// The form in which a value of it is mostly given, and is never absent.
+    pub(super) fn plain(self) -> Option<Discriminant<Value>> {
+        match self {
+            Base::Bool => Some(discriminant(&Value::Bool(false))),
+            Base::Int => Some(discriminant(&Value::Int(0))),
+            Base::String => Some(discriminant(&Value::Text(String::new()))),
+            Base::Id => Some(discriminant(&Value::Id(Uuid::nil()))),
+            Base::Time => Some(discriminant(&Value::Time(0))),
+            Base::Duration | Base::Ip => None,
+        }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -132,6 +145,36 @@ fn scalar(json: serde_json::Value) -> Option<Value> {
         // JSON has one number type; what is no 64-bit integer is absent.
         serde_json::Value::Number(_) => Some(crate::model::decode::decode(json).map_or(Value::Null, Value::Int)),
         _ => None,
+    }
+}
+
+/// What was given or is stored for an attribute, not read yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found<'a> {
+    Nothing,
+    One(&'a Value),
+    Many(&'a Held),
+}
+
+impl<'a> From<&'a Held> for Found<'a> {
+    #[inline]
+    fn from(held: &'a Held) -> Self {
+        match held {
+            Held::One(value) => Found::One(value),
+            Held::Set(_) | Held::Ids(_) => Found::Many(held),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    /// As the declared type; absent where it is of another.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(super) fn read(self, ty: Type) -> Datum<'a> {
+        match self {
+            Found::One(value) if !ty.is_set => read(value, ty.base),
+            Found::Many(held) => held.read_set(ty),
+            Found::One(_) | Found::Nothing => Datum::Absent,
+        }
     }
 }
 
@@ -276,10 +319,7 @@ impl Held {
     /// As the declared type; absent where it is of another.
     #[inline]
     pub(super) fn read(&self, ty: Type) -> Datum<'_> {
-        match self {
-            Held::One(value) if !ty.is_set => read(value, ty.base),
-            _ => self.read_set(ty),
-        }
+        Found::from(self).read(ty)
     }
 
     fn read_set(&self, ty: Type) -> Datum<'_> {

@@ -3,13 +3,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    mem::Discriminant,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::model::record::Table;
+use crate::model::{record::Table, value::Value};
 
 use super::{
     attribute::{Attribute, ResourceType, Stored},
@@ -67,6 +68,7 @@ pub(super) struct Bound {
     pub(super) kind: KindId,
     pub(super) place: u32,
     pub(super) slot: u32,
+    pub(super) ty: Type,
 }
 
 /// What a question needs to know of an attribute that it reads.
@@ -74,6 +76,8 @@ pub(super) struct Bound {
 pub(super) struct ReadAttribute {
     pub(super) name: Box<str>,
     pub(super) ty: Type,
+    /// [`super::datum::Base::plain`]; none for a set.
+    pub(super) plain: Option<Discriminant<Value>>,
     pub(super) is_optional: bool,
     /// The position of its column, where a row is stored.
     pub(super) column: Option<usize>,
@@ -85,7 +89,9 @@ impl ReadAttribute {
             Some(Stored::Column(at, _)) => Some(at),
             _ => None,
         };
-        Self { name: attribute.name.as_str().into(), ty: attribute.ty, is_optional: attribute.is_optional, column }
+        let Attribute { ty, is_optional, .. } = *attribute;
+        let plain = if ty.is_set { None } else { ty.base.plain() };
+        Self { name: attribute.name.as_str().into(), ty, plain, is_optional, column }
     }
 }
 
@@ -108,10 +114,14 @@ impl TypeReads {
         }
         // Of more places than there are at hand, the number does not matter.
         let at = |slot: u32| u32::try_from(slots.range(..slot).count()).unwrap_or(u32::MAX);
+        let bound = |(kind, slot): &(KindId, u32)| {
+            let ty = ty.attributes.get(*slot as usize)?.ty;
+            Some(Bound { kind: *kind, place: at(*slot), slot: *slot, ty })
+        };
         Self {
             attributes: read().map(ReadAttribute::of).collect(),
             places: places.into(),
-            bound: ty.bound.iter().map(|(kind, slot)| Bound { kind: *kind, place: at(*slot), slot: *slot }).collect(),
+            bound: ty.bound.iter().filter_map(bound).collect(),
             table: ty.table,
             names: read().map(|one| one.name.clone()).collect(),
             relation_names: relations.map(|one| one.name.clone()).collect(),

@@ -1,5 +1,7 @@
 //! What is asked about, and the circumstances.
 
+use std::mem::discriminant;
+
 use uuid::Uuid;
 
 use crate::model::{
@@ -10,7 +12,7 @@ use crate::model::{
 
 use super::{
     attribute::Attribute,
-    datum::{self, Datum, Held},
+    datum::{Datum, Found, Held},
     reads::{ReadAttribute, TypeRead},
     shape::{Positions, ResourceShape},
 };
@@ -21,10 +23,18 @@ pub struct Resource<'r> {
     form: Form<'r>,
 }
 
+// Three words: hosts keep many at hand, and all that a question reads passes through the processor's cache.
 #[derive(Clone, Debug)]
 enum Form<'r> {
-    Named { resource_type: Name, row: Option<(&'static Table, &'r Row)>, given: Vec<(Name, Held)> },
+    Named(Box<Named<'r>>),
     Shaped { shape: &'r ResourceShape, values: Box<[Held]> },
+}
+
+#[derive(Clone, Debug)]
+struct Named<'r> {
+    resource_type: Name,
+    row: Option<(&'static Table, &'r Row)>,
+    given: Vec<(Name, Held)>,
 }
 
 /// A resource, as what is read of its type.
@@ -37,13 +47,16 @@ pub(super) enum Seen<'s> {
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
     pub fn of(resource_type: impl Into<Name>) -> Self {
-        Self { form: Form::Named { resource_type: resource_type.into(), row: None, given: Vec::new() } }
+        Self::named(Named { resource_type: resource_type.into(), row: None, given: Vec::new() })
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
-        let row = Some((table, row));
-        Self { form: Form::Named { resource_type: resource_type.into(), row, given: Vec::new() } }
+        Self::named(Named { resource_type: resource_type.into(), row: Some((table, row)), given: Vec::new() })
+    }
+
+    fn named(named: Named<'r>) -> Self {
+        Self { form: Form::Named(named.into()) }
     }
 
     pub(super) fn shaped(shape: &'r ResourceShape, values: Box<[Held]>) -> Self {
@@ -65,7 +78,7 @@ impl<'r> Resource<'r> {
 
     fn put(mut self, name: Name, held: Held) -> Self {
         match &mut self.form {
-            Form::Named { given, .. } => put(given, name, held),
+            Form::Named(named) => put(&mut named.given, name, held),
             Form::Shaped { shape, values } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
                 Some(value) => *value = held,
                 None => {
@@ -74,7 +87,7 @@ impl<'r> Resource<'r> {
                     let mut given = Vec::with_capacity(values.len() + 1);
                     values.rev().for_each(|(name, held)| put(&mut given, name, held));
                     put(&mut given, name, held);
-                    self.form = Form::Named { resource_type: shape.resource_type().clone(), row: None, given };
+                    return Self::named(Named { resource_type: shape.resource_type().clone(), row: None, given });
                 }
             },
         }
@@ -83,7 +96,7 @@ impl<'r> Resource<'r> {
 
     pub(super) fn resource_type(&self) -> &Name {
         match &self.form {
-            Form::Named { resource_type, .. } => resource_type,
+            Form::Named(named) => &named.resource_type,
             Form::Shaped { shape, .. } => shape.resource_type(),
         }
     }
@@ -92,8 +105,8 @@ impl<'r> Resource<'r> {
     #[inline]
     pub(super) fn seen(&self, read: &TypeRead) -> Option<Seen<'_>> {
         match &self.form {
-            Form::Named { resource_type, row, given } => {
-                (**resource_type == *read.name).then_some(Seen::Named { row: *row, given })
+            Form::Named(named) => {
+                (*named.resource_type == *read.name).then_some(Seen::Named { row: named.row, given: &named.given })
             }
             Form::Shaped { shape, values } => {
                 shape.positions(read).map(|positions| Seen::Shaped { shape, positions, values })
@@ -103,24 +116,57 @@ impl<'r> Resource<'r> {
 }
 
 impl<'s> Seen<'s> {
+    /// Finds all that is read, where each value was given in its plain form, as most are. False where that is
+    /// not so; some may have been found then.
+    // Apart, as there are registers enough for this alone.
+    #[inline(never)]
+    pub(super) fn find_plain(self, attributes: &[ReadAttribute], found: &mut [Found<'s>]) -> bool {
+        if attributes.len() > found.len() {
+            return false;
+        }
+        for (at, (attribute, found)) in attributes.iter().zip(found).enumerate() {
+            let held = match self {
+                Seen::Shaped { positions, values, .. } => positions.of(at).and_then(|position| values.get(position)),
+                // Many hosts give them in the order in which they are read.
+                Seen::Named { given, .. } => {
+                    given.get(at).filter(|(name, _)| **name == *attribute.name).map(|(_, held)| held)
+                }
+            };
+            match held {
+                Some(Held::One(value)) if attribute.plain == Some(discriminant(value)) => *found = Found::One(value),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// What was given for the attribute at this place of what is read.
     #[inline]
-    pub(super) fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s Held> {
+    fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s Held> {
         match self {
             Seen::Shaped { shape, positions, values } => {
                 values.get(positions.of(place).or_else(|| shape.position(&attribute.name))?)
             }
             Seen::Named { given, .. } => {
-                // Many hosts give them in the order in which they are read.
                 let is_it = |given: &&(Name, Held)| *given.0 == *attribute.name;
                 given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)).map(|(_, held)| held)
             }
         }
     }
 
-    /// What the row has of an attribute; absent where there is no such column. `stored` is where rows of
-    /// the type are.
-    pub(super) fn stored(self, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Datum<'s>> {
+    /// What was given, or is stored, for the attribute at this place of what is read; none where there is
+    /// neither. `stored` is where rows of the type are.
+    #[inline]
+    pub(super) fn find(self, place: usize, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Found<'s>> {
+        match self.given(place, attribute) {
+            Some(held) => Some(held.into()),
+            None => self.stored(stored, attribute),
+        }
+    }
+
+    /// What the row has of an attribute; none where there is no such column.
+    #[cold]
+    fn stored(self, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Found<'s>> {
         match self {
             Seen::Named { row, .. } => column(row?, stored, attribute),
             Seen::Shaped { .. } => None,
@@ -132,13 +178,13 @@ fn column<'r>(
     (table, row): (&'static Table, &'r Row),
     stored: Option<&Table>,
     attribute: &ReadAttribute,
-) -> Option<Datum<'r>> {
+) -> Option<Found<'r>> {
     let at = match (attribute.column, stored) {
         (Some(at), Some(stored)) if std::ptr::eq(stored, table) => at,
         _ => table.position(&attribute.name)?,
     };
     let value = row.0.get(at)?;
-    Some(if attribute.ty.is_set { Datum::Absent } else { datum::read(value, attribute.ty.base) })
+    Some(Found::One(value))
 }
 
 /// The values that the policy's `[context]` declares, given by the host and never by a caller.

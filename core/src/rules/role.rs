@@ -92,7 +92,7 @@ pub(super) struct Index {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
     Nothing,
-    /// It allows the whole under this condition, and says no more.
+    /// It allows the whole under this condition, by however many grants, and says no more.
     AllowsIf(u32),
     /// What stands from here on among all.
     More(u32),
@@ -117,6 +117,13 @@ impl Specials {
         &self.index
     }
 
+    /// The permissions that are allowed under a lone condition.
+    pub(super) fn conditional(&self) -> Bits {
+        let runs = self.sorted.chunk_by(|one, next| one.permission == next.permission);
+        let found = runs.filter(|run| lone(run).is_some()).filter_map(|run| run.first());
+        Bits::Few(found.map(|one| one.permission).collect())
+    }
+
     /// What they take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.sorted) + self.index.entries.as_deref().map_or(0, size_of_val)
@@ -135,6 +142,14 @@ impl Specials {
     }
 }
 
+/// The condition under which grants of one permission allow the whole of it, where there is no more than one
+/// and they say no more.
+pub(super) fn lone(grants: &[Special]) -> Option<u32> {
+    let Special { condition, .. } = *grants.first()?;
+    let is_lone = |one: &Special| one.effect == Effect::Allow && one.condition == condition && one.fields == NONE;
+    grants.iter().all(is_lone).then_some(condition)
+}
+
 impl Index {
     fn of(sorted: &[Special]) -> Self {
         let runs = || sorted.chunk_by(|one, next| one.permission == next.permission);
@@ -144,12 +159,10 @@ impl Index {
         };
         let (mut bits, mut start) = (0, 0);
         for run in runs() {
-            let entry = match run {
-                [Special { permission, effect: Effect::Allow, condition, fields: NONE, .. }] if *condition < LONE => {
-                    (*permission, LONE | condition)
-                }
-                [first, ..] => (first.permission, start),
-                [] => continue,
+            let Some(Special { permission, .. }) = run.first() else { continue };
+            let entry = match lone(run) {
+                Some(condition) if condition < LONE => (*permission, LONE | condition),
+                _ => (*permission, start),
             };
             start += place(run.len());
             bits |= Self::bit(entry.0);

@@ -19,6 +19,7 @@ use crate::model::{
 
 use super::{
     attribute::ResourceType,
+    bits,
     columns::Columns,
     compile::{
         self,
@@ -30,7 +31,7 @@ use super::{
     policy::{Effect, Policy},
     pool::{Pool, place},
     reads::{Reads, TypeRead, TypeReads},
-    role::{CompiledRole, HeldGrant, Index},
+    role::{self, CompiledRole, HeldGrant, Index, NONE},
     schema::Schema,
     scope::Scope,
     scope_kind::{BoundScope, ScopeKind, bind},
@@ -61,6 +62,8 @@ pub struct RuleSet {
     pub(super) roles: Vec<Arc<CompiledRole>>,
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(super) columns: Columns,
+    /// Of each permission, the roles whose closure allows it under a lone condition ([`role::lone`]).
+    pub(super) conditional: Columns,
     /// Deleted roles included.
     pub(super) role_ids: Arc<RoleIds>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
@@ -69,8 +72,12 @@ pub struct RuleSet {
     pub(super) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(super) marks: Box<[Mark]>,
-    /// The same of each role.
+    /// Of each permission that is [`Mark::ALIKE`], the condition.
+    pub(super) lone: Box<[u32]>,
+    /// What a decision looks at of each role beside its columns.
     pub(super) role_marks: Box<[RoleMark]>,
+    /// A bit for each role that holds `admin:all`.
+    pub(super) administrators: Box<[u64]>,
     pub(super) anonymous: Option<RoleId>,
 }
 
@@ -143,6 +150,10 @@ impl Mark {
     pub(super) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(super) const DEMANDING: Mark = Mark(4);
+    /// All that roles say of it beside their plain bits is to allow it under one condition, the same for all.
+    pub(super) const ALIKE: Mark = Mark(8);
+    /// It is special, and but for administrators no role allows it otherwise.
+    pub(super) const NEVER_PLAIN: Mark = Mark(16);
 
     #[inline]
     pub(super) fn has(self, other: Mark) -> bool {
@@ -153,6 +164,11 @@ impl Mark {
     pub(super) const fn or(self, other: Mark) -> Mark {
         Mark(self.0 | other.0)
     }
+
+    #[must_use]
+    const fn with(self, other: Mark, on: bool) -> Mark {
+        Mark(if on { self.0 | other.0 } else { self.0 & !other.0 })
+    }
 }
 
 /// What a decision looks at of a role beside its column.
@@ -160,7 +176,6 @@ impl Mark {
 pub(super) struct RoleMark {
     /// What it says beside its plain bits.
     pub(super) index: Index,
-    pub(super) is_administrator: bool,
     /// Whether it allows anything under no condition, unnarrowed.
     pub(super) has_plain: bool,
 }
@@ -168,7 +183,7 @@ pub(super) struct RoleMark {
 impl RoleMark {
     fn of(role: &CompiledRole) -> Self {
         let (index, has_plain) = (role.special.index().clone(), !role.plain.is_empty());
-        Self { index, is_administrator: role.is_administrator, has_plain }
+        Self { index, has_plain }
     }
 }
 
@@ -381,14 +396,33 @@ impl RuleSet {
                 if is_demanding { Mark::DEMANDING } else { Mark::default() }
             })
             .collect();
+        let mut lone = vec![NONE; marks.len()];
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
-            if let Some(mark) = marks.get_mut(special.permission as usize) {
-                let is_denied = special.effect == Effect::Deny;
-                *mark = mark.or(if is_denied { Mark::DENIED.or(Mark::SPECIAL) } else { Mark::SPECIAL });
+            let at = special.permission as usize;
+            let (Some(mark), Some(lone)) = (marks.get_mut(at), lone.get_mut(at)) else { continue };
+            let is_alike = role::lone(&[*special]).is_some_and(|condition| match mark.has(Mark::SPECIAL) {
+                true => mark.has(Mark::ALIKE) && *lone == condition,
+                false => condition != NONE,
+            });
+            *lone = if is_alike { special.condition } else { NONE };
+            *mark = mark.or(Mark::SPECIAL.or(Mark::NEVER_PLAIN)).with(Mark::ALIKE, is_alike);
+            if special.effect == Effect::Deny {
+                *mark = mark.or(Mark::DENIED);
             }
         }
-        self.marks = marks;
+        for role in self.roles.iter().filter(|role| !role.is_administrator) {
+            for permission in &role.own.plain {
+                if let Some(mark) = marks.get_mut(*permission as usize) {
+                    *mark = mark.with(Mark::NEVER_PLAIN, false);
+                }
+            }
+        }
+        (self.marks, self.lone) = (marks, lone.into());
         self.role_marks = self.roles.iter().map(|role| RoleMark::of(role)).collect();
+        let mut administrators = bits::empty(self.roles.len());
+        let found = self.roles.iter().filter(|role| role.is_administrator);
+        found.for_each(|role| bits::set(&mut administrators, role.id));
+        self.administrators = administrators.into();
     }
 }
 

@@ -174,6 +174,7 @@ impl RuleSet {
     fn change(&mut self, id: u32, role: CompiledRole) {
         let Some(known) = self.roles.get_mut(id as usize) else { return };
         self.columns.change(id, &known.plain, &role.plain);
+        self.conditional.change(id, &known.special.conditional(), &role.special.conditional());
         *known = Arc::new(role);
     }
 

@@ -42,7 +42,10 @@ pub(super) fn all(
     }
     // Every role has its turn in the order, or the hierarchy was refused before.
     rules.roles = flat.into_iter().flatten().collect();
-    rules.columns = Columns::new(rules.all_permissions().len(), rules.roles.iter().map(|role| &role.plain));
+    let permissions = rules.all_permissions().len();
+    rules.columns = Columns::new(permissions, rules.roles.iter().map(|role| &role.plain));
+    let conditional: Vec<Bits> = rules.roles.iter().map(|role| role.special.conditional()).collect();
+    rules.conditional = Columns::new(permissions, conditional.iter());
     rules.role_ids = Arc::new(hierarchy.ids);
     Ok(())
 }

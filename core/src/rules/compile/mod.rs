@@ -67,10 +67,13 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         types,
         roles: Vec::new(),
         columns: Columns::new(0, [].iter()),
+        conditional: Columns::new(0, [].iter()),
         role_ids: Arc::default(),
         numbers: Arc::default(),
         marks: Box::default(),
         role_marks: Box::default(),
+        lone: Box::default(),
+        administrators: Box::default(),
         anonymous: hierarchy.anonymous,
     };
     flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;

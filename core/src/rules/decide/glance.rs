@@ -50,7 +50,7 @@ impl RuleSet {
 
     /// What the assignments of one principal allow together, where neither denies, nor fields, nor sessions,
     /// keys and chains have a say. `holds` may leave a condition to a closer look.
-    #[inline]
+    #[inline(never)]
     fn sum(
         &self,
         principal: &Principal,
@@ -70,12 +70,29 @@ impl RuleSet {
         if mark.has(Mark::DENIED) && self.say_more(principal, permission) {
             return None;
         }
+        if !mark.has(Mark::SPECIAL) {
+            let plain = self.columns.of(permission);
+            return self.any_role(principal, now, covers, |role| Some(plain.has(role)));
+        }
+        if mark.has(Mark::ALIKE) {
+            let conditional = self.conditional.of(permission);
+            let never_plain = mark.has(Mark::NEVER_PLAIN);
+            // Asked about once, as it is the same for all.
+            let mut is_conditional = false;
+            let gives = |role: u32| {
+                is_conditional |= conditional.has(role);
+                Some((!never_plain || self.is_administrator(role)) && self.columns.has(role, permission))
+            };
+            let is_allowed = self.any_role(principal, now, covers, gives)?;
+            return match is_conditional && !is_allowed {
+                true => holds(*self.lone.get(permission as usize)?),
+                false => Some(is_allowed),
+            };
+        }
+        let plain = self.columns.of(permission);
         let gives = |role: u32| {
-            if !mark.has(Mark::SPECIAL) {
-                return Some(self.columns.has(role, permission));
-            }
             let Some(own) = self.role_marks.get(role as usize) else { return Some(false) };
-            if own.has_plain && self.columns.has(role, permission) {
+            if own.has_plain && plain.has(role) {
                 return Some(true);
             }
             match own.index.says(permission) {
@@ -84,6 +101,18 @@ impl RuleSet {
                 Says::More(_) => None,
             }
         };
+        self.any_role(principal, now, covers, gives)
+    }
+
+    /// Whether one of the roles that count gives it; none where one leaves that to a closer look.
+    #[inline]
+    fn any_role(
+        &self,
+        principal: &Principal,
+        now: Time,
+        covers: impl Fn(&BoundScope) -> bool,
+        mut gives: impl FnMut(u32) -> Option<bool>,
+    ) -> Option<bool> {
         for roles in principal.plain() {
             for role in roles {
                 if gives(*role)? {

@@ -13,17 +13,17 @@ use super::{
             code::{Path, Values},
             parser::Root,
         },
-        datum::{Datum, Halves},
+        datum::{Base, Datum, Found, Halves},
         principal::Principal,
         reads::{Bound, ReadAttribute, TypeRead, TypeReads},
-        resource::{Context, Resource},
+        resource::{Context, Resource, Seen},
         rule_set::RuleSet,
         scope_kind::{BoundScope, KindId},
     },
     Question,
 };
 
-/// So many values of a resource are looked up once for all conditions, in the order of
+/// So many values of a resource are found once for all conditions, in the order of
 /// [`TypeReads::attributes`].
 const AT_HAND: usize = 6;
 
@@ -36,7 +36,9 @@ pub(in crate::rules) struct Here<'a> {
     reads: &'a TypeReads,
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
-    at_hand: [Datum<'a>; AT_HAND],
+    at_hand: [Found<'a>; AT_HAND],
+    /// Where the resource lies, where it is bound to one kind of scope, by an id.
+    lies_at: Option<(KindId, Halves)>,
     pub(in crate::rules) context: &'a Context,
     pub(super) when: Time,
 }
@@ -55,8 +57,8 @@ impl RuleSet {
     pub(super) fn unread<'a>(&'a self, question: &Question<'a>) -> Here<'a> {
         let Question { principal, permission, resource, context, .. } = *question;
         let (ty, read) = self.type_of(permission);
-        let (at_hand, when) = ([Datum::Absent; AT_HAND], question.now);
-        Here { rules: self, ty, read, reads: &read.reads, principal, resource, at_hand, context, when }
+        let (at_hand, lies_at, when) = ([Found::Nothing; AT_HAND], None, question.now);
+        Here { rules: self, ty, read, reads: &read.reads, principal, resource, at_hand, lies_at, context, when }
     }
 }
 
@@ -71,12 +73,14 @@ impl Values for Here<'_> {
             }
             // Without a resource, all at hand are absent.
             Root::Resource => match self.reads.place(path.slot).and_then(|place| self.at_hand.get(place)) {
-                Some(value) => *value,
+                Some(found) => found.read(path.ty),
                 None => self.far_value(path.slot).unwrap_or(Datum::Absent),
             },
         }
     }
 
+    // Apart, or every condition would do the division.
+    #[inline(never)]
     fn now(&self) -> i64 {
         self.when.as_microsecond()
     }
@@ -119,33 +123,34 @@ impl<'a> Here<'a> {
     }
 
     /// Whether a scope covers the resource; without one, only `global` does.
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn covers(&self, scope: &BoundScope) -> bool {
+        match (scope, self.lies_at) {
+            (BoundScope::Id(kind, id), Some((own, at))) if own == *kind => at == Halves::from(*id),
+            _ => self.covers_other(scope),
+        }
+    }
+
+    #[inline(never)]
+    fn covers_other(&self, scope: &BoundScope) -> bool {
         match scope {
             BoundScope::Global => true,
             BoundScope::Nowhere => false,
             BoundScope::Id(kind, id) => {
                 let id = Halves::from(*id);
-                self.lies_in(*kind, scope, |value| matches!(value, Datum::Id(own) if *own == id))
+                self.lies_in(*kind, scope, |value| matches!(value, Datum::Id(own) if own == id))
             }
             BoundScope::Other(kind, id) => self.lies_in(*kind, scope, |value| value.is(id)),
         }
     }
 
     /// Whether the resource lies in a scope of this kind, whose id `is_it` knows.
-    #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(&Datum<'_>) -> bool) -> bool {
-        for bound in &self.reads.bound {
-            let lies_in = match self.at_hand.get(bound.place as usize) {
-                Some(value) if bound.kind == kind => is_it(value),
-                None if bound.kind == kind => self.far_value(bound.slot).is_some_and(|value| is_it(&value)),
-                _ => self.lies_within(bound, kind, scope),
-            };
-            if lies_in {
-                return true;
-            }
-        }
-        false
+    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(Datum<'_>) -> bool) -> bool {
+        self.reads.bound.iter().any(|bound| match self.at_hand.get(bound.place as usize) {
+            Some(found) if bound.kind == kind => is_it(found.read(bound.ty)),
+            None if bound.kind == kind => self.far_value(bound.slot).is_some_and(&is_it),
+            _ => self.lies_within(bound, kind, scope),
+        })
     }
 
     /// The value of an attribute of the resource, as a column would hold it; none where it is absent.
@@ -156,9 +161,9 @@ impl<'a> Here<'a> {
     /// The value of an attribute of the resource; none where there is none, not even null.
     #[inline]
     fn value(&self, slot: u32) -> Option<Datum<'a>> {
-        let place = self.reads.place(slot);
-        match place.and_then(|place| self.at_hand.get(place)) {
-            Some(value) => self.resource.map(|_| *value),
+        let at_hand = |place: usize| Some((self.at_hand.get(place)?, self.reads.attributes.get(place)?));
+        match self.reads.place(slot).and_then(at_hand) {
+            Some((found, attribute)) => self.resource.map(|_| found.read(attribute.ty)),
             None => self.far_value(slot),
         }
     }
@@ -166,11 +171,13 @@ impl<'a> Here<'a> {
     /// The same, of an attribute that is read by no condition and no scope, or one of many.
     #[cold]
     fn far_value(&self, slot: u32) -> Option<Datum<'a>> {
-        let attribute = ReadAttribute::of(self.ty.attributes.get(slot as usize)?);
         let seen = self.resource?.seen(self.read)?;
-        match seen.given(usize::MAX, &attribute) {
-            Some(held) => Some(held.read(attribute.ty)),
-            None => seen.stored(self.reads.table, &attribute),
+        let find = |place: usize, attribute: &ReadAttribute| {
+            seen.find(place, self.reads.table, attribute).map(|found| found.read(attribute.ty))
+        };
+        match self.reads.place(slot).and_then(|place| Some((place, self.reads.attributes.get(place)?))) {
+            Some((place, attribute)) => find(place, attribute),
+            None => find(usize::MAX, &ReadAttribute::of(self.ty.attributes.get(slot as usize)?)),
         }
     }
 
@@ -185,19 +192,14 @@ impl<'a> Here<'a> {
     fn complete(&mut self) -> Result<()> {
         if let Some(resource) = self.resource {
             let Some(seen) = resource.seen(self.read) else { return Err(self.other_type(resource)) };
-            for (place, attribute) in self.reads.attributes.iter().enumerate() {
-                let mut beyond = Datum::Absent;
-                let value = self.at_hand.get_mut(place).unwrap_or(&mut beyond);
-                match seen.given(place, attribute) {
-                    Some(held) => *value = held.read(attribute.ty),
-                    None => match seen.stored(self.reads.table, attribute) {
-                        Some(stored) => *value = stored,
-                        None => return Err(self.missing(attribute)),
-                    },
-                }
-                if value.is_absent() && !attribute.is_optional {
-                    return Err(self.missing(attribute));
-                }
+            if !seen.find_plain(&self.reads.attributes, &mut self.at_hand) {
+                self.find_each(seen)?;
+            }
+            if let [bound] = &*self.reads.bound
+                && bound.ty == Base::Id.one()
+                && let Some(Found::One(Value::Id(id))) = self.at_hand.get(bound.place as usize)
+            {
+                self.lies_at = Some((bound.kind, Halves::from(*id)));
             }
         }
         for slot in &self.reads.context {
@@ -207,6 +209,22 @@ impl<'a> Here<'a> {
             }
         }
         self.complete_principal()
+    }
+
+    #[inline(never)]
+    fn find_each(&mut self, seen: Seen<'a>) -> Result<()> {
+        for (place, attribute) in self.reads.attributes.iter().enumerate() {
+            let Some(found) = seen.find(place, self.reads.table, attribute) else {
+                return Err(self.missing(attribute));
+            };
+            if !attribute.is_optional && found.read(attribute.ty).is_absent() {
+                return Err(self.missing(attribute));
+            }
+            if let Some(at_hand) = self.at_hand.get_mut(place) {
+                *at_hand = found;
+            }
+        }
+        Ok(())
     }
 
     #[cold]

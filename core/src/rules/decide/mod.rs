@@ -13,6 +13,7 @@ mod here;
 use crate::model::{error::Result, time::Time};
 
 use super::{
+    bits,
     condition::parser::Root,
     explain::Explanation,
     policy::Effect,
@@ -341,6 +342,6 @@ impl RuleSet {
     }
 
     pub(super) fn is_administrator(&self, role: u32) -> bool {
-        self.role_marks.get(role as usize).is_some_and(|mark| mark.is_administrator)
+        bits::has(&self.administrators, role)
     }
 }
