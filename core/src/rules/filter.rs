@@ -32,6 +32,9 @@ use super::{
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.
 const LIFETIME: i64 = 5;
 
+/// Room is made for so many ids at once.
+const ROOM: usize = 64;
+
 /// Which rows somebody may see, with everything about them, the context and the time substituted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowFilter {
@@ -150,31 +153,32 @@ struct Reach {
 /// What an attribute is compared with.
 #[derive(Default)]
 struct Within {
-    ids: Vec<Uuid>,
+    /// As numbers, which have the order of their bytes and are compared at once.
+    ids: Vec<u128>,
     others: Vec<Value>,
 }
 
 impl Within {
     fn add(&mut self, id: Value) {
         match id {
-            Value::Id(id) => self.ids.push(id),
+            Value::Id(id) => self.ids.push(id.as_u128()),
             other => self.others.push(other),
         }
     }
 
     fn set(mut self) -> Arc<[Value]> {
-        // As numbers they have the order of their bytes, and are compared at once.
-        self.ids.sort_unstable_by_key(Uuid::as_u128);
+        self.ids.sort_unstable();
         self.ids.dedup();
-        let ids = self.ids.into_iter().map(Value::Id);
+        let ids = self.ids.into_iter().map(|id| Value::Id(Uuid::from_u128(id)));
         if self.others.is_empty() { ids.collect() } else { Predicate::set(ids.chain(self.others)) }
     }
 }
 
 impl Reach {
-    fn within(&mut self, slot: u32) -> &mut Within {
+    /// With room for so many at once.
+    fn within(&mut self, slot: u32, most: usize) -> &mut Within {
         let at = self.within.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
-            self.within.push((slot, Within::default()));
+            self.within.push((slot, Within { ids: Vec::with_capacity(most), others: Vec::new() }));
             self.within.len() - 1
         });
         &mut self.within[at].1
@@ -219,19 +223,18 @@ impl Lowering<'_, '_> {
         }
         // Fifty scopes of one condition become one set.
         let mut reaches = Reaches::default();
-        let mut last: Option<(u32, SmallVec<[usize; 4]>)> = None;
         let now = here.now();
-        principal.held().filter(|one| rules.counts(*one, now)).for_each(|held| {
-            // Assignments of one role follow each other, and differ in their scopes alone.
-            if last.as_ref().is_none_or(|(role, _)| *role != held.role) {
-                last = Some((held.role, self.grants_of(held.role, permission, &mut reaches)));
-            }
-            for at in last.iter().flat_map(|(_, grants)| grants) {
-                if let Some((_, reach)) = reaches.0.get_mut(*at) {
-                    self.widen(reach, held.scope());
+        let counted = principal.held().filter(|one| rules.counts(*one, now));
+        let counted: SmallVec<[(u32, &BoundScope); 8]> = counted.map(|held| (held.role, held.scope())).collect();
+        // Assignments of one role follow each other, and differ in their scopes alone.
+        for run in counted.chunk_by(|one, next| one.0 == next.0) {
+            let Some((role, _)) = run.first() else { continue };
+            for at in self.grants_of(*role, permission, &mut reaches) {
+                if let Some((_, reach)) = reaches.0.get_mut(at) {
+                    self.widen(reach, run);
                 }
             }
-        });
+        }
         // In the order of their conditions, whatever the order of the assignments.
         reaches.0.sort_by_key(|(grant, _)| *grant);
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
@@ -265,22 +268,27 @@ impl Lowering<'_, '_> {
         grants
     }
 
-    fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
-        match scope {
-            BoundScope::Global => reach.is_global = true,
-            BoundScope::Id(kind, _) | BoundScope::Other(kind, _) => {
-                for (bound, slot) in &self.here.ty.bound {
-                    let Some(id) = scope.id() else { continue };
-                    if bound == kind {
-                        reach.within(*slot).add(id);
-                    } else if let Some(tree) = self.here.principal.tree() {
-                        for id in tree.within(*bound, *kind, &id) {
-                            reach.within(*slot).add(id);
-                        }
+    fn widen(&self, reach: &mut Reach, run: &[(u32, &BoundScope)]) {
+        let scopes = || run.iter().map(|(_, scope)| *scope);
+        reach.is_global |= scopes().any(|scope| *scope == BoundScope::Global);
+        for (bound, slot) in &self.here.ty.bound {
+            let mut own = scopes().filter(|scope| scope.kind() == Some(*bound)).peekable();
+            if own.peek().is_some() {
+                let within = reach.within(*slot, run.len().min(ROOM));
+                for scope in own {
+                    match scope {
+                        BoundScope::Id(_, id) => within.ids.push(id.as_u128()),
+                        other => within.others.extend(other.id()),
                     }
                 }
             }
-            BoundScope::Nowhere => {}
+            let Some(tree) = self.here.principal.tree() else { continue };
+            for (kind, id) in scopes().filter_map(|scope| scope.kind().zip(scope.id())) {
+                if kind != *bound {
+                    let ids = tree.within(*bound, kind, &id);
+                    ids.into_iter().for_each(|id| reach.within(*slot, 0).add(id));
+                }
+            }
         }
     }
 
