@@ -2,6 +2,7 @@
 //!
 //! `rolekeep-generator` writes them, `rolekeep-generator --check` fails and names those that are stale.
 
+mod homes;
 mod mobile;
 mod operations;
 mod python;

@@ -1,30 +1,68 @@
-//! `face.rs`: records, enums and areas for uniffi.
+//! The folder `face`: records, enums and areas for uniffi, those of each area in a file of their own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::Write as _,
     process::{Command, Stdio},
 };
 
-use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef};
+use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use super::{MARK, docs, has_default, input, inputs, is_all_default, outputs, pascal, simple};
+use crate::homes::{ABOUT_COMMON, COMMON, Home, homes};
 
-const HEAD: &str = "
-//! Records, enums and areas, as the list of operations says.
+/// What pages and patches stand in.
+const GENERIC: &str = "generic";
 
-use std::{collections::HashMap, sync::Arc};
+/// What a file may take of the standard library, of other crates, and of this one.
+const IMPORTS: [&[(&str, &[&str])]; 3] = [
+    &[("std::collections", &["HashMap"]), ("std::sync", &["Arc"])],
+    &[("serde", &["Deserialize", "Serialize"])],
+    &[
+        ("crate", &["CalendarDate", "Caller", "JsonText", "Result", "Timestamp", "Uuid"]),
+        ("crate::caller", &["Nothing"]),
+    ],
+];
 
-use serde::{Deserialize, Serialize};
+pub(super) fn faces(catalogue: &Catalogue) -> Vec<(String, String)> {
+    let is_empty = |ty: &TypeShape| matches!(&ty.shape, Shape::Record(fields) if fields.is_empty());
+    let homes = homes(catalogue, |_, ty| !is_empty(ty));
+    let mut texts: BTreeMap<&str, String> = homes.iter().map(|home| (home.name, types(home))).collect();
+    for one in &catalogue.areas {
+        area(texts.entry(one.name).or_default(), catalogue, one);
+    }
+    // By name, as several fields may have one of them.
+    let met = inputs(catalogue).into_iter().chain(outputs(catalogue));
+    let made: BTreeMap<String, String> = met.filter_map(|ty| helper(&ty)).collect();
+    texts.insert(GENERIC, made.values().map(String::as_str).collect());
 
-use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid, caller::Nothing};
-";
+    let helpers: Vec<&str> = made.keys().map(String::as_str).collect();
+    let about = |name: &str| match name {
+        COMMON => ABOUT_COMMON.to_owned(),
+        GENERIC => "Pages and patches: one for each type, as uniffi knows no generics.".to_owned(),
+        area => format!("The area `{area}`: its operations, what they take and what they answer."),
+    };
+    let file = |(name, text): (&&str, &String)| {
+        let text = format!("{MARK}\n//! {}\n\n{}{text}", about(name), imports(name, text, &homes, &helpers));
+        (format!("{name}.rs"), formatted(text))
+    };
+    texts.iter().map(file).chain([("mod.rs".to_owned(), top(catalogue, texts.keys()))]).collect()
+}
 
-pub(super) fn face(catalogue: &Catalogue) -> String {
-    let mut text = format!("{MARK}{HEAD}");
-    let empty = |name: &str| matches!(&catalogue.types.0[name].shape, Shape::Record(fields) if fields.is_empty());
-    for (name, ty) in catalogue.types.0.iter().filter(|(name, _)| !empty(name)) {
+/// The modules, and how a caller comes to its areas.
+fn top<'t>(catalogue: &Catalogue, modules: impl Iterator<Item = &'t &'t str> + Clone) -> String {
+    let mut text = format!("{MARK}\n//! Records, enums and areas, as the list of operations says.\n\n");
+    text.extend(modules.clone().map(|name| format!("mod {name};\n")));
+    text.push_str("\nuse std::sync::Arc;\n\nuse crate::Caller;\n\n");
+    text.extend(modules.map(|name| format!("pub use {name}::*;\n")));
+    getters(&mut text, &catalogue.areas);
+    formatted(text)
+}
+
+fn types(home: &Home<'_>) -> String {
+    let mut text = String::new();
+    for (name, ty) in &home.types {
         text.push('\n');
         docs(&mut text, "", ty.about);
         match &ty.shape {
@@ -32,13 +70,30 @@ pub(super) fn face(catalogue: &Catalogue) -> String {
             Shape::Words(words) => enumeration(&mut text, name, words),
         }
     }
-    // By name, as several fields may have one of them.
-    let met = inputs(catalogue).into_iter().chain(outputs(catalogue));
-    let made: BTreeMap<String, String> = met.filter_map(|ty| helper(&ty)).collect();
-    made.values().for_each(|helper| text.push_str(helper));
-    catalogue.areas.iter().for_each(|one| area(&mut text, catalogue, one));
-    getters(&mut text, &catalogue.areas);
-    formatted(text)
+    text
+}
+
+/// What the text uses of elsewhere.
+fn imports(own: &str, text: &str, homes: &[Home<'_>], helpers: &[&str]) -> String {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("///")).collect();
+    let code = code.join("\n");
+    let words: BTreeSet<&str> = code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let line = |module: &str, names: &mut dyn Iterator<Item = &str>| {
+        let names: Vec<&str> = names.filter(|name| words.contains(name)).collect();
+        if names.is_empty() { String::new() } else { format!("use {module}::{{{}}};\n", names.join(", ")) }
+    };
+    let [standard, foreign, known] = IMPORTS.map(|modules| {
+        modules.iter().map(|(module, names)| line(module, &mut names.iter().copied())).collect::<String>()
+    });
+    let others = homes.iter().filter(|home| home.name != own);
+    let others =
+        others.map(|home| line(&format!("super::{}", home.name), &mut home.types.iter().map(|(name, _)| *name)));
+    let helpers = match own {
+        GENERIC => String::new(),
+        _ => line(&format!("super::{GENERIC}"), &mut helpers.iter().copied()),
+    };
+    let groups = [standard, foreign, known + &others.collect::<String>() + &helpers];
+    groups.iter().filter(|group| !group.is_empty()).map(|group| format!("{group}\n")).collect()
 }
 
 fn record(text: &mut String, name: &str, fields: &[FieldShape]) {

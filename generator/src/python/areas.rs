@@ -1,33 +1,11 @@
-//! `areas.py`: a class for each area of operations, for blocking code and for asyncio.
+//! `areas/`: a class for each area of operations, for blocking code and for asyncio.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use rolekeep::describe::{AreaShape, Catalogue, FieldShape, OperationShape, Shape, TypeRef};
 
-use super::text::{Side, annotation, docstring, given, name, parameters};
-
-const HEAD: &str = r#""""The operations, grouped: `me.users.create(…)`."""
-
-from __future__ import annotations
-
-import builtins
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Protocol
-from uuid import UUID
-
-from ._codec import EMPTY, UNSET, Unset, decode
-"#;
-
-const DOORS: &str = r"
-
-class _Door(Protocol):
-    def call(self, operation: str, given: Mapping[str, Any] | str = ...) -> str: ...
-
-
-class _AsyncDoor(Protocol):
-    async def call(self, operation: str, given: Mapping[str, Any] | str = ...) -> str: ...
-";
+use super::text::{Side, annotation, docstring, given, imports, name, parameters};
+use crate::homes::named;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -36,26 +14,52 @@ enum Way {
 }
 
 impl Way {
+    const ALL: [Way; 2] = [Way::Blocking, Way::Async];
+
     fn prefix(self) -> &'static str {
         if self == Way::Async { "Async" } else { "" }
     }
 }
 
-pub(super) fn areas(catalogue: &Catalogue) -> String {
-    let classes: String = [Way::Blocking, Way::Async]
-        .into_iter()
-        .flat_map(|way| {
-            let classes = catalogue.areas.iter().map(move |area| class(catalogue, area, way));
-            classes.chain([mixin(catalogue, way)])
-        })
-        .collect();
+pub(super) fn areas(catalogue: &Catalogue) -> Vec<(String, String)> {
+    let file = |area: &AreaShape| (format!("areas/{}.py", area.name), module(catalogue, area));
+    catalogue.areas.iter().map(file).chain([("areas/__init__.py".to_owned(), package(catalogue))]).collect()
+}
+
+/// One area.
+fn module(catalogue: &Catalogue, area: &AreaShape) -> String {
+    let classes: String = Way::ALL.into_iter().map(|way| class(catalogue, area, way)).collect();
     let mut used = BTreeSet::new();
-    for operation in catalogue.areas.iter().flat_map(|area| &area.operations) {
-        name_types(&operation.output, &mut used);
-        fields(catalogue, operation).iter().for_each(|field| name_types(&field.ty, &mut used));
+    for operation in &area.operations {
+        used.extend(named(&operation.output));
+        fields(catalogue, operation).iter().for_each(|field| used.extend(named(&field.ty)));
     }
-    let imports: String = used.iter().map(|name| format!("    {name},\n")).collect();
-    format!("{HEAD}from .records import (\n{imports})\n{DOORS}{classes}")
+    let used: Vec<&str> = used.into_iter().collect();
+    let own: [(&str, &[&str]); 3] = [
+        (".._codec", &["EMPTY", "UNSET", "Unset", "decode"]),
+        ("..records", &used),
+        ("._door", &["AsyncDoor", "Door"]),
+    ];
+    format!("{}\n{}{classes}", docstring(area.about, &[], ""), imports(&classes, &own))
+}
+
+/// All areas.
+fn package(catalogue: &Catalogue) -> String {
+    let mut names = vec!["Areas".to_owned(), "AsyncAreas".to_owned()];
+    let mut imports = String::from("from ._door import AsyncDoor, Door\n");
+    for area in &catalogue.areas {
+        let classes = Way::ALL.map(|way| class_name(area, way));
+        let [blocking, asynchronous] = &classes;
+        let _ = writeln!(imports, "from .{} import {asynchronous}, {blocking}", area.name);
+        names.extend(classes);
+    }
+    names.sort_unstable();
+    let all: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    let mixins: String = Way::ALL.into_iter().map(|way| mixin(catalogue, way)).collect();
+    format!(
+        "\"\"\"The operations, grouped: `me.users.create(…)`.\"\"\"\n\nfrom __future__ import annotations\n\n\
+         {imports}\n__all__ = [\n{all}]\n{mixins}"
+    )
 }
 
 fn class(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
@@ -65,7 +69,7 @@ fn class(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
     let door = way.prefix();
     format!(
         "\n\nclass {class}:\n{about}\n    __slots__ = (\"_caller\",)\n\n    \
-         def __init__(self, caller: _{door}Door) -> None:\n        self._caller = caller\n{methods}"
+         def __init__(self, caller: {door}Door) -> None:\n        self._caller = caller\n{methods}"
     )
 }
 
@@ -94,7 +98,7 @@ fn mixin(catalogue: &Catalogue, way: Way) -> String {
             let (name, class) = (area.name, class_name(area, way));
             let about = docstring(area.about, &[], "        ");
             format!(
-                "\n    @property\n    def {name}(self: _{door}Door) -> {class}:\n{about}        return {class}(self)\n"
+                "\n    @property\n    def {name}(self: {door}Door) -> {class}:\n{about}        return {class}(self)\n"
             )
         })
         .collect();
@@ -112,21 +116,5 @@ fn fields<'c>(catalogue: &'c Catalogue, operation: &OperationShape) -> &'c [Fiel
     match catalogue.types.0.get(input).map(|input| &input.shape) {
         Some(Shape::Record(fields)) => fields,
         _ => &[],
-    }
-}
-
-fn name_types<'t>(ty: &'t TypeRef, into: &mut BTreeSet<&'t str>) {
-    match ty {
-        TypeRef::Named(name) => drop(into.insert(name)),
-        TypeRef::Page(inner) => {
-            into.insert("Page");
-            name_types(inner, into);
-        }
-        TypeRef::List(inner)
-        | TypeRef::Map(inner)
-        | TypeRef::Optional(inner)
-        | TypeRef::Patch(inner)
-        | TypeRef::Change(inner) => name_types(inner, into),
-        _ => {}
     }
 }

@@ -1,55 +1,13 @@
-//! `records.py`: enums and records.
+//! `records/`: enums and records, those of each area in a file of their own.
 
 use std::collections::BTreeSet;
 
-use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
+use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
-use super::text::{Side, annotation, docstring, member, name};
+use super::text::{Side, annotation, docstring, imports, member, name};
+use crate::homes::{ABOUT_COMMON, COMMON, Home, homes, named};
 
-const HEAD: &str = r#""""What operations answer, and what they take beside plain values."""
-
-from __future__ import annotations
-
-import builtins
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from enum import Enum
-from typing import Any, Generic, TypeVar
-from uuid import UUID
-
-T = TypeVar("T")
-
-
-class Word(str, Enum):
-    """An enum whose members are their words: `UserStatus.ACTIVE == "active"`."""
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
-    """One page of a list."""
-
-    items: builtins.list[T]
-    """The rows of this page."""
-    total: int | None = None
-    """How many rows there are in all, for this caller; `None` when the page was reached by a cursor."""
-    pages: int | None = None
-    """How many pages there are in all; `None` when the page was reached by a cursor."""
-    page: int | None = None
-    """This page's number, from 1; `None` when it was reached by a cursor."""
-    limit: int
-    """The page size."""
-    has_next: bool
-    """Whether there is a page after this."""
-    has_previous: bool
-    """Whether there is a page before this."""
-    next_cursor: str | None = None
-    """Give it as `cursor` for the rows after this page; costs the same at any depth."""
-"#;
-
-pub(super) fn records(catalogue: &Catalogue) -> String {
+pub(super) fn records(catalogue: &Catalogue) -> Vec<(String, String)> {
     // What an operation takes is its method's parameters, and settings are those of `open`.
     let parameters: BTreeSet<&str> = catalogue
         .areas
@@ -61,18 +19,53 @@ pub(super) fn records(catalogue: &Catalogue) -> String {
         })
         .chain(["Settings", "SqlTable"])
         .collect();
-    let mut text = HEAD.to_owned();
-    let mut names = vec!["Page", "Word"];
-    for (name, shape) in catalogue.types.0.iter().filter(|(name, _)| !parameters.contains(name.as_str())) {
-        names.push(name);
-        match &shape.shape {
-            Shape::Words(words) => text += &word_class(name, shape.about, words),
-            Shape::Record(fields) => text += &record_class(name, shape.about, fields),
+    let homes = homes(catalogue, |name, _| !parameters.contains(name));
+    let file = |home: &Home<'_>| (format!("records/{}.py", home.name), module(&homes, home));
+    homes.iter().map(file).chain([("records/__init__.py".to_owned(), package(&homes))]).collect()
+}
+
+/// Those of one home.
+fn module(homes: &[Home<'_>], home: &Home<'_>) -> String {
+    let about = match home.name {
+        COMMON => ABOUT_COMMON.to_owned(),
+        area => format!("What operations of `{area}` answer, and what they take beside plain values."),
+    };
+    let mut used = BTreeSet::new();
+    let mut text = String::new();
+    for (name, TypeShape { about, shape }) in &home.types {
+        match shape {
+            Shape::Words(words) => text += &word_class(name, about, words),
+            Shape::Record(fields) => {
+                text += &record_class(name, about, fields);
+                fields.iter().for_each(|field| used.extend(named(&field.ty)));
+            }
         }
+    }
+    let elsewhere = homes.iter().filter(|other| other.name != home.name).map(|other| {
+        let names = used.iter().copied().filter(|name| other.has(name));
+        (format!(".{}", other.name), names.collect::<Vec<_>>())
+    });
+    let elsewhere: Vec<_> = elsewhere.filter(|(_, names)| !names.is_empty()).collect();
+    let base: (&str, &[&str]) = ("._base", &["Page", "Word"]);
+    let own: Vec<_> =
+        [base].into_iter().chain(elsewhere.iter().map(|(module, names)| (module.as_str(), names.as_slice()))).collect();
+    format!("{}\n{}{text}", docstring(&about, &[], ""), imports(&text, &own))
+}
+
+/// All of them.
+fn package(homes: &[Home<'_>]) -> String {
+    let mut names = vec!["Page", "Word"];
+    let mut imports = String::from("from ._base import Page, Word\n");
+    for home in homes {
+        let own: String = home.types.iter().map(|(name, _)| format!("    {name},\n")).collect();
+        imports += &format!("from .{} import (\n{own})\n", home.name);
+        names.extend(home.types.iter().map(|(name, _)| *name));
     }
     names.sort_unstable();
     let all: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
-    text + "\n\n__all__ = [\n" + &all + "]\n"
+    format!(
+        "\"\"\"What operations answer, and what they take beside plain values.\"\"\"\n\n{imports}\n__all__ = [\n{all}]\n"
+    )
 }
 
 fn word_class(name: &str, about: &str, words: &[(&'static str, &'static str)]) -> String {

@@ -1,5 +1,7 @@
 //! How Python writes things: names, types, docstrings.
 
+use std::collections::BTreeSet;
+
 use rolekeep::describe::{FieldShape, TypeRef};
 
 const WIDTH: usize = 110;
@@ -83,6 +85,40 @@ pub(super) fn given(fields: &[FieldShape], indent: &str) -> String {
     }
     let lines: String = entries.iter().map(|entry| format!("{indent}    {entry},\n")).collect();
     format!("{{\n{lines}{indent}}}")
+}
+
+/// The modules of Python itself, and what generated code takes of them; nothing: the module.
+const STANDARD: [(&str, &[&str]); 6] = [
+    ("builtins", &[]),
+    ("collections.abc", &["Mapping", "Sequence"]),
+    ("dataclasses", &["dataclass", "field"]),
+    ("datetime", &["date", "datetime"]),
+    ("typing", &["Any"]),
+    ("uuid", &["UUID"]),
+];
+
+/// The top of a module: what its text uses, of Python and of these modules.
+pub(super) fn imports(text: &str, own: &[(&str, &[&str])]) -> String {
+    let code = without_docstrings(text);
+    let words: BTreeSet<&str> = code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let line = |(module, names): &(&str, &[&str])| {
+        if names.is_empty() && words.contains(module) {
+            return format!("import {module}\n");
+        }
+        let names: Vec<&str> = names.iter().copied().filter(|name| words.contains(name)).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            names if names.len() > 6 => format!("from {module} import (\n    {},\n)\n", names.join(",\n    ")),
+            names => format!("from {module} import {}\n", names.join(", ")),
+        }
+    };
+    let [standard, own] = [&STANDARD[..], own].map(|modules| modules.iter().map(line).collect::<String>());
+    let parts = ["from __future__ import annotations\n".to_owned(), standard, own];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn without_docstrings(text: &str) -> String {
+    text.split("\"\"\"").step_by(2).collect()
 }
 
 /// Rust's documentation as Python's.

@@ -1,0 +1,39 @@
+"""What records are made of."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Word(str, Enum):
+    """An enum whose members are their words: `UserStatus.ACTIVE == "active"`."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list."""
+
+    items: builtins.list[T]
+    """The rows of this page."""
+    total: int | None = None
+    """How many rows there are in all, for this caller; `None` when the page was reached by a cursor."""
+    pages: int | None = None
+    """How many pages there are in all; `None` when the page was reached by a cursor."""
+    page: int | None = None
+    """This page's number, from 1; `None` when it was reached by a cursor."""
+    limit: int
+    """The page size."""
+    has_next: bool
+    """Whether there is a page after this."""
+    has_previous: bool
+    """Whether there is a page before this."""
+    next_cursor: str | None = None
+    """Give it as `cursor` for the rows after this page; costs the same at any depth."""
