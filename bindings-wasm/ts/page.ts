@@ -1,0 +1,22 @@
+/** Any JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** One page of a list. */
+export interface Page<T> {
+  /** The rows of this page. */
+  readonly items: readonly T[];
+  /** How many rows there are in all, for this caller; null when the page was reached by a cursor. */
+  readonly total: number | null;
+  /** How many pages there are in all; null when the page was reached by a cursor. */
+  readonly pages: number | null;
+  /** This page's number, from 1; null when it was reached by a cursor. */
+  readonly page: number | null;
+  /** The page size. */
+  readonly limit: number;
+  /** Whether there is a page after this. */
+  readonly hasNext: boolean;
+  /** Whether there is a page before this. */
+  readonly hasPrevious: boolean;
+  /** Give it as `cursor` for the rows after this page; costs the same at any depth. */
+  readonly nextCursor: string | null;
+}
