@@ -221,7 +221,7 @@ fn what_cannot_be_exact_is_refused_by_name() {
 fn our_own_types_are_listed_by_the_hosts_sql_too() {
     let rules = RuleSet::compile(&Policy::preset("flyos").unwrap(), &schema()).unwrap();
     let mut facts = reader([Scope::Global]);
-    facts.assignments[0].role = "OPERATOR".to_owned();
+    facts.assignments[0].role = "OPERATOR".into();
     let list = rules.permission("drone:list").unwrap();
     let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
     let condition = filter.to_sql(&TableMapping::postgres().qualifier("drones"), now()).unwrap();

@@ -71,7 +71,7 @@ fn at(micros: i64) -> Time {
 }
 
 fn held(role: &str, scope: Scope, from: i64, until: i64) -> AssignmentFacts {
-    AssignmentFacts { role: role.to_owned(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
+    AssignmentFacts { role: role.into(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
 }
 
 /// A user whose checks take every path: plain, inherited, denied, in a window, in a region, conditional.
@@ -95,7 +95,7 @@ fn directory() -> Directory {
     facts.attributes = vec![("level".into(), Value::Int(5))];
     let (day, region) = (86_400_000_000, Scope::region(EAST));
     facts.assignments = vec![
-        AssignmentFacts { role: "editor".to_owned(), scope: Scope::Global, from: None, until: None, group: None },
+        AssignmentFacts { role: "editor".into(), scope: Scope::Global, from: None, until: None, group: None },
         held("printer", Scope::Global, NOW - day, NOW + day),
         held("flyer", Scope::Global, NOW + day, NOW + 2 * day),
         held("pilot", region, NOW - day, NOW + day),

@@ -167,7 +167,7 @@ proptest! {
         }
         // A deny held in a scope does not reach what lies in no scope: scopes are no conditions.
         let is_scoped_deny = |case: &Case| {
-            let denies = |name: &String| {
+            let denies = |name: &str| {
                 let role = case.roles.iter().position(|role| role.name == *name);
                 let juniors = role.map(|role| case.juniors(role)).unwrap_or_default();
                 juniors.iter().any(|role| case.roles[*role].grants.iter().any(|grant| grant.effect == Effect::Deny))
@@ -232,7 +232,7 @@ proptest! {
                     false => about.into_iter().filter(reached).map(|name| format!("{name}{fields}")).collect(),
                 };
                 let condition = grant.when.as_ref().map(Condition::to_string);
-                let (scope, held) = (pair.assignment.scope.to_string(), pair.assignment.role.clone());
+                let (scope, held) = (pair.assignment.scope.to_string(), pair.assignment.role.to_string());
                 let until = pair.assignment.until;
                 expected.extend(listed.into_iter().map(|permission| {
                     (grant.effect, permission, scope.clone(), condition.clone(), held.clone(), role.name.clone(), until)

@@ -110,7 +110,7 @@ fn place(asker: &Asker, moved: &AssignmentTrace) -> usize {
     let is_it = |one: &AssignmentFacts| {
         let group = one.group.as_deref().map(str::to_owned);
         (one.role.clone(), group, one.scope.to_string(), one.from, one.until)
-            == (moved.role.clone(), moved.group.clone(), moved.scope.clone(), moved.from, moved.until)
+            == (moved.role.as_str().into(), moved.group.clone(), moved.scope.clone(), moved.from, moved.until)
     };
     asker.facts.assignments.iter().position(is_it).unwrap()
 }

@@ -122,6 +122,18 @@ fn each_form_becomes_its_predicate() {
 }
 
 #[test]
+fn a_scope_that_is_held_twice_is_asked_for_once() {
+    let region = |id: u128| held(Scope::region(Uuid::from_u128(id)));
+    let of = |scopes: &[u128]| {
+        let held = scopes.iter().map(|id| region(*id)).collect();
+        filter_of(Role::new("r").allow("doc:list"), "doc:list", held).unwrap().predicate
+    };
+    let ids = [1, 2].map(|id| Value::Id(Uuid::from_u128(id)));
+    assert_eq!(of(&[2, 1, 2]), Predicate::In("region_id".into(), ids.to_vec().into()));
+    assert_eq!(of(&[2, 1, 2]), of(&[1, 2]));
+}
+
+#[test]
 fn a_filter_ends_when_a_window_opens_or_closes_next() {
     let expires = |from: Option<&str>, until: Option<&str>| {
         let limited = AssignmentFacts { from: from.map(time), until: until.map(time), ..held(Scope::Global) };
@@ -255,7 +267,7 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
             for (name, roles) in [("drone:read", &["reader"][..]), ("drone:list", &["lister", "proven"])] {
                 let expected = is_active
                     && [one, other].iter().any(|(held, counts)| {
-                        *counts && roles.contains(&held.role.as_str()) && (held.role != "proven" || is_verified)
+                        *counts && roles.contains(&&*held.role) && (*held.role != *"proven" || is_verified)
                     });
                 let (permission, context) = (rules.permission(name).unwrap(), Context::new());
                 let (fields, resource, now) = (&[][..], None, now());

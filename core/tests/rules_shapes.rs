@@ -110,3 +110,37 @@ fn attributes_can_be_given_afterwards() {
     assert!(!may(thing().with("level", 4_i64).with("tags", tags("[]"))));
     assert!(!may(thing().with("level", 4_i64).with("tags", tags("[\"red\"]")).with("region_id", Uuid::nil())));
 }
+
+#[test]
+fn values_are_told_by_their_names_in_whatever_order_they_are_given() {
+    let policy = Policy::new()
+        .permissions(["thing:read"])
+        .resource_type("thing", [("low", "int"), ("high", "int"), ("note", "int?")])
+        .add_role(Role::new("reader").allow_when("thing:read", "resource.low < resource.high"));
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let reader = vec![AssignmentFacts::new("reader", Scope::Global)];
+    let principal = rules.principal(PrincipalFacts { assignments: reader, ..PrincipalFacts::new(Uuid::from_u128(1)) });
+    let (permission, context) = (rules.permission("thing:read").unwrap(), Context::new());
+    for names in [["low", "high", "note"], ["high", "low", "note"], ["note", "high", "low"], ["high", "note", "low"]] {
+        let shape = ResourceShape::new("thing", names);
+        for (low, high) in [(1, 2), (2, 1)] {
+            let values = names.map(|name| Value::Int(if name == "low" { low } else { high }));
+            let named = names
+                .iter()
+                .zip(&values)
+                .fold(Resource::of("thing"), |thing, (name, value)| thing.with(*name, value.clone()));
+            for thing in [named, shape.resource(values)] {
+                let question = Question {
+                    principal: &principal,
+                    permission,
+                    fields: &[],
+                    resource: Some(&thing),
+                    context: &context,
+                    now: Time::UNIX_EPOCH,
+                };
+                assert_eq!(rules.allows(&question).unwrap(), low < high, "{thing:?}");
+                assert_eq!(rules.decide(&question).unwrap().is_allowed(), low < high, "{thing:?}");
+            }
+        }
+    }
+}

@@ -123,7 +123,7 @@ pub struct ListAudit {
 /// The audit log.
 #[derive(uniffi::Object)]
 pub struct Audit {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -201,7 +201,7 @@ pub struct UserBrief {
 /// Drones, and who flies them.
 #[derive(uniffi::Object)]
 pub struct Drones {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -370,7 +370,7 @@ pub struct UpdatePermission {
 /// The permissions that exist, what a caller may do, and why.
 #[derive(uniffi::Object)]
 pub struct Permissions {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -328,7 +328,7 @@ pub struct ValidatePolicy {
 /// The policy as a whole: its version, files, and what an edit of it would change.
 #[derive(uniffi::Object)]
 pub struct Policy {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -157,7 +157,7 @@ pub struct UpdateRegion {
 /// Regions that users and drones belong to.
 #[derive(uniffi::Object)]
 pub struct Regions {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -263,7 +263,7 @@ pub struct UpdateRole {
 /// Roles of the policy, and who holds them.
 #[derive(uniffi::Object)]
 pub struct Roles {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

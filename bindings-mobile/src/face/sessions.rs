@@ -117,7 +117,7 @@ pub struct SessionView {
 /// Logins: tokens and the sessions they belong to.
 #[derive(uniffi::Object)]
 pub struct Sessions {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -108,7 +108,7 @@ pub struct SeedUser {
 /// First steps of a store.
 #[derive(uniffi::Object)]
 pub struct Setup {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

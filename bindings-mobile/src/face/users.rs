@@ -375,7 +375,7 @@ pub enum UserSort {
 /// Accounts.
 #[derive(uniffi::Object)]
 pub struct Users {
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }
 
 #[uniffi::export]

@@ -10,7 +10,7 @@
 //! | `rule_set` | the compiled form, and questions about the policy itself |
 //! | `principal/`, `resource`, `shape`, `scope` | who asks, about what, held where |
 //! | `reads`, `datum` | what is read of a resource type, and the values as conditions see them |
-//! | `columns`, `bits` | which roles allow a permission, as a table of bits |
+//! | `columns`, `bits` | which roles allow a permission, as tables of bits |
 //! | `decide/` | the decision |
 //! | `directory/` | the principals that are in memory |
 //! | `handle` | a permission that is asked for again and again |

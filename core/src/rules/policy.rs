@@ -84,7 +84,8 @@ pub enum Effect {
 pub(super) struct Grant {
     pub(super) effect: Effect,
     pub(super) pattern: Text,
-    pub(super) when: Option<Text>,
+    // In a box, as most grants of large policies have none.
+    pub(super) when: Option<Box<Text>>,
 }
 
 /// A role of a policy, built by code.
@@ -176,7 +177,7 @@ impl Role {
     }
 
     fn grant(mut self, effect: Effect, pattern: String, when: Option<String>) -> Self {
-        self.grants.push(Grant { effect, pattern: pattern.into(), when: when.map(Text::from) });
+        self.grants.push(Grant { effect, pattern: pattern.into(), when: when.map(|when| Box::new(when.into())) });
         self
     }
 }
@@ -287,7 +288,8 @@ impl Policy {
     }
 
     /// A role.
-    pub fn add_role(mut self, role: Role) -> Self {
+    pub fn add_role(mut self, mut role: Role) -> Self {
+        role.grants.shrink_to_fit();
         self.roles.push(Arc::new(role));
         self
     }

@@ -401,7 +401,7 @@ impl RuleSet {
             let at = special.permission as usize;
             let (Some(mark), Some(lone)) = (marks.get_mut(at), lone.get_mut(at)) else { continue };
             let is_alike = role::lone(&[*special]).is_some_and(|condition| match mark.has(Mark::SPECIAL) {
-                true => mark.has(Mark::ALIKE) && *lone == condition,
+                true => *lone == condition,
                 false => condition != NONE,
             });
             *lone = if is_alike { special.condition } else { NONE };

@@ -184,7 +184,7 @@ fn area(text: &mut String, catalogue: &Catalogue, area: &AreaShape) {
         text,
         "#[derive(uniffi::Object)]
 pub struct {class} {{
-    caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
 }}
 
 #[uniffi::export]

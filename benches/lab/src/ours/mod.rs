@@ -45,25 +45,30 @@ fn role(workload: &Workload, at: u32) -> Role {
     role.denies.iter().fold(built, |built, deny| built.deny(workload.permission_name(*deny)))
 }
 
+/// The names of the roles, as a host shares them.
+fn names(workload: &Workload) -> Vec<Arc<str>> {
+    workload.roles.iter().map(|role| role.name.as_str().into()).collect()
+}
+
 /// What is stored about a user.
-pub fn facts(workload: &Workload, user: u32) -> PrincipalFacts {
+fn facts(workload: &Workload, names: &[Arc<str>], user: u32) -> PrincipalFacts {
     let assignments = workload.assignments(user).iter();
     let attributes = match workload.variant {
         Variant::Scoped => vec![("level".into(), Value::Int(Workload::level(user)))],
         _ => Vec::new(),
     };
-    let assignments = assignments.map(|one| assignment(workload, one)).collect();
+    let assignments = assignments.map(|one| assignment(workload, names, one)).collect();
     PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(Workload::user_id(user)) }
 }
 
-fn assignment(workload: &Workload, one: &Assignment) -> AssignmentFacts {
+fn assignment(workload: &Workload, names: &[Arc<str>], one: &Assignment) -> AssignmentFacts {
     let (from, until) = one.window.ends();
     let time = |micros: i64| Time::from_microsecond(micros).ok();
     let scope = match workload.variant {
         Variant::Scoped => Scope::region(Workload::region_id(one.region)),
         _ => Scope::Global,
     };
-    let role = workload.roles[one.role as usize].name.clone();
+    let role = names[one.role as usize].clone();
     AssignmentFacts { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
 }
 
@@ -79,7 +84,8 @@ impl House {
     fn load(workload: &Workload) -> Result<Self> {
         let rules = RuleSet::compile(&policy(workload), &Schema::new())?;
         let directory = Directory::new(Arc::new(rules), workload.asked() as usize);
-        directory.put_all((0..workload.asked()).map(|user| facts(workload, user)));
+        let names = names(workload);
+        directory.put_all((0..workload.asked()).map(|user| facts(workload, &names, user)));
         let rights = directory.rights();
         Ok(Self { directory, rights, context: Context::new(), now: Time::from_microsecond(NOW)? })
     }
@@ -107,7 +113,7 @@ impl House {
         let mut facts = PrincipalFacts::new(edit.query.user_id);
         facts.assignments = held
             .map(|role| AssignmentFacts {
-                role: role.clone(),
+                role: role.as_str().into(),
                 scope: Scope::Global,
                 from: None,
                 until: None,
@@ -241,7 +247,7 @@ impl Reader {
         let mut facts = PrincipalFacts::new(Workload::user_id(0));
         let scopes = (0..regions).map(|region| Scope::region(Workload::region_id(region)));
         facts.assignments = scopes
-            .map(|scope| AssignmentFacts { role: "reader".to_owned(), scope, from: None, until: None, group: None })
+            .map(|scope| AssignmentFacts { role: "reader".into(), scope, from: None, until: None, group: None })
             .collect();
         Ok(Self {
             principal: rules.principal(facts),

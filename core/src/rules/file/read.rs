@@ -165,7 +165,7 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                     faults.add(item.spot, "the conditions of this policy are too long for so many permissions", None);
                     continue;
                 }
-                let grant = |pattern| Grant { effect, pattern, when: when.clone() };
+                let grant = |pattern| Grant { effect, pattern, when: when.clone().map(Box::new) };
                 grants.extend(patterns.into_iter().map(grant));
             }
             _ => wrong(item, "a permission, or `permission` and `when` together", faults),

@@ -51,8 +51,8 @@ impl PrincipalFacts {
 /// A role that somebody holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssignmentFacts {
-    /// The role; one that the policy does not know has no effect.
-    pub role: String,
+    /// The role; one that the policy does not know has no effect. Shared, as a million users hold few of them.
+    pub role: Arc<str>,
     /// Where.
     pub scope: Scope,
     /// From this moment on; none: from ever.
@@ -65,7 +65,7 @@ pub struct AssignmentFacts {
 
 impl AssignmentFacts {
     /// A role held by the account itself, for ever.
-    pub fn new(role: impl Into<String>, scope: Scope) -> Self {
+    pub fn new(role: impl Into<Arc<str>>, scope: Scope) -> Self {
         Self { role: role.into(), scope, from: None, until: None, group: None }
     }
 }

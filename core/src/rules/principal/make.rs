@@ -45,7 +45,7 @@ type Note = (usize, Option<super::Group>, Option<super::Scope>);
 
 impl Roles {
     fn add(&mut self, facts: AssignmentFacts, rules: &RuleSet, is_steady: bool) {
-        let Some(role) = rules.role_ids.get(facts.role.as_str()).copied() else {
+        let Some(role) = rules.role_ids.get(&*facts.role).copied() else {
             self.has_unknown = true;
             return;
         };

@@ -52,7 +52,7 @@ impl<'a> Reference<'a> {
     /// everywhere.
     pub fn held(self, asker: &'a Asker) -> Vec<HeldPair<'a>> {
         let case = self.0;
-        let number = |name: &String| case.roles.iter().position(|role| role.name == *name);
+        let number = |name: &str| case.roles.iter().position(|role| role.name == *name);
         let active = asker.key.as_ref().map(|key| &key.roles).or(asker.session.as_ref());
         let mut held = Vec::new();
         for assignment in &asker.facts.assignments {
@@ -66,7 +66,11 @@ impl<'a> Reference<'a> {
             let used = |role: &usize| juniors.contains(role);
             for role in &juniors {
                 let is_active = active.is_none_or(|names| {
-                    names.iter().filter_map(number).filter(used).any(|active| case.juniors(active).contains(role))
+                    names
+                        .iter()
+                        .filter_map(|name| number(name))
+                        .filter(used)
+                        .any(|active| case.juniors(active).contains(role))
                 });
                 held.push(HeldPair { role: *role, assignment, is_active });
             }

@@ -1,0 +1,110 @@
+//! Where a resource lies: bound to one kind of scope or to several, by ids in every form, within others.
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
+use std::sync::Arc;
+
+use rolekeep::{
+    Reason,
+    model::{error::Error, time::Time, value::Value},
+    rules::{AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, RuleSet, Schema, Scope},
+};
+use uuid::Uuid;
+
+const HERE: Uuid = Uuid::from_u128(7);
+const THERE: Uuid = Uuid::from_u128(8);
+
+/// Regions lie in countries. A parcel lies in a region, which is all that it is bound to; a depot in a region
+/// and in a country; a pallet at a numbered gate.
+fn rules() -> RuleSet {
+    let policy = Policy::new()
+        .resource_type("parcel", [("region_id", "id?")])
+        .resource_type("depot", [("region_id", "id?"), ("country_id", "id?")])
+        .resource_type("pallet", [("gate", "int?")])
+        .scope_kind("country", "country_id")
+        .nested_scope_kind("region", "region_id", "country_id")
+        .scope_kind("gate", "gate")
+        .permissions(["parcel:read", "depot:read", "pallet:read"])
+        .role("reader", ["*:read"]);
+    RuleSet::compile(&policy, &Schema::new()).unwrap()
+}
+
+fn holding(rules: &RuleSet, scope: Scope) -> Principal {
+    let assignments = vec![AssignmentFacts::new("reader", scope)];
+    rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) })
+}
+
+/// By the short way and by the long one, which must agree.
+fn ask(rules: &RuleSet, principal: &Principal, resource: &Resource<'_>, ty: &str) -> Result<bool, Error> {
+    let (permission, context) = (rules.permission(&format!("{ty}:read"))?, Context::new());
+    let (resource, now) = (Some(resource), Time::UNIX_EPOCH);
+    let question = Question { principal, permission, fields: &[], resource, context: &context, now };
+    let allowed = rules.allows(&question)?;
+    assert_eq!(rules.decide(&question)?.is_allowed(), allowed);
+    Ok(allowed)
+}
+
+fn parcel(region: impl Into<Value>) -> Resource<'static> {
+    Resource::of("parcel").with("region_id", region)
+}
+
+#[test]
+fn an_id_covers_what_lies_there_in_whatever_form_it_is_given() {
+    let rules = rules();
+    let reader = holding(&rules, Scope::region(HERE));
+    for (region, expected) in [
+        (Value::Id(HERE), true),
+        (Value::Id(THERE), false),
+        (Value::Text(HERE.to_string()), true),
+        (Value::Text(THERE.to_string()), false),
+        (Value::Null, false),
+        (Value::Int(7), false),
+        (Value::Text("here".to_owned()), false),
+    ] {
+        assert_eq!(ask(&rules, &reader, &parcel(region.clone()), "parcel").unwrap(), expected, "{region:?}");
+    }
+    let missing = ask(&rules, &reader, &Resource::of("parcel"), "parcel").unwrap_err();
+    assert_eq!(missing.reason(), Reason::ResourceIncomplete);
+}
+
+#[test]
+fn the_same_id_of_another_kind_covers_nothing() {
+    let rules = rules();
+    for kind in ["country", "resource:parcel", "galaxy"] {
+        let reader = holding(&rules, Scope::of(kind, HERE));
+        assert!(!ask(&rules, &reader, &parcel(HERE), "parcel").unwrap(), "{kind}");
+    }
+}
+
+#[test]
+fn of_several_kinds_each_covers() {
+    let rules = rules();
+    let depot = Resource::of("depot").with("region_id", HERE).with("country_id", THERE);
+    for (kind, id, expected) in
+        [("region", HERE, true), ("region", THERE, false), ("country", THERE, true), ("country", HERE, false)]
+    {
+        let reader = holding(&rules, Scope::of(kind, id));
+        assert_eq!(ask(&rules, &reader, &depot, "depot").unwrap(), expected, "{kind} {id}");
+    }
+}
+
+#[test]
+fn a_number_is_no_id() {
+    let rules = rules();
+    let reader = holding(&rules, Scope::of("gate", "12"));
+    for (gate, expected) in [(Value::Int(12), true), (Value::Int(13), false), (Value::Null, false)] {
+        let pallet = Resource::of("pallet").with("gate", gate.clone());
+        assert_eq!(ask(&rules, &reader, &pallet, "pallet").unwrap(), expected, "{gate:?}");
+    }
+}
+
+#[test]
+fn a_country_covers_what_lies_in_its_regions() {
+    let rules = rules();
+    let tree = Arc::new(rules.scope_tree([("region", Value::Id(HERE), Value::Id(THERE))]));
+    let assignments = vec![AssignmentFacts::new("reader", Scope::of("country", THERE))];
+    let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) };
+    let reader = rules.principal_in(facts, Some(&tree));
+    assert!(ask(&rules, &reader, &parcel(HERE), "parcel").unwrap());
+    // The region that has the country's own id lies nowhere.
+    assert!(!ask(&rules, &reader, &parcel(THERE), "parcel").unwrap());
+}
