@@ -140,7 +140,8 @@ impl World {
             let principal = match user {
                 None => rules.anonymous(),
                 Some(user) => {
-                    let assignments = held.iter().map(|(role, scope)| AssignmentFacts::new(role.as_str(), scope.clone()));
+                    let assignments =
+                        held.iter().map(|(role, scope)| AssignmentFacts::new(role.as_str(), scope.clone()));
                     let assignments = assignments.collect();
                     rules.principal(PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(user.0) })
                 }

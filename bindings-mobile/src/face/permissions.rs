@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{Effect, RoleGrant};
 use super::generic::StringPatch;
-use super::roles::AssignRole;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 

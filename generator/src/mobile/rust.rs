@@ -75,7 +75,10 @@ fn types(home: &Home<'_>) -> String {
 
 /// What the text uses of elsewhere.
 fn imports(own: &str, text: &str, homes: &[Home<'_>], helpers: &[&str]) -> String {
-    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("///")).collect();
+    // Variants of enums are no types, whatever they are called.
+    let is_variant = |line: &str| line.strip_suffix(',').is_some_and(|name| name.chars().all(char::is_alphanumeric));
+    let code: Vec<&str> =
+        text.lines().filter(|line| !line.trim_start().starts_with("///") && !is_variant(line)).collect();
     let code = code.join("\n");
     let words: BTreeSet<&str> = code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
     let line = |module: &str, names: &mut dyn Iterator<Item = &str>| {

@@ -20577,10 +20577,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere() != 60048) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 59891) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 37073) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 29135) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 51873) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 57635) {
@@ -20607,214 +20607,214 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 57771) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 26367) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 11921) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_permissions() != 14338) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_permissions() != 2208) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_policy() != 27113) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_policy() != 32253) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 10346) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 48879) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_roles() != 40389) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_roles() != 7960) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_sessions() != 21544) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_sessions() != 17682) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_setup() != 38000) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_setup() != 21674) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 42913) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 12956) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 46429) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 30651) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 62926) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 23745) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 18242) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 26877) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 17951) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 54627) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 26746) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_get() != 34503) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_get() != 28241) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_list() != 9214) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_list() != 34567) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 56156) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 44806) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 35600) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 35610) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 2627) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 30680) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 14838) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 59081) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 19885) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 51181) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 5247) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 22253) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 62386) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 39506) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 32383) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 47505) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_mine() != 24860) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_mine() != 48394) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 50820) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 6961) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 25897) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 47346) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_dry_run() != 39181) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_dry_run() != 39902) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_export() != 64200) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_export() != 19610) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 7139) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 57743) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 41089) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 38140) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 47469) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 56613) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 34730) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 15800) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 65067) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 64175) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 19779) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_list() != 18758) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_list() != 64737) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 64393) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 60797) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 5082) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 946) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 909) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 8875) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 49046) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 21330) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 33660) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 21381) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 1931) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 55213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 28812) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 2246) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 61361) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 14648) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 6945) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 51962) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 54829) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 45563) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 40002) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 34849) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 39223) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 7997) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 4969) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 43870) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 53483) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 10774) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 46501) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 26656) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 19793) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 64903) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 23505) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 256) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 3364) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 13457) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 52249) {
+    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 12511) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 30618) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 28576) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 58261) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 14875) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 59450) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 39077) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 24885) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 57044) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 43104) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 45835) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_get() != 35338) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_get() != 65003) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_grant_admin() != 34488) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_grant_admin() != 28181) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 54753) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 6050) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_list() != 33436) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_list() != 3374) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_me() != 34197) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 29892) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 40357) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 24153) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 26757) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 52601) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 39388) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 36278) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 58466) {
@@ -20835,10 +20835,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 18467) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 52703) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 7563) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 25185) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 45714) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 28193) {
@@ -20859,7 +20859,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_persist() != 40195) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 28184) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 47749) {
         return InitializationResult.apiChecksumMismatch
     }
 
