@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::slots::{Slot, Slots};
 
-/// Tables on a shelf, and shelves: a change copies one table and the way to it.
-const SHELF: usize = 64;
+/// Tables on a shelf, and shelves. A new user copies one table and the way to it, of a million some 40 KB; with
+/// more tables there would be less to copy, but the tables' own places would crowd the processor's cache.
+const SHELF: usize = 16;
 
 /// Where each user stands among the slots.
 #[derive(Clone, Debug)]
