@@ -396,7 +396,8 @@ impl RuleSet {
                 if is_demanding { Mark::DEMANDING } else { Mark::default() }
             })
             .collect();
-        let mut lone = vec![NONE; marks.len()];
+        let has_special = self.roles.iter().any(|role| !role.own.special.is_empty());
+        let mut lone = vec![NONE; if has_special { marks.len() } else { 0 }];
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
             let at = special.permission as usize;
             let (Some(mark), Some(lone)) = (marks.get_mut(at), lone.get_mut(at)) else { continue };
@@ -410,7 +411,7 @@ impl RuleSet {
                 *mark = mark.or(Mark::DENIED);
             }
         }
-        for role in self.roles.iter().filter(|role| !role.is_administrator) {
+        for role in self.roles.iter().filter(|role| has_special && !role.is_administrator) {
             for permission in &role.own.plain {
                 if let Some(mark) = marks.get_mut(*permission as usize) {
                     *mark = mark.with(Mark::NEVER_PLAIN, false);

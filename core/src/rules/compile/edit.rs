@@ -174,7 +174,10 @@ impl RuleSet {
     fn change(&mut self, id: u32, role: CompiledRole) {
         let Some(known) = self.roles.get_mut(id as usize) else { return };
         self.columns.change(id, &known.plain, &role.plain);
-        self.conditional.change(id, &known.special.conditional(), &role.special.conditional());
+        // Most roles of most policies have none, and a row is a bit for each permission.
+        if !known.special.all().is_empty() || !role.special.all().is_empty() {
+            self.conditional.change(id, &known.special.conditional(), &role.special.conditional());
+        }
         *known = Arc::new(role);
     }
 
