@@ -165,7 +165,6 @@ impl<'s> Seen<'s> {
     }
 
     /// What the row has of an attribute; none where there is no such column.
-    #[cold]
     fn stored(self, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Found<'s>> {
         match self {
             Seen::Named { row, .. } => column(row?, stored, attribute),
