@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rolekeep::{
     Reason,
     model::{error::Error, time::Time, value::Value},
-    rules::{AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, RuleSet, Schema, Scope},
+    rules::{
+        AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope,
+    },
 };
 use uuid::Uuid;
 
@@ -35,7 +37,11 @@ fn holding(rules: &RuleSet, scope: Scope) -> Principal {
 
 /// By the short way and by the long one, which must agree.
 fn ask(rules: &RuleSet, principal: &Principal, resource: &Resource<'_>, ty: &str) -> Result<bool, Error> {
-    let (permission, context) = (rules.permission(&format!("{ty}:read"))?, Context::new());
+    ask_to(rules, principal, resource, &format!("{ty}:read"))
+}
+
+fn ask_to(rules: &RuleSet, principal: &Principal, resource: &Resource<'_>, permission: &str) -> Result<bool, Error> {
+    let (permission, context) = (rules.permission(permission)?, Context::new());
     let (resource, now) = (Some(resource), Time::UNIX_EPOCH);
     let question = Question { principal, permission, fields: &[], resource, context: &context, now };
     let allowed = rules.allows(&question)?;
@@ -107,4 +113,63 @@ fn a_country_covers_what_lies_in_its_regions() {
     assert!(ask(&rules, &reader, &parcel(HERE), "parcel").unwrap());
     // The region that has the country's own id lies nowhere.
     assert!(!ask(&rules, &reader, &parcel(THERE), "parcel").unwrap());
+}
+
+/// What is held of one role, and whether that allows a parcel here to be moved: always, where it is open, never.
+fn holdings() -> [(AssignmentFacts, [bool; 2]); 7] {
+    let of = AssignmentFacts::new;
+    let ended = AssignmentFacts { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
+    [
+        (of("mover", Scope::Global), [false, true]),
+        (of("mover", Scope::region(HERE)), [false, true]),
+        (of("mover", Scope::region(THERE)), [false, false]),
+        (of("admin", Scope::Global), [true, true]),
+        (of("admin", Scope::region(HERE)), [false, false]),
+        (of("helper", Scope::region(HERE)), [false, false]),
+        (ended, [false, false]),
+    ]
+}
+
+/// In every order, with few roles and with more than a word has bits, before and after roles were added.
+#[test]
+fn whatever_else_is_held_one_role_that_allows_is_enough() {
+    for others in [0, 100] {
+        let policy = Policy::new()
+            .resource_type("parcel", [("region_id", "id"), ("state", "string")])
+            .scope_kind("region", "region_id")
+            .permissions(["parcel:read", "parcel:move"])
+            .role("admin", ["admin:all"])
+            .role("helper", ["parcel:read"]);
+        let policy = (0..others).fold(policy, |policy, at| policy.role(format!("other-{at}"), ["parcel:read"]));
+        let mover = Role::new("mover").allow_when("parcel:move", "resource.state == \"open\"");
+        let rules = RuleSet::compile(&policy.add_role(mover.clone()), &Schema::new()).unwrap();
+        let edited = (0..70).fold(rules.clone(), |rules, at| rules.with_role(Role::new(format!("new-{at}"))).unwrap());
+        let mover_too = edited.with_role(Role::new("mover-too").inherits("mover")).unwrap();
+        let all = holdings();
+        let mut held: Vec<Vec<usize>> = vec![Vec::new()];
+        for length in 0..3 {
+            let longer = held.iter().filter(|one| one.len() == length);
+            let longer = longer.flat_map(|one| (0..all.len()).map(|next| [&one[..], &[next]].concat()));
+            held.extend(longer.collect::<Vec<_>>());
+        }
+        for held in held {
+            let assignments: Vec<_> = held.iter().map(|at| all[*at].0.clone()).collect();
+            let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) };
+            for (at, state) in ["closed", "open"].into_iter().enumerate() {
+                let parcel = parcel(HERE).with("state", state);
+                let expected = held.iter().any(|one| all[*one].1[at]);
+                for (rules, maker) in [(&rules, &rules), (&edited, &rules), (&rules, &mover_too)] {
+                    let principal = maker.principal(facts.clone());
+                    let allowed = ask_to(rules, &principal, &parcel, "parcel:move").unwrap();
+                    assert_eq!(allowed, expected, "{held:?} {state} {others}");
+                }
+            }
+        }
+        // A role that these rules do not know yet has a number that none of their words has a bit for.
+        let mut facts = PrincipalFacts::new(Uuid::from_u128(1));
+        facts.assignments = vec![AssignmentFacts::new("mover-too", Scope::region(HERE))];
+        let (parcel, principal) = (parcel(HERE).with("state", "open"), mover_too.principal(facts));
+        assert!(ask_to(&mover_too, &principal, &parcel, "parcel:move").unwrap());
+        assert!(!ask_to(&rules, &principal, &parcel, "parcel:move").unwrap());
+    }
 }

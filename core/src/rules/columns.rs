@@ -88,8 +88,9 @@ impl Columns {
         }
     }
 
+    /// A bit for each role; none where the table is kept by role.
     #[inline]
-    fn words(&self, permission: u32) -> Option<&[u64]> {
+    pub(super) fn words(&self, permission: u32) -> Option<&[u64]> {
         let permission = permission as usize;
         self.blocks.get(permission / BLOCK)?.get(permission % BLOCK * self.height..)?.get(..self.height)
     }

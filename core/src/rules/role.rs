@@ -117,13 +117,6 @@ impl Specials {
         &self.index
     }
 
-    /// The permissions that are allowed under a lone condition.
-    pub(super) fn conditional(&self) -> Bits {
-        let runs = self.sorted.chunk_by(|one, next| one.permission == next.permission);
-        let found = runs.filter(|run| lone(run).is_some()).filter_map(|run| run.first());
-        Bits::Few(found.map(|one| one.permission).collect())
-    }
-
     /// What they take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.sorted) + self.index.entries.as_deref().map_or(0, size_of_val)
@@ -230,6 +223,15 @@ impl CompiledRole {
     /// The grants that need a closer look.
     pub(super) fn special_of(&self, permission: u32) -> &[Special] {
         self.special.of(permission)
+    }
+
+    /// The permissions that it allows under a lone condition. One that administers allows them anyway, and held
+    /// for a scope nothing at all: it has none.
+    pub(super) fn conditional(&self) -> Bits {
+        let all = if self.is_administrator { &[] } else { self.special.all() };
+        let runs = all.chunk_by(|one, next| one.permission == next.permission);
+        let found = runs.filter(|run| lone(run).is_some()).filter_map(|run| run.first());
+        Bits::Few(found.map(|one| one.permission).collect())
     }
 
     pub(super) fn has_junior(&self, role: u32) -> bool {

@@ -62,7 +62,7 @@ pub struct RuleSet {
     pub(super) roles: Vec<Arc<CompiledRole>>,
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(super) columns: Columns,
-    /// Of each permission, the roles whose closure allows it under a lone condition ([`role::lone`]).
+    /// Of each permission, the roles whose closure allows it under a lone condition ([`CompiledRole::conditional`]).
     pub(super) conditional: Columns,
     /// Deleted roles included.
     pub(super) role_ids: Arc<RoleIds>,
@@ -158,6 +158,12 @@ impl Mark {
     #[inline]
     pub(super) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Whether nothing but its lone condition, and administrators, may allow it, and no role denies it.
+    #[inline]
+    pub(super) fn is_conditional(self) -> bool {
+        self.0 & !Mark::DEMANDING.0 == Mark::SPECIAL.or(Mark::ALIKE).or(Mark::NEVER_PLAIN).0
     }
 
     #[must_use]

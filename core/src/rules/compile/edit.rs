@@ -176,7 +176,7 @@ impl RuleSet {
         self.columns.change(id, &known.plain, &role.plain);
         // Most roles of most policies have none, and a row is a bit for each permission.
         if !known.special.all().is_empty() || !role.special.all().is_empty() {
-            self.conditional.change(id, &known.special.conditional(), &role.special.conditional());
+            self.conditional.change(id, &known.conditional(), &role.conditional());
         }
         *known = Arc::new(role);
     }

@@ -44,7 +44,7 @@ pub(super) fn all(
     rules.roles = flat.into_iter().flatten().collect();
     let permissions = rules.all_permissions().len();
     rules.columns = Columns::new(permissions, rules.roles.iter().map(|role| &role.plain));
-    let conditional: Vec<Bits> = rules.roles.iter().map(|role| role.special.conditional()).collect();
+    let conditional: Vec<Bits> = rules.roles.iter().map(|role| role.conditional()).collect();
     rules.conditional = Columns::new(permissions, conditional.iter());
     rules.role_ids = Arc::new(hierarchy.ids);
     Ok(())

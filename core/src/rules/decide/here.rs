@@ -122,6 +122,12 @@ impl<'a> Here<'a> {
         Here { principal, ..*self }
     }
 
+    /// Where the resource lies, where it is bound to one kind of scope, by an id.
+    #[inline]
+    pub(super) fn lies_at(&self) -> Option<(KindId, Halves)> {
+        self.lies_at
+    }
+
     /// Whether a scope covers the resource; without one, only `global` does.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn covers(&self, scope: &BoundScope) -> bool {

@@ -145,8 +145,10 @@ impl Rights {
     /// As [`Rights::check`]; [`Reason::UnknownPermission`] naming the nearest.
     #[inline]
     pub fn check_named(&self, user: &str, permission: &str, now: Time) -> Result<bool> {
+        // The user first: what is known of it is fetched from afar while the permission is looked up.
+        let principal = self.principal_named(user);
         let permission = self.rules.permission(permission)?;
-        match self.principal_named(user) {
+        match principal {
             Some(principal) => self.rules.check(principal, permission, now),
             None => Err(not_loaded()),
         }
@@ -181,7 +183,7 @@ impl Rights {
 
     /// Makes room for so many more.
     pub(super) fn reserve(&mut self, more: usize) {
-        self.ids.reserve(&self.slots, more);
+        self.ids.reserve(more);
     }
 
     pub(super) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
@@ -189,7 +191,7 @@ impl Rights {
         self.count += 1;
         self.unknown += usize::from(principal.has_unknown_roles());
         self.slots.put(index, Slot::new(principal, self.generation));
-        self.ids.insert(&self.slots, id, index);
+        self.ids.insert(id, index);
         UserHandle { index, generation: self.generation }
     }
 

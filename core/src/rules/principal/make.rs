@@ -123,7 +123,7 @@ impl Principal {
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
         self.glance.stamp = self.glance.stamp.with_more();
-        self.flags = self.flags.with(Flags::SPECIAL, true);
+        self.flags = self.flags.with(Flags::SPECIAL, true).with(Flags::SCOPED, false);
         // Plain roles came first, and still do.
         let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
         let all = self.held().map(limited).unzip();
@@ -179,6 +179,11 @@ impl RuleSet {
         if !roles.limited.is_empty() {
             principal.detail_mut().limit((roles.limited, roles.windows));
         }
+        let is_scoped = principal.is_active()
+            && !principal.is_special()
+            && principal.plain()[1].is_empty()
+            && principal.limited().1.is_empty();
+        principal.flags = principal.flags.with(Flags::SCOPED, is_scoped);
         principal
     }
 

@@ -80,6 +80,8 @@ impl Flags {
     const COMPLETE: Flags = Flags(16);
     /// It is a session, a key or a chain, or lies in a tree of scopes.
     const SPECIAL: Flags = Flags(32);
+    /// An active account whose roles, but for the first plain ones, are limited by scopes alone.
+    const SCOPED: Flags = Flags(64);
 
     #[inline]
     const fn has(self, other: Flags) -> bool {
@@ -93,14 +95,16 @@ impl Flags {
 }
 
 /// What not every principal has.
-// One allocation for most: each further one would be fetched from far away.
+// One allocation for most: each further one would be fetched from far away. What most questions about a resource
+// read comes first, together.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 struct Detail {
     assignments: SmallVec<[Assignment; 3]>,
-    /// When each of the assignments holds; empty where all always do.
-    windows: Box<[Window]>,
     /// By slot, those that conditions read.
     attributes: SmallVec<[(u32, Held); 1]>,
+    /// When each of the assignments holds; empty where all always do.
+    windows: Box<[Window]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
     rare: Option<Box<Rare>>,
@@ -181,8 +185,10 @@ impl Principal {
     }
 
     /// On whose behalf it asks.
+    #[inline]
     pub fn on_behalf_of(&self) -> Option<&Principal> {
-        self.rare()?.on_behalf_of.as_deref()
+        // What most do not need is not fetched.
+        if self.is_special() { self.rare()?.on_behalf_of.as_deref() } else { None }
     }
 
     /// What most answers need.
@@ -213,6 +219,13 @@ impl Principal {
     #[inline]
     pub(super) fn limited(&self) -> (&[Assignment], &[Window]) {
         self.detail.as_deref().map(|detail| (&*detail.assignments, &*detail.windows)).unwrap_or_default()
+    }
+
+    /// The first plain roles, and the others, where nothing but scopes limits them.
+    #[inline]
+    pub(super) fn scoped(&self) -> Option<(&[u32], &[Assignment])> {
+        let limited = self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default();
+        self.flags.has(Flags::SCOPED).then_some((self.first(), limited))
     }
 
     fn rare(&self) -> Option<&Rare> {
