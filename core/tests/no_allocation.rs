@@ -13,7 +13,8 @@ use std::{
 use rolekeep::{
     model::{time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope,
+        AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, ResourceShape, Role, RuleSet,
+        Schema, Scope,
     },
 };
 use uuid::Uuid;
@@ -159,5 +160,42 @@ fn decisions_about_a_resource_allocate_nothing() {
         let allocated = allocations(|| answer = rights.rules().decide(&question).ok().map(|one| one.is_allowed()));
         assert_eq!(answer, Some(wanted), "{status} in {region}");
         assert_eq!(allocated, 0, "{status} in {region}");
+    }
+}
+
+/// More attributes than are found at once, given by name and by shape; asked in the short way and in the long one.
+#[test]
+fn decisions_about_resources_of_many_attributes_allocate_nothing() {
+    let names: Vec<String> = (0..9).map(|at| format!("level_{at}")).collect();
+    let attributes = names.iter().map(|name| (name.as_str(), "int")).chain([("region_id", "id")]);
+    let condition: Vec<String> = names.iter().map(|name| format!("resource.{name} == 1")).collect();
+    let reader = Role::new("reader").allow_when("thing:read", condition.join(" and "));
+    let policy = Policy::new().resource_type("thing", attributes).permissions(["thing:read"]).add_role(reader);
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let assignments = vec![AssignmentFacts::new("reader", Scope::region(EAST))];
+    let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(USER) });
+    let (permission, context, now) = (rules.permission("thing:read").unwrap(), Context::new(), at(NOW));
+    let shape = ResourceShape::new("thing", names.iter().cloned().chain(["region_id".to_owned()]));
+    for (region, last, wanted) in [(EAST, 1, true), (WEST, 1, false), (EAST, 2, false)] {
+        let levels = || (0..9).map(|at| Value::Int(if at == 8 { last } else { 1 }));
+        let named =
+            names.iter().cloned().zip(levels()).fold(Resource::of("thing"), |one, (name, value)| one.with(name, value));
+        for resource in [named.with("region_id", region), shape.resource(levels().chain([Value::Id(region)]))] {
+            let question = Question {
+                principal: &principal,
+                permission,
+                fields: &[],
+                resource: Some(&resource),
+                context: &context,
+                now,
+            };
+            let mut answers = [None; 2];
+            let allocated = allocations(|| {
+                let decided = rules.decide(&question).ok().map(|one| one.is_allowed());
+                answers = [rules.allows(&question).ok(), decided];
+            });
+            assert_eq!(answers, [Some(wanted); 2], "{last} in {region}");
+            assert_eq!(allocated, 0, "{last} in {region}");
+        }
     }
 }

@@ -41,6 +41,8 @@ of them allowed, half denied.
   the rounds' means, since whatever else the machine does only adds to it (Chen and Revels, *Robust benchmarking in noisy
   environments*, 2016). **Read the ratios**: the nanoseconds are this machine's, on this day.
 - **Memory** is how much the process' resident memory grew by loading, after the allocator gave back what it could.
+- **Before each load at L**, 512 MiB are written and given back: a virtual machine gets each page from its host when it
+  first writes it, which would be counted with whoever comes first.
 - **A change until it is seen** is the time of one change of an assignment, or of one role's grants, and of a check that
   sees it.
 - Engines get what a host would have at hand: strings where they take strings; for Cedar and regorus requests and inputs
