@@ -116,13 +116,14 @@ fn a_country_covers_what_lies_in_its_regions() {
 }
 
 /// What is held of one role, and whether that allows a parcel here to be moved: always, where it is open, never.
-fn holdings() -> [(AssignmentFacts, [bool; 2]); 7] {
+fn holdings() -> [(AssignmentFacts, [bool; 2]); 8] {
     let of = AssignmentFacts::new;
     let ended = AssignmentFacts { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
     [
         (of("mover", Scope::Global), [false, true]),
         (of("mover", Scope::region(HERE)), [false, true]),
         (of("mover", Scope::region(THERE)), [false, false]),
+        (of("mover", Scope::of("depot", HERE)), [false, false]),
         (of("admin", Scope::Global), [true, true]),
         (of("admin", Scope::region(HERE)), [false, false]),
         (of("helper", Scope::region(HERE)), [false, false]),
@@ -136,15 +137,17 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
     for others in [0, 100] {
         let policy = Policy::new()
             .resource_type("parcel", [("region_id", "id"), ("state", "string")])
+            .resource_type("pallet", [("depot_id", "id")])
             .scope_kind("region", "region_id")
+            .scope_kind("depot", "depot_id")
             .permissions(["parcel:read", "parcel:move"])
             .role("admin", ["admin:all"])
             .role("helper", ["parcel:read"]);
         let policy = (0..others).fold(policy, |policy, at| policy.role(format!("other-{at}"), ["parcel:read"]));
         let mover = Role::new("mover").allow_when("parcel:move", "resource.state == \"open\"");
         let rules = RuleSet::compile(&policy.add_role(mover.clone()), &Schema::new()).unwrap();
-        let edited = (0..70).fold(rules.clone(), |rules, at| rules.with_role(Role::new(format!("new-{at}"))).unwrap());
-        let mover_too = edited.with_role(Role::new("mover-too").inherits("mover")).unwrap();
+        let mover_too = |at: u32| Role::new(format!("mover-{at}")).inherits("mover");
+        let edited = (0..70).fold(rules.clone(), |rules, at| rules.with_role(mover_too(at)).unwrap());
         let all = holdings();
         let mut held: Vec<Vec<usize>> = vec![Vec::new()];
         for length in 0..3 {
@@ -158,18 +161,33 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
             for (at, state) in ["closed", "open"].into_iter().enumerate() {
                 let parcel = parcel(HERE).with("state", state);
                 let expected = held.iter().any(|one| all[*one].1[at]);
-                for (rules, maker) in [(&rules, &rules), (&edited, &rules), (&rules, &mover_too)] {
+                for (rules, maker) in [(&rules, &rules), (&edited, &rules), (&rules, &edited)] {
                     let principal = maker.principal(facts.clone());
                     let allowed = ask_to(rules, &principal, &parcel, "parcel:move").unwrap();
                     assert_eq!(allowed, expected, "{held:?} {state} {others}");
                 }
             }
         }
-        // A role that these rules do not know yet has a number that none of their words has a bit for.
-        let mut facts = PrincipalFacts::new(Uuid::from_u128(1));
-        facts.assignments = vec![AssignmentFacts::new("mover-too", Scope::region(HERE))];
-        let (parcel, principal) = (parcel(HERE).with("state", "open"), mover_too.principal(facts));
-        assert!(ask_to(&mover_too, &principal, &parcel, "parcel:move").unwrap());
-        assert!(!ask_to(&rules, &principal, &parcel, "parcel:move").unwrap());
+        // Of roles that these rules do not know yet none of their words has a bit, whatever their numbers.
+        let parcel = parcel(HERE).with("state", "open");
+        for at in 0..70 {
+            let mut facts = PrincipalFacts::new(Uuid::from_u128(1));
+            facts.assignments = vec![AssignmentFacts::new(format!("mover-{at}"), Scope::region(HERE))];
+            let principal = edited.principal(facts);
+            assert!(ask_to(&edited, &principal, &parcel, "parcel:move").unwrap());
+            assert!(!ask_to(&rules, &principal, &parcel, "parcel:move").unwrap(), "{at}");
+        }
     }
+}
+
+#[test]
+fn rows_of_a_kind_need_an_id_to_lie_in_it() {
+    let policy = Policy::new().resource_type("depot", [("depot_id", "id")]).scope_kind("depot", "depot_id");
+    let error = RuleSet::compile(&policy, &Schema::new()).unwrap_err();
+    assert!(
+        error.to_string().contains("it has no `id`, by which rows of `depot` lie in scopes of that kind"),
+        "{error}"
+    );
+    let policy = Policy::new().resource_type("depot", [("id", "id")]).scope_kind("depot", "depot_id");
+    assert!(RuleSet::compile(&policy, &Schema::new()).is_ok());
 }

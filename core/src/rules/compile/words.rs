@@ -249,8 +249,20 @@ impl Words {
             if found.is_empty() {
                 let names: HashSet<&str> =
                     self.types.iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str()).collect();
-                let help = faults.suggest(attribute, names);
-                faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
+                match self.types.iter().any(|ty| ty.name == name) {
+                    // Its own rows lie in it by their id, whatever else they have.
+                    true => {
+                        let message = format!(
+                            "no type but `{name}` has an attribute `{}`, and it has no `id`, by which rows of `{name}` lie in scopes of that kind",
+                            shown(attribute)
+                        );
+                        faults.add(at, message, None);
+                    }
+                    false => {
+                        let help = faults.suggest(attribute, names);
+                        faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
+                    }
+                }
             } else if !is_usable || !is_one_type {
                 let message = format!(
                     "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
