@@ -182,7 +182,8 @@ impl RuleSet {
         let is_scoped = principal.is_active()
             && !principal.is_special()
             && principal.plain()[1].is_empty()
-            && principal.limited().1.is_empty();
+            && principal.limited().1.is_empty()
+            && principal.limited().0.iter().all(|one| matches!(one.scope, BoundScope::Id(..)));
         principal.flags = principal.flags.with(Flags::SCOPED, is_scoped);
         principal
     }

@@ -80,7 +80,7 @@ impl Flags {
     const COMPLETE: Flags = Flags(16);
     /// It is a session, a key or a chain, or lies in a tree of scopes.
     const SPECIAL: Flags = Flags(32);
-    /// An active account whose roles, but for the first plain ones, are limited by scopes alone.
+    /// An active account whose roles, but for the first plain ones, are limited by scopes alone, each an id.
     const SCOPED: Flags = Flags(64);
 
     #[inline]
@@ -221,7 +221,7 @@ impl Principal {
         self.detail.as_deref().map(|detail| (&*detail.assignments, &*detail.windows)).unwrap_or_default()
     }
 
-    /// The first plain roles, and the others, where nothing but scopes limits them.
+    /// The first plain roles, and the others, where nothing but scopes limits them, each an id.
     #[inline]
     pub(super) fn scoped(&self) -> Option<(&[u32], &[Assignment])> {
         let limited = self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default();
