@@ -140,11 +140,15 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
             .resource_type("pallet", [("depot_id", "id")])
             .scope_kind("region", "region_id")
             .scope_kind("depot", "depot_id")
-            .permissions(["parcel:read", "parcel:move"])
-            .role("admin", ["admin:all"])
-            .role("helper", ["parcel:read"]);
+            .permissions(["parcel:read", "parcel:move", "parcel:lift", "parcel:weigh"])
+            .add_role(Role::new("admin").allow("admin:all").allow_when("parcel:move", "resource.state == \"open\""))
+            .add_role(
+                Role::new("helper").allow("parcel:weigh").allow_when("parcel:lift", "resource.state == \"closed\""),
+            );
         let policy = (0..others).fold(policy, |policy, at| policy.role(format!("other-{at}"), ["parcel:read"]));
-        let mover = Role::new("mover").allow_when("parcel:move", "resource.state == \"open\"");
+        let mover = ["parcel:move", "parcel:lift", "parcel:weigh"]
+            .into_iter()
+            .fold(Role::new("mover"), |mover, what| mover.allow_when(what, "resource.state == \"open\""));
         let rules = RuleSet::compile(&policy.add_role(mover.clone()), &Schema::new()).unwrap();
         let mover_too = |at: u32| Role::new(format!("mover-{at}")).inherits("mover");
         let edited = (0..70).fold(rules.clone(), |rules, at| rules.with_role(mover_too(at)).unwrap());
@@ -168,6 +172,9 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                     let principal = maker.principal(facts.clone());
                     let allowed = ask_to(rules, &principal, &parcel, "parcel:move").unwrap();
                     assert_eq!(allowed, expected, "{held:?} {state} {others}");
+                    // Of these, roles say different things.
+                    ask_to(rules, &principal, &parcel, "parcel:lift").unwrap();
+                    ask_to(rules, &principal, &parcel, "parcel:weigh").unwrap();
                 }
             }
         }
