@@ -1,17 +1,26 @@
-//! Where a type belongs: to the one area of operations that speaks of it, or to all.
+//! Where a type belongs: to the one area of operations that speaks of it, to what stands beside the areas, or to
+//! all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 
-/// The home of types that several areas speak of, or none, as errors and settings.
-pub(crate) const COMMON: &str = "common";
-pub(crate) const ABOUT_COMMON: &str = "What several areas of operations speak of, and what errors and checks answer.";
+/// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
+const BESIDE: [(&str, &str, &[&str]); 3] = [
+    ("errors", "What errors tell.", &["Code", "FieldError", "Reason"]),
+    ("settings", "How a store is opened.", &["Settings"]),
+    ("sql", "Rules as conditions of a host's own queries.", &["FilteredRows", "SqlFilter", "SqlTable"]),
+];
+
+/// The home of types that several areas speak of.
+const COMMON: (&str, &str) = ("common", "What several areas of operations speak of.");
 
 /// A home, and its types by name.
 pub(crate) struct Home<'c> {
-    /// An area, or [`COMMON`].
+    /// An area, or what stands beside them.
     pub(crate) name: &'c str,
+    /// What it is about, where it is no area.
+    pub(crate) about: Option<&'static str>,
     pub(crate) types: Vec<(&'c str, &'c TypeShape)>,
 }
 
@@ -21,26 +30,31 @@ impl Home<'_> {
     }
 }
 
-/// The homes that have any type that is wanted: [`COMMON`], then the areas in order.
+/// The homes that have any type that is wanted: [`COMMON`] and what else stands beside the areas, then the areas in
+/// order.
 pub(crate) fn homes<'c>(catalogue: &'c Catalogue, is_wanted: impl Fn(&str, &TypeShape) -> bool) -> Vec<Home<'c>> {
-    let mut spoken: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for area in &catalogue.areas {
+    let besides = BESIDE.map(|(home, _, roots)| {
+        let roots: Vec<TypeRef> = roots.iter().map(|root| TypeRef::Named((*root).to_owned())).collect();
+        (home, reached(catalogue, &roots))
+    });
+    let areas = catalogue.areas.iter().map(|area| {
         let sides = area.operations.iter().flat_map(|operation| [&operation.input, &operation.output]);
-        for name in reached(catalogue, sides) {
-            spoken.entry(name).or_default().insert(area.name);
+        (area.name, reached(catalogue, sides))
+    });
+    let speak: Vec<(&str, BTreeSet<String>)> = besides.into_iter().chain(areas).collect();
+    let home = |name: &str| {
+        let mut speakers = speak.iter().filter(|(_, types)| types.contains(name)).map(|(home, _)| *home);
+        match (speakers.next(), speakers.next()) {
+            (Some(one), None) => one,
+            _ => COMMON.0,
         }
-    }
-    // What is reached from elsewhere, too, is no area's own.
-    let elsewhere = catalogue.types.0.keys().filter(|name| !spoken.contains_key(*name)).cloned().map(TypeRef::Named);
-    let elsewhere = reached(catalogue, &elsewhere.collect::<Vec<_>>());
-    let home = |name: &str| match spoken.get(name).map(|areas| areas.iter().collect::<Vec<_>>()).as_deref() {
-        Some([area]) if !elsewhere.contains(name) => **area,
-        _ => COMMON,
     };
-    let names = std::iter::once(COMMON).chain(catalogue.areas.iter().map(|area| area.name));
-    let homes = names.map(|at| {
+    let beside = BESIDE.map(|(name, about, _)| (name, Some(about)));
+    let areas = catalogue.areas.iter().map(|area| (area.name, None));
+    let names = std::iter::once((COMMON.0, Some(COMMON.1))).chain(beside).chain(areas);
+    let homes = names.map(|(at, about)| {
         let types = catalogue.types.0.iter().filter(|(name, ty)| home(name) == at && is_wanted(name, ty));
-        Home { name: at, types: types.map(|(name, ty)| (name.as_str(), ty)).collect() }
+        Home { name: at, about, types: types.map(|(name, ty)| (name.as_str(), ty)).collect() }
     });
     homes.filter(|home| !home.types.is_empty()).collect()
 }

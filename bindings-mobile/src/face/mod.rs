@@ -5,13 +5,16 @@
 mod audit;
 mod common;
 mod drones;
+mod errors;
 mod generic;
 mod permissions;
 mod policy;
 mod regions;
 mod roles;
 mod sessions;
+mod settings;
 mod setup;
+mod sql;
 mod users;
 
 use std::sync::Arc;
@@ -21,13 +24,16 @@ use crate::Caller;
 pub use audit::*;
 pub use common::*;
 pub use drones::*;
+pub use errors::*;
 pub use generic::*;
 pub use permissions::*;
 pub use policy::*;
 pub use regions::*;
 pub use roles::*;
 pub use sessions::*;
+pub use settings::*;
 pub use setup::*;
+pub use sql::*;
 pub use users::*;
 
 #[uniffi::export]

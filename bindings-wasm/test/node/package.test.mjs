@@ -19,7 +19,7 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
 /** Bytes after gzip that a page loads at most; docs/decisions/007 says what they are and how they come down to 400 KiB. */
 const LIMIT = 650 * 1024;
 
-const HOMES = ["audit", "common", "drones", "permissions", "policy", "regions", "roles", "sessions", "setup", "users"];
+const HOMES = ["audit", "common", "drones", "errors", "permissions", "policy", "regions", "roles", "sessions", "settings", "setup", "sql", "users"];
 const MODULES = ["api", "caller", "cli", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guarded", "guards", "index", "index.node", "indexeddb", "node", "page", "persister", "store", "wasm"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",

@@ -10,7 +10,7 @@ use std::{
 use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use super::{MARK, docs, has_default, input, inputs, is_all_default, outputs, pascal, simple};
-use crate::homes::{ABOUT_COMMON, COMMON, Home, homes};
+use crate::homes::{Home, homes};
 
 /// What pages and patches stand in.
 const GENERIC: &str = "generic";
@@ -38,10 +38,11 @@ pub(super) fn faces(catalogue: &Catalogue) -> Vec<(String, String)> {
     texts.insert(GENERIC, made.values().map(String::as_str).collect());
 
     let helpers: Vec<&str> = made.keys().map(String::as_str).collect();
-    let about = |name: &str| match name {
-        COMMON => ABOUT_COMMON.to_owned(),
-        GENERIC => "Pages and patches: one for each type, as uniffi knows no generics.".to_owned(),
-        area => format!("The area `{area}`: its operations, what they take and what they answer."),
+    let beside = |name: &str| homes.iter().find(|home| home.name == name).and_then(|home| home.about);
+    let about = |name: &str| match (name, beside(name)) {
+        (GENERIC, _) => "Pages and patches: one for each type, as uniffi knows no generics.".to_owned(),
+        (_, Some(about)) => about.to_owned(),
+        (area, None) => format!("The area `{area}`: its operations, what they take and what they answer."),
     };
     let file = |(name, text): (&&str, &String)| {
         let text = format!("{MARK}\n//! {}\n\n{}{text}", about(name), imports(name, text, &homes, &helpers));

@@ -1,4 +1,4 @@
-//! `areas/`: a class for each area of operations, for blocking code and for asyncio.
+//! `areas/`: a class for each area of operations, for blocking code (`blocking/`) and for asyncio (`aio/`).
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -19,57 +19,92 @@ impl Way {
     fn prefix(self) -> &'static str {
         if self == Way::Async { "Async" } else { "" }
     }
+
+    fn package(self) -> &'static str {
+        if self == Way::Async { "aio" } else { "blocking" }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Way::Blocking => "The areas of operations for blocking code: `me.users.create(…)`.",
+            Way::Async => "The areas of operations for asyncio: `await me.users.create(…)`.",
+        }
+    }
+
+    fn door(self) -> String {
+        format!("{}Door", self.prefix())
+    }
 }
 
 pub(super) fn areas(catalogue: &Catalogue) -> Vec<(String, String)> {
-    let file = |area: &AreaShape| (format!("areas/{}.py", area.name), module(catalogue, area));
-    catalogue.areas.iter().map(file).chain([("areas/__init__.py".to_owned(), package(catalogue))]).collect()
+    let mut files = vec![("areas/__init__.py".to_owned(), both(catalogue))];
+    for way in Way::ALL {
+        let file = |name: &str| format!("areas/{}/{name}.py", way.package());
+        files.push((file("__init__"), package(catalogue, way)));
+        files.extend(catalogue.areas.iter().map(|area| (file(area.name), module(catalogue, area, way))));
+    }
+    files
 }
 
 /// One area.
-fn module(catalogue: &Catalogue, area: &AreaShape) -> String {
-    let classes: String = Way::ALL.into_iter().map(|way| class(catalogue, area, way)).collect();
+fn module(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
+    let class = class(catalogue, area, way);
     let mut used = BTreeSet::new();
     for operation in &area.operations {
         used.extend(named(&operation.output));
         fields(catalogue, operation).iter().for_each(|field| used.extend(named(&field.ty)));
     }
     let used: Vec<&str> = used.into_iter().collect();
-    let own: [(&str, &[&str]); 3] = [
-        (".._codec", &["EMPTY", "UNSET", "Unset", "decode"]),
-        ("..records", &used),
-        ("._door", &["AsyncDoor", "Door"]),
-    ];
-    format!("{}\n{}{classes}", docstring(area.about, &[], ""), imports(&classes, &own))
+    let own: [(&str, &[&str]); 3] =
+        [("..._codec", &["EMPTY", "UNSET", "Unset", "decode"]), ("...records", &used), (".._door", &[&way.door()])];
+    format!("{}\n{}{class}", docstring(area.about, &[], ""), imports(&class, &own))
 }
 
-/// All areas.
-fn package(catalogue: &Catalogue) -> String {
-    let mut names = vec!["Areas".to_owned(), "AsyncAreas".to_owned()];
-    let mut imports = String::from("from ._door import AsyncDoor, Door\n");
+/// All areas of one way.
+fn package(catalogue: &Catalogue, way: Way) -> String {
+    let mut imports = format!("from .._door import {}\n", way.door());
     for area in &catalogue.areas {
-        let classes = Way::ALL.map(|way| class_name(area, way));
-        let [blocking, asynchronous] = &classes;
-        let _ = writeln!(imports, "from .{} import {asynchronous}, {blocking}", area.name);
-        names.extend(classes);
+        let _ = writeln!(imports, "from .{} import {}", area.name, class_name(area, way));
     }
+    let text = format!("{imports}\n{}{}", all(&names(catalogue, way)), mixin(catalogue, way));
+    format!("\"\"\"{}\"\"\"\n\nfrom __future__ import annotations\n\n{text}", way.about())
+}
+
+/// Both ways.
+fn both(catalogue: &Catalogue) -> String {
+    let mut imports = String::new();
+    let mut known = Vec::new();
+    for way in Way::ALL {
+        let own = names(catalogue, way);
+        let lines: String = own.iter().map(|name| format!("    {name},\n")).collect();
+        let _ = write!(imports, "from .{} import (\n{lines})\n", way.package());
+        known.extend(own);
+    }
+    known.sort_unstable();
+    format!("\"\"\"The operations, grouped: `me.users.create(…)`.\"\"\"\n\n{imports}\n{}", all(&known))
+}
+
+/// The classes of one way.
+fn names(catalogue: &Catalogue, way: Way) -> Vec<String> {
+    let areas = catalogue.areas.iter().map(|area| class_name(area, way));
+    let mut names: Vec<String> = areas.chain([format!("{}Areas", way.prefix())]).collect();
     names.sort_unstable();
-    let all: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
-    let mixins: String = Way::ALL.into_iter().map(|way| mixin(catalogue, way)).collect();
-    format!(
-        "\"\"\"The operations, grouped: `me.users.create(…)`.\"\"\"\n\nfrom __future__ import annotations\n\n\
-         {imports}\n__all__ = [\n{all}]\n{mixins}"
-    )
+    names
+}
+
+fn all(names: &[String]) -> String {
+    let lines: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    format!("__all__ = [\n{lines}]\n")
 }
 
 fn class(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
     let about = docstring(area.about, &[], "    ");
     let methods: String = area.operations.iter().map(|operation| method(catalogue, area, operation, way)).collect();
     let class = class_name(area, way);
-    let door = way.prefix();
+    let door = way.door();
     format!(
         "\n\nclass {class}:\n{about}\n    __slots__ = (\"_caller\",)\n\n    \
-         def __init__(self, caller: {door}Door) -> None:\n        self._caller = caller\n{methods}"
+         def __init__(self, caller: {door}) -> None:\n        self._caller = caller\n{methods}"
     )
 }
 
@@ -90,19 +125,17 @@ fn method(catalogue: &Catalogue, area: &AreaShape, operation: &OperationShape, w
 
 /// `me.users`, `me.roles`, …
 fn mixin(catalogue: &Catalogue, way: Way) -> String {
-    let door = way.prefix();
+    let (prefix, door) = (way.prefix(), way.door());
     let properties: String = catalogue
         .areas
         .iter()
         .map(|area| {
             let (name, class) = (area.name, class_name(area, way));
             let about = docstring(area.about, &[], "        ");
-            format!(
-                "\n    @property\n    def {name}(self: {door}Door) -> {class}:\n{about}        return {class}(self)\n"
-            )
+            format!("\n    @property\n    def {name}(self: {door}) -> {class}:\n{about}        return {class}(self)\n")
         })
         .collect();
-    format!("\n\nclass {door}Areas:\n    \"\"\"All areas of a caller.\"\"\"\n\n    __slots__ = ()\n{properties}")
+    format!("\n\nclass {prefix}Areas:\n    \"\"\"All areas of a caller.\"\"\"\n\n    __slots__ = ()\n{properties}")
 }
 
 fn class_name(area: &AreaShape, way: Way) -> String {

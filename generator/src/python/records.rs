@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use super::text::{Side, annotation, docstring, imports, member, name};
-use crate::homes::{ABOUT_COMMON, COMMON, Home, homes, named};
+use crate::homes::{Home, homes, named};
 
 pub(super) fn records(catalogue: &Catalogue) -> Vec<(String, String)> {
     // What an operation takes is its method's parameters, and settings are those of `open`.
@@ -26,9 +26,9 @@ pub(super) fn records(catalogue: &Catalogue) -> Vec<(String, String)> {
 
 /// Those of one home.
 fn module(homes: &[Home<'_>], home: &Home<'_>) -> String {
-    let about = match home.name {
-        COMMON => ABOUT_COMMON.to_owned(),
-        area => format!("What operations of `{area}` answer, and what they take beside plain values."),
+    let about = match home.about {
+        Some(about) => about.to_owned(),
+        None => format!("What operations of `{}` answer, and what they take beside plain values.", home.name),
     };
     let mut used = BTreeSet::new();
     let mut text = String::new();

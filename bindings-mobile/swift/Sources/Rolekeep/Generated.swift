@@ -20580,7 +20580,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 37073) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 51873) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 32494) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 57635) {
@@ -20859,7 +20859,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_persist() != 40195) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 47749) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 52400) {
         return InitializationResult.apiChecksumMismatch
     }
 

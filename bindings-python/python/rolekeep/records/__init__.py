@@ -3,25 +3,29 @@
 
 from ._base import Page, Word
 from .common import (
-    Code,
     DroneModel,
     DroneStatus,
     Effect,
+    NewGrant,
+    RoleGrant,
+    User,
+    UserStatus,
+)
+from .errors import (
+    Code,
     FieldCode,
     FieldError,
+    Reason,
+)
+from .sql import (
     FilteredRows,
     IdStorage,
-    NewGrant,
-    Reason,
-    RoleGrant,
     SqlColumn,
     SqlDialect,
     SqlFilter,
     SqlKind,
     SqlParameter,
     TimeStorage,
-    User,
-    UserStatus,
 )
 from .users import (
     UserSort,

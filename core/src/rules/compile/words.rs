@@ -247,22 +247,20 @@ impl Words {
         if let Some(written) = written {
             let at = written.spot;
             if found.is_empty() {
-                let names: HashSet<&str> =
-                    self.types.iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str()).collect();
-                match self.types.iter().any(|ty| ty.name == name) {
+                let (message, help) = match self.types.iter().any(|ty| ty.name == name) {
                     // Its own rows lie in it by their id, whatever else they have.
                     true => {
-                        let message = format!(
-                            "no type but `{name}` has an attribute `{}`, and it has no `id`, by which rows of `{name}` lie in scopes of that kind",
-                            shown(attribute)
-                        );
-                        faults.add(at, message, None);
+                        let (kind, attribute) = (shown(name), shown(attribute));
+                        let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
+                        (format!("no type but `{kind}` has an attribute `{attribute}`, {lies}"), None)
                     }
                     false => {
-                        let help = faults.suggest(attribute, names);
-                        faults.add(at, format!("no type has an attribute `{}`", shown(attribute)), help);
+                        let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
+                        let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
+                        (format!("no type has an attribute `{}`", shown(attribute)), faults.suggest(attribute, names))
                     }
-                }
+                };
+                faults.add(at, message, help);
             } else if !is_usable || !is_one_type {
                 let message = format!(
                     "a scope compares with an id, a string or an int, the same in every type: not so `{}`",

@@ -5,44 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .._codec import EMPTY, decode
-from ..records import SeedDrone, SeedRegion, SeedResult, SeedUser
-from ._door import AsyncDoor, Door
-
-
-class Setup:
-    """First steps of a store."""
-
-    __slots__ = ("_caller",)
-
-    def __init__(self, caller: Door) -> None:
-        self._caller = caller
-
-    def seed(
-        self,
-        *,
-        regions: Sequence[SeedRegion] = (),
-        users: Sequence[SeedUser] = (),
-        drones: Sequence[SeedDrone] = (),
-        passwords: Mapping[str, str] = EMPTY,
-    ) -> SeedResult:
-        """Creates the given regions, users and drones, those that are not there yet, in one commit.
-
-        Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-        Passwords are given beside the seed, by e-mail, and never stored in it.
-
-        Args:
-            regions: Regions.
-            users: Users.
-            drones: Drones.
-            passwords: Passwords of users by their e-mail; a user without one cannot sign in yet.
-        """
-        return decode(SeedResult, self._caller.call("setup.seed", {
-            "regions": regions,
-            "users": users,
-            "drones": drones,
-            "passwords": passwords,
-        }))
+from ..._codec import EMPTY, decode
+from ...records import SeedDrone, SeedRegion, SeedResult, SeedUser
+from .._door import AsyncDoor
 
 
 class AsyncSetup:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import builtins
 
-from .._codec import decode
-from ..records import (
+from ..._codec import decode
+from ...records import (
     DryRun,
     ImportedPolicy,
     PolicyChange,
@@ -16,7 +16,7 @@ from ..records import (
     PolicyValidation,
     RoleEdit,
 )
-from ._door import AsyncDoor, Door
+from .._door import Door
 
 
 class Policy:
@@ -141,139 +141,6 @@ class Policy:
             limit: How many of them are listed, 1 to 1000; 100 if not given. All are counted.
         """
         return decode(DryRun, self._caller.call("policy.dry_run", {
-            "text": text,
-            "format": format,
-            "role": role,
-            "delete_role": delete_role,
-            "create_permission": create_permission,
-            "delete_permission": delete_permission,
-            "skip": skip,
-            "limit": limit,
-        }))
-
-
-class AsyncPolicy:
-    """The policy as a whole: its version, files, and what an edit of it would change."""
-
-    __slots__ = ("_caller",)
-
-    def __init__(self, caller: AsyncDoor) -> None:
-        self._caller = caller
-
-    async def get(self) -> PolicySummary:
-        """Gets the policy's version and what it consists of.
-
-        Permission `policy:read`.
-        """
-        return decode(PolicySummary, await self._caller.call("policy.get"))
-
-    async def export(
-        self,
-        *,
-        format: PolicyFormat | None = None,
-    ) -> PolicyFile:
-        """Writes the stored policy as a file, which can be imported or given when a store is opened.
-
-        Permission `policy:read`.
-
-        Args:
-            format: `toml` (the default) or `json`.
-        """
-        return decode(PolicyFile, await self._caller.call("policy.export", {"format": format}))
-
-    async def import_(
-        self,
-        text: str,
-        *,
-        format: PolicyFormat | None = None,
-        expected_version: int | None = None,
-        force: bool | None = None,
-    ) -> ImportedPolicy:
-        """Replaces the whole policy by a file.
-
-        Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every
-        problem of the file, with line and column; `CONFLICT` if `expected_version` is stale, if no
-        active administrator would be left, and where users hold a role that the file has not,
-        unless `force` takes it from them.
-
-        Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-            expected_version: The version of the policy that the file was made on.
-            force: Takes roles that the file has not from everybody who holds them.
-        """
-        return decode(ImportedPolicy, await self._caller.call("policy.import", {
-            "text": text,
-            "format": format,
-            "expected_version": expected_version,
-            "force": force,
-        }))
-
-    async def validate(
-        self,
-        text: str,
-        *,
-        format: PolicyFormat | None = None,
-    ) -> PolicyValidation:
-        """Checks a policy file; nothing is written.
-
-        Permission `policy:read`.
-
-        Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-        """
-        return decode(PolicyValidation, await self._caller.call("policy.validate", {"text": text, "format": format}))
-
-    async def diff(
-        self,
-        text: str,
-        *,
-        format: PolicyFormat | None = None,
-    ) -> builtins.list[PolicyChange]:
-        """Says what importing a policy file would change; nothing is written.
-
-        Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-        line and column.
-
-        Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-        """
-        return decode(builtins.list[PolicyChange], await self._caller.call("policy.diff", {"text": text, "format": format}))
-
-    async def dry_run(
-        self,
-        *,
-        text: str | None = None,
-        format: PolicyFormat | None = None,
-        role: RoleEdit | None = None,
-        delete_role: str | None = None,
-        create_permission: str | None = None,
-        delete_permission: str | None = None,
-        skip: int | None = None,
-        limit: int | None = None,
-    ) -> DryRun:
-        """Says which decisions change if a policy file were imported, or one edit made; nothing is
-        written.
-
-        A decision is that of a user, a permission and a scope: everywhere, and each scope in which
-        the user holds a role. Every assignment counts whose time is not over, of accounts that may
-        sign in. Permission `policy:explain`, and listing every user. Errors: `VALIDATION_ERROR`
-        with every problem of the policy.
-
-        Args:
-            text: The policy file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-            role: Instead of a file: this role would be so, new or changed.
-            delete_role: Instead of a file: this role would be deleted, and taken from everybody.
-            create_permission: Instead of a file: this permission would be declared.
-            delete_permission: Instead of a file: this permission would be deleted, with the grants
-                that need it.
-            skip: Leaves out so many of the changed decisions: to go on after a page.
-            limit: How many of them are listed, 1 to 1000; 100 if not given. All are counted.
-        """
-        return decode(DryRun, await self._caller.call("policy.dry_run", {
             "text": text,
             "format": format,
             "role": role,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from .._codec import EMPTY, UNSET, Unset, decode
-from ..records import DeletedPermission, EffectiveGrant, Explanation, PermissionView
-from ._door import AsyncDoor, Door
+from ..._codec import EMPTY, UNSET, Unset, decode
+from ...records import DeletedPermission, EffectiveGrant, Explanation, PermissionView
+from .._door import Door
 
 
 class Permissions:
@@ -134,135 +134,6 @@ class Permissions:
             context: What the policy's conditions read as `context.…`.
         """
         return decode(Explanation, self._caller.call("permissions.explain", {
-            "user_id": user_id,
-            "permission": permission,
-            "resource": resource,
-            "attributes": attributes,
-            "context": context,
-        }))
-
-
-class AsyncPermissions:
-    """The permissions that exist, what a caller may do, and why."""
-
-    __slots__ = ("_caller",)
-
-    def __init__(self, caller: AsyncDoor) -> None:
-        self._caller = caller
-
-    async def create(
-        self,
-        name: str,
-        *,
-        description: str | None = None,
-    ) -> PermissionView:
-        """Declares a permission. Roles that grant a pattern which matches it have it at once.
-
-        Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if
-        there is one of this name.
-
-        Args:
-            name: `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning
-                with a letter; it stays.
-            description: What it is for, at most 500 characters.
-        """
-        return decode(PermissionView, await self._caller.call("permissions.create", {"name": name, "description": description}))
-
-    async def get(
-        self,
-        name: str,
-    ) -> PermissionView:
-        """Gets a permission.
-
-        Permission `policy:read`.
-
-        Args:
-            name: Its name: `document:edit`.
-        """
-        return decode(PermissionView, await self._caller.call("permissions.get", {"name": name}))
-
-    async def list(self) -> builtins.list[PermissionView]:
-        """Lists the permissions that exist: the library's and the policy's own, by name.
-
-        Permission `policy:read`.
-        """
-        return decode(builtins.list[PermissionView], await self._caller.call("permissions.list"))
-
-    async def update(
-        self,
-        name: str,
-        *,
-        expected_version: int | None = None,
-        description: str | None | Unset = UNSET,
-    ) -> PermissionView:
-        """Says what a permission is for.
-
-        Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the
-        library's own, and if `expected_version` is stale.
-
-        Args:
-            name: Its name.
-            expected_version: The version that the change was made on.
-            description: What it is for, at most 500 characters.
-        """
-        return decode(PermissionView, await self._caller.call("permissions.update", {
-            "name": name,
-            "expected_version": expected_version,
-            "description": description,
-        }))
-
-    async def delete(
-        self,
-        name: str,
-        *,
-        expected_version: int | None = None,
-        force: bool | None = None,
-    ) -> DeletedPermission:
-        """Deletes a permission. Patterns that match others too just match it no more.
-
-        Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the
-        library's own, if `expected_version` is stale, and where a role's grant names it, or is a
-        pattern that would match nothing any more, unless `force` removes these grants.
-
-        Args:
-            name: Its name.
-            expected_version: The version that the deletion was decided on.
-            force: Removes the grants that need it.
-        """
-        return decode(DeletedPermission, await self._caller.call("permissions.delete", {
-            "name": name,
-            "expected_version": expected_version,
-            "force": force,
-        }))
-
-    async def mine(self) -> builtins.list[EffectiveGrant]:
-        """Lists what the caller may do: every grant of its roles, with scope and condition."""
-        return decode(builtins.list[EffectiveGrant], await self._caller.call("permissions.mine"))
-
-    async def explain(
-        self,
-        user_id: UUID,
-        permission: str,
-        *,
-        resource: str | None = None,
-        attributes: Mapping[str, Any] = EMPTY,
-        context: Mapping[str, Any] = EMPTY,
-    ) -> Explanation:
-        """Explains whether a user may do something, and why: the roles, grants and conditions that
-        decide it, or what is missing.
-
-        Permission `policy:explain`, and reading the user and the stored resource; the host always
-        may.
-
-        Args:
-            user_id: The user.
-            permission: The permission: `drone:read`.
-            resource: A row of this library, by id or code: the permission's type says of which
-                table.
-            attributes: A resource of the host, by its attributes and relations.
-            context: What the policy's conditions read as `context.…`.
-        """
-        return decode(Explanation, await self._caller.call("permissions.explain", {
             "user_id": user_id,
             "permission": permission,
             "resource": resource,

@@ -5,62 +5,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .._codec import decode
-from ..records import AuditReport, AuditView, Page
-from ._door import AsyncDoor, Door
-
-
-class Audit:
-    """The audit log."""
-
-    __slots__ = ("_caller",)
-
-    def __init__(self, caller: Door) -> None:
-        self._caller = caller
-
-    def list(
-        self,
-        *,
-        actor: str | None = None,
-        target_id: str | None = None,
-        action: str | None = None,
-        from_: datetime | None = None,
-        until: datetime | None = None,
-        page: int | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Page[AuditView]:
-        """Lists audit entries, newest first.
-
-        Permission `audit:read`.
-
-        Args:
-            actor: Only of this actor: a user's id, `system`, `anonymous`.
-            target_id: Only on this target.
-            action: Only this action.
-            from_: Only then or later.
-            until: Only before.
-            page: The page's number, from 1.
-            limit: The page size, 1 to 100; 20 if not given.
-            cursor: A page's `next_cursor`, instead of `page`.
-        """
-        return decode(Page[AuditView], self._caller.call("audit.list", {
-            "actor": actor,
-            "target_id": target_id,
-            "action": action,
-            "from": from_,
-            "until": until,
-            "page": page,
-            "limit": limit,
-            "cursor": cursor,
-        }))
-
-    def verify(self) -> AuditReport:
-        """Verifies the whole chain and names the first entry that was altered, removed or moved.
-
-        Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
-        """
-        return decode(AuditReport, self._caller.call("audit.verify"))
+from ..._codec import decode
+from ...records import AuditReport, AuditView, Page
+from .._door import AsyncDoor
 
 
 class AsyncAudit:
