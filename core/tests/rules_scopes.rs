@@ -93,6 +93,26 @@ fn of_several_kinds_each_covers() {
     }
 }
 
+/// More kinds than a question has values at hand.
+#[test]
+fn of_many_kinds_each_covers_by_its_own_attribute() {
+    let ways = || (0..9_u32).map(|way| (format!("kind{way}"), format!("attribute{way}"), Uuid::from_u128(way.into())));
+    let policy = ways().fold(Policy::new(), |policy, (kind, attribute, _)| policy.scope_kind(kind, attribute));
+    let policy = policy
+        .resource_type("parcel", ways().map(|(_, attribute, _)| (attribute, "id?")))
+        .permissions(["parcel:read"])
+        .role("reader", ["*:read"]);
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let parcel = ways().fold(Resource::of("parcel"), |parcel, (_, attribute, id)| parcel.with(attribute, id));
+    for (kind, own, _) in ways() {
+        let reader = |id: Uuid| holding(&rules, Scope::of(kind.as_str(), id));
+        for (_, attribute, id) in ways() {
+            assert_eq!(ask(&rules, &reader(id), &parcel, "parcel").unwrap(), own == attribute, "{kind} {id}");
+        }
+        assert!(!ask(&rules, &reader(Uuid::from_u128(9)), &parcel, "parcel").unwrap(), "{kind}");
+    }
+}
+
 #[test]
 fn a_number_is_no_id() {
     let rules = rules();

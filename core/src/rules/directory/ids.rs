@@ -224,11 +224,11 @@ mod tests {
     fn finds_what_was_put_in_and_not_taken_out() {
         let (mut table, mut known) = (Table::default(), HashMap::new());
         let mut random = 1_u64;
-        for step in 0..20_000 {
+        for step in 0..4_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // More and more, then fewer and fewer.
             let number = (random >> 33) as u32 % 400;
-            let is_wanted = (random >> 60) < if step < 10_000 { 11 } else { 5 };
+            let is_wanted = (random >> 60) < if step < 2_000 { 11 } else { 5 };
             let (hash, before) = (hash_of(number), table.clone());
             match is_wanted {
                 true if known.insert(number, ()).is_none() => table.insert(Entry::of(hash, number)),
