@@ -411,6 +411,10 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let read = small.permission("doc:read").unwrap();
     assert_eq!(small.check(&stranger, read, now()).unwrap_err().reason(), Reason::Internal);
     assert!(small.effective(&stranger, now()).is_empty());
+    // Nor does it ask on somebody's behalf, nor anybody on its.
+    for (actor, other) in [(&stranger, &small.anonymous()), (&small.anonymous(), &stranger)] {
+        assert_eq!(small.on_behalf_of(actor, other).unwrap_err().reason(), Reason::Internal);
+    }
 
     // Every account has a username, says the schema: without it nothing is decided that may read it.
     let policy = Policy::new()

@@ -341,3 +341,35 @@ fn the_simplest_policy_works_and_names_what_was_meant() {
     assert!(Policy::preset("standrd").unwrap_err().message().contains("standard"));
     assert!(rules.check_scope(&"regoin:x".parse().unwrap()).unwrap_err().message().contains("region"));
 }
+
+#[test]
+fn roles_are_told_as_they_were_written() {
+    let policy = Policy::new()
+        .permissions(["document:read", "document:edit"])
+        .role("reader", ["document:read"])
+        .add_role(Role::new("guest").by_default().inherits("reader"))
+        .add_role(Role::new("editor").description("Writes.").inherits("reader").inherits("guest").deny("document:edit"))
+        .add_role(Role::new("chief").inherits("editor").allow("admin:all"))
+        .add_role(Role::new("owner").inherits("chief"));
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let told: Vec<String> = rules
+        .roles()
+        .map(|role| {
+            let marks = [("default", role.is_default), ("administrator", role.is_administrator)];
+            let marks: Vec<&str> = marks.iter().filter(|(_, is_so)| *is_so).map(|(mark, _)| *mark).collect();
+            format!("{} {:?} {:?} {marks:?} {:?}", role.name, role.description, role.inherits, role.grants)
+        })
+        .collect();
+    let expected = [
+        r#"chief None ["editor"] ["administrator"] ["admin:all"]"#,
+        r#"editor Some("Writes.") ["guest", "reader"] [] ["deny document:edit"]"#,
+        r#"guest None ["reader"] ["default"] []"#,
+        r#"owner None ["chief"] ["administrator"] []"#,
+        r#"reader None [] [] ["document:read"]"#,
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(rules.administrator_roles(), ["chief", "owner"]);
+    assert_eq!(rules.default_roles(), ["guest"]);
+    let denying = ["reader", "guest", "editor", "chief", "owner", "unknown"].map(|role| rules.has_denies(role));
+    assert_eq!(denying, [false, false, true, true, true, false]);
+}

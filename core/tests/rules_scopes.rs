@@ -136,7 +136,7 @@ fn a_country_covers_what_lies_in_its_regions() {
 }
 
 /// What is held of one role, and whether that allows a parcel here to be moved: always, where it is open, never.
-fn holdings() -> [(AssignmentFacts, [bool; 2]); 8] {
+fn holdings() -> [(AssignmentFacts, [bool; 2]); 9] {
     let of = AssignmentFacts::new;
     let ended = AssignmentFacts { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
     [
@@ -148,8 +148,13 @@ fn holdings() -> [(AssignmentFacts, [bool; 2]); 8] {
         (of("admin", Scope::region(HERE)), [false, false]),
         (of("helper", Scope::region(HERE)), [false, false]),
         (ended, [false, false]),
+        // It covers what lies here where it is known to, as of [`COUNTRY`].
+        (of("mover", Scope::of("country", THERE)), [false, false]),
     ]
 }
+
+/// The place among [`holdings`] of the one that needs a tree of scopes.
+const COUNTRY: usize = 8;
 
 /// In every order, with few roles and with more than a word has bits, before and after roles were added.
 #[test]
@@ -158,13 +163,19 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
         let policy = Policy::new()
             .resource_type("parcel", [("region_id", "id"), ("state", "string")])
             .resource_type("pallet", [("depot_id", "id")])
-            .scope_kind("region", "region_id")
+            .resource_type("town", [("country_id", "id")])
+            .scope_kind("country", "country_id")
+            .nested_scope_kind("region", "region_id", "country_id")
             .scope_kind("depot", "depot_id")
             .permissions(["parcel:read", "parcel:move", "parcel:lift", "parcel:weigh"])
             .add_role(Role::new("admin").allow("admin:all").allow_when("parcel:move", "resource.state == \"open\""))
             .add_role(
                 Role::new("helper").allow("parcel:weigh").allow_when("parcel:lift", "resource.state == \"closed\""),
             );
+        // More than a principal has places for.
+        let readers: Vec<AssignmentFacts> =
+            (0..5).map(|at| AssignmentFacts::new(format!("reader-{at}"), Scope::Global)).collect();
+        let policy = readers.iter().fold(policy, |policy, reader| policy.role(&*reader.role, ["parcel:read"]));
         let policy = (0..others).fold(policy, |policy, at| policy.role(format!("other-{at}"), ["parcel:read"]));
         let mover = ["parcel:move", "parcel:lift", "parcel:weigh"]
             .into_iter()
@@ -172,6 +183,7 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
         let rules = RuleSet::compile(&policy.add_role(mover.clone()), &Schema::new()).unwrap();
         let mover_too = |at: u32| Role::new(format!("mover-{at}")).inherits("mover");
         let edited = (0..70).fold(rules.clone(), |rules, at| rules.with_role(mover_too(at)).unwrap());
+        let tree = Arc::new(rules.scope_tree([("region", Value::Id(HERE), Value::Id(THERE))]));
         let all = holdings();
         let mut held: Vec<Vec<usize>> = vec![Vec::new()];
         for length in 0..3 {
@@ -187,9 +199,21 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                 let expected = held.iter().any(|one| all[*one].1[at]);
                 // Nothing of an account that is to be read again later counts as held for ever.
                 let passing = PrincipalFacts { good_until: Some(Time::MAX), ..facts.clone() };
-                let askers = [(&rules, &rules, &facts), (&edited, &rules, &facts), (&rules, &edited, &passing)];
-                for (rules, maker, facts) in askers {
-                    let principal = maker.principal(facts.clone());
+                let [mut before, mut after] = [facts.clone(), facts.clone()];
+                before.assignments.splice(..0, readers.clone());
+                after.assignments.extend(readers.clone());
+                let suspended = PrincipalFacts { is_active: false, ..facts.clone() };
+                let in_tree = expected || at == 1 && held.contains(&COUNTRY);
+                let askers = [
+                    (&rules, rules.principal(facts.clone()), expected),
+                    (&edited, rules.principal(facts.clone()), expected),
+                    (&rules, edited.principal(passing), expected),
+                    (&rules, rules.principal(before), expected),
+                    (&rules, rules.principal(after), expected),
+                    (&rules, rules.principal(suspended), false),
+                    (&rules, rules.principal_in(facts.clone(), Some(&tree)), in_tree),
+                ];
+                for (rules, principal, expected) in askers {
                     let allowed = ask_to(rules, &principal, &parcel, "parcel:move").unwrap();
                     assert_eq!(allowed, expected, "{held:?} {state} {others}");
                     // Of these, roles say different things.

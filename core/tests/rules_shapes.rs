@@ -144,3 +144,38 @@ fn values_are_told_by_their_names_in_whatever_order_they_are_given() {
         }
     }
 }
+
+/// With fewer attributes than a question has at hand, as many, and more.
+#[test]
+fn what_must_be_there_is_missed_wherever_it_stands() {
+    for count in [1, 2, 5, 6, 7, 8, 12] {
+        let names: Vec<String> = (0..count).map(|at| format!("level{at}")).collect();
+        let condition = names.iter().map(|name| format!("resource.{name} > 3")).collect::<Vec<_>>().join(" or ");
+        let policy = Policy::new()
+            .permissions(["thing:read"])
+            .resource_type("thing", [("region_id", "id?")].into_iter().chain(names.iter().map(|name| (&**name, "int"))))
+            .add_role(Role::new("reader").allow("thing:read").deny_when("thing:read", condition));
+        let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+        let all = || std::iter::once("region_id").chain(names.iter().map(String::as_str));
+        let resource = |given: &dyn Fn(&str) -> Option<Value>| {
+            let given: Vec<(&str, Value)> = all().filter_map(|name| Some((name, given(name)?))).collect();
+            let shape = ResourceShape::new("thing", given.iter().map(|(name, _)| (*name).to_owned()));
+            let shaped = shape.resource(given.iter().map(|(_, value)| value.clone()));
+            let named = given
+                .iter()
+                .fold(Resource::of("thing"), |named, (name, value)| named.with((*name).to_owned(), value.clone()));
+            [shaped, named].map(|resource| ask(&rules, "thing:read", &resource).map_err(|error| error.reason()))
+        };
+        let value = |name: &str| if name == "region_id" { Value::Id(REGION) } else { Value::Int(3) };
+        assert_eq!(resource(&|name| Some(value(name))), [Ok(true), Ok(true)], "{count}");
+        for one in &names {
+            let is_it = |name: &str| name == one;
+            let missing = [Err(Reason::ResourceIncomplete), Err(Reason::ResourceIncomplete)];
+            assert_eq!(resource(&|name| (!is_it(name)).then(|| value(name))), missing, "{count} {one}");
+            let null = |name: &str| Some(if is_it(name) { Value::Null } else { value(name) });
+            assert_eq!(resource(&null), missing, "{count} {one}");
+            let high = |name: &str| Some(if is_it(name) { Value::Int(4) } else { value(name) });
+            assert_eq!(resource(&high), [Ok(false), Ok(false)], "{count} {one}");
+        }
+    }
+}

@@ -283,7 +283,20 @@ impl Principal {
 
 #[cfg(test)]
 mod tests {
-    use super::Principal;
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use uuid::Uuid;
+
+    use super::{Principal, facts::PrincipalFacts};
+    use crate::rules::{Policy, RuleSet, Schema};
+
+    /// By it a directory tells an account from another whose id happens to hash alike.
+    #[test]
+    fn is_the_principal_of_its_own_account_alone() {
+        let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
+        let (one, nobody) = (rules.principal(PrincipalFacts::new(Uuid::from_u128(1))), rules.anonymous());
+        assert!(one.is(Uuid::from_u128(1)) && !one.is(Uuid::from_u128(2)) && !one.is(Uuid::nil()));
+        assert!(!nobody.is(Uuid::nil()) && nobody.id().is_none());
+    }
 
     #[test]
     fn fits_into_a_line_of_the_cache_with_what_a_directory_adds() {
