@@ -93,7 +93,9 @@ impl Store {
         self.sign_in(user.py(), Origin::User(id), None)
     }
 
-    /// Whether any user may do this, by the rights in memory.
+    /// Whether any user may do this, by the rights in memory; no I/O. One that may not sign in may do nothing.
+    ///
+    /// `resource` is what it would be done to: `{"type": "document", …}`.
     #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
     fn check(
         &self,
@@ -218,7 +220,9 @@ impl Caller {
         Ok(Self(Arc::new(Known { store, origin, request, slot })))
     }
 
-    /// Whether the caller may do this, to a resource or at all.
+    /// Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
+    ///
+    /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
     fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let py = permission.py();

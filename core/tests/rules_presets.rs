@@ -35,13 +35,13 @@ fn facts(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) -> P
         ("username".into(), Value::from("somebody")),
         ("email".into(), Value::from("somebody@example.org")),
         ("status".into(), Value::from("active")),
-        ("region_id".into(), region.map_or(Value::Null, Value::Id)),
+        ("region_id".into(), region.into()),
     ];
     PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(id) }
 }
 
 fn user(id: Uuid, region: Option<Uuid>) -> Resource<'static> {
-    Resource::of("user").with("id", id).with("region_id", region.map_or(Value::Null, Value::Id))
+    Resource::of("user").with("id", id).with("region_id", region)
 }
 
 fn region(id: Uuid) -> Resource<'static> {
@@ -49,7 +49,7 @@ fn region(id: Uuid) -> Resource<'static> {
 }
 
 fn drone(region: Option<Uuid>, users: &[Uuid]) -> Resource<'static> {
-    let region = region.map_or(Value::Null, Value::Id);
+    let region = Value::from(region);
     let drone = Resource::of("drone").with("id", Uuid::from_u128(100)).with("region_id", region);
     drone.relation("assigned_users", users.iter().copied())
 }

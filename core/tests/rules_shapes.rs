@@ -168,9 +168,10 @@ fn what_must_be_there_is_missed_wherever_it_stands() {
         };
         let value = |name: &str| if name == "region_id" { Value::Id(REGION) } else { Value::Int(3) };
         assert_eq!(resource(&|name| Some(value(name))), [Ok(true), Ok(true)], "{count}");
+        let missing = [Err(Reason::ResourceIncomplete), Err(Reason::ResourceIncomplete)];
+        assert_eq!(resource(&|_| Some(Value::Null)), missing, "{count}");
         for one in &names {
             let is_it = |name: &str| name == one;
-            let missing = [Err(Reason::ResourceIncomplete), Err(Reason::ResourceIncomplete)];
             assert_eq!(resource(&|name| (!is_it(name)).then(|| value(name))), missing, "{count} {one}");
             let null = |name: &str| Some(if is_it(name) { Value::Null } else { value(name) });
             assert_eq!(resource(&null), missing, "{count} {one}");

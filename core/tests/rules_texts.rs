@@ -38,13 +38,13 @@ fn account(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) ->
         ("username".into(), Value::from("ada")),
         ("email".into(), Value::from("ada@example.org")),
         ("status".into(), Value::from("active")),
-        ("region_id".into(), region.map_or(Value::Null, Value::Id)),
+        ("region_id".into(), region.into()),
     ];
     PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(id) }
 }
 
 fn drone(region: Option<Uuid>) -> Resource<'static> {
-    let id = |id: Option<Uuid>| id.map_or(Value::Null, Value::Id);
+    let id = |id: Option<Uuid>| Value::from(id);
     let drone = Resource::of("drone").with("id", DRONE).with("region_id", id(region)).with("status", "ACTIVE");
     drone.with("operator_id", Value::Null).relation("assigned_users", [BOB])
 }

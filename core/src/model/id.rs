@@ -36,6 +36,16 @@ macro_rules! ids {
                 *id
             }
         }
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+        impl From<$name> for Value {
+            fn from(id: $name) -> Self {
+                Value::Id(id.0)
+            }
+        }
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)

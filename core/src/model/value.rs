@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::time::Time;
+
 /// A value of a column.
 ///
 /// The order is total and the same on every backend: null first, text and JSON by bytes.
@@ -98,6 +100,19 @@ impl From<bool> for Value {
 impl From<Uuid> for Value {
     fn from(id: Uuid) -> Self {
         Value::Id(id)
+    }
+}
+
+impl From<Time> for Value {
+    fn from(time: Time) -> Self {
+        Value::Time(time.as_microsecond())
+    }
+}
+
+/// [`Value::Null`] where there is none.
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
     }
 }
 

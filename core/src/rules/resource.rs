@@ -69,8 +69,8 @@ impl<'r> Resource<'r> {
     }
 
     /// Gives a relation: the ids of the other side, in any order.
-    pub fn relation(self, name: impl Into<Name>, ids: impl IntoIterator<Item = Uuid>) -> Self {
-        let mut ids: Vec<Uuid> = ids.into_iter().collect();
+    pub fn relation(self, name: impl Into<Name>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
+        let mut ids: Vec<Uuid> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
         ids.dedup();
         self.put(name.into(), Held::Ids(ids.into()))

@@ -16,11 +16,10 @@ use axum::{
 use guard::{Administrator, Allowed, Failure, SignedIn};
 use rolekeep::{
     Error, RequestContext, Resource, UserManagement,
-    model::{page::Page, user::User},
+    model::{id::UserId, page::Page, user::User},
     operations::{sessions::LoginResult, users::ListUsers},
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 permissions! {
     /// See which documents there are.
@@ -31,7 +30,7 @@ permissions! {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Document {
     /// Who wrote it.
-    pub owner_id: Uuid,
+    pub owner_id: UserId,
     /// Whether readers may see it.
     pub is_published: bool,
     /// What it says.

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let new = CreateUser::new(format!("{name}@example.org")).password(format!("correct horse battery {name}"));
         let user = um.system().users().create(new.roles([role])).await?;
         let text = format!("what {name} wrote");
-        documents.insert(number, Document { owner_id: user.id.0, is_published: number == 3, text });
+        documents.insert(number, Document { owner_id: user.id, is_published: number == 3, text });
     }
     let service = Service { um, documents: Arc::new(documents.into()) };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 8080)).await?;

@@ -43,8 +43,7 @@ impl World {
             let new = CreateUser::new(format!("{name}@example.org")).password(password(name));
             users.push(um.system().users().create(new.roles(role)).await.unwrap().id);
         }
-        let document =
-            |owner: UserId, is_published| Document { owner_id: owner.0, is_published, text: "…".to_owned() };
+        let document = |owner: UserId, is_published| Document { owner_id: owner, is_published, text: "…".to_owned() };
         let documents = [(1, document(users[0], false)), (2, document(users[1], false)), (3, document(users[1], true))];
         let service =
             Service { um: um.clone(), documents: std::sync::Arc::new(std::sync::Mutex::new(documents.into())) };

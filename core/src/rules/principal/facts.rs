@@ -34,9 +34,9 @@ pub struct PrincipalFacts {
 
 impl PrincipalFacts {
     /// An active account that holds nothing yet.
-    pub fn new(id: Uuid) -> Self {
+    pub fn new(id: impl Into<Uuid>) -> Self {
         Self {
-            id,
+            id: id.into(),
             is_active: true,
             status: Name::Borrowed(ACTIVE),
             is_verified: true,

@@ -119,24 +119,21 @@ pub struct DocumentRow {
 impl DocumentRow {
     /// As the rules see it: what a host would give that has read the row.
     pub fn resource(&self) -> Resource<'static> {
-        let id = |id: Option<Uuid>| id.map_or(Value::Null, Value::Id);
-        let int = |int: Option<i64>| int.map_or(Value::Null, Value::Int);
         let time = |time: Option<i64>| time.map_or(Value::Null, Value::Time);
-        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);
         let resource = Resource::of("document")
             .with("id", self.id)
             .with("title", self.title.as_str())
-            .with("label", text(&self.label))
-            .with("region_id", id(self.region_id))
-            .with("owner_id", id(self.owner_id))
-            .with("editor_id", id(self.editor_id))
-            .with("size", int(self.size))
-            .with("flag", self.flag.map_or(Value::Null, Value::Bool))
+            .with("label", self.label.clone())
+            .with("region_id", self.region_id)
+            .with("owner_id", self.owner_id)
+            .with("editor_id", self.editor_id)
+            .with("size", self.size)
+            .with("flag", self.flag)
             .with("made_at", Value::Time(self.made_at))
             .with("seen_at", time(self.seen_at))
             .with("due_at", time(self.due_at))
-            .with("age", int(self.age))
-            .with("address", text(&self.address))
+            .with("age", self.age)
+            .with("address", self.address.clone())
             .with("tags", array(&self.tags))
             .with("codes", array(&self.codes))
             .with("teams", array(&self.teams))
@@ -353,17 +350,17 @@ impl Choices {
             ("username".into(), Value::Text(self.document_text())),
             ("email".into(), Value::from("someone@example.org")),
             ("status".into(), Value::from("active")),
-            ("region_id".into(), self.perhaps(Self::id).map_or(Value::Null, Value::Id)),
-            ("level".into(), self.perhaps(|choices| *choices.one(INTS)).map_or(Value::Null, Value::Int)),
+            ("region_id".into(), self.perhaps(Self::id).into()),
+            ("level".into(), self.perhaps(|choices| *choices.one(INTS)).into()),
             ("joined_at".into(), self.perhaps(Self::document_time).map_or(Value::Null, Value::Time)),
         ];
         attributes.push(("teams".into(), array(&self.set_of(Self::id))));
         attributes.push(("scores".into(), array(&self.set_of(|choices| *choices.one(INTS)))));
         attributes.push(("names".into(), array(&self.set_of(Self::document_text))));
         let wait = self.perhaps(|choices| choices.one(DURATIONS).0);
-        attributes.push(("wait".into(), wait.map_or(Value::Null, Value::Int)));
+        attributes.push(("wait".into(), wait.into()));
         let address = self.perhaps(|choices| *choices.one(ADDRESSES));
-        attributes.push(("address".into(), address.map_or(Value::Null, Value::from)));
+        attributes.push(("address".into(), address.into()));
         PrincipalFacts {
             id: self.id(),
             is_active: !self.once_in(20),
