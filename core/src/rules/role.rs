@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     bits::Bits,
-    name::{ADMIN, Pattern},
+    name::Pattern,
     policy::{Effect, Grant, Role},
     pool::place,
     rule_set::RoleId,
@@ -269,12 +269,8 @@ impl HeldGrant<'_> {
         }
     }
 
-    /// Whether it is about this permission.
+    /// Whether its pattern matches this permission; none matches `admin:all`.
     pub(super) fn matches(&self, permission: &str) -> bool {
-        let is_admin = self.kind == GrantKind::Admin;
-        if permission == ADMIN || is_admin {
-            return permission == ADMIN && is_admin;
-        }
         Pattern::parse(&self.written.pattern.text).is_some_and(|pattern| pattern.matches(permission))
     }
 }

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use crate::model::{
     decode::{Decoder, FieldCode, FromJson, Misread},
     id::parse_uuid,
-    record::{Field, Kind},
     value::Value,
 };
 
@@ -104,18 +103,6 @@ impl<'de> Deserialize<'de> for Scope {
 impl FromJson for Scope {
     fn from_json(value: serde_json::Value, at: &mut Decoder) -> Option<Self> {
         at.parsed(value)
-    }
-}
-
-impl Field for Scope {
-    const KIND: Kind = Kind::Text;
-
-    fn to_value(&self) -> Value {
-        Value::Text(self.to_string())
-    }
-
-    fn from_value(value: Value) -> Option<Self> {
-        value.as_text()?.parse().ok()
     }
 }
 
