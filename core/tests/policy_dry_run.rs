@@ -143,7 +143,7 @@ impl World {
                     let assignments =
                         held.iter().map(|(role, scope)| AssignmentFacts::new(role.as_str(), scope.clone()));
                     let assignments = assignments.collect();
-                    rules.principal(PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(user.0) })
+                    rules.principal(PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(user) })
                 }
             };
             let scopes: BTreeSet<Scope> = held.iter().map(|(_, scope)| scope.clone()).chain([Scope::Global]).collect();

@@ -112,7 +112,7 @@ async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserId {
 }
 
 fn document(owner: UserId) -> Resource<'static> {
-    Resource::of("document").with("owner_id", owner.0).with("region_id", rolekeep::model::value::Value::Null)
+    Resource::of("document").with("owner_id", owner).with("region_id", rolekeep::model::value::Value::Null)
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T>) -> Reason {
@@ -293,7 +293,7 @@ async fn a_role_is_held_through_the_hierarchy_somewhere_and_for_a_time() {
     let (east, west) = (Scope::region(uuid::Uuid::from_u128(1)), Scope::region(uuid::Uuid::from_u128(2)));
     assert!(me.has_role("editor", &east).unwrap(), "held everywhere is held there");
     let region = um.system().regions().create(CreateRegion::new("east", "East")).await.unwrap();
-    let east_now = Scope::region(region.id.0);
+    let east_now = Scope::region(region.id);
     um.system().roles().assign(AssignRole::new(ada, "guard").scope(east_now.to_string())).await.unwrap();
     assert!(me.has_role("guard", &east_now).unwrap());
     assert!(!me.has_role("guard", None).unwrap() && !me.has_role("guard", &west).unwrap());
