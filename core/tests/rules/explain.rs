@@ -1,0 +1,167 @@
+//! What an explanation names would turn the decision, and no part of it would: each change is applied to
+//! the case, as a program would, and the reference asked again.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use crate::kit::{Engine, FIELDS, cases, config, scaled};
+use proptest::{prelude::*, test_runner::TestRunner};
+use rolekeep::rules::{
+    AssignmentFacts, AssignmentTrace, Change, ChangeKind, Effect, Scope,
+    testing::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow},
+};
+
+/// Of larger sets not all parts are tried, but all that lack one change.
+const MAX_PARTS: usize = 9;
+
+/// A question, and the world it is asked in.
+#[derive(Clone)]
+struct World<'a> {
+    case: Case,
+    permission: &'static str,
+    fields: Vec<String>,
+    thing: Option<&'a ThingRow>,
+    named: Option<Vec<Scope>>,
+}
+
+impl World<'_> {
+    fn decide(&self) -> bool {
+        let fields: Vec<&str> = self.fields.iter().map(String::as_str).collect();
+        let (permission, thing) = (self.permission, self.thing);
+        Reference(&self.case).decide(Query { permission, fields: &fields, thing, named: self.named.as_deref() })
+    }
+
+    /// The world with these changes; assignments are found where they were before all of them.
+    fn with<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Self {
+        let mut world = self.clone();
+        for change in changes {
+            let at = usize::try_from(change.asker).unwrap();
+            let role = change.role.clone().unwrap_or_default();
+            let assignment = change.assignment.as_ref().map(|moved| place(&self.case.askers[at], moved));
+            let asker = &mut world.case.askers[at];
+            match change.kind {
+                ChangeKind::Activate => asker.facts.is_active = true,
+                ChangeKind::WidenKey => asker.key.as_mut().unwrap().patterns.push(change.permission.clone().unwrap()),
+                ChangeKind::DropKey => (asker.key, asker.session) = (None, None),
+                ChangeKind::NameResource => {
+                    world.named = Some(change.scopes.iter().map(|scope| scope.parse().unwrap()).collect());
+                    world.force(change);
+                }
+                ChangeKind::NameFields => world.fields.clone_from(&change.fields),
+                ChangeKind::AssignRole => {
+                    let scope = change.scopes[0].parse().unwrap();
+                    asker.facts.assignments.push(AssignmentFacts::new(role, scope));
+                }
+                ChangeKind::ActivateRole => activate(asker, role),
+                ChangeKind::MoveWindow => {
+                    let moved = &mut asker.facts.assignments[assignment.unwrap()];
+                    (moved.from, moved.until) = (None, None);
+                }
+                ChangeKind::MoveScope => {
+                    asker.facts.assignments[assignment.unwrap()].scope = change.scopes[0].parse().unwrap();
+                }
+                ChangeKind::MeetCondition => world.force(change),
+                ChangeKind::LiftDeny => {
+                    let role = world.case.roles.iter_mut().find(|one| one.name == role).unwrap();
+                    let before = role.grants.len();
+                    role.grants.retain(|grant| Some(text(grant)) != change.grant);
+                    assert!(role.grants.len() < before, "{:?}", change.grant);
+                }
+                ChangeKind::AddGrant => {
+                    asker.facts.assignments.push(AssignmentFacts::new("added", Scope::Global));
+                    if asker.key.is_some() || asker.session.is_some() {
+                        activate(asker, "added".to_owned());
+                    }
+                    let grant = GeneratedGrant {
+                        effect: Effect::Allow,
+                        pattern: self.permission,
+                        fields: Vec::new(),
+                        when: None,
+                    };
+                    assert_eq!(change.permission.as_deref(), Some(self.permission));
+                    let added = GeneratedRole { name: "added".to_owned(), inherits: Vec::new(), grants: vec![grant] };
+                    world.case.roles.push(added);
+                }
+            }
+        }
+        world
+    }
+
+    fn force(&mut self, change: &Change) {
+        let tests = change.tests.iter();
+        self.case
+            .forced
+            .extend(tests.map(|test| ((usize::try_from(test.asker).unwrap(), test.text.clone()), test.holds)));
+    }
+}
+
+fn activate(asker: &mut Asker, role: String) {
+    match (&mut asker.key, &mut asker.session) {
+        (Some(key), _) => key.roles.push(role),
+        (None, session) => session.as_mut().unwrap().push(role),
+    }
+}
+
+fn place(asker: &Asker, moved: &AssignmentTrace) -> usize {
+    let is_it = |one: &AssignmentFacts| {
+        let group = one.group.as_deref().map(str::to_owned);
+        (one.role.clone(), group, one.scope.to_string(), one.from, one.until)
+            == (moved.role.as_str().into(), moved.group.clone(), moved.scope.clone(), moved.from, moved.until)
+    };
+    asker.facts.assignments.iter().position(is_it).unwrap()
+}
+
+fn text(grant: &GeneratedGrant) -> String {
+    let effect = if grant.effect == Effect::Deny { "deny " } else { "" };
+    let when = grant.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
+    format!("{effect}{}{when}", grant.pattern())
+}
+
+#[test]
+fn what_is_named_turns_a_denial_and_no_part_of_it_does() {
+    let seen: RefCell<(u32, usize, BTreeMap<String, u32>)> = RefCell::default();
+    let run = |(case, pick): (Case, usize)| {
+        let engine = Engine::of(&case);
+        let things: Vec<Option<&ThingRow>> = case.things.iter().take(2).map(Some).chain([None]).collect();
+        for (at, thing) in things.into_iter().enumerate() {
+            for permission in ["thing:read", "thing:list", "admin:all"].into_iter().take(if pick == 0 { 3 } else { 2 })
+            {
+                let fields = if permission == "admin:all" { &[] } else { FIELDS[(pick + at) % FIELDS.len()] };
+                let thing = thing.filter(|_| permission != "admin:all");
+                let query = Query { permission, fields, thing, named: None };
+                let explanation = engine.explain(query);
+                let names = fields.iter().map(|field| (*field).to_owned()).collect();
+                let world = World { case: case.clone(), permission, fields: names, thing, named: None };
+                prop_assert_eq!(explanation.allowed, world.decide());
+                let changes = &explanation.changes;
+                prop_assert_eq!(changes.is_empty(), explanation.allowed, "{}", explanation.text);
+                if explanation.allowed {
+                    continue;
+                }
+                prop_assert!(world.with(changes.iter()).decide(), "all of it: {}\n{:?}", explanation.text, changes);
+                let all = (1_usize << changes.len().min(20)) - 1;
+                let parts: Vec<usize> = match changes.len() <= MAX_PARTS {
+                    true => (0..all).collect(),
+                    false => (0..changes.len()).map(|one| all & !(1 << one)).collect(),
+                };
+                for part in parts {
+                    let some = changes.iter().enumerate().filter(|(at, _)| part >> at & 1 == 1).map(|(_, one)| one);
+                    prop_assert!(!world.with(some).decide(), "part {:b} of: {}\n{:?}", part, explanation.text, changes);
+                }
+                let mut seen = seen.borrow_mut();
+                seen.0 += 1;
+                seen.1 = seen.1.max(changes.len());
+                for change in changes {
+                    prop_assert!(!change.text.is_empty() && explanation.text.contains(&change.text));
+                    *seen.2.entry(format!("{:?}", change.kind)).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    };
+    let strategy = (cases(), 0..FIELDS.len());
+    TestRunner::new(config(2_600)).run(&strategy, run).unwrap_or_else(|failure| panic!("{failure}"));
+    let (denials, largest, kinds) = seen.into_inner();
+    println!("{denials} denials, the largest set has {largest} changes: {kinds:?}");
+    assert!(denials > scaled(10_000) && largest > 4, "{denials} {largest}");
+    assert!(kinds.len() == 12 && kinds.values().all(|count| *count >= scaled(30)), "{kinds:?}");
+}

@@ -1,0 +1,29 @@
+//! The rule engine, against a reference and case by case.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics; some need the real clock"
+)]
+
+#[path = "../common/rules.rs"]
+mod kit;
+
+mod conditions;
+mod decide;
+mod directory;
+mod edits;
+mod errors;
+mod explain;
+mod filter;
+mod filter_law;
+mod limits;
+mod names;
+mod presets;
+mod reports;
+mod schema;
+mod scopes;
+mod shapes;
+mod texts;

@@ -1,0 +1,21 @@
+//! The storages, each against the same suite, and row filters as SQL.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics; some need the real clock"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod conformance;
+mod crash;
+mod filter_law_host;
+mod filter_sql;
+mod model;
+mod persister;
+mod race;
+mod sqlite;

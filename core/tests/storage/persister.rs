@@ -1,0 +1,237 @@
+//! A host's own storage: the suite over two kinds of hosts, two writers, failing and vanishing hosts.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use crate::common::drop_after;
+use async_trait::async_trait;
+use rolekeep::{
+    Error, Reason, Result,
+    model::record::Record,
+    storage::{
+        CommitError, Committed, PersistedStorage, Persister, Storage, Write,
+        conformance::{self, Item, change_set, change_set_id},
+        persister::{Batch, Loaded, Persisted, RowChange},
+    },
+};
+
+/// A host that keeps a map from id to position and row, as IndexedDB does; all of it is JSON text.
+#[derive(Clone, Default)]
+struct MapHost(Arc<Mutex<Kept>>);
+
+/// The newest position, and each change with its own.
+type Kept = (u64, BTreeMap<String, (u64, String)>);
+
+#[async_trait]
+impl Persister for MapHost {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        tokio::task::yield_now().await;
+        let host = self.0.lock().unwrap();
+        let newer = host.1.values().filter(|(position, _)| *position > since);
+        let changes: Vec<RowChange> = newer.map(|(_, json)| serde_json::from_str(json).unwrap()).collect();
+        Ok(Loaded { position: host.0, changes })
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        tokio::task::yield_now().await;
+        let answer = {
+            let mut host = self.0.lock().unwrap();
+            if host.0 != batch.base {
+                Persisted::Stale
+            } else {
+                host.0 = batch.position;
+                for change in &batch.changes {
+                    let json = serde_json::to_string(change).unwrap();
+                    host.1.insert(change.id.clone(), (batch.position, json));
+                }
+                Persisted::Done
+            }
+        };
+        // Stored, but not answered yet: who leaves here must not tear memory from host.
+        tokio::task::yield_now().await;
+        Ok(answer)
+    }
+}
+
+/// A host that appends each batch to a log.
+#[derive(Clone, Default)]
+struct LogHost(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl Persister for LogHost {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        let log = self.0.lock().unwrap();
+        let batches: Vec<Batch> = log.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
+        let newer = batches.into_iter().filter(|batch| batch.position > since);
+        Ok(Loaded { position: log.len() as u64, changes: newer.flat_map(|batch| batch.changes).collect() })
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        let mut log = self.0.lock().unwrap();
+        if log.len() as u64 != batch.base {
+            return Ok(Persisted::Stale);
+        }
+        log.push(serde_json::to_string(batch).unwrap());
+        Ok(Persisted::Done)
+    }
+}
+
+#[tokio::test]
+async fn the_suite_over_a_map() {
+    conformance::run(async || PersistedStorage::open_for_conformance(MapHost::default()).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_suite_over_a_log() {
+    conformance::run(async || PersistedStorage::open_for_conformance(LogHost::default()).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_there_after_opening_again() {
+    let host = MapHost::default();
+    let first = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    let mut items = conformance::items();
+    let writes = items.iter_mut().map(Write::insert).collect();
+    first.commit(&change_set(1, writes)).await.unwrap();
+    first.commit(&change_set(2, vec![Write::delete(&items[0])])).await.unwrap();
+    let second = PersistedStorage::open_for_conformance(host).await.unwrap();
+    let keys: Vec<_> = items.iter().map(Record::key).collect();
+    let rows = second.get(Item::TABLE, &keys).await.unwrap();
+    assert_eq!(rows[0], None);
+    assert_eq!(rows[1..], items[1..].iter().map(|item| Some(item.to_row())).collect::<Vec<_>>());
+    assert_eq!(second.outcome(change_set_id(2)).await.unwrap(), Some(Committed { position: 2 }));
+    assert_eq!(second.changes(1).await.unwrap(), first.changes(1).await.unwrap());
+}
+
+#[tokio::test]
+async fn two_writers_see_each_other() {
+    let host = MapHost::default();
+    let first = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    let second = PersistedStorage::open_for_conformance(host).await.unwrap();
+    for round in 0..100_u128 {
+        let insert = |tab: u128| change_set(round * 10 + tab, vec![Write::insert(&mut Item::new(round, "same"))]);
+        let (one, two) = (insert(1), insert(2));
+        let (one, two) = tokio::join!(first.commit(&one), second.commit(&two));
+        assert_eq!(u32::from(one.is_ok()) + u32::from(two.is_ok()), 1, "{one:?} {two:?}");
+        let other = change_set(round * 10 + 3, vec![Write::insert(&mut Item::new(1_000 + round, "a"))]);
+        let another = change_set(round * 10 + 4, vec![Write::insert(&mut Item::new(2_000 + round, "b"))]);
+        let (one, two) = tokio::join!(first.commit(&other), second.commit(&another));
+        assert!(one.is_ok() && two.is_ok(), "different rows: {one:?} {two:?}");
+    }
+    assert_eq!(first.position().await.unwrap(), 300);
+    assert_eq!(second.changes(0).await.unwrap(), first.changes(0).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_commit_that_is_left_alone_is_whole_or_not_at_all() {
+    let host = MapHost::default();
+    let storage = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    let mut written = 0;
+    for round in 0..60_u128 {
+        let insert = change_set(round + 1, vec![Write::insert(&mut Item::new(round, "x"))]);
+        drop_after(storage.commit(&insert), (round % 5) as u32).await;
+        let key = Item::new(round, "x").key();
+        // What came of it is known by asking, and memory and a fresh look at the host agree.
+        let outcome = storage.outcome(insert.id).await.unwrap();
+        let row = storage.get(Item::TABLE, std::slice::from_ref(&key)).await.unwrap().pop().unwrap();
+        let fresh = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+        assert_eq!(outcome.is_some(), row.is_some());
+        assert_eq!(fresh.get(Item::TABLE, &[key]).await.unwrap(), [row]);
+        written += u32::from(outcome.is_some());
+    }
+    assert!((12..60).contains(&written), "both outcomes must occur, {written} were written");
+}
+
+#[tokio::test]
+async fn a_commit_builds_on_one_that_was_stored_but_not_answered() {
+    let storage = PersistedStorage::open_for_conformance(MapHost::default()).await.unwrap();
+    let mut item = Item::new(1, "x");
+    let insert = change_set(1, vec![Write::insert(&mut item)]);
+    // The host yields before and after it stores.
+    assert!(drop_after(storage.commit(&insert), 2).await.is_none());
+    let update = change_set(2, vec![Write::update(&mut item)]);
+    assert_eq!(storage.commit(&update).await.unwrap(), Committed { position: 2 });
+}
+
+/// Fails in turn before storing, after storing, and in loading as well.
+#[derive(Clone, Default)]
+struct FailingHost {
+    host: MapHost,
+    calls: Arc<AtomicU32>,
+    loads_fail: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Persister for FailingHost {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        match self.loads_fail.load(Ordering::Relaxed) {
+            0 => self.host.load(since).await,
+            _ => Err(Error::new(Reason::StorageUnavailable, "the host does not answer")),
+        }
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        let failure = Error::new(Reason::StorageFull, "the quota is used up");
+        match self.calls.fetch_add(1, Ordering::Relaxed) % 3 {
+            0 => Err(failure),
+            1 => self.host.persist(batch).await.and(Err(failure)),
+            _ => {
+                self.loads_fail.store(1, Ordering::Relaxed);
+                self.host.persist(batch).await.and(Err(failure))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failing_host_is_never_guessed_about() {
+    let host = FailingHost::default();
+    let storage = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    let insert = |number: u128| change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
+    match storage.commit(&insert(1)).await {
+        Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::StorageFull),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(storage.commit(&insert(2)).await.unwrap(), Committed { position: 1 });
+    assert!(matches!(storage.commit(&insert(3)).await, Err(CommitError::Unknown)));
+    assert_eq!(storage.outcome(change_set_id(3)).await.unwrap_err().reason(), Reason::StorageUnavailable);
+    host.loads_fail.store(0, Ordering::Relaxed);
+    assert_eq!(storage.outcome(change_set_id(3)).await.unwrap(), Some(Committed { position: 2 }));
+    assert_eq!(storage.outcome(change_set_id(1)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_host_that_lost_or_mixed_up_its_data_is_found_out() {
+    let host = MapHost::default();
+    let storage = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    storage.commit(&change_set(1, vec![Write::insert(&mut Item::new(1, "x"))])).await.unwrap();
+    let kept = host.0.lock().unwrap().clone();
+
+    *host.0.lock().unwrap() = Default::default();
+    assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing);
+
+    let spoilt = |spoil: &dyn Fn(&mut String)| {
+        let mut data = kept.clone();
+        data.1.values_mut().for_each(|(_, json)| spoil(json));
+        MapHost(Arc::new(Mutex::new(data)))
+    };
+    let reason =
+        async |host: MapHost| PersistedStorage::open_for_conformance(host).await.err().map(|error| error.reason());
+    assert_eq!(reason(spoilt(&|_| ())).await, None);
+    assert_eq!(
+        reason(spoilt(&|json| *json = json.replace("\"flag\":false", "\"flag\":7"))).await,
+        Some(Reason::Corrupt)
+    );
+    assert_eq!(reason(spoilt(&|json| *json = json.replace("_items/0", "_items/1"))).await, Some(Reason::Corrupt));
+    assert_eq!(reason(spoilt(&|json| *json = json.replace("\"flag\"", "\"flog\""))).await, Some(Reason::Corrupt));
+    assert_eq!(reason(spoilt(&|json| *json = json.replace("\"rank\"", "\"rink\""))).await, Some(Reason::SchemaNewer));
+    assert_eq!(reason(spoilt(&|json| *json = json.replace("_items\"", "_tems\""))).await, Some(Reason::SchemaNewer));
+    let mut gone = kept.clone();
+    gone.1.retain(|id, _| !id.starts_with("commits/"));
+    assert_eq!(reason(MapHost(Arc::new(Mutex::new(gone)))).await, Some(Reason::Corrupt));
+}

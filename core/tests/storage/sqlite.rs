@@ -1,0 +1,251 @@
+//! What is SQLite's own: plans, errors, locks, callers who leave.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{block_on, drop_after};
+use rolekeep::{
+    Reason,
+    audit::AuditEntry,
+    model::{
+        predicate::{Link, Predicate},
+        record::Record,
+        value::Value,
+    },
+    storage::{
+        ChangeSet, CommitError, Direction, Order, Query, SqliteOptions, SqliteStorage, Storage, Window, Write,
+        conformance::{self, Item, Tie, audit, change_set, id},
+        sqlite::{Access, Durability},
+    },
+};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+
+fn at(folder: &TempDir) -> SqliteOptions {
+    SqliteOptions::new(folder.path().join("x.db"))
+}
+
+async fn filled(folder: &TempDir) -> SqliteStorage {
+    let storage = SqliteStorage::open_for_conformance(at(folder)).await.unwrap();
+    let (mut items, mut ties) = (conformance::items(), conformance::ties());
+    let writes = items.iter_mut().map(Write::insert).chain(ties.iter_mut().map(Write::insert));
+    storage.commit(&change_set(1, writes.collect())).await.unwrap();
+    storage
+}
+
+fn refusal(result: Result<rolekeep::storage::Committed, CommitError>) -> Reason {
+    match result {
+        Err(CommitError::Failed(error)) => error.reason(),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn filters_and_orders_use_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(&folder).await;
+    let link = Link { table: Tie::TABLE.name.into(), from: "item".into(), own: "id".into(), to: "tag".into() };
+    let many = |range: std::ops::Range<u128>| Predicate::set(range.map(|number| Value::Id(id(number).0)));
+    let uses = [
+        (Predicate::equals("id", Value::Id(id(1).0)), "PRIMARY KEY (id=?)"),
+        (Predicate::equals("name", "a"), "INDEX conformance_items_by_name (name=?)"),
+        (Predicate::equals("owner", Value::Id(id(1).0)), "INDEX conformance_items_by_owner (owner=?)"),
+        (Predicate::equals("rank", 7), "INDEX conformance_items_by_rank (rank=?)"),
+        (Predicate::equals("rank", Value::Null), "INDEX conformance_items_by_rank (rank=?)"),
+        (Predicate::In("owner".into(), many(1..50)), "INDEX conformance_items_by_owner (owner=?)"),
+        (Predicate::In("id".into(), many(1..50)), "PRIMARY KEY (id=?)"),
+        (Predicate::StartsWith("name".into(), "O'".into()), "INDEX conformance_items_by_name (name>? AND name<?)"),
+        (
+            Predicate::Linked(link.clone(), Predicate::set([Value::from("red")])),
+            "INDEX conformance_ties_by_tag (tag=?)",
+        ),
+        (Predicate::Linked(link, Predicate::set([Value::from("red")])), "PRIMARY KEY (id=?)"),
+    ];
+    for (filter, wanted) in uses {
+        let plan = storage.explain(&Query::of(Item::TABLE, filter.clone())).await.unwrap().join("\n");
+        assert!(plan.contains(wanted), "{filter:?}: {plan}");
+        assert!(!plan.contains("SCAN conformance"), "{filter:?}: {plan}");
+    }
+
+    // A page in the order of an index starts at its place, and nothing is sorted.
+    let name = |direction| vec![Order { column: "name".into(), direction }];
+    let flag_at =
+        ["flag", "at"].map(|column| Order { column: column.into(), direction: Direction::Ascending }).to_vec();
+    let pages = [
+        (name(Direction::Ascending), vec![Value::from("b"), Value::Id(id(3).0)], "(name,id)>(?,?)", true),
+        (name(Direction::Descending), vec![Value::from("b"), Value::Id(id(3).0)], "(name<?)", false),
+        (flag_at, vec![Value::Bool(true), Value::Time(0), Value::Id(id(3).0)], "(flag,at,id)>(?,?,?)", true),
+    ];
+    for (order, after, wanted, is_sorted) in pages {
+        let window = Window { after: Some(after), skip: 0, limit: Some(10) };
+        let query = Query { order, window, ..Query::of(Item::TABLE, Predicate::Always) };
+        let plan = storage.explain(&query).await.unwrap().join("\n");
+        assert!(plan.contains(wanted), "{:?}: {plan}", query.order);
+        assert_eq!(!plan.contains("ORDER BY"), is_sorted, "{:?}: {plan}", query.order);
+    }
+}
+
+#[test]
+fn no_runtime_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = block_on(filled(&folder));
+    let query = Query { count: true, ..Query::of(Item::TABLE, Predicate::Always) };
+    assert_eq!(block_on(storage.query(&query)).unwrap().total, Some(conformance::items().len() as u64));
+    block_on(storage.close()).unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_folder_or_file_and_a_file_that_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let reason = async |options: SqliteOptions| SqliteStorage::open(options).await.err().map(|error| error.reason());
+    let missing = Some(Reason::StorageMissing);
+    assert_eq!(reason(SqliteOptions::new(folder.path().join("no/such/x.db"))).await, missing);
+    assert_eq!(reason(at(&folder).access(Access::Existing)).await, missing);
+    assert_eq!(reason(at(&folder).access(Access::ReadOnly)).await, missing);
+    assert_eq!(reason(SqliteOptions::new(folder.path())).await, missing);
+    assert_eq!(reason(SqliteOptions::new("")).await, Some(Reason::ConfigInvalid));
+    std::fs::write(folder.path().join("x.db"), "this is a letter to my aunt, and no database at all".repeat(100))
+        .unwrap();
+    assert_eq!(reason(at(&folder)).await, missing);
+}
+
+#[tokio::test]
+async fn names_that_mean_something_to_sqlite_are_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [":memory:", "file:x?mode=memory", "a%20b ü'\".db"] {
+        let path = folder.path().join(name);
+        SqliteStorage::open(SqliteOptions::new(&path)).await.unwrap().close().await.unwrap();
+        assert!(path.is_file(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_storage_reads_and_refuses_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let read_only = at(&folder).access(Access::ReadOnly);
+    // An empty file: its tables would have to be made.
+    std::fs::write(folder.path().join("x.db"), "").unwrap();
+    let error = SqliteStorage::open_for_conformance(read_only.clone()).await.err().unwrap();
+    assert_eq!(error.reason(), Reason::StorageReadOnly);
+
+    filled(&folder).await.close().await.unwrap();
+    let storage = SqliteStorage::open_for_conformance(read_only).await.unwrap();
+    let all = Query::of(Item::TABLE, Predicate::Always);
+    assert_eq!(storage.query(&all).await.unwrap().rows.len(), conformance::items().len());
+    let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);
+    assert_eq!(refusal(storage.commit(&insert).await), Reason::StorageReadOnly);
+    assert_eq!(storage.position().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_full_storage_refuses_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder).max_bytes(400_000)).await.unwrap();
+    let big = |number: u128| {
+        let mut item = Item { note: Some("x".repeat(50_000)), ..Item::new(number, "big") };
+        ChangeSet { audit: vec![audit(number, "big")], ..change_set(number, vec![Write::insert(&mut item)]) }
+    };
+    let mut written = 0;
+    let reason = loop {
+        match storage.commit(&big(written + 1)).await {
+            Ok(_) => written += 1,
+            Err(CommitError::Failed(error)) => break error.reason(),
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(written < 100, "it never got full");
+    };
+    assert_eq!(reason, Reason::StorageFull);
+    // Callers who leave while it fails leave nothing behind either.
+    for polls in 0..30 {
+        drop_after(storage.commit(&big(written + 1)), polls).await;
+        assert_eq!(refusal(storage.commit(&big(written + 1)).await), Reason::StorageFull, "after {polls} polls");
+    }
+    assert_eq!(storage.position().await.unwrap() as u128, written);
+    let entries = Query { count: true, ..Query::of(AuditEntry::TABLE, Predicate::Always) };
+    assert_eq!(storage.query(&entries).await.unwrap().total, Some(written as u64));
+    let first = Item { version: 1, ..Item::new(1, "big") };
+    storage.commit(&change_set(1_000, vec![Write::delete(&first)])).await.unwrap();
+    storage.commit(&change_set(1_001, vec![Write::insert(&mut Item::new(2_000, "small"))])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_is_waited_for_as_long_as_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = at(&folder).busy_timeout(Duration::from_millis(300));
+    let storage = SqliteStorage::open_for_conformance(options).await.unwrap();
+    let raw = SqliteConnectOptions::new().filename(folder.path().join("x.db"));
+    let mut other = raw.connect().await.unwrap();
+    let insert = |number: u128| change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
+
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    #[allow(clippy::disallowed_methods, reason = "measures real patience")]
+    let began = Instant::now();
+    assert_eq!(refusal(storage.commit(&insert(1)).await), Reason::StorageUnavailable);
+    assert!(began.elapsed() >= Duration::from_millis(300), "gave up after {:?}", began.elapsed());
+    // Readers do not wait for a writer.
+    assert_eq!(storage.position().await.unwrap(), 0);
+    lock.rollback().await.unwrap();
+
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let insert = insert(2);
+    let (committed, ()) = tokio::join!(storage.commit(&insert), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        lock.rollback().await.unwrap();
+    });
+    assert_eq!(committed.unwrap().position, 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_left_alone_is_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder).durability(Durability::Normal)).await.unwrap();
+    let mut written = 0_usize;
+    for round in 0..400_u128 {
+        let writes = (0..3).map(|part| Write::insert(&mut Item::new(round * 10 + part, "part"))).collect();
+        let torn = ChangeSet { audit: vec![audit(round, "drop")], ..change_set(round + 1, writes) };
+        drop_after(storage.commit(&torn), (round % 20) as u32).await;
+        // A second commit waits for what the first left to the connection, and is not disturbed.
+        storage.commit(&change_set(10_000 + round, Vec::new())).await.unwrap();
+        let outcome = storage.outcome(torn.id).await.unwrap();
+        let keys: Vec<_> = (0..3).map(|part| Item::new(round * 10 + part, "").key()).collect();
+        let rows = storage.get(Item::TABLE, &keys).await.unwrap();
+        let entry = Query::of(AuditEntry::TABLE, Predicate::equals("id", Value::Id(torn.audit[0].id.0)));
+        let entries = storage.query(&entry).await.unwrap().rows.len();
+        assert!(rows.iter().all(|row| row.is_some() == outcome.is_some()), "round {round}: {rows:?}");
+        assert_eq!(entries, usize::from(outcome.is_some()));
+        written += entries;
+    }
+    assert!((30..370).contains(&written), "both outcomes must occur often, {written} of 400 were written");
+    println!("{written} of 400 were written");
+}
+
+#[tokio::test]
+async fn queries_that_are_left_alone_disturb_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(&folder).await;
+    let query = Query { count: true, ..Query::of(Item::TABLE, Predicate::Always) };
+    for polls in 0..60 {
+        drop_after(storage.query(&query), polls % 15).await;
+        drop_after(storage.position(), polls % 4).await;
+        assert_eq!(storage.query(&query).await.unwrap().rows.len(), conformance::items().len());
+        assert_eq!(storage.position().await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn closing_leaves_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(&folder).await.close().await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["x.db"]);
+}
+
+#[tokio::test]
+async fn values_that_others_put_there_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(&folder).await;
+    let raw = SqliteConnectOptions::new().filename(folder.path().join("x.db"));
+    let mut other = raw.connect().await.unwrap();
+    sqlx::query("UPDATE conformance_items SET owner = 'nobody' WHERE id LIKE '%2'").execute(&mut other).await.unwrap();
+    let error = storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Corrupt);
+}

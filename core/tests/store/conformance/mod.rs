@@ -1,0 +1,78 @@
+//! Plays `tests/conformance/scenarios`, which say what every language must do alike, in Rust: each
+//! on memory and on an SQLite file, through the typed methods, and through the door where they say `raw`.
+//!
+//! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
+
+mod matching;
+mod player;
+mod scenario;
+mod typed;
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use futures_util::StreamExt;
+use player::{Backend, Outcome, play};
+use scenario::Scenario;
+use serde_json::json;
+
+/// Scenarios wait for their passwords' hashes most of the time.
+const AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory() {
+    run(Backend::Memory, "rust-memory").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite() {
+    run(Backend::Sqlite, "rust-sqlite").await;
+}
+
+#[test]
+fn every_operation_is_played() {
+    let scenarios = scenario::all();
+    let played: BTreeSet<&str> = scenarios.iter().flat_map(Scenario::operations).collect();
+    let missing: Vec<_> = rolekeep::door::OPERATIONS.iter().filter(|name| !played.contains(**name)).collect();
+    assert!(missing.is_empty(), "no scenario calls {missing:?}");
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names = BTreeSet::new();
+    for scenario in scenario::all() {
+        assert!(names.insert(scenario.name.clone()), "twice: {}", scenario.name);
+    }
+}
+
+async fn run(backend: Backend, column: &str) {
+    let only = std::env::var("ROLEKEEP_SCENARIO").ok();
+    let scenarios: Vec<Scenario> = scenario::all()
+        .into_iter()
+        .filter(|scenario| only.as_ref().is_none_or(|part| scenario.name.contains(part)))
+        .collect();
+    assert!(!scenarios.is_empty(), "there is nothing to play");
+    let outcomes: Vec<Outcome> = futures_util::stream::iter(&scenarios)
+        .map(|scenario| play(scenario, backend))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let (mut passed, mut failed) = (Vec::new(), Vec::new());
+    for (scenario, outcome) in scenarios.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Passed => passed.push(&scenario.name),
+            Outcome::Failed(why) => failed.push((&scenario.name, why)),
+            Outcome::Skipped => {}
+        }
+    }
+    if only.is_none() {
+        let failed: Vec<_> = failed.iter().map(|(name, _)| name).collect();
+        let result = json!({"column": column, "passed": passed, "failed": failed});
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/conformance");
+        fs::create_dir_all(&folder).unwrap();
+        let text = serde_json::to_string_pretty(&result).unwrap() + "\n";
+        fs::write(folder.join(format!("{column}.json")), text).unwrap();
+    }
+    println!("{column}: {} scenarios passed, {} failed", passed.len(), failed.len());
+    let told: String = failed.iter().map(|(name, why)| format!("\n\n{name}\n  {why}")).collect();
+    assert!(failed.is_empty(), "{column}: {} scenarios failed{told}\n", failed.len());
+}

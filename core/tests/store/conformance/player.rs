@@ -1,0 +1,361 @@
+//! Plays one scenario on a store of its own.
+
+use std::collections::BTreeMap;
+
+use futures_util::future;
+use rolekeep::{
+    Caller, Error, RequestContext, Resource, UserManagement, door,
+    environment::{Environment, TokioEnvironment},
+    manager::Builder,
+    model::{decode, time},
+    operations::sessions::Login,
+    rules::{Context, Scope},
+    settings::Settings,
+};
+use serde_json::{Map, Value as Json, json};
+use tempfile::TempDir;
+
+use super::{
+    matching::difference,
+    scenario::{Scenario, Step, Store},
+    typed,
+};
+
+/// Where a scenario's store is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Memory,
+    Sqlite,
+}
+
+pub enum Outcome {
+    Passed,
+    Failed(String),
+    /// Says nothing here: memory does not outlive its store.
+    Skipped,
+}
+
+/// Plays a scenario to its end or first failure.
+pub async fn play(scenario: &Scenario, backend: Backend) -> Outcome {
+    if backend == Backend::Memory && scenario.steps.iter().any(|step| step.reopen.is_some()) {
+        return Outcome::Skipped;
+    }
+    let mut player = match Player::new(&scenario.store, backend).await {
+        Ok(player) => player,
+        Err(error) => return Outcome::Failed(format!("its store does not open: {error:?}")),
+    };
+    for (index, step) in scenario.steps.iter().enumerate() {
+        if let Err(why) = player.step(step).await {
+            return Outcome::Failed(format!("step {} ({}): {why}", index + 1, told(step)));
+        }
+    }
+    match player.um.close().await {
+        Ok(()) => Outcome::Passed,
+        Err(error) => Outcome::Failed(format!("its store does not close: {error:?}")),
+    }
+}
+
+struct Player {
+    um: UserManagement,
+    store: Store,
+    callers: BTreeMap<String, Caller>,
+    saved: BTreeMap<String, Json>,
+    /// The file's folder, gone with the player.
+    folder: Option<TempDir>,
+}
+
+impl Player {
+    async fn new(store: &Store, backend: Backend) -> Result<Self, Error> {
+        let folder = (backend == Backend::Sqlite).then(|| tempfile::tempdir().unwrap());
+        let um = open(&store.settings, folder.as_ref()).await?;
+        match store.seed.as_deref() {
+            None => {}
+            Some("flyos") => {
+                um.system().setup().seed(flyos()).await?;
+            }
+            Some(other) => panic!("there is no seed {other}"),
+        }
+        Ok(Self { um, store: store.clone(), callers: BTreeMap::new(), saved: BTreeMap::new(), folder })
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        let result = match &step.together {
+            Some(steps) => {
+                let outcomes = future::join_all(steps.iter().map(|step| self.act(step))).await;
+                Ok((
+                    outcomes.into_iter().map(|outcome| told_outcome(outcome.map(|(answer, _)| answer))).collect(),
+                    None,
+                ))
+            }
+            None if step.reopen.is_some() => self.reopen().await.map(|()| (Json::Null, None)),
+            None => self.act(step).await,
+        };
+        let answer = match (result, &step.error) {
+            (Ok((answer, caller)), None) => {
+                if let (Some(name), Some(caller)) = (&step.name, caller) {
+                    self.callers.insert(name.clone(), caller);
+                }
+                answer
+            }
+            (Ok((answer, _)), Some(wanted)) => return Err(format!("expected the error {wanted}, got {answer}")),
+            (Err(error), None) => return Err(format!("failed: {error:?}")),
+            (Err(error), Some(wanted)) => {
+                return match difference(&unordered_lists(self.filled(wanted)), &serde_json::to_value(&error).unwrap()) {
+                    Some(difference) => Err(format!("another error: {difference}; it is {error:?}")),
+                    None => Ok(()),
+                };
+            }
+        };
+        for (name, path) in &step.save {
+            let part = path.split('.').filter(|key| !key.is_empty()).try_fold(&answer, |part, key| match part {
+                Json::Array(list) => list.get(key.parse::<usize>().ok()?),
+                part => part.get(key),
+            });
+            let part = part.ok_or_else(|| format!("there is no {path} to save in {answer}"))?;
+            self.saved.insert(name.clone(), part.clone());
+        }
+        let difference = step.expect.as_ref().and_then(|wanted| difference(&self.filled(wanted), &answer));
+        difference.map_or(Ok(()), Err)
+    }
+
+    /// Does what a step says; the answer, and the caller it made.
+    async fn act(&self, step: &Step) -> Result<(Json, Option<Caller>), Error> {
+        let request = request(step.request.as_ref());
+        if let Some(operation) = &step.call {
+            let caller = self.caller(step);
+            return self.call(&caller, operation, step).await.map(|answer| (answer, None));
+        }
+        if let Some(login) = &step.login {
+            let input: Login = decode::decode(self.filled(login)).expect("a login has an identifier and a password");
+            let answer = self.um.anonymous(request.clone()).sessions().login(input).await?;
+            let caller = self.um.authenticate(answer.access_token.expose(), request).await?;
+            return Ok((serde_json::to_value(answer).unwrap(), Some(caller)));
+        }
+        if let Some(token) = &step.authenticate {
+            let caller = self.um.authenticate(self.filled(token).as_str().expect("a token"), request).await?;
+            return Ok((Json::Null, Some(caller)));
+        }
+        if let Some(id) = &step.act_as {
+            let id = self.filled(id).as_str().and_then(|id| id.parse().ok()).expect("an id");
+            return Ok((Json::Null, Some(self.um.acting_as(id).await?)));
+        }
+        if let Some(settings) = &step.open {
+            let opened = builder(self.filled(settings))?.open().await?;
+            opened.close().await?;
+            return Ok((Json::Null, None));
+        }
+        if let Some(seconds) = step.wait {
+            tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)).await;
+            return Ok((Json::Null, None));
+        }
+        let answer = match self.consult(step).await {
+            Some(answer) => answer?,
+            None => self.ask(step)?,
+        };
+        Ok((answer, None))
+    }
+
+    async fn call(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
+        let with = step.with.as_ref().map_or_else(|| json!({}), |with| self.filled(with));
+        if step.raw || step.text.is_some() {
+            let input = step.text.clone().unwrap_or_else(|| with.to_string());
+            let answer = door::call(caller, operation, &input).await?;
+            return Ok(serde_json::from_str(&answer).expect("the door answers JSON"));
+        }
+        let answer = typed::call(caller, operation, with).await;
+        answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))
+    }
+
+    /// The questions to a caller.
+    fn ask(&self, step: &Step) -> Result<Json, Error> {
+        let resource = step.resource.as_ref().map(|resource| self.resource(resource));
+        let resource = resource.as_ref();
+        let caller = self.caller(step);
+        let scope = step.scope.as_ref().map(|scope| self.filled(scope).as_str().unwrap().parse::<Scope>().unwrap());
+        let scope = scope.as_ref();
+        match step {
+            Step { can: Some(permission), .. } => caller.can(permission, resource).map(Json::from),
+            Step { require: Some(permission), .. } => caller.require(permission, resource).map(|()| Json::Null),
+            Step { explain: Some(permission), .. } => caller.explain(permission, resource).map(|why| json!(why)),
+            Step { can_somewhere: Some(permission), .. } => caller.can_somewhere(permission).map(Json::from),
+            Step { can_many: Some(checks), .. } => {
+                let resources: Vec<_> =
+                    checks.iter().map(|one| one.resource.as_ref().map(|it| self.resource(it))).collect();
+                let checks = checks.iter().zip(&resources);
+                let checks: Vec<_> = checks.map(|(one, resource)| (&*one.permission, resource.as_ref())).collect();
+                caller.can_many(&checks).map(Json::from)
+            }
+            Step { has_role: Some(role), .. } => caller.has_role(role, scope).map(Json::from),
+            Step { require_role: Some(role), .. } => caller.require_role(role, scope).map(|()| Json::Null),
+            Step { is_administrator: Some(_), .. } => caller.is_administrator().map(Json::from),
+            Step { require_admin: Some(_), .. } => caller.require_admin().map(|()| Json::Null),
+            _ => panic!("a step says nothing to do: {step:?}"),
+        }
+    }
+
+    /// The questions about users; none: it is another step.
+    async fn consult(&self, step: &Step) -> Option<Result<Json, Error>> {
+        let context = step.context.as_ref().map(|context| context_of(&self.filled(context))).unwrap_or_default();
+        let at_least = step.at_least.as_ref().map_or(0, |position| self.filled(position).as_u64().unwrap());
+        let asking = self.um.asking().context(context).at_least(at_least);
+        let user = |given: &Option<Json>| self.filled(given.as_ref().unwrap()).as_str().unwrap().parse().unwrap();
+        let resource = step.resource.as_ref().map(|resource| self.resource(resource));
+        let resource = resource.as_ref();
+        Some(match step {
+            Step { check: Some(permission), .. } => {
+                asking.check(user(&step.user), permission, resource).map(Json::from)
+            }
+            Step { check_async: Some(permission), .. } => {
+                asking.check_async(user(&step.user), permission, resource).await.map(Json::from)
+            }
+            Step { explain_user: Some(permission), .. } => {
+                asking.explain(user(&step.user), permission, resource).await.map(|why| json!(why))
+            }
+            Step { check_many: Some(checks), .. } => {
+                let resources: Vec<_> =
+                    checks.iter().map(|one| one.resource.as_ref().map(|it| self.resource(it))).collect();
+                let checks = checks.iter().zip(&resources);
+                let checks: Vec<_> =
+                    checks.map(|(one, resource)| (user(&one.user), &*one.permission, resource.as_ref())).collect();
+                asking.check_many(&checks).await.map(Json::from)
+            }
+            Step { position: Some(_), .. } => Ok(self.um.position().into()),
+            _ => return None,
+        })
+    }
+
+    fn resource(&self, written: &Json) -> Resource<'static> {
+        let mut attributes: BTreeMap<String, Json> = serde_json::from_value(self.filled(written)).unwrap();
+        let kind = attributes.remove("type").expect("a resource names its type");
+        Resource::from_json(kind.as_str().unwrap(), &attributes)
+    }
+
+    async fn reopen(&mut self) -> Result<(), Error> {
+        self.um.close().await?;
+        self.callers.clear();
+        self.um = open(&self.store.settings, self.folder.as_ref()).await?;
+        Ok(())
+    }
+
+    fn caller(&self, step: &Step) -> Caller {
+        let request = request(step.request.as_ref());
+        match step.caller.as_deref() {
+            None | Some("system") => self.um.system().with_request(request),
+            Some("anonymous") => self.um.anonymous(request),
+            Some(name) => {
+                let caller = self.callers.get(name).unwrap_or_else(|| panic!("nobody is called {name}")).clone();
+                if step.request.is_some() { caller.with_request(request) } else { caller }
+            }
+        }
+    }
+
+    /// What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in.
+    fn filled(&self, written: &Json) -> Json {
+        match written {
+            Json::String(text) => match text.strip_prefix('$') {
+                Some(name) => self.saved.get(name).unwrap_or_else(|| panic!("nothing is saved as {name}")).clone(),
+                None => written.clone(),
+            },
+            Json::Array(items) => items.iter().map(|item| self.filled(item)).collect(),
+            Json::Object(keys) => match (keys.get("$repeat"), keys.get("$from_now")) {
+                _ if keys.contains_key("$join") => {
+                    let parts = keys["$join"].as_array().unwrap().iter().map(|part| self.filled(part));
+                    parts.map(|part| part.as_str().unwrap().to_owned()).collect::<String>().into()
+                }
+                (Some(repeat), _) => {
+                    let (text, times): (String, usize) = serde_json::from_value(repeat.clone()).unwrap();
+                    text.repeat(times).into()
+                }
+                (None, Some(seconds)) => from_now(seconds.as_f64().unwrap()).into(),
+                (None, None) => keys.iter().map(|(key, value)| (key.clone(), self.filled(value))).collect(),
+            },
+            other => other.clone(),
+        }
+    }
+}
+
+async fn open(settings: &Map<String, Json>, folder: Option<&TempDir>) -> Result<UserManagement, Error> {
+    // The least that is allowed: a scenario does not wait for passwords.
+    let mut all = json!({"hashing_memory_kib": 7168, "hashing_iterations": 5});
+    all.as_object_mut().unwrap().extend(settings.clone());
+    let builder = builder(all)?;
+    let builder = match folder {
+        Some(folder) => builder.sqlite(folder.path().join("store.db")),
+        None => builder.memory(),
+    };
+    builder.open().await
+}
+
+fn builder(settings: Json) -> Result<Builder, Error> {
+    Settings::from_json(&settings.to_string())?.builder()
+}
+
+/// The seed of the FlyOS example, each user with the password that the README names.
+fn flyos() -> rolekeep::operations::setup::Seed {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/flyos/seed.json");
+    let mut seed: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let emails = seed["users"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap());
+    let password = |email: &str| {
+        let name = email.split('@').next().unwrap_or_default();
+        (email.to_owned(), Json::from(format!("correct horse battery {name}")))
+    };
+    let passwords: Map<String, Json> = emails.map(password).collect();
+    seed["passwords"] = passwords.into();
+    decode::decode(seed).unwrap()
+}
+
+fn from_now(seconds: f64) -> String {
+    let span = jiff::SignedDuration::from_secs_f64(seconds);
+    let moment = time::to_micros(TokioEnvironment::current().unwrap().now()).checked_add(span);
+    moment.unwrap().to_string()
+}
+
+fn request(given: Option<&Json>) -> RequestContext {
+    let mut request = RequestContext::default();
+    let text = |key: &str| Some(given?.get(key)?.as_str().unwrap().to_owned());
+    request.ip = text("ip");
+    request.user_agent = text("user_agent");
+    request.values = given.and_then(|given| given.get("context")).map(context_of).unwrap_or_default();
+    request
+}
+
+fn context_of(values: &Json) -> Context {
+    Context::from_json(&serde_json::from_value(values.clone()).unwrap())
+}
+
+/// An error's fields and problems may come in any order.
+fn unordered_lists(error: Json) -> Json {
+    let Json::Object(keys) = error else { return error };
+    let any_order = |(key, value): (String, Json)| match value {
+        Json::Array(_) => (key, json!({"$unordered": value})),
+        value => (key, value),
+    };
+    keys.into_iter().map(any_order).collect()
+}
+
+fn told_outcome(outcome: Result<Json, Error>) -> Json {
+    match outcome {
+        Ok(answer) => json!({"answer": answer}),
+        Err(error) => json!({"error": error}),
+    }
+}
+
+fn told(step: &Step) -> String {
+    let caller = step.caller.as_deref().unwrap_or("system");
+    let what =
+        [&step.call, &step.can, &step.require, &step.explain, &step.can_somewhere, &step.has_role, &step.require_role];
+    let about = [&step.check, &step.check_async, &step.explain_user];
+    if let Some(permission) = about.into_iter().flatten().next() {
+        return format!("{permission} about a user");
+    }
+    let what = what.into_iter().flatten().next().map(String::as_str);
+    match (what, &step.login) {
+        (Some(what), _) => format!("{what} as {caller}"),
+        (None, Some(login)) => format!("login {}", login["identifier"]),
+        (None, None) if step.authenticate.is_some() => "authenticate".to_owned(),
+        (None, None) if step.act_as.is_some() => "act_as".to_owned(),
+        (None, None) if step.open.is_some() => "open".to_owned(),
+        (None, None) if step.together.is_some() => "together".to_owned(),
+        (None, None) => "a step without a name".to_owned(),
+    }
+}

@@ -1,0 +1,23 @@
+//! A whole store, as a host uses it.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics; some need the real clock"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/rules.rs"]
+mod kit;
+
+mod conformance;
+mod guarded_attributes;
+mod policy_dry_run;
+mod policy_open;
+mod policy_shared;
+mod questions;
+mod races;
+mod security;
