@@ -13,7 +13,7 @@ use std::{
 use pyo3::{exceptions::PyRuntimeError, prelude::*, sync::PyOnceLock, types::PyDict};
 use rolekeep::{
     Result,
-    environment::{Environment, Task, Work, os_random},
+    environment::{Environment, Task, Work, os_elapsed, os_random},
     model::time::Time,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -203,6 +203,10 @@ impl Environment for Process {
     fn now(&self) -> Time {
         #[allow(clippy::disallowed_methods, reason = "this is an Environment")]
         Time::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        os_elapsed()
     }
 
     fn random(&self, buffer: &mut [u8]) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Time, randomness and tasks of a JavaScript host.
 
+use std::time::Duration;
+
 use futures_channel::oneshot;
 use js_sys::Function;
 use rolekeep::{
@@ -14,6 +16,10 @@ use wasm_bindgen_futures::spawn_local;
 extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, millis: f64) -> JsValue;
+
+    /// Milliseconds since the page or process began.
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
 }
 
 /// The event loop of a browser, of Node, or of what is like them.
@@ -26,6 +32,10 @@ impl Environment for JsEnvironment {
     fn now(&self) -> Time {
         // A date holds whole milliseconds within the years that a `Time` can hold.
         Time::from_millisecond(js_sys::Date::now() as i64).unwrap_or(Time::MIN)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros((performance_now() * 1000.0) as u64)
     }
 
     fn random(&self, buffer: &mut [u8]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Time, randomness, ids and tasks come in here and nowhere else, so that tests are exact.
 
-use std::{cell::Cell, future::Future, pin::Pin, sync::Arc};
+use std::{cell::Cell, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -46,6 +46,9 @@ pub trait Environment: MaybeSync + 'static {
     /// The time now, UTC.
     fn now(&self) -> Time;
 
+    /// The time since some moment that stays the same, by a clock that nobody sets: it never goes back.
+    fn elapsed(&self) -> Duration;
+
     /// Fills the buffer from a generator fit for keys (N 3.2.12).
     fn random(&self, buffer: &mut [u8]) -> Result<()>;
 
@@ -74,7 +77,12 @@ impl Env {
         time::to_micros(self.0.now())
     }
 
-    /// The same, when somebody wants to know.
+    /// See [`Environment::elapsed`].
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// [`Env::now`], when somebody wants to know.
     pub(crate) fn clock(&self) -> Clock<'_> {
         Clock { env: self, read: Cell::new(None) }
     }
@@ -116,6 +124,11 @@ pub(crate) struct Clock<'e> {
 }
 
 impl Clock<'_> {
+    /// See [`Environment::elapsed`].
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.env.elapsed()
+    }
+
     /// The time now, in whole microseconds.
     pub(crate) fn now(&self) -> Time {
         self.read.get().unwrap_or_else(|| {
@@ -129,6 +142,14 @@ impl Clock<'_> {
 /// Random bytes from the operating system, or from the browser's `crypto`.
 pub fn os_random(buffer: &mut [u8]) -> Result<()> {
     getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the system gives no random bytes"))
+}
+
+/// [`Environment::elapsed`] where the system has such a clock: since the first time that it is asked.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn os_elapsed() -> Duration {
+    static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
+    BEGIN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 /// The default where Tokio runs: the system's clock, its randomness, the current Tokio runtime.
@@ -154,6 +175,10 @@ impl Environment for TokioEnvironment {
         Time::now()
     }
 
+    fn elapsed(&self) -> Duration {
+        os_elapsed()
+    }
+
     fn random(&self, buffer: &mut [u8]) -> Result<()> {
         os_random(buffer)
     }
@@ -167,6 +192,6 @@ impl Environment for TokioEnvironment {
     }
 
     fn sleep(&self, millis: u64) -> Task {
-        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(millis)))
+        Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
     }
 }

@@ -1,4 +1,4 @@
-//! What was read last of users and sessions, kept right by the change feed.
+//! Sessions as read last, kept right by the change feed.
 
 use std::{
     collections::HashMap,
@@ -8,12 +8,18 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
-/// Entries kept that no caller holds; beyond it they are let go.
+/// From so many entries on, those that no caller holds are let go; then again when there are twice as
+/// many as stayed.
 const MAX_UNHELD: usize = 10_000;
 
 /// Slots by key.
 pub(crate) struct Cache<K, V> {
-    slots: Mutex<HashMap<K, Arc<Slot<V>>>>,
+    slots: Mutex<Slots<K, V>>,
+}
+
+struct Slots<K, V> {
+    by_key: HashMap<K, Arc<Slot<V>>>,
+    before_sweep: usize,
 }
 
 /// One entry. Callers hold it, so that they see a new value without looking it up again.
@@ -23,37 +29,62 @@ pub(crate) struct Slot<V> {
     epoch: Mutex<u64>,
 }
 
+/// An entry that a caller holds and whose value is old: until it is put in anew the former value
+/// stands, and when this is dropped before, none does.
+#[must_use = "dropped at once, it empties the entry"]
+pub(crate) struct Outdated<K, V> {
+    pub(crate) key: K,
+    pub(crate) slot: Arc<Slot<V>>,
+    is_renewed: bool,
+}
+
+impl<K, V> Outdated<K, V> {
+    /// The value was put in anew, by a reading that began since.
+    pub(crate) fn renewed(mut self) {
+        self.is_renewed = true;
+    }
+}
+
+impl<K, V> Drop for Outdated<K, V> {
+    fn drop(&mut self) {
+        if !self.is_renewed {
+            self.slot.empty();
+        }
+    }
+}
+
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self { slots: Mutex::new(HashMap::new()) }
+        Self { slots: Mutex::new(Slots { by_key: HashMap::new(), before_sweep: MAX_UNHELD }) }
     }
 }
 
 impl<K: Eq + Hash + Copy, V> Cache<K, V> {
     /// The slot of a key, empty at first.
     pub(crate) fn slot(&self, key: K) -> Arc<Slot<V>> {
-        let mut slots = self.lock();
-        if slots.len() >= MAX_UNHELD && !slots.contains_key(&key) {
-            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        let mut slots = lock(&self.slots);
+        if slots.by_key.len() >= slots.before_sweep && !slots.by_key.contains_key(&key) {
+            slots.by_key.retain(|_, slot| Arc::strong_count(slot) > 1);
+            slots.before_sweep = MAX_UNHELD.max(2 * slots.by_key.len());
         }
         let empty = || Arc::new(Slot { value: ArcSwapOption::empty(), epoch: Mutex::new(0) });
-        slots.entry(key).or_insert_with(empty).clone()
+        slots.by_key.entry(key).or_insert_with(empty).clone()
     }
 
-    /// Marks a value as old; gives its slot if a caller holds it, to be filled anew.
-    pub(crate) fn invalidate(&self, key: K) -> Option<Arc<Slot<V>>> {
-        let mut slots = self.lock();
-        let slot = slots.get(&key)?;
-        *lock(&slot.epoch) += 1;
-        if Arc::strong_count(slot) > 1 {
-            return Some(slot.clone());
-        }
-        slots.remove(&key);
-        None
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Slot<V>>>> {
-        lock(&self.slots)
+    /// Says that values are old: nothing that is being read of them is put in any more. Those that a
+    /// caller holds are in the answer, the others are let go.
+    pub(crate) fn outdate(&self, keys: impl IntoIterator<Item = K>) -> Vec<Outdated<K, V>> {
+        let mut slots = lock(&self.slots);
+        let outdated = keys.into_iter().filter_map(|key| {
+            let slot = slots.by_key.get(&key)?;
+            *lock(&slot.epoch) += 1;
+            if Arc::strong_count(slot) > 1 {
+                return Some(Outdated { key, slot: slot.clone(), is_renewed: false });
+            }
+            slots.by_key.remove(&key);
+            None
+        });
+        outdated.collect()
     }
 }
 
@@ -73,17 +104,21 @@ impl<V> Slot<V> {
         *lock(&self.epoch)
     }
 
-    /// Puts in what was read since `epoch`, unless it became old meanwhile.
-    pub(crate) fn put(&self, epoch: u64, value: Option<Arc<V>>) {
+    /// Puts in what was read since `epoch`; false where it became old meanwhile, and must be read again.
+    #[must_use = "a value that became old meanwhile was not put in"]
+    pub(crate) fn put(&self, epoch: u64, value: Option<Arc<V>>) -> bool {
         // Held while the value is stored, or one that became old in between would stay.
         let now = lock(&self.epoch);
         if *now == epoch {
             self.value.store(value);
         }
+        *now == epoch
     }
 
-    /// Takes the value out: it is not known any more.
-    pub(crate) fn empty(&self) {
+    /// Takes the value out: it is not known any more, and nothing that is being read of it is put in.
+    fn empty(&self) {
+        let mut epoch = lock(&self.epoch);
+        *epoch += 1;
         self.value.store(None);
     }
 }

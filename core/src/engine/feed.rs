@@ -1,8 +1,14 @@
 //! Following the change feed: what others wrote leaves the caches.
 
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use super::Engine;
+use super::{Engine, Live, cache};
 use crate::{
     environment::Clock,
     model::{
@@ -15,7 +21,8 @@ use crate::{
         value::Value,
     },
     operations::policy::state::PolicyState,
-    storage::Touched,
+    rules,
+    storage::{ChangeSet, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -23,32 +30,124 @@ const POLL_MILLIS: u64 = 200;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
+/// When it was last certain that nothing of others' was unheard.
+pub(super) struct Confirmed {
+    /// By the clock that nobody sets, microseconds; what was confirmed later counts.
+    elapsed: AtomicI64,
+    /// By the clock on the wall, microseconds: the other one may stand still while a machine sleeps.
+    wall: AtomicI64,
+}
+
+impl Default for Confirmed {
+    fn default() -> Self {
+        Self { elapsed: AtomicI64::new(NEVER), wall: AtomicI64::new(NEVER) }
+    }
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Confirmed {
+    fn confirm(&self, (elapsed, wall): (i64, i64)) {
+        if self.elapsed.fetch_max(elapsed, Ordering::AcqRel) < elapsed {
+            self.wall.store(wall, Ordering::Release);
+        }
+    }
+
+    /// Whether that was so many milliseconds ago at most. By the clock that has gone further: to set the one
+    /// on the wall back makes nothing fresh.
+    fn is_within(&self, millis: i64, clock: &Clock<'_>) -> bool {
+        let micros = millis.saturating_mul(1000);
+        let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
+        let is_recent = |then: i64, now: i64| then != NEVER && now.saturating_sub(then) <= micros;
+        is_recent(elapsed, micros_of(clock.elapsed())) && is_recent(wall, clock.now().as_microsecond())
+    }
+}
+
+fn micros_of(elapsed: Duration) -> i64 {
+    elapsed.as_micros().try_into().unwrap_or(i64::MAX)
+}
+
+/// Rows that may be written from now on: dropped before the caches have heard of them, it lets go of
+/// all that depends on them. So neither a lost answer nor a task that ends in its middle leaves what was so before.
+pub(super) struct Unheard {
+    engine: Arc<Engine>,
+    touched: Vec<Touched>,
+}
+
+impl Unheard {
+    pub(super) fn new(engine: Arc<Engine>, change_set: &ChangeSet) -> Self {
+        let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
+        Self { engine, touched: touched.collect() }
+    }
+
+    pub(super) fn touched(&self) -> &[Touched] {
+        &self.touched
+    }
+
+    /// The caches have heard of them, or nothing was written.
+    pub(super) fn settle(mut self) {
+        self.touched.clear();
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if self.touched.iter().any(|row| is_policy(&row.table, &row.key)) {
+            self.engine.doubts.fetch_add(1, Ordering::AcqRel);
+        }
+        drop(self.engine.outdate(&self.touched));
+    }
+}
+
 impl Engine {
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
-    pub(crate) async fn follow(&self) -> Result<()> {
-        let storage = &self.services.storage;
-        if !storage.is_shared() {
+    pub(crate) async fn follow(self: &Arc<Self>) -> Result<()> {
+        self.settle_doubts().await?;
+        if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let asked_at = self.services.now().as_microsecond();
-        let newest = storage.position().await?;
-        let mut known = self.position.load(Ordering::Acquire);
-        // The feed comes in pages.
-        while known < newest {
-            let changes = storage.changes(known).await?;
-            if changes.position == known {
-                break;
-            }
-            self.hear(changes.touched.iter()).await?;
-            // Another task may have gone further meanwhile.
-            known = self.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
+        let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
+        let newest = self.services.storage.position().await?;
+        if self.position.load(Ordering::Acquire) < newest {
+            self.catch_up(newest).await?;
         }
-        self.confirmed_at.fetch_max(asked_at, Ordering::AcqRel);
+        self.confirmed.confirm(asked_at);
+        Ok(())
+    }
+
+    /// Hears of all commits up to this one, one caller at a time; to its end even if that caller goes away.
+    async fn catch_up(self: &Arc<Self>, newest: u64) -> Result<()> {
+        let engine = self.clone();
+        let whole = async move {
+            let _turn = engine.catching_up.lock().await;
+            let mut known = engine.position.load(Ordering::Acquire);
+            // The feed comes in pages.
+            while known < newest {
+                let changes = engine.services.storage.changes(known).await?;
+                if changes.position == known {
+                    break;
+                }
+                // Heard again where this fails: the position stays.
+                engine.hear(&changes.touched).await?;
+                known = engine.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
+            }
+            Ok(())
+        };
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
+    }
+
+    /// Reads the policy where it is not known whether it was changed.
+    async fn settle_doubts(self: &Arc<Self>) -> Result<()> {
+        let doubts = self.doubts.load(Ordering::Acquire);
+        if self.settled.load(Ordering::Acquire) < doubts {
+            self.renew_policy().await?;
+            self.settled.fetch_max(doubts, Ordering::AcqRel);
+        }
         Ok(())
     }
 
     /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
-    pub(crate) async fn follow_to(&self, at_least: u64) -> Result<()> {
+    pub(crate) async fn follow_to(self: &Arc<Self>, at_least: u64) -> Result<()> {
         self.require_open()?;
         let mut left = self.services.config.rights_max_age_millis;
         loop {
@@ -79,12 +178,13 @@ impl Engine {
 
     /// Starts at the end of the feed: nothing is cached yet.
     pub(crate) async fn start(&self) -> Result<()> {
+        let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
         let position = self.services.storage.position().await?;
         self.position.store(position, Ordering::Release);
         self.committed.store(position, Ordering::Release);
         // The policy was read before; what was edited in between is no news to the feed any more.
         self.renew_policy().await?;
-        self.confirmed_at.store(self.services.now().as_microsecond(), Ordering::Release);
+        self.confirmed.confirm(asked_at);
         Ok(())
     }
 
@@ -111,13 +211,9 @@ impl Engine {
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.
     pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
-        if !self.services.replace_policy(next) {
-            return;
-        }
-        let pinned = self.directory.replace_rules(|| self.services.rules());
-        for user in pinned {
-            // What cannot be read is not known, which is safe; and it was let go already.
-            let _ = self.load_user(UserId(user)).await;
+        if self.services.replace_policy(next) {
+            let gone = self.directory.replace_rules(|| self.services.rules());
+            self.renew_users(self.directory.outdate(gone)).await;
         }
     }
 
@@ -134,39 +230,50 @@ impl Engine {
         Ok(())
     }
 
-    /// Rows were written: whoever holds what depends on them gets it anew before this returns.
+    /// Others wrote rows: after this nothing is decided by what was so before.
     ///
     /// # Errors
-    /// Where the policy cannot be read: nothing may be decided by an old one.
-    pub(super) async fn hear(&self, touched: impl Iterator<Item = &Touched> + Clone) -> Result<()> {
-        if touched.clone().any(|row| is_policy(&row.table, &row.key)) {
-            self.renew_policy().await?;
+    /// Where a policy that was changed cannot be read: this must be heard again.
+    async fn hear(&self, touched: &[Touched]) -> Result<()> {
+        let outdated = self.outdate(touched);
+        let renewed = match touched.iter().any(|row| is_policy(&row.table, &row.key)) {
+            true => self.renew_policy().await,
+            false => Ok(()),
+        };
+        self.renew(outdated).await;
+        renewed
+    }
+
+    /// This instance wrote rows, and with them perhaps the next policy.
+    pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>) {
+        let outdated = self.outdate(touched);
+        if let Some(next) = next {
+            self.go_on_with(next).await;
         }
-        for row in touched {
-            if let Some(user) = user_of(row)
-                && self.directory.invalidate(user.0)
-                && self.load_user(user).await.is_err()
-            {
-                // Not known is safe; old is not.
-                self.directory.remove(user.0);
-            }
-            if let Some(session) = session_of(row)
-                && let Some(slot) = self.sessions.invalidate(session)
-                && self.load_session(session, &slot).await.is_err()
-            {
-                slot.empty();
-            }
+        self.renew(outdated).await;
+    }
+
+    /// What depends on these rows is old.
+    fn outdate(&self, touched: &[Touched]) -> Outdated<'_> {
+        Outdated {
+            users: self.directory.outdate(touched.iter().filter_map(user_of).map(|user| user.0)),
+            sessions: self.sessions.outdate(touched.iter().filter_map(session_of)),
         }
-        Ok(())
+    }
+
+    async fn renew(&self, outdated: Outdated<'_>) {
+        self.renew_users(outdated.users).await;
+        self.renew_sessions(outdated.sessions).await;
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
     pub(crate) fn require_fresh(&self, clock: &Clock<'_>) -> Result<()> {
-        if !self.services.storage.is_shared() {
-            return Ok(());
+        if self.settled.load(Ordering::Acquire) < self.doubts.load(Ordering::Acquire) {
+            return Err(Error::new(Reason::RightsStale, "it is not known whether the policy was changed; ask again"));
         }
-        let age = clock.now().as_microsecond() - self.confirmed_at.load(Ordering::Acquire);
-        if age <= self.services.config.rights_max_age_millis.saturating_mul(1000) {
+        if !self.services.storage.is_shared()
+            || self.confirmed.is_within(self.services.config.rights_max_age_millis, clock)
+        {
             return Ok(());
         }
         Err(Error::new(Reason::RightsStale, "the change feed could not be read lately, so rights may be old"))
@@ -178,6 +285,18 @@ impl Engine {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
     }
+}
+
+/// What callers hold that is old.
+#[must_use = "dropped at once, it lets go of what is old"]
+struct Outdated<'e> {
+    users: rules::Outdated<'e>,
+    sessions: Vec<cache::Outdated<SessionId, Live>>,
+}
+
+/// What was under way is not known any more.
+pub(super) fn runtime_ended() -> Error {
+    Error::new(Reason::Closed, "the runtime ended before the answer")
 }
 
 /// Whether this is the row that every edit of the policy moves.

@@ -11,7 +11,7 @@ use std::{
     future::{Future, poll_fn},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
 };
@@ -19,15 +19,17 @@ use std::{
 use futures_channel::oneshot;
 
 use crate::{
+    environment::MaybeSend,
     model::{
         error::{Error, Reason, Result},
-        id::SessionId,
+        id::{ChangeSetId, SessionId},
     },
     operations::{Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
     rules::Directory,
-    storage::{ChangeSet, CommitError, Committed, Touched},
+    storage::{ChangeSet, CommitError, Committed},
 };
 use cache::Cache;
+use feed::{Confirmed, Unheard};
 pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
 pub(crate) use steps::{Running, Steps};
 
@@ -40,6 +42,9 @@ const ATTEMPTS: u32 = 12;
 /// The same where the policy moved. Who edits it again and again is ahead of everybody who has to hear
 /// of that first, so that few attempts would be no chance.
 const POLICY_ATTEMPTS: u32 = 200;
+
+/// After how long each time a lost answer is asked for.
+const LOOK_UP_AFTER_MILLIS: [u64; 3] = [0, 20, 200];
 
 /// How a plan ended.
 enum Finish {
@@ -59,12 +64,16 @@ pub(crate) struct Engine {
     pub(crate) sessions: Cache<SessionId, Live>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
     renewing: async_lock::Mutex<()>,
+    /// Held by who hears what others wrote.
+    catching_up: async_lock::Mutex<()>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
     committed: AtomicU64,
-    /// When `position` was found out, microseconds since 1970.
-    confirmed_at: AtomicI64,
+    confirmed: Confirmed,
+    /// How often it was not known whether the policy was changed, and how many of these times were settled.
+    doubts: AtomicU64,
+    settled: AtomicU64,
     is_closed: AtomicBool,
 }
 
@@ -76,9 +85,12 @@ impl Engine {
             directory,
             sessions: Cache::default(),
             renewing: async_lock::Mutex::new(()),
+            catching_up: async_lock::Mutex::new(()),
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
-            confirmed_at: AtomicI64::new(i64::MIN),
+            confirmed: Confirmed::default(),
+            doubts: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
         }
     }
@@ -136,13 +148,12 @@ impl Engine {
             return Ok(Finish::Done);
         }
         let next = plan.next_policy();
-        match self.commit(plan.into_change_set(operation)?, next).await {
+        let change_set = plan.into_change_set(operation)?;
+        let id = change_set.id;
+        match self.commit(change_set, next).await {
             Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
-            Err(CommitError::Unknown) => {
-                let message = "the storage gave no answer; the change may have been made";
-                Err(Error::new(Reason::OutcomeUnknown, message))
-            }
+            Err(CommitError::Unknown) => Err(Error::outcome_unknown(id)),
             Err(CommitError::Stale { table, key }) if feed::is_policy(table.name, &key) => {
                 self.renew_policy().await?;
                 Ok(Finish::PolicyMoved)
@@ -151,41 +162,61 @@ impl Engine {
         }
     }
 
-    /// Commits, to its end even if the caller goes away meanwhile; then the caches hear of it.
+    /// Commits, to its end even if the caller goes away meanwhile. Before this returns the caches have
+    /// heard of it, or, where nobody can tell what became of it, let go of all that depends on it.
     pub(crate) async fn commit(
         self: &Arc<Self>,
         change_set: ChangeSet,
         next: Option<Arc<PolicyState>>,
     ) -> Result<Committed, CommitError> {
         let engine = self.clone();
-        let mut whole = Box::pin(async move {
-            let storage = &engine.services.storage;
-            let committed = match storage.commit(&change_set).await {
+        let whole = async move {
+            let unheard = Unheard::new(engine.clone(), &change_set);
+            let committed = match engine.services.storage.commit(&change_set).await {
                 // The answer was lost, not necessarily the commit.
-                Err(CommitError::Unknown) => storage.outcome(change_set.id).await?.ok_or(CommitError::Unknown),
-                other => other,
-            }?;
-            if let Some(next) = next {
-                engine.go_on_with(next).await;
-            }
-            let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
-            // Only a policy of others could fail to be read, and the next operation reads it again.
-            let _ = engine.hear(touched.collect::<Vec<_>>().iter()).await;
+                Err(CommitError::Unknown) => engine.look_up(change_set.id).await.ok_or(CommitError::Unknown)?,
+                Err(other) => {
+                    unheard.settle();
+                    return Err(other);
+                }
+                Ok(committed) => committed,
+            };
+            engine.hear_own(unheard.touched(), next).await;
             engine.advance(committed.position);
+            unheard.settle();
             Ok(committed)
-        });
+        };
+        self.to_its_end(whole).await.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    /// Where a commit stands whose answer was lost; none: nobody can tell now.
+    async fn look_up(&self, id: ChangeSetId) -> Option<Committed> {
+        for millis in LOOK_UP_AFTER_MILLIS {
+            self.services.env.sleep(millis).await;
+            if let Ok(Some(committed)) = self.services.storage.outcome(id).await {
+                return Some(committed);
+            }
+        }
+        None
+    }
+
+    /// Runs something to its end even if the caller goes away meanwhile; none: the runtime ended before.
+    async fn to_its_end<T: MaybeSend + 'static>(
+        &self,
+        whole: impl Future<Output = T> + MaybeSend + 'static,
+    ) -> Option<T> {
+        let mut whole = Box::pin(whole);
         // In memory it is done at once, and no task is needed.
         let first = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
         if let Poll::Ready(result) = first {
-            return result;
+            return Some(result);
         }
         let (sender, receiver) = oneshot::channel();
         self.services.env.spawn(Box::pin(async move {
             // Nobody may be waiting any more.
             let _ = sender.send(whole.await);
         }));
-        let ended = || Error::new(Reason::Closed, "the runtime ended during a commit");
-        receiver.await.unwrap_or_else(|_| Err(ended().into()))
+        receiver.await.ok()
     }
 
     /// Who asks, with the rights of this moment.

@@ -1,8 +1,13 @@
 //! Who asks: the rights of the moment, and whether a session still holds.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{Engine, cache::Slot};
+use uuid::Uuid;
+
+use super::{
+    Engine,
+    cache::{self, Slot},
+};
 use crate::{
     environment::Clock,
     model::{
@@ -16,12 +21,17 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Context, PermissionId, Pin, Principal, Question, Rights, RuleSet},
+    rules::{Context, Outdated, PermissionId, Pin, Principal, Question, Rights, RuleSet, Ticket},
     storage::{ChangeSet, Write},
 };
 
 /// The use of a session is noted once in so many seconds.
 const SEEN_SECONDS: i64 = 60;
+
+/// How often something is read that changes while it is read, before it is not kept.
+const READINGS: u32 = 8;
+/// How many users are read together.
+const READ_AT_ONCE: usize = 200;
 
 /// Who a caller is, with what it holds of the caches.
 #[derive(Clone)]
@@ -61,27 +71,77 @@ pub(crate) struct Live {
 impl Engine {
     /// Reads a user's rights into the directory.
     pub(super) async fn load_user(&self, id: UserId) -> Result<Option<Loaded>> {
-        let policy = self.services.policy();
-        let ticket = self.directory.ticket(id.0);
-        let Some(facts) = principals::load(&self.services, id, self.services.now()).await? else {
-            self.directory.remove(id.0);
-            return Ok(None);
-        };
-        let principal = policy.rules.principal(facts.clone());
-        self.directory.put_read(ticket, facts, None);
-        Ok(Some(Loaded { principal, policy }))
+        let mut attempts = 0;
+        loop {
+            let policy = self.services.policy();
+            let ticket = self.directory.ticket(id.0);
+            let Some(facts) = principals::load(&self.services, &[id], self.services.now()).await?.pop() else {
+                self.directory.remove(id.0);
+                return Ok(None);
+            };
+            let principal = policy.rules.principal(facts.clone());
+            attempts += 1;
+            // Who changes all the time is not kept; what was read is no older than the question.
+            if self.directory.put_read(&ticket, facts, None).is_some() || attempts == READINGS {
+                return Ok(Some(Loaded { principal, policy }));
+            }
+        }
     }
 
-    /// Reads a session into its slot.
+    /// Reads users anew who are relied on; those that cannot be read are let go.
+    pub(super) async fn renew_users(&self, mut outdated: Outdated<'_>) {
+        let mut left: Vec<UserId> = outdated.ids().iter().map(|id| UserId(*id)).collect();
+        for _ in 0..READINGS {
+            let mut again = Vec::new();
+            for ids in left.chunks(READ_AT_ONCE) {
+                let tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (id.0, self.directory.ticket(id.0))).collect();
+                // Those that are left are let go.
+                let Ok(read) = principals::load(&self.services, ids, self.services.now()).await else { return };
+                for facts in read {
+                    let (id, ticket) = (facts.id, tickets.get(&facts.id));
+                    match ticket.and_then(|ticket| self.directory.put_read(ticket, facts, None)) {
+                        Some(_) => outdated.renewed(id),
+                        None => again.push(UserId(id)),
+                    }
+                }
+            }
+            if again.is_empty() {
+                return;
+            }
+            left = again;
+        }
+    }
+
+    /// A session, read into its slot.
     pub(super) async fn load_session(&self, id: SessionId, slot: &Slot<Live>) -> Result<Option<Arc<Live>>> {
-        let epoch = slot.epoch();
-        let reads = self.services.reads();
-        let live = match (reads.get::<Session>(&(id,)).await?, reads.get::<SessionActivity>(&(id,)).await?) {
-            (Some(session), Some(activity)) => Some(Arc::new(Live { session, activity })),
-            _ => None,
-        };
-        slot.put(epoch, live.clone());
-        Ok(live)
+        Ok(self.read_session(id, slot).await?.0)
+    }
+
+    /// A session as read last, and whether its slot has it.
+    async fn read_session(&self, id: SessionId, slot: &Slot<Live>) -> Result<(Option<Arc<Live>>, bool)> {
+        let mut attempts = 0;
+        loop {
+            let epoch = slot.epoch();
+            let reads = self.services.reads();
+            let live = match (reads.get::<Session>(&(id,)).await?, reads.get::<SessionActivity>(&(id,)).await?) {
+                (Some(session), Some(activity)) => Some(Arc::new(Live { session, activity })),
+                _ => None,
+            };
+            let is_in = slot.put(epoch, live.clone());
+            attempts += 1;
+            if is_in || attempts == READINGS {
+                return Ok((live, is_in));
+            }
+        }
+    }
+
+    /// Reads sessions anew that callers hold; those that cannot be read are not known any more.
+    pub(super) async fn renew_sessions(&self, outdated: Vec<cache::Outdated<SessionId, Live>>) {
+        for one in outdated {
+            if let Ok((_, true)) = self.read_session(one.key, &one.slot).await {
+                one.renewed();
+            }
+        }
     }
 
     /// A user's rights, from memory or read.

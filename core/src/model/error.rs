@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     decode::{FieldCode, FieldError},
+    id::ChangeSetId,
     record::Corrupt,
     report::{Marked, Report},
     time::Time,
@@ -123,7 +124,7 @@ pub enum Reason {
     StorageFull,
     /// The storage was written by a newer version of this library.
     SchemaNewer,
-    /// It is not known whether the write happened; look the ChangeSet up.
+    /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     OutcomeUnknown,
     /// This user is not in memory; ask with `check_async`.
     NotLoaded,
@@ -213,6 +214,7 @@ struct Body {
     /// Where each problem stands, for the report.
     marked: Option<Marked>,
     at: Option<Time>,
+    change_id: Option<ChangeSetId>,
 }
 
 /// What every operation answers.
@@ -222,7 +224,15 @@ impl Error {
     /// An error with a message that a person can act on. It must hold no secret.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (fields, problems) = (Vec::new(), Vec::new());
-        Self(Box::new(Body { reason, message: message.into(), fields, problems, marked: None, at: None }))
+        Self(Box::new(Body {
+            reason,
+            message: message.into(),
+            fields,
+            problems,
+            marked: None,
+            at: None,
+            change_id: None,
+        }))
     }
 
     /// Wrong fields, all together.
@@ -262,6 +272,15 @@ impl Error {
         let message = format!("this {field} is taken");
         let mut error = Self::new(Reason::Taken, message.clone());
         error.0.fields = vec![FieldError { field: field.to_owned(), code: FieldCode::Taken, message }];
+        error
+    }
+
+    /// The storage gave no answer to a write, so that nobody knows whether it took place.
+    pub fn outcome_unknown(change: ChangeSetId) -> Self {
+        let message =
+            format!("the storage gave no answer; the change may have been made: ask `audit.outcome` about {change}");
+        let mut error = Self::new(Reason::OutcomeUnknown, message);
+        error.0.change_id = Some(change);
         error
     }
 
@@ -321,6 +340,11 @@ impl Error {
         self.0.at
     }
 
+    /// By which `audit.outcome` tells what became of the change of a [`Reason::OutcomeUnknown`].
+    pub fn change_id(&self) -> Option<ChangeSetId> {
+        self.0.change_id
+    }
+
     /// The HTTP status that a service answers with.
     pub fn http_status(&self) -> u16 {
         self.code().http_status()
@@ -358,7 +382,7 @@ impl std::error::Error for Error {}
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 8)?;
+        let mut body = serializer.serialize_struct("Error", 9)?;
         body.serialize_field("code", &self.code())?;
         body.serialize_field("reason", &self.reason())?;
         body.serialize_field("message", self.message())?;
@@ -367,6 +391,7 @@ impl Serialize for Error {
         body.serialize_field("report", &self.report().map(|report| report.to_string()))?;
         body.serialize_field("timestamp", &self.timestamp())?;
         body.serialize_field("http_status", &self.http_status())?;
+        body.serialize_field("change_id", &self.change_id())?;
         body.end()
     }
 }

@@ -1,6 +1,8 @@
-//! A user as the rules see it: its attributes and the roles it holds, read from the storage.
+//! Users as the rules see them: their attributes and the roles they hold, read from the storage.
 
-use super::{reads::Reads, services::Services};
+use std::collections::HashMap;
+
+use super::services::Services;
 use crate::{
     model::{
         error::Result,
@@ -11,34 +13,44 @@ use crate::{
         role_assignment::RoleAssignment,
         time::Time,
         user::{User, UserStatus},
+        value::Value,
     },
     rules::{AssignmentFacts, PrincipalFacts, Scope},
 };
 
-/// Reads a user's facts; none: there is no such user. Their version is that of its guard, 0 where there is none.
-pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<PrincipalFacts>> {
-    let reads: Reads<'_> = services.reads();
-    // The guard first: a change in between makes what is committed on these rights stale, never the reverse.
-    let authority = reads.guard(&Guard::of_user(id)).await?;
-    let Some(user) = reads.get::<User>(&(id,)).await? else { return Ok(None) };
-    let held: Vec<RoleAssignment> = reads.all(Predicate::equals("user_id", id.0)).await?;
-    let is_active = user.is_active(now);
-    let assignments = held.into_iter().filter_map(|assignment| {
+/// Reads the facts of users; those that do not exist are left out. Their version is that of their guard, 0 where
+/// there is none. Three reads, however many users.
+pub async fn load(services: &Services, ids: &[UserId], now: Time) -> Result<Vec<PrincipalFacts>> {
+    let reads = services.reads();
+    // The guards first: a change in between makes what is committed on these rights stale, never the reverse.
+    let guards: Vec<Guard> = reads.many(ids.iter().map(|id| (Guard::of_user(*id),))).await?;
+    let versions: HashMap<String, i64> = guards.into_iter().map(|guard| (guard.name, guard.version)).collect();
+    let users: Vec<User> = reads.many(ids.iter().map(|id| (*id,))).await?;
+    let mut held: HashMap<UserId, Vec<AssignmentFacts>> = HashMap::new();
+    let mut values: Vec<Value> = users.iter().map(|user| Value::Id(user.id.0)).collect();
+    values.sort_unstable();
+    values.dedup();
+    for assignment in reads.all::<RoleAssignment>(Predicate::In("user_id".into(), values.into())).await? {
         // A scope that cannot be read covers nothing.
-        let scope = assignment.scope.parse::<Scope>().ok()?;
+        let Ok(scope) = assignment.scope.parse::<Scope>() else { continue };
         let (from, until) = (assignment.valid_from, assignment.valid_until);
-        Some(AssignmentFacts { from, until, ..AssignmentFacts::new(assignment.role, scope) })
+        let facts = AssignmentFacts { from, until, ..AssignmentFacts::new(assignment.role, scope) };
+        held.entry(assignment.user_id).or_default().push(facts);
+    }
+    let facts = users.into_iter().map(|user| {
+        let is_active = user.is_active(now);
+        let row = user.to_row();
+        let columns = User::TABLE.columns.iter().zip(row.0);
+        PrincipalFacts {
+            id: user.id.0,
+            is_active,
+            status: user.status.to_string().into(),
+            is_verified: user.email_verified,
+            attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
+            assignments: held.get(&user.id).cloned().unwrap_or_default(),
+            good_until: user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active),
+            version: versions.get(&Guard::of_user(user.id)).copied().unwrap_or(0),
+        }
     });
-    let row = user.to_row();
-    let columns = User::TABLE.columns.iter().zip(row.0);
-    Ok(Some(PrincipalFacts {
-        id: id.0,
-        is_active,
-        status: user.status.to_string().into(),
-        is_verified: user.email_verified,
-        attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
-        assignments: assignments.collect(),
-        good_until: user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active),
-        version: authority.unwrap_or(0),
-    }))
+    Ok(facts.collect())
 }

@@ -56,7 +56,7 @@ mod shape;
 pub mod testing;
 
 pub use decide::{Decision, Question};
-pub use directory::{Directory, Pin, Rights, Ticket, UserHandle};
+pub use directory::{Directory, Outdated, Pin, Rights, Ticket, UserHandle};
 pub use effective::EffectiveGrant;
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
 pub use filter::RowFilter;

@@ -1,8 +1,11 @@
 //! The questions of a host: about a caller, and about anybody.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::SignedDuration;
@@ -85,6 +88,9 @@ impl Environment for Clock {
     fn now(&self) -> Time {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.world.now() + SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst))
+    }
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed() + Duration::from_secs(self.ahead.load(Ordering::SeqCst).unsigned_abs())
     }
     fn random(&self, buffer: &mut [u8]) -> Result<()> {
         self.world.random(buffer)

@@ -92,7 +92,7 @@ impl Operation for ExplainPermission {
         let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, &user).await?;
-        let facts = principals::load(plan.services, asked.user_id, plan.now).await?;
+        let facts = principals::load(plan.services, &[asked.user_id], plan.now).await?.pop();
         let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {

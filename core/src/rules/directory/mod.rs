@@ -16,10 +16,10 @@ mod rights;
 mod slots;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,10 +32,6 @@ use super::{
     scope_tree::ScopeTree,
 };
 pub use rights::{Rights, UserHandle};
-
-/// How many changes of which users are told apart: a load is not kept where one of those that share
-/// its number changed meanwhile.
-const EPOCHS: usize = 256;
 
 /// The principals that are in memory, and the rules they are asked by.
 ///
@@ -57,7 +53,6 @@ const EPOCHS: usize = 256;
 pub struct Directory {
     current: ArcSwap<Rights>,
     writer: Mutex<Writer>,
-    epochs: [AtomicU64; EPOCHS],
     max: usize,
 }
 
@@ -67,8 +62,9 @@ struct Writer {
     /// Numbers of users that were let go.
     free: Vec<u32>,
     /// Users that somebody relies on, and how many there may be before those are looked for that nobody does.
-    pins: HashMap<Uuid, Weak<Place>>,
-    pins_before_sweep: usize,
+    pins: Kept<Place>,
+    /// Users whose facts are being read.
+    reads: Kept<Reading>,
     /// Where the search for users to let go stands.
     hand: usize,
 }
@@ -85,18 +81,92 @@ pub struct Pin {
 type Place = AtomicU64;
 
 /// Taken before a user's facts are read: facts that changed meanwhile are not put in.
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket(u64);
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    id: Uuid,
+    reading: Arc<Reading>,
+}
+
+/// Whether what is being read of a user changed since the reading began.
+type Reading = AtomicBool;
+
+/// Users whose rights changed and who are relied on: until they are put in anew their former rights
+/// stand, and whoever was not when this is dropped is let go. So no cancelled or failed reading
+/// leaves old rights behind.
+#[must_use = "dropped at once, it lets the users go"]
+pub struct Outdated<'d> {
+    directory: &'d Directory,
+    ids: Vec<Uuid>,
+}
+
+impl Outdated<'_> {
+    /// Who is to be put in anew.
+    pub fn ids(&self) -> &[Uuid] {
+        &self.ids
+    }
+
+    /// This user was put in anew, by a reading that began since.
+    pub fn renewed(&mut self, id: Uuid) {
+        self.ids.retain(|outdated| *outdated != id);
+    }
+}
+
+impl Drop for Outdated<'_> {
+    fn drop(&mut self) {
+        if !self.ids.is_empty() {
+            self.directory.remove_all(&self.ids);
+        }
+    }
+}
+
+/// What others hold, by user, for as long as they do.
+struct Kept<T> {
+    held: HashMap<Uuid, Weak<T>>,
+    before_sweep: usize,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { held: HashMap::new(), before_sweep: 64 }
+    }
+}
+
+impl<T: Default> Kept<T> {
+    fn of(&mut self, id: Uuid) -> Arc<T> {
+        if self.held.len() >= self.before_sweep {
+            self.held.retain(|_, one| one.strong_count() > 0);
+            self.before_sweep = 64.max(2 * self.held.len());
+        }
+        if let Some(known) = self.held.get(&id).and_then(Weak::upgrade) {
+            return known;
+        }
+        let one = Arc::default();
+        self.held.insert(id, Arc::downgrade(&one));
+        one
+    }
+
+    fn is_held(&self, id: Uuid) -> bool {
+        self.held.get(&id).is_some_and(|one| one.strong_count() > 0)
+    }
+}
+
+impl Kept<Reading> {
+    fn outdate(&mut self, id: Uuid) {
+        if let Some(reading) = self.held.remove(&id).and_then(|one| one.upgrade()) {
+            reading.store(true, Ordering::Release);
+        }
+    }
+
+    fn outdate_all(&mut self) {
+        let readings = self.held.drain().filter_map(|(_, one)| one.upgrade());
+        readings.for_each(|reading| reading.store(true, Ordering::Release));
+    }
+}
 
 impl Directory {
     /// Without principals; `max` of them are kept, beside those that are pinned.
     pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
-        Self {
-            current: ArcSwap::from_pointee(Rights::new(rules)),
-            writer: Mutex::default(),
-            epochs: std::array::from_fn(|_| AtomicU64::new(0)),
-            max,
-        }
+        Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
     }
 
     /// What is so now. Does not wait for changes, nor they for it.
@@ -111,23 +181,28 @@ impl Directory {
 
     /// To be taken before facts of this user are read.
     pub fn ticket(&self, id: Uuid) -> Ticket {
-        Ticket(self.epoch(id).load(Ordering::Acquire))
+        Ticket { id, reading: lock(&self.writer).reads.of(id) }
     }
 
     /// Puts a user in, or in place of what was known of it.
     pub fn put(&self, facts: PrincipalFacts) -> UserHandle {
         self.change(|rights, writer| {
-            self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
+            writer.reads.outdate(facts.id);
             self.insert(rights, writer, facts, None)
         })
     }
 
-    /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile. Of
-    /// rows of scopes that lie within others, `tree` says where.
-    pub fn put_read(&self, ticket: Ticket, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Option<UserHandle> {
-        let id = facts.id;
+    /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile, and
+    /// must be read again. Of rows of scopes that lie within others, `tree` says where.
+    #[must_use = "a user that changed meanwhile was not put in"]
+    pub fn put_read(
+        &self,
+        ticket: &Ticket,
+        facts: PrincipalFacts,
+        tree: Option<&Arc<ScopeTree>>,
+    ) -> Option<UserHandle> {
         self.change(|rights, writer| {
-            let is_new = self.ticket(id).0 == ticket.0;
+            let is_new = facts.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
             is_new.then(|| self.insert(rights, writer, facts, tree))
         })
     }
@@ -138,45 +213,51 @@ impl Directory {
         self.change(|rights, writer| {
             rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
             for facts in all {
-                self.epoch(facts.id).fetch_add(1, Ordering::AcqRel);
+                writer.reads.outdate(facts.id);
                 self.insert(rights, writer, facts, None);
             }
         });
     }
 
-    /// Says that what is known of a user is old: it is let go, or, where somebody relies on it, stays
-    /// until it is put in anew (true).
-    pub fn invalidate(&self, id: Uuid) -> bool {
-        self.change(|rights, writer| {
-            self.epoch(id).fetch_add(1, Ordering::AcqRel);
-            let Some(handle) = rights.user(id) else { return false };
-            if is_pinned(writer, id) {
-                return true;
-            }
-            remove(rights, writer, handle);
-            false
-        })
+    /// Says that what is known of these users is old: nothing that is being read of them is put in
+    /// any more. Who is relied on is in the answer, the others are let go.
+    pub fn outdate(&self, ids: impl IntoIterator<Item = Uuid>) -> Outdated<'_> {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Outdated { directory: self, ids: Vec::new() };
+        }
+        let (gone, ids) = {
+            let mut writer = lock(&self.writer);
+            ids.iter().for_each(|id| writer.reads.outdate(*id));
+            ids.into_iter().partition::<Vec<_>, _>(|id| !writer.pins.is_held(*id))
+        };
+        // Made first: who is relied on must not stay should the rest be interrupted.
+        let outdated = Outdated { directory: self, ids };
+        if self.with_rights(|rights| gone.iter().any(|id| rights.user(*id).is_some())) {
+            self.remove_all(&gone);
+        }
+        outdated
     }
 
     /// Takes a user out: what was known of it must not be used any more.
     pub fn remove(&self, id: Uuid) {
+        self.remove_all(&[id]);
+    }
+
+    fn remove_all(&self, ids: &[Uuid]) {
         self.change(|rights, writer| {
-            self.epoch(id).fetch_add(1, Ordering::AcqRel);
-            if let Some(handle) = rights.user(id) {
-                remove(rights, writer, handle);
+            for id in ids {
+                writer.reads.outdate(*id);
+                if let Some(handle) = rights.user(*id) {
+                    remove(rights, writer, handle);
+                }
             }
         });
     }
 
     /// Keeps a user in memory from when it is put in.
     pub fn pin(&self, id: Uuid) -> Pin {
-        let mut writer = lock(&self.writer);
-        if writer.pins.len() >= writer.pins_before_sweep {
-            writer.pins.retain(|_, place| place.strong_count() > 0);
-            writer.pins_before_sweep = 64.max(2 * writer.pins.len());
-        }
-        let place = writer.pins.get(&id).and_then(Weak::upgrade).unwrap_or_default();
-        writer.pins.insert(id, Arc::downgrade(&place));
+        let place = lock(&self.writer).pins.of(id);
         Pin { id, place }
     }
 
@@ -198,24 +279,18 @@ impl Directory {
                     .filter_map(|(handle, one)| Some((handle, one.id()?)))
                     .collect(),
             };
-            let pinned = going.iter().map(|(_, id)| *id).filter(|id| is_pinned(writer, *id)).collect();
+            let pinned = going.iter().map(|(_, id)| *id).filter(|id| writer.pins.is_held(*id)).collect();
             for (handle, id) in going {
-                self.epoch(id).fetch_add(1, Ordering::AcqRel);
+                writer.reads.outdate(id);
                 remove(rights, writer, handle);
             }
             if !is_akin {
                 // What is being read now was asked for by the old rules.
-                self.epochs.iter().for_each(|epoch| {
-                    epoch.fetch_add(1, Ordering::AcqRel);
-                });
+                writer.reads.outdate_all();
             }
             rights.set_rules(rules);
             pinned
         })
-    }
-
-    fn epoch(&self, id: Uuid) -> &AtomicU64 {
-        &self.epochs[ids::hash(id) as usize % EPOCHS]
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Rights, &mut Writer) -> T) -> T {
@@ -253,10 +328,6 @@ fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_pinned(writer: &Writer, id: Uuid) -> bool {
-    writer.pins.get(&id).is_some_and(|place| place.strong_count() > 0)
-}
-
 fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
     rights.remove(handle);
     writer.free.push(handle.index);
@@ -270,7 +341,7 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
         writer.hand = (writer.hand + 1) % count.max(1);
         let Ok(index) = u32::try_from(writer.hand) else { return false };
         let Some(slot) = rights.slot(index) else { continue };
-        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| is_pinned(writer, id)) {
+        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| writer.pins.is_held(id)) {
             continue;
         }
         let Some(handle) = slot.handle(index) else { continue };

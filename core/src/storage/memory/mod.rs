@@ -49,6 +49,16 @@ impl MemoryStorage {
         Self::with_tables(&super::conformance::tables())
     }
 
+    /// Another storage with the same rows.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`].
+    #[cfg(feature = "testing")]
+    pub fn fork(&self) -> Result<Self> {
+        let state = self.read(|state| Ok::<_, Error>(state.clone()))?;
+        Ok(Self { state: RwLock::new(Some(state)) })
+    }
+
     /// Reads while nobody writes.
     pub(super) fn read<T, E: From<Error>>(&self, read: impl FnOnce(&State) -> Result<T, E>) -> Result<T, E> {
         // A panic elsewhere leaves the state whole: commits check everything before they apply.

@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// All rows.
+#[derive(Clone)]
 pub(crate) struct State {
     tables: BTreeMap<&'static str, TableRows>,
 }

@@ -13,12 +13,14 @@ use crate::model::{
 };
 
 /// A row with the folded text that searches look into, so that it is not folded for every search.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) row: Row,
     pub(super) search: String,
 }
 
 /// The rows of one table.
+#[derive(Clone)]
 pub(crate) struct TableRows {
     pub(super) table: &'static Table,
     rows: BTreeMap<Vec<Value>, Stored>,

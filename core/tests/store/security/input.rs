@@ -1,13 +1,16 @@
 //! Hostile input: refused with a typed error, bounded, and nowhere the beginning of a line (SEC-8, 11, 14, 15).
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use rolekeep::{
     Code, Config, Reason, UserManagement, door,
-    environment::{Environment, Task, Work, os_random},
+    environment::{Environment, Task, Work, os_elapsed, os_random},
     model::{decode::FieldCode, time::Time},
     operations::{
         actor::RequestContext,
@@ -154,6 +157,10 @@ impl Environment for Held {
         Time::now()
     }
 
+    fn elapsed(&self) -> Duration {
+        os_elapsed()
+    }
+
     fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
         os_random(buffer)
     }
@@ -168,7 +175,7 @@ impl Environment for Held {
     }
 
     fn sleep(&self, millis: u64) -> Task {
-        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(millis)))
+        Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
     }
 }
 
@@ -182,7 +189,7 @@ async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
     let um = UserManagement::builder().environment(env.clone()).config(config).open().await.unwrap();
     for _ in 0..50 {
         let login = um.login("nobody", PASSWORD, RequestContext::default());
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(1), login).await;
+        let _ = tokio::time::timeout(Duration::from_millis(1), login).await;
     }
     assert_eq!(env.started.load(Ordering::SeqCst), 2);
     // Those two took the places; one more may wait, and when they are done all goes on.

@@ -1,0 +1,309 @@
+//! What callers do, and the laws that hold when they are answered.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
+
+use rolekeep::{
+    Caller, Error, Reason, UserManagement,
+    model::{
+        id::{SessionId, UserId},
+        patch::Change,
+    },
+    operations::{
+        roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
+        sessions::RevokeAllSessions,
+        users::{ActivateUser, CreateUser, DeactivateUser, LiftUser, SuspendUser, UpdateUser},
+    },
+};
+
+use crate::{
+    history::{Answer, Floors, History, PERMISSIONS},
+    world::World,
+};
+
+/// A caller that somebody keeps.
+#[derive(Clone)]
+pub struct Held {
+    pub user: UserId,
+    pub session: Option<SessionId>,
+    pub caller: Caller,
+}
+
+/// A user's session, and a token of it.
+#[derive(Clone)]
+pub struct SignIn {
+    pub user: UserId,
+    pub session: SessionId,
+    pub token: String,
+}
+
+/// One of the instances over the same rows.
+pub struct Instance {
+    pub um: UserManagement,
+    pub is_shared: bool,
+    pub held: RefCell<Vec<Held>>,
+    /// What counts here for certain: acknowledged here, or caught up with.
+    pub floors: RefCell<Floors>,
+}
+
+/// What all callers of one seed share.
+pub struct Stage {
+    pub world: Arc<World>,
+    pub history: Arc<Mutex<History>>,
+    pub instances: Vec<Instance>,
+    pub users: Vec<UserId>,
+    pub sign_ins: Vec<SignIn>,
+    pub broken: RefCell<Option<String>>,
+    /// How many answers were compared.
+    pub answers: Cell<u64>,
+}
+
+impl Instance {
+    /// What this instance has looked for. Where nobody else writes it looks for nothing: what counts is
+    /// what was acknowledged.
+    fn caught_up(&self, position: u64) {
+        if self.is_shared {
+            self.floors.borrow_mut().raise_all(position);
+        }
+    }
+}
+
+impl Stage {
+    fn newest(&self) -> u64 {
+        self.history.lock().unwrap().newest()
+    }
+
+    fn break_law(&self, law: String) {
+        self.world.tell(|| format!("BROKEN: {law}"));
+        self.broken.borrow_mut().get_or_insert(law);
+    }
+
+    /// Whoever holds a caller hears what was so at the floor or later. Once all is quiet it hears it for certain.
+    pub fn look(&self, at: usize, is_quiet: bool) {
+        let instance = &self.instances[at];
+        for held in instance.held.borrow().iter() {
+            for permission in PERMISSIONS {
+                let answer = match held.caller.can(permission, None) {
+                    Ok(true) => Answer::Allowed,
+                    Ok(false) => Answer::Denied,
+                    Err(error) if error.reason() == Reason::SessionEnded => Answer::Ended,
+                    Err(error) if !is_quiet && matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
+                        continue;
+                    }
+                    Err(error) => return self.break_law(format!("instance {at} answers {permission} with {error:?}")),
+                };
+                self.answers.set(self.answers.get() + 1);
+                let floors = instance.floors.borrow();
+                let right = self.history.lock().unwrap().answers(&floors, held.user, held.session, permission);
+                if !right.contains(&answer) {
+                    let (user, session) = (held.user, held.session.map(|session| session.to_string()));
+                    return self.break_law(format!(
+                        "instance {at} answers {answer:?} to {permission} of {user} (session {session:?}), \
+                         and only {right:?} can be right"
+                    ));
+                }
+            }
+        }
+    }
+
+    fn require_known(&self, deed: &str, error: &Error) {
+        if matches!(error.reason(), Reason::Internal | Reason::Corrupt) {
+            self.break_law(format!("{deed}: {error:?}"));
+        }
+    }
+
+    /// A change, and what its answer promises.
+    async fn change(&self, at: usize) {
+        let (world, instance) = (&self.world, &self.instances[at]);
+        let task = world.current();
+        let begin = self.newest();
+        let user = *world.pick(&self.users);
+        let role = *world.pick(&["editor", "clerk"]);
+        let system = instance.um.system();
+        let mut asking = None;
+        let (deed, result) = match world.below(12) {
+            0 | 1 => {
+                world.tell(|| format!("instance {at}: assign {role} to {user}"));
+                ("assign", system.roles().assign(AssignRole::new(user, role)).await.map(drop))
+            }
+            2 | 3 => {
+                world.tell(|| format!("instance {at}: unassign {role} from {user}"));
+                ("unassign", system.roles().unassign(UnassignRole::new(user, role)).await.map(drop))
+            }
+            4 => {
+                world.tell(|| format!("instance {at}: deactivate {user}"));
+                ("deactivate", system.users().deactivate(DeactivateUser::new(user)).await.map(drop))
+            }
+            5 => {
+                world.tell(|| format!("instance {at}: activate {user}"));
+                ("activate", system.users().activate(ActivateUser::new(user)).await.map(drop))
+            }
+            6 => {
+                world.tell(|| format!("instance {at}: suspend {user}"));
+                ("suspend", system.users().suspend(SuspendUser::new(user)).await.map(drop))
+            }
+            7 => {
+                world.tell(|| format!("instance {at}: lift {user}"));
+                ("lift", system.users().lift(LiftUser::new(user)).await.map(drop))
+            }
+            8 => {
+                let names: &[&str] =
+                    if world.chance(50) { &["document:edit", "user:update"] } else { &["user:update"] };
+                world.tell(|| format!("instance {at}: editor may {names:?}"));
+                let grants = names.iter().map(|name| NewGrant::new(*name)).collect();
+                let edit = UpdateRole { grants: Change::Set(grants), ..UpdateRole::new("editor") };
+                ("edit the role", system.roles().update(edit).await.map(drop))
+            }
+            9 => {
+                world.tell(|| format!("instance {at}: end all sessions of {user}"));
+                let all = RevokeAllSessions::new().user_id(user);
+                ("revoke", system.sessions().revoke_all(all).await.map(drop))
+            }
+            10 => {
+                let name = format!("new{}@example.org", world.below(1 << 40));
+                world.tell(|| format!("instance {at}: create {name}"));
+                let created = system.users().create(CreateUser::new(name).roles([role])).await;
+                if created.is_ok() && self.history.lock().unwrap().of(task).all(|one| one <= begin) {
+                    self.break_law("an account was acknowledged and not written".to_owned());
+                }
+                ("create", created.map(drop))
+            }
+            _ => {
+                let held = world.pick(&instance.held.borrow()[..]).clone();
+                world.tell(|| format!("instance {at}: {} renames {user}", held.user));
+                let change = UpdateUser::new(user).full_name(format!("name {}", world.below(1 << 40)));
+                let result = held.caller.users().update(change).await.map(drop);
+                asking = Some(held);
+                ("rename", result)
+            }
+        };
+        let own: Vec<u64> = self.history.lock().unwrap().of(task).filter(|one| *one > begin).collect();
+        match result {
+            Ok(()) => {
+                world.tell(|| format!("{deed} is acknowledged"));
+                instance.caught_up(begin);
+                let history = self.history.lock().unwrap();
+                own.iter().for_each(|position| history.raise(&mut instance.floors.borrow_mut(), *position));
+                drop(history);
+                self.require_right_to_write(asking, &own);
+            }
+            Err(error) => {
+                world.tell(|| format!("{deed} is refused: {}", error.reason()));
+                self.require_known(deed, &error);
+                // A reason that says that nothing was written.
+                if error.reason() != Reason::OutcomeUnknown && !own.is_empty() {
+                    self.break_law(format!("{deed} failed ({error:?}), and commit {own:?} is there"));
+                }
+            }
+        }
+    }
+
+    /// Who lost the right before the commit does not write.
+    fn require_right_to_write(&self, asking: Option<Held>, own: &[u64]) {
+        let (Some(held), Some(position)) = (asking, own.first()) else { return };
+        let history = self.history.lock().unwrap();
+        let before = history.moments.iter().rev().find(|moment| moment.position < *position);
+        let answer = before.map(|moment| moment.answer(held.user, held.session, "user:update"));
+        if answer != Some(Answer::Allowed) {
+            drop(history);
+            self.break_law(format!("{} wrote commit {position}, for which it was {answer:?}", held.user));
+        }
+    }
+
+    async fn ask(&self, at: usize) {
+        let (world, instance) = (&self.world, &self.instances[at]);
+        let begin = self.newest();
+        match world.below(4) {
+            0 => {
+                if instance.um.refresh().await.is_ok() {
+                    instance.caught_up(begin);
+                }
+            }
+            1 => {
+                let sign_in = world.pick(&self.sign_ins).clone();
+                match instance.um.authenticate(&sign_in.token, Default::default()).await {
+                    Ok(caller) => {
+                        let SignIn { user, session, .. } = sign_in;
+                        instance.held.borrow_mut().push(Held { user, session: Some(session), caller });
+                    }
+                    Err(error) => self.require_known("authenticate", &error),
+                }
+            }
+            2 => {
+                let user = *world.pick(&self.users);
+                match instance.um.acting_as(user).await {
+                    Ok(caller) => instance.held.borrow_mut().push(Held { user, session: None, caller }),
+                    Err(error) => self.require_known("acting_as", &error),
+                }
+            }
+            _ => {
+                let before = instance.floors.borrow().clone();
+                let (user, permission) = (*world.pick(&self.users), *world.pick(&PERMISSIONS));
+                match instance.um.check_async(user, permission, None).await {
+                    Ok(is_allowed) => {
+                        let mut floors = before;
+                        if instance.is_shared {
+                            floors.raise_all(begin);
+                        }
+                        let answers = self.history.lock().unwrap().answers(&floors, user, None, permission);
+                        let is_right = match is_allowed {
+                            true => answers.contains(&Answer::Allowed),
+                            // Who may not sign in may do nothing.
+                            false => answers.iter().any(|answer| *answer != Answer::Allowed),
+                        };
+                        if !is_right {
+                            self.break_law(format!("check_async says {is_allowed} to {permission} of {user}"));
+                        }
+                    }
+                    Err(error) => self.require_known("check_async", &error),
+                }
+            }
+        }
+    }
+}
+
+/// A caller that does some things, one after the other.
+pub async fn live(stage: Rc<Stage>, deeds: usize) {
+    for _ in 0..deeds {
+        let at = stage.world.below(stage.instances.len());
+        if stage.world.chance(60) {
+            stage.change(at).await
+        } else {
+            stage.ask(at).await
+        }
+        // Right after the answer, before anything else has a turn.
+        stage.look(at, false);
+        if stage.broken.borrow().is_some() {
+            return;
+        }
+        if stage.world.chance(30) {
+            stage.world.pause(stage.world.below(300_000) as u64).await;
+            (0..stage.instances.len()).for_each(|at| stage.look(at, false));
+        }
+    }
+}
+
+/// All is quiet: whatever was in doubt is known.
+pub async fn settle(stage: Rc<Stage>) {
+    for (at, instance) in stage.instances.iter().enumerate() {
+        let begin = stage.newest();
+        if let Err(error) = instance.um.refresh().await {
+            return stage.break_law(format!("instance {at} does not catch up: {error:?}"));
+        }
+        instance.caught_up(begin);
+        let held = instance.held.borrow().clone();
+        for held in held {
+            // Reads what a fault made it let go of.
+            let _ = held.caller.users().me().await;
+        }
+        instance.floors.borrow_mut().raise_all(stage.newest());
+        stage.look(at, true);
+    }
+    match stage.instances[0].um.system().audit().verify().await {
+        Ok(found) if found.is_whole => {}
+        other => stage.break_law(format!("the audit log: {other:?}")),
+    }
+}

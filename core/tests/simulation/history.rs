@@ -1,0 +1,217 @@
+//! What was so after each commit, found in the rows by the shortest way: the reference of the laws.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolekeep::{
+    model::{
+        id::{SessionId, UserId},
+        policy::RoleRow,
+        predicate::Predicate,
+        record::{Key, Record, Row, Table},
+        role_assignment::RoleAssignment,
+        session::{Session, SessionActivity},
+        user::{User, UserStatus},
+        value::Value,
+    },
+    storage::{ChangeSet, MemoryStorage, Query, Storage},
+};
+
+use crate::{common::block_on, world::TaskId};
+
+/// What a caller may hear when it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    Allowed,
+    Denied,
+    /// Its user may not sign in, or its session has ended.
+    Ended,
+}
+
+/// What was so after one commit.
+pub struct Moment {
+    pub position: u64,
+    /// The task that committed; none: it was there before.
+    pub owner: Option<TaskId>,
+    touched: Vec<Subject>,
+    /// What each role gives.
+    roles: BTreeMap<String, Vec<&'static str>>,
+    held: BTreeSet<(UserId, String)>,
+    active: BTreeSet<UserId>,
+    sessions: BTreeSet<SessionId>,
+}
+
+/// What an answer depends on, each kept by an instance for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    Policy,
+    User(UserId),
+    Session(SessionId),
+}
+
+/// Since which commit each subject counts for certain.
+#[derive(Clone, Default)]
+pub struct Floors {
+    all: u64,
+    of: BTreeMap<Subject, u64>,
+}
+
+impl Floors {
+    /// Everything up to here counts.
+    pub fn raise_all(&mut self, position: u64) {
+        self.all = self.all.max(position);
+    }
+
+    fn of(&self, subject: Subject) -> u64 {
+        self.of.get(&subject).map_or(self.all, |floor| self.all.max(*floor))
+    }
+}
+
+/// Every moment, in order.
+#[derive(Default)]
+pub struct History {
+    pub moments: Vec<Moment>,
+}
+
+/// What is asked about.
+pub const PERMISSIONS: [&str; 3] = ["document:edit", "document:read", "user:update"];
+
+fn rows(memory: &MemoryStorage, table: &'static Table) -> Vec<Row> {
+    block_on(memory.query(&Query::of(table, Predicate::Always))).unwrap().rows
+}
+
+fn all<R: Record>(memory: &MemoryStorage) -> Vec<R> {
+    rows(memory, R::TABLE).into_iter().map(|row| R::from_row(row).unwrap()).collect()
+}
+
+impl History {
+    pub fn begin(memory: &MemoryStorage) -> Self {
+        let mut history = Self::default();
+        let position = block_on(memory.position()).unwrap();
+        history.moments.push(Moment::now(memory, position, None, Vec::new()));
+        history
+    }
+
+    /// What a change set writes, in short.
+    pub fn name(change_set: &ChangeSet) -> String {
+        let actions: Vec<&str> = change_set.audit.iter().map(|entry| entry.action.as_str()).collect();
+        let keys = |key: &Key| key.0.iter().map(short).collect::<Vec<_>>().join(" ");
+        let writes: Vec<String> =
+            change_set.writes.iter().map(|write| format!("{} {}", write.table.name, keys(&write.key))).collect();
+        format!("{} ({})", actions.join(", "), writes.join("; "))
+    }
+
+    pub fn record(&mut self, memory: &MemoryStorage, position: u64, owner: TaskId, change_set: &ChangeSet) {
+        // That a session is used is noted beside whatever is asked for.
+        let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
+        let owner = Some(owner).filter(|_| !is_note);
+        self.moments.push(Moment::now(memory, position, owner, subjects(change_set)));
+    }
+
+    pub fn newest(&self) -> u64 {
+        self.moments.last().map_or(0, |moment| moment.position)
+    }
+
+    /// The commits of a task.
+    pub fn of(&self, owner: TaskId) -> impl Iterator<Item = u64> {
+        self.moments.iter().filter(move |moment| moment.owner == Some(owner)).map(|moment| moment.position)
+    }
+
+    /// A commit counts: whatever it touched is not asked about by what was so before.
+    pub fn raise(&self, floors: &mut Floors, position: u64) {
+        for subject in self.moments.iter().filter(|one| one.position == position).flat_map(|one| &one.touched) {
+            let floor = floors.of.entry(*subject).or_default();
+            *floor = position.max(*floor);
+        }
+    }
+
+    /// What may be answered: by anything that was so of each subject since it counts.
+    pub fn answers(
+        &self,
+        floors: &Floors,
+        user: UserId,
+        session: Option<SessionId>,
+        permission: &'static str,
+    ) -> BTreeSet<Answer> {
+        let since = |subject| {
+            let floor = floors.of(subject);
+            let begin = self.moments.partition_point(|moment| moment.position < floor);
+            // What a subject is stays until the next commit that touches it; asking the others again costs little.
+            &self.moments[begin..]
+        };
+        let mut answers = BTreeSet::new();
+        let sessions = session.map(|session| (session, since(Subject::Session(session))));
+        if sessions.is_some_and(|(session, moments)| moments.iter().any(|one| !one.sessions.contains(&session))) {
+            answers.insert(Answer::Ended);
+        }
+        if sessions.is_some_and(|(session, moments)| moments.iter().all(|one| !one.sessions.contains(&session))) {
+            return answers;
+        }
+        let policies: BTreeSet<_> = since(Subject::Policy).iter().map(|one| &one.roles).collect();
+        for moment in since(Subject::User(user)) {
+            if !moment.active.contains(&user) {
+                answers.insert(Answer::Ended);
+                continue;
+            }
+            for roles in &policies {
+                let is_allowed = moment.gives(roles, user, permission);
+                answers.insert(if is_allowed { Answer::Allowed } else { Answer::Denied });
+            }
+        }
+        answers
+    }
+}
+
+impl Moment {
+    fn now(memory: &MemoryStorage, position: u64, owner: Option<TaskId>, touched: Vec<Subject>) -> Self {
+        let roles = all::<RoleRow>(memory).into_iter().map(|role| {
+            let says = serde_json::to_string(&role.grants.0).unwrap();
+            let gives = |permission: &&str| says.contains(&format!("\"{permission}\"")) || says.contains("admin:all");
+            (role.name, PERMISSIONS.into_iter().filter(gives).collect())
+        });
+        let active = all::<User>(memory).into_iter().filter(|user| user.status == UserStatus::Active);
+        let alive = all::<Session>(memory).into_iter().filter(|session| session.ended_at.is_none());
+        Self {
+            position,
+            owner,
+            touched,
+            roles: roles.collect(),
+            held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
+            active: active.map(|user| user.id).collect(),
+            sessions: alive.map(|session| session.id).collect(),
+        }
+    }
+
+    fn gives(&self, roles: &BTreeMap<String, Vec<&str>>, user: UserId, permission: &str) -> bool {
+        let held = self.held.iter().filter(|(holder, _)| *holder == user);
+        held.filter_map(|(_, role)| roles.get(role)).any(|gives| gives.contains(&permission))
+    }
+
+    /// What was answered at this moment.
+    pub fn answer(&self, user: UserId, session: Option<SessionId>, permission: &str) -> Answer {
+        if !self.active.contains(&user) || session.is_some_and(|session| !self.sessions.contains(&session)) {
+            return Answer::Ended;
+        }
+        if self.gives(&self.roles, user, permission) { Answer::Allowed } else { Answer::Denied }
+    }
+}
+
+/// What the rows of a change set are about.
+fn subjects(change_set: &ChangeSet) -> Vec<Subject> {
+    let of_row = |(table, key): (&Table, &Key)| match (table.name, &key.0[0]) {
+        (name, _) if name == RoleRow::TABLE.name => Some(Subject::Policy),
+        (name, Value::Id(id)) if [User::TABLE.name, RoleAssignment::TABLE.name].contains(&name) => {
+            Some(Subject::User(UserId(*id)))
+        }
+        (name, Value::Id(id)) if name == Session::TABLE.name => Some(Subject::Session(SessionId(*id))),
+        _ => None,
+    };
+    change_set.writes.iter().filter_map(|write| of_row((write.table, &write.key))).collect()
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Id(id) => id.to_string()[30..].to_owned(),
+        Value::Text(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}

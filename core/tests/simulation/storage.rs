@@ -1,0 +1,101 @@
+//! A storage that is slow, fails and loses answers, over rows that several instances share.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use rolekeep::{
+    Error, Reason, Result,
+    model::{
+        id::ChangeSetId,
+        record::{Key, Row, Table},
+    },
+    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage},
+};
+
+use crate::{history::History, world::World};
+
+/// One instance's connection.
+pub struct Faulty {
+    pub world: Arc<World>,
+    pub memory: Arc<MemoryStorage>,
+    pub history: Arc<Mutex<History>>,
+    /// Whether other instances write.
+    pub is_shared: bool,
+}
+
+impl Faulty {
+    async fn arrive(&self, what: &str) -> Result<()> {
+        self.world.dawdle().await;
+        if self.world.breaks() {
+            self.world.tell(|| format!("{what} fails"));
+            return Err(Error::new(Reason::StorageUnavailable, "the storage does not answer"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Storage for Faulty {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        // Whose turn it is when the commit is first polled: it may go on in a task of its own.
+        let owner = self.world.current();
+        self.arrive("a commit").await?;
+        if self.world.breaks() {
+            self.world.tell(|| "a commit is lost".to_owned());
+            return Err(CommitError::Unknown);
+        }
+        let known = self.memory.position().await?;
+        let committed = self.memory.commit(change_set).await?;
+        if committed.position > known {
+            self.world.tell(|| format!("commit {} of task {owner}: {}", committed.position, History::name(change_set)));
+            self.history.lock().unwrap().record(&self.memory, committed.position, owner, change_set);
+        }
+        self.world.dawdle().await;
+        if self.world.breaks() {
+            self.world.tell(|| format!("the answer to commit {} is lost", committed.position));
+            return Err(CommitError::Unknown);
+        }
+        Ok(committed)
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.arrive("a read").await?;
+        let rows = self.memory.get(table, keys).await?;
+        self.world.dawdle().await;
+        Ok(rows)
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.arrive("a query").await?;
+        let rows = self.memory.query(query).await?;
+        self.world.dawdle().await;
+        Ok(rows)
+    }
+
+    async fn position(&self) -> Result<u64> {
+        self.arrive("a look at the feed").await?;
+        let position = self.memory.position().await?;
+        self.world.dawdle().await;
+        Ok(position)
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        self.arrive("a part of the feed").await?;
+        let changes = self.memory.changes(since).await?;
+        self.world.dawdle().await;
+        Ok(changes)
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.arrive("an outcome").await?;
+        self.memory.outcome(id).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
