@@ -57,7 +57,7 @@ def test_a_row_passes_if_and_only_if_the_check_allows_it(host, permission):
     um, ada, bob, database, rows = host
     counts = []
     for me in (ada, bob, um.system, um.anonymous()):
-        found = me.filter(permission, dialect="sqlite", columns=COLUMNS)
+        found = me.filter(permission, dialect="sqlite", qualifier="documents", columns=COLUMNS)
         assert type(found) is RowFilter and len(found.kinds) == len(found.parameters)
         passing = {row[0] for row in database.execute(f"SELECT id FROM documents WHERE {found.sql}", found.parameters)}
         keys = ("id", "owner_id", "region_id", "level", "title")
@@ -78,18 +78,18 @@ def test_postgres_and_native_values(host):
     found = ada.filter("document:edit", dialect="postgres", qualifier="d", columns=COLUMNS, first_parameter=4)
     assert found.sql == '"d"."author" = $4::uuid' and found.kinds == (SqlKind.UUID,)
     assert type(found.parameters[0]) is UUID
-    blob = ada.filter("document:edit", dialect="sqlite", ids="blob", strict=True, columns=COLUMNS)
+    blob = ada.filter("document:edit", dialect="sqlite", qualifier="documents", ids="blob", strict=True, columns=COLUMNS)
     assert blob.parameters == (ada.users.me().id.bytes,)
-    assert ada.aio.filter("document:edit", dialect="sqlite", columns=COLUMNS).rows is FilteredRows.SOME
+    assert ada.aio.filter("document:edit", dialect="sqlite", qualifier="documents", columns=COLUMNS).rows is FilteredRows.SOME
 
 
 def test_what_cannot_be_said(host):
     _, ada, *_ = host
     with pytest.raises(ValidationError) as caught:
-        ada.filter("document:read", dialect="sqlite", ids="uuid", columns=COLUMNS)
+        ada.filter("document:read", dialect="sqlite", qualifier="documents", ids="uuid", columns=COLUMNS)
     assert "owner_id" in [field.field for field in caught.value.fields]
     with pytest.raises(ValidationError, match="document:read"):
-        ada.filter("document:raed", dialect="sqlite")
+        ada.filter("document:raed", dialect="sqlite", qualifier="documents")
     with pytest.raises(ValidationError) as caught:
-        ada.filter("document:read", dialect="oracle")  # type: ignore[arg-type]
+        ada.filter("document:read", dialect="oracle", qualifier="documents")  # type: ignore[arg-type]
     assert caught.value.fields[0].field == "table.dialect"

@@ -134,7 +134,7 @@ export class Caller extends Areas {
   /**
    * Which rows of the host's own table the caller may do this to, as a condition in SQL; good until it `expires`.
    *
-   * `const filter = me.filter("document:list", { dialect: "sqlite" })`, then
+   * `const filter = me.filter("document:list", { dialect: "sqlite", qualifier: "documents" })`, then
    * `db.prepare(`SELECT * FROM documents WHERE ${filter.sql}`).all(...filter.parameters)`.
    *
    * Throws a `ValidationError` that names every attribute which cannot be said exactly in this SQL, and as `can`.

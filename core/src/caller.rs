@@ -1,5 +1,7 @@
 //! Who is asking: nothing happens without a caller.
 
+mod filter;
+
 use std::sync::Arc;
 
 use crate::{
@@ -7,8 +9,10 @@ use crate::{
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RowFilter, RuleSet, Scope},
+    rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RuleSet, Scope},
 };
+
+pub use filter::CallerFilter;
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
 ///
@@ -144,18 +148,6 @@ impl Caller {
                 rules.can_somewhere(principal, rules.permission(permission)?, self.context(), clock.now())
             },
         )
-    }
-
-    /// Which rows the caller may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the
-    /// host's own query. Synchronous, without I/O; good for a few seconds.
-    ///
-    /// # Errors
-    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
-    pub fn filter(&self, permission: &str) -> Result<RowFilter> {
-        let of_host = || RowFilter::of_host(self.engine.services.now());
-        self.ask(exists(permission), of_host, |rules, principal, clock| {
-            rules.filter(principal, rules.permission(permission)?, self.context(), clock.now())
-        })
     }
 
     /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,

@@ -88,8 +88,8 @@ pub enum SqlDialect {
 pub struct SqlFilter {
     /// Whether all rows pass, none, or some.
     pub rows: FilteredRows,
-    /// The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
-    /// something else stands beside it.
+    /// The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+    /// around it where something else stands beside it.
     pub sql: String,
     /// Its parameters, in the order of their numbers.
     #[uniffi(default)]
@@ -144,10 +144,9 @@ pub struct SqlParameter {
 pub struct SqlTable {
     /// Which SQL.
     pub dialect: SqlDialect,
-    /// The table's name or alias in the host's query, to stand before each column.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub qualifier: Option<String>,
+    /// The table's name or alias in the host's query. It stands before each column, so that one that is not there is
+    /// an error and cannot mean anything else.
+    pub qualifier: String,
     /// Where attributes are that are no columns of their own name.
     #[uniffi(default)]
     pub columns: HashMap<String, SqlColumn>,

@@ -100,7 +100,7 @@ class AnyCaller(_rolekeep.Caller):
         permission: str,
         *,
         dialect: Literal["sqlite", "postgres"],
-        qualifier: str | None = None,
+        qualifier: str,
         columns: Mapping[str, str | SqlColumn] = EMPTY,
         ids: Literal["uuid", "text", "blob"] | None = None,
         times: Literal["micros", "timestamptz"] | None = None,
@@ -109,13 +109,13 @@ class AnyCaller(_rolekeep.Caller):
     ) -> RowFilter:
         """Which rows of the host's own table the caller may do this to, as a condition in SQL.
 
-        `filter = me.filter("document:read", dialect="sqlite")`, then
+        `filter = me.filter("document:read", dialect="sqlite", qualifier="documents")`, then
         `cursor.execute(f"SELECT * FROM documents WHERE {filter.sql}", filter.parameters)`.
 
         Args:
             permission: Its type is one that the policy declares: `document:read`.
             dialect: Which SQL; parameters are `?1`, `?2`, … in SQLite and `$1`, `$2`, … in PostgreSQL.
-            qualifier: The table's name or alias in the query, to stand before each column.
+            qualifier: The table's name or alias in the query; it stands before each column.
             columns: Where attributes are that are no columns of their own name.
             ids: How ids are stored; `uuid` in PostgreSQL and `text` in SQLite if not given.
             times: How times are stored; integer microseconds since 1970 (`micros`) if not given.

@@ -22,12 +22,12 @@ test("both dialects, and values that drivers bind", async () => {
   const edit = me.filter("document:edit", { dialect: "postgres", qualifier: "d", columns, firstParameter: 4 });
   assert.deepEqual([edit.rows, edit.sql, edit.parameters, edit.kinds], ["some", '"d"."author" = $4::uuid', [ada.id], ["uuid"]]);
   assert.ok(edit.expires instanceof Date);
-  const [blob] = me.filter("document:edit", { dialect: "sqlite", ids: "blob", strict: true, columns }).parameters;
+  const [blob] = me.filter("document:edit", { dialect: "sqlite", qualifier: "documents", ids: "blob", strict: true, columns }).parameters;
   assert.ok(blob instanceof Uint8Array);
   assert.equal(Buffer.from(blob).toString("hex"), ada.id.replaceAll("-", ""));
-  const { parameters, kinds } = me.filter("document:count", { dialect: "postgres", columns });
+  const { parameters, kinds } = me.filter("document:count", { dialect: "postgres", qualifier: "documents", columns });
   assert.deepEqual(parameters[kinds.indexOf("ints")].map(String).sort(), ["5", "9007199254740993"]);
-  assert.deepEqual(um.system.filter("document:read", { dialect: "postgres" }).sql, "TRUE");
+  assert.deepEqual(um.system.filter("document:read", { dialect: "postgres", qualifier: "documents" }).sql, "TRUE");
   await um.close();
 });
 
@@ -42,19 +42,19 @@ test("what cannot be said is told, all of it", async () => {
     }
     return assert.fail("nothing was thrown");
   };
-  assert.deepEqual(thrown("document:read", { dialect: "sqlite", ids: "uuid", columns }).fields.map(({ field }) => field), ["owner_id"]);
-  assert.match(thrown("document:raed", { dialect: "sqlite" }).message, /document:read/);
-  assert.equal(thrown("document:read", { dialect: "oracle" }).fields[0].field, "table.dialect");
-  assert.match(thrown("document:read", { dialect: "sqlite", first_parameter: 2 }).fields[0].message, /firstParameter/);
-  assert.equal(thrown(undefined, { dialect: "sqlite" }).fields[0].field, "permission");
+  assert.deepEqual(thrown("document:read", { dialect: "sqlite", qualifier: "documents", ids: "uuid", columns }).fields.map(({ field }) => field), ["owner_id"]);
+  assert.match(thrown("document:raed", { dialect: "sqlite", qualifier: "documents" }).message, /document:read/);
+  assert.equal(thrown("document:read", { dialect: "oracle", qualifier: "documents" }).fields[0].field, "table.dialect");
+  assert.match(thrown("document:read", { dialect: "sqlite", qualifier: "documents", first_parameter: 2 }).fields[0].message, /firstParameter/);
+  assert.equal(thrown(undefined, { dialect: "sqlite", qualifier: "documents" }).fields[0].field, "permission");
   await um.close();
-  assert.equal((() => { try { callers.ada.filter("document:edit", { dialect: "sqlite" }); } catch (error) { return error.reason; } })(), "closed");
+  assert.equal((() => { try { callers.ada.filter("document:edit", { dialect: "sqlite", qualifier: "documents" }); } catch (error) { return error.reason; } })(), "closed");
 });
 
 test("rights that were taken away are seen by the next filter", async () => {
   const { um, ada, callers } = await world(open);
-  assert.equal(callers.ada.filter("document:edit", { dialect: "sqlite", columns }).rows, "some");
+  assert.equal(callers.ada.filter("document:edit", { dialect: "sqlite", qualifier: "documents", columns }).rows, "some");
   await um.system.roles.unassign({ userId: ada.id, role: "author" });
-  assert.equal(callers.ada.filter("document:edit", { dialect: "sqlite", columns }).rows, "none");
+  assert.equal(callers.ada.filter("document:edit", { dialect: "sqlite", qualifier: "documents", columns }).rows, "none");
   await um.close();
 });

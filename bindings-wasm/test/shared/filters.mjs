@@ -72,7 +72,7 @@ export async function filterLaw(open, SQL, equal) {
   for (const permission of ["read", "edit", "sign", "count"].map((action) => `document:${action}`)) {
     counts[permission] = {};
     for (const [name, me] of Object.entries(callers)) {
-      const { rows, sql, parameters, kinds, expires } = me.filter(permission, { dialect: "sqlite", columns });
+      const { rows, sql, parameters, kinds, expires } = me.filter(permission, { dialect: "sqlite", qualifier: "documents", columns });
       equal(kinds.length, parameters.length);
       equal(expires > new Date(), true);
       // As the driver of sql.js binds them; it knows no numbers of 64 bits.

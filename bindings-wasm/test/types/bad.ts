@@ -9,5 +9,5 @@ ada.createdAt.toUpperCase();
 ada.email = "x";
 await um.system.users.vanish({ id: ada.id });
 um.system.can("document:edit", { owner_id: ada.id });
-um.system.filter("document:list", { dialect: "oracle" });
-const texts: string[] = um.system.filter("document:list", { dialect: "sqlite", columns: { owner_id: "author" } }).parameters;
+um.system.filter("document:list", { dialect: "oracle", qualifier: "d" });
+const texts: string[] = um.system.filter("document:list", { dialect: "sqlite", qualifier: "d", columns: { owner_id: "author" } }).parameters;

@@ -14,5 +14,5 @@ await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.c
 const columns = { owner_id: "author", tags: { column: "meta", keys: ["tags"] } };
 const filter: RowFilter<SqliteValue> = um.system.filter("drone:list", { dialect: "sqlite", qualifier: "d", columns, firstParameter: 2 });
 const bound: (number | bigint | string | Uint8Array)[] = ["active", ...filter.parameters];
-const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "postgres", times: "timestamptz" }).parameters;
+const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "postgres", qualifier: "drones", times: "timestamptz" }).parameters;
 if (filter.rows !== "none") console.log(filter.sql, bound, postgres, filter.expires.getTime());

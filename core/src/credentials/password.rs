@@ -1,8 +1,8 @@
 //! Passwords: what is accepted (NIST SP 800-63B-4, 3.1.1.2), and Argon2id hashes (RFC 9106).
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 
 use crate::model::{
@@ -154,26 +154,82 @@ impl HashingCost {
     }
 }
 
+/// Memory that hashing works in, kept for the next time: an allocator that gets megabytes back may keep them, too,
+/// and take others next time.
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    /// So many blocks; what they hold is written over.
+    fn blocks(&mut self, count: usize) -> Result<&mut [Block]> {
+        let more = count.saturating_sub(self.0.len());
+        // The cost may come from a stored hash: too high a one is an error, and ends no process.
+        self.0.try_reserve_exact(more).map_err(|_| failed())?;
+        self.0.resize(self.0.len() + more, Block::new());
+        self.0.get_mut(..count).ok_or_else(failed)
+    }
+}
+
 /// Hashes a password to a PHC string. Takes some 20 ms and the memory of the cost: not on an executor's thread.
-pub fn hash(cost: HashingCost, password: &Secret, salt: [u8; 16]) -> Result<String> {
-    let normal = normal(password)?;
-    let hash: PasswordHash = cost
-        .argon2()?
-        .hash_password_with_salt(normal.expose().as_bytes(), &salt)
-        .map_err(|_| Error::new(Reason::Internal, "a password could not be hashed"))?;
-    Ok(hash.to_string())
+pub fn hash(cost: HashingCost, password: &Secret, salt: [u8; 16], memory: &mut Memory) -> Result<String> {
+    let argon2 = cost.argon2()?;
+    let output = output(&argon2, &normal(password)?, &salt, Params::DEFAULT_OUTPUT_LEN, memory)?;
+    phc(&argon2, &salt, output.as_bytes())
+}
+
+/// A hash that no password has: for accounts that there are not, whose passwords cost the same to verify (SEC-1).
+pub fn nobodys(cost: HashingCost, salt: [u8; 16], hash: [u8; Params::DEFAULT_OUTPUT_LEN]) -> Result<String> {
+    phc(&cost.argon2()?, &salt, &hash)
 }
 
 /// Whether the password is the one that was hashed. Takes as long as hashing did.
-pub fn verify(hash: &str, password: &Secret) -> bool {
-    let (Ok(normal), Ok(parsed)) = (normal(password), PasswordHash::new(hash)) else { return false };
+pub fn verify(hash: &str, password: &Secret, memory: &mut Memory) -> bool {
+    verified(hash, password, memory).unwrap_or_default()
+}
+
+/// None where the hash is none, or the password can be no password.
+fn verified(hash: &str, password: &Secret, memory: &mut Memory) -> Option<bool> {
+    let (normal, stored) = (normal(password).ok()?, PasswordHash::new(hash).ok()?);
+    let (salt, expected) = (stored.salt.as_ref()?, stored.hash.as_ref()?);
     // The parameters are the hash's own.
-    Argon2::default().verify_password(normal.expose().as_bytes(), &parsed).is_ok()
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = stored.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored).ok()?);
+    // Compared in constant time, as its type does.
+    Some(output(&argon2, &normal, salt, expected.len(), memory).ok()? == *expected)
+}
+
+/// Whether it is longer than any password that there can be: to be refused before it is copied or waits for anything.
+pub fn is_too_long(password: &Secret) -> bool {
+    password.expose().len() > MAX_BYTES
+}
+
+fn output(argon2: &Argon2<'_>, normal: &Secret, salt: &[u8], len: usize, memory: &mut Memory) -> Result<Output> {
+    let blocks = memory.blocks(argon2.params().block_count())?;
+    let mut hash = zeroize::Zeroizing::new([0; Output::MAX_LENGTH]);
+    let hash = hash.get_mut(..len).ok_or_else(failed)?;
+    argon2.hash_password_into_with_memory(normal.expose().as_bytes(), salt, hash, blocks).map_err(|_| failed())?;
+    Output::new(hash).map_err(|_| failed())
+}
+
+fn phc(argon2: &Argon2<'_>, salt: &[u8], hash: &[u8]) -> Result<String> {
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).map_err(|_| failed())?,
+        salt: Some(Salt::new(salt).map_err(|_| failed())?),
+        hash: Some(Output::new(hash).map_err(|_| failed())?),
+    };
+    Ok(hash.to_string())
+}
+
+fn failed() -> Error {
+    Error::new(Reason::Internal, "a password could not be hashed")
 }
 
 /// NFC, once at set and at verify (N 3.1.1.2-4n); huge input is refused early.
 fn normal(password: &Secret) -> Result<Secret> {
-    if password.expose().len() > MAX_BYTES {
+    if is_too_long(password) {
         return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
     }
     Ok(unicode::nfc(password.expose()).into())
@@ -207,11 +263,30 @@ mod tests {
     #[test]
     fn aut_2_hashes_and_verifies_whole_in_nfc() {
         let cost = HashingCost::default();
-        let hashed = hash(cost, &"Crème brûlée with\0sugar".into(), [7; 16]).unwrap();
+        let memory = &mut Memory::default();
+        let hashed = hash(cost, &"Crème brûlée with\0sugar".into(), [7; 16], memory).unwrap();
         assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(verify(&hashed, &"Cre\u{300}me bru\u{302}le\u{301}e with\0sugar".into()));
-        assert!(!verify(&hashed, &"Crème brûlée with".into()));
-        assert!(!verify("not a hash", &"whatever it may be".into()));
+        assert!(verify(&hashed, &"Cre\u{300}me bru\u{302}le\u{301}e with\0sugar".into(), memory));
+        assert!(!verify(&hashed, &"Crème brûlée with".into(), memory));
+        assert!(!verify("not a hash", &"whatever it may be".into(), memory));
+    }
+
+    #[test]
+    fn sec_15_memory_of_one_hash_serves_others() {
+        let (memory, own) = (&mut Memory::default(), &mut Memory::default());
+        for memory_kib in [7_168, 9_216, 7_168] {
+            let cost = HashingCost { memory_kib, iterations: 5, parallelism: 1 };
+            let hashed = hash(cost, &"fifteen letters".into(), [7; 16], memory).unwrap();
+            assert!(
+                verify(&hashed, &"fifteen letters".into(), own) && !verify(&hashed, &"fifteen lettres".into(), own)
+            );
+            let nobody = nobodys(cost, [1; 16], [2; 32]).unwrap();
+            assert_eq!(nobody.split('$').nth(3), hashed.split('$').nth(3), "the same work");
+            assert!(!verify(&nobody, &"fifteen letters".into(), own));
+        }
+        let greedy =
+            "$argon2id$v=19$m=4294967295,t=1,p=1$AQEBAQEBAQEBAQEBAQEBAQ$AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+        assert!(!verify(greedy, &"fifteen letters".into(), own));
     }
 
     #[test]

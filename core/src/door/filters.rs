@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::{
+    caller::CallerFilter,
     model::{
         decode::{Decoder, FromJson},
         error::Result,
         predicate::Predicate,
         time::Time,
     },
-    rules::RowFilter,
     storage::sql::{ColumnMapping, IdStorage, SqlDialect, SqlValue, TableMapping, TimeStorage},
 };
 
@@ -20,8 +20,9 @@ use crate::{
 pub struct SqlTable {
     /// Which SQL.
     pub dialect: SqlDialect,
-    /// The table's name or alias in the host's query, to stand before each column.
-    pub qualifier: Option<String>,
+    /// The table's name or alias in the host's query. It stands before each column, so that one that is not there is
+    /// an error and cannot mean anything else.
+    pub qualifier: String,
     /// Where attributes are that are no columns of their own name.
     pub columns: std::collections::BTreeMap<String, NamedOr>,
     /// How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
@@ -81,8 +82,8 @@ impl crate::describe::Describe for NamedOr {
 pub struct SqlFilter {
     /// Whether all rows pass, none, or some.
     pub rows: FilteredRows,
-    /// The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
-    /// something else stands beside it.
+    /// The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+    /// around it where something else stands beside it.
     pub sql: String,
     /// Its parameters, in the order of their numbers.
     pub parameters: Vec<SqlParameter>,
@@ -136,10 +137,9 @@ pub enum SqlKind {
 impl SqlTable {
     fn mapping(&self) -> TableMapping {
         let mut mapping = match self.dialect {
-            SqlDialect::Postgres => TableMapping::postgres(),
-            SqlDialect::Sqlite => TableMapping::sqlite(),
+            SqlDialect::Postgres => TableMapping::postgres(&self.qualifier),
+            SqlDialect::Sqlite => TableMapping::sqlite(&self.qualifier),
         };
-        mapping = self.qualifier.iter().fold(mapping, |mapping, qualifier| mapping.qualifier(qualifier));
         mapping = self.ids.into_iter().fold(mapping, TableMapping::ids);
         mapping = self.times.into_iter().fold(mapping, TableMapping::times);
         if self.strict == Some(true) {
@@ -168,15 +168,15 @@ impl SqlColumn {
 }
 
 /// A filter as other languages see it.
-pub(super) fn in_sql(filter: &RowFilter, table: &SqlTable, now: Time) -> Result<SqlFilter> {
-    let condition = filter.to_sql(&table.mapping(), now)?;
-    let rows = match filter.predicate {
+pub(super) fn in_sql(filter: &CallerFilter, table: &SqlTable) -> Result<SqlFilter> {
+    let condition = filter.to_sql(&table.mapping())?;
+    let rows = match filter.predicate()? {
         Predicate::Always => FilteredRows::All,
         Predicate::Never => FilteredRows::None,
         _ => FilteredRows::Some,
     };
     let parameters = condition.parameters.iter().map(parameter).collect();
-    Ok(SqlFilter { rows, sql: condition.text, parameters, expires: filter.expires })
+    Ok(SqlFilter { rows, sql: condition.text, parameters, expires: filter.expires() })
 }
 
 fn parameter(value: &SqlValue) -> SqlParameter {

@@ -110,7 +110,7 @@ pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
         "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
         "filter" => {
             let table = needed("table", asked.table.as_ref())?;
-            written(&in_sql(&caller.filter(asked.named()?)?, table, caller.engine.services.now())?)
+            written(&in_sql(&caller.filter(asked.named()?)?, table)?)
         }
         "has_role" => written(&caller.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
         "is_administrator" => written(&caller.is_administrator()?),

@@ -255,7 +255,7 @@ impl<'a> Plan<'a> {
         let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
         let rules = self.rules();
         let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
-        Ok(filter.predicate)
+        filter.into_predicate(self.now)
     }
 
     /// Whether the caller may do this to a row as it is stored.

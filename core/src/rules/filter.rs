@@ -36,14 +36,15 @@ const LIFETIME: i64 = 5;
 const ROOM: usize = 64;
 
 /// Which rows somebody may see, with everything about them, the context and the time substituted.
+///
+/// It is of the principal and the rules that it was made of, and knows nothing of later ones:
+/// [`crate::Caller::filter`] gives one that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowFilter {
     /// Over the columns of the type's table.
-    pub predicate: Predicate,
-    /// The time that it was made for.
-    pub made_at: Time,
-    /// From this moment on it must not be used: an assignment begins or ends, or it is too old.
-    pub expires: Time,
+    predicate: Predicate,
+    made_at: Time,
+    expires: Time,
     /// The attributes that it names.
     attributes: Vec<FilterAttribute>,
 }
@@ -63,16 +64,45 @@ impl RowFilter {
         Self { predicate: Predicate::Always, made_at: now, expires, attributes: Vec::new() }
     }
 
+    /// The time that it was made for.
+    pub fn made_at(&self) -> Time {
+        self.made_at
+    }
+
+    /// From this moment on it must not be used: an assignment begins or ends, or it is too old.
+    pub fn expires(&self) -> Time {
+        self.expires
+    }
+
+    /// Whether the same rows pass both.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.predicate == other.predicate && self.attributes == other.attributes
+    }
+
     pub(crate) fn attributes(&self) -> &[FilterAttribute] {
         &self.attributes
     }
 
-    /// The predicate, where the filter may still be used; [`Reason::RightsStale`] where not.
+    /// The predicate, where the filter may still be used.
+    ///
+    /// # Errors
+    /// [`Reason::RightsStale`] where not.
     pub fn predicate_at(&self, now: Time) -> Result<&Predicate> {
         match self.made_at <= now && now < self.expires {
             true => Ok(&self.predicate),
             false => Err(Error::new(Reason::RightsStale, "this row filter has expired; make it again")),
         }
+    }
+}
+
+impl RowFilter {
+    /// The predicate itself, as [`RowFilter::predicate_at`].
+    ///
+    /// # Errors
+    /// [`Reason::RightsStale`] where the filter may not be used any more.
+    pub fn into_predicate(self, now: Time) -> Result<Predicate> {
+        self.predicate_at(now)?;
+        Ok(self.predicate)
     }
 }
 

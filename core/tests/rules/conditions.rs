@@ -301,7 +301,8 @@ fn free_attributes_are_perhaps() {
         facts.attributes.push(("names".into(), json("[\"x\"]")));
         let principal = rules.principal(facts);
         let list = rules.permission("drone:list").unwrap();
-        let filter = rules.filter(&principal, list, &Context::new(), now()).map(|filter| filter.predicate);
+        let filter =
+            rules.filter(&principal, list, &Context::new(), now()).and_then(|filter| filter.into_predicate(now()));
         (filter.map_err(|error| error.reason()), rules.can_somewhere(&principal, list, &Context::new(), now()).unwrap())
     };
     for when in [

@@ -63,8 +63,9 @@ impl Ask<'_> {
     fn listed(&self, rules: &RuleSet, principal: &Principal) -> Vec<bool> {
         let permission = rules.permission("thing:read").unwrap();
         let filter = rules.filter(principal, permission, &self.context, self.case.now).unwrap();
+        let filter = filter.into_predicate(self.case.now).unwrap();
         let somewhere = rules.can_somewhere(principal, permission, &self.context, self.case.now).unwrap();
-        let rows = self.case.things.iter().map(|thing| filter.predicate.matches(&THINGS, &thing.row, &Tied(thing)));
+        let rows = self.case.things.iter().map(|thing| filter.matches(&THINGS, &thing.row, &Tied(thing)));
         rows.chain([somewhere]).collect()
     }
 }

@@ -88,6 +88,7 @@ proptest! {
         let context = case.context();
         let permission = rules.permission("thing:read").unwrap();
         let filter = rules.filter(&principal, permission, &context, case.now).unwrap();
+        let filter = filter.into_predicate(case.now).unwrap();
 
         let mut allowed = BTreeSet::new();
         for thing in &fixture.things {
@@ -98,9 +99,9 @@ proptest! {
             }
         }
         for storage in [&fixture.memory as &dyn Storage, &fixture.sqlite] {
-            let rows = fixture.runtime.block_on(storage.query(&Query::of(&THINGS, filter.predicate.clone()))).unwrap().rows;
+            let rows = fixture.runtime.block_on(storage.query(&Query::of(&THINGS, filter.clone()))).unwrap().rows;
             let listed: BTreeSet<Value> = rows.into_iter().map(|row| row.0[0].clone()).collect();
-            prop_assert_eq!(&listed, &allowed, "{:?}", filter.predicate);
+            prop_assert_eq!(&listed, &allowed, "{:?}", filter);
         }
     }
 }
@@ -117,7 +118,7 @@ fn cases_are_not_trivial() {
         let principal = case.principal(&rules).unwrap();
         let permission = rules.permission("thing:read").unwrap();
         let filter = rules.filter(&principal, permission, &case.context(), case.now).unwrap();
-        let query = Query::of(&THINGS, filter.predicate);
+        let query = Query::of(&THINGS, filter.into_predicate(case.now).unwrap());
         match fixture.runtime.block_on(fixture.memory.query(&query)).unwrap().rows.len() {
             0 => none += 1,
             ROWS => all += 1,

@@ -130,7 +130,8 @@ fn flyos_is_the_table_of_its_page() {
     assert!(somewhere(&main) && somewhere(&east));
     // An operator may not list at all, and a region head without a region finds nothing.
     assert!(!somewhere(&operator) && !somewhere(&homeless));
-    let filter = |principal| rules.filter(principal, list, &Context::new(), now()).unwrap().predicate;
+    let filter =
+        |principal| rules.filter(principal, list, &Context::new(), now()).unwrap().into_predicate(now()).unwrap();
     assert_eq!(filter(&main), Predicate::Always);
     assert_eq!(filter(&east), Predicate::equals("region_id", EAST));
     assert_eq!(rules.relations_read("drone"), ["assigned_users"]);
@@ -316,10 +317,12 @@ fn a_filter_folds_scopes_and_expires() {
     assignments[0].until = Some(time("2026-06-01T12:00:01Z"));
     let principal = rules.principal(facts(MAIN, None, assignments));
     let filter = rules.filter(&principal, rules.permission("drone:list").unwrap(), &Context::new(), now()).unwrap();
-    assert!(matches!(&filter.predicate, Predicate::In(name, ids) if name == "region_id" && ids.len() == 50));
-    assert_eq!(filter.expires, time("2026-06-01T12:00:01Z"));
+    assert!(
+        matches!(filter.predicate_at(now()).unwrap(), Predicate::In(name, ids) if name == "region_id" && ids.len() == 50)
+    );
+    assert_eq!(filter.expires(), time("2026-06-01T12:00:01Z"));
     assert!(filter.predicate_at(now()).is_ok());
-    assert_eq!(filter.predicate_at(filter.expires).unwrap_err().reason(), Reason::RightsStale);
+    assert_eq!(filter.predicate_at(filter.expires()).unwrap_err().reason(), Reason::RightsStale);
 }
 
 #[test]

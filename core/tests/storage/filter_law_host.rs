@@ -39,8 +39,7 @@ const STRICT: &str = "
 
 fn mapping(suffix: &str) -> TableMapping {
     let reviewers = ColumnMapping::link(format!("document_reviewers{suffix}"), "document", "id", "user");
-    let mapping = TableMapping::sqlite()
-        .qualifier("d")
+    let mapping = TableMapping::sqlite("d")
         .column("editor_id", ColumnMapping::named("writer").ids(IdStorage::Text))
         .column("reviewers", reviewers);
     let members = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));

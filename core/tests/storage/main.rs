@@ -14,6 +14,7 @@ mod common;
 mod conformance;
 mod crash;
 mod filter_law_host;
+mod filter_names;
 mod filter_sql;
 mod model;
 mod persister;

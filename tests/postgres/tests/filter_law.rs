@@ -34,8 +34,7 @@ const INSERT: &str = "INSERT INTO documents VALUES ($1, $2, $3, $4, $5, $6, $7, 
     ($10::bigint % 86400000000) * interval '1 microsecond', $11, $12, $13::inet, $14, $15, $16, $17::jsonb)";
 
 fn mapping() -> TableMapping {
-    let mapping = TableMapping::postgres()
-        .qualifier("d")
+    let mapping = TableMapping::postgres("d")
         .column("editor_id", ColumnMapping::named("writer").ids(IdStorage::Text))
         .column("seen_at", ColumnMapping::named("seen_at").times(TimeStorage::Timestamptz))
         .column("reviewers", ColumnMapping::link("public.document_reviewers", "document", "id", "user"));

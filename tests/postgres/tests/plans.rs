@@ -77,8 +77,7 @@ fn filter_of(when: &str, scopes: impl IntoIterator<Item = Scope>) -> RowFilter {
 }
 
 fn mapping() -> TableMapping {
-    TableMapping::postgres()
-        .qualifier("documents")
+    TableMapping::postgres("documents")
         .times(TimeStorage::Timestamptz)
         .column("readers", ColumnMapping::link("readers", "document_id", "id", "user_id"))
 }

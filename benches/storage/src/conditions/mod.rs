@@ -93,8 +93,8 @@ impl Dialect {
 
     fn mapping(self) -> TableMapping {
         match self {
-            Dialect::Sqlite => TableMapping::sqlite().strict(),
-            Dialect::Postgres => TableMapping::postgres(),
+            Dialect::Sqlite => TableMapping::sqlite("things").strict(),
+            Dialect::Postgres => TableMapping::postgres("things"),
         }
     }
 }

@@ -74,8 +74,8 @@ class SqlFilter:
     rows: FilteredRows
     """Whether all rows pass, none, or some."""
     sql: str
-    """The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around
-    it where something else stands beside it.
+    """The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or
+    `0`. Put brackets around it where something else stands beside it.
     """
     parameters: builtins.list[SqlParameter] = field(default_factory=builtins.list)
     """Its parameters, in the order of their numbers."""

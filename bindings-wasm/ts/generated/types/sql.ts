@@ -54,8 +54,8 @@ export interface SqlFilter {
   /** Whether all rows pass, none, or some. */
   readonly rows: FilteredRows;
   /**
-   * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
-   * something else stands beside it.
+   * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+   * around it where something else stands beside it.
    */
   readonly sql: string;
   /** Its parameters, in the order of their numbers. */
@@ -97,8 +97,11 @@ export interface SqlParameter {
 export interface SqlTable {
   /** Which SQL. */
   readonly dialect: SqlDialect;
-  /** The table's name or alias in the host's query, to stand before each column. */
-  readonly qualifier?: string | undefined;
+  /**
+   * The table's name or alias in the host's query. It stands before each column, so that one that is not there is
+   * an error and cannot mean anything else.
+   */
+  readonly qualifier: string;
   /** Where attributes are that are no columns of their own name. */
   readonly columns?: { readonly [key: string]: SqlColumn } | undefined;
   /** How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given. */

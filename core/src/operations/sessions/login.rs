@@ -90,7 +90,7 @@ impl Operation for Login {
         };
         let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
         let known = hash.is_some();
-        let right = plan.services.hasher.verify(hash, attempt.password.clone()).await?;
+        let right = plan.services.hasher.verify(hash, &attempt.password).await?;
         // Hashing takes its time, and the account goes on: other logins of a busy one must not make this
         // one stale. Whoever changes the password meanwhile does.
         let user = match user {

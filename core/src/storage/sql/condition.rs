@@ -4,6 +4,8 @@
 //! pass for false, as the predicate does; only under a `NOT` would it show. So `NOT` is written
 //! `(…) IS NOT TRUE` where something inside can be null, and everything else stays as plain as it
 //! would be written by hand, and finds its index.
+//!
+//! In SQLite `TRUE` and `FALSE` are names: a column so called would be meant instead. They are 1 and 0 there.
 
 use super::{
     SqlDialect,
@@ -103,7 +105,12 @@ impl Compiler<'_> {
     }
 
     fn truth(&mut self, value: bool) {
-        self.put(if value { "TRUE" } else { "FALSE" });
+        self.put(match (self.dialect(), value) {
+            (SqlDialect::Sqlite, true) => "1",
+            (SqlDialect::Sqlite, false) => "0",
+            (SqlDialect::Postgres, true) => "TRUE",
+            (SqlDialect::Postgres, false) => "FALSE",
+        });
     }
 
     fn compile(&mut self, predicate: &Predicate, around: Around) {
@@ -224,7 +231,7 @@ impl Compiler<'_> {
         if self.may_be_null(part) {
             self.put("(");
             self.compile(part, Around::Nothing);
-            self.put(") IS NOT TRUE");
+            self.put(") IS NOT ").truth(true);
         } else {
             self.put("NOT (");
             self.compile(part, Around::Nothing);
@@ -429,7 +436,8 @@ impl Compiler<'_> {
             }
             SetColumn::Json { is_array, from, element } => {
                 let all = self.all_of(&element.sql);
-                self.put("CASE WHEN ").put(is_array).put(" THEN (SELECT COALESCE(").put(&all).put(", TRUE) FROM ");
+                self.put("CASE WHEN ").put(is_array).put(" THEN (SELECT COALESCE(").put(&all).put(", ").truth(true);
+                self.put(") FROM ");
                 self.put(from).put(") END");
             }
         }

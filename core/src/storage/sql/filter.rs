@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    SqlValue, TableMapping,
+    SqlDialect, SqlValue, TableMapping,
     column::{Column, Stored},
     condition::{Compiler, Names, SetColumn, Tied},
     mapping::Mapped,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         decode::{FieldCode, FieldError},
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         predicate::{Link, Predicate},
         record::Kind,
         time::Time,
@@ -23,8 +23,8 @@ use crate::{
 /// A condition for a `WHERE`, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlCondition {
-    /// The text; `TRUE` or `FALSE` where every row or none passes. Put brackets around it where
-    /// something else stands beside it.
+    /// The text; where every row or none passes `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+    /// around it where something else stands beside it.
     pub text: String,
     /// Its parameters, in the order of their numbers.
     pub parameters: Vec<SqlValue>,
@@ -35,12 +35,12 @@ impl RowFilter {
     /// the same permission allows it. `now` is the current time.
     ///
     /// # Errors
-    /// [`Reason::RightsStale`](crate::Reason::RightsStale) where the filter has expired;
-    /// [`Reason::InvalidInput`](crate::Reason::InvalidInput) naming every attribute that the mapping
-    /// cannot say exactly.
+    /// [`Reason::RightsStale`] where the filter has expired;
+    /// [`Reason::InvalidInput`] naming every attribute that the mapping cannot say exactly, and where
+    /// the rules need more parameters than a statement takes (32,766 in SQLite, 65,535 in PostgreSQL).
     pub fn to_sql(&self, mapping: &TableMapping, now: Time) -> Result<SqlCondition> {
         let predicate = self.predicate_at(now)?;
-        let mut names = Mapping { attributes: HashMap::new(), mapping };
+        let mut names = Mapping { attributes: HashMap::new() };
         let mut problems = Vec::new();
         for attribute in self.attributes() {
             match mapping.resolve(attribute) {
@@ -60,8 +60,25 @@ impl RowFilter {
         let mut compiler = Compiler { names: &names, writer };
         compiler.write(predicate);
         let Writer { text, parameters, .. } = compiler.writer;
+        check_count(mapping.dialect, mapping.first_parameter, parameters.len())?;
         Ok(SqlCondition { text, parameters })
     }
+}
+
+/// Refuses what would fail only when the query runs.
+///
+/// # Errors
+/// [`Reason::InvalidInput`]
+pub(super) fn check_count(dialect: SqlDialect, first: usize, count: usize) -> Result<()> {
+    let most = dialect.most_parameters();
+    if first > 0 && count.checked_add(first - 1).is_some_and(|last| last <= most) {
+        return Ok(());
+    }
+    let message = format!(
+        "the rules for this list need {count} parameters from number {first} on, and a statement numbers them from 1 \
+         to {most}: grant by fewer different conditions"
+    );
+    Err(Error::new(Reason::InvalidInput, message))
 }
 
 pub(super) fn problem(attribute: &str, message: String) -> FieldError {
@@ -71,7 +88,6 @@ pub(super) fn problem(attribute: &str, message: String) -> FieldError {
 /// A host's table.
 struct Mapping<'m> {
     attributes: HashMap<&'m str, Mapped>,
-    mapping: &'m TableMapping,
 }
 
 impl Mapping<'_> {
@@ -102,18 +118,8 @@ impl Mapping<'_> {
                 if *offset != 0 {
                     problems.push(problem(set, format!("is asked for `{name}` moved in time, which SQL cannot say")));
                 }
-                self.check_qualified(set, problems);
             }
-            Predicate::LinkedToColumn(link, _) => self.check_qualified(&link.own, problems),
             _ => {}
-        }
-    }
-
-    /// Inside of a subquery a bare name could mean a column of another table.
-    fn check_qualified(&self, name: &str, problems: &mut Vec<FieldError>) {
-        if !self.mapping.is_qualified() {
-            let message = "is looked for in another table, so the mapping needs a `qualifier`".to_owned();
-            problems.push(problem(name, message));
         }
     }
 }

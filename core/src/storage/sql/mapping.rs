@@ -19,6 +19,10 @@ use crate::{
 /// The alias of a link's table.
 const LINK: &str = "rk_link";
 
+/// Columns that no table declares and every table has: one that was forgotten would not be missed.
+const HIDDEN_IN_SQLITE: &[&str] = &["rowid", "oid", "_rowid_"];
+const HIDDEN_IN_POSTGRES: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
 /// Where the rows of a type are: which columns of a host's table hold its attributes.
 ///
 /// An attribute is the column of its name, unless [`TableMapping::column`] says otherwise. Ids are
@@ -28,7 +32,7 @@ const LINK: &str = "rk_link";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableMapping {
     pub(super) dialect: SqlDialect,
-    qualifier: Option<String>,
+    qualifier: String,
     columns: BTreeMap<String, ColumnMapping>,
     ids: IdStorage,
     times: TimeStorage,
@@ -131,33 +135,30 @@ pub(super) enum Mapped {
 }
 
 impl TableMapping {
-    /// A table of PostgreSQL. Parameters are `$1`, `$2`, …
-    pub fn postgres() -> Self {
-        Self::new(SqlDialect::Postgres, IdStorage::Uuid)
+    /// A table of PostgreSQL, by its name or alias in the host's query. Parameters are `$1`, `$2`, …
+    ///
+    /// The name stands before each column: a bare one that is not there could mean a column of another
+    /// table of the query, and in SQLite even a text, so that a filter would let pass what it must not.
+    pub fn postgres(qualifier: impl Into<String>) -> Self {
+        Self::new(SqlDialect::Postgres, qualifier.into(), IdStorage::Uuid)
     }
 
-    /// A table of SQLite. Parameters are `?1`, `?2`, …
-    pub fn sqlite() -> Self {
-        Self::new(SqlDialect::Sqlite, IdStorage::Text)
+    /// A table of SQLite, by its name or alias in the host's query, as [`TableMapping::postgres`].
+    /// Parameters are `?1`, `?2`, …
+    pub fn sqlite(qualifier: impl Into<String>) -> Self {
+        Self::new(SqlDialect::Sqlite, qualifier.into(), IdStorage::Text)
     }
 
-    fn new(dialect: SqlDialect, ids: IdStorage) -> Self {
+    fn new(dialect: SqlDialect, qualifier: String, ids: IdStorage) -> Self {
         Self {
             dialect,
-            qualifier: None,
+            qualifier,
             columns: BTreeMap::new(),
             ids,
             times: TimeStorage::Micros,
             is_strict: false,
             first_parameter: 1,
         }
-    }
-
-    /// The table's name or alias in the host's query, to stand before each column. Needed where a
-    /// query joins tables, and where a rule looks for a column's value in a set.
-    pub fn qualifier(mut self, qualifier: impl Into<String>) -> Self {
-        self.qualifier = Some(qualifier.into());
-        self
     }
 
     /// Says where an attribute is: the name of another column, or a [`ColumnMapping`].
@@ -209,17 +210,14 @@ impl TableMapping {
     }
 
     fn sql(&self, column: &str) -> String {
-        match &self.qualifier {
-            Some(qualifier) => format!("{}.{}", quoted(qualifier), quoted(column)),
-            None => quoted(column),
-        }
+        format!("{}.{}", quoted(&self.qualifier), quoted(column))
     }
 
     /// An attribute in SQL, or why it cannot be said exactly.
     pub(super) fn resolve(&self, attribute: &FilterAttribute) -> Result<Mapped, String> {
         let (ids, times) = (self.ids_of(&attribute.name), self.times_of(&attribute.name));
         let place = self.place_of(&attribute.name);
-        check_names(self.qualifier.as_deref(), &place)?;
+        self.check_names(&place)?;
         let (base, is_set) = (attribute.ty.base, attribute.ty.is_set);
         match (&place, is_set) {
             (Kept::Column(name), false) => {
@@ -264,8 +262,40 @@ impl TableMapping {
         Ok(SetColumn::Json { is_array, from, element })
     }
 
-    pub(super) fn is_qualified(&self) -> bool {
-        self.qualifier.is_some()
+    /// Names are quoted, so they may hold anything but NUL; keys of documents not what quotes them.
+    fn check_names(&self, place: &Kept) -> Result<(), String> {
+        let (own, others): (&str, Vec<&str>) = match place {
+            Kept::Column(name) => (name, Vec::new()),
+            Kept::Json { column, keys } => {
+                let is_wrong = |key: &&String| {
+                    key.is_empty() || key.chars().any(|letter| letter.is_control() || "\"\\".contains(letter))
+                };
+                if let Some(key) = keys.iter().find(is_wrong) {
+                    return Err(format!("the key {key:?} of a document cannot be written in a path"));
+                }
+                (column, Vec::new())
+            }
+            Kept::Link { table, from, own, to } => (own, table.split('.').chain([from.as_str(), to]).collect()),
+        };
+        let qualifier = self.qualifier.as_str();
+        if let Some(name) = others.iter().chain([&own, &qualifier]).find(|name| name.is_empty() || name.contains('\0'))
+        {
+            return Err(format!("{name:?} names no column or table"));
+        }
+        // SQLite does not tell capital letters from small ones.
+        if [LINK, ELEMENTS].iter().any(|taken| taken.eq_ignore_ascii_case(qualifier)) {
+            return Err(format!("the qualifiers {LINK} and {ELEMENTS} are taken"));
+        }
+        let hidden = match self.dialect {
+            SqlDialect::Sqlite => HIDDEN_IN_SQLITE,
+            SqlDialect::Postgres => HIDDEN_IN_POSTGRES,
+        };
+        match others.iter().chain([&own]).find(|name| hidden.iter().any(|hidden| hidden.eq_ignore_ascii_case(name))) {
+            Some(name) => {
+                Err(format!("every table has a hidden column {name:?}, whether it has one of its own or not"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A plain column.
@@ -320,29 +350,5 @@ impl TableMapping {
             _ => Collate::Nowhere,
         };
         Ok(Column { sql, kind, stored, is_nullable, is_typed, collate })
-    }
-}
-
-/// Names are quoted, so they may hold anything but NUL; keys of documents not what quotes them.
-fn check_names(qualifier: Option<&str>, place: &Kept) -> Result<(), String> {
-    let names: Vec<&str> = match place {
-        Kept::Column(name) => vec![name],
-        Kept::Json { column, keys } => {
-            let is_wrong = |key: &&String| {
-                key.is_empty() || key.chars().any(|letter| letter.is_control() || "\"\\".contains(letter))
-            };
-            if let Some(key) = keys.iter().find(is_wrong) {
-                return Err(format!("the key {key:?} of a document cannot be written in a path"));
-            }
-            vec![column]
-        }
-        Kept::Link { table, from, own, to } => table.split('.').chain([from.as_str(), own, to]).collect(),
-    };
-    match names.into_iter().chain(qualifier).find(|name| name.is_empty() || name.contains('\0')) {
-        Some(name) => Err(format!("{name:?} names no column or table")),
-        None if [Some(LINK), Some(ELEMENTS)].contains(&qualifier) => {
-            Err(format!("the qualifiers {LINK} and {ELEMENTS} are taken"))
-        }
-        None => Ok(()),
     }
 }

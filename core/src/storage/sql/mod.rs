@@ -2,13 +2,13 @@
 //! Pure: text is built here and run elsewhere, every value a bound parameter.
 //!
 //! A policy may declare types that the host keeps. [`Caller::filter`](crate::Caller::filter) says which
-//! rows a caller may see, and [`RowFilter::to_sql`](crate::rules::RowFilter::to_sql) says it in SQL: a
+//! rows a caller may see, and [`CallerFilter::to_sql`](crate::caller::CallerFilter::to_sql) says it in SQL: a
 //! condition for the host's own query, so that paging and counting happen in the database, on exactly
 //! the rows that [`Caller::can`](crate::Caller::can) allows.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use rolekeep::{Policy, UserManagement, model::time::Time, operations::users::CreateUser};
+//! use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
 //! use rolekeep::storage::sql::{ColumnMapping, SqlValue, TableMapping};
 //!
 //! let policy = Policy::from_toml(r#"
@@ -25,12 +25,11 @@
 //! let me = um.acting_as(ada.id).await?;
 //!
 //! // `SELECT … FROM documents AS d WHERE d.folder = $1 AND (…)`
-//! let documents = TableMapping::postgres()
-//!     .qualifier("d")
+//! let documents = TableMapping::postgres("d")
 //!     .column("owner_id", "author")
 //!     .column("level", ColumnMapping::json("meta", ["security", "level"]))
 //!     .first_parameter(2);
-//! let filter = me.filter("document:list")?.to_sql(&documents, Time::now())?;
+//! let filter = me.filter("document:list")?.to_sql(&documents)?;
 //! assert!(filter.text.starts_with(r#""d"."author" = $2::uuid OR CASE"#), "{}", filter.text);
 //! assert_eq!(filter.parameters, [SqlValue::Uuid(ada.id.0), SqlValue::Int(3)]);
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
@@ -83,6 +82,16 @@ pub enum SqlDialect {
     Sqlite,
     /// PostgreSQL, 14 or later.
     Postgres,
+}
+
+impl SqlDialect {
+    /// How many parameters a statement may have.
+    const fn most_parameters(self) -> usize {
+        match self {
+            SqlDialect::Sqlite => 32_766,
+            SqlDialect::Postgres => 65_535,
+        }
+    }
 }
 
 /// The column of the folded text that searches look into.

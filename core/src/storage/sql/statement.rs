@@ -6,6 +6,7 @@ use super::{
     SEARCH_TEXT, Tables,
     condition::Compiler,
     dialect::{Dialect, Statement},
+    filter::check_count,
     tables::Asked,
     text::Writer,
 };
@@ -19,12 +20,15 @@ use crate::{
     storage::{Direction, Query, Write},
 };
 
+/// Parameters that stand beside those of a filter, at most.
+const ROOM_FOR_WINDOW: usize = 100;
+
 /// The page of a query.
 pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
     let table = query.table;
     let sorting = query.sorting()?;
     let mut select = rows(table);
-    filter(dialect, tables, query, &mut select);
+    filter(dialect, tables, query, &mut select)?;
     if let Some(after) = &query.window.after {
         for condition in keyset(dialect, table, &sorting.parts, after) {
             select.and_where(condition);
@@ -54,10 +58,10 @@ pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query)
 }
 
 /// How many rows pass a query's filter.
-pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query) -> Statement {
+pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
     let mut select = Sql::select().expr(Expr::cust("COUNT(*)")).from(query.table.name).take();
-    filter(dialect, tables, query, &mut select);
-    dialect.select(&select)
+    filter(dialect, tables, query, &mut select)?;
+    Ok(dialect.select(&select))
 }
 
 /// The rows with these keys, in any order.
@@ -122,17 +126,19 @@ fn rows(table: &'static Table) -> SelectStatement {
     Sql::select().columns(columns).from(table.name).take()
 }
 
-fn filter(dialect: Dialect, tables: &Tables, query: &Query, select: &mut SelectStatement) {
+fn filter(dialect: Dialect, tables: &Tables, query: &Query, select: &mut SelectStatement) -> Result<()> {
     if query.filter == Predicate::Always {
-        return;
+        return Ok(());
     }
     let names = Asked { tables, table: query.table };
     let writer = Writer::new(dialect.of_conditions(), None);
     let mut compiler = Compiler { names: &names, writer };
     compiler.write_conjunct(&query.filter);
     let Writer { text, parameters, .. } = compiler.writer;
+    check_count(dialect.of_conditions(), ROOM_FOR_WINDOW, parameters.len())?;
     let parameters = parameters.into_iter().map(|value| dialect.parameter(value));
     select.and_where(Expr::cust_with_values(text, parameters));
+    Ok(())
 }
 
 fn has_key(dialect: Dialect, table: &'static Table, key: &Key) -> Expr {
@@ -148,7 +154,8 @@ fn joined(parts: Vec<Expr>, with: BinOper, empty: bool) -> Expr {
 }
 
 fn truth(value: bool) -> Expr {
-    Expr::cust(if value { "TRUE" } else { "FALSE" })
+    // No keyword, which SQLite takes for a name.
+    Expr::cust(if value { "1 = 1" } else { "1 = 0" })
 }
 
 /// Every column with its value, the search text included.

@@ -113,7 +113,7 @@ impl Storage for SqliteStorage {
             let found = rows::fetch(reader.get()?, page).await;
             return Ok(Rows { rows: rows::decoded(query.table, &reader.settle(found)?)?, total: None });
         }
-        let count = statement::count(DIALECT, &self.tables, query);
+        let count = statement::count(DIALECT, &self.tables, query)?;
         let connection = reader.get()?;
         let both = async {
             // In one transaction, so that the count is that of the page's moment.

@@ -230,3 +230,16 @@ async fn flt_6_a_seed_with_a_password_for_nobody_is_refused() {
     let refused = door::call(&um.system(), "setup.seed", &nul.to_string()).await.unwrap_err();
     assert_eq!(refused.fields()[0].field, "regions[0].area");
 }
+
+/// What is too long to be a password is refused before it waits for anything, and opening a store hashes nothing.
+#[tokio::test]
+async fn sec_15_passwords_too_long_do_not_wait_for_hashing() {
+    let env = Held::default();
+    let um = UserManagement::builder().environment(env.clone()).open().await.unwrap();
+    let long = "long enough ".repeat(400_000);
+    for _ in 0..20 {
+        let refused = um.login("nobody", &long, RequestContext::default()).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::InvalidCredentials);
+    }
+    assert_eq!(env.started.load(Ordering::SeqCst), 0);
+}

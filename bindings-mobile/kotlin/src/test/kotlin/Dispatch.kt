@@ -640,7 +640,7 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
 fun readSqlTable(from: JsonElement) = from.record("dialect", "qualifier", "columns", "ids", "times", "strict", "first_parameter").let { it ->
     SqlTable(
         dialect = it.required("dialect") { readSqlDialect(it) },
-        qualifier = it.optional("qualifier") { readString(it) },
+        qualifier = it.required("qualifier") { readString(it) },
         columns = it.map("columns") { readSqlColumn(it) },
         ids = it.optional("ids") { readIdStorage(it) },
         times = it.optional("times") { readTimeStorage(it) },

@@ -148,7 +148,7 @@ class GuardsTest {
         assertTrue(some.expires > Instant.now())
         assertEquals(listOf(FilteredRows.ALL, "TRUE"), um.system().filter("document:read", table).let { listOf(it.rows, it.sql) })
         assertEquals(FilteredRows.NONE, um.anonymous().filter("document:read", table).rows)
-        val wrong = SqlTable(SqlDialect.SQLITE, ids = IdStorage.UUID)
+        val wrong = SqlTable(SqlDialect.SQLITE, qualifier = "documents", ids = IdStorage.UUID)
         assertEquals("owner_id", assertFailsWith<RolekeepException.Validation> { um.actingAs(ada).filter("document:read", wrong) }.fields.first().field)
     }
 }
