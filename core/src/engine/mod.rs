@@ -136,7 +136,11 @@ impl Engine {
             return Ok(Finish::Done);
         }
         let next = plan.next_policy();
-        match self.commit(plan.into_change_set(operation)?, next).await {
+        let committed = match plan.into_change_set(operation) {
+            Ok(change_set) => self.commit(change_set, next).await,
+            Err(error) => Err(error),
+        };
+        match committed {
             Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => {

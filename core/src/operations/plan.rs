@@ -31,7 +31,7 @@ use crate::{
         value::Value,
     },
     rules::RuleSet,
-    storage::{ChangeSet, Check, Write},
+    storage::{ChangeSet, Check, CommitError, Write},
 };
 
 /// One operation being planned.
@@ -44,6 +44,8 @@ pub struct Plan<'a> {
     pub now: Time,
     writes: Writes,
     checks: BTreeMap<(&'static str, Key), Check>,
+    /// A row that was relied on at two versions.
+    torn: Option<Check>,
     events: Vec<Event>,
     refusal: Option<Error>,
     pub(super) next_policy: Option<Arc<PolicyState>>,
@@ -78,6 +80,7 @@ impl<'a> Plan<'a> {
             now,
             writes: BTreeMap::new(),
             checks: BTreeMap::new(),
+            torn: None,
             events: Vec::new(),
             refusal: None,
             next_policy: None,
@@ -153,16 +156,25 @@ impl<'a> Plan<'a> {
     }
 
     fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
-        self.checks.insert((R::TABLE.name, key.clone()), Check { table: R::TABLE, key, expected });
+        self.must_be(Check { table: R::TABLE, key, expected });
     }
 
-    /// A row as it was when the caller's rights were read. Where the plan writes that row itself it may
-    /// have read a newer one, which must not pass for the one that gave the rights.
-    fn rely_on_rights<R: Record>(&mut self, key: Key, expected: Option<i64>) {
-        match self.writes.get_mut(&(R::TABLE.name, key.clone())) {
-            Some(planned) => planned.expected = expected,
-            None => self.check_key::<R>(key, expected),
+    /// Two versions of one row that were both relied on: the row moved while this was planned.
+    fn must_be(&mut self, check: Check) {
+        let known = self.checks.entry((check.table.name, check.key.clone())).or_insert_with(|| check.clone());
+        if known.expected != check.expected {
+            self.torn.get_or_insert(check);
         }
+    }
+
+    /// A row that the plan relies on at one version and writes over another.
+    fn overtaken(&self) -> Option<&Check> {
+        self.checks.iter().find_map(|(row, check)| {
+            let planned = self.writes.get(row)?;
+            // What was read of the plan itself has the version that its write gives it.
+            let written = planned.after.as_ref().map(|after| planned.table.version_of(after));
+            (check.expected != planned.expected && check.expected != written).then_some(check)
+        })
     }
 
     /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
@@ -303,7 +315,7 @@ impl<'a> Plan<'a> {
     /// What it changes of the rows that the rules are about, the relations among them.
     pub(crate) async fn changes(&mut self) -> Result<Vec<Change>> {
         let (changes, relied_on) = changes::of(self.rules(), &*self.services.storage, &self.writes).await?;
-        self.checks.extend(relied_on.into_iter().map(|check| ((check.table.name, check.key.clone()), check)));
+        relied_on.into_iter().for_each(|check| self.must_be(check));
         Ok(changes)
     }
 
@@ -348,19 +360,25 @@ impl<'a> Plan<'a> {
     }
 
     /// The commit, with the operation's own audit entries.
-    pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
+    ///
+    /// # Errors
+    /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made anew.
+    pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet, CommitError> {
         let actor = self.actor;
         if let Identity::User(user) = &actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
-            self.rely_on_rights::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
+            self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
-                self.rely_on_rights::<Session>(Session::key_of(&(session,)), user.session_version);
+                self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
             }
         }
         if matches!(self.actor.identity, Identity::User(_)) || self.touches_authority() {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
+        }
+        if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {
+            return Err(CommitError::Stale { table, key: key.clone() });
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
