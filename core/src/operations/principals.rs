@@ -17,7 +17,11 @@ use crate::{
 
 /// Reads a user's facts; none: there is no such user. Their version is that of its guard, 0 where there is none.
 pub async fn load(services: &Services, id: UserId, now: Time) -> Result<Option<PrincipalFacts>> {
-    let reads: Reads<'_> = services.reads();
+    read(services.reads(), id, now).await
+}
+
+/// [`load`] by the reads of a plan.
+pub async fn read(reads: Reads<'_>, id: UserId, now: Time) -> Result<Option<PrincipalFacts>> {
     // The guard first: a change in between makes what is committed on these rights stale, never the reverse.
     let authority = reads.guard(&Guard::of_user(id)).await?;
     let Some(user) = reads.get::<User>(&(id,)).await? else { return Ok(None) };

@@ -208,3 +208,26 @@ async fn sec_6_who_ends_a_session_that_another_ended_is_refused() {
     assert!(storage.has_acted());
     assert_eq!(refused.code(), Code::Unauthorized);
 }
+
+/// What a deletion or a move takes along is read once newcomers move the same guard, not before.
+#[tokio::test]
+async fn flt_4_no_drone_comes_between_what_was_read_and_the_guard() {
+    for deed in ["delete", "move"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        for code in ["east", "west"] {
+            um.system().regions().create(CreateRegion::new(code, code)).await.unwrap();
+        }
+        let new = CreateUser::new("pilot@example.org").username("pilot").region("east");
+        let pilot = um.system().users().create(new).await.unwrap().id;
+        um.system().drones().create(CreateDrone::new("d1", DroneModel::Mq5).region("east")).await.unwrap();
+        let system = um.system();
+        let rival = async move { drop(system.drones().assign(AssignDrone::new("d1", pilot)).await.unwrap()) };
+        storage.before_next_read_of("guards", rival);
+        match deed {
+            "delete" => um.system().users().delete(pilot).await.unwrap(),
+            _ => drop(um.system().users().update(UpdateUser::new(pilot).clear_region()).await.unwrap()),
+        }
+        assert!(storage.has_acted());
+        assert_eq!(crew(&um, "d1").await, (None, vec![]), "{deed}");
+    }
+}

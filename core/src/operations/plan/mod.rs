@@ -1,5 +1,7 @@
 //! A plan: what an operation reads, decides and wants written, until the engine commits it.
 
+mod memory;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
@@ -33,6 +35,7 @@ use crate::{
     rules::RuleSet,
     storage::{ChangeSet, Check, CommitError, Write},
 };
+pub(super) use memory::Memory;
 
 /// One operation being planned.
 pub struct Plan<'a> {
@@ -42,6 +45,7 @@ pub struct Plan<'a> {
     pub actor: &'a Actor,
     /// When; the same moment throughout the plan.
     pub now: Time,
+    memory: Memory<'a>,
     writes: Writes,
     checks: BTreeMap<(&'static str, Key), Check>,
     /// A row that was relied on at two versions.
@@ -78,6 +82,7 @@ impl<'a> Plan<'a> {
             services,
             actor,
             now,
+            memory: Memory::of(&*services.storage),
             writes: BTreeMap::new(),
             checks: BTreeMap::new(),
             torn: None,
@@ -94,7 +99,7 @@ impl<'a> Plan<'a> {
 
     /// Typed reads.
     pub fn reads(&self) -> Reads<'_> {
-        Reads::planned(&*self.services.storage, &self.writes)
+        Reads::planned(&self.memory, &self.writes)
     }
 
     /// Writes a new row that the caller asked for.
@@ -186,15 +191,47 @@ impl<'a> Plan<'a> {
 
     /// Changes what a guard stands for: plans that rely on it become stale.
     pub async fn move_guard(&mut self, guard: &str) -> Result<()> {
-        let before = self.reads().get::<Guard>(&(guard.to_owned(),)).await?;
-        let after = before.clone().unwrap_or_else(|| Guard { name: guard.to_owned(), version: 0 });
-        self.write(before.as_ref(), after, None);
+        self.move_guards(vec![guard.to_owned()]).await
+    }
+
+    /// The same of several, in one read.
+    pub async fn move_guards(&mut self, guards: Vec<String>) -> Result<()> {
+        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
+        for name in guards {
+            if !self.is_moved(&name) {
+                let before = self.reads().get::<Guard>(&(name.clone(),)).await?;
+                let after = before.clone().unwrap_or(Guard { name, version: 0 });
+                self.write(before.as_ref(), after, None);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the plan moves a guard already.
+    pub fn is_moved(&self, guard: &str) -> bool {
+        self.writes.contains_key(&(Guard::TABLE.name, Guard::key_of(&(guard.to_owned(),))))
     }
 
     /// What a user may do changes.
     pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
         self.move_guard(&Guard::of_user(user)).await
+    }
+
+    /// The same of several users, in one read.
+    pub async fn move_authority_of(&mut self, users: Vec<UserId>) -> Result<()> {
+        self.move_guards(users.into_iter().map(Guard::of_user).collect()).await
+    }
+
+    /// Reads rows that will be needed one by one, in one call.
+    pub async fn read_ahead<R: Record>(&self, keys: Vec<R::Key>) -> Result<()> {
+        let keys: Vec<Key> = keys.iter().map(R::key_of).collect();
+        self.memory.get(R::TABLE, &keys).await.map(|_| ())
+    }
+
+    /// Reads who has unique names that will be claimed or let go, in one call.
+    pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
+        let names = names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), text::canonical((*name)?))));
+        self.read_ahead::<Claim>(names.collect()).await
     }
 
     /// Takes a unique name, or says which field names a taken one.
@@ -234,6 +271,7 @@ impl<'a> Plan<'a> {
         if before.map(text::canonical) == after.map(text::canonical) {
             return Ok(());
         }
+        self.look_up(&[(kind, before), (kind, after)]).await?;
         if let Some(after) = after {
             self.claim(kind, after, &owner).await?;
         }
@@ -270,6 +308,11 @@ impl<'a> Plan<'a> {
         Ok(filter.predicate)
     }
 
+    /// A row as the rules read it, as it is stored, with the relations that the policy reads.
+    pub async fn resource<'s>(&self, subject: &'s Subject) -> Result<crate::rules::Resource<'s>> {
+        subject.image(self.rules(), &self.memory, None).await
+    }
+
     /// Whether the caller may do this to a row as it is stored.
     pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
         self.may_to(permission, subject, None).await
@@ -283,7 +326,7 @@ impl<'a> Plan<'a> {
     async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
         let rules = self.rules();
-        let resource = subject.image(rules, &*self.services.storage, planned).await?;
+        let resource = subject.image(rules, &self.memory, planned).await?;
         let question = crate::rules::Question {
             principal,
             permission: rules.permission(permission)?,
@@ -314,7 +357,7 @@ impl<'a> Plan<'a> {
 
     /// What it changes of the rows that the rules are about, the relations among them.
     pub(crate) async fn changes(&mut self) -> Result<Vec<Change>> {
-        let (changes, relied_on) = changes::of(self.rules(), &*self.services.storage, &self.writes).await?;
+        let (changes, relied_on) = changes::of(self.rules(), &self.memory, &self.writes).await?;
         relied_on.into_iter().for_each(|check| self.must_be(check));
         Ok(changes)
     }
