@@ -148,9 +148,12 @@ impl Engine {
             return Ok(Finish::Done);
         }
         let next = plan.next_policy();
-        let change_set = plan.into_change_set(operation)?;
-        let id = change_set.id;
-        match self.commit(change_set, next).await {
+        let id = self.services.env.new_id()?;
+        let committed = match plan.into_change_set(operation, id) {
+            Ok(change_set) => self.commit(change_set, next).await,
+            Err(error) => Err(error),
+        };
+        match committed {
             Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => Err(Error::outcome_unknown(id)),

@@ -75,7 +75,7 @@ impl Engine {
         loop {
             let policy = self.services.policy();
             let ticket = self.directory.ticket(id.0);
-            let Some(facts) = principals::load(&self.services, &[id], self.services.now()).await?.pop() else {
+            let Some(facts) = principals::load(self.services.reads(), &[id], self.services.now()).await?.pop() else {
                 self.directory.remove(id.0);
                 return Ok(None);
             };
@@ -96,7 +96,7 @@ impl Engine {
             for ids in left.chunks(READ_AT_ONCE) {
                 let tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (id.0, self.directory.ticket(id.0))).collect();
                 // Those that are left are let go.
-                let Ok(read) = principals::load(&self.services, ids, self.services.now()).await else { return };
+                let Ok(read) = principals::load(self.services.reads(), ids, self.services.now()).await else { return };
                 for facts in read {
                     let (id, ticket) = (facts.id, tickets.get(&facts.id));
                     match ticket.and_then(|ticket| self.directory.put_read(ticket, facts, None)) {

@@ -44,27 +44,18 @@ pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[Role
     Err(Error::new(Reason::LastAdministrator, "no active administrator would be left; appoint another one first"))
 }
 
-/// Whether somebody is an active administrator by one of these roles. The plan relies on whom it finds.
+/// Whether somebody is an active administrator by one of these roles. The plan relies on whom it finds,
+/// as stored: what the plan takes away is in `lost`.
 async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -> Result<bool> {
     let names = Predicate::set(roles.iter().map(|role| Value::from(*role)));
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
     let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
-    for assignment in held {
-        // As stored: what the plan takes away is in `lost`.
-        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
-        if user.is_none_or(|user| !user.is_active(plan.now)) {
-            continue;
-        }
-        // From here on a change of what it may do makes the plan stale; what came before is read again.
-        plan.rely_on(&Guard::of_user(assignment.user_id)).await?;
-        let user: Option<User> = plan.services.reads().get(&(assignment.user_id,)).await?;
-        let key = (assignment.user_id, assignment.role.clone(), assignment.scope.clone());
-        let again: Option<RoleAssignment> = plan.services.reads().get(&key).await?;
-        if user.is_some_and(|user| user.is_active(plan.now)) && again.is_some_and(|one| is_of(plan, &one, roles)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let holders: BTreeSet<UserId> = held.iter().map(|assignment| assignment.user_id).collect();
+    let users: Vec<User> = plan.reads().many(holders.into_iter().map(|id| (id,))).await?;
+    let Some(user) = users.iter().find(|user| user.is_active(plan.now)) else { return Ok(false) };
+    plan.check(user);
+    held.iter().filter(|assignment| assignment.user_id == user.id).for_each(|assignment| plan.check(*assignment));
+    Ok(true)
 }
 
 /// Refuses the plan if it would leave no active administrator: `lost` are the assignments that stop counting.
@@ -77,14 +68,29 @@ pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[RoleAssignment]) -> R
     plan.move_guard(Guard::ADMINISTRATORS).await?;
     let roles = plan.rules().administrator_roles();
     let roles = Predicate::In("role".into(), Predicate::set(roles.into_iter().map(Value::from)));
-    let held: Vec<RoleAssignment> = plan.reads().all(roles).await?;
+    let own: BTreeSet<UserId> = lost.iter().map(|assignment| assignment.user_id).collect();
+    let are_own = Predicate::In("user_id".into(), Predicate::set(own.iter().map(|user| Value::Id(user.0))));
+    if is_held_by_an_active(plan, roles.and(are_own.negate()), lost).await? {
+        return Ok(());
+    }
+    for user in own {
+        if is_held_by_an_active(plan, Predicate::equals("user_id", user.0), lost).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::new(Reason::LastAdministrator, "this is the last active administrator; appoint another one first"))
+}
+
+/// Whether one of these assignments makes somebody who is active an administrator, beside those that are lost.
+async fn is_held_by_an_active(plan: &mut Plan<'_>, among: Predicate, lost: &[RoleAssignment]) -> Result<bool> {
+    let held: Vec<RoleAssignment> = plan.reads().all(among).await?;
     let remaining = held.iter().filter(|assignment| is_administrative(plan, assignment) && !lost.contains(assignment));
     let holders: BTreeSet<UserId> = remaining.map(|assignment| assignment.user_id).collect();
     let users: Vec<User> = plan.reads().many(holders.into_iter().map(|id| (id,))).await?;
-    if users.iter().any(|user| user.is_active(plan.now)) {
-        return Ok(());
-    }
-    Err(Error::new(Reason::LastAdministrator, "this is the last active administrator; appoint another one first"))
+    let active = users.iter().find(|user| user.is_active(plan.now));
+    // It may have been read before the guard was.
+    active.into_iter().for_each(|user| plan.check(user));
+    Ok(active.is_some())
 }
 
 /// The roles a user holds, whatever their time.

@@ -2,18 +2,18 @@
 //! writes, so that no operation can forget to say it.
 
 use super::{
-    plan::{Planned, Writes},
+    plan::{Memory, Planned, Writes},
     target::{self, Subject},
 };
 use crate::{
     model::{
         error::Result,
         predicate::Predicate,
-        record::{Row, Table},
+        record::{Key, Row, Table},
         value::Value,
     },
     rules::RuleSet,
-    storage::{Check, Query, Storage},
+    storage::Check,
 };
 
 /// A row that is made, changed or taken away, or whose relations change.
@@ -28,7 +28,7 @@ pub(crate) struct Change {
 
 /// The changes of a plan, and the unwritten rows whose relations change: what is decided about them
 /// holds only while they stay as they are.
-pub(super) async fn of(rules: &RuleSet, storage: &dyn Storage, writes: &Writes) -> Result<(Vec<Change>, Vec<Check>)> {
+pub(super) async fn of(rules: &RuleSet, memory: &Memory<'_>, writes: &Writes) -> Result<(Vec<Change>, Vec<Check>)> {
     let mut changes: Vec<Change> = writes.values().filter_map(change).collect();
     let mut checks = Vec::new();
     for (kind, name, link, table) in target::relations() {
@@ -51,8 +51,14 @@ pub(super) async fn of(rules: &RuleSet, storage: &dyn Storage, writes: &Writes) 
                 continue;
             }
             let Some(owner) = target::table_of(kind) else { continue };
-            let query = Query::of(owner, Predicate::equals(link.own.clone(), own.clone()));
-            for row in storage.query(&query).await?.rows {
+            // By key where that is what ties refer to, so that a row that was read is not read again.
+            let rows = match owner.position(&link.own) {
+                Some(at) if owner.key == [at] => {
+                    memory.get(owner, &[Key(vec![own])]).await?.into_iter().flatten().collect()
+                }
+                _ => memory.all(owner, &Predicate::equals(link.own.clone(), own)).await?,
+            };
+            for row in rows {
                 checks.push(Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) });
                 let subject = Subject { kind, table: owner, row };
                 let (before, after) = (Some(subject.clone()), Some(subject));

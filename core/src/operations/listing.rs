@@ -43,7 +43,7 @@ pub async fn page<R: ResourceRecord>(
         // One more row tells whether there is a next page.
         limit: Some(limit.unsigned_abs() + 1),
     };
-    let found = plan.services.storage.query(&query).await?;
+    let found = plan.reads().found(&query).await?;
     let mut rows = found.rows;
     let has_next = rows.len() as u64 > limit.unsigned_abs();
     rows.truncate(request.size() as usize);

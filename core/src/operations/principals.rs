@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::services::Services;
+use super::reads::Reads;
 use crate::{
     model::{
         error::Result,
@@ -20,8 +20,7 @@ use crate::{
 
 /// Reads the facts of users; those that do not exist are left out. Their version is that of their guard, 0 where
 /// there is none. Three reads, however many users.
-pub async fn load(services: &Services, ids: &[UserId], now: Time) -> Result<Vec<PrincipalFacts>> {
-    let reads = services.reads();
+pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<PrincipalFacts>> {
     // The guards first: a change in between makes what is committed on these rights stale, never the reverse.
     let guards: Vec<Guard> = reads.many(ids.iter().map(|id| (Guard::of_user(*id),))).await?;
     let versions: HashMap<String, i64> = guards.into_iter().map(|guard| (guard.name, guard.version)).collect();

@@ -1,42 +1,41 @@
 //! Typed reads over the storage.
 
-use super::plan::Writes;
+use super::plan::{Memory, Writes};
 use crate::{
     model::{
         error::{Error, Result},
         predicate::Predicate,
-        record::Record,
+        record::{Key, Record, Row, Table},
         registry::{Claim, Guard},
         text,
     },
-    storage::{Query, Storage},
+    storage::{Query, Rows, Storage},
 };
 
 /// Typed reads. By key they see what the plan is about to write, by query only what is stored.
 #[derive(Clone, Copy)]
-pub struct Reads<'a> {
-    storage: &'a dyn Storage,
-    planned: Option<&'a Writes>,
+pub struct Reads<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Stored(&'a dyn Storage),
+    Planned(&'a Memory<'a>, &'a Writes),
 }
 
 impl<'a> Reads<'a> {
     /// Reads of what is stored.
     pub fn stored(storage: &'a dyn Storage) -> Self {
-        Self { storage, planned: None }
+        Self(Source::Stored(storage))
     }
 
     /// Reads by a plan.
-    pub(super) fn planned(storage: &'a dyn Storage, planned: &'a Writes) -> Self {
-        Self { storage, planned: Some(planned) }
+    pub(super) fn planned(memory: &'a Memory<'a>, writes: &'a Writes) -> Self {
+        Self(Source::Planned(memory, writes))
     }
 
     /// One row by key.
     pub async fn get<R: Record>(&self, key: &R::Key) -> Result<Option<R>> {
-        let key = R::key_of(key);
-        if let Some(planned) = self.planned.and_then(|planned| planned.get(&(R::TABLE.name, key.clone()))) {
-            return Ok(planned.after.clone().map(R::from_row).transpose()?);
-        }
-        let rows = self.storage.get(R::TABLE, &[key]).await?;
+        let rows = self.rows(R::TABLE, vec![R::key_of(key)]).await?;
         Ok(rows.into_iter().flatten().next().map(R::from_row).transpose()?)
     }
 
@@ -51,25 +50,37 @@ impl<'a> Reads<'a> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let mut rows = self.storage.get(R::TABLE, &keys).await?;
-        if let Some(planned) = self.planned {
-            for (row, key) in rows.iter_mut().zip(keys) {
-                if let Some(planned) = planned.get(&(R::TABLE.name, key)) {
-                    *row = planned.after.clone();
-                }
-            }
-        }
+        let rows = self.rows(R::TABLE, keys).await?;
         rows.into_iter().flatten().map(|row| R::from_row(row).map_err(Error::from)).collect()
+    }
+
+    async fn rows(&self, table: &'static Table, keys: Vec<Key>) -> Result<Vec<Option<Row>>> {
+        let (memory, writes) = match self.0 {
+            Source::Stored(storage) => return storage.get(table, &keys).await,
+            Source::Planned(memory, writes) => (memory, writes),
+        };
+        let written = |key: &Key| writes.get(&(table.name, key.clone()));
+        let unwritten: Vec<Key> = keys.iter().filter(|key| written(key).is_none()).cloned().collect();
+        let mut stored = memory.get(table, &unwritten).await?.into_iter();
+        let row = |key: &Key| match written(key) {
+            Some(planned) => planned.after.clone(),
+            None => stored.next().flatten(),
+        };
+        Ok(keys.iter().map(row).collect())
     }
 
     /// All rows that pass a predicate, by key.
     pub async fn all<R: Record>(&self, filter: Predicate) -> Result<Vec<R>> {
-        self.query(&Query::of(R::TABLE, filter)).await
+        let rows = match self.0 {
+            Source::Stored(storage) => storage.query(&Query::of(R::TABLE, filter)).await?.rows,
+            Source::Planned(memory, _) => memory.all(R::TABLE, &filter).await?,
+        };
+        rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 
     /// The rows of a query.
     pub async fn query<R: Record>(&self, query: &Query) -> Result<Vec<R>> {
-        let rows = self.storage.query(query).await?.rows;
+        let rows = self.found(query).await?.rows;
         rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 
@@ -78,7 +89,15 @@ impl<'a> Reads<'a> {
         let mut query = Query::of(R::TABLE, filter);
         query.window.limit = Some(0);
         query.count = true;
-        Ok(self.storage.query(&query).await?.total.unwrap_or_default().try_into().unwrap_or(i64::MAX))
+        Ok(self.found(&query).await?.total.unwrap_or_default().try_into().unwrap_or(i64::MAX))
+    }
+
+    /// What a query finds, as rows.
+    pub(super) async fn found(&self, query: &Query) -> Result<Rows> {
+        match self.0 {
+            Source::Stored(storage) => storage.query(query).await,
+            Source::Planned(memory, _) => memory.query(query).await,
+        }
     }
 
     /// Who has a unique name.

@@ -59,12 +59,11 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
 /// Plans the end of all roles that are held in a scope, whose row goes. Where one of them denies
 /// something that is a gain, and only administrators may (RBAC.md, "Details decided").
 pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
-    for assignment in plan.reads().all::<RoleAssignment>(Predicate::equals("scope", scope.to_string())).await? {
-        if plan.rules().has_denies(&assignment.role) {
-            plan.require_administrator()?;
-        }
-        plan.move_authority(assignment.user_id).await?;
-        plan.follow_delete(&assignment);
+    let held: Vec<RoleAssignment> = plan.reads().all(Predicate::equals("scope", scope.to_string())).await?;
+    if held.iter().any(|assignment| plan.rules().has_denies(&assignment.role)) {
+        plan.require_administrator()?;
     }
+    plan.move_authority_of(held.iter().map(|assignment| assignment.user_id).collect()).await?;
+    held.iter().for_each(|assignment| plan.follow_delete(assignment));
     Ok(())
 }

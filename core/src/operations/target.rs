@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::plan::Writes;
+use super::plan::{Memory, Writes};
 use crate::{
     audit::AuditEntry,
     model::{
@@ -17,7 +17,6 @@ use crate::{
         value::Value,
     },
     rules::{Resource, RuleSet, Schema},
-    storage::{Query, Storage},
 };
 
 /// A record that is a resource of the rules.
@@ -72,22 +71,17 @@ impl Subject {
         parts.collect::<Vec<_>>().join("/")
     }
 
-    /// As the rules read it, with the relations that the policy reads.
-    pub async fn resource(&self, rules: &RuleSet, storage: &dyn Storage) -> Result<Resource<'_>> {
-        self.image(rules, storage, None).await
-    }
-
-    /// The same with the relations as a plan leaves them.
+    /// As the rules read it, with the relations that the policy reads: as stored, or as a plan leaves them.
     pub(super) async fn image(
         &self,
         rules: &RuleSet,
-        storage: &dyn Storage,
+        memory: &Memory<'_>,
         planned: Option<&Writes>,
     ) -> Result<Resource<'_>> {
         let mut resource = Resource::record(self.kind, self.table, &self.row);
         for (kind, name, link, table) in relations() {
             if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
-                resource = resource.relation(name, self.related(&link, table, storage, planned).await?);
+                resource = resource.relation(name, self.related(&link, table, memory, planned).await?);
             }
         }
         Ok(resource)
@@ -97,13 +91,13 @@ impl Subject {
         &self,
         link: &Link,
         table: &'static Table,
-        storage: &dyn Storage,
+        memory: &Memory<'_>,
         planned: Option<&Writes>,
     ) -> Result<Vec<Uuid>> {
         let own = self.table.position(&link.own).map_or(Value::Null, |at| self.row.0[at].clone());
-        let tied = storage.query(&Query::of(table, Predicate::equals(link.from.clone(), own.clone()))).await?;
+        let tied = memory.all(table, &Predicate::equals(link.from.clone(), own.clone())).await?;
         let (from, to) = (table.position(&link.from).unwrap_or_default(), table.position(&link.to).unwrap_or_default());
-        let mut ids: Vec<Uuid> = tied.rows.iter().filter_map(|row| row.0[to].as_id()).collect();
+        let mut ids: Vec<Uuid> = tied.iter().filter_map(|row| row.0[to].as_id()).collect();
         let ties = planned.into_iter().flatten().filter(|((name, _), _)| *name == table.name);
         for (_, planned) in ties {
             let (row, is_there) = match (&planned.after, &planned.before) {

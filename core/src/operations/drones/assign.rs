@@ -8,6 +8,7 @@ use crate::{
         drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::UserId,
+        registry::Guard,
         time::Time,
         user::User,
     },
@@ -68,8 +69,9 @@ impl Operation for AssignDrone {
     }
 
     async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
-        let user = create::user_named(plan, "user_id", *user).await?;
         let assigned = assignments_of(plan, &drone).await?;
+        view::read_ahead(plan, &drone, &assigned, Some(*user)).await?;
+        let user = create::user_named(plan, "user_id", *user).await?;
         give(plan, drone, assigned, &user).await
     }
 }
@@ -92,6 +94,7 @@ impl Operation for UnassignDrone {
 
     async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
         let mut assigned = assignments_of(plan, &drone).await?;
+        view::read_ahead(plan, &drone, &assigned, Some(*user)).await?;
         let held = plan.reads().get::<User>(&(*user,)).await?;
         let (true, Some(held)) = (assigned.iter().any(|assigned| assigned.user_id == *user), held) else {
             return Err(Error::not_found("assignment"));
@@ -127,9 +130,13 @@ impl Operation for ReassignDrone {
     }
 
     async fn plan(user: &UserId, drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
-        let user = create::user_named(plan, "user_id", *user).await?;
         let mut assigned = assignments_of(plan, &drone).await?;
-        if let Some(operator) = drone.operator_id.filter(|operator| *operator != user.id) {
+        view::read_ahead(plan, &drone, &assigned, Some(*user)).await?;
+        let user = create::user_named(plan, "user_id", *user).await?;
+        let operator = drone.operator_id.filter(|operator| *operator != user.id);
+        let moved = operator.into_iter().chain([user.id]).map(|user| (Guard::of_user(user),));
+        plan.read_ahead::<Guard>(moved.collect()).await?;
+        if let Some(operator) = operator {
             take(plan, &mut assigned, operator).await?;
         }
         give(plan, drone, assigned, &user).await

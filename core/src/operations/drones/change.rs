@@ -9,6 +9,7 @@ use crate::{
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         patch::{Change, Patch},
+        registry::Guard,
         text,
         time::Time,
         user::User,
@@ -89,11 +90,13 @@ impl Operation for UpdateDrone {
             Patch::Set(region) => Some(region_named(plan, "region", &region).await?),
         };
         let mut assigned = assignments_of(plan, &before).await?;
+        view::read_ahead(plan, &before, &assigned, None).await?;
         if after.region_id != before.region_id && after.region_id.is_some() {
             let users: Vec<User> = plan.reads().many(assigned.iter().map(|assigned| (assigned.user_id,))).await?;
             let (here, elsewhere): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.region_id == after.region_id);
             // Who stays assigned must not be moving away.
             here.into_iter().for_each(|user| plan.check(user));
+            plan.read_ahead::<Guard>(elsewhere.iter().map(|user| (Guard::of_user(user.id),)).collect()).await?;
             for user in elsewhere {
                 if after.operator_id == Some(user.id) {
                     after.operator_id = None;

@@ -2,12 +2,12 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{DroneView, target, view};
+use super::{DroneView, assignments_of, target, view};
 use crate::{
     model::{
         check::Checks,
         drone::{Drone, DroneModel, DroneStatus},
-        error::{Error, Result},
+        error::Result,
         id::UserId,
         page::{Page, PageRequest},
         predicate::Predicate,
@@ -75,7 +75,8 @@ impl Operation for GetDrone {
     }
 
     async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
-        view::views(plan, vec![drone]).await?.pop().ok_or_else(|| Error::not_found("drone"))
+        let assigned = assignments_of(plan, &drone).await?;
+        view::one(plan, drone, &assigned).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         user::User,
         value::Value,
     },
-    operations::{listing, plan::Plan},
+    operations::{Visible, plan::Plan, target::Subject},
 };
 
 /// A drone with its operator and users, as far as the caller may see them.
@@ -65,9 +65,13 @@ pub(super) async fn views(plan: &Plan<'_>, drones: Vec<Drone>) -> Result<Vec<Dro
 pub(super) async fn shown(plan: &Plan<'_>, drones: Vec<Drone>, assigned: &[DroneAssignment]) -> Result<Vec<DroneView>> {
     let operators = drones.iter().filter_map(|drone| drone.operator_id);
     let users: BTreeSet<UserId> = operators.chain(assigned.iter().map(|assigned| assigned.user_id)).collect();
-    let users = Predicate::set(users.into_iter().map(|id| Value::Id(id.0)));
-    let seen: Vec<User> = listing::visible_of(plan, "user:read", Predicate::In("id".into(), users)).await?;
-    let seen: BTreeMap<UserId, UserBrief> = seen.into_iter().map(|user| (user.id, UserBrief::from(user))).collect();
+    let users: Vec<User> = plan.reads().many(users.into_iter().map(|id| (id,))).await?;
+    let mut seen: BTreeMap<UserId, UserBrief> = BTreeMap::new();
+    for user in users {
+        if plan.may(User::READ, &Subject::of(&user)).await? {
+            seen.insert(user.id, UserBrief::from(user));
+        }
+    }
     let view = |drone: Drone| {
         let of_drone = assigned.iter().filter(|assigned| assigned.drone_id == drone.id);
         let mut assigned_users: Vec<_> = of_drone.filter_map(|assigned| seen.get(&assigned.user_id).cloned()).collect();
@@ -86,6 +90,17 @@ pub(super) async fn shown(plan: &Plan<'_>, drones: Vec<Drone>, assigned: &[Drone
         }
     };
     Ok(drones.into_iter().map(view).collect())
+}
+
+/// Reads at once whom a change of a drone is about: its users, its operator, and another one.
+pub(super) async fn read_ahead(
+    plan: &Plan<'_>,
+    drone: &Drone,
+    assigned: &[DroneAssignment],
+    other: Option<UserId>,
+) -> Result<()> {
+    let users = assigned.iter().map(|assigned| assigned.user_id).chain(drone.operator_id).chain(other);
+    plan.read_ahead::<User>(users.map(|id| (id,)).collect()).await
 }
 
 /// The view of one drone with the assignments given.

@@ -92,7 +92,7 @@ impl Operation for ExplainPermission {
         let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, &user).await?;
-        let facts = principals::load(plan.services, &[asked.user_id], plan.now).await?.pop();
+        let facts = principals::load(plan.reads(), &[asked.user_id], plan.now).await?.pop();
         let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
@@ -100,7 +100,7 @@ impl Operation for ExplainPermission {
             None => None,
         };
         let resource: Option<Resource<'_>> = match &stored {
-            Some(subject) => Some(subject.resource(rules, &*plan.services.storage).await?),
+            Some(subject) => Some(plan.resource(subject).await?),
             None if !asked.attributes.is_empty() => Some(Resource::from_json(kind, &asked.attributes)),
             None => None,
         };

@@ -224,18 +224,24 @@ pub(super) async fn compare(
     let mut comparison = Comparison::new(before, after);
     nobody(&mut comparison, before, after, &mut found);
     let roles = Predicate::set(comparison.differing.keys().map(|role| Value::from(role.as_str())));
+    // Of many users: the plan does not remember them all.
+    let reads = plan.services.reads();
     let touched: Vec<RoleAssignment> = match roles.is_empty() {
         true => Vec::new(),
-        false => plan.reads().all(Predicate::In("role".into(), roles)).await?,
+        false => reads.all(Predicate::In("role".into(), roles.clone())).await?,
     };
     let lasts = |one: &RoleAssignment| !administrators::has_ended(one, plan.now);
     let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user_id).collect();
     let users: Vec<UserId> = users.into_iter().collect();
     for chunk in users.chunks(CHUNK) {
-        let accounts: Vec<User> = plan.reads().many(chunk.iter().map(|id| (*id,))).await?;
+        let accounts: Vec<User> = reads.many(chunk.iter().map(|id| (*id,))).await?;
         let ids = Predicate::set(chunk.iter().map(|id| Value::Id(id.0)));
         let mut held: BTreeMap<UserId, Vec<(Scope, String)>> = BTreeMap::new();
-        for assignment in plan.reads().all::<RoleAssignment>(Predicate::In("user_id".into(), ids)).await? {
+        let others = Predicate::In("user_id".into(), ids).and(Predicate::In("role".into(), roles.clone()).negate());
+        let mut all: Vec<RoleAssignment> = reads.all(others).await?;
+        all.extend(touched.iter().filter(|one| chunk.contains(&one.user_id)).cloned());
+        all.sort_by(|one, other| one.role.cmp(&other.role).then_with(|| one.scope.cmp(&other.scope)));
+        for assignment in all {
             // A scope that cannot be read covers nothing.
             if let Ok(scope) = assignment.scope.parse::<Scope>()
                 && lasts(&assignment)

@@ -171,10 +171,8 @@ pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Vec<RoleAssignment>>
 
 /// Plans the end of assignments; whether an administrator is left is asked by [`change`].
 pub async fn end(plan: &mut Plan<'_>, held: &[RoleAssignment]) -> Result<()> {
-    for assignment in held {
-        plan.move_authority(assignment.user_id).await?;
-        plan.follow_delete(assignment);
-    }
+    plan.move_authority_of(held.iter().map(|assignment| assignment.user_id).collect()).await?;
+    held.iter().for_each(|assignment| plan.follow_delete(assignment));
     Ok(())
 }
 

@@ -81,9 +81,13 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
         let now = Arc::new(PolicyState::make(None, version, rows)?);
         services.replace_policy(now.clone());
         let actor = Actor { identity: Identity::System, request: Arc::new(RequestContext::default()), policy: now };
-        let Some((change_set, next)) = import(services, &actor, given, &last).await? else { return Ok(()) };
-        match services.storage.commit(&change_set).await {
-            Ok(_) => {
+        let committed = match import(services, &actor, given, &last).await {
+            Ok(None) => return Ok(()),
+            Ok(Some((change_set, next))) => services.storage.commit(&change_set).await.map(|_| next),
+            Err(error) => Err(error),
+        };
+        match committed {
+            Ok(next) => {
                 next.map(|next| services.replace_policy(next));
                 return Ok(());
             }
@@ -98,7 +102,12 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
 type Import = (ChangeSet, Option<Arc<PolicyState>>);
 
 /// Plans the import; none where nothing differs.
-async fn import(services: &Services, actor: &Actor, given: &Given, last: &[GivenRow]) -> Result<Option<Import>> {
+async fn import(
+    services: &Services,
+    actor: &Actor,
+    given: &Given,
+    last: &[GivenRow],
+) -> Result<Option<Import>, CommitError> {
     let now = services.now();
     let (stored, given_last) = (Forms::of_rows(&actor.policy.rows), Forms::of_given(last));
     let given_now = Forms::of_parts(&given.parts);
@@ -108,7 +117,7 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
     let known = (merged == given_now).then(|| given.rules.clone());
     if let Err(error) = edit::change_to(&mut plan, rows, known, &[], Blame::Field("")).await {
         if error.reason() != Reason::InvalidInput {
-            return Err(error);
+            return Err(error.into());
         }
         // A role made or edited meanwhile may need a permission that the host's policy has no more.
         plan = Plan::new(services, actor, now);
@@ -134,7 +143,7 @@ async fn import(services: &Services, actor: &Actor, given: &Given, last: &[Given
     }
     let next = plan.next_policy();
     let is_news = next.is_some() && actor.policy.version > 0;
-    let mut change_set = plan.into_change_set("policy.import")?;
+    let mut change_set = plan.into_change_set("policy.import", services.env.new_id()?)?;
     if !is_news {
         // What a store begins with, and what was noted of the host's policy, changed nothing.
         change_set.audit.clear();

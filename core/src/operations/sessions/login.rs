@@ -9,14 +9,14 @@ use crate::{
         check::{Checks, Invalid},
         decode::FieldCode,
         error::{Error, Reason, Result},
-        id::SessionId,
+        id::{SessionId, UserId},
         secret::Secret,
         session::{Session, SessionActivity},
         text,
         time::{self, Time},
-        user::{Credential, User},
+        user::{Credential, User, UserStatus},
     },
-    operations::{Access, Operation, plan::Plan, services::Services, users},
+    operations::{Access, Operation, plan::Plan, services::Services},
 };
 
 /// Signs in with an e-mail address or username and the password.
@@ -83,20 +83,22 @@ impl Operation for Login {
     async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<LoginResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
-        let user = users::by_name(plan.reads(), kind, attempt.identifier.trim()).await?;
-        let credential: Option<Credential> = match &user {
-            Some(user) => plan.reads().get(&(user.id,)).await?,
+        let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
+        let id = claim.and_then(|claim| claim.owner.parse::<UserId>().ok());
+        let credential: Option<Credential> = match id {
+            Some(id) => plan.reads().get(&(id,)).await?,
             None => None,
         };
         let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
         let known = hash.is_some();
         let right = plan.services.hasher.verify(hash, &attempt.password).await?;
-        // Hashing takes its time, and the account goes on: other logins of a busy one must not make this
-        // one stale. Whoever changes the password meanwhile does.
-        let user = match user {
-            Some(user) => plan.reads().get::<User>(&(user.id,)).await?,
+        // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
+        // must not make this one stale. Whoever changes the password meanwhile does.
+        let user = match id {
+            Some(id) => plan.reads().get::<User>(&(id,)).await?,
             None => None,
         };
+        let user = user.filter(|user| user.status != UserStatus::Deleted);
         if let Some(credential) = &credential {
             plan.check(credential);
         }

@@ -235,13 +235,18 @@ impl ValidChange {
             administrators::require_may_act_as(plan, before.id).await?;
         }
         after.updated_at = plan.now;
+        // Before its drones are read, so that none comes or goes unseen; names and address may be read by
+        // conditions as well as the region.
+        plan.move_authority(before.id).await?;
+        if names(&after) != names(&before) {
+            let [old, new] = [&before, &after].map(|user| (Some(user.email.as_str()), user.username.as_deref()));
+            plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;
+        }
         plan.rename("email", Some(&before.email), Some(&after.email), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
-        // Names and address may be read by conditions as well as the region.
-        plan.move_authority(before.id).await?;
         Ok(plan.update(&before, after))
     }
 }

@@ -144,6 +144,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         None => plan.services.env.new_id()?,
     };
     let fields = new.fields.clone();
+    plan.look_up(&[("email", Some(&*fields.email)), ("username", fields.username.as_deref())]).await?;
     plan.claim("email", &fields.email, id).await?;
     if let Some(username) = &fields.username {
         plan.claim("username", username, id).await?;

@@ -59,6 +59,8 @@ impl Operation for DeleteUser {
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
         expect_version(*expected_version, user.version)?;
         administrators::require_may_act_as(plan, user.id).await?;
+        // Before what is its own is read, so that nothing comes to it unseen.
+        plan.move_authority(user.id).await?;
         let held = administrators::assignments_of(plan, user.id).await?;
         if user.is_active(plan.now) {
             administrators::require_one_left(plan, &held).await?;
@@ -76,7 +78,6 @@ impl Operation for DeleteUser {
         for drone in flown {
             plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
         }
-        plan.move_authority(user.id).await?;
         let after =
             User { status: UserStatus::Deleted, deleted_at: Some(plan.now), updated_at: plan.now, ..user.clone() };
         plan.update(&user, after);

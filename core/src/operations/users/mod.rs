@@ -14,7 +14,6 @@ pub use create::CreateUser;
 pub(super) use create::{NewUser, insert};
 pub use delete::DeleteUser;
 pub use list::{ListUsers, UserSort};
-pub(super) use read::by_name;
 pub use read::{FindUser, GetUser, Me};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 

@@ -86,7 +86,7 @@ impl Operation for FindUser {
 }
 
 /// The user who has a unique name.
-pub(in crate::operations) async fn by_name(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<User>> {
+async fn by_name(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<User>> {
     if name.len() > crate::model::text::MAX_BYTES {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 //!
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
+mod costs;
 mod matching;
 mod player;
 mod scenario;
@@ -52,7 +53,7 @@ async fn run(backend: Backend, column: &str) {
         .collect();
     assert!(!scenarios.is_empty(), "there is nothing to play");
     let outcomes: Vec<Outcome> = futures_util::stream::iter(&scenarios)
-        .map(|scenario| play(scenario, backend))
+        .map(|scenario| play(scenario, backend.clone()))
         .buffered(AT_ONCE)
         .collect()
         .await;

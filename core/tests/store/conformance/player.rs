@@ -1,6 +1,6 @@
 //! Plays one scenario on a store of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future;
 use rolekeep::{
@@ -11,21 +11,25 @@ use rolekeep::{
     operations::sessions::Login,
     rules::{Context, Scope},
     settings::Settings,
+    storage::{SqliteOptions, SqliteStorage},
 };
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
 
 use super::{
+    costs::{Counted, Tally},
     matching::difference,
     scenario::{Scenario, Step, Store},
     typed,
 };
 
 /// Where a scenario's store is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Backend {
     Memory,
     Sqlite,
+    /// An SQLite file, each call of which is counted.
+    Counted(Arc<Tally>),
 }
 
 pub enum Outcome {
@@ -37,7 +41,7 @@ pub enum Outcome {
 
 /// Plays a scenario to its end or first failure.
 pub async fn play(scenario: &Scenario, backend: Backend) -> Outcome {
-    if backend == Backend::Memory && scenario.steps.iter().any(|step| step.reopen.is_some()) {
+    if matches!(backend, Backend::Memory) && scenario.steps.iter().any(|step| step.reopen.is_some()) {
         return Outcome::Skipped;
     }
     let mut player = match Player::new(&scenario.store, backend).await {
@@ -60,14 +64,16 @@ struct Player {
     store: Store,
     callers: BTreeMap<String, Caller>,
     saved: BTreeMap<String, Json>,
+    backend: Backend,
+    is_counted: bool,
     /// The file's folder, gone with the player.
     folder: Option<TempDir>,
 }
 
 impl Player {
     async fn new(store: &Store, backend: Backend) -> Result<Self, Error> {
-        let folder = (backend == Backend::Sqlite).then(|| tempfile::tempdir().unwrap());
-        let um = open(&store.settings, folder.as_ref()).await?;
+        let folder = (!matches!(backend, Backend::Memory)).then(|| tempfile::tempdir().unwrap());
+        let um = open(&store.settings, &backend, folder.as_ref()).await?;
         match store.seed.as_deref() {
             None => {}
             Some("flyos") => {
@@ -75,13 +81,24 @@ impl Player {
             }
             Some(other) => panic!("there is no seed {other}"),
         }
-        Ok(Self { um, store: store.clone(), callers: BTreeMap::new(), saved: BTreeMap::new(), folder })
+        Ok(Self {
+            um,
+            store: store.clone(),
+            callers: BTreeMap::new(),
+            saved: BTreeMap::new(),
+            backend,
+            is_counted: true,
+            folder,
+        })
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         let result = match &step.together {
             Some(steps) => {
+                // Who is overtaken does some of it again, which is not what an operation costs.
+                self.is_counted = false;
                 let outcomes = future::join_all(steps.iter().map(|step| self.act(step))).await;
+                self.is_counted = true;
                 Ok((
                     outcomes.into_iter().map(|outcome| told_outcome(outcome.map(|(answer, _)| answer))).collect(),
                     None,
@@ -127,7 +144,12 @@ impl Player {
         }
         if let Some(login) = &step.login {
             let input: Login = decode::decode(self.filled(login)).expect("a login has an identifier and a password");
-            let answer = self.um.anonymous(request.clone()).sessions().login(input).await?;
+            let caller = self.um.anonymous(request.clone());
+            let login = async { caller.sessions().login(input).await };
+            let answer = match &self.backend {
+                Backend::Counted(tally) if self.is_counted => tally.count("sessions.login", login).await?,
+                _ => login.await?,
+            };
             let caller = self.um.authenticate(answer.access_token.expose(), request).await?;
             return Ok((serde_json::to_value(answer).unwrap(), Some(caller)));
         }
@@ -156,6 +178,17 @@ impl Player {
     }
 
     async fn call(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
+        match &self.backend {
+            Backend::Counted(tally) if self.is_counted => {
+                // Whatever rights have to be read are in memory by then.
+                let _ = caller.permissions().mine().await;
+                tally.count(operation, self.call_once(caller, operation, step)).await
+            }
+            _ => self.call_once(caller, operation, step).await,
+        }
+    }
+
+    async fn call_once(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
         let with = step.with.as_ref().map_or_else(|| json!({}), |with| self.filled(with));
         if step.raw || step.text.is_some() {
             let input = step.text.clone().unwrap_or_else(|| with.to_string());
@@ -233,7 +266,7 @@ impl Player {
     async fn reopen(&mut self) -> Result<(), Error> {
         self.um.close().await?;
         self.callers.clear();
-        self.um = open(&self.store.settings, self.folder.as_ref()).await?;
+        self.um = open(&self.store.settings, &self.backend, self.folder.as_ref()).await?;
         Ok(())
     }
 
@@ -274,14 +307,22 @@ impl Player {
     }
 }
 
-async fn open(settings: &Map<String, Json>, folder: Option<&TempDir>) -> Result<UserManagement, Error> {
+async fn open(
+    settings: &Map<String, Json>,
+    backend: &Backend,
+    folder: Option<&TempDir>,
+) -> Result<UserManagement, Error> {
     // The least that is allowed: a scenario does not wait for passwords.
     let mut all = json!({"hashing_memory_kib": 7168, "hashing_iterations": 5});
     all.as_object_mut().unwrap().extend(settings.clone());
     let builder = builder(all)?;
-    let builder = match folder {
-        Some(folder) => builder.sqlite(folder.path().join("store.db")),
-        None => builder.memory(),
+    let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {
+        (Backend::Counted(_), Some(file)) => {
+            let sqlite = SqliteStorage::open(SqliteOptions::new(file)).await?;
+            builder.storage(Arc::new(Counted(Arc::new(sqlite))))
+        }
+        (_, Some(file)) => builder.sqlite(file),
+        (_, None) => builder.memory(),
     };
     builder.open().await
 }

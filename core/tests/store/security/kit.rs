@@ -76,7 +76,7 @@ type Rival = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 pub struct Interposed {
     memory: MemoryStorage,
     rival: Mutex<Option<Rival>>,
-    early_rival: Mutex<Option<Rival>>,
+    early_rival: Mutex<Option<(&'static str, Rival)>>,
 }
 
 impl Interposed {
@@ -93,7 +93,12 @@ impl Interposed {
 
     /// Before the next row is read by its key, this happens: the rights of who asks are in memory by then.
     pub fn before_next_read<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
-        *self.early_rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+        self.before_next_read_of("", rival);
+    }
+
+    /// The same before the next row of one table.
+    pub fn before_next_read_of<F: Future<Output = ()> + Send + 'static>(&self, table: &'static str, rival: F) {
+        *self.early_rival.lock().unwrap() = Some((table, Box::new(move || Box::pin(rival))));
     }
 
     /// Whether the rival has acted.
@@ -113,8 +118,9 @@ impl Storage for Interposed {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        let rival = self.early_rival.lock().unwrap().take();
-        if let Some(rival) = rival {
+        let is_meant = |(of, _): &mut (&str, Rival)| of.is_empty() || *of == table.name;
+        let rival = self.early_rival.lock().unwrap().take_if(is_meant);
+        if let Some((_, rival)) = rival {
             rival().await;
         }
         self.memory.get(table, keys).await

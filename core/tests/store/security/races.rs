@@ -181,3 +181,53 @@ async fn sec_10_taking_a_drone_away_by_moving_it_needs_authority() {
     assert_eq!(refused.reason(), Reason::Denied);
     assert_eq!(crew(&um, "d1").await.1, ["pilot"]);
 }
+
+/// The plan reads a newer guard of its caller than the one its rights came with.
+#[tokio::test]
+async fn sec_6_who_changes_itself_while_another_does_is_planned_again() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (me, id) = signed_in(&um, "mia", &["admin"]).await;
+    let system = um.system();
+    storage.before_next_read(async move {
+        system.users().update(UpdateUser::new(id).first_name("Mia")).await.unwrap();
+    });
+    let after = me.users().update(UpdateUser::new(id).last_name("Moss")).await.unwrap();
+    assert!(storage.has_acted());
+    assert_eq!((after.first_name.as_deref(), after.last_name.as_deref()), (Some("Mia"), Some("Moss")));
+}
+
+/// The same for the session by which the caller came.
+#[tokio::test]
+async fn sec_6_who_ends_a_session_that_another_ended_is_refused() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (me, _) = signed_in(&um, "mia", &["admin"]).await;
+    let session = me.sessions().list().await.unwrap()[0].id;
+    let system = um.system();
+    storage.before_next_read(async move { system.sessions().revoke(session).await.unwrap() });
+    let refused = me.sessions().logout().await.unwrap_err();
+    assert!(storage.has_acted());
+    assert_eq!(refused.code(), Code::Unauthorized);
+}
+
+/// What a deletion or a move takes along is read once newcomers move the same guard, not before.
+#[tokio::test]
+async fn flt_4_no_drone_comes_between_what_was_read_and_the_guard() {
+    for deed in ["delete", "move"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        for code in ["east", "west"] {
+            um.system().regions().create(CreateRegion::new(code, code)).await.unwrap();
+        }
+        let new = CreateUser::new("pilot@example.org").username("pilot").region("east");
+        let pilot = um.system().users().create(new).await.unwrap().id;
+        um.system().drones().create(CreateDrone::new("d1", DroneModel::Mq5).region("east")).await.unwrap();
+        let system = um.system();
+        let rival = async move { drop(system.drones().assign(AssignDrone::new("d1", pilot)).await.unwrap()) };
+        storage.before_next_read_of("guards", rival);
+        match deed {
+            "delete" => um.system().users().delete(pilot).await.unwrap(),
+            _ => drop(um.system().users().update(UpdateUser::new(pilot).clear_region()).await.unwrap()),
+        }
+        assert!(storage.has_acted());
+        assert_eq!(crew(&um, "d1").await, (None, vec![]), "{deed}");
+    }
+}

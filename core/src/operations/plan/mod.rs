@@ -1,5 +1,7 @@
 //! A plan: what an operation reads, decides and wants written, until the engine commits it.
 
+mod memory;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
@@ -31,8 +33,9 @@ use crate::{
         value::Value,
     },
     rules::RuleSet,
-    storage::{ChangeSet, Check, Write},
+    storage::{ChangeSet, Check, CommitError, Write},
 };
+pub(super) use memory::Memory;
 
 /// One operation being planned.
 pub struct Plan<'a> {
@@ -42,8 +45,11 @@ pub struct Plan<'a> {
     pub actor: &'a Actor,
     /// When; the same moment throughout the plan.
     pub now: Time,
+    memory: Memory<'a>,
     writes: Writes,
     checks: BTreeMap<(&'static str, Key), Check>,
+    /// A row that was relied on at two versions.
+    torn: Option<Check>,
     events: Vec<Event>,
     refusal: Option<Error>,
     pub(super) next_policy: Option<Arc<PolicyState>>,
@@ -76,8 +82,10 @@ impl<'a> Plan<'a> {
             services,
             actor,
             now,
+            memory: Memory::of(&*services.storage),
             writes: BTreeMap::new(),
             checks: BTreeMap::new(),
+            torn: None,
             events: Vec::new(),
             refusal: None,
             next_policy: None,
@@ -91,7 +99,7 @@ impl<'a> Plan<'a> {
 
     /// Typed reads.
     pub fn reads(&self) -> Reads<'_> {
-        Reads::planned(&*self.services.storage, &self.writes)
+        Reads::planned(&self.memory, &self.writes)
     }
 
     /// Writes a new row that the caller asked for.
@@ -153,16 +161,25 @@ impl<'a> Plan<'a> {
     }
 
     fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
-        self.checks.insert((R::TABLE.name, key.clone()), Check { table: R::TABLE, key, expected });
+        self.must_be(Check { table: R::TABLE, key, expected });
     }
 
-    /// A row as it was when the caller's rights were read. Where the plan writes that row itself it may
-    /// have read a newer one, which must not pass for the one that gave the rights.
-    fn rely_on_rights<R: Record>(&mut self, key: Key, expected: Option<i64>) {
-        match self.writes.get_mut(&(R::TABLE.name, key.clone())) {
-            Some(planned) => planned.expected = expected,
-            None => self.check_key::<R>(key, expected),
+    /// Two versions of one row that were both relied on: the row moved while this was planned.
+    fn must_be(&mut self, check: Check) {
+        let known = self.checks.entry((check.table.name, check.key.clone())).or_insert_with(|| check.clone());
+        if known.expected != check.expected {
+            self.torn.get_or_insert(check);
         }
+    }
+
+    /// A row that the plan relies on at one version and writes over another.
+    fn overtaken(&self) -> Option<&Check> {
+        self.checks.iter().find_map(|(row, check)| {
+            let planned = self.writes.get(row)?;
+            // What was read of the plan itself has the version that its write gives it.
+            let written = planned.after.as_ref().map(|after| planned.table.version_of(after));
+            (check.expected != planned.expected && check.expected != written).then_some(check)
+        })
     }
 
     /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
@@ -174,15 +191,47 @@ impl<'a> Plan<'a> {
 
     /// Changes what a guard stands for: plans that rely on it become stale.
     pub async fn move_guard(&mut self, guard: &str) -> Result<()> {
-        let before = self.reads().get::<Guard>(&(guard.to_owned(),)).await?;
-        let after = before.clone().unwrap_or_else(|| Guard { name: guard.to_owned(), version: 0 });
-        self.write(before.as_ref(), after, None);
+        self.move_guards(vec![guard.to_owned()]).await
+    }
+
+    /// The same of several, in one read.
+    pub async fn move_guards(&mut self, guards: Vec<String>) -> Result<()> {
+        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
+        for name in guards {
+            if !self.is_moved(&name) {
+                let before = self.reads().get::<Guard>(&(name.clone(),)).await?;
+                let after = before.clone().unwrap_or(Guard { name, version: 0 });
+                self.write(before.as_ref(), after, None);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the plan moves a guard already.
+    pub fn is_moved(&self, guard: &str) -> bool {
+        self.writes.contains_key(&(Guard::TABLE.name, Guard::key_of(&(guard.to_owned(),))))
     }
 
     /// What a user may do changes.
     pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
         self.move_guard(&Guard::of_user(user)).await
+    }
+
+    /// The same of several users, in one read.
+    pub async fn move_authority_of(&mut self, users: Vec<UserId>) -> Result<()> {
+        self.move_guards(users.into_iter().map(Guard::of_user).collect()).await
+    }
+
+    /// Reads rows that will be needed one by one, in one call.
+    pub async fn read_ahead<R: Record>(&self, keys: Vec<R::Key>) -> Result<()> {
+        let keys: Vec<Key> = keys.iter().map(R::key_of).collect();
+        self.memory.get(R::TABLE, &keys).await.map(|_| ())
+    }
+
+    /// Reads who has unique names that will be claimed or let go, in one call.
+    pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
+        let names = names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), text::canonical((*name)?))));
+        self.read_ahead::<Claim>(names.collect()).await
     }
 
     /// Takes a unique name, or says which field names a taken one.
@@ -222,6 +271,7 @@ impl<'a> Plan<'a> {
         if before.map(text::canonical) == after.map(text::canonical) {
             return Ok(());
         }
+        self.look_up(&[(kind, before), (kind, after)]).await?;
         if let Some(after) = after {
             self.claim(kind, after, &owner).await?;
         }
@@ -258,6 +308,11 @@ impl<'a> Plan<'a> {
         filter.into_predicate(self.now)
     }
 
+    /// A row as the rules read it, as it is stored, with the relations that the policy reads.
+    pub async fn resource<'s>(&self, subject: &'s Subject) -> Result<crate::rules::Resource<'s>> {
+        subject.image(self.rules(), &self.memory, None).await
+    }
+
     /// Whether the caller may do this to a row as it is stored.
     pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
         self.may_to(permission, subject, None).await
@@ -271,7 +326,7 @@ impl<'a> Plan<'a> {
     async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
         let rules = self.rules();
-        let resource = subject.image(rules, &*self.services.storage, planned).await?;
+        let resource = subject.image(rules, &self.memory, planned).await?;
         let question = crate::rules::Question {
             principal,
             permission: rules.permission(permission)?,
@@ -302,8 +357,8 @@ impl<'a> Plan<'a> {
 
     /// What it changes of the rows that the rules are about, the relations among them.
     pub(crate) async fn changes(&mut self) -> Result<Vec<Change>> {
-        let (changes, relied_on) = changes::of(self.rules(), &*self.services.storage, &self.writes).await?;
-        self.checks.extend(relied_on.into_iter().map(|check| ((check.table.name, check.key.clone()), check)));
+        let (changes, relied_on) = changes::of(self.rules(), &self.memory, &self.writes).await?;
+        relied_on.into_iter().for_each(|check| self.must_be(check));
         Ok(changes)
     }
 
@@ -348,19 +403,25 @@ impl<'a> Plan<'a> {
     }
 
     /// The commit, with the operation's own audit entries.
-    pub fn into_change_set(mut self, operation: &str) -> Result<ChangeSet> {
+    ///
+    /// # Errors
+    /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made anew.
+    pub fn into_change_set(mut self, operation: &str, id: ChangeSetId) -> Result<ChangeSet, CommitError> {
         let actor = self.actor;
         if let Identity::User(user) = &actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
-            self.rely_on_rights::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
+            self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
-                self.rely_on_rights::<Session>(Session::key_of(&(session,)), user.session_version);
+                self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
             }
         }
         if matches!(self.actor.identity, Identity::User(_)) || self.touches_authority() {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
+        }
+        if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {
+            return Err(CommitError::Stale { table, key: key.clone() });
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
@@ -392,13 +453,7 @@ impl<'a> Plan<'a> {
             expected: planned.expected,
             row: planned.after,
         });
-        Ok(ChangeSet {
-            id: env.new_id::<ChangeSetId>()?,
-            at: self.now,
-            writes: writes.collect(),
-            checks: self.checks.into_values().collect(),
-            audit,
-        })
+        Ok(ChangeSet { id, at: self.now, writes: writes.collect(), checks: self.checks.into_values().collect(), audit })
     }
 }
 

@@ -1,0 +1,78 @@
+//! What a plan has read. A row or question that one attempt has read is not read again: what it decides
+//! then rests on one version of each row, which the commit checks.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    model::{
+        error::Result,
+        predicate::Predicate,
+        record::{Key, Row, Table},
+    },
+    storage::{Query, Rows, Storage},
+};
+
+/// The reads of one attempt.
+pub(in crate::operations) struct Memory<'a> {
+    storage: &'a dyn Storage,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    rows: HashMap<(&'static str, Key), Option<Row>>,
+    answers: Vec<(&'static str, Predicate, Vec<Row>)>,
+}
+
+impl<'a> Memory<'a> {
+    /// Nothing read yet.
+    pub(super) fn of(storage: &'a dyn Storage) -> Self {
+        Self { storage, known: Mutex::default() }
+    }
+
+    /// Rows by key, in the order of the keys; those that are not known yet in one call.
+    pub(in crate::operations) async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let mut unknown: Vec<Key> = {
+            let known = self.known();
+            keys.iter().filter(|key| !known.rows.contains_key(&(table.name, (*key).clone()))).cloned().collect()
+        };
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let rows = self.storage.get(table, &unknown).await?;
+            self.known().rows.extend(unknown.into_iter().map(|key| (table.name, key)).zip(rows));
+        }
+        let known = self.known();
+        Ok(keys.iter().map(|key| known.rows.get(&(table.name, key.clone())).cloned().flatten()).collect())
+    }
+
+    /// All rows that pass a predicate, by key.
+    pub(in crate::operations) async fn all(&self, table: &'static Table, filter: &Predicate) -> Result<Vec<Row>> {
+        let is_same = |(name, asked, _): &&(&str, Predicate, Vec<Row>)| *name == table.name && asked == filter;
+        if let Some((_, _, rows)) = self.known().answers.iter().find(is_same) {
+            return Ok(rows.clone());
+        }
+        let rows = self.query(&Query::of(table, filter.clone())).await?.rows;
+        self.known().answers.push((table.name, filter.clone(), rows.clone()));
+        Ok(rows)
+    }
+
+    /// The rows of a query, which is asked each time.
+    pub(in crate::operations) async fn query(&self, query: &Query) -> Result<Rows> {
+        let found = self.storage.query(query).await?;
+        let mut known = self.known();
+        for row in &found.rows {
+            // The version that was read first is the one to rely on.
+            known.rows.entry((query.table.name, query.table.key_of(row))).or_insert_with(|| Some(row.clone()));
+        }
+        Ok(found)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Whoever panicked left whole rows behind.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
