@@ -13,7 +13,7 @@ use rolekeep::{
         patch::Change,
     },
     operations::{
-        roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
+        roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole, UpdateRole},
         sessions::RevokeAllSessions,
         users::{ActivateUser, CreateUser, DeactivateUser, LiftUser, SuspendUser, UpdateUser},
     },
@@ -124,7 +124,7 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(12) {
+        let (deed, result) = match world.below(14) {
             0 | 1 => {
                 world.tell(|| format!("instance {at}: assign {role} to {user}"));
                 ("assign", system.roles().assign(AssignRole::new(user, role)).await.map(drop))
@@ -163,6 +163,16 @@ impl Stage {
                 ("revoke", system.sessions().revoke_all(all).await.map(drop))
             }
             10 => {
+                world.tell(|| format!("instance {at}: delete the role clerk, whoever holds it"));
+                let delete = DeleteRole::new("clerk").force(true);
+                ("delete the role", system.roles().delete(delete).await.map(drop))
+            }
+            11 => {
+                world.tell(|| format!("instance {at}: create the role clerk"));
+                let role = CreateRole { grants: vec![NewGrant::new("document:read")], ..CreateRole::new("clerk") };
+                ("create the role", system.roles().create(role).await.map(drop))
+            }
+            12 => {
                 let name = format!("new{}@example.org", world.below(1 << 40));
                 world.tell(|| format!("instance {at}: create {name}"));
                 let created = system.users().create(CreateUser::new(name).roles([role])).await;
@@ -288,6 +298,8 @@ pub async fn live(stage: Rc<Stage>, deeds: usize) {
 
 /// All is quiet: whatever was in doubt is known.
 pub async fn settle(stage: Rc<Stage>) {
+    // What callers began who went away comes to its end.
+    stage.world.pause(10_000_000).await;
     for (at, instance) in stage.instances.iter().enumerate() {
         let begin = stage.newest();
         if let Err(error) = instance.um.refresh().await {
