@@ -11,6 +11,9 @@ use crate::{
 /// The longest time of a setting, in its unit: a hundred years of seconds.
 const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 
+/// Users have numbers of 32 bits there.
+const MAX_USERS_IN_MEMORY: usize = 1 << 30;
+
 /// How a store behaves. Times are in seconds.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -39,6 +42,9 @@ pub struct Config {
     pub signing_key: Option<Secret>,
     /// How old the rights may be that a synchronous check uses, in milliseconds, where others write to the storage too.
     pub rights_max_age_millis: i64,
+    /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Whoever
+    /// was not asked about lately is let go, and read again when somebody asks.
+    pub users_in_memory: usize,
 }
 
 impl Default for Config {
@@ -56,6 +62,7 @@ impl Default for Config {
             hashing_queue: 1000,
             signing_key: None,
             rights_max_age_millis: 1000,
+            users_in_memory: 100_000,
         }
     }
 }
@@ -85,6 +92,9 @@ impl Config {
                 "a password rule must allow what it asks for, and at most {} characters",
                 password::MAX_LENGTH
             ));
+        }
+        if self.users_in_memory == 0 || self.users_in_memory > MAX_USERS_IN_MEMORY {
+            wrong.push(format!("users_in_memory must lie between 1 and {MAX_USERS_IN_MEMORY}"));
         }
         if self.hashing_parallel == 0 {
             wrong.push("hashing_parallel must be positive".to_owned());

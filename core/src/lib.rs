@@ -34,6 +34,7 @@
 //! | `sqlite` (default) | the SQLite storage, bundled; and `tokio` |
 //! | `tokio` | the environment of hosts that run on Tokio; without it `Builder::environment` must be given |
 //! | `reports` (default) | policy errors as a compiler shows them |
+//! | `tracing` | a span around each operation |
 //! | `testing` | the conformance suite of storages, generators of random policies |
 //! | `describe` | reflection of operations and records, for the generator of other languages |
 //!
@@ -52,6 +53,10 @@ mod engine;
 pub mod environment;
 pub mod manager;
 pub mod model;
+/// Hearing of every operation: metrics, logs, limits of the host's own.
+pub mod observe {
+    pub use crate::engine::around::{Asker, Ended, Observer, Request};
+}
 pub mod operations;
 pub mod rules;
 pub mod settings;

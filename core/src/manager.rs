@@ -6,7 +6,7 @@ use crate::{
     caller::Caller,
     config::Config,
     credentials::access_token::Key,
-    engine::{Engine, Who, WhoIdentity, WhoSession},
+    engine::{Engine, Who, WhoIdentity, WhoSession, around::Observer},
     environment::{Env, Environment},
     model::{
         error::{Error, Reason, Result},
@@ -53,6 +53,7 @@ pub struct Builder {
     policy: Option<Policy>,
     config: Config,
     environment: Option<Env>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 enum Place {
@@ -117,6 +118,12 @@ impl Builder {
         self
     }
 
+    /// Hears of every operation, and may turn requests away.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -138,7 +145,7 @@ impl Builder {
         let key = signing_key(&self.config, &*storage, &env).await?;
         let services = Services::new(storage, env, self.config, hasher, key)?;
         policy::open::open(&services, given).await?;
-        let engine = Arc::new(Engine::new(services));
+        let engine = Arc::new(Engine::new(services, self.observer));
         engine.start().await?;
         engine.spawn_poll();
         Ok(UserManagement { engine })
@@ -187,7 +194,7 @@ async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Resul
 impl UserManagement {
     /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
     pub fn builder() -> Builder {
-        Builder { storage: Place::Memory, policy: None, config: Config::default(), environment: None }
+        Builder { storage: Place::Memory, policy: None, config: Config::default(), environment: None, observer: None }
     }
 
     /// The host itself: no rule holds it back, every invariant does. Not for requests of others.

@@ -1,6 +1,7 @@
 //! Runs ANY operation, the only place that does, in five steps: authorise, validate, read, plan,
 //! commit. So no operation can forget one.
 
+pub(crate) mod around;
 mod authorise;
 pub(crate) mod cache;
 mod feed;
@@ -32,9 +33,6 @@ use cache::Cache;
 use feed::{Confirmed, Unheard};
 pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
 pub(crate) use steps::{Running, Steps};
-
-/// Users whose rights are kept in memory, beside those that callers hold: some 200 bytes each.
-const MAX_PRINCIPALS: usize = 100_000;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -75,11 +73,12 @@ pub(crate) struct Engine {
     doubts: AtomicU64,
     settled: AtomicU64,
     is_closed: AtomicBool,
+    observer: Option<Arc<dyn around::Observer>>,
 }
 
 impl Engine {
-    pub(crate) fn new(services: Services) -> Self {
-        let directory = Directory::new(services.rules(), MAX_PRINCIPALS);
+    pub(crate) fn new(services: Services, observer: Option<Arc<dyn around::Observer>>) -> Self {
+        let directory = Directory::new(services.rules(), services.config.users_in_memory);
         Self {
             services,
             directory,
@@ -92,6 +91,7 @@ impl Engine {
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            observer,
         }
     }
 
@@ -104,8 +104,9 @@ impl Engine {
 
     /// Takes an operation through its steps.
     pub(crate) async fn run_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
+        let operation = steps.listed().name;
         // Boxed, so that the future of each operation is small.
-        let result = Box::pin(self.take_steps(who, steps)).await;
+        let result = Box::pin(self.around(operation, who, self.take_steps(who, steps))).await;
         result.map_err(|error| error.at(self.services.now()))
     }
 

@@ -17,6 +17,9 @@ const MAX_IP: usize = 64;
 /// So many characters of a user agent are kept.
 const MAX_USER_AGENT: usize = 512;
 
+/// So many characters of a request's id are kept.
+const MAX_REQUEST_ID: usize = 128;
+
 /// Who asks for an operation.
 #[derive(Clone)]
 pub struct Actor {
@@ -63,6 +66,8 @@ pub struct RequestContext {
     pub ip: Option<String>,
     /// What it was made with.
     pub user_agent: Option<String>,
+    /// By which the host's own log knows it: in the span of each operation, not stored.
+    pub request_id: Option<String>,
     /// What the policy's conditions may read as `context.…`.
     pub values: Context,
 }
@@ -80,6 +85,13 @@ impl RequestContext {
         };
         self.ip = self.ip.map(|ip| cut(ip, MAX_IP));
         self.user_agent = self.user_agent.map(|agent| cut(agent, MAX_USER_AGENT));
+        self.request_id = self.request_id.map(|id| cut(id, MAX_REQUEST_ID));
+        self
+    }
+
+    /// With the id by which the host's own log knows it, cut to 128 characters.
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = Some(request_id.into());
         self
     }
 

@@ -150,8 +150,8 @@ impl Stage {
                 ("lift", system.users().lift(LiftUser::new(user)).await.map(drop))
             }
             8 => {
-                let names: &[&str] =
-                    if world.chance(50) { &["document:edit", "user:update"] } else { &["user:update"] };
+                let more = if world.chance(50) { &["document:edit"][..] } else { &[] };
+                let names = [more, &["user:update", "user:read"]].concat();
                 world.tell(|| format!("instance {at}: editor may {names:?}"));
                 let grants = names.iter().map(|name| NewGrant::new(*name)).collect();
                 let edit = UpdateRole { grants: Change::Set(grants), ..UpdateRole::new("editor") };
@@ -220,6 +220,17 @@ impl Stage {
         if answer != Some(Answer::Allowed) {
             drop(history);
             self.break_law(format!("{} wrote commit {position}, for which it was {answer:?}", held.user));
+        }
+    }
+
+    /// Whoever may write can: no rights are so old that every commit on them is refused.
+    async fn require_usable(&self, at: usize) {
+        let held = self.instances[at].held.borrow().clone();
+        for held in held.into_iter().filter(|held| held.caller.can("user:update", None).is_ok_and(|may| may)) {
+            let change = UpdateUser::new(held.user).full_name(format!("name {}", self.world.below(1 << 40)));
+            if let Err(error) = held.caller.users().update(change).await {
+                self.break_law(format!("instance {at}: {} may write and cannot: {error:?}", held.user));
+            }
         }
     }
 
@@ -313,6 +324,7 @@ pub async fn settle(stage: Rc<Stage>) {
         }
         instance.floors.borrow_mut().raise_all(stage.newest());
         stage.look(at, true);
+        stage.require_usable(at).await;
     }
     match stage.instances[0].um.system().audit().verify().await {
         Ok(found) if found.is_whole => {}

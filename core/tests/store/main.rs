@@ -21,4 +21,5 @@ mod policy_open;
 mod policy_shared;
 mod questions;
 mod races;
+mod revocation;
 mod security;

@@ -1,0 +1,147 @@
+//! What happens around the five steps of every operation, here and nowhere else: who asks too often is turned away, a
+//! span covers the work, and whoever observes hears how it ended. No operation knows.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::{Engine, Who, WhoIdentity};
+use crate::{
+    environment::{MaybeSend, MaybeSync},
+    model::{
+        error::{Error, Result},
+        id::UserId,
+    },
+    operations::actor::RequestContext,
+};
+
+/// Who asks for an operation, as an [`Observer`] sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Asker {
+    /// The host itself.
+    System,
+    /// Nobody who has signed in.
+    Anonymous,
+    /// A user, who may turn out to be signed in no longer.
+    User(UserId),
+}
+
+/// A request for an operation.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Request<'r> {
+    /// `users.create`
+    pub operation: &'static str,
+    /// Who asks.
+    pub asker: Asker,
+    /// What the host knows of the request.
+    pub context: &'r RequestContext,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Ended<'r> {
+    /// What was asked for.
+    pub request: Request<'r>,
+    /// Why it failed; none: it was done.
+    pub error: Option<&'r Error>,
+    /// How long it took, waiting included.
+    pub took: Duration,
+}
+
+/// Hears of every operation: for metrics, for a log, for a limit of the host's own. It is called where the operation
+/// runs, so it must not wait. An operation that is cancelled does not end for it.
+///
+/// ```
+/// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+/// # use rolekeep::{UserManagement, observe::{Ended, Observer}, operations::users::CreateUser};
+/// #[derive(Default)]
+/// struct Failures(AtomicU64);
+///
+/// impl Observer for Failures {
+///     fn ended(&self, ended: &Ended<'_>) {
+///         self.0.fetch_add(u64::from(ended.error.is_some()), Ordering::Relaxed);
+///     }
+/// }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let failures = Arc::new(Failures::default());
+/// let um = UserManagement::builder().observer(failures.clone()).open().await?;
+/// assert!(um.system().users().create(CreateUser::new("no address")).await.is_err());
+/// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+pub trait Observer: MaybeSend + MaybeSync + 'static {
+    /// Before anything is looked at. An error turns the request away, and is the answer.
+    ///
+    /// # Errors
+    /// Whatever the caller is to be told.
+    fn admit(&self, _request: &Request<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// After the answer is known, also where the request was turned away.
+    fn ended(&self, _ended: &Ended<'_>) {}
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        (**self).admit(request)
+    }
+
+    fn ended(&self, ended: &Ended<'_>) {
+        (**self).ended(ended);
+    }
+}
+
+impl Engine {
+    /// Takes an operation through everything that is around its steps, and through them.
+    pub(super) async fn around(
+        &self,
+        operation: &'static str,
+        who: &Who,
+        steps: impl Future<Output = Result<()>> + MaybeSend,
+    ) -> Result<()> {
+        let asker = match &who.identity {
+            WhoIdentity::System => Asker::System,
+            WhoIdentity::Anonymous => Asker::Anonymous,
+            WhoIdentity::User { id, .. } => Asker::User(*id),
+        };
+        let request = Request { operation, asker, context: &who.request };
+        let Some(observer) = &self.observer else { return in_span(request, steps).await };
+        let began = self.services.env.elapsed();
+        let result = match observer.admit(&request) {
+            Ok(()) => in_span(request, steps).await,
+            Err(refusal) => Err(refusal),
+        };
+        let took = self.services.env.elapsed().saturating_sub(began);
+        observer.ended(&Ended { request, error: result.as_ref().err(), took });
+        result
+    }
+}
+
+#[cfg(feature = "tracing")]
+async fn in_span(request: Request<'_>, steps: impl Future<Output = Result<()>>) -> Result<()> {
+    use tracing::{Instrument, field};
+
+    let span = tracing::info_span!(
+        "rolekeep",
+        operation = request.operation,
+        user = field::Empty,
+        request_id = request.context.request_id.as_deref(),
+        reason = field::Empty,
+    );
+    if let Asker::User(user) = request.asker {
+        span.record("user", field::display(user));
+    }
+    let result = steps.instrument(span.clone()).await;
+    if let Err(error) = &result {
+        // The message may name what a log should not hold.
+        span.record("reason", field::display(error.reason()));
+    }
+    result
+}
+
+#[cfg(not(feature = "tracing"))]
+async fn in_span(_: Request<'_>, steps: impl Future<Output = Result<()>>) -> Result<()> {
+    steps.await
+}
