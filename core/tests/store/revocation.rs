@@ -134,9 +134,9 @@ async fn sec_6_what_is_acknowledged_is_in_force_here_and_after_a_second_there() 
     let mut here = Count::default();
     for (at, (user, caller)) in held.iter().enumerate() {
         match at % WITH_SESSION {
-            0 => drop(system.sessions().revoke_all(RevokeAllSessions::new().user_id(*user)).await.unwrap()),
+            0 => system.sessions().revoke_all(RevokeAllSessions::new().user_id(*user)).await.unwrap(),
             1 | 3 => drop(system.users().suspend(SuspendUser::new(*user)).await.unwrap()),
-            _ => drop(system.roles().unassign(UnassignRole::new(*user, "editor")).await.unwrap()),
+            _ => system.roles().unassign(UnassignRole::new(*user, "editor")).await.unwrap(),
         }
         (0..CHECKS / 2).for_each(|_| here.check(caller));
         neighbour.tell(&format!("revoked {at}"));
