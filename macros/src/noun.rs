@@ -67,6 +67,7 @@ impl Noun {
         &self,
         name: &Ident,
         table: &LitStr,
+        key: &[Ident],
         position: impl Fn(&Ident) -> Result<usize>,
     ) -> Result<TokenStream> {
         let missing = |what: &str| Error::new_spanned(name, format!("missing `{what}`"));
@@ -105,6 +106,10 @@ impl Noun {
         let caches = caches.iter().map(|(what, column)| {
             let variant = one_of(what, &["user", "session", "authority", "guard"])?;
             match column {
+                // The feed tells keys alone.
+                Some(column) if what != "authority" && !key.contains(column) => {
+                    Err(Error::new_spanned(column, "must be a part of the key, which is all that others are told"))
+                }
                 Some(column) => position(column).map(|at| quote!(crate::model::noun::Caches::#variant(#at))),
                 None => Ok(quote!(crate::model::noun::Caches::#variant)),
             }
@@ -337,6 +342,7 @@ mod tests {
         assert!(with(3, "owner(field = nobody, of = User, on_delete = keep)").contains("no such field"));
         assert!(with(3, "owner(field = id, of = User, on_delete = vanish)").contains("expected one of: cascade"));
         assert!(with(4, "caches(guard = id)").contains("expected `user"));
+        assert!(with(4, "caches(user = name)").contains("must be a part of the key"));
         assert!(with(5, "retention = sometimes").contains("expected one of: kept, after"));
     }
 }

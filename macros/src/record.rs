@@ -55,7 +55,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .iter()
         .position(|column| column == "version")
         .ok_or_else(|| Error::new_spanned(name, "a record has a field `version: i64`, moved by each write"))?;
-    let noun = declaration.noun.tokens(name, &table, position)?;
+    let noun = declaration.noun.tokens(name, &table, &declaration.key, position)?;
     let upkeep = fields.iter().map(|field| upkeep(field)).collect::<Result<Vec<_>>>()?;
     let public: Vec<usize> = declaration
         .indexes

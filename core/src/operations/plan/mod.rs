@@ -1,6 +1,7 @@
 //! A plan: what an operation reads, decides and wants written, until the engine commits it.
 
 mod memory;
+mod owned;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,19 +18,15 @@ use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
-        drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::{ChangeSetId, UserId},
-        policy::{PermissionRow, PolicyRow, RoleRow},
+        noun::{Caches, Upkeep, Words},
         predicate::Predicate,
-        record::{Key, Record, Row, Table},
-        region::Region,
-        registry::{Claim, Guard},
-        role_assignment::RoleAssignment,
+        record::{Column, Key, Record, Row, Table},
+        registry::{Claim, Guard, StandsFor},
         session::Session,
         text,
         time::Time,
-        user::User,
         value::Value,
     },
     rules::RuleSet,
@@ -128,29 +125,39 @@ impl<'a> Plan<'a> {
     }
 
     fn write<R: Record>(&mut self, before: Option<&R>, mut after: R, asked: Option<&'static str>) -> R {
-        let expected = before.map(Record::version);
-        let slot = self.writes.entry((R::TABLE.name, after.key())).or_insert_with(|| Planned {
-            table: R::TABLE,
-            expected,
-            before: before.map(Record::to_row),
-            after: None,
-            asked,
-        });
-        // A row that one plan writes twice moves its version once.
-        after.set_version(slot.expected.map_or(1, |version| version + 1));
-        slot.after = Some(after.to_row());
-        slot.asked = slot.asked.or(asked);
+        let version = self.write_row(R::TABLE, before.map(Record::to_row), after.to_row(), asked);
+        after.set_version(version);
         after
     }
 
+    /// Plans a row; the version that it will have.
+    fn write_row(
+        &mut self,
+        table: &'static Table,
+        before: Option<Row>,
+        mut after: Row,
+        asked: Option<&'static str>,
+    ) -> i64 {
+        let expected = before.as_ref().map(|before| table.version_of(before));
+        let key = (table.name, table.key_of(&after));
+        let slot = self.writes.entry(key).or_insert_with(|| Planned { table, expected, before, after: None, asked });
+        // A row that one plan writes twice moves its version once.
+        let version = slot.expected.map_or(1, |version| version + 1);
+        after.0[table.version] = Value::Int(version);
+        slot.after = Some(after);
+        slot.asked = slot.asked.or(asked);
+        version
+    }
+
     fn remove<R: Record>(&mut self, record: &R, asked: Option<&'static str>) {
-        let slot = self.writes.entry((R::TABLE.name, record.key())).or_insert_with(|| Planned {
-            table: R::TABLE,
-            expected: Some(record.version()),
-            before: Some(record.to_row()),
-            after: None,
-            asked,
-        });
+        self.remove_row(R::TABLE, record.to_row(), asked);
+    }
+
+    fn remove_row(&mut self, table: &'static Table, row: Row, asked: Option<&'static str>) {
+        let expected = Some(table.version_of(&row));
+        let key = (table.name, table.key_of(&row));
+        let slot = self.writes.entry(key);
+        let slot = slot.or_insert_with(|| Planned { table, expected, before: Some(row), after: None, asked });
         slot.after = None;
         slot.asked = slot.asked.or(asked);
     }
@@ -370,18 +377,18 @@ impl<'a> Plan<'a> {
         let mut writes: Vec<&Planned> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());
         let rows = writes.into_iter().filter_map(|planned| {
-            let words = Words::of(planned.table)?;
-            let (before, after) = changed_fields(planned);
-            if planned.asked.is_none() && is_upkeep(before.as_ref(), after.as_ref()) {
+            let words = planned.table.noun.words()?;
+            if planned.asked.is_none() && is_upkeep(planned) {
                 return None;
             }
+            let (before, after) = changed_fields(planned);
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
             let id = Subject { kind: words.kind, table: planned.table, row }.id();
             let is_own = match words.is_policy {
-                true => words.action(planned) == operation,
+                true => action(words, planned) == operation,
                 false => planned.asked.is_some() && words.area == own_area,
             };
-            let action = if is_own { operation.to_owned() } else { words.action(planned) };
+            let action = if is_own { operation.to_owned() } else { action(words, planned) };
             let detail = (!is_own).then(|| format!("by {operation}"));
             let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
             Some(Event { action, target: Some((words.kind.to_owned(), id)), payload })
@@ -395,10 +402,11 @@ impl<'a> Plan<'a> {
 
     /// Whether it changes what somebody may do.
     fn touches_authority(&self) -> bool {
-        self.writes.iter().any(|((table, key), _)| {
-            let first = key.0.first().and_then(Value::as_text).unwrap_or_default();
-            let is_guard = *table == Guard::TABLE.name && !first.starts_with("region:");
-            is_guard || *table == RoleAssignment::TABLE.name
+        self.writes.iter().any(|((_, key), planned)| {
+            let name = key.0.first().and_then(Value::as_text).unwrap_or_default();
+            let is_guard = planned.table.noun.caches.contains(&Caches::Guard);
+            let is_of_a_region = || Guard::stands_for(name) == Some(StandsFor::Region);
+            planned.table.noun.carries_authority() || is_guard && !is_of_a_region()
         })
     }
 
@@ -419,6 +427,10 @@ impl<'a> Plan<'a> {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
+        }
+        if let Some(planned) = self.unguarded() {
+            let message = format!("{operation} writes {} without the guard of its user", planned.table.name);
+            return Err(Error::new(Reason::Internal, message).into());
         }
         if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {
             return Err(CommitError::Stale { table, key: key.clone() });
@@ -457,49 +469,23 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// How the audit log speaks of the rows of a table.
-struct Words {
-    area: &'static str,
-    kind: &'static str,
-    /// Whether it is a part of the policy, which is written by nothing but edits of it.
-    is_policy: bool,
-    made: &'static str,
-    changed: &'static str,
-    gone: &'static str,
-}
-
-impl Words {
-    fn of(table: &Table) -> Option<Self> {
-        let [plain, tie] = [["create", "update", "delete"], ["assign", "assign", "unassign"]];
-        let (area, kind, [made, changed, gone]) = match table.name {
-            name if name == User::TABLE.name => ("users", "user", plain),
-            name if name == Region::TABLE.name => ("regions", "region", plain),
-            name if name == Drone::TABLE.name => ("drones", "drone", plain),
-            name if name == RoleAssignment::TABLE.name => ("roles", "role", tie),
-            name if name == DroneAssignment::TABLE.name => ("drones", "drone_assignment", tie),
-            name if name == PermissionRow::TABLE.name => ("permissions", "permission", plain),
-            name if name == RoleRow::TABLE.name => ("roles", "role", plain),
-            name if name == PolicyRow::TABLE.name => ("policy", "policy", plain),
-            _ => return None,
-        };
-        let is_policy = [PermissionRow::TABLE.name, RoleRow::TABLE.name, PolicyRow::TABLE.name].contains(&table.name);
-        Some(Self { area, kind, is_policy, made, changed, gone })
-    }
-
-    fn action(&self, planned: &Planned) -> String {
-        let verb = match (&planned.before, &planned.after) {
-            (None, _) => self.made,
-            (Some(_), Some(_)) => self.changed,
-            (Some(_), None) => self.gone,
-        };
-        format!("{}.{verb}", self.area)
-    }
+/// What the audit log calls a change of a row.
+fn action(words: &Words, planned: &Planned) -> String {
+    let [made, changed, gone] = words.verbs;
+    let verb = match (&planned.before, &planned.after) {
+        (None, _) => made,
+        (Some(_), Some(_)) => changed,
+        (Some(_), None) => gone,
+    };
+    format!("{}.{verb}", words.area)
 }
 
 /// Whether nothing changed but what the library keeps for itself: a sign-in's time is told by the sign-in.
-fn is_upkeep(before: Option<&serde_json::Value>, after: Option<&serde_json::Value>) -> bool {
-    let (Some(_), Some(after)) = (before, after.and_then(serde_json::Value::as_object)) else { return false };
-    after.keys().all(|field| matches!(field.as_str(), "last_login_at" | "updated_at"))
+fn is_upkeep(planned: &Planned) -> bool {
+    let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return false };
+    let columns = planned.table.columns.iter().zip(before.0.iter().zip(&after.0));
+    let mut changed = columns.filter(|(_, (before, after))| before != after);
+    changed.all(|(column, _)| matches!(column.upkeep, Upkeep::Kept | Upkeep::SignIn))
 }
 
 /// The fields that differ, before and after; a created or deleted row whole.
@@ -511,7 +497,8 @@ fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde
     let fields = |row: &Option<Row>| {
         row.as_ref().map(|row| {
             let columns = planned.table.columns.iter().zip(&row.0).enumerate();
-            let fields = columns.filter(|(at, _)| differs(*at) && *at != planned.table.version);
+            let told = |at: usize, column: &Column| at != planned.table.version && !column.secret;
+            let fields = columns.filter(|(at, (column, _))| differs(*at) && told(*at, column));
             fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
         })
     };
