@@ -174,13 +174,17 @@ async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Resul
         let kept: Vec<SigningKey> = Reads::stored(storage).all(Predicate::Always).await?;
         // The oldest, should two first starts have raced.
         if let Some(key) = kept.into_iter().min_by_key(|key| (key.created_at, key.id.clone())) {
-            return Key::from_base64(&key.secret)
+            return Key::from_base64(key.secret.expose())
                 .ok_or_else(|| Error::new(Reason::Corrupt, "the stored signing key cannot be read"));
         }
         let now = env.now();
         let secret: [u8; 32] = env.random()?;
-        let mut key =
-            SigningKey { id: "first".to_owned(), secret: Key::new(&secret).to_base64(), created_at: now, version: 0 };
+        let mut key = SigningKey {
+            id: "first".to_owned(),
+            secret: Key::new(&secret).to_base64().into(),
+            created_at: now,
+            version: 0,
+        };
         let writes = vec![Write::insert(&mut key)];
         let id: ChangeSetId = env.new_id()?;
         match storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {

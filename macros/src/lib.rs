@@ -10,6 +10,7 @@
 
 mod describe;
 mod input;
+mod noun;
 mod record;
 mod shape;
 mod word;
@@ -29,7 +30,21 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
     finish(describe::derive(&parse_macro_input!(tokens as DeriveInput)))
 }
 
-/// Declares a stored record: `#[record(table = "…", key(…), index(…), search(…), sync = …)]`.
+/// Declares a stored record, each part of it asked for but index, search and relation:
+///
+/// | part | says |
+/// |---|---|
+/// | `table = "…"`, `key(…)`, `index(…)`, `search(…)` | where and how it is stored |
+/// | `sync = replicated`, `site_local`, `never` | how it takes part in sync |
+/// | `resource = "…"`, `along = judged` or `own_rules`; `resource = none` | whether the rules are about it, and who may move it along with others |
+/// | `audit(area = "…", kind = "…", words(made, changed, gone))`, `policy` in it; `audit = none("why")` | what the audit log is told |
+/// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`, `keep`; `owner = none` | whose it is, and what becomes of it with that |
+/// | `caches(user = …)`, `session`, `authority`, `guard`; `caches = none` | what a write touches in memory |
+/// | `retention = kept`, `retention = after(…)` | how long it is kept |
+/// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |
+///
+/// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change), `sign_in` (by
+/// nothing else) or `gone` (when a row that is kept is deleted); a field of the type `Secret` is told to nobody.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn record(tokens: TokenStream) -> TokenStream {
     finish(record::derive(&parse_macro_input!(tokens as DeriveInput)))

@@ -2,9 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Error, Ident, LitStr, Result, Token, parenthesized, punctuated::Punctuated};
+use syn::{DeriveInput, Error, Field, Ident, LitStr, Result};
 
-use crate::shape::named_fields;
+use crate::{
+    noun::{Noun, idents},
+    shape::named_fields,
+};
 
 /// What `#[record(…)]` on the struct says.
 #[derive(Default)]
@@ -14,6 +17,7 @@ struct Declaration {
     indexes: Vec<Vec<Ident>>,
     search: Vec<Ident>,
     sync: Option<Ident>,
+    noun: Noun,
 }
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
@@ -51,7 +55,30 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .iter()
         .position(|column| column == "version")
         .ok_or_else(|| Error::new_spanned(name, "a record has a field `version: i64`, moved by each write"))?;
+    let noun = declaration.noun.tokens(name, &table, &declaration.key, position)?;
+    let upkeep = fields.iter().map(|field| upkeep(field)).collect::<Result<Vec<_>>>()?;
+    let public: Vec<usize> = declaration
+        .indexes
+        .iter()
+        .flatten()
+        .chain(&declaration.key)
+        .chain(&declaration.search)
+        .map(position)
+        .collect::<Result<_>>()?;
+    let resource = declaration.noun.resource_type().map(|kind| {
+        quote! {
+            impl crate::model::record::ResourceRecord for #name {
+                const TYPE: &'static str = #kind;
+            }
+        }
+    });
     Ok(quote! {
+        #resource
+        // A secret is in no key, which is told to everybody, nor in an index.
+        const _: () = {
+            let table = <#name as crate::model::record::Record>::TABLE;
+            #(assert!(!table.columns[#public].secret, "a secret must not be in the key, an index or the search");)*
+        };
         impl crate::model::record::Record for #name {
             type Key = (#(#key_types,)*);
             const TABLE: &'static crate::model::record::Table = &crate::model::record::Table {
@@ -60,12 +87,15 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     name: #words,
                     kind: <#types as crate::model::record::Field>::KIND,
                     nullable: <#types as crate::model::record::Field>::NULLABLE,
+                    secret: <#types as crate::model::record::Field>::SECRET,
+                    upkeep: crate::model::noun::Upkeep::#upkeep,
                 }),*],
                 key: &[#(#key),*],
                 indexes: &[#(#indexes),*],
                 search: &[#(#search),*],
                 version: #version,
                 sync: crate::model::record::Replication::#sync,
+                noun: #noun,
             };
             fn key(&self) -> crate::model::record::Key {
                 crate::model::record::Key(vec![#(crate::model::record::Field::to_value(&self.#key_idents)),*])
@@ -94,27 +124,44 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
+/// Who fills a column: `#[record(given)]`, `kept`, `sign_in`, `gone`; the version by itself.
+fn upkeep(field: &Field) -> Result<Ident> {
+    let is_version = field.ident.as_ref().is_some_and(|ident| ident == "version");
+    let mut upkeep = if is_version { format_ident!("Kept") } else { format_ident!("Asked") };
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {
+        attribute.parse_nested_meta(|meta| {
+            upkeep = match meta.path.require_ident()?.to_string().as_str() {
+                "given" => format_ident!("Given"),
+                "kept" => format_ident!("Kept"),
+                "sign_in" => format_ident!("SignIn"),
+                "gone" => format_ident!("Gone"),
+                _ => return Err(meta.error("expected given, kept, sign_in or gone")),
+            };
+            Ok(())
+        })?;
+    }
+    Ok(upkeep)
+}
+
 fn declaration(input: &DeriveInput) -> Result<Declaration> {
     let mut declaration = Declaration::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {
         attribute.parse_nested_meta(|meta| {
-            let list = || -> Result<Vec<Ident>> {
-                let content;
-                parenthesized!(content in meta.input);
-                Ok(Punctuated::<Ident, Token![,]>::parse_terminated(&content)?.into_iter().collect())
-            };
+            if declaration.noun.parse(&meta)? {
+                return Ok(());
+            }
             if meta.path.is_ident("table") {
                 declaration.table = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("sync") {
                 declaration.sync = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("key") {
-                declaration.key = list()?;
+                declaration.key = idents(&meta)?;
             } else if meta.path.is_ident("index") {
-                declaration.indexes.push(list()?);
+                declaration.indexes.push(idents(&meta)?);
             } else if meta.path.is_ident("search") {
-                declaration.search = list()?;
+                declaration.search = idents(&meta)?;
             } else {
-                return Err(meta.error("expected table, key, index, search or sync"));
+                return Err(meta.error("expected table, key, index, search, sync, resource, along, audit, owner, caches, retention or relation"));
             }
             Ok(())
         })?;

@@ -55,12 +55,15 @@ pub struct AuditPayload {
 /// A sealed entry, as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "audit_entries", key(lane, seq), index(actor, at), index(target_id, at), index(action, at), sync = site_local)]
+#[record(resource = "audit", along = own_rules, audit = none("it is the audit log"))]
+#[record(owner = none, caches = none, retention = after(at))]
 pub struct AuditEntry {
     /// The chain it belongs to.
     pub lane: i64,
     /// Its place in the chain, from 1.
     pub seq: i64,
     /// Its id.
+    #[record(given)]
     pub id: AuditId,
     /// When.
     pub at: Time,
@@ -88,7 +91,8 @@ pub struct AuditEntry {
 
 /// The newest entry of a chain, so that a commit finds it by one key.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "audit_heads", key(lane), sync = site_local)]
+#[record(table = "audit_heads", key(lane), sync = site_local, resource = none)]
+#[record(audit = none("it is the audit log"), owner = none, caches = none, retention = kept)]
 pub struct AuditHead {
     /// The chain.
     pub lane: i64,

@@ -3,6 +3,7 @@
 use crate::{
     model::{
         error::{Error, Reason, Result},
+        noun::Upkeep,
         record::Record,
         user::User,
     },
@@ -15,12 +16,6 @@ use crate::{
     },
     rules::{Question, RuleSet},
 };
-
-/// Columns that the library itself fills in a new row; they are no caller's choice.
-const GIVEN: [&str; 4] = ["id", "created_at", "updated_at", "version"];
-
-/// The column that a sign-in writes, and nothing else does.
-const SIGN_IN: &str = "last_login_at";
 
 /// Whether the caller may do this anywhere at all. Asked before anything is looked at, so that the
 /// answer says nothing about what exists.
@@ -90,14 +85,17 @@ fn touches_authority(plan: &Plan<'_>, change: &Change) -> bool {
     // What goes is in nobody's reach.
     let Some(after) = &change.after else { return false };
     let before = change.before.as_ref();
+    // What the library itself fills in a new row is no caller's choice.
+    let is_given = |at: usize| matches!(after.table.columns[at].upkeep, Upkeep::Given | Upkeep::Kept);
     let differs = |at: usize| match before {
         Some(before) => before.row.0[at] != after.row.0[at],
-        None => !after.row.0[at].is_null() && !GIVEN.contains(&after.table.columns[at].name),
+        None => !after.row.0[at].is_null() && !is_given(at),
     };
-    if before.is_some() && after.table.position(SIGN_IN).is_some_and(differs) {
+    let columns = after.table.columns.iter().enumerate();
+    let mut signs_in = columns.clone().filter(|(_, column)| column.upkeep == Upkeep::SignIn);
+    if before.is_some() && signs_in.any(|(at, _)| differs(at)) {
         return false;
     }
-    let columns = after.table.columns.iter().enumerate();
     !change.relations.is_empty()
         || columns.filter(|(at, _)| differs(*at)).any(|(_, column)| is_guarded(rules, after.kind, column.name))
 }

@@ -8,21 +8,21 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::{Engine, Live, cache};
 use crate::{
     environment::Clock,
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId, parse_uuid},
-        record::{Key, Record},
-        registry::Guard,
-        session::{Session, SessionActivity},
-        user::User,
-        value::Value,
+        id::{SessionId, UserId},
+        noun::Caches,
+        record::Key,
+        registry::{Guard, StandsFor},
     },
     operations::policy::state::PolicyState,
     rules,
-    storage::{ChangeSet, Touched},
+    storage::{self, ChangeSet, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -301,25 +301,32 @@ pub(super) fn runtime_ended() -> Error {
 
 /// Whether this is the row that every edit of the policy moves.
 pub(super) fn is_policy(table: &str, key: &Key) -> bool {
-    table == Guard::TABLE.name && key.0.first().and_then(Value::as_text) == Some(Guard::POLICY)
+    stands_for(table, key) == Some(StandsFor::Policy)
+}
+
+/// What a guard stands for.
+fn stands_for(table: &str, key: &Key) -> Option<StandsFor> {
+    let is_guard = storage::table(table)?.noun.caches.contains(&Caches::Guard);
+    is_guard.then(|| Guard::stands_for(key.0.first()?.as_text()?)).flatten()
 }
 
 fn user_of(touched: &Touched) -> Option<UserId> {
-    let first = touched.key.0.first()?;
-    if touched.table == User::TABLE.name {
-        return first.as_id().map(UserId);
+    if let Some(StandsFor::User(user)) = stands_for(&touched.table, &touched.key) {
+        return Some(user);
     }
-    if touched.table == Guard::TABLE.name {
-        let id = first.as_text()?.strip_prefix("user:")?;
-        return parse_uuid(id).map(UserId);
-    }
-    None
+    let is_user = |cached: &Caches| if let Caches::User(column) = cached { Some(*column) } else { None };
+    cached(touched, is_user).map(UserId)
 }
 
 fn session_of(touched: &Touched) -> Option<SessionId> {
-    let is_session = touched.table == Session::TABLE.name || touched.table == SessionActivity::TABLE.name;
-    match touched.key.0.first() {
-        Some(Value::Id(id)) if is_session => Some(SessionId(*id)),
-        _ => None,
-    }
+    let is_session = |cached: &Caches| if let Caches::Session(column) = cached { Some(*column) } else { None };
+    cached(touched, is_session).map(SessionId)
+}
+
+/// The id in the column of a key that says what is cached.
+fn cached(touched: &Touched, column_of: impl Fn(&Caches) -> Option<usize>) -> Option<Uuid> {
+    let table = storage::table(&touched.table)?;
+    let column = table.noun.caches.iter().find_map(column_of)?;
+    let at = table.key.iter().position(|at| *at == column)?;
+    touched.key.0.get(at)?.as_id()
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::{
     id::{DroneId, RegionId, UserId},
     record::Record,
+    region::Region,
     time::Time,
+    user::User,
 };
 
 /// A drone.
@@ -21,8 +23,12 @@ use super::{
     index(created_at)
 )]
 #[record(search(code), sync = replicated)]
+#[record(resource = "drone", along = judged, audit(area = "drones", kind = "drone", words(create, update, delete)))]
+#[record(owner(field = region_id, of = Region, on_delete = clear), owner(field = operator_id, of = User, on_delete = clear))]
+#[record(caches = none, retention = kept)]
 pub struct Drone {
     /// The drone's id.
+    #[record(given)]
     pub id: DroneId,
     /// A name chosen by callers, such as `drone-001`; unique, accepted wherever the id is.
     pub code: String,
@@ -35,8 +41,10 @@ pub struct Drone {
     /// The user who flies it.
     pub operator_id: Option<UserId>,
     /// When it was created.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// Moves by one with every change.
     pub version: i64,
@@ -76,6 +84,10 @@ pub enum DroneStatus {
 /// That a user may fly a drone; many to many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "drone_assignments", key(drone_id, user_id), index(user_id), sync = replicated)]
+#[record(resource = none, audit(area = "drones", kind = "drone_assignment", words(assign, assign, unassign)))]
+#[record(owner(field = drone_id, of = Drone, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
+#[record(caches(authority = user_id), retention = kept)]
+#[record(relation(of = Drone, name = "assigned_users", from = drone_id, to = user_id))]
 pub struct DroneAssignment {
     /// The drone.
     pub drone_id: DroneId,

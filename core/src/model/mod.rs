@@ -6,6 +6,7 @@ pub mod drone;
 pub mod error;
 pub mod id;
 pub mod ip;
+pub mod noun;
 pub mod page;
 pub mod patch;
 pub mod policy;

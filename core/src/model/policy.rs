@@ -9,7 +9,9 @@ use super::{
 
 /// A permission that the host or an administrator declared. Those of the library itself are not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "permissions", key(name), index(resource), sync = replicated)]
+#[record(table = "permissions", key(name), index(resource), sync = replicated, resource = none)]
+#[record(audit(area = "permissions", kind = "permission", words(create, update, delete), policy))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct PermissionRow {
     /// `document:edit`.
     pub name: String,
@@ -20,8 +22,10 @@ pub struct PermissionRow {
     /// What it is for; empty where nobody said.
     pub description: String,
     /// When it was declared.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// Moves by one with every change.
     pub version: i64,
@@ -29,7 +33,9 @@ pub struct PermissionRow {
 
 /// A role.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "roles", key(name), sync = replicated)]
+#[record(table = "roles", key(name), sync = replicated, resource = none)]
+#[record(audit(area = "roles", kind = "role", words(create, update, delete), policy))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct RoleRow {
     /// Its name.
     pub name: String,
@@ -46,8 +52,10 @@ pub struct RoleRow {
     /// Holders of these roles may give it.
     pub grantable_by: Document<Vec<String>>,
     /// When it was created.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// Moves by one with every change.
     pub version: i64,
@@ -55,15 +63,19 @@ pub struct RoleRow {
 
 /// What else a policy says: types, context, kinds of scope, the role of those who are not signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "policy", key(id), sync = replicated)]
+#[record(table = "policy", key(id), sync = replicated, resource = none)]
+#[record(audit(area = "policy", kind = "policy", words(create, update, delete), policy))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct PolicyRow {
     /// [`PolicyRow::ID`]: there is one.
     pub id: String,
     /// As in a policy file, without permissions and roles.
     pub content: Document<serde_json::Value>,
     /// When it was first stored.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// Moves by one with every change.
     pub version: i64,
@@ -77,7 +89,9 @@ impl PolicyRow {
 /// A part of the policy that the host gave when the store was last opened with one: what is compared
 /// with the next, so that edits made since are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "policy_given", key(part, name), sync = never)]
+#[record(table = "policy_given", key(part, name), sync = never, resource = none)]
+#[record(audit = none("what the host gives is told where it changes the policy"))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct GivenRow {
     /// `permission`, `role` or `policy`.
     pub part: String,

@@ -6,12 +6,24 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{time::Time, value::Value};
+use super::{
+    noun::{Noun, Upkeep},
+    secret::Secret,
+    time::Time,
+    value::Value,
+};
 
 pub use rolekeep_macros::Record;
 
+/// Implemented by the list of tables alone.
+#[diagnostic::on_unimplemented(
+    message = "record `{Self}` is not in the list",
+    note = "add it to `record_list!` in core/src/storage/mod.rs"
+)]
+pub trait Listed {}
+
 /// A plain struct that is stored as one row of one table.
-pub trait Record: Clone + Send + Sync + Sized + 'static {
+pub trait Record: Listed + Clone + Send + Sync + Sized + 'static {
     /// The typed parts of its key, in the table's order.
     type Key;
     /// The declaration.
@@ -28,6 +40,12 @@ pub trait Record: Clone + Send + Sync + Sized + 'static {
     fn to_row(&self) -> Row;
     /// The way back; an error means that the storage was changed by something else.
     fn from_row(row: Row) -> Result<Self, Corrupt>;
+}
+
+/// A record that is a resource of the rules; `resource = "…"` in its declaration makes it one.
+pub trait ResourceRecord: Record {
+    /// Its resource type: what stands before the colon of its permissions.
+    const TYPE: &'static str;
 }
 
 /// The declaration of a table.
@@ -47,6 +65,8 @@ pub struct Table {
     pub version: usize,
     /// How it takes part in sync.
     pub sync: Replication,
+    /// What it is to the rest of the library.
+    pub noun: Noun,
 }
 
 impl Table {
@@ -81,6 +101,10 @@ pub struct Column {
     pub kind: Kind,
     /// Whether it may be null.
     pub nullable: bool,
+    /// Whether nobody is told what it holds: neither the audit log nor `Debug` nor the change feed.
+    pub secret: bool,
+    /// Who fills it.
+    pub upkeep: Upkeep,
 }
 
 impl Column {
@@ -150,6 +174,8 @@ pub trait Field: Sized {
     const KIND: Kind;
     /// Whether the column may be null.
     const NULLABLE: bool = false;
+    /// Whether nobody is told what the column holds.
+    const SECRET: bool = false;
     /// To the stored form.
     fn to_value(&self) -> Value;
     /// From the stored form.
@@ -159,6 +185,7 @@ pub trait Field: Sized {
 impl<T: Field> Field for Option<T> {
     const KIND: Kind = T::KIND;
     const NULLABLE: bool = true;
+    const SECRET: bool = T::SECRET;
 
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::to_value)
@@ -202,6 +229,19 @@ impl Field for Time {
             Value::Time(micros) => Time::from_microsecond(micros).ok(),
             _ => None,
         }
+    }
+}
+
+impl Field for Secret {
+    const KIND: Kind = Kind::Text;
+    const SECRET: bool = true;
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.expose().to_owned())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        String::from_value(value).map(Self::from)
     }
 }
 

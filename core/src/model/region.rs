@@ -8,8 +8,11 @@ use super::{id::RegionId, record::Record, time::Time};
 /// A geographical command zone that users and drones belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
+#[record(resource = "region", along = judged, audit(area = "regions", kind = "region", words(create, update, delete)))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct Region {
     /// The region's id.
+    #[record(given)]
     pub id: RegionId,
     /// A short name chosen by callers, such as `east`; unique, accepted wherever the id is.
     pub code: String,
@@ -22,8 +25,10 @@ pub struct Region {
     /// Whether it is in use.
     pub status: RegionStatus,
     /// When it was created.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// Moves by one with every change.
     pub version: i64,

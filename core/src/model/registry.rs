@@ -1,10 +1,16 @@
 //! Rows that hold no noun but keep the others right: names taken, invariants guarded, keys.
 
-use super::{record::Record, time::Time};
+use super::{
+    id::{UserId, parse_uuid},
+    record::Record,
+    secret::Secret,
+    time::Time,
+};
 
 /// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "claims", key(kind, name), index(owner), sync = replicated)]
+#[record(table = "claims", key(kind, name), index(owner), sync = replicated, resource = none)]
+#[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = kept)]
 pub struct Claim {
     /// What is unique: `username`, `email`, `drone`, `region`.
     pub kind: String,
@@ -18,12 +24,26 @@ pub struct Claim {
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "guards", key(name), sync = never)]
+#[record(table = "guards", key(name), sync = never, resource = none)]
+#[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
     /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`.
     pub name: String,
     /// The version.
     pub version: i64,
+}
+
+/// What a guard stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandsFor {
+    /// What the policy says.
+    Policy,
+    /// Who the administrators are.
+    Administrators,
+    /// What this user may do.
+    User(UserId),
+    /// Who belongs to a region.
+    Region,
 }
 
 impl Guard {
@@ -32,6 +52,17 @@ impl Guard {
 
     /// What the policy says; its version is the policy's.
     pub const POLICY: &'static str = "policy";
+
+    /// What the guard of this name stands for; none: a name of another version of this library.
+    pub fn stands_for(name: &str) -> Option<StandsFor> {
+        match name.split_once(':') {
+            None if name == Self::POLICY => Some(StandsFor::Policy),
+            None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
+            Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
+            Some(("region", _)) => Some(StandsFor::Region),
+            _ => None,
+        }
+    }
 
     /// What a user may do: its roles, status and attributes that carry authority.
     pub fn of_user(id: super::id::UserId) -> String {
@@ -46,12 +77,13 @@ impl Guard {
 
 /// A key that tokens are signed with.
 #[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "signing_keys", key(id), sync = never)]
+#[record(table = "signing_keys", key(id), sync = never, resource = none)]
+#[record(audit = none("made once, when a store is opened first"), owner = none, caches = none, retention = kept)]
 pub struct SigningKey {
     /// The key's id: the `kid` of tokens.
     pub id: String,
     /// The secret, base64url.
-    pub secret: String,
+    pub secret: Secret,
     /// When it was made.
     pub created_at: Time,
     /// The row's version.

@@ -3,11 +3,13 @@
 use rolekeep_macros::Describe;
 use serde::Serialize;
 
-use super::{id::UserId, record::Record, time::Time};
+use super::{id::UserId, record::Record, time::Time, user::User};
 
 /// That a user holds a role, in a scope, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "role_assignments", key(user_id, role, scope), index(role), sync = replicated)]
+#[record(resource = "role", along = own_rules, audit(area = "roles", kind = "role", words(assign, assign, unassign)))]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches(authority = user_id), retention = kept)]
 pub struct RoleAssignment {
     /// Who holds it.
     pub user_id: UserId,

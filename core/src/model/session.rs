@@ -5,14 +5,19 @@ use rolekeep_macros::{Describe, Word};
 use super::{
     id::{SessionId, UserId},
     record::Record,
+    secret::Secret,
     time::Time,
+    user::User,
 };
 
 /// A login on one device. Written at login and when it ends; what moves meanwhile is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "sessions", key(id), index(user_id, created_at), sync = site_local)]
+#[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
+#[record(owner(field = user_id, of = User, on_delete = keep), caches(session = id), retention = after(ended_at, expires_at))]
 pub struct Session {
     /// The session's id.
+    #[record(given)]
     pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
@@ -25,6 +30,7 @@ pub struct Session {
     /// What the login was made with.
     pub user_agent: Option<String>,
     /// When the login was made.
+    #[record(given)]
     pub created_at: Time,
     /// When it ends whatever is done (absolute timeout).
     pub expires_at: Time,
@@ -51,7 +57,9 @@ pub enum SessionEnd {
 
 /// What moves while a session lasts.
 #[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "session_activity", key(session_id), sync = site_local)]
+#[record(table = "session_activity", key(session_id), sync = site_local, resource = none)]
+#[record(audit = none("it moves with every use"), caches(session = session_id), retention = kept)]
+#[record(owner(field = session_id, of = Session, on_delete = cascade))]
 pub struct SessionActivity {
     /// The session.
     pub session_id: SessionId,
@@ -62,7 +70,7 @@ pub struct SessionActivity {
     /// When it became the current one.
     pub rotated_at: Time,
     /// Random bytes that the family's tokens are made from, hexadecimal.
-    pub seed: String,
+    pub seed: Secret,
     /// The row's version.
     pub version: i64,
 }

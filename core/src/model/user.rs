@@ -7,12 +7,16 @@ use serde::Serialize;
 use super::{
     id::{RegionId, UserId},
     record::Record,
+    region::Region,
+    secret::Secret,
     time::Time,
 };
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "users", key(id), sync = replicated)]
+#[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
+#[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id), retention = kept)]
 #[record(
     index(region_id),
     index(status),
@@ -25,6 +29,7 @@ use super::{
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.
+    #[record(given)]
     pub id: UserId,
     /// The name it signs in with, if it has one; unique, whatever the case.
     pub username: Option<String>,
@@ -53,12 +58,16 @@ pub struct User {
     /// When a suspension ends by itself; null: when it is lifted.
     pub suspended_until: Option<Time>,
     /// When it last signed in.
+    #[record(sign_in)]
     pub last_login_at: Option<Time>,
     /// When it was created.
+    #[record(given)]
     pub created_at: Time,
     /// When it was last changed.
+    #[record(kept)]
     pub updated_at: Time,
     /// When it was deleted.
+    #[record(gone)]
     pub deleted_at: Option<Time>,
     /// Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
@@ -92,12 +101,14 @@ impl User {
 
 /// What is needed to prove that somebody is this user; never leaves the storage.
 #[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "credentials", key(user_id), sync = replicated)]
+#[record(table = "credentials", key(user_id), sync = replicated, resource = none)]
+#[record(audit = none("the operations that set one tell of it"))]
+#[record(owner(field = user_id, of = User, on_delete = keep), caches = none, retention = kept)]
 pub struct Credential {
     /// The account.
     pub user_id: UserId,
     /// The password's hash in PHC form.
-    pub password_hash: String,
+    pub password_hash: Secret,
     /// When the password was set.
     pub set_at: Time,
     /// Moves with each reset; a hash of an older epoch is refused (SYNC.md, "Merge").

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     model::{
         error::Result,
+        noun::Upkeep,
         predicate::Predicate,
         record::{Key, Row, Table},
         value::Value,
@@ -81,5 +82,6 @@ fn change(planned: &Planned) -> Option<Change> {
 
 /// A deleted row that is kept, for its names, is gone all the same.
 fn is_deleted(table: &Table, row: &Row) -> bool {
-    table.position("deleted_at").is_some_and(|at| !row.0[at].is_null())
+    let gone = table.columns.iter().zip(&row.0).filter(|(column, _)| column.upkeep == Upkeep::Gone);
+    gone.into_iter().any(|(_, value)| !value.is_null())
 }

@@ -366,21 +366,9 @@ impl Operation for DeleteRegion {
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
         // Before the members are read, so that nobody joins unseen.
         plan.move_guards((0..SHARDS).map(|shard| Guard::of_region(region.id, shard)).collect()).await?;
-        let here = Predicate::equals("region_id", region.id.0);
-        let users: Vec<User> = plan.reads().all(here.clone()).await?;
-        plan.move_authority_of(users.iter().map(|user| user.id).collect()).await?;
-        for user in users {
-            plan.follow(Some(&user.clone()), User { region_id: None, updated_at: plan.now, ..user });
-        }
-        for drone in plan.reads().all::<Drone>(here).await? {
-            plan.follow(Some(&drone.clone()), Drone { region_id: None, updated_at: plan.now, ..drone });
-        }
         // A scope names a live row (RBAC.md, "Vocabulary").
-        for kind in ["region", "resource:region"] {
-            scopes::end(plan, &Scope::of(kind, region.id.0)).await?;
-        }
+        scopes::end(plan, &Scope::of("region", region.id.0)).await?;
         plan.release("region", &region.code, region.id).await?;
-        plan.delete(&region);
-        Ok(())
+        plan.delete_with_owned(&region).await
     }
 }

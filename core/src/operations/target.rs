@@ -3,46 +3,18 @@
 use uuid::Uuid;
 
 use super::plan::{Memory, Writes};
+pub use crate::model::record::ResourceRecord;
 use crate::{
-    audit::AuditEntry,
     model::{
-        drone::{Drone, DroneAssignment},
         error::Result,
+        noun::Along,
         predicate::{Link, Predicate},
-        record::{Record, Row, Table},
-        region::Region,
-        role_assignment::RoleAssignment,
-        session::Session,
-        user::User,
+        record::{Row, Table},
         value::Value,
     },
     rules::{Resource, RuleSet, Schema},
+    storage::{self, tables},
 };
-
-/// A record that is a resource of the rules.
-pub trait ResourceRecord: Record {
-    /// Its resource type: what stands before the colon of its permissions.
-    const TYPE: &'static str;
-}
-
-impl ResourceRecord for User {
-    const TYPE: &'static str = "user";
-}
-impl ResourceRecord for Region {
-    const TYPE: &'static str = "region";
-}
-impl ResourceRecord for Drone {
-    const TYPE: &'static str = "drone";
-}
-impl ResourceRecord for RoleAssignment {
-    const TYPE: &'static str = "role";
-}
-impl ResourceRecord for Session {
-    const TYPE: &'static str = "session";
-}
-impl ResourceRecord for AuditEntry {
-    const TYPE: &'static str = "audit";
-}
 
 /// A row of a resource type.
 #[derive(Clone, Debug)]
@@ -114,42 +86,35 @@ impl Subject {
 }
 
 /// Every relation: resource type, name, and the table that holds it.
-pub fn relations() -> [(&'static str, &'static str, Link, &'static Table); 1] {
-    let assigned = Link {
-        table: DroneAssignment::TABLE.name.into(),
-        from: "drone_id".into(),
-        own: "id".into(),
-        to: "user_id".into(),
-    };
-    [(Drone::TYPE, "assigned_users", assigned, DroneAssignment::TABLE)]
+pub fn relations() -> impl Iterator<Item = (&'static str, &'static str, Link, &'static Table)> {
+    tables().iter().filter_map(|tie| {
+        let relation = tie.noun.relation?;
+        let of = storage::table(relation.of)?;
+        let own = of.columns.get(*of.key.first()?)?;
+        let name = |at: usize| tie.columns[at].name.into();
+        let link =
+            Link { table: tie.name.into(), from: name(relation.from), own: own.name.into(), to: name(relation.to) };
+        Some((of.noun.resource?.kind, relation.name, link, *tie))
+    })
 }
 
-/// The table of a type that has relations.
+/// The table of a resource type.
 pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
-    [(User::TYPE, User::TABLE), (Region::TYPE, Region::TABLE), (Drone::TYPE, Drone::TABLE)]
-        .into_iter()
-        .find_map(|(of, table)| (of == kind).then_some(table))
+    tables().iter().copied().find(|table| table.noun.resource.is_some_and(|resource| resource.kind == kind))
 }
 
 /// The type of the rows that an operation on others may move along. Roles that end with what they are
 /// about, and sessions, are not among them: those are given and ended by rules of their own.
 pub(super) fn kind_moved_along(table: &Table) -> Option<&'static str> {
-    [User::TYPE, Region::TYPE, Drone::TYPE]
-        .into_iter()
-        .find(|kind| table_of(kind).is_some_and(|of| of.name == table.name))
+    let resource = table.noun.resource?;
+    (resource.along == Along::Judged).then_some(resource.kind)
 }
 
 /// What the library itself brings to every policy: its resource types and the permissions of its operations.
 pub fn schema() -> Schema {
-    let schema = Schema::new()
-        .record(User::TYPE, User::TABLE)
-        .record(Region::TYPE, Region::TABLE)
-        .record(Drone::TYPE, Drone::TABLE)
-        .record(RoleAssignment::TYPE, RoleAssignment::TABLE)
-        .record(Session::TYPE, Session::TABLE)
-        .record(AuditEntry::TYPE, AuditEntry::TABLE);
-    let schema =
-        relations().into_iter().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
+    let resources = tables().iter().filter_map(|table| Some((table.noun.resource?.kind, *table)));
+    let schema = resources.fold(Schema::new(), |schema, (kind, table)| schema.record(kind, table));
+    let schema = relations().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
     PERMISSIONS.iter().fold(schema, |schema, (name, about)| schema.permission(name, about))
 }
 

@@ -35,7 +35,7 @@ use crate::{
         error::Result,
         id::ChangeSetId,
         policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
-        record::{Key, Record, Row, Table},
+        record::{Key, Listed, Record, Row, Table},
         region::Region,
         registry::{Claim, Guard, SigningKey},
         role_assignment::RoleAssignment,
@@ -47,28 +47,41 @@ use crate::{
 /// How many commits [`Storage::changes`] gives at a time.
 pub const FEED_PAGE: u64 = 1_000;
 
-/// Every table of this library, in the order in which they are made.
-pub fn tables() -> &'static [&'static Table] {
-    &[
-        User::TABLE,
-        Credential::TABLE,
-        RoleAssignment::TABLE,
-        Region::TABLE,
-        Drone::TABLE,
-        DroneAssignment::TABLE,
-        Session::TABLE,
-        SessionActivity::TABLE,
-        Claim::TABLE,
-        Guard::TABLE,
-        SigningKey::TABLE,
-        PermissionRow::TABLE,
-        RoleRow::TABLE,
-        PolicyRow::TABLE,
-        GivenRow::TABLE,
-        AuditEntry::TABLE,
-        AuditHead::TABLE,
-        CommitRecord::TABLE,
-    ]
+/// THE list of records: everything that treats tables differently reads their declarations from here.
+macro_rules! record_list {
+    ($($record:ident),* $(,)?) => {
+        $(impl Listed for $record {})*
+
+        /// Every table of this library, in the order in which they are made.
+        pub fn tables() -> &'static [&'static Table] {
+            &[$($record::TABLE),*]
+        }
+    };
+}
+record_list! {
+    User,
+    Credential,
+    RoleAssignment,
+    Region,
+    Drone,
+    DroneAssignment,
+    Session,
+    SessionActivity,
+    Claim,
+    Guard,
+    SigningKey,
+    PermissionRow,
+    RoleRow,
+    PolicyRow,
+    GivenRow,
+    AuditEntry,
+    AuditHead,
+    CommitRecord,
+}
+
+/// The table of this name.
+pub fn table(name: &str) -> Option<&'static Table> {
+    tables().iter().copied().find(|table| table.name == name)
 }
 
 /// A storage backend. `rolekeep::storage::conformance` says when one is right.

@@ -20,11 +20,9 @@ use crate::{
         plan::{Plan, expect_version},
         reads::Reads,
         regions::rename_field,
-        scopes,
         services::Services,
         users::region_named,
     },
-    rules::Scope,
 };
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
@@ -131,12 +129,7 @@ impl Operation for DeleteDrone {
     }
 
     async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<()> {
-        for assignment in assignments_of(plan, &drone).await? {
-            plan.follow_delete(&assignment);
-        }
-        scopes::end(plan, &Scope::resource("drone", drone.id.0)).await?;
         plan.release("drone", &drone.code, drone.id).await?;
-        plan.delete(&drone);
-        Ok(())
+        plan.delete_with_owned(&drone).await
     }
 }

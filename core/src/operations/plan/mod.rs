@@ -1,6 +1,20 @@
 //! A plan: what an operation reads, decides and wants written, until the engine commits it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `memory` | what was read: nothing is read twice |
+//! | `writes` | the write set, and rows that must stay as they are |
+//! | `claims` | unique names and guards |
+//! | `owned` | what a deletion takes along |
+//! | `questions` | what the rules are asked |
+//! | `trail` | what the audit log is told |
 
+mod claims;
 mod memory;
+mod owned;
+mod questions;
+mod trail;
+mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,26 +24,19 @@ use super::{
     policy::state::PolicyState,
     reads::Reads,
     services::Services,
-    target::{ResourceRecord, Subject},
 };
 use crate::{
     audit::{AuditDraft, AuditPayload},
     model::{
         check::wrong,
         decode::FieldCode,
-        drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
-        id::{ChangeSetId, UserId},
-        policy::{PermissionRow, PolicyRow, RoleRow},
-        predicate::Predicate,
+        id::ChangeSetId,
+        noun::Caches,
         record::{Key, Record, Row, Table},
-        region::Region,
-        registry::{Claim, Guard},
-        role_assignment::RoleAssignment,
+        registry::{Guard, StandsFor},
         session::Session,
-        text,
         time::Time,
-        user::User,
         value::Value,
     },
     rules::RuleSet,
@@ -102,194 +109,6 @@ impl<'a> Plan<'a> {
         Reads::planned(&self.memory, &self.writes)
     }
 
-    /// Writes a new row that the caller asked for.
-    pub fn insert<R: ResourceRecord>(&mut self, record: R) -> R {
-        self.write(None::<&R>, record, Some(R::TYPE))
-    }
-
-    /// Writes a changed row that the caller asked for; an unchanged one is not written.
-    pub fn update<R: ResourceRecord + PartialEq>(&mut self, before: &R, after: R) -> R {
-        if *before == after { after } else { self.write(Some(before), after, Some(R::TYPE)) }
-    }
-
-    /// Deletes a row that the caller asked for.
-    pub fn delete<R: ResourceRecord>(&mut self, record: &R) {
-        self.remove(record, Some(R::TYPE));
-    }
-
-    /// Writes a row that follows from what was asked.
-    pub fn follow<R: Record>(&mut self, before: Option<&R>, after: R) -> R {
-        self.write(before, after, None)
-    }
-
-    /// Deletes a row, following from what was asked.
-    pub fn follow_delete<R: Record>(&mut self, record: &R) {
-        self.remove(record, None);
-    }
-
-    fn write<R: Record>(&mut self, before: Option<&R>, mut after: R, asked: Option<&'static str>) -> R {
-        let expected = before.map(Record::version);
-        let slot = self.writes.entry((R::TABLE.name, after.key())).or_insert_with(|| Planned {
-            table: R::TABLE,
-            expected,
-            before: before.map(Record::to_row),
-            after: None,
-            asked,
-        });
-        // A row that one plan writes twice moves its version once.
-        after.set_version(slot.expected.map_or(1, |version| version + 1));
-        slot.after = Some(after.to_row());
-        slot.asked = slot.asked.or(asked);
-        after
-    }
-
-    fn remove<R: Record>(&mut self, record: &R, asked: Option<&'static str>) {
-        let slot = self.writes.entry((R::TABLE.name, record.key())).or_insert_with(|| Planned {
-            table: R::TABLE,
-            expected: Some(record.version()),
-            before: Some(record.to_row()),
-            after: None,
-            asked,
-        });
-        slot.after = None;
-        slot.asked = slot.asked.or(asked);
-    }
-
-    /// A row that was read must be unchanged when the plan is committed.
-    pub fn check<R: Record>(&mut self, record: &R) {
-        self.check_key::<R>(record.key(), Some(record.version()));
-    }
-
-    fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
-        self.must_be(Check { table: R::TABLE, key, expected });
-    }
-
-    /// Two versions of one row that were both relied on: the row moved while this was planned.
-    fn must_be(&mut self, check: Check) {
-        let known = self.checks.entry((check.table.name, check.key.clone())).or_insert_with(|| check.clone());
-        if known.expected != check.expected {
-            self.torn.get_or_insert(check);
-        }
-    }
-
-    /// A row that the plan relies on at one version and writes over another.
-    fn overtaken(&self) -> Option<&Check> {
-        self.checks.iter().find_map(|(row, check)| {
-            let planned = self.writes.get(row)?;
-            // What was read of the plan itself has the version that its write gives it.
-            let written = planned.after.as_ref().map(|after| planned.table.version_of(after));
-            (check.expected != planned.expected && check.expected != written).then_some(check)
-        })
-    }
-
-    /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
-    pub async fn rely_on(&mut self, guard: &str) -> Result<()> {
-        let version = self.reads().guard(guard).await?;
-        self.check_key::<Guard>(Guard::key_of(&(guard.to_owned(),)), version);
-        Ok(())
-    }
-
-    /// Changes what a guard stands for: plans that rely on it become stale.
-    pub async fn move_guard(&mut self, guard: &str) -> Result<()> {
-        self.move_guards(vec![guard.to_owned()]).await
-    }
-
-    /// The same of several, in one read.
-    pub async fn move_guards(&mut self, guards: Vec<String>) -> Result<()> {
-        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
-        for name in guards {
-            if !self.is_moved(&name) {
-                let before = self.reads().get::<Guard>(&(name.clone(),)).await?;
-                let after = before.clone().unwrap_or(Guard { name, version: 0 });
-                self.write(before.as_ref(), after, None);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the plan moves a guard already.
-    pub fn is_moved(&self, guard: &str) -> bool {
-        self.writes.contains_key(&(Guard::TABLE.name, Guard::key_of(&(guard.to_owned(),))))
-    }
-
-    /// What a user may do changes.
-    pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
-        self.move_guard(&Guard::of_user(user)).await
-    }
-
-    /// The same of several users, in one read.
-    pub async fn move_authority_of(&mut self, users: Vec<UserId>) -> Result<()> {
-        self.move_guards(users.into_iter().map(Guard::of_user).collect()).await
-    }
-
-    /// Reads rows that will be needed one by one, in one call.
-    pub async fn read_ahead<R: Record>(&self, keys: Vec<R::Key>) -> Result<()> {
-        let keys: Vec<Key> = keys.iter().map(R::key_of).collect();
-        self.memory.get(R::TABLE, &keys).await.map(|_| ())
-    }
-
-    /// Reads who has unique names that will be claimed or let go, in one call.
-    pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
-        let names = names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), text::canonical((*name)?))));
-        self.read_ahead::<Claim>(names.collect()).await
-    }
-
-    /// Takes a unique name, or says which field names a taken one.
-    pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
-        let owner = owner.to_string();
-        let claim = Claim { kind: kind.to_owned(), name: text::canonical(name), owner, version: 0 };
-        match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
-            Some(existing) if existing.owner == claim.owner => Ok(()),
-            Some(_) => Err(Error::taken(kind)),
-            None => {
-                self.write(None, claim, None);
-                Ok(())
-            }
-        }
-    }
-
-    /// Lets a unique name go.
-    pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
-        let key = (kind.to_owned(), text::canonical(name));
-        if let Some(claim) = self.reads().get::<Claim>(&key).await?
-            && claim.owner == owner.to_string()
-        {
-            self.remove(&claim, None);
-        }
-        Ok(())
-    }
-
-    /// Exchanges a unique name, if it changed.
-    pub async fn rename(
-        &mut self,
-        kind: &'static str,
-        before: Option<&str>,
-        after: Option<&str>,
-        owner: impl ToString,
-    ) -> Result<()> {
-        let owner = owner.to_string();
-        if before.map(text::canonical) == after.map(text::canonical) {
-            return Ok(());
-        }
-        self.look_up(&[(kind, before), (kind, after)]).await?;
-        if let Some(after) = after {
-            self.claim(kind, after, &owner).await?;
-        }
-        match before {
-            Some(before) => self.release(kind, before, &owner).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Tells the audit log of something beside the operation itself.
-    pub fn audit(&mut self, action: &str, target: Option<(&str, String)>, detail: Option<String>) {
-        self.events.push(Event {
-            action: action.to_owned(),
-            target: target.map(|(kind, id)| (kind.to_owned(), id)),
-            payload: AuditPayload { detail, ..AuditPayload::default() },
-        });
-    }
-
     /// Ends the operation with an error once the plan (its audit entries, an ended session) is committed.
     pub fn refuse(&mut self, error: Error) {
         self.refusal = Some(error);
@@ -298,51 +117,6 @@ impl<'a> Plan<'a> {
     /// The error of a refused operation.
     pub fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()
-    }
-
-    /// Which rows of a type the caller may see by a permission.
-    pub fn visible(&self, permission: &str) -> Result<Predicate> {
-        let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
-        let rules = self.rules();
-        let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
-        filter.into_predicate(self.now)
-    }
-
-    /// A row as the rules read it, as it is stored, with the relations that the policy reads.
-    pub async fn resource<'s>(&self, subject: &'s Subject) -> Result<crate::rules::Resource<'s>> {
-        subject.image(self.rules(), &self.memory, None).await
-    }
-
-    /// Whether the caller may do this to a row as it is stored.
-    pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
-        self.may_to(permission, subject, None).await
-    }
-
-    /// Whether the caller may do this to a row as the plan leaves it, its relations included.
-    pub async fn may_after(&self, permission: &str, subject: &Subject) -> Result<bool> {
-        self.may_to(permission, subject, Some(&self.writes)).await
-    }
-
-    async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
-        let Some(principal) = self.actor.principal() else { return Ok(true) };
-        let rules = self.rules();
-        let resource = subject.image(rules, &self.memory, planned).await?;
-        let question = crate::rules::Question {
-            principal,
-            permission: rules.permission(permission)?,
-            fields: &[],
-            resource: Some(&resource),
-            context: &self.actor.request.values,
-            now: self.now,
-        };
-        Ok(rules.decide(&question)?.is_allowed())
-    }
-
-    /// Only holders of `admin:all`, and the host.
-    pub fn require_administrator(&self) -> Result<()> {
-        let is_administrator =
-            self.actor.principal().is_none_or(|principal| self.rules().holds_admin(principal, self.now));
-        if is_administrator { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may do this")) }
     }
 
     /// The policy that this plan makes, if it makes one.
@@ -362,43 +136,13 @@ impl<'a> Plan<'a> {
         Ok(changes)
     }
 
-    /// The audit entries of the rows: those of the operation's own area under its name, what it takes along
-    /// under the words that such a change has, and by which operation; the operation without a target
-    /// where no row is its own.
-    fn tell_of_writes(&mut self, operation: &str) {
-        let own_area = operation.split('.').next().unwrap_or_default();
-        let mut writes: Vec<&Planned> = self.writes.values().collect();
-        writes.sort_by_key(|planned| planned.asked.is_none());
-        let rows = writes.into_iter().filter_map(|planned| {
-            let words = Words::of(planned.table)?;
-            let (before, after) = changed_fields(planned);
-            if planned.asked.is_none() && is_upkeep(before.as_ref(), after.as_ref()) {
-                return None;
-            }
-            let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
-            let id = Subject { kind: words.kind, table: planned.table, row }.id();
-            let is_own = match words.is_policy {
-                true => words.action(planned) == operation,
-                false => planned.asked.is_some() && words.area == own_area,
-            };
-            let action = if is_own { operation.to_owned() } else { words.action(planned) };
-            let detail = (!is_own).then(|| format!("by {operation}"));
-            let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
-            Some(Event { action, target: Some((words.kind.to_owned(), id)), payload })
-        });
-        let mut own: Vec<Event> = rows.collect();
-        if !own.iter().chain(&self.events).any(|event| event.action == operation) {
-            own.insert(0, Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
-        }
-        self.events.splice(0..0, own);
-    }
-
     /// Whether it changes what somebody may do.
     fn touches_authority(&self) -> bool {
-        self.writes.iter().any(|((table, key), _)| {
-            let first = key.0.first().and_then(Value::as_text).unwrap_or_default();
-            let is_guard = *table == Guard::TABLE.name && !first.starts_with("region:");
-            is_guard || *table == RoleAssignment::TABLE.name
+        self.writes.iter().any(|((_, key), planned)| {
+            let name = key.0.first().and_then(Value::as_text).unwrap_or_default();
+            let is_guard = planned.table.noun.caches.contains(&Caches::Guard);
+            let is_of_a_region = || Guard::stands_for(name) == Some(StandsFor::Region);
+            planned.table.noun.carries_authority() || is_guard && !is_of_a_region()
         })
     }
 
@@ -419,6 +163,10 @@ impl<'a> Plan<'a> {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
+        }
+        if let Some(planned) = self.unguarded() {
+            let message = format!("{operation} writes {} without the guard of its user", planned.table.name);
+            return Err(Error::new(Reason::Internal, message).into());
         }
         if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {
             return Err(CommitError::Stale { table, key: key.clone() });
@@ -455,67 +203,6 @@ impl<'a> Plan<'a> {
         });
         Ok(ChangeSet { id, at: self.now, writes: writes.collect(), checks: self.checks.into_values().collect(), audit })
     }
-}
-
-/// How the audit log speaks of the rows of a table.
-struct Words {
-    area: &'static str,
-    kind: &'static str,
-    /// Whether it is a part of the policy, which is written by nothing but edits of it.
-    is_policy: bool,
-    made: &'static str,
-    changed: &'static str,
-    gone: &'static str,
-}
-
-impl Words {
-    fn of(table: &Table) -> Option<Self> {
-        let [plain, tie] = [["create", "update", "delete"], ["assign", "assign", "unassign"]];
-        let (area, kind, [made, changed, gone]) = match table.name {
-            name if name == User::TABLE.name => ("users", "user", plain),
-            name if name == Region::TABLE.name => ("regions", "region", plain),
-            name if name == Drone::TABLE.name => ("drones", "drone", plain),
-            name if name == RoleAssignment::TABLE.name => ("roles", "role", tie),
-            name if name == DroneAssignment::TABLE.name => ("drones", "drone_assignment", tie),
-            name if name == PermissionRow::TABLE.name => ("permissions", "permission", plain),
-            name if name == RoleRow::TABLE.name => ("roles", "role", plain),
-            name if name == PolicyRow::TABLE.name => ("policy", "policy", plain),
-            _ => return None,
-        };
-        let is_policy = [PermissionRow::TABLE.name, RoleRow::TABLE.name, PolicyRow::TABLE.name].contains(&table.name);
-        Some(Self { area, kind, is_policy, made, changed, gone })
-    }
-
-    fn action(&self, planned: &Planned) -> String {
-        let verb = match (&planned.before, &planned.after) {
-            (None, _) => self.made,
-            (Some(_), Some(_)) => self.changed,
-            (Some(_), None) => self.gone,
-        };
-        format!("{}.{verb}", self.area)
-    }
-}
-
-/// Whether nothing changed but what the library keeps for itself: a sign-in's time is told by the sign-in.
-fn is_upkeep(before: Option<&serde_json::Value>, after: Option<&serde_json::Value>) -> bool {
-    let (Some(_), Some(after)) = (before, after.and_then(serde_json::Value::as_object)) else { return false };
-    after.keys().all(|field| matches!(field.as_str(), "last_login_at" | "updated_at"))
-}
-
-/// The fields that differ, before and after; a created or deleted row whole.
-fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
-    let differs = |at: usize| match (&planned.before, &planned.after) {
-        (Some(before), Some(after)) => before.0[at] != after.0[at],
-        _ => true,
-    };
-    let fields = |row: &Option<Row>| {
-        row.as_ref().map(|row| {
-            let columns = planned.table.columns.iter().zip(&row.0).enumerate();
-            let fields = columns.filter(|(at, _)| differs(*at) && *at != planned.table.version);
-            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
-        })
-    };
-    (fields(&planned.before), fields(&planned.after))
 }
 
 /// The lost-update guard of every change: the version that the caller saw, if it says so.

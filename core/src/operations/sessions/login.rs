@@ -89,7 +89,7 @@ impl Operation for Login {
             Some(id) => plan.reads().get(&(id,)).await?,
             None => None,
         };
-        let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
+        let hash = credential.as_ref().map(|credential| credential.password_hash.expose().to_owned());
         let known = hash.is_some();
         let right = plan.services.hasher.verify(hash, &attempt.password).await?;
         // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
@@ -136,7 +136,7 @@ impl Operation for Login {
             last_seen_at: plan.now,
             generation: 1,
             rotated_at: plan.now,
-            seed: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
+            seed: seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
             version: 0,
         };
         // Whoever suspends the user meanwhile wins: no session is left over.

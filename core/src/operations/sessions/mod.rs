@@ -100,5 +100,5 @@ pub(crate) fn tokens(
 
 fn refresh_of(services: &Services, activity: &SessionActivity) -> Secret {
     let claim = refresh_token::Claim { session: activity.session_id, generation: activity.generation };
-    refresh_token::issue(&services.key.secret, &activity.seed, claim)
+    refresh_token::issue(&services.key.secret, activity.seed.expose(), claim)
 }

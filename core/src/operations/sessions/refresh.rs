@@ -43,7 +43,7 @@ impl Operation for Refresh {
         let services = plan.services;
         let claimed = refresh_token::read(token)?.session;
         let activity: SessionActivity = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
-        let claim = refresh_token::verify(&services.key.secret, &activity.seed, token)?;
+        let claim = refresh_token::verify(&services.key.secret, activity.seed.expose(), token)?;
         let session: Session = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
         let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
         require_alive(&session, &activity, services, plan.now)?;

@@ -154,7 +154,10 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         None => None,
     };
     if let Some(password_hash) = new.password_hash.clone() {
-        plan.follow(None, Credential { user_id: id, password_hash, set_at: plan.now, epoch: 1, version: 0 });
+        plan.follow(
+            None,
+            Credential { user_id: id, password_hash: password_hash.into(), set_at: plan.now, epoch: 1, version: 0 },
+        );
     }
     if !new.roles.is_empty() {
         plan.require_administrator()?;

@@ -5,10 +5,8 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::existing;
 use crate::{
     model::{
-        drone::{Drone, DroneAssignment},
         error::Result,
         id::UserId,
-        predicate::Predicate,
         session::SessionEnd,
         time::Time,
         user::{User, UserStatus},
@@ -19,12 +17,9 @@ use crate::{
         administrators,
         plan::{Plan, expect_version},
         reads::Reads,
-        scopes,
         services::Services,
         sessions,
-        target::ResourceRecord,
     },
-    rules::Scope,
 };
 
 /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
@@ -65,19 +60,8 @@ impl Operation for DeleteUser {
         if user.is_active(plan.now) {
             administrators::require_one_left(plan, &held).await?;
         }
-        for assignment in &held {
-            plan.follow_delete(assignment);
-        }
-        scopes::end(plan, &Scope::resource(User::TYPE, user.id.0)).await?;
+        plan.end_owned(&user).await?;
         sessions::end_all(plan, user.id, SessionEnd::UserInactive, None).await?;
-        let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
-        for assignment in &assigned {
-            plan.follow_delete(assignment);
-        }
-        let flown: Vec<Drone> = plan.reads().all(Predicate::equals("operator_id", user.id.0)).await?;
-        for drone in flown {
-            plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
-        }
         let after =
             User { status: UserStatus::Deleted, deleted_at: Some(plan.now), updated_at: plan.now, ..user.clone() };
         plan.update(&user, after);

@@ -2,6 +2,7 @@
 
 use crate::{
     model::{
+        noun::{Noun, Upkeep},
         predicate::Link,
         record::{Column, Kind, Replication, Table},
     },
@@ -9,12 +10,12 @@ use crate::{
 };
 
 const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {
-    Column { name, kind, nullable }
+    Column { name, kind, nullable, secret: false, upkeep: Upkeep::Asked }
 }
 
 const fn table(name: &'static str, columns: &'static [Column], key: &'static [usize]) -> Table {
     let version = columns.len() - 1;
-    Table { name, columns, key, indexes: &[], search: &[], version, sync: Replication::SiteLocal }
+    Table { name, columns, key, indexes: &[], search: &[], version, sync: Replication::SiteLocal, noun: Noun::NONE }
 }
 
 /// The stored type `thing`: a column of every kind, nullable and not.

@@ -7,7 +7,7 @@ use crate::{
     audit::{AuditDraft, AuditPayload},
     model::{
         id::{AuditId, ChangeSetId, UserId},
-        record::{Document, Record, Table},
+        record::{Document, Listed, Record, Table},
         time::Time,
     },
     rules::testing::{THING_USERS, THINGS},
@@ -18,8 +18,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(
     table = "conformance_items", key(id), index(owner), index(name), index(rank), index(flag, at),
-    search(name, note), sync = never
+    search(name, note), sync = never, resource = none
 )]
+#[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]
 pub struct Item {
     /// The key.
     pub id: UserId,
@@ -47,7 +48,8 @@ pub struct Item {
 
 /// A row that ties an item to a tag.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "conformance_ties", key(item, tag), index(tag), sync = never)]
+#[record(table = "conformance_ties", key(item, tag), index(tag), sync = never, resource = none)]
+#[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]
 pub struct Tie {
     /// The item.
     pub item: UserId,
@@ -56,6 +58,9 @@ pub struct Tie {
     /// The version.
     pub version: i64,
 }
+
+impl Listed for Item {}
+impl Listed for Tie {}
 
 /// The tables that a storage under test has: this library's, the suite's, and those of generated rules.
 pub fn tables() -> Vec<&'static Table> {

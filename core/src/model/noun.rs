@@ -1,0 +1,158 @@
+//! What a record is to the rest of the library: declared beside its columns, as plain data. Everything
+//! that treats nouns differently reads it here, so that a new one is nowhere forgotten.
+
+/// The part of a [`super::record::Table`] that does not say how it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// Whether the rules are about it.
+    pub resource: Option<ResourceType>,
+    /// What the audit log is told when it changes.
+    pub audit: Audit,
+    /// Whose it is, and what becomes of it when that goes.
+    pub owners: &'static [Owner],
+    /// What is kept in memory of it, or rests on it.
+    pub caches: &'static [Caches],
+    /// How long it is kept.
+    pub retention: Retention,
+    /// The set of ids that it ties to another resource.
+    pub relation: Option<Relation>,
+}
+
+impl Noun {
+    /// Nothing to anybody: tables of tests.
+    pub const NONE: Self = Self {
+        resource: None,
+        audit: Audit::Untold("nobody asks"),
+        owners: &[],
+        caches: &[],
+        retention: Retention::Kept,
+        relation: None,
+    };
+
+    /// How the audit log speaks of it, if it does.
+    pub const fn words(&self) -> Option<&Words> {
+        match &self.audit {
+            Audit::Told(words) => Some(words),
+            Audit::Untold(_) => None,
+        }
+    }
+
+    /// Whether a change of it may change what somebody may do.
+    pub fn carries_authority(&self) -> bool {
+        self.caches.iter().any(|cached| matches!(cached, Caches::Authority(_)))
+    }
+}
+
+/// A resource type of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceType {
+    /// What stands before the colon of its permissions.
+    pub kind: &'static str,
+    /// How it is judged where an operation on others moves it along.
+    pub along: Along,
+}
+
+/// Who may move a row along with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Who may change what decides about it.
+    Judged,
+    /// The operations that move it ask by rules of their own: roles that end with what they are about.
+    OwnRules,
+}
+
+/// Whether the audit log is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// In these words.
+    Told(Words),
+    /// Not, and why.
+    Untold(&'static str),
+}
+
+/// How the audit log speaks of a row.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The area of its operations: what stands before the point of an action.
+    pub area: &'static str,
+    /// The type of its target.
+    pub kind: &'static str,
+    /// What stands after the point where a row is made, is changed, goes.
+    pub verbs: [&'static str; 3],
+    /// Whether it is a part of the policy, which is written by nothing but edits of it.
+    pub is_policy: bool,
+}
+
+/// That a column holds the id of the row it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The column's position.
+    pub column: usize,
+    /// The owner's table, by name.
+    pub of: &'static str,
+    /// What becomes of the row when its owner is deleted.
+    pub on_delete: OnDelete,
+}
+
+/// What becomes of a row whose owner is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// It goes too.
+    Cascade,
+    /// It stays, and is nobody's: its column becomes null.
+    Clear,
+    /// The owner cannot be deleted while it is there.
+    Restrict,
+    /// It stays as it is.
+    Keep,
+}
+
+/// What a write of a row touches in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caches {
+    /// What is known of the user whose id this column holds.
+    User(usize),
+    /// The session whose id this column holds.
+    Session(usize),
+    /// What the user may do whose id this column holds: who writes the row moves that user's guard.
+    Authority(usize),
+    /// What its name says ([`super::registry::Guard::stands_for`]).
+    Guard,
+}
+
+/// How long a row is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Until it is deleted.
+    Kept,
+    /// Some time after the earliest of these columns' moments; null is none.
+    After(&'static [usize]),
+}
+
+/// That rows of a table tie ids to a resource: `resource.assigned_users`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The resource's table, by name; it is tied by its key.
+    pub of: &'static str,
+    /// What conditions call it.
+    pub name: &'static str,
+    /// The position of the column that holds the resource's id.
+    pub from: usize,
+    /// The position of the column that holds the ids of the set.
+    pub to: usize,
+}
+
+/// Who fills a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Whoever writes the row.
+    Asked,
+    /// The library, when the row is made.
+    Given,
+    /// The library, with every change.
+    Kept,
+    /// A sign-in, and nothing else.
+    SignIn,
+    /// Whoever deletes a row that is kept, for its names: it is gone once this is not null.
+    Gone,
+}

@@ -1,0 +1,111 @@
+//! Unique names, and guards: rows that stand for what must hold of others.
+
+use super::Plan;
+use crate::model::{
+    error::{Error, Result},
+    id::UserId,
+    record::{Key, Record},
+    registry::{Claim, Guard},
+    text,
+};
+
+impl Plan<'_> {
+    /// Relies on what a guard stands for: whoever changes it meanwhile makes this plan stale.
+    pub async fn rely_on(&mut self, guard: &str) -> Result<()> {
+        let version = self.reads().guard(guard).await?;
+        self.check_key::<Guard>(Guard::key_of(&(guard.to_owned(),)), version);
+        Ok(())
+    }
+
+    /// Changes what a guard stands for: plans that rely on it become stale.
+    pub async fn move_guard(&mut self, guard: &str) -> Result<()> {
+        self.move_guards(vec![guard.to_owned()]).await
+    }
+
+    /// The same of several, in one read.
+    pub async fn move_guards(&mut self, guards: Vec<String>) -> Result<()> {
+        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
+        for name in guards {
+            if !self.is_moved(&name) {
+                let before = self.reads().get::<Guard>(&(name.clone(),)).await?;
+                let after = before.clone().unwrap_or(Guard { name, version: 0 });
+                self.write(before.as_ref(), after, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the plan moves a guard already.
+    pub fn is_moved(&self, guard: &str) -> bool {
+        self.writes.contains_key(&(Guard::TABLE.name, Guard::key_of(&(guard.to_owned(),))))
+    }
+
+    /// What a user may do changes.
+    pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
+        self.move_guard(&Guard::of_user(user)).await
+    }
+
+    /// The same of several users, in one read.
+    pub async fn move_authority_of(&mut self, users: Vec<UserId>) -> Result<()> {
+        self.move_guards(users.into_iter().map(Guard::of_user).collect()).await
+    }
+
+    /// Reads rows that will be needed one by one, in one call.
+    pub async fn read_ahead<R: Record>(&self, keys: Vec<R::Key>) -> Result<()> {
+        let keys: Vec<Key> = keys.iter().map(R::key_of).collect();
+        self.memory.get(R::TABLE, &keys).await.map(|_| ())
+    }
+
+    /// Reads who has unique names that will be claimed or let go, in one call.
+    pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
+        let names = names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), text::canonical((*name)?))));
+        self.read_ahead::<Claim>(names.collect()).await
+    }
+
+    /// Takes a unique name, or says which field names a taken one.
+    pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+        let owner = owner.to_string();
+        let claim = Claim { kind: kind.to_owned(), name: text::canonical(name), owner, version: 0 };
+        match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
+            Some(existing) if existing.owner == claim.owner => Ok(()),
+            Some(_) => Err(Error::taken(kind)),
+            None => {
+                self.write(None, claim, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a unique name go.
+    pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+        let key = (kind.to_owned(), text::canonical(name));
+        if let Some(claim) = self.reads().get::<Claim>(&key).await?
+            && claim.owner == owner.to_string()
+        {
+            self.remove(&claim, None);
+        }
+        Ok(())
+    }
+
+    /// Exchanges a unique name, if it changed.
+    pub async fn rename(
+        &mut self,
+        kind: &'static str,
+        before: Option<&str>,
+        after: Option<&str>,
+        owner: impl ToString,
+    ) -> Result<()> {
+        let owner = owner.to_string();
+        if before.map(text::canonical) == after.map(text::canonical) {
+            return Ok(());
+        }
+        self.look_up(&[(kind, before), (kind, after)]).await?;
+        if let Some(after) = after {
+            self.claim(kind, after, &owner).await?;
+        }
+        match before {
+            Some(before) => self.release(kind, before, &owner).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the rules are asked while an operation is planned.
+
+use super::{Plan, Writes};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        predicate::Predicate,
+    },
+    operations::target::Subject,
+    rules::{Question, Resource},
+};
+
+impl Plan<'_> {
+    /// Which rows of a type the caller may see by a permission.
+    pub fn visible(&self, permission: &str) -> Result<Predicate> {
+        let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
+        let rules = self.rules();
+        let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
+        filter.into_predicate(self.now)
+    }
+
+    /// A row as the rules read it, as it is stored, with the relations that the policy reads.
+    pub async fn resource<'s>(&self, subject: &'s Subject) -> Result<Resource<'s>> {
+        subject.image(self.rules(), &self.memory, None).await
+    }
+
+    /// Whether the caller may do this to a row as it is stored.
+    pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
+        self.may_to(permission, subject, None).await
+    }
+
+    /// Whether the caller may do this to a row as the plan leaves it, its relations included.
+    pub async fn may_after(&self, permission: &str, subject: &Subject) -> Result<bool> {
+        self.may_to(permission, subject, Some(&self.writes)).await
+    }
+
+    async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
+        let Some(principal) = self.actor.principal() else { return Ok(true) };
+        let rules = self.rules();
+        let resource = subject.image(rules, &self.memory, planned).await?;
+        let question = Question {
+            principal,
+            permission: rules.permission(permission)?,
+            fields: &[],
+            resource: Some(&resource),
+            context: &self.actor.request.values,
+            now: self.now,
+        };
+        Ok(rules.decide(&question)?.is_allowed())
+    }
+
+    /// Only holders of `admin:all`, and the host.
+    pub fn require_administrator(&self) -> Result<()> {
+        let is_administrator =
+            self.actor.principal().is_none_or(|principal| self.rules().holds_admin(principal, self.now));
+        if is_administrator { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may do this")) }
+    }
+}

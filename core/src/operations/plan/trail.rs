@@ -1,0 +1,89 @@
+//! What the audit log is told: of the rows, in the words of their declarations, and of what else happened.
+
+use super::{Event, Plan, Planned};
+use crate::{
+    audit::AuditPayload,
+    model::{
+        noun::{Upkeep, Words},
+        record::{Column, Row},
+    },
+    operations::target::Subject,
+};
+
+impl Plan<'_> {
+    /// Tells the audit log of something beside the operation itself.
+    pub fn audit(&mut self, action: &str, target: Option<(&str, String)>, detail: Option<String>) {
+        self.events.push(Event {
+            action: action.to_owned(),
+            target: target.map(|(kind, id)| (kind.to_owned(), id)),
+            payload: AuditPayload { detail, ..AuditPayload::default() },
+        });
+    }
+
+    /// The audit entries of the rows: those of the operation's own area under its name, what it takes along
+    /// under the words that such a change has, and by which operation; the operation without a target
+    /// where no row is its own.
+    pub(super) fn tell_of_writes(&mut self, operation: &str) {
+        let own_area = operation.split('.').next().unwrap_or_default();
+        let mut writes: Vec<&Planned> = self.writes.values().collect();
+        writes.sort_by_key(|planned| planned.asked.is_none());
+        let rows = writes.into_iter().filter_map(|planned| {
+            let words = planned.table.noun.words()?;
+            if planned.asked.is_none() && is_upkeep(planned) {
+                return None;
+            }
+            let (before, after) = changed_fields(planned);
+            let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
+            let id = Subject { kind: words.kind, table: planned.table, row }.id();
+            let is_own = match words.is_policy {
+                true => action(words, planned) == operation,
+                false => planned.asked.is_some() && words.area == own_area,
+            };
+            let action = if is_own { operation.to_owned() } else { action(words, planned) };
+            let detail = (!is_own).then(|| format!("by {operation}"));
+            let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
+            Some(Event { action, target: Some((words.kind.to_owned(), id)), payload })
+        });
+        let mut own: Vec<Event> = rows.collect();
+        if !own.iter().chain(&self.events).any(|event| event.action == operation) {
+            own.insert(0, Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
+        }
+        self.events.splice(0..0, own);
+    }
+}
+
+/// What the audit log calls a change of a row.
+fn action(words: &Words, planned: &Planned) -> String {
+    let [made, changed, gone] = words.verbs;
+    let verb = match (&planned.before, &planned.after) {
+        (None, _) => made,
+        (Some(_), Some(_)) => changed,
+        (Some(_), None) => gone,
+    };
+    format!("{}.{verb}", words.area)
+}
+
+/// Whether nothing changed but what the library keeps for itself: a sign-in's time is told by the sign-in.
+fn is_upkeep(planned: &Planned) -> bool {
+    let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return false };
+    let columns = planned.table.columns.iter().zip(before.0.iter().zip(&after.0));
+    let mut changed = columns.filter(|(_, (before, after))| before != after);
+    changed.all(|(column, _)| matches!(column.upkeep, Upkeep::Kept | Upkeep::SignIn))
+}
+
+/// The fields that differ, before and after; a created or deleted row whole.
+fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+    let differs = |at: usize| match (&planned.before, &planned.after) {
+        (Some(before), Some(after)) => before.0[at] != after.0[at],
+        _ => true,
+    };
+    let fields = |row: &Option<Row>| {
+        row.as_ref().map(|row| {
+            let columns = planned.table.columns.iter().zip(&row.0).enumerate();
+            let told = |at: usize, column: &Column| at != planned.table.version && !column.secret;
+            let fields = columns.filter(|(at, (column, _))| differs(*at) && told(*at, column));
+            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
+        })
+    };
+    (fields(&planned.before), fields(&planned.after))
+}

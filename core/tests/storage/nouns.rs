@@ -1,0 +1,44 @@
+//! What records declare agrees with each other (the list itself does not compile with a part left out).
+
+use std::collections::BTreeSet;
+
+use rolekeep::{
+    model::noun::Audit,
+    storage::{table, tables},
+};
+
+#[test]
+fn declarations_name_tables_of_the_list() {
+    let (mut names, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+    for one in tables() {
+        assert!(names.insert(one.name), "{} is there twice", one.name);
+        assert!(one.noun.resource.is_none_or(|resource| kinds.insert(resource.kind)), "two resources as {}", one.name);
+        let owners = one.noun.owners.iter().map(|owner| owner.of);
+        for of in owners.chain(one.noun.relation.map(|relation| relation.of)) {
+            let owner = table(of).unwrap_or_else(|| panic!("{} belongs to {of}, which is not in the list", one.name));
+            assert_eq!(owner.key.len(), 1, "{of} has no id by which {} could belong to it", one.name);
+        }
+    }
+}
+
+#[test]
+fn a_column_with_the_name_of_a_secret_is_one() {
+    let words = ["password", "secret", "seed", "private", "otp"];
+    let is_named = |name: &str| words.iter().any(|word| name.contains(word));
+    let columns = tables().iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
+    let secret: Vec<String> = columns
+        .inspect(|(table, column)| assert!(column.secret || !is_named(column.name), "{}.{}", table.name, column.name))
+        .filter(|(_, column)| column.secret)
+        .map(|(table, column)| format!("{}.{}", table.name, column.name))
+        .collect();
+    assert_eq!(secret, ["credentials.password_hash", "session_activity.seed", "signing_keys.secret"]);
+}
+
+#[test]
+fn who_is_not_told_of_says_why() {
+    for table in tables() {
+        if let Audit::Untold(why) = table.noun.audit {
+            assert!(why.len() > 10, "{}: {why:?} is no reason", table.name);
+        }
+    }
+}

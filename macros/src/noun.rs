@@ -1,0 +1,348 @@
+//! What `#[record(…)]` says of a record beside how it is stored. All of it is asked for, so that no noun
+//! is forgotten by the audit log, the caches or a deletion.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use syn::{
+    Error, Ident, LitStr, Path, Result, Token, meta::ParseNestedMeta, parenthesized, punctuated::Punctuated, token,
+};
+
+/// The declaration as it is written.
+#[derive(Default)]
+pub struct Noun {
+    resource: Option<Option<LitStr>>,
+    along: Option<Ident>,
+    audit: Option<Audit>,
+    owners: Option<Vec<Owner>>,
+    caches: Option<Vec<(Ident, Option<Ident>)>>,
+    retention: Option<Vec<Ident>>,
+    relation: Option<Relation>,
+}
+
+enum Audit {
+    Untold(LitStr),
+    Told { area: LitStr, kind: LitStr, words: Vec<Ident>, is_policy: bool },
+}
+
+struct Owner {
+    field: Ident,
+    of: Path,
+    on_delete: Ident,
+}
+
+struct Relation {
+    of: Path,
+    name: LitStr,
+    from: Ident,
+    to: Ident,
+}
+
+impl Noun {
+    /// Takes one part of the declaration; false: it is none of these.
+    pub fn parse(&mut self, meta: &ParseNestedMeta<'_>) -> Result<bool> {
+        let Some(part) = meta.path.get_ident() else { return Ok(false) };
+        match part.to_string().as_str() {
+            "resource" => self.resource = Some(none_or(meta)?),
+            "along" => self.along = Some(meta.value()?.parse()?),
+            "audit" => self.audit = Some(audit(meta)?),
+            "owner" if meta.input.peek(Token![=]) => {
+                none(meta)?;
+                self.owners.get_or_insert_default();
+            }
+            "owner" => self.owners.get_or_insert_default().push(owner(meta)?),
+            "caches" if meta.input.peek(Token![=]) => {
+                none(meta)?;
+                self.caches.get_or_insert_default();
+            }
+            "caches" => self.caches.get_or_insert_default().extend(caches(meta)?),
+            "retention" => self.retention = Some(retention(meta)?),
+            "relation" => self.relation = Some(relation(meta)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The declaration as a constant, or what is missing.
+    pub fn tokens(
+        &self,
+        name: &Ident,
+        table: &LitStr,
+        key: &[Ident],
+        position: impl Fn(&Ident) -> Result<usize>,
+    ) -> Result<TokenStream> {
+        let missing = |what: &str| Error::new_spanned(name, format!("missing `{what}`"));
+        let table_of = |path: &Path| match path.is_ident("Self") {
+            true => table.to_token_stream(),
+            false => quote!(<#path as crate::model::record::Record>::TABLE.name),
+        };
+        let resource = self.resource.as_ref().ok_or_else(|| missing("resource = \"…\"` or `resource = none"))?;
+        let resource = match (resource, &self.along) {
+            (None, _) => quote!(None),
+            (Some(_), None) => return Err(missing("along = judged` or `along = own_rules")),
+            (Some(kind), Some(along)) => {
+                let along = one_of(along, &["judged", "own_rules"])?;
+                quote!(Some(crate::model::noun::ResourceType { kind: #kind, along: crate::model::noun::Along::#along }))
+            }
+        };
+        let audit = match self.audit.as_ref().ok_or_else(|| missing("audit(…)` or `audit = none(\"why\")"))? {
+            Audit::Untold(why) => quote!(crate::model::noun::Audit::Untold(#why)),
+            Audit::Told { area, kind, words, is_policy } => {
+                let words = words.iter().map(ToString::to_string);
+                quote!(crate::model::noun::Audit::Told(crate::model::noun::Words {
+                    area: #area, kind: #kind, verbs: [#(#words),*], is_policy: #is_policy,
+                }))
+            }
+        };
+        let owners = self.owners.as_ref().ok_or_else(|| missing("owner(…)` or `owner = none"))?;
+        let owners = owners.iter().map(|owner| {
+            let (field, of) = (position(&owner.field)?, table_of(&owner.of));
+            let on_delete = one_of(&owner.on_delete, &["cascade", "clear", "restrict", "keep"])?;
+            Ok(quote!(crate::model::noun::Owner {
+                column: #field, of: #of, on_delete: crate::model::noun::OnDelete::#on_delete,
+            }))
+        });
+        let owners = owners.collect::<Result<Vec<_>>>()?;
+        let caches = self.caches.as_ref().ok_or_else(|| missing("caches(…)` or `caches = none"))?;
+        let caches = caches.iter().map(|(what, column)| {
+            let variant = one_of(what, &["user", "session", "authority", "guard"])?;
+            match column {
+                // The feed tells keys alone.
+                Some(column) if what != "authority" && !key.contains(column) => {
+                    Err(Error::new_spanned(column, "must be a part of the key, which is all that others are told"))
+                }
+                Some(column) => position(column).map(|at| quote!(crate::model::noun::Caches::#variant(#at))),
+                None => Ok(quote!(crate::model::noun::Caches::#variant)),
+            }
+        });
+        let caches = caches.collect::<Result<Vec<_>>>()?;
+        let retention = self.retention.as_ref().ok_or_else(|| missing("retention = kept` or `retention = after(…)"))?;
+        let retention = match retention.as_slice() {
+            [] => quote!(crate::model::noun::Retention::Kept),
+            after => {
+                let after = after.iter().map(&position).collect::<Result<Vec<_>>>()?;
+                quote!(crate::model::noun::Retention::After(&[#(#after),*]))
+            }
+        };
+        let relation = match &self.relation {
+            None => quote!(None),
+            Some(Relation { of, name, from, to }) => {
+                let (of, from, to) = (table_of(of), position(from)?, position(to)?);
+                quote!(Some(crate::model::noun::Relation { of: #of, name: #name, from: #from, to: #to }))
+            }
+        };
+        Ok(quote!(crate::model::noun::Noun {
+            resource: #resource,
+            audit: #audit,
+            owners: &[#(#owners),*],
+            caches: &[#(#caches),*],
+            retention: #retention,
+            relation: #relation,
+        }))
+    }
+
+    /// The resource type, where it is one.
+    pub fn resource_type(&self) -> Option<&LitStr> {
+        self.resource.as_ref()?.as_ref()
+    }
+}
+
+/// The variant that a word stands for.
+fn one_of(word: &Ident, words: &[&str]) -> Result<Ident> {
+    let text = word.to_string();
+    if !words.contains(&text.as_str()) {
+        return Err(Error::new_spanned(word, format!("expected one of: {}", words.join(", "))));
+    }
+    let parts = text.split('_').map(|part| part[..1].to_uppercase() + &part[1..]);
+    Ok(format_ident!("{}", parts.collect::<String>()))
+}
+
+/// `= none`
+fn none(meta: &ParseNestedMeta<'_>) -> Result<()> {
+    let word: Ident = meta.value()?.parse()?;
+    one_of(&word, &["none"]).map(|_| ())
+}
+
+/// `= none` or `= "…"`
+fn none_or(meta: &ParseNestedMeta<'_>) -> Result<Option<LitStr>> {
+    let value = meta.value()?;
+    if value.peek(LitStr) {
+        return value.parse().map(Some);
+    }
+    let word: Ident = value.parse()?;
+    one_of(&word, &["none"]).map(|_| None)
+}
+
+fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
+    if meta.input.peek(Token![=]) {
+        let value = meta.value()?;
+        let word: Ident = value.parse()?;
+        one_of(&word, &["none"])?;
+        if !value.peek(token::Paren) {
+            return Err(Error::new_spanned(word, "say why the audit log is not told: `audit = none(\"why\")`"));
+        }
+        let why;
+        parenthesized!(why in value);
+        return Ok(Audit::Untold(why.parse()?));
+    }
+    let (mut area, mut kind, mut words, mut is_policy) = (None, None, Vec::new(), false);
+    meta.parse_nested_meta(|part| {
+        if part.path.is_ident("area") {
+            area = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("kind") {
+            kind = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("words") {
+            words = idents(&part)?;
+        } else if part.path.is_ident("policy") {
+            is_policy = true;
+        } else {
+            return Err(part.error("expected area, kind, words or policy"));
+        }
+        Ok(())
+    })?;
+    match (area, kind, words.len()) {
+        (Some(area), Some(kind), 3) => Ok(Audit::Told { area, kind, words, is_policy }),
+        _ => Err(meta.error("expected `audit(area = \"…\", kind = \"…\", words(made, changed, gone))`")),
+    }
+}
+
+fn owner(meta: &ParseNestedMeta<'_>) -> Result<Owner> {
+    let (mut field, mut of, mut on_delete) = (None, None, None);
+    meta.parse_nested_meta(|part| {
+        if part.path.is_ident("field") {
+            field = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("of") {
+            of = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("on_delete") {
+            on_delete = Some(part.value()?.parse()?);
+        } else {
+            return Err(part.error("expected field, of or on_delete"));
+        }
+        Ok(())
+    })?;
+    match (field, of, on_delete) {
+        (Some(field), Some(of), Some(on_delete)) => Ok(Owner { field, of, on_delete }),
+        _ => Err(meta.error("expected `owner(field = …, of = …, on_delete = cascade | clear | restrict | keep)`")),
+    }
+}
+
+fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
+    let mut all = Vec::new();
+    meta.parse_nested_meta(|part| {
+        let what = part.path.require_ident()?.clone();
+        let column = part.input.peek(Token![=]).then(|| part.value()?.parse()).transpose()?;
+        if column.is_some() == (what == "guard") {
+            return Err(part.error("expected `user = …`, `session = …`, `authority = …` or `guard`"));
+        }
+        all.push((what, column));
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+fn retention(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
+    let value = meta.value()?;
+    let word: Ident = value.parse()?;
+    one_of(&word, &["kept", "after"])?;
+    if word == "kept" {
+        return Ok(Vec::new());
+    }
+    let columns;
+    parenthesized!(columns in value);
+    Ok(Punctuated::<Ident, Token![,]>::parse_terminated(&columns)?.into_iter().collect())
+}
+
+fn relation(meta: &ParseNestedMeta<'_>) -> Result<Relation> {
+    let (mut of, mut name, mut from, mut to) = (None, None, None, None);
+    meta.parse_nested_meta(|part| {
+        if part.path.is_ident("of") {
+            of = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("name") {
+            name = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("from") {
+            from = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("to") {
+            to = Some(part.value()?.parse()?);
+        } else {
+            return Err(part.error("expected of, name, from or to"));
+        }
+        Ok(())
+    })?;
+    match (of, name, from, to) {
+        (Some(of), Some(name), Some(from), Some(to)) => Ok(Relation { of, name, from, to }),
+        _ => Err(meta.error("expected `relation(of = …, name = \"…\", from = …, to = …)`")),
+    }
+}
+
+/// `(one, two)`
+pub fn idents(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
+    let content;
+    parenthesized!(content in meta.input);
+    Ok(Punctuated::<Ident, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    const WHOLE: [&str; 6] = [
+        "table = \"things\", key(id), sync = never",
+        "resource = \"thing\", along = judged",
+        "audit = none(\"a test\")",
+        "owner = none",
+        "caches = none",
+        "retention = kept",
+    ];
+
+    /// What the derive says of a record with these parts.
+    fn told(parts: &[&str]) -> String {
+        let parts: proc_macro2::TokenStream = parts.join(", ").parse().unwrap();
+        let input = syn::parse2(quote!(
+            #[record(#parts)]
+            struct Thing {
+                id: UserId,
+                name: String,
+                version: i64,
+            }
+        ));
+        crate::record::derive(&input.unwrap()).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    fn without(part: usize) -> String {
+        let mut parts = WHOLE.to_vec();
+        parts.remove(part);
+        told(&parts)
+    }
+
+    #[test]
+    fn a_whole_declaration_compiles() {
+        assert_eq!(told(&WHOLE), "");
+        let more = "owner(field = name, of = Self, on_delete = restrict), caches(user = id), retention = after(name)";
+        assert_eq!(told(&[&WHOLE[..3], &[more]].concat()), "");
+    }
+
+    #[test]
+    fn a_part_that_is_left_out_is_named() {
+        assert!(without(0).contains("missing `table = \"…\"`"), "{}", without(0));
+        for (at, part) in [(1, "resource"), (2, "audit"), (3, "owner"), (4, "caches"), (5, "retention")] {
+            assert!(without(at).starts_with(&format!("missing `{part}")), "{}", without(at));
+        }
+        let told = told(&[&["resource = \"thing\""], &WHOLE[2..], &WHOLE[..1]].concat());
+        assert_eq!(told, "missing `along = judged` or `along = own_rules`");
+    }
+
+    #[test]
+    fn a_wrong_part_is_named() {
+        let with = |at: usize, part: &'static str| {
+            let mut parts = WHOLE;
+            parts[at] = part;
+            told(&parts)
+        };
+        assert!(with(2, "audit = none").contains("say why"));
+        assert!(with(2, "audit(area = \"things\")").contains("expected `audit("));
+        assert!(with(3, "owner(field = nobody, of = User, on_delete = keep)").contains("no such field"));
+        assert!(with(3, "owner(field = id, of = User, on_delete = vanish)").contains("expected one of: cascade"));
+        assert!(with(4, "caches(guard = id)").contains("expected `user"));
+        assert!(with(4, "caches(user = name)").contains("must be a part of the key"));
+        assert!(with(5, "retention = sometimes").contains("expected one of: kept, after"));
+    }
+}
