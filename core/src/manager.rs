@@ -213,7 +213,13 @@ impl UserManagement {
         let services = &self.engine.services;
         self.engine.require_open()?;
         let config = &services.config;
-        let claims = services.key.verify(access_token, &config.issuer, &config.audience, services.now())?;
+        let claims = services.key.verify(
+            access_token,
+            &config.issuer,
+            &config.audience,
+            services.now(),
+            config.leeway_seconds,
+        )?;
         let session = WhoSession {
             id: claims.sid,
             slot: self.engine.sessions.slot(claims.sid),

@@ -21,7 +21,7 @@ mod rows;
 
 use std::sync::Arc;
 
-use futures_util::lock::{Mutex, MutexGuard};
+use async_lock::{Mutex, MutexGuard};
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 

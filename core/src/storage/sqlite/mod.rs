@@ -7,6 +7,7 @@
 mod commit;
 mod connections;
 mod error;
+mod file;
 mod migrate;
 mod options;
 mod rows;
