@@ -267,6 +267,14 @@ impl UserManagement {
         self.engine.follow().await
     }
 
+    /// Lets go of old lines of the change feed and of sessions that ended long ago, as a store does by itself now and
+    /// then, for tests.
+    #[cfg(feature = "testing")]
+    pub async fn tidy(&self) -> Result<crate::operations::upkeep::Tidied> {
+        let services = &self.engine.services;
+        crate::operations::upkeep::run(services, services.now()).await
+    }
+
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await

@@ -10,7 +10,7 @@ use super::{
 
 /// A login on one device. Written at login and when it ends; what moves meanwhile is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "sessions", key(id), index(user_id, created_at), sync = site_local)]
+#[record(table = "sessions", key(id), index(user_id, created_at), index(ended_at), index(expires_at), sync = site_local)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,

@@ -22,3 +22,4 @@ mod policy_shared;
 mod questions;
 mod races;
 mod security;
+mod upkeep;
