@@ -33,6 +33,10 @@ impl Environment for Ahead {
         Time::from_second(self.world.now().as_second() + self.seconds.load(Ordering::Relaxed)).unwrap()
     }
 
+    fn elapsed(&self) -> std::time::Duration {
+        self.world.elapsed()
+    }
+
     fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
         self.world.random(buffer)
     }
