@@ -119,7 +119,7 @@ impl core::Persister for Host {
         });
         let position = u64::try_from(loaded.position)
             .map_err(|_| Error::new(Reason::Corrupt, "the host's storage is at a position below 0"))?;
-        Ok(core::Loaded { position, changes: changes.collect::<Result<_, _>>()? })
+        Ok(core::Loaded { position, changes: changes.collect::<Result<_, _>>()?, is_whole: false })
     }
 
     async fn persist(&self, batch: &core::Batch) -> rolekeep::Result<core::Persisted> {

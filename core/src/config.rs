@@ -14,6 +14,9 @@ const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 /// Users have numbers of 32 bits there.
 const MAX_USERS_IN_MEMORY: usize = 1 << 30;
 
+/// The feed tells other instances of changes, and what became of a commit whose answer was lost.
+const MIN_FEED_TIME: i64 = 3600;
+
 /// How a store behaves. Times are in seconds.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -30,6 +33,12 @@ pub struct Config {
     pub session_seconds: i64,
     /// How long after its use a refresh token answers the same successor: for a lost answer or a second tab.
     pub refresh_grace_seconds: i64,
+    /// How far ahead the clock may be by which a token was made: so much earlier than it says it is good.
+    pub leeway_seconds: i64,
+    /// How long a commit stays in the change feed; who was away for longer reads everything anew.
+    pub keep_feed_seconds: i64,
+    /// How long a session is kept after its end, to be looked up.
+    pub keep_sessions_seconds: i64,
     /// What passwords must be.
     pub password: PasswordRule,
     /// The cost of hashing them.
@@ -56,6 +65,9 @@ impl Default for Config {
             idle_seconds: 7 * 24 * 3600,
             session_seconds: 30 * 24 * 3600,
             refresh_grace_seconds: 30,
+            leeway_seconds: 60,
+            keep_feed_seconds: 7 * 24 * 3600,
+            keep_sessions_seconds: 30 * 24 * 3600,
             password: PasswordRule::default(),
             hashing: HashingCost::default(),
             hashing_parallel: 2,
@@ -83,6 +95,15 @@ impl Config {
             .collect();
         if self.refresh_grace_seconds < 0 || self.refresh_grace_seconds > 300 {
             wrong.push("refresh_grace_seconds must lie between 0 and 300".to_owned());
+        }
+        if self.leeway_seconds < 0 || self.leeway_seconds > 300 {
+            wrong.push("leeway_seconds must lie between 0 and 300".to_owned());
+        }
+        if self.keep_feed_seconds < MIN_FEED_TIME || self.keep_feed_seconds > MAX_TIME {
+            wrong.push(format!("keep_feed_seconds must lie between {MIN_FEED_TIME} and {MAX_TIME}"));
+        }
+        if self.keep_sessions_seconds < 0 || self.keep_sessions_seconds > MAX_TIME {
+            wrong.push(format!("keep_sessions_seconds must lie between 0 and {MAX_TIME}"));
         }
         if self.password.min_length < 8 || self.password.max_length < 64 {
             wrong.push("a password rule must ask for at least 8 characters and allow at least 64".to_owned());

@@ -224,7 +224,13 @@ impl UserManagement {
         let services = &self.engine.services;
         self.engine.require_open()?;
         let config = &services.config;
-        let claims = services.key.verify(access_token, &config.issuer, &config.audience, services.now())?;
+        let claims = services.key.verify(
+            access_token,
+            &config.issuer,
+            &config.audience,
+            services.now(),
+            config.leeway_seconds,
+        )?;
         let session = WhoSession {
             id: claims.sid,
             slot: self.engine.sessions.slot(claims.sid),
@@ -270,6 +276,14 @@ impl UserManagement {
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await
+    }
+
+    /// Lets go of old lines of the change feed and of sessions that ended long ago, as a store does by itself now and
+    /// then, for tests.
+    #[cfg(feature = "testing")]
+    pub async fn tidy(&self) -> Result<crate::operations::upkeep::Tidied> {
+        let services = &self.engine.services;
+        crate::operations::upkeep::run(services, services.now()).await
     }
 
     /// Finishes running commits, refuses further operations and lets go of the storage.

@@ -42,6 +42,12 @@ pub struct Settings {
     pub session_seconds: Option<i64>,
     /// How long a used refresh token answers the same successor, in seconds; 30 if not given.
     pub refresh_grace_seconds: Option<i64>,
+    /// How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
+    pub leeway_seconds: Option<i64>,
+    /// How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
+    pub keep_feed_seconds: Option<i64>,
+    /// How long a session is kept after its end, in seconds; 30 days if not given.
+    pub keep_sessions_seconds: Option<i64>,
     /// The fewest characters of a password; 15 if not given, at least 8.
     pub password_min_length: Option<u32>,
     /// Whether a password must mix kinds of characters; false if not given.
@@ -126,6 +132,9 @@ impl Settings {
         config.idle_seconds = self.idle_seconds.unwrap_or(config.idle_seconds);
         config.session_seconds = self.session_seconds.unwrap_or(config.session_seconds);
         config.refresh_grace_seconds = self.refresh_grace_seconds.unwrap_or(config.refresh_grace_seconds);
+        config.leeway_seconds = self.leeway_seconds.unwrap_or(config.leeway_seconds);
+        config.keep_feed_seconds = self.keep_feed_seconds.unwrap_or(config.keep_feed_seconds);
+        config.keep_sessions_seconds = self.keep_sessions_seconds.unwrap_or(config.keep_sessions_seconds);
         config.password.min_length =
             self.password_min_length.map_or(config.password.min_length, |length| length as usize);
         config.password.composition = self.password_composition.unwrap_or(config.password.composition);

@@ -76,7 +76,7 @@ fn is_required(ty: &Type) -> bool {
 fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     let required: Vec<_> = fields.iter().filter(|field| is_required(&field.ty)).collect();
     let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
-    let types = required.iter().map(|field| &field.ty);
+    let types = required.iter().map(|field| taken(&field.ty));
     let rest = fields.iter().filter(|field| !is_required(&field.ty)).map(|field| {
         let ident = &field.ident;
         quote!(#ident: Default::default())
@@ -85,9 +85,18 @@ fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     quote! {
         #[doc = #about]
         #[allow(clippy::new_without_default, clippy::too_many_arguments, reason = "every input starts with `new`")]
-        pub fn new(#(#names: impl Into<#types>),*) -> Self {
+        pub fn new(#(#names: #types),*) -> Self {
             Self { #(#names: #names.into(),)* #(#rest),* }
         }
+    }
+}
+
+/// What a value of a type is taken from. A literal is an `i32` where it may become several types, and that becomes no
+/// unsigned number.
+fn taken(ty: &Type) -> TokenStream {
+    match quote!(#ty).to_string().as_str() {
+        "u8" | "u16" | "u32" | "u64" | "usize" => quote!(#ty),
+        _ => quote!(impl Into<#ty>),
     }
 }
 
@@ -95,9 +104,10 @@ fn setter(field: &Field) -> Option<TokenStream> {
     let ident = field.ident.as_ref()?;
     let about = docs(&field.attrs);
     if let Some(inner) = inner(&field.ty, "Option") {
+        let taken = taken(inner);
         return Some(quote! {
             #[doc = #about]
-            pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+            pub fn #ident(mut self, #ident: #taken) -> Self {
                 self.#ident = Some(#ident.into());
                 self
             }
@@ -113,9 +123,10 @@ fn setter(field: &Field) -> Option<TokenStream> {
         });
     }
     if let Some(inner) = inner(&field.ty, "Change") {
+        let taken = taken(inner);
         return Some(quote! {
             #[doc = #about]
-            pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+            pub fn #ident(mut self, #ident: #taken) -> Self {
                 self.#ident = crate::model::patch::Change::Set(#ident.into());
                 self
             }
@@ -132,11 +143,12 @@ fn setter(field: &Field) -> Option<TokenStream> {
         });
     }
     let inner = inner(&field.ty, "Patch")?;
+    let taken = taken(inner);
     let clear = format_ident!("clear_{ident}");
     let about_clear = format!("Sets `{ident}` to null.");
     Some(quote! {
         #[doc = #about]
-        pub fn #ident(mut self, #ident: impl Into<#inner>) -> Self {
+        pub fn #ident(mut self, #ident: #taken) -> Self {
             self.#ident = crate::model::patch::Patch::Set(#ident.into());
             self
         }

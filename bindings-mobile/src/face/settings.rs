@@ -55,6 +55,18 @@ pub struct Settings {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_grace_seconds: Option<i64>,
+    /// How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leeway_seconds: Option<i64>,
+    /// How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_feed_seconds: Option<i64>,
+    /// How long a session is kept after its end, in seconds; 30 days if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_sessions_seconds: Option<i64>,
     /// The fewest characters of a password; 15 if not given, at least 8.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

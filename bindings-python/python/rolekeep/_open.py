@@ -25,6 +25,9 @@ def open(
     idle_seconds: int | None = None,
     session_seconds: int | None = None,
     refresh_grace_seconds: int | None = None,
+    leeway_seconds: int | None = None,
+    keep_feed_seconds: int | None = None,
+    keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
@@ -56,6 +59,12 @@ def open(
             given.
         refresh_grace_seconds: How long a used refresh token answers the same successor, in seconds;
             30 if not given.
+        leeway_seconds: How far ahead the clock may be by which a token was made, in seconds; 60 if
+            not given.
+        keep_feed_seconds: How long a commit stays in the change feed, in seconds; 7 days if not
+            given, at least an hour.
+        keep_sessions_seconds: How long a session is kept after its end, in seconds; 30 days if not
+            given.
         password_min_length: The fewest characters of a password; 15 if not given, at least 8.
         password_composition: Whether a password must mix kinds of characters; false if not given.
         password_context_words: Words that a password must not be built from, such as the service's
@@ -80,6 +89,9 @@ def open(
         "idle_seconds": idle_seconds,
         "session_seconds": session_seconds,
         "refresh_grace_seconds": refresh_grace_seconds,
+        "leeway_seconds": leeway_seconds,
+        "keep_feed_seconds": keep_feed_seconds,
+        "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,
@@ -105,6 +117,9 @@ def open_async(
     idle_seconds: int | None = None,
     session_seconds: int | None = None,
     refresh_grace_seconds: int | None = None,
+    leeway_seconds: int | None = None,
+    keep_feed_seconds: int | None = None,
+    keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
@@ -136,6 +151,12 @@ def open_async(
             given.
         refresh_grace_seconds: How long a used refresh token answers the same successor, in seconds;
             30 if not given.
+        leeway_seconds: How far ahead the clock may be by which a token was made, in seconds; 60 if
+            not given.
+        keep_feed_seconds: How long a commit stays in the change feed, in seconds; 7 days if not
+            given, at least an hour.
+        keep_sessions_seconds: How long a session is kept after its end, in seconds; 30 days if not
+            given.
         password_min_length: The fewest characters of a password; 15 if not given, at least 8.
         password_composition: Whether a password must mix kinds of characters; false if not given.
         password_context_words: Words that a password must not be built from, such as the service's
@@ -160,6 +181,9 @@ def open_async(
         "idle_seconds": idle_seconds,
         "session_seconds": session_seconds,
         "refresh_grace_seconds": refresh_grace_seconds,
+        "leeway_seconds": leeway_seconds,
+        "keep_feed_seconds": keep_feed_seconds,
+        "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,

@@ -107,6 +107,8 @@ CREATE TABLE "sessions" (
   PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "sessions_by_user_id_created_at" ON "sessions" ("user_id", "created_at", "id");
+CREATE INDEX "sessions_by_ended_at" ON "sessions" ("ended_at", "id");
+CREATE INDEX "sessions_by_expires_at" ON "sessions" ("expires_at", "id");
 CREATE TABLE "session_activity" (
   "session_id" TEXT NOT NULL,
   "last_seen_at" INTEGER NOT NULL,

@@ -77,8 +77,9 @@ impl Key {
         Ok(Secret::from(token))
     }
 
-    /// Verifies a token at a moment; all that is wrong with one is the same error, but expiry.
-    pub fn verify(&self, token: &str, issuer: &str, audience: &str, now: Time) -> Result<Claims> {
+    /// Verifies a token at a moment; all that is wrong with one is the same error, but expiry. A token may be of so many
+    /// seconds later than now, by a clock that is ahead.
+    pub fn verify(&self, token: &str, issuer: &str, audience: &str, now: Time, leeway: i64) -> Result<Claims> {
         let invalid = || Error::new(Reason::InvalidToken, "the token is not valid here");
         if token.len() > MAX_BYTES {
             return Err(invalid());
@@ -93,7 +94,8 @@ impl Key {
         let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).map_err(|_| invalid())?;
         let claims: Claims = serde_json::from_slice(&claims).map_err(|_| invalid())?;
         let now = now.as_second();
-        if claims.iss != issuer || claims.aud != audience || now < claims.nbf {
+        let latest = now.saturating_add(leeway);
+        if claims.iss != issuer || claims.aud != audience || latest < claims.nbf || latest < claims.iat {
             return Err(invalid());
         }
         if now >= claims.exp {
@@ -147,19 +149,23 @@ mod tests {
     }
 
     fn reason(key: &Key, token: &str, now: i64) -> Reason {
-        key.verify(token, "rolekeep", "app", at(now)).unwrap_err().reason()
+        key.verify(token, "rolekeep", "app", at(now), 60).unwrap_err().reason()
     }
 
     #[test]
     fn aut_4_valid_within_its_time_only() {
         let token = key().sign(&claims()).unwrap();
         let token = token.expose();
-        assert_eq!(key().verify(token, "rolekeep", "app", at(1000)).unwrap(), claims());
-        assert_eq!(key().verify(token, "rolekeep", "app", at(1899)).unwrap(), claims());
+        for good in [940, 1000, 1899] {
+            assert_eq!(key().verify(token, "rolekeep", "app", at(good), 60).unwrap(), claims(), "{good}");
+        }
         assert_eq!(reason(&key(), token, 1900), Reason::TokenExpired);
-        assert_eq!(reason(&key(), token, 999), Reason::InvalidToken);
-        assert!(key().verify(token, "other", "app", at(1000)).is_err());
-        assert!(key().verify(token, "rolekeep", "other", at(1000)).is_err());
+        assert_eq!(reason(&key(), token, 939), Reason::InvalidToken);
+        assert!(key().verify(token, "rolekeep", "app", at(999), 0).is_err());
+        assert!(key().verify(token, "other", "app", at(1000), 60).is_err());
+        assert!(key().verify(token, "rolekeep", "other", at(1000), 60).is_err());
+        let late = Claims { iat: 1061, ..claims() };
+        assert_eq!(reason(&key(), key().sign(&late).unwrap().expose(), 1000), Reason::InvalidToken);
     }
 
     #[test]

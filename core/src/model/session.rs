@@ -12,7 +12,7 @@ use super::{
 
 /// A login on one device. Written at login and when it ends; what moves meanwhile is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "sessions", key(id), index(user_id, created_at), sync = site_local)]
+#[record(table = "sessions", key(id), index(user_id, created_at), index(ended_at), index(expires_at), sync = site_local)]
 #[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
 #[record(owner(field = user_id, of = User, on_delete = keep), caches(session = id), retention = after(ended_at, expires_at))]
 pub struct Session {

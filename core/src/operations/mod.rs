@@ -23,6 +23,7 @@ pub mod services;
 pub mod sessions;
 pub mod setup;
 pub mod target;
+pub mod upkeep;
 pub mod users;
 
 use rolekeep_macros::portable_async;

@@ -1,11 +1,11 @@
 //! What every commit writes of itself, beside the rows it was asked to write: its line in the feed
 //! and its sealed audit entries. The same rows on every backend.
 
-use super::{ChangeSet, Touched, Write};
+use super::{ChangeSet, Committed, PRUNE_BATCH, Retention, Touched, Write};
 use crate::{
     audit::{AuditHead, chain},
     model::{
-        error::Result,
+        error::{Error, Reason, Result},
         id::ChangeSetId,
         record::{Document, Record, Row},
         time::Time,
@@ -20,7 +20,7 @@ pub(crate) const LANE: i64 = 0;
 #[record(table = "commits", key(position), index(id), sync = never, resource = none)]
 #[record(audit = none("it is the feed"), owner = none, caches = none, retention = after(at))]
 pub struct CommitRecord {
-    /// Its number, from 1, without gaps.
+    /// Its number, from 1, without gaps but for those that were pruned.
     pub position: i64,
     /// The change set's id.
     pub id: ChangeSetId,
@@ -57,6 +57,38 @@ pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) 
     };
     writes.push(Write::insert(&mut commit));
     Ok(writes)
+}
+
+/// How many of the oldest lines go, of the first ones in their order and one more than can go at a time.
+pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Retention) -> usize {
+    let mut oldest = oldest.into_iter().take(PRUNE_BATCH + 1).peekable();
+    let mut count = 0;
+    // The last of all stays, as positions are counted from it.
+    while let Some(at) = oldest.next()
+        && oldest.peek().is_some()
+        && at < retention.feed_before
+    {
+        count += 1;
+    }
+    count
+}
+
+/// What is to say of a commit that has no line: none if it never took place.
+///
+/// # Errors
+/// [`Reason::OutcomeUnknown`] where its line may have been pruned: only of ids that were made after the oldest
+/// line was planned is it known that it was not.
+pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -> Result<Option<Committed>> {
+    let Some((_, at)) = oldest.filter(|(position, _)| *position > 1) else { return Ok(None) };
+    let made_at =
+        id.0.get_timestamp()
+            .map(|made| made.to_unix())
+            .and_then(|(seconds, nanos)| Time::new(seconds.try_into().ok()?, nanos.try_into().ok()?).ok());
+    if made_at.is_some_and(|made_at| made_at > at) {
+        return Ok(None);
+    }
+    let message = "whether this commit took place is not known any more: the feed of its time was pruned";
+    Err(Error::new(Reason::OutcomeUnknown, message))
 }
 
 /// A position as it is stored.

@@ -40,12 +40,16 @@ use crate::{
         registry::{Claim, Guard, SigningKey},
         role_assignment::RoleAssignment,
         session::{Session, SessionActivity},
+        time::Time,
         user::{Credential, User},
     },
 };
 
 /// How many commits [`Storage::changes`] gives at a time.
 pub const FEED_PAGE: u64 = 1_000;
+
+/// How many lines of the feed [`Storage::prune`] removes at a time.
+pub const PRUNE_BATCH: usize = 1_000;
 
 /// THE list of records: everything that treats tables differently reads their declarations from here.
 macro_rules! record_list {
@@ -106,11 +110,20 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     async fn position(&self) -> Result<u64>;
 
     /// What was touched by the commits after `since`, [`FEED_PAGE`] commits at most: ask again
-    /// from [`Changes::position`] until it stays.
+    /// from [`Changes::position`] until it stays. Where lines after `since` were pruned, the answer
+    /// says so ([`Changes::has_gap`]) and goes on behind them.
     async fn changes(&self, since: u64) -> Result<Changes>;
 
     /// Whether a commit whose answer was lost took place.
+    ///
+    /// # Errors
+    /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) where its line may have been pruned.
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
+
+    /// Removes what nobody asks for any more: the oldest lines of the feed, up to the first that is to
+    /// be kept, [`PRUNE_BATCH`] at most, and never the newest line of all. Rows stay as they are, and
+    /// so do [`Storage::position`] and the numbers of later commits.
+    async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
     /// Whether another process may write to it, so that its changes must be looked for.
     fn is_shared(&self) -> bool;
@@ -126,6 +139,37 @@ pub struct Changes {
     pub position: u64,
     /// The rows that were written or deleted, oldest first, possibly repeated.
     pub touched: Vec<Touched>,
+    /// Lines among these were pruned: any other row may have been written or deleted as well.
+    pub has_gap: bool,
+}
+
+impl Changes {
+    /// Nothing after this commit yet.
+    pub(crate) fn after(since: u64) -> Self {
+        Self { position: since, touched: Vec::new(), has_gap: false }
+    }
+
+    /// Takes the next line.
+    pub(crate) fn add(&mut self, commit: CommitRecord) {
+        let position = commit.position.try_into().unwrap_or(self.position);
+        self.has_gap |= position != self.position + 1;
+        self.position = position;
+        self.touched.extend(commit.touched.0);
+    }
+}
+
+/// What [`Storage::prune`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Lines of the feed that were planned before this moment go.
+    pub feed_before: Time,
+}
+
+/// What [`Storage::prune`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// So many lines of the feed; if [`PRUNE_BATCH`], there may be more.
+    pub lines: usize,
 }
 
 /// A row that a commit wrote or deleted.

@@ -9,7 +9,7 @@ use rolekeep::{
         id::ChangeSetId,
         record::{Key, Row, Table},
     },
-    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage},
+    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
 };
 
 use crate::{history::History, world::World};
@@ -89,6 +89,11 @@ impl Storage for Faulty {
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.arrive("an outcome").await?;
         self.memory.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.arrive("pruning").await?;
+        self.memory.prune(retention).await
     }
 
     fn is_shared(&self) -> bool {

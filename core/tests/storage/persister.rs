@@ -14,7 +14,7 @@ use rolekeep::{
     Error, Reason, Result,
     model::record::Record,
     storage::{
-        CommitError, Committed, PersistedStorage, Persister, Storage, Write,
+        CommitError, Committed, PersistedStorage, Persister, Pruned, Retention, Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
         persister::{Batch, Loaded, Persisted, RowChange},
     },
@@ -34,7 +34,7 @@ impl Persister for MapHost {
         let host = self.0.lock().unwrap();
         let newer = host.1.values().filter(|(position, _)| *position > since);
         let changes: Vec<RowChange> = newer.map(|(_, json)| serde_json::from_str(json).unwrap()).collect();
-        Ok(Loaded { position: host.0, changes })
+        Ok(Loaded { position: host.0, changes, is_whole: false })
     }
 
     async fn persist(&self, batch: &Batch) -> Result<Persisted> {
@@ -68,7 +68,8 @@ impl Persister for LogHost {
         let log = self.0.lock().unwrap();
         let batches: Vec<Batch> = log.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
         let newer = batches.into_iter().filter(|batch| batch.position > since);
-        Ok(Loaded { position: log.len() as u64, changes: newer.flat_map(|batch| batch.changes).collect() })
+        let changes = newer.flat_map(|batch| batch.changes).collect();
+        Ok(Loaded { position: log.len() as u64, changes, is_whole: false })
     }
 
     async fn persist(&self, batch: &Batch) -> Result<Persisted> {
@@ -234,4 +235,52 @@ async fn a_host_that_lost_or_mixed_up_its_data_is_found_out() {
     let mut gone = kept.clone();
     gone.1.retain(|id, _| !id.starts_with("commits/"));
     assert_eq!(reason(MapHost(Arc::new(Mutex::new(gone)))).await, Some(Reason::Corrupt));
+}
+
+/// A host that keeps no deleted row: it always answers with all that there is.
+#[derive(Clone, Default)]
+struct WholeHost(MapHost);
+
+#[async_trait]
+impl Persister for WholeHost {
+    async fn load(&self, _: u64) -> Result<Loaded> {
+        let all = self.0.load(0).await?;
+        let changes = all.changes.into_iter().filter(|change| change.row.is_some()).collect();
+        Ok(Loaded { changes, is_whole: true, ..all })
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        self.0.persist(batch).await
+    }
+
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        let mut host = self.0.0.lock().unwrap();
+        ids.iter().for_each(|id| drop(host.1.remove(id)));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_suite_over_a_host_that_keeps_no_deleted_rows() {
+    conformance::run(async || PersistedStorage::open_for_conformance(WholeHost::default()).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn deleted_rows_and_old_lines_leave_nothing_behind() {
+    let host = WholeHost::default();
+    let one = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    let mut item = Item::new(1, "x");
+    one.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
+    let other = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    one.commit(&change_set(2, vec![Write::delete(&item)])).await.unwrap();
+    assert_eq!(other.position().await.unwrap(), 2);
+    assert_eq!(other.get(Item::TABLE, &[item.key()]).await.unwrap(), [None]);
+    let all = Retention { feed_before: rolekeep::model::time::Time::MAX };
+    assert_eq!(one.prune(&all).await.unwrap(), Pruned { lines: 1 });
+    let kept: Vec<String> = host.0.0.lock().unwrap().1.keys().cloned().collect();
+    assert!(!kept.iter().any(|id| id == "commits/1") && kept.iter().any(|id| id == "commits/2"), "{kept:?}");
+    assert_eq!(other.position().await.unwrap(), 2);
+    assert!(other.changes(0).await.unwrap().has_gap);
+    let again = PersistedStorage::open_for_conformance(host).await.unwrap();
+    assert_eq!((again.position().await.unwrap(), again.outcome(change_set_id(1)).await.is_err()), (2, true));
 }

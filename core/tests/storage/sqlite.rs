@@ -239,6 +239,72 @@ async fn closing_leaves_one_file() {
     assert_eq!(files, ["x.db"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let modes = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        let mut modes: Vec<(String, u32)> = entries
+            .map(|entry| {
+                (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().permissions().mode() & 0o777)
+            })
+            .collect();
+        modes.sort();
+        modes
+    };
+    let private = ["x.db", "x.db-shm", "x.db-wal"].map(|name| (name.to_owned(), 0o600));
+    let storage = filled(&folder).await;
+    assert_eq!(modes(), private);
+    storage.close().await.unwrap();
+    std::fs::remove_file(folder.path().join("x.db")).unwrap();
+
+    // A file that others may read, before there are any tables in it.
+    std::fs::write(folder.path().join("x.db"), "").unwrap();
+    std::fs::set_permissions(folder.path().join("x.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let storage = filled(&folder).await;
+    assert_eq!(modes(), private);
+    storage.close().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_is_not_written_to() {
+    let all = Query::of(Item::TABLE, Predicate::Always);
+    for is_replaced in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = filled(&folder).await;
+        assert_eq!(storage.position().await.unwrap(), 1);
+        let path = folder.path().join("x.db");
+        std::fs::rename(&path, folder.path().join("old.db")).unwrap();
+        if is_replaced {
+            std::fs::copy(folder.path().join("old.db"), &path).unwrap();
+        }
+        let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);
+        assert_eq!(refusal(storage.commit(&insert).await), Reason::StorageMissing, "replaced: {is_replaced}");
+        assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing);
+        assert_eq!(storage.query(&all).await.unwrap_err().reason(), Reason::StorageMissing);
+        // Back again, it is the same file.
+        std::fs::rename(folder.path().join("old.db"), &path).unwrap();
+        assert_eq!(storage.commit(&insert).await.unwrap().position, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_a_newer_version_migrates_meanwhile_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(&folder).await;
+    assert_eq!(storage.position().await.unwrap(), 1);
+    let mut newer = SqliteConnectOptions::new().filename(folder.path().join("x.db")).connect().await.unwrap();
+    sqlx::query("INSERT INTO rolekeep_schema VALUES (999)").execute(&mut newer).await.unwrap();
+    let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);
+    for _ in 0..2 {
+        assert_eq!(refusal(storage.commit(&insert).await), Reason::SchemaNewer);
+        assert_eq!(storage.position().await.unwrap_err().reason(), Reason::SchemaNewer);
+    }
+}
+
 #[tokio::test]
 async fn values_that_others_put_there_are_found_out() {
     let folder = tempfile::tempdir().unwrap();

@@ -23,3 +23,4 @@ mod questions;
 mod races;
 mod revocation;
 mod security;
+mod upkeep;

@@ -212,7 +212,7 @@ async fn compare(
     let (mut found, mut skip) = (BTreeSet::new(), 0);
     let mut users = BTreeSet::new();
     loop {
-        let page = world.um.system().policy().dry_run(dry_run.clone().skip(skip).limit(7_u32)).await.unwrap();
+        let page = world.um.system().policy().dry_run(dry_run.clone().skip(skip).limit(7)).await.unwrap();
         prop_assert_eq!(page.total, expected.len() as i64);
         for change in &page.decisions {
             prop_assert_ne!(change.before, change.after);

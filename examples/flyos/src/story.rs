@@ -80,7 +80,7 @@ async fn account(um: &UserManagement, email: &str, passwords: &Passwords) -> Res
         Err(error) if error.code() == Code::Unauthorized => return Ok(locked_out(email, &error)),
         Err(error) => return Err(error),
     };
-    let users = match me.users().list(ListUsers::new().limit(100_u32)).await {
+    let users = match me.users().list(ListUsers::new().limit(100)).await {
         Ok(page) => Some(sorted(page.items.into_iter().filter_map(|user| user.username))),
         Err(error) if error.code() == Code::Forbidden => None,
         Err(error) => return Err(error),
@@ -178,7 +178,7 @@ async fn suspend(um: &UserManagement, main: &Caller, passwords: &Passwords) -> R
 /// What an operator sees now, asked as the host: the user itself may be locked out.
 async fn sight(um: &UserManagement, username: &str) -> Result<Sight> {
     let user = user(um, username).await?;
-    let all = um.system().drones().list(ListDrones::new().limit(100_u32)).await?;
+    let all = um.system().drones().list(ListDrones::new().limit(100)).await?;
     let assigned = |drone: &DroneView| drone.assigned_users.iter().any(|assigned| assigned.id == user.id);
     let codes = all.items.into_iter().filter(assigned).map(|drone| drone.code);
     Ok(Sight { username: username.to_owned(), drones: sorted(codes) })

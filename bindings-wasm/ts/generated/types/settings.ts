@@ -28,6 +28,12 @@ export interface Settings {
   readonly sessionSeconds?: number | undefined;
   /** How long a used refresh token answers the same successor, in seconds; 30 if not given. */
   readonly refreshGraceSeconds?: number | undefined;
+  /** How far ahead the clock may be by which a token was made, in seconds; 60 if not given. */
+  readonly leewaySeconds?: number | undefined;
+  /** How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour. */
+  readonly keepFeedSeconds?: number | undefined;
+  /** How long a session is kept after its end, in seconds; 30 days if not given. */
+  readonly keepSessionsSeconds?: number | undefined;
   /** The fewest characters of a password; 15 if not given, at least 8. */
   readonly passwordMinLength?: number | undefined;
   /** Whether a password must mix kinds of characters; false if not given. */

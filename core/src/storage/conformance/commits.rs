@@ -7,9 +7,10 @@ use crate::{
         error::Reason,
         predicate::Predicate,
         record::{Key, Record, Row},
+        time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Check, CommitError, Committed, Query, Storage, Write},
+    storage::{ChangeSet, Check, CommitError, Committed, Query, Retention, Storage, Write},
 };
 
 pub(super) async fn a_new_storage_is_empty(storage: &impl Storage) -> Outcome {
@@ -177,6 +178,7 @@ pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {
     closed(storage.position().await.map(|_| ()))?;
     closed(storage.changes(0).await.map(|_| ()))?;
     closed(storage.outcome(change_set_id(1)).await.map(|_| ()))?;
+    closed(storage.prune(&Retention { feed_before: Time::MAX }).await.map(|_| ()))?;
     match storage.commit(&change_set(1, Vec::new())).await {
         Err(CommitError::Failed(error)) => closed(Err(error)),
         other => Err(Problem::new(format!("expected a failure, got {other:?}"))),

@@ -58,6 +58,8 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         feed::the_feed_names_what_was_touched,
         feed::the_feed_comes_in_parts,
         feed::outcomes_are_kept,
+        feed::old_lines_are_pruned_and_missed,
+        feed::pruning_comes_in_parts,
         queries::predicates_agree_with_the_evaluator,
         queries::orders_and_windows,
         queries::pages_add_up,

@@ -11,7 +11,7 @@ use rolekeep_macros::portable_async;
 
 pub(super) use state::{Planned, State};
 
-use super::{ChangeSet, Changes, CommitError, Committed, Query, Rows, Storage};
+use super::{ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage};
 use crate::model::{
     error::{Error, Reason, Result},
     id::ChangeSetId,
@@ -121,7 +121,11 @@ impl Storage for MemoryStorage {
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        self.read(|state| Ok(state.outcome(id)))
+        self.read(|state| state.outcome(id))
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.write(|state| Ok(Pruned { lines: state.prune(retention).len() }))
     }
 
     fn is_shared(&self) -> bool {

@@ -10,9 +10,10 @@ use crate::{
         id::ChangeSetId,
         predicate::{Link, Links},
         record::{Field, Key, Record, Row, Table},
+        time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Write, ledger},
+    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Retention, Write, ledger},
 };
 
 /// All rows.
@@ -50,7 +51,7 @@ impl State {
     /// Checks a change set against the rows as they are; changes nothing.
     pub(crate) fn plan(&self, change_set: &ChangeSet) -> Result<Planned, CommitError> {
         change_set.validate()?;
-        if let Some(committed) = self.outcome(change_set.id) {
+        if let Some(committed) = self.committed(change_set.id) {
             return Ok(Planned::Done(committed));
         }
         let checks = change_set.checks.iter().map(|check| (check.table, &check.key, check.expected));
@@ -73,6 +74,11 @@ impl State {
         }
     }
 
+    /// Forgets all rows.
+    pub(crate) fn clear(&mut self) {
+        self.tables.values_mut().for_each(|rows| *rows = TableRows::new(rows.table));
+    }
+
     /// Replaces or removes one row, whatever was there.
     pub(crate) fn set(&mut self, table: &'static Table, key: Key, row: Option<Row>) {
         self.tables.entry(table.name).or_insert_with(|| TableRows::new(table)).set(key.0, row);
@@ -87,20 +93,47 @@ impl State {
         self.commits().and_then(TableRows::last).map_or(0, position_of)
     }
 
-    pub(crate) fn outcome(&self, id: ChangeSetId) -> Option<Committed> {
+    pub(crate) fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        match self.committed(id) {
+            Some(committed) => Ok(Some(committed)),
+            None => ledger::outcome_of_missing(id, self.lines().next()),
+        }
+    }
+
+    pub(crate) fn committed(&self, id: ChangeSetId) -> Option<Committed> {
         let at = CommitRecord::TABLE.position("id")?;
         let row = self.commits()?.find(vec![(at, &id.to_value())]).next().map(position_of);
         row.map(|position| Committed { position })
     }
 
     pub(crate) fn changes(&self, since: u64) -> Result<Changes> {
-        let mut changes = Changes { position: since, touched: Vec::new() };
+        let mut changes = Changes::after(since);
         let Some(commits) = self.commits() else { return Ok(changes) };
         for row in commits.after(Value::Int(ledger::number(since))).take(FEED_PAGE as usize) {
-            changes.position = position_of(row);
-            changes.touched.extend(CommitRecord::from_row(row.clone())?.touched.0);
+            changes.add(CommitRecord::from_row(row.clone())?);
         }
         Ok(changes)
+    }
+
+    /// Removes the oldest lines of the feed, and gives their keys.
+    pub(crate) fn prune(&mut self, retention: &Retention) -> Vec<Key> {
+        let count = ledger::prunable(self.lines().map(|(_, at)| at), retention);
+        let gone = self.lines().take(count).map(|(position, _)| Key(vec![Value::Int(position)]));
+        let gone: Vec<Key> = gone.collect();
+        for key in &gone {
+            self.set(CommitRecord::TABLE, key.clone(), None);
+        }
+        gone
+    }
+
+    /// The position and time of each line of the feed, oldest first.
+    fn lines(&self) -> impl Iterator<Item = (i64, Time)> {
+        let at = CommitRecord::TABLE.position("at");
+        let rows = self.commits().into_iter().flat_map(|commits| commits.after(Value::Int(0)));
+        rows.filter_map(move |row| {
+            let Value::Time(micros) = row.0.get(at?)? else { return None };
+            Some((row.0.first()?.as_int()?, Time::from_microsecond(*micros).ok()?))
+        })
     }
 
     fn commits(&self) -> Option<&TableRows> {

@@ -14,6 +14,10 @@
 //!   host may keep a log in the order of positions, or a map from a change's `id` to its position
 //!   and row. A row that was deleted is a change too (`row` is null) and must be kept, because
 //!   another writer may still have the row; only `load(0)` may leave it out.
+//! - Deleted rows need not be kept for ever: a host may drop those whose deletion is so old that no
+//!   writer is left that loaded last before it, and once it did, it answers `load` from before any of
+//!   them with everything it has, as to `load(0)`, and says so ([`Loaded::is_whole`]). Rows that
+//!   [`Persister::forget`] names may be dropped at once, and leave nothing behind.
 //! - After an error of `persist` nothing of that batch may be stored later. If it was stored
 //!   already, that is found out by loading.
 
@@ -21,14 +25,14 @@ mod rows;
 
 use std::sync::Arc;
 
-use futures_util::lock::{Mutex, MutexGuard};
+use async_lock::{Mutex, MutexGuard};
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage,
     memory::{Planned, State},
 };
 use crate::{
@@ -36,7 +40,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Key, Row, Table},
+        record::{Key, Record, Row, Table},
     },
 };
 
@@ -55,6 +59,14 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
     /// Stores a batch if its `base` is the newest position.
     async fn persist(&self, batch: &Batch) -> Result<Persisted>;
 
+    /// These rows, by the ids of their changes, are of no use to anybody any more: a host may drop them, whenever it
+    /// wants and without a trace. Old lines of the change feed, which otherwise grows with each commit.
+    ///
+    /// An error is no loss: `load(0)` may give them, and they are named again.
+    async fn forget(&self, _ids: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     /// Lets go of what is held open.
     async fn close(&self) -> Result<()> {
         Ok(())
@@ -69,6 +81,10 @@ impl<P: Persister + ?Sized> Persister for Arc<P> {
 
     async fn persist(&self, batch: &Batch) -> Result<Persisted> {
         (**self).persist(batch).await
+    }
+
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        (**self).forget(ids).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -94,6 +110,9 @@ pub struct Loaded {
     pub position: u64,
     /// The changes after the position that was asked for.
     pub changes: Vec<RowChange>,
+    /// They are all rows that there are, whatever was asked for: rows that are not among them were deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_whole: bool,
 }
 
 /// What became of a batch: `"done"` or `"stale"`.
@@ -157,7 +176,11 @@ impl<P: Persister> PersistedStorage<P> {
         self.memory.write(|state: &mut State| {
             // All are read before the first is applied, so that a bad one changes nothing.
             let rows = loaded.changes.into_iter().map(|change| change.decode(|name| state.declared(name)));
-            for (table, key, row) in rows.collect::<Result<Vec<_>>>()? {
+            let rows = rows.collect::<Result<Vec<_>>>()?;
+            if loaded.is_whole {
+                state.clear();
+            }
+            for (table, key, row) in rows {
                 state.set(table, key, row);
             }
             match state.position() == loaded.position {
@@ -209,7 +232,8 @@ impl<P: Persister> Storage for PersistedStorage<P> {
                 Err(error) => {
                     self.catch_up().await.map_err(|_| CommitError::Unknown)?;
                     host.is_unsure = false;
-                    let outcome = self.memory.read(|state| Ok::<_, Error>(state.outcome(change_set.id)))?;
+                    // The line of a commit of just now was not pruned.
+                    let outcome = self.memory.read(|state| Ok::<_, Error>(state.committed(change_set.id)))?;
                     return outcome.ok_or(CommitError::Failed(error));
                 }
             }
@@ -238,6 +262,17 @@ impl<P: Persister> Storage for PersistedStorage<P> {
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         let _host = self.newest().await?;
         self.memory.outcome(id).await
+    }
+
+    /// Each writer prunes what it has in memory, and the host what it keeps; both are right with or without the lines.
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let _host = self.newest().await?;
+        let gone = self.memory.write(|state| Ok::<_, Error>(state.prune(retention)))?;
+        let ids: Vec<String> = gone.iter().map(|key| rows::id_of(CommitRecord::TABLE, key)).collect();
+        if !ids.is_empty() {
+            self.persister.forget(&ids).await?;
+        }
+        Ok(Pruned { lines: ids.len() })
     }
 
     fn is_shared(&self) -> bool {

@@ -29,10 +29,15 @@ pub struct RowChange {
     pub row: Option<Map<String, Json>>,
 }
 
+/// The id of a row's changes.
+pub(super) fn id_of(table: &Table, key: &Key) -> String {
+    let parts = key.0.iter().map(part);
+    std::iter::once(table.name.to_owned()).chain(parts).collect::<Vec<_>>().join("/")
+}
+
 impl RowChange {
     pub(super) fn of(write: &Write) -> Self {
-        let parts = write.key.0.iter().map(part);
-        let id = std::iter::once(write.table.name.to_owned()).chain(parts).collect::<Vec<_>>().join("/");
+        let id = id_of(write.table, &write.key);
         let named = |row: &Row| {
             let values = write.table.columns.iter().zip(&row.0);
             values.map(|(column, value)| (column.name.to_owned(), json(value))).collect()

@@ -88,11 +88,6 @@ pub(in crate::storage) fn version(dialect: Dialect, table: &'static Table, key: 
     dialect.select(Sql::select().column(version).from(table.name).and_where(has_key(dialect, table, key)))
 }
 
-/// The highest value of a column that the key or an index begins with.
-pub(in crate::storage) fn highest(dialect: Dialect, table: &'static Table, column: &'static str) -> Statement {
-    dialect.select(Sql::select().expr(Expr::col((table.name, column)).max()).from(table.name))
-}
-
 /// A write that touches one row if the row has the expected version, and none otherwise.
 pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
     let table = write.table;

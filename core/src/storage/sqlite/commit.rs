@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::{DIALECT, connections::Connections, error, rows};
+use super::{DIALECT, connections::Connections, error, migrate, rows};
 use crate::{
     audit::AuditHead,
     model::{
@@ -87,6 +87,8 @@ enum Written {
 }
 
 async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Result<Written, Abort> {
+    let head = rows::head(connection).await?;
+    migrate::require_known(head.schema).map_err(Foreign)?;
     if let Some(position) = rows::number(connection, seen_before(change_set)?).await? {
         return Ok(Written::Before(Committed { position: position.try_into().unwrap_or_default() }));
     }
@@ -98,8 +100,7 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
     for write in &change_set.writes {
         apply(connection, write).await?;
     }
-    let highest = statement::highest(DIALECT, CommitRecord::TABLE, "position");
-    let position = rows::number(connection, highest).await?.unwrap_or_default() + 1;
+    let position = head.position + 1;
     let head = match change_set.audit.is_empty() {
         true => None,
         false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE)])).await?,

@@ -1,18 +1,15 @@
 //! The connections to one file, each used by one caller at a time. A caller who leaves in the
 //! middle leaves a connection on which the next begins afresh: open transactions are rolled back.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::lock::{Mutex, MutexGuard};
+use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuard};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{SqliteOptions, error, rows};
+use super::{SqliteOptions, error, file::DatabaseFile, migrate, rows};
 use crate::{
-    model::{
-        error::{Error, Result},
-        record::Record,
-    },
-    storage::{CommitRecord, memory, sql::statement},
+    model::error::{Error, Result},
+    storage::memory,
 };
 
 /// All connections of one storage.
@@ -20,10 +17,14 @@ pub(super) struct Connections {
     for_writing: SqliteConnectOptions,
     for_reading: SqliteConnectOptions,
     is_read_only: bool,
+    pub(super) file: DatabaseFile,
     writer: Mutex<Slot>,
     readers: Vec<Mutex<Slot>>,
+    /// One for each connection that reads and that nobody uses.
+    free: Semaphore,
+    /// Held while one waits for a connection to read: the others stand behind it, in the order in which they came.
+    queue: Mutex<()>,
     watcher: Mutex<Watcher>,
-    turn: AtomicUsize,
     is_closed: AtomicBool,
 }
 
@@ -39,18 +40,22 @@ struct Watcher {
 }
 
 /// A connection in use.
-pub(super) struct Lease<'c>(MutexGuard<'c, Slot>);
+pub(super) struct Lease<'c> {
+    // Given back before the permit that says so.
+    slot: MutexGuard<'c, Slot>,
+    _free: Option<SemaphoreGuard<'c>>,
+}
 
 impl Lease<'_> {
     /// The connection.
     pub(super) fn get(&mut self) -> Result<&mut SqliteConnection> {
-        self.0.as_mut().ok_or_else(memory::closed)
+        self.slot.as_mut().ok_or_else(memory::closed)
     }
 
     /// The answer; after an error that may leave the connection in an odd state it is let go of,
     /// and the next caller makes another.
     pub(super) fn settle<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
-        settle(&mut self.0, result)
+        settle(&mut self.slot, result)
     }
 }
 
@@ -67,12 +72,17 @@ impl Connections {
             for_writing: options.writer()?,
             for_reading: options.reader()?,
             is_read_only: options.is_read_only(),
+            file: DatabaseFile::new(options.path()?),
             writer: Mutex::default(),
             readers: (0..options.readers).map(|_| Mutex::default()).collect(),
+            free: Semaphore::new(options.readers),
+            queue: Mutex::default(),
             watcher: Mutex::default(),
-            turn: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
         };
+        if options.makes_files() {
+            connections.file.make();
+        }
         // Opening the file is lazy in SQLite; the first statement tells whether it is a database.
         let mut writer = connections.writer().await?;
         let probed = rows::pragma(writer.get()?, "PRAGMA schema_version").await;
@@ -87,17 +97,21 @@ impl Connections {
 
     /// The one connection that writes.
     pub(super) async fn writer(&self) -> Result<Lease<'_>> {
-        self.lease(self.writer.lock().await, &self.for_writing).await
+        let mut slot = self.writer.lock().await;
+        self.connect(&mut slot, &self.for_writing).await?;
+        Ok(Lease { slot, _free: None })
     }
 
-    /// A connection that reads: a free one, else the next in turn.
+    /// A connection that reads: any free one, else the first that becomes free.
     pub(super) async fn reader(&self) -> Result<Lease<'_>> {
-        let free = self.readers.iter().find_map(Mutex::try_lock);
-        let slot = match free {
-            Some(slot) => slot,
-            None => self.readers[self.turn.fetch_add(1, Ordering::Relaxed) % self.readers.len()].lock().await,
+        let free = {
+            let _first = self.queue.lock().await;
+            self.free.acquire().await
         };
-        self.lease(slot, &self.for_reading).await
+        // Whoever holds a permit finds a connection.
+        let mut slot = self.readers.iter().find_map(Mutex::try_lock).ok_or_else(memory::closed)?;
+        self.connect(&mut slot, &self.for_reading).await?;
+        Ok(Lease { slot, _free: Some(free) })
     }
 
     /// The newest commit of any process. While nobody commits this asks SQLite for one number
@@ -111,22 +125,27 @@ impl Connections {
             // Asked before the position: a commit in between is found by the next call.
             let state = rows::pragma(connection, "PRAGMA data_version").await?.unwrap_or_default();
             if let Some((_, position)) = seen.filter(|(old, _)| *old == state) {
-                return Ok(position);
+                return Ok((position, None));
             }
-            let highest = statement::highest(super::DIALECT, CommitRecord::TABLE, "position");
-            let highest = rows::number(connection, highest).await?.unwrap_or_default();
-            let position = highest.try_into().unwrap_or_default();
-            *seen = Some((state, position));
-            Ok(position)
+            let head = rows::head(connection).await?;
+            Ok((head.position.try_into().unwrap_or_default(), Some((state, head))))
         };
         let newest = newest.await;
-        settle(slot, newest)
+        let (position, read) = settle(slot, newest)?;
+        if let Some((state, head)) = read {
+            // What is too new is asked for again each time.
+            migrate::require_known(head.schema)?;
+            *seen = Some((state, position));
+        }
+        Ok(position)
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
     pub(super) async fn close(&self) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
         let mut connections = Vec::new();
+        // Nobody gets another, and who has one gives it back.
+        let _queue = self.queue.lock().await;
         for reader in &self.readers {
             connections.extend(reader.lock().await.take());
         }
@@ -140,19 +159,74 @@ impl Connections {
         result
     }
 
-    async fn lease<'c>(&self, mut slot: MutexGuard<'c, Slot>, options: &SqliteConnectOptions) -> Result<Lease<'c>> {
-        self.connect(&mut slot, options).await?;
-        Ok(Lease(slot))
-    }
-
     async fn connect(&self, slot: &mut Slot, options: &SqliteConnectOptions) -> Result<()> {
         // Asked under the lock of the slot, so that close() leaves none behind.
         if self.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
+        self.file.require_same()?;
         if slot.is_none() {
-            *slot = Some(options.connect().await.map_err(|problem| -> Error { error::error(&problem) })?);
+            let connection = options.connect().await.map_err(|problem| -> Error { error::error(&problem) })?;
+            // The file may have become another while it was opened.
+            self.file.require_same()?;
+            *slot = Some(connection);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::{future::Future, pin::pin, time::Duration};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    async fn open(folder: &tempfile::TempDir, readers: usize) -> Connections {
+        Connections::open(&SqliteOptions::new(folder.path().join("x.db")).readers(readers)).await.unwrap()
+    }
+
+    fn is_ready<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        future.now_or_never()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_longest_gets_any_connection_that_becomes_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let connections = open(&folder, 3).await;
+        for freed in 0..3 {
+            let mut leases = Vec::new();
+            for _ in 0..3 {
+                leases.push(connections.reader().await.unwrap());
+            }
+            let (mut first, mut second) = (pin!(connections.reader()), pin!(connections.reader()));
+            assert!(is_ready(first.as_mut()).is_none() && is_ready(second.as_mut()).is_none());
+            drop(leases.remove(freed));
+            assert!(connections.reader().now_or_never().is_none(), "who comes now is third");
+            assert!(is_ready(second.as_mut()).is_none(), "the second is not first");
+            let first = is_ready(first.as_mut());
+            assert!(first.is_some(), "connection {freed} is free");
+            drop(leases);
+            assert!(is_ready(second.as_mut()).is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_again_and_again_does_not_keep_others_from_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let connections = open(&folder, 1).await;
+        let mut lease = Some(connections.writer().await.unwrap());
+        let mut waits = pin!(connections.writer());
+        for _ in 0..100 {
+            if is_ready(waits.as_mut()).is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(lease.take());
+            lease = connections.writer().now_or_never().map(Result::unwrap);
+        }
+        panic!("a hundred times another was first");
     }
 }

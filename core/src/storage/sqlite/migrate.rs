@@ -43,16 +43,13 @@ impl Schema {
 /// Brings a file to the schema, if it is not there yet.
 pub(super) async fn run(connections: &Connections, schema: &Schema) -> Result<()> {
     let mut writer = connections.writer().await?;
-    let known = i64::try_from(schema.scripts.len()).unwrap_or(i64::MAX);
     let version = version(writer.get()?).await;
-    let version = writer.settle(version)?;
-    if version > known {
-        return Err(Error::new(
-            Reason::SchemaNewer,
-            format!("the database has schema {version}, this version of the library knows {known}: update the library"),
-        ));
-    }
+    let (version, known) = (writer.settle(version)?, known());
+    require_known(version)?;
     if !connections.is_read_only() {
+        if version < known {
+            connections.file.keep_private();
+        }
         let logged = write_ahead(writer.get()?).await;
         writer.settle(logged)?;
     }
@@ -61,6 +58,25 @@ pub(super) async fn run(connections: &Connections, schema: &Schema) -> Result<()
         writer.settle(migrated)?;
     }
     Ok(())
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Refuses a file that a newer version of this library has migrated.
+///
+/// # Errors
+/// [`Reason::SchemaNewer`]
+pub(super) fn require_known(version: i64) -> Result<()> {
+    let known = known();
+    if version <= known {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::SchemaNewer,
+        format!("the database has schema {version}, this version of the library knows {known}: update the library"),
+    ))
 }
 
 async fn migrate(connection: &mut SqliteConnection, schema: &Schema) -> Result<(), sqlx::Error> {

@@ -7,8 +7,10 @@
 mod commit;
 mod connections;
 mod error;
+mod file;
 mod migrate;
 mod options;
+mod prune;
 mod rows;
 
 use async_trait::async_trait;
@@ -18,8 +20,9 @@ pub use options::{Access, Durability, SqliteOptions};
 
 use self::{connections::Connections, migrate::Schema};
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, Query, Rows, Storage,
-    ledger::number,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, Pruned, Query, Retention, Rows,
+    Storage,
+    ledger::{self, number},
     query::{Direction, Window},
     sql::{Tables, dialect::Dialect, statement},
 };
@@ -138,11 +141,9 @@ impl Storage for SqliteStorage {
         let mut query = Query::of(CommitRecord::TABLE, newer);
         query.order = vec![Order { column: "position".into(), direction: Direction::Ascending }];
         query.window = Window { limit: Some(FEED_PAGE), ..Window::default() };
-        let mut changes = Changes { position: since, touched: Vec::new() };
+        let mut changes = Changes::after(since);
         for row in self.query(&query).await?.rows {
-            let commit = CommitRecord::from_row(row)?;
-            changes.position = commit.position.try_into().unwrap_or(changes.position);
-            changes.touched.extend(commit.touched.0);
+            changes.add(CommitRecord::from_row(row)?);
         }
         Ok(changes)
     }
@@ -150,7 +151,20 @@ impl Storage for SqliteStorage {
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()));
         let commit = self.query(&query).await?.rows.pop().map(CommitRecord::from_row).transpose()?;
-        Ok(commit.and_then(|commit| commit.position.try_into().ok()).map(|position| Committed { position }))
+        match commit.and_then(|commit| commit.position.try_into().ok()) {
+            Some(position) => Ok(Some(Committed { position })),
+            None => {
+                let mut reader = self.connections.reader().await?;
+                let oldest = prune::oldest(reader.get()?, 1).await;
+                ledger::outcome_of_missing(id, reader.settle(oldest)?.pop())
+            }
+        }
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let mut writer = self.connections.writer().await?;
+        let pruned = prune::run(writer.get()?, retention).await;
+        Ok(Pruned { lines: writer.settle(pruned)? })
     }
 
     fn is_shared(&self) -> bool {

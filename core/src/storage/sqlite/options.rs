@@ -50,6 +50,9 @@ pub enum Access {
 impl SqliteOptions {
     /// A file, relative to the working folder or absolute: read and written, made if missing,
     /// full durability, 5 seconds of patience with locks, 4 connections to read.
+    ///
+    /// On Unix nobody but its owner may read what is made, whatever the umask. A host that wants other accounts to
+    /// use the file changes its mode afterwards.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -96,12 +99,19 @@ impl SqliteOptions {
         self.access == Access::ReadOnly
     }
 
-    pub(super) fn writer(&self) -> Result<SqliteConnectOptions> {
+    pub(super) fn makes_files(&self) -> bool {
+        self.access == Access::Create
+    }
+
+    /// Absolute, so that names with a meaning for SQLite (`:memory:`, `file:…`) are files like any other.
+    pub(super) fn path(&self) -> Result<PathBuf> {
         let bad = |_| Error::new(Reason::ConfigInvalid, "the path of the database is empty");
-        // Absolute, so that names with a meaning for SQLite (`:memory:`, `file:…`) are files like any other.
-        let path = std::path::absolute(&self.path).map_err(bad)?;
+        std::path::absolute(&self.path).map_err(bad)
+    }
+
+    pub(super) fn writer(&self) -> Result<SqliteConnectOptions> {
         let options = SqliteConnectOptions::new()
-            .filename(path)
+            .filename(self.path()?)
             .create_if_missing(self.access == Access::Create)
             .read_only(self.is_read_only())
             .busy_timeout(self.busy_timeout)

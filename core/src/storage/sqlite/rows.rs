@@ -49,6 +49,24 @@ pub(super) async fn pragma(connection: &mut SqliteConnection, sql: &'static str)
     number(connection, (sql.to_owned(), sea_query::Values(Vec::new()))).await
 }
 
+/// Where a database stands.
+pub(super) struct Head {
+    /// The newest commit; 0 before the first.
+    pub(super) position: i64,
+    /// The newest script that it has seen.
+    pub(super) schema: i64,
+}
+
+/// Both are found at the end of a key.
+const HEAD: &str = "SELECT (SELECT MAX(position) FROM commits), (SELECT MAX(version) FROM rolekeep_schema)";
+
+/// Where the database stands.
+pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
+    let row = sqlx::query(HEAD).fetch_one(connection).await?;
+    let number = |at: usize| row.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default);
+    Ok(Head { position: number(0)?, schema: number(1)? })
+}
+
 /// Rows that were selected with the columns of their declaration, in its order.
 pub(super) fn decoded(table: &'static Table, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
     rows.iter().map(|row| decode(table, row)).collect()

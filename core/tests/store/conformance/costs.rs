@@ -17,7 +17,7 @@ use rolekeep::{
         id::ChangeSetId,
         record::{Key, Row, Table},
     },
-    storage::{ChangeSet, Changes, CommitError, Committed, Query, Rows, Storage},
+    storage::{ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage},
 };
 
 use super::{
@@ -134,6 +134,10 @@ impl Storage for Counted {
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.0.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.0.prune(retention).await
     }
 
     fn is_shared(&self) -> bool {

@@ -72,7 +72,7 @@ async fn aud_1_a_role_that_is_given_or_taken_is_told() {
         assert!(!entries(&um, action).await.is_empty(), "{action}");
     }
 
-    let all = system.audit().list(ListAudit::new().limit(100_u32)).await.unwrap();
+    let all = system.audit().list(ListAudit::new().limit(100)).await.unwrap();
     let text = serde_json::to_string(&all).unwrap();
     assert!(!text.contains("argon2") && !text.contains(PASSWORD), "no secret is told");
     assert!(text.contains(&boss.id.to_string()));

@@ -94,7 +94,7 @@ async fn sec_2_invisible_letters_make_no_second_account() {
 async fn sec_14_pages_and_cursors_of_any_size() {
     let um = store(policy()).await;
     let system = um.system();
-    let far = system.users().list(ListUsers::new().page(u32::MAX).limit(100_u32)).await.unwrap();
+    let far = system.users().list(ListUsers::new().page(u32::MAX).limit(100)).await.unwrap();
     assert!(far.items.is_empty() && far.has_previous && !far.has_next);
     for (page, limit) in [(0, 20), (1, 0), (1, 101), (1, u32::MAX)] as [(u32, u32); 4] {
         let refused = system.users().list(ListUsers::new().page(page).limit(limit)).await.unwrap_err();

@@ -14,7 +14,7 @@ use rolekeep::{
         user::User,
     },
     operations::users::CreateUser,
-    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Query, Rows, Storage},
+    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
 };
 
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -140,6 +140,10 @@ impl Storage for Interposed {
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.memory.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.memory.prune(retention).await
     }
 
     fn is_shared(&self) -> bool {

@@ -613,7 +613,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "signing_key").let { it ->
+fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "signing_key").let { it ->
     Settings(
         sqlite = it.optional("sqlite") { readString(it) },
         preset = it.optional("preset") { readString(it) },
@@ -627,6 +627,9 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
         idleSeconds = it.optional("idle_seconds") { readInt(it) },
         sessionSeconds = it.optional("session_seconds") { readInt(it) },
         refreshGraceSeconds = it.optional("refresh_grace_seconds") { readInt(it) },
+        leewaySeconds = it.optional("leeway_seconds") { readInt(it) },
+        keepFeedSeconds = it.optional("keep_feed_seconds") { readInt(it) },
+        keepSessionsSeconds = it.optional("keep_sessions_seconds") { readInt(it) },
         passwordMinLength = it.optional("password_min_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },

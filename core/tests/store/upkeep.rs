@@ -1,0 +1,108 @@
+//! What nobody asks for any more goes after a while: ended sessions, and old lines of the change feed.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use rolekeep::{
+    Config, RequestContext, UserManagement,
+    environment::{Environment, Task, TokioEnvironment, Work},
+    model::{
+        predicate::Predicate,
+        record::Record,
+        session::{Session, SessionActivity},
+        time::Time,
+    },
+    operations::users::CreateUser,
+    storage::{CommitRecord, MemoryStorage, Query, SqliteOptions, SqliteStorage, Storage},
+};
+
+const PASSWORD: &str = "correct horse battery staple";
+const DAY: i64 = 24 * 3600;
+
+/// A clock that days are added to.
+#[derive(Clone)]
+struct Ahead {
+    world: Arc<TokioEnvironment>,
+    seconds: Arc<AtomicI64>,
+}
+
+impl Environment for Ahead {
+    fn now(&self) -> Time {
+        Time::from_second(self.world.now().as_second() + self.seconds.load(Ordering::Relaxed)).unwrap()
+    }
+
+    fn elapsed(&self) -> std::time::Duration {
+        self.world.elapsed()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.world.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.world.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.world.sleep(millis)
+    }
+}
+
+async fn count<R: Record>(storage: &Arc<dyn Storage>) -> u64 {
+    let query = Query { count: true, ..Query::of(R::TABLE, Predicate::Always) };
+    storage.query(&query).await.unwrap().total.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let storages: [Arc<dyn Storage>; 2] = [Arc::new(MemoryStorage::new()), Arc::new(file)];
+    for storage in storages {
+        let clock = Ahead { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() };
+        let after = |days: i64| clock.seconds.store(days * DAY, Ordering::Relaxed);
+        let mut config = Config::default();
+        config.hashing.memory_kib = 7_168;
+        config.hashing.iterations = 5;
+        config.session_seconds = 50 * DAY;
+        let um = UserManagement::builder().storage(storage.clone()).config(config).environment(clock.clone());
+        let um = um.open().await.unwrap();
+        let system = um.system();
+        system.users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();
+        let login = async || um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap();
+        let ended = login().await;
+        let me = um.authenticate(ended.access_token.expose(), RequestContext::default()).await.unwrap();
+        me.sessions().logout().await.unwrap();
+        login().await;
+        let lines = count::<CommitRecord>(&storage).await;
+        let position = storage.position().await.unwrap();
+        assert!(lines > 4 && count::<Session>(&storage).await == 2);
+
+        after(6);
+        assert_eq!(um.tidy().await.unwrap(), Default::default());
+        assert_eq!(count::<CommitRecord>(&storage).await, lines);
+
+        after(8);
+        let tidied = um.tidy().await.unwrap();
+        assert_eq!((tidied.lines as u64, tidied.sessions, tidied.has_more), (lines - 1, 0, false));
+        assert_eq!(storage.position().await.unwrap(), position);
+
+        // The one that was ended goes, the one that lasts stays, until it ran out 30 days ago.
+        after(31);
+        assert_eq!(um.tidy().await.unwrap().sessions, 1);
+        assert_eq!((count::<Session>(&storage).await, count::<SessionActivity>(&storage).await), (1, 1));
+        after(79);
+        assert_eq!(um.tidy().await.unwrap().sessions, 0);
+        after(81);
+        assert_eq!(um.tidy().await.unwrap().sessions, 1);
+        assert_eq!((count::<Session>(&storage).await, count::<SessionActivity>(&storage).await), (0, 0));
+        login().await;
+        um.close().await.unwrap();
+    }
+}
