@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -22,6 +23,9 @@ use crate::{
     errors::raise,
     process::{self, Counted},
 };
+
+/// How often a waiting thread looks for signals.
+const SIGNALS: Duration = Duration::from_millis(50);
 
 type Finish = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 type Work = Pin<Box<dyn Future<Output = Result<Finish>> + Send>>;
@@ -61,11 +65,18 @@ impl Answer {
 
 #[pymethods]
 impl Answer {
-    /// Blocks this thread, not the interpreter.
+    /// Blocks this thread, not the interpreter. A signal such as Ctrl-C is heard within `SIGNALS`: what it raises ends
+    /// the call, but a commit that has begun runs to its end all the same.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let runtime = process::runtime(py)?;
-        let work = self.start(py)?;
-        finish(py, py.detach(|| runtime.block_on(work)))
+        let mut work = self.start(py)?;
+        loop {
+            let waited = py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNALS, &mut work).await }));
+            match waited {
+                Ok(result) => return finish(py, result),
+                Err(_) => py.check_signals()?,
+            }
+        }
     }
 
     /// Polls once on the spot: what is ready needs no way through the event loop.

@@ -53,12 +53,19 @@ export function guarded<Q extends HttpRequest, A extends HttpResponse>(
       assertSignedIn(me);
       if (admin) me.requireAdmin();
       if (role !== undefined) me.requireRole(role);
-      if (permission !== undefined) me.require(permission, await resource?.(request, me));
+      if (permission !== undefined) me.require(permission, resource && found(permission, await resource(request, me)));
       await handler(me, request, response);
     } catch (thrown) {
       answerError(response, thrown);
     }
   };
+}
+
+/** What a guard's `resource` found. Nothing found is a fault of the host: it is no question without a resource. */
+function found(permission: string, resource: Resource | null | undefined): Resource {
+  if (resource !== undefined && resource !== null) return resource;
+  const message = `the guard of ${permission} found no resource: its \`resource\` answered ${resource}; throw a NotFoundError where there is none`;
+  throw new InternalError({ code: "INTERNAL_SERVER_ERROR", reason: "internal", message });
 }
 
 /** Answers with an error's JSON and its status; what is none of the library's is told to the log alone. */

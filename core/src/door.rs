@@ -3,23 +3,19 @@
 mod filters;
 mod questions;
 
-use serde_json::Value as Json;
-
 use crate::{
     caller::Caller,
-    engine::{Running, Steps},
+    engine::{Running, Steps, WhoIdentity},
     model::{
-        decode,
+        decode::{self, decode_within},
         error::{Error, Reason, Result},
+        input::{Limits, read},
     },
-    operations::{self, Listed, Operation},
+    operations::{self, Access, Listed, Operation},
 };
 
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult};
-
-/// Longer input is refused before it is read, in bytes.
-const MAX_INPUT: usize = 16 * 1024 * 1024;
 
 macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {
@@ -32,18 +28,19 @@ macro_rules! dispatch {
         /// errors, and those of the operation.
         pub async fn call(caller: &Caller, operation: &str, input: &str) -> Result<String> {
             let stamp = |error: Error| error.at(caller.engine.services.now());
-            let mut running = begin(operation, parse(input).map_err(stamp)?).map_err(stamp)?;
+            let mut running = begin(caller, operation, input).map_err(stamp)?;
             caller.engine.run_steps(&caller.who, &mut *running).await?;
             running.answer().map_err(stamp)
         }
 
         /// An operation by name, with its input.
-        fn begin(operation: &str, input: Json) -> Result<Box<dyn Answering>> {
+        fn begin(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
             match operation {
                 $($(
                     concat!(stringify!($area), ".", stringify!($method)) => {
-                        let input = decode::decode::<operations::$area::$($input)? $($unit)?>(input)?;
-                        Ok(Box::new(Running::new(input)))
+                        type Input = operations::$area::$($input)? $($unit)?;
+                        let limits = limits::<Input>(caller);
+                        Ok(Box::new(Running::new(decode_within::<Input>(read(input, limits)?, limits)?)))
                     }
                 )*)*
                 _ => Err(unknown(operation)),
@@ -98,12 +95,12 @@ impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
     }
 }
 
-fn parse(text: &str) -> Result<Json> {
-    if text.len() > MAX_INPUT {
-        return Err(Error::new(Reason::InvalidJson, format!("the input is longer than {MAX_INPUT} bytes")));
+/// How much a caller may give: what only the host may do is no way in for more.
+fn limits<O: Operation>(caller: &Caller) -> Limits {
+    match O::ACCESS {
+        Access::System if !matches!(caller.who.identity, WhoIdentity::System) => Limits::SMALL,
+        _ => O::LIMITS,
     }
-    serde_json::from_str(text)
-        .map_err(|problem| Error::new(Reason::InvalidJson, format!("the input is no JSON: {problem}")))
 }
 
 fn unknown(operation: &str) -> Error {

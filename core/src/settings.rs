@@ -10,6 +10,7 @@ use crate::{
     model::{
         decode,
         error::{Error, Reason, Result},
+        input::{self, Limits},
         secret::Secret,
     },
     rules::Policy,
@@ -70,9 +71,9 @@ impl Settings {
     /// # Errors
     /// [`Reason::InvalidJson`], [`Reason::InvalidInput`] with every wrong field.
     pub fn from_json(text: &str) -> Result<Self> {
-        let json = serde_json::from_str(text)
-            .map_err(|problem| Error::new(Reason::InvalidJson, format!("the settings are no JSON: {problem}")))?;
-        Ok(decode::decode(json)?)
+        // The host's own, and a policy file may be in them, with every second letter escaped.
+        let limits = Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS };
+        Ok(decode::decode_within(input::read(text, limits)?, limits)?)
     }
 
     /// A builder with these settings.
@@ -88,7 +89,7 @@ impl Settings {
         match self.sqlite {
             None => Ok(builder),
             #[cfg(feature = "sqlite")]
-            Some(path) => Ok(builder.sqlite(path)),
+            Some(path) => Ok(builder.sqlite(file(path)?)),
             #[cfg(not(feature = "sqlite"))]
             Some(_) => Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister")),
         }
@@ -145,4 +146,19 @@ impl Settings {
         config.signing_key.clone_from(&self.signing_key);
         config
     }
+}
+
+/// A path as it is. What SQLite itself, or a URL of a driver, takes for something else would become a file of that name.
+#[cfg(feature = "sqlite")]
+fn file(path: String) -> Result<String> {
+    let name = path.trim().to_ascii_lowercase();
+    let message = match name.as_str() {
+        "" => "sqlite: the path is empty; leave `sqlite` out to keep all in memory",
+        ":memory:" => "sqlite: `:memory:` is no path; leave `sqlite` out to keep all in memory",
+        name if name.starts_with("file:") || name.starts_with("sqlite:") => {
+            "sqlite: give the path of a file, such as `app.db`; URIs are not read"
+        }
+        _ => return Ok(path),
+    };
+    Err(Error::new(Reason::ConfigInvalid, message))
 }

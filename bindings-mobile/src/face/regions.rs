@@ -36,7 +36,7 @@ pub struct CreateRegion {
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
 /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-/// one of those roles denies something.
+/// one of those roles denies something or one of the users is an administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -195,7 +195,7 @@ impl Regions {
     ///
     /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
     /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-    /// one of those roles denies something.
+    /// one of those roles denies something or one of the users is an administrator.
     pub async fn delete(&self, input: DeleteRegion) -> Result<()> {
         self.caller.run("regions.delete", &input).await
     }

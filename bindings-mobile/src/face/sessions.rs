@@ -65,7 +65,8 @@ pub struct Refresh {
     pub refresh_token: String,
 }
 
-/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+/// administrator's with `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAllSessions {
     /// Whose; the caller's if not given.
@@ -74,7 +75,7 @@ pub struct RevokeAllSessions {
     pub user_id: Option<Uuid>,
 }
 
-/// Ends one session: an own one, or somebody's with `session:revoke`.
+/// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeSession {
     /// The session's id.
@@ -156,7 +157,7 @@ impl Sessions {
         self.caller.run("sessions.list_of", &input).await
     }
 
-    /// Ends one session: an own one, or somebody's with `session:revoke`.
+    /// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
     pub async fn revoke(&self, input: RevokeSession) -> Result<()> {
         self.caller.run("sessions.revoke", &input).await
     }
@@ -166,7 +167,8 @@ impl Sessions {
         self.caller.run("sessions.revoke_others", &Nothing {}).await
     }
 
-    /// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+    /// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+    /// administrator's with `admin:all`.
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {
         self.caller.run("sessions.revoke_all", &input).await

@@ -100,7 +100,7 @@ pub struct SeedUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Its roles.
+    /// Names of its roles, beside the default roles, which every account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
 }

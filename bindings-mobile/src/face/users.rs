@@ -42,9 +42,9 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
-/// Creates a user. Roles are given only by callers who may give them.
+/// Creates a user, with the default roles of the policy and those that are named.
 ///
-/// Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+/// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateUser {
@@ -86,7 +86,7 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Names of roles to hold everywhere.
+    /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
     /// `active` (the default) or `inactive`.
@@ -304,8 +304,7 @@ pub struct SuspendUser {
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-/// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateUser {
     /// The user's id.
@@ -380,9 +379,9 @@ pub struct Users {
 
 #[uniffi::export]
 impl Users {
-    /// Creates a user. Roles are given only by callers who may give them.
+    /// Creates a user, with the default roles of the policy and those that are named.
     ///
-    /// Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+    /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
     /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
     pub async fn create(&self, input: CreateUser) -> Result<User> {
         self.caller.run("users.create", &input).await
@@ -419,8 +418,7 @@ impl Users {
     /// Changes the given fields of a user; null clears one.
     ///
     /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-    /// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+    /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateUser) -> Result<User> {
         self.caller.run("users.update", &input).await
     }

@@ -20,7 +20,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ._error import RolekeepError
 from ._store import AsyncCaller, AsyncUserManagement, UserManagement
-from .errors import Unauthorized
+from .errors import Internal, Unauthorized
 from .records import Reason
 
 __all__ = ["Rolekeep", "error_response"]
@@ -63,7 +63,8 @@ class Rolekeep:
 
         Args:
             permission: `document:edit`.
-            resource: A dependency that finds what it would be done to, `{"type": "document", …}`, for this request.
+            resource: A dependency that finds what it would be done to, `{"type": "document", …}`, for this request. One that
+                answers None is a fault: the answer is 500. Raise `NotFound` where there is none.
         """
         if resource is None:
             return self._guard(lambda me: me.require(permission))
@@ -71,6 +72,10 @@ class Rolekeep:
         async def permitted(
             me: Annotated[AsyncCaller, Depends(self.current_user)], thing: Annotated[Any, Depends(resource)]
         ) -> AsyncCaller:
+            if thing is None:
+                # Asked without a resource it would be another question, which may be allowed.
+                message = f"the guard of {permission} found no resource; raise NotFound where there is none"
+                raise Internal(message, reason=Reason.INTERNAL)
             me.require(permission, thing)
             return me
 

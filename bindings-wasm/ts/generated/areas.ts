@@ -87,9 +87,9 @@ export class Users {
     this.#run = run;
   }
   /**
-   * Creates a user. Roles are given only by callers who may give them.
+   * Creates a user, with the default roles of the policy and those that are named.
    *
-   * Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+   * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
    * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
    */
   create(input: CreateUser): Promise<User> {
@@ -127,8 +127,7 @@ export class Users {
    * Changes the given fields of a user; null clears one.
    *
    * Permission `user:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-   * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
     return this.#run("users.update", input, "UpdateUser", "User");
@@ -252,7 +251,7 @@ export class Sessions {
   listOf(input: ListSessionsOf): Promise<readonly SessionView[]> {
     return this.#run("sessions.list_of", input, "ListSessionsOf", "SessionView[]");
   }
-  /** Ends one session: an own one, or somebody's with `session:revoke`. */
+  /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
   revoke(input: RevokeSession): Promise<void> {
     return this.#run("sessions.revoke", input, "RevokeSession", "");
   }
@@ -260,7 +259,10 @@ export class Sessions {
   revokeOthers(): Promise<void> {
     return this.#run("sessions.revoke_others", {}, "RevokeOtherSessions", "");
   }
-  /** Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`. */
+  /**
+   * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+   * administrator's with `admin:all`.
+   */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
   }
@@ -516,7 +518,7 @@ export class Regions {
    *
    * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
    * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-   * one of those roles denies something.
+   * one of those roles denies something or one of the users is an administrator.
    */
   delete(input: DeleteRegion): Promise<void> {
     return this.#run("regions.delete", input, "DeleteRegion", "");

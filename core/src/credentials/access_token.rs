@@ -71,7 +71,7 @@ impl Key {
         let failed = |_| Error::new(Reason::Internal, "a token could not be signed");
         let claims = serde_json::to_vec(claims).map_err(failed)?;
         let mut token = format!("{}.{}", self.header(), BASE64_URL_SAFE_NO_PAD.encode(claims));
-        let tag = self.mac(&token).finalize().into_bytes();
+        let tag = self.mac(&token)?.finalize().into_bytes();
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(tag, &mut token);
         Ok(Secret::from(token))
@@ -86,7 +86,7 @@ impl Key {
         }
         let (signed, tag) = token.rsplit_once('.').ok_or_else(invalid)?;
         let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).map_err(|_| invalid())?;
-        self.mac(signed).verify_slice(&tag).map_err(|_| invalid())?;
+        self.mac(signed)?.verify_slice(&tag).map_err(|_| invalid())?;
         let (header, claims) = signed.split_once('.').ok_or_else(invalid)?;
         if header != self.header() {
             return Err(invalid());
@@ -109,8 +109,8 @@ impl Key {
         BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"JWT","alg":"HS256","kid":"{}"}}"#, self.id))
     }
 
-    fn mac(&self, message: &str) -> Hmac<Sha256> {
-        super::keyed(&self.secret).chain_update(message)
+    fn mac(&self, message: &str) -> Result<Hmac<Sha256>> {
+        Ok(super::keyed(&self.secret)?.chain_update(message))
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     /// Another header under a right signature, as somebody with the key for another purpose could make it.
     fn signed(header: &str, parts: &[&str]) -> String {
         let message = format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), parts[1]);
-        let tag = key().mac(&message).finalize().into_bytes();
+        let tag = key().mac(&message).unwrap().finalize().into_bytes();
         format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
     }
 

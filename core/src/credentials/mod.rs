@@ -7,9 +7,27 @@ pub mod refresh_token;
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 
-/// HMAC-SHA-256 under a key of any length.
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // It takes keys of any length, so the error does not occur; a fixed key would only make tokens
-    // that nobody can verify.
-    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+use crate::model::error::{Error, Reason, Result};
+
+/// HMAC-SHA-256 under a key of any length but none.
+///
+/// # Errors
+/// [`Reason::ConfigInvalid`] for an empty key, under which anybody makes tokens.
+fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
+    let unfit = || Error::new(Reason::ConfigInvalid, "tokens cannot be signed with an empty key");
+    if key.is_empty() {
+        return Err(unfit());
+    }
+    Hmac::new_from_slice(key).map_err(|_| unfit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_no_key() {
+        assert_eq!(keyed(b"").unwrap_err().reason(), Reason::ConfigInvalid);
+        assert!(keyed(b"k").is_ok() && keyed(&[7; 500]).is_ok());
+    }
 }

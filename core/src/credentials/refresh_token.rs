@@ -27,10 +27,10 @@ pub struct Claim {
 }
 
 /// Makes the token of a place in a family.
-pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Secret {
+pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Result<Secret> {
     let mut bytes = head(claim);
-    bytes.extend(mac(key, seed, claim).finalize().into_bytes());
-    Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+    bytes.extend(mac(key, seed, claim)?.finalize().into_bytes());
+    Ok(Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
 }
 
 /// Reads which family a token claims to be of, to look up its seed. Proves nothing.
@@ -41,7 +41,7 @@ pub fn read(token: &Secret) -> Result<Claim> {
 /// Proves that we made the token, in constant time (V11.2.4).
 pub fn verify(key: &[u8], seed: &str, token: &Secret) -> Result<Claim> {
     let (claim, tag) = parse(token)?;
-    mac(key, seed, claim).verify_slice(&tag).map_err(|_| invalid())?;
+    mac(key, seed, claim)?.verify_slice(&tag).map_err(|_| invalid())?;
     Ok(claim)
 }
 
@@ -58,8 +58,8 @@ fn head(claim: Claim) -> Vec<u8> {
     [claim.session.0.as_bytes().as_slice(), &claim.generation.to_be_bytes()].concat()
 }
 
-fn mac(key: &[u8], seed: &str, claim: Claim) -> Hmac<Sha256> {
-    super::keyed(key).chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes())
+fn mac(key: &[u8], seed: &str, claim: Claim) -> Result<Hmac<Sha256>> {
+    Ok(super::keyed(key)?.chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes()))
 }
 
 fn invalid() -> Error {
@@ -73,11 +73,11 @@ mod tests {
     #[test]
     fn aut_4_only_our_tokens_verify() {
         let claim = Claim { session: SessionId(Uuid::from_u128(9)), generation: 3 };
-        let token = issue(&[1; 32], "seed", claim);
+        let token = issue(&[1; 32], "seed", claim).unwrap();
         assert_eq!(verify(&[1; 32], "seed", &token), Ok(claim));
         assert!(verify(&[2; 32], "seed", &token).is_err());
         assert!(verify(&[1; 32], "other", &token).is_err());
-        let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim });
+        let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim }).unwrap();
         assert!(verify(&[1; 32], "seed", &forged).is_err());
         for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000)] {
             assert!(read(&text.into()).is_err());

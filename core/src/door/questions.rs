@@ -6,7 +6,7 @@ use rolekeep_macros::Input;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{SqlTable, filters::in_sql, parse};
+use super::{SqlTable, filters::in_sql};
 use crate::{
     caller::Caller,
     checks::Asking,
@@ -16,6 +16,7 @@ use crate::{
         decode::{self, FieldCode},
         error::{Error, Reason, Result},
         id::UserId,
+        input::{Limits, read},
     },
     rules::{Context, Resource, Scope},
 };
@@ -52,7 +53,7 @@ pub struct Asked {
 
 impl Asked {
     fn read(input: &str) -> Result<Self> {
-        Ok(decode::decode(parse(input)?)?)
+        Ok(decode::decode_within(read(input, Limits::QUESTION)?, Limits::QUESTION)?)
     }
 
     fn named(&self) -> Result<&str> {
@@ -160,7 +161,7 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
 
 /// `{"type": "document", "owner_id": "…"}`
 fn read_resource(text: &str) -> Result<Resource<'static>> {
-    let Json::Object(attributes) = parse(text)? else {
+    let Json::Object(attributes) = read(text, Limits::SMALL)? else {
         return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
     };
     to_resource(attributes.into_iter().collect())

@@ -1,6 +1,6 @@
 //! Collecting everything that is wrong with an input before anything is done with it.
 
-use super::decode::{FieldCode, FieldError};
+use super::decode::{FieldCode, FieldError, FieldErrors};
 use super::error::{Error, Result};
 
 /// Why a text is not a valid value of a type.
@@ -21,13 +21,33 @@ impl Invalid {
 }
 
 /// The field errors found so far.
-#[derive(Debug, Default)]
-pub struct Checks(Vec<FieldError>);
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    errors: FieldErrors,
+    /// What the fields are part of: `users[3].`
+    part: String,
+}
 
 impl Checks {
+    /// Goes on with the fields of a part, such as `users[3]`.
+    pub fn part(&mut self, name: &str) {
+        self.part = format!("{name}.");
+    }
+
+    /// Goes on with the fields of the whole input.
+    pub fn whole(&mut self) {
+        self.part.clear();
+    }
+
     /// Notes an error.
     pub fn error(&mut self, field: &str, invalid: Invalid) {
-        self.0.push(FieldError { field: field.to_owned(), code: invalid.code, message: invalid.message });
+        let Self { errors, part } = self;
+        errors.push(|| FieldError { field: format!("{part}{field}"), code: invalid.code, message: invalid.message });
+    }
+
+    /// Whether as many errors were noted as are told.
+    pub fn is_full(&self) -> bool {
+        self.errors.is_full()
     }
 
     /// Keeps a valid value, notes what is wrong with another.
@@ -45,9 +65,14 @@ impl Checks {
         self.field(field, parse(value?))
     }
 
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// All errors at once, if there is one.
     pub fn finish(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
     }
 }
 

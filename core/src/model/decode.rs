@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::{
+    input::Limits,
     text,
     time::{self, Time},
 };
@@ -62,24 +63,73 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// So many wrong fields of an input are told; the others are counted.
+pub const MAX_TOLD: usize = 100;
+
+/// The wrong fields of an input: the first 100 of them, and how many more there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldErrors {
+    told: Vec<FieldError>,
+    others: usize,
+}
+
+impl FieldErrors {
+    /// Adds one, which is not even made where it is one too many.
+    pub fn push(&mut self, make: impl FnOnce() -> FieldError) {
+        if self.is_full() { self.others += 1 } else { self.told.push(make()) }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// Whether as many are there as are told.
+    pub fn is_full(&self) -> bool {
+        self.told.len() >= MAX_TOLD
+    }
+
+    /// Those to tell, and how many others there are.
+    pub fn into_told(self) -> (Vec<FieldError>, usize) {
+        (self.told, self.others)
+    }
+}
+
+impl From<Vec<FieldError>> for FieldErrors {
+    fn from(mut told: Vec<FieldError>) -> Self {
+        let others = told.len().saturating_sub(MAX_TOLD);
+        told.truncate(MAX_TOLD);
+        Self { told, others }
+    }
+}
+
 /// A word that is none of an enum's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of {expected}{hint}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWord {
-    expected: String,
-    hint: String,
+    given: String,
+    known: &'static [&'static str],
 }
 
 impl UnknownWord {
     /// Says what is allowed, and what may have been meant.
-    pub fn new(given: &str, known: &[&str]) -> Self {
-        let near = nearest(given, known.iter().copied());
-        Self {
-            expected: known.join(", "),
-            hint: near.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
+    pub fn new(given: &str, known: &'static [&'static str]) -> Self {
+        // Nothing is suggested for a longer one.
+        let given = if given.len() > MAX_SUGGESTED { "" } else { given };
+        Self { given: given.to_owned(), known }
+    }
+}
+
+impl std::fmt::Display for UnknownWord {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "expected one of {}", self.known.join(", "))?;
+        match nearest(&self.given, self.known.iter().copied()) {
+            Some(near) => write!(out, "; did you mean {near}?"),
+            None => Ok(()),
         }
     }
 }
+
+impl std::error::Error for UnknownWord {}
 
 /// An error of parsing text that knows which [`FieldCode`] it is.
 pub trait Misread: std::fmt::Display {
@@ -99,10 +149,12 @@ impl Misread for uuid::Error {
     }
 }
 
+/// Longer input costs quadratic time and is no typing mistake, in bytes.
+const MAX_SUGGESTED: usize = 200;
+
 /// The known name that is nearest to a mistyped one, if any is near enough to suggest.
 pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    // Long input costs quadratic time and is no typing mistake.
-    if given.len() > 200 {
+    if given.len() > MAX_SUGGESTED {
         return None;
     }
     let scored = known.into_iter().map(|name| (strsim::jaro_winkler(given, name), name));
@@ -121,8 +173,13 @@ pub trait FromJson: Sized {
 }
 
 /// Reads an input, or gives all its field errors.
-pub fn decode<T: FromJson>(value: Json) -> Result<T, Vec<FieldError>> {
-    let mut decoder = Decoder::default();
+pub fn decode<T: FromJson>(value: Json) -> Result<T, FieldErrors> {
+    decode_within(value, Limits::SMALL)
+}
+
+/// The same with other limits.
+pub fn decode_within<T: FromJson>(value: Json, limits: Limits) -> Result<T, FieldErrors> {
+    let mut decoder = Decoder { path: String::new(), errors: FieldErrors::default(), suggestions: 0, limits };
     match T::from_json(value, &mut decoder) {
         Some(input) if decoder.errors.is_empty() => Ok(input),
         _ => Err(decoder.errors),
@@ -130,21 +187,32 @@ pub fn decode<T: FromJson>(value: Json) -> Result<T, Vec<FieldError>> {
 }
 
 /// Where in the input we are, and what was wrong so far.
-#[derive(Default)]
 pub struct Decoder {
     path: String,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
+    suggestions: usize,
+    limits: Limits,
 }
+
+/// So many times it is said which field was probably meant.
+const MAX_SUGGESTIONS: usize = 3;
 
 impl Decoder {
     /// Notes an error at the current place.
     pub fn error(&mut self, code: FieldCode, message: impl Into<String>) {
-        self.errors.push(FieldError { field: self.path.clone(), code, message: message.into() });
+        let Self { path, errors, .. } = self;
+        errors.push(|| FieldError { field: path.clone(), code, message: message.into() });
     }
 
     /// Opens an object that has just these keys.
     pub fn object(&mut self, value: Json, known: &'static [&'static str]) -> Option<Object<'_>> {
         match value {
+            // Whatever the known fields are, some are unknown.
+            Json::Object(map) if map.len() > known.len() => {
+                let is_known = |key: &String| known.contains(&key.as_str());
+                map.keys().filter(|key| !is_known(key)).for_each(|key| self.unknown(key, known));
+                None
+            }
             Json::Object(map) => Some(Object { map, known, decoder: self }),
             _ => {
                 self.error(FieldCode::InvalidType, "expected an object");
@@ -159,10 +227,32 @@ impl Decoder {
         match text.parse::<T>() {
             Ok(parsed) => Some(parsed),
             Err(problem) => {
-                self.error(problem.code(), problem.to_string());
+                let Self { path, errors, .. } = self;
+                let (field, code) = (|| path.clone(), problem.code());
+                errors.push(|| FieldError { field: field(), code, message: problem.to_string() });
                 None
             }
         }
+    }
+
+    /// Notes a key that is no field's: such are refused, never dropped (SEC-8).
+    fn unknown(&mut self, key: &str, known: &[&str]) {
+        let is_suggesting = self.suggestions < MAX_SUGGESTIONS && !self.errors.is_full();
+        let near = if is_suggesting { nearest(key, known.iter().copied()) } else { None };
+        self.suggestions += usize::from(near.is_some());
+        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        self.within(&shown(key), |decoder| {
+            decoder.error(FieldCode::UnknownField, format!("there is no such field{hint}"));
+        });
+    }
+
+    /// Whether a list or map has no more items than allowed.
+    fn takes(&mut self, count: usize) -> bool {
+        let most = self.limits.items;
+        if count > most {
+            self.error(FieldCode::TooLong, format!("must have at most {most} items"));
+        }
+        count <= most
     }
 
     fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -197,15 +287,10 @@ impl Object<'_> {
         })
     }
 
-    /// Notes every key that is left: unknown fields are refused, never dropped (SEC-8).
+    /// Notes every key that is left.
     pub fn finish(self) {
         for key in self.map.keys() {
-            let shown = shown(key);
-            let hint = nearest(key, self.known.iter().copied());
-            let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            self.decoder.within(&shown, |decoder| {
-                decoder.error(FieldCode::UnknownField, format!("there is no such field{hint}"));
-            });
+            self.decoder.unknown(key, self.known);
         }
     }
 }
@@ -296,6 +381,9 @@ impl<T: FromJson> FromJson for Vec<T> {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let Json::Array(items) = value else { return wrong_type(at, "a list") };
         let count = items.len();
+        if !at.takes(count) {
+            return None;
+        }
         let read = items.into_iter().enumerate();
         let items: Vec<T> =
             read.filter_map(|(index, item)| at.within(&format!("[{index}]"), |at| T::from_json(item, at))).collect();
@@ -311,6 +399,9 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let Json::Object(map) = value else { return wrong_type(at, "an object") };
         let count = map.len();
+        if !at.takes(count) {
+            return None;
+        }
         let read = map.into_iter().filter_map(|(key, item)| {
             let item = at.within(&shown(&key), |at| T::from_json(item, at))?;
             Some((key, item))
@@ -325,7 +416,7 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 }
 
 /// A hostile key must not be echoed at any length, nor begin a line of a log.
-fn shown(key: &str) -> String {
+pub(super) fn shown(key: &str) -> String {
     key.chars().filter(|letter| !text::is_unfit(*letter)).take(64).collect()
 }
 

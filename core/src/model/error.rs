@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
 use super::{
-    decode::{FieldCode, FieldError},
+    decode::{FieldCode, FieldError, FieldErrors},
     id::ChangeSetId,
     record::Corrupt,
     report::{Marked, Report},
@@ -235,12 +235,19 @@ impl Error {
         }))
     }
 
-    /// Wrong fields, all together.
-    pub fn invalid(fields: Vec<FieldError>) -> Self {
+    /// Wrong fields, all together; of more than 100 the first, and the message says how many others there are.
+    pub fn invalid(fields: impl Into<FieldErrors>) -> Self {
+        let (fields, others) = fields.into().into_told();
         let names: Vec<&str> = fields.iter().take(5).map(|field| field.field.as_str()).collect();
         let more = fields.len().saturating_sub(names.len());
-        let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
-        let mut error = Self::new(Reason::InvalidInput, format!("invalid input: {names}"));
+        let mut message = format!("invalid input: {}", names.join(", "));
+        if more > 0 {
+            message += &format!(" and {more} more");
+        }
+        if others > 0 {
+            message += &format!("; at least {others} others are not told");
+        }
+        let mut error = Self::new(Reason::InvalidInput, message);
         error.0.fields = fields;
         error
     }
@@ -402,8 +409,8 @@ impl From<Corrupt> for Error {
     }
 }
 
-impl From<Vec<FieldError>> for Error {
-    fn from(fields: Vec<FieldError>) -> Self {
+impl From<FieldErrors> for Error {
+    fn from(fields: FieldErrors) -> Self {
         Self::invalid(fields)
     }
 }

@@ -5,6 +5,7 @@ pub mod decode;
 pub mod drone;
 pub mod error;
 pub mod id;
+pub mod input;
 pub mod ip;
 pub mod noun;
 pub mod page;

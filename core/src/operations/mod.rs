@@ -17,6 +17,7 @@ pub mod policy;
 pub mod principals;
 pub mod reads;
 pub mod regions;
+pub(crate) mod rights;
 pub mod roles;
 mod scopes;
 pub mod services;
@@ -33,6 +34,7 @@ use crate::{
     model::{
         decode::FromJson,
         error::{Error, Reason, Result},
+        input::Limits,
         time::Time,
     },
 };
@@ -53,6 +55,9 @@ pub trait Operation: Listed + FromJson + Clone + MaybeSend + MaybeSync + 'static
 
     /// Who may ask for it.
     const ACCESS: Access;
+
+    /// How large its input may be as JSON.
+    const LIMITS: Limits = Limits::SMALL;
 
     /// Whether [`Operation::access`] may be less for one's own things.
     const MAY_BE_OWN: bool = false;

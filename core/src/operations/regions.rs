@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::{
     Access, Operation, Visible,
     actor::Actor,
-    listing,
+    administrators, listing,
     plan::{Plan, expect_version},
     reads::Reads,
-    scopes,
+    rights, scopes,
     services::Services,
     target::Subject,
 };
@@ -130,7 +130,7 @@ pub struct UpdateRegion {
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
 /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-/// one of those roles denies something.
+/// one of those roles denies something or one of the users is an administrator.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -236,6 +236,7 @@ impl Operation for CreateRegion {
 
 /// Plans a new region with its code.
 pub(super) async fn insert(region: &Region, plan: &mut Plan<'_>) -> Result<Region> {
+    rights::require_after(plan, "region:create", region).await?;
     plan.claim("region", &region.code, region.id).await.map_err(|error| rename_field(error, "code"))?;
     Ok(plan.insert(region.clone()))
 }
@@ -339,6 +340,7 @@ impl Operation for UpdateRegion {
         after.status = change.status.apply(after.status);
         if after != before {
             after.updated_at = plan.now;
+            rights::require_after(plan, "region:update", &after).await?;
             let renamed = plan.rename("region", Some(&before.code), Some(&after.code), before.id).await;
             renamed.map_err(|error| rename_field(error, "code"))?;
         }
@@ -366,6 +368,10 @@ impl Operation for DeleteRegion {
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
         // Before the members are read, so that nobody joins unseen.
         plan.move_guards((0..SHARDS).map(|shard| Guard::of_region(region.id, shard)).collect()).await?;
+        // Nobody changes the region of who is stronger.
+        for user in plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await? {
+            administrators::require_may_act_as(plan, user.id).await?;
+        }
         // A scope names a live row (RBAC.md, "Vocabulary").
         scopes::end(plan, &Scope::of("region", region.id.0)).await?;
         plan.release("region", &region.code, region.id).await?;

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::model::{
     check::{Checks, Invalid},
-    decode::{FieldCode, FieldError},
+    decode::FieldCode,
     drone::{DroneModel, DroneStatus},
-    error::{Error, Result},
+    error::Result,
     id::{DroneId, RegionId, UserId},
+    input::Limits,
     region::{Region, RegionStatus},
     secret::Secret,
     text,
@@ -70,7 +71,7 @@ pub struct SeedUser {
     pub full_name: Option<String>,
     /// Its region, by code.
     pub region: Option<String>,
-    /// Its roles.
+    /// Names of its roles, beside the default roles, which every account gets.
     pub roles: Vec<String>,
 }
 
@@ -106,6 +107,8 @@ pub struct SeedResult {
 pub struct ValidSeed {
     regions: Vec<Region>,
     users: Vec<(CreateUser, UserId)>,
+    /// The users by e-mail.
+    ids: BTreeMap<String, UserId>,
     drones: Vec<SeedDrone>,
 }
 
@@ -116,18 +119,18 @@ impl Operation for Seed {
     type Output = SeedResult;
 
     const ACCESS: Access = Access::System;
+    const LIMITS: Limits = Limits::ROWS;
 
     async fn validate(self, services: &Services, now: Time) -> Result<ValidSeed> {
-        let mut errors: Vec<FieldError> = Vec::new();
+        let mut checks = Checks::default();
         let mut regions = Vec::new();
         for (at, region) in self.regions.into_iter().enumerate() {
-            let mut checks = Checks::default();
+            checks.part(&format!("regions[{at}]"));
             let code = checks.field("code", text::code(&region.code)).unwrap_or_default();
             let name = checks.field("name", text::name(&region.name, 100)).unwrap_or_default();
             let area = checks.optional("area", region.area.as_deref(), |area| text::name(area, 255));
             let commander = region.commander_name.as_deref();
             let commander_name = checks.optional("commander_name", commander, |name| text::name(name, 255));
-            collect(&mut errors, &format!("regions[{at}]"), checks.finish());
             regions.push(Region {
                 id: region.id,
                 code,
@@ -141,37 +144,37 @@ impl Operation for Seed {
             });
         }
         let mut users = Vec::new();
+        let mut ids = BTreeMap::new();
         for (at, user) in self.users.into_iter().enumerate() {
-            let password = self.passwords.get(&user.email).cloned();
+            checks.part(&format!("users[{at}]"));
+            ids.entry(user.email.clone()).or_insert(user.id);
             let new = CreateUser {
                 username: user.username,
-                password,
+                password: self.passwords.get(&user.email).cloned(),
                 full_name: user.full_name,
                 region: user.region,
                 roles: user.roles,
                 ..CreateUser::new(user.email)
             };
-            collect(&mut errors, &format!("users[{at}]"), new.check(services, now).map(|_| ()));
+            new.check(&mut checks, services, now);
+            users::check_roles(&mut checks, &services.rules(), &new.roles);
             users.push((new, user.id));
         }
         for (at, drone) in self.drones.iter().enumerate() {
-            let mut checks = Checks::default();
+            checks.part(&format!("drones[{at}]"));
             checks.field("code", text::code(&drone.code));
-            if drone.operator.as_ref().is_some_and(|operator| !users.iter().any(|(user, _)| user.email == *operator)) {
+            if drone.operator.as_ref().is_some_and(|operator| !ids.contains_key(operator)) {
                 checks.error("operator", Invalid::new(FieldCode::NotFound, "the seed has no such user"));
             }
-            collect(&mut errors, &format!("drones[{at}]"), checks.finish());
         }
-        if self.passwords.keys().any(|email| !users.iter().any(|(user, _)| user.email == *email)) {
+        checks.whole();
+        if self.passwords.keys().any(|email| !ids.contains_key(email)) {
             // Else a slip of the pen would leave an account without its password.
             let message = "a password is given for an e-mail that no user of the seed has";
-            errors.push(FieldError {
-                field: "passwords".to_owned(),
-                code: FieldCode::NotFound,
-                message: message.to_owned(),
-            });
+            checks.error("passwords", Invalid::new(FieldCode::NotFound, message));
         }
-        if errors.is_empty() { Ok(ValidSeed { regions, users, drones: self.drones }) } else { Err(errors.into()) }
+        checks.finish()?;
+        Ok(ValidSeed { regions, users, ids, drones: self.drones })
     }
 
     async fn plan(seed: &ValidSeed, (): (), plan: &mut Plan<'_>) -> Result<SeedResult> {
@@ -186,7 +189,10 @@ impl Operation for Seed {
             if plan.reads().get::<crate::model::user::User>(&(*id,)).await?.is_some() {
                 continue;
             }
-            let fields = new.check(plan.services, plan.now)?;
+            let mut checks = Checks::default();
+            let fields = new.check(&mut checks, plan.services, plan.now);
+            users::check_roles(&mut checks, plan.rules(), &new.roles);
+            checks.finish()?;
             let password_hash = match new.password.clone() {
                 Some(password) => Some(plan.services.hasher.hash(password).await?),
                 None => None,
@@ -201,33 +207,18 @@ impl Operation for Seed {
             if plan.reads().get::<crate::model::drone::Drone>(&(drone.id,)).await?.is_some() {
                 continue;
             }
-            let operator = drone.operator.as_ref();
-            let operator_id = operator.and_then(|email| seed.users.iter().find(|(user, _)| user.email == *email));
+            let operator_id = drone.operator.as_ref().and_then(|email| seed.ids.get(email)).copied();
             let new = NewDrone {
                 id: drone.id,
                 code: drone.code.clone(),
                 model: drone.model,
                 status: drone.status,
                 region: drone.region.clone(),
-                operator_id: operator_id.map(|(_, id)| *id),
+                operator_id,
             };
             drones::insert(&new, plan).await?;
             result.drones_created += 1;
         }
         Ok(result)
-    }
-}
-
-/// Field errors of a part, under the part's name.
-fn collect(errors: &mut Vec<FieldError>, part: &str, result: Result<()>) {
-    let Err(error) = result else { return };
-    let under = |field: &FieldError| FieldError { field: format!("{part}.{}", field.field), ..field.clone() };
-    match error.fields() {
-        [] => errors.push(FieldError {
-            field: part.to_owned(),
-            code: FieldCode::InvalidFormat,
-            message: Error::message(&error).to_owned(),
-        }),
-        fields => errors.extend(fields.iter().map(under)),
     }
 }

@@ -71,4 +71,4 @@ class SeedUser:
     region: str | None = None
     """Its region, by code."""
     roles: builtins.list[str] = field(default_factory=builtins.list)
-    """Its roles."""
+    """Names of its roles, beside the default roles, which every account gets."""

@@ -25,7 +25,7 @@ export interface CreateRegion {
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
  * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
- * one of those roles denies something.
+ * one of those roles denies something or one of the users is an administrator.
  */
 export interface DeleteRegion {
   /** Its id or code. */

@@ -65,7 +65,10 @@ export interface Refresh {
   readonly refreshToken: string;
 }
 
-/** Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`. */
+/**
+ * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+ * administrator's with `admin:all`.
+ */
 export interface RevokeAllSessions {
   /** Whose; the caller's if not given. */
   readonly userId?: string | undefined;
@@ -75,7 +78,7 @@ export interface RevokeAllSessions {
 export interface RevokeOtherSessions {
 }
 
-/** Ends one session: an own one, or somebody's with `session:revoke`. */
+/** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
 export interface RevokeSession {
   /** The session's id. */
   readonly id: string;

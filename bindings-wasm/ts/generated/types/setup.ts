@@ -73,6 +73,6 @@ export interface SeedUser {
   readonly fullName?: string | undefined;
   /** Its region, by code. */
   readonly region?: string | undefined;
-  /** Its roles. */
+  /** Names of its roles, beside the default roles, which every account gets. */
   readonly roles?: readonly string[] | undefined;
 }

@@ -32,9 +32,9 @@ export interface BanUser {
 }
 
 /**
- * Creates a user. Roles are given only by callers who may give them.
+ * Creates a user, with the default roles of the policy and those that are named.
  *
- * Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+ * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
  */
 export interface CreateUser {
@@ -58,7 +58,7 @@ export interface CreateUser {
   readonly birthDate?: string | undefined;
   /** The region it belongs to, by id or code. */
   readonly region?: string | undefined;
-  /** Names of roles to hold everywhere. */
+  /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
   readonly roles?: readonly string[] | undefined;
   /** `active` (the default) or `inactive`. */
   readonly status?: UserStatus | undefined;
@@ -230,8 +230,7 @@ export interface SuspendUser {
  * Changes the given fields of a user; null clears one.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
- * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateUser {
   /** The user's id. */

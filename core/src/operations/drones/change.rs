@@ -20,6 +20,7 @@ use crate::{
         plan::{Plan, expect_version},
         reads::Reads,
         regions::rename_field,
+        rights,
         services::Services,
         users::region_named,
     },
@@ -104,6 +105,7 @@ impl Operation for UpdateDrone {
         }
         if after != before {
             after.updated_at = plan.now;
+            rights::require_after(plan, "drone:update", &after).await?;
             let renamed = plan.rename("drone", Some(&before.code), Some(&after.code), before.id).await;
             renamed.map_err(|error| rename_field(error, "code"))?;
         }

@@ -17,6 +17,7 @@ use crate::{
         Access, Operation, Visible,
         plan::{Plan, no_such},
         regions::rename_field,
+        rights,
         services::Services,
         target::Subject,
         users::{existing, region_named},
@@ -81,7 +82,6 @@ impl Operation for CreateDrone {
 
 /// Plans a new drone with its code and its operator's assignment.
 pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone, Vec<DroneAssignment>)> {
-    plan.claim("drone", &new.code, new.id).await.map_err(|error| rename_field(error, "code"))?;
     let region_id = match &new.region {
         Some(region) => Some(region_named(plan, "region", region).await?),
         None => None,
@@ -103,6 +103,8 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone
         require_same_region(&drone, &user, "operator_id")?;
         assigned.push(assign(plan, &drone, &user).await?);
     }
+    rights::require_after(plan, "drone:create", &drone).await?;
+    plan.claim("drone", &new.code, new.id).await.map_err(|error| rename_field(error, "code"))?;
     Ok((plan.insert(drone), assigned))
 }
 

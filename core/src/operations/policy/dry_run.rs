@@ -17,6 +17,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
+        input::Limits,
         policy::{PermissionRow, RoleForm, RoleRow},
         predicate::Predicate,
         text,
@@ -135,6 +136,7 @@ impl Operation for DryRunPolicy {
     type Output = DryRun;
 
     const ACCESS: Access = Access::Everywhere("policy:explain");
+    const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(Proposal, u64, usize)> {
         let mut checks = Checks::default();

@@ -161,7 +161,7 @@ pub(super) fn told(rows: &PolicyRows, error: Error, blame: Blame<'_>) -> Error {
         };
         FieldError { field, code: FieldCode::PolicyInvalid, message }
     });
-    Error::invalid(fields.collect())
+    Error::invalid(fields.collect::<Vec<_>>())
 }
 
 /// Every assignment of a role, whatever its time.

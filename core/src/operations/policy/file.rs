@@ -12,6 +12,7 @@ use super::{
 use crate::{
     model::{
         error::{Error, Problem, Reason, Result},
+        input::Limits,
         time::Time,
     },
     operations::{
@@ -206,6 +207,7 @@ impl Operation for ValidatePolicy {
     type Output = PolicyValidation;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PolicyValidation> {
         let problems = match read(&self.text, self.format) {
@@ -232,6 +234,7 @@ impl Operation for DiffPolicy {
     type Output = Vec<PolicyChange>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PolicyParts> {
         read(&self.text, self.format)
@@ -250,6 +253,7 @@ impl Operation for ImportPolicy {
     type Output = ImportedPolicy;
 
     const ACCESS: Access = Access::Everywhere("policy:import");
+    const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PolicyParts, Option<i64>, bool)> {
         Ok((read(&self.text, self.format)?, self.expected_version, self.force.unwrap_or(false)))

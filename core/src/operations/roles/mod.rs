@@ -105,7 +105,8 @@ pub struct NewAssignment {
 #[portable_async]
 impl Operation for AssignRole {
     type Target = User;
-    type Valid = NewAssignment;
+    /// Checked once it is known that the caller may give roles: what is wrong says which there are.
+    type Valid = Self;
     type Output = RoleAssignment;
 
     const ACCESS: Access = Access::Permission("role:assign");
@@ -114,12 +115,25 @@ impl Operation for AssignRole {
         existing(reads, self.user_id).await
     }
 
-    async fn validate(self, services: &Services, now: Time) -> Result<NewAssignment> {
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        Ok(self)
+    }
+
+    async fn plan(asked: &Self, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
+        plan.require_administrator()?;
+        let new = asked.check(plan.rules(), plan.now)?;
+        let scope = super::scopes::live(plan, &new.scope).await?;
+        give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
+    }
+}
+
+impl AssignRole {
+    fn check(&self, rules: &RuleSet, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
-        if let Err(problem) = services.rules().role(&self.role) {
+        if let Err(problem) = rules.role(&self.role) {
             checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
         }
-        let scope = check_scope(&mut checks, &services.rules(), &self.role, self.scope.as_deref());
+        let scope = check_scope(&mut checks, rules, &self.role, self.scope.as_deref());
         let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
         if let (Some(from), Some(until)) = (self.valid_from, self.valid_until)
             && until <= from
@@ -130,21 +144,16 @@ impl Operation for AssignRole {
             checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
         }
         checks.finish()?;
-        Ok(NewAssignment { role: self.role, scope, valid_from: self.valid_from, valid_until: self.valid_until, reason })
-    }
-
-    async fn plan(new: &NewAssignment, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
-        plan.require_administrator()?;
-        still_there(plan, &new.role, &new.scope)?;
-        let scope = super::scopes::live(plan, &new.scope).await?;
-        give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
+        let (valid_from, valid_until) = (self.valid_from, self.valid_until);
+        Ok(NewAssignment { role: self.role.clone(), scope, valid_from, valid_until, reason })
     }
 }
 
 #[portable_async]
 impl Operation for UnassignRole {
     type Target = User;
-    type Valid = (String, Scope);
+    /// Checked as [`AssignRole`] is.
+    type Valid = Self;
     type Output = ();
 
     const ACCESS: Access = Access::Permission("role:assign");
@@ -153,30 +162,20 @@ impl Operation for UnassignRole {
         existing(reads, self.user_id).await
     }
 
-    async fn validate(self, services: &Services, _: Time) -> Result<(String, Scope)> {
-        let mut checks = Checks::default();
-        let scope = check_scope(&mut checks, &services.rules(), "", self.scope.as_deref());
-        checks.finish()?;
-        Ok((self.role, scope))
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        Ok(self)
     }
 
-    async fn plan((role, scope): &(String, Scope), user: User, plan: &mut Plan<'_>) -> Result<()> {
+    async fn plan(asked: &Self, user: User, plan: &mut Plan<'_>) -> Result<()> {
         plan.require_administrator()?;
-        let scope = super::scopes::live(plan, scope).await?;
-        let held = plan.reads().get(&(user.id, role.clone(), scope)).await?;
+        let mut checks = Checks::default();
+        let scope = check_scope(&mut checks, plan.rules(), "", asked.scope.as_deref());
+        checks.finish()?;
+        let scope = super::scopes::live(plan, &scope).await?;
+        let held = plan.reads().get(&(user.id, asked.role.clone(), scope)).await?;
         let held: RoleAssignment = held.ok_or_else(|| Error::not_found("role assignment"))?;
         take(plan, &user, &[held]).await
     }
-}
-
-/// The input was valid under the policy of a moment ago; what counts is the plan's.
-fn still_there(plan: &Plan<'_>, role: &str, scope: &Scope) -> Result<()> {
-    let mut checks = Checks::default();
-    if let Err(problem) = plan.rules().role(role) {
-        checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
-    }
-    check_scope(&mut checks, plan.rules(), role, Some(&scope.to_string()));
-    checks.finish()
 }
 
 fn check_scope(checks: &mut Checks, rules: &RuleSet, role: &str, scope: Option<&str>) -> Scope {

@@ -91,14 +91,14 @@ pub(crate) fn tokens(
     };
     Ok(LoginResult {
         access_token: services.key.sign(&claims)?,
-        refresh_token: refresh_of(services, activity),
+        refresh_token: refresh_of(services, activity)?,
         expires_at: Time::from_second(expires).unwrap_or(session.expires_at),
         session_id: session.id,
         user,
     })
 }
 
-fn refresh_of(services: &Services, activity: &SessionActivity) -> Secret {
+fn refresh_of(services: &Services, activity: &SessionActivity) -> Result<Secret> {
     let claim = refresh_token::Claim { session: activity.session_id, generation: activity.generation };
     refresh_token::issue(&services.key.secret, activity.seed.expose(), claim)
 }

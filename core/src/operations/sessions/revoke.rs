@@ -11,14 +11,16 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services, users::existing},
+    operations::{
+        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, users::existing,
+    },
 };
 
 /// Ends the caller's own session: its tokens are refused from then on.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct Logout {}
 
-/// Ends one session: an own one, or somebody's with `session:revoke`.
+/// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct RevokeSession {
     /// The session's id.
@@ -29,7 +31,8 @@ pub struct RevokeSession {
 #[derive(Clone, Debug, Input, Describe)]
 pub struct RevokeOtherSessions {}
 
-/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+/// administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct RevokeAllSessions {
     /// Whose; the caller's if not given.
@@ -81,6 +84,7 @@ impl Operation for RevokeSession {
     }
 
     async fn plan((): &(), session: Session, plan: &mut Plan<'_>) -> Result<()> {
+        administrators::require_may_act_as(plan, session.user_id).await?;
         if session.ended_at.is_none() {
             plan.audit("sessions.revoke", Some(("session", session.id.to_string())), None);
             end(plan, session, SessionEnd::Revoked);
@@ -134,6 +138,7 @@ impl Operation for RevokeAllSessions {
     }
 
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        administrators::require_may_act_as(plan, user.id).await?;
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
         end_all(plan, user.id, SessionEnd::Revoked, None).await
     }

@@ -25,6 +25,7 @@ use crate::{
         administrators,
         plan::{Plan, expect_version},
         reads::Reads,
+        rights,
         services::Services,
     },
 };
@@ -32,8 +33,7 @@ use crate::{
 /// Changes the given fields of a user; null clears one.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-/// taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct UpdateUser {
     /// The user's id.
@@ -180,7 +180,9 @@ impl Operation for ReplaceUser {
             roles: Vec::new(),
             status: None,
         };
-        let fields: Fields = new.check(services, now)?;
+        let mut checks = Checks::default();
+        let fields: Fields = new.check(&mut checks, services, now);
+        checks.finish()?;
         fn whole<T>(value: Option<T>) -> Patch<T> {
             value.map_or(Patch::Clear, Patch::Set)
         }
@@ -205,6 +207,7 @@ impl Operation for ReplaceUser {
 
 impl ValidChange {
     async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let region_id = match &self.region {
             Patch::Keep => before.region_id,
@@ -230,14 +233,12 @@ impl ValidChange {
         if text::canonical(&after.email) != text::canonical(&before.email) {
             after.email_verified = false;
         }
-        let names = |user: &User| (text::canonical(&user.email), user.username.as_deref().map(text::canonical));
-        if names(&after) != names(&before) {
-            administrators::require_may_act_as(plan, before.id).await?;
-        }
         after.updated_at = plan.now;
+        rights::require_after(plan, "user:update", &after).await?;
         // Before its drones are read, so that none comes or goes unseen; names and address may be read by
         // conditions as well as the region.
         plan.move_authority(before.id).await?;
+        let names = |user: &User| (text::canonical(&user.email), user.username.as_deref().map(text::canonical));
         if names(&after) != names(&before) {
             let [old, new] = [&before, &after].map(|user| (Some(user.email.as_str()), user.username.as_deref()));
             plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;

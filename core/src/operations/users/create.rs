@@ -1,12 +1,14 @@
 //! Creating an account.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::region_named;
 use crate::{
     model::{
-        check::{Checks, Invalid, wrong},
+        check::{Checks, Invalid},
         decode::FieldCode,
         error::Result,
         id::UserId,
@@ -16,12 +18,13 @@ use crate::{
         time::Time,
         user::{Credential, User, UserStatus},
     },
-    operations::{Access, Operation, administrators::GLOBAL, plan::Plan, services::Services},
+    operations::{Access, Operation, administrators::GLOBAL, plan::Plan, rights, services::Services},
+    rules::RuleSet,
 };
 
-/// Creates a user. Roles are given only by callers who may give them.
+/// Creates a user, with the default roles of the policy and those that are named.
 ///
-/// Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+/// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct CreateUser {
@@ -45,7 +48,7 @@ pub struct CreateUser {
     pub birth_date: Option<Date>,
     /// The region it belongs to, by id or code.
     pub region: Option<String>,
-    /// Names of roles to hold everywhere.
+    /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
     pub roles: Vec<String>,
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
@@ -75,9 +78,8 @@ pub struct Fields {
 }
 
 impl CreateUser {
-    /// Checks all fields but the password's hash.
-    pub(crate) fn check(&self, services: &Services, now: Time) -> Result<Fields> {
-        let mut checks = Checks::default();
+    /// Checks all fields but the roles.
+    pub(crate) fn check(&self, checks: &mut Checks, services: &Services, now: Time) -> Fields {
         let email = checks.field("email", text::email(&self.email));
         let fields = Fields {
             email: email.unwrap_or_default(),
@@ -97,13 +99,32 @@ impl CreateUser {
         if !matches!(self.status, None | Some(UserStatus::Active | UserStatus::Inactive)) {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
         }
-        for (at, role) in self.roles.iter().enumerate() {
-            if let Err(problem) = services.rules().role(role) {
-                checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, problem.message()));
-            }
+        fields
+    }
+}
+
+/// So many roles are named at once.
+const MAX_ROLES: usize = 100;
+/// So many times it is said which name was probably meant, which compares it with all names there are.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// Checks that roles exist, under the rules that they are to be given by.
+pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]) {
+    if roles.len() > MAX_ROLES {
+        checks.error("roles", Invalid::new(FieldCode::TooLong, format!("must have at most {MAX_ROLES} items")));
+        return;
+    }
+    let mut unknown = 0;
+    for (at, role) in roles.iter().enumerate() {
+        // Of a seed's many rows the first wrong ones are enough.
+        if checks.is_full() {
+            return;
         }
-        checks.finish()?;
-        Ok(fields)
+        if let Err(problem) = rules.role(role) {
+            unknown += 1;
+            let message = if unknown > MAX_SUGGESTIONS { "there is no such role" } else { problem.message() };
+            checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, message));
+        }
     }
 }
 
@@ -117,73 +138,49 @@ pub(crate) fn not_future(date: Date, now: Time) -> Result<Date, Invalid> {
 #[portable_async]
 impl Operation for CreateUser {
     type Target = ();
-    type Valid = NewUser;
+    /// What is wrong is told once it is known that the caller may give the roles.
+    type Valid = (NewUser, Checks);
     type Output = User;
 
     const ACCESS: Access = Access::Permission("user:create");
 
-    async fn validate(self, services: &Services, now: Time) -> Result<NewUser> {
-        let fields = self.check(services, now)?;
+    async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {
+        let mut checks = Checks::default();
+        let fields = self.check(&mut checks, services, now);
         let password_hash = match self.password {
-            Some(password) => Some(services.hasher.hash(password).await?),
-            None => None,
+            Some(password) if checks.is_empty() => Some(services.hasher.hash(password).await?),
+            _ => None,
         };
         let status = self.status.unwrap_or(UserStatus::Active);
-        Ok(NewUser { id: None, fields, password_hash, region: self.region, roles: self.roles, status })
+        let new = NewUser { id: None, fields, password_hash, region: self.region, roles: self.roles, status };
+        Ok((new, checks))
     }
 
-    async fn plan(new: &NewUser, (): (), plan: &mut Plan<'_>) -> Result<User> {
+    async fn plan((new, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<User> {
+        let defaults = plan.rules().default_roles();
+        if new.roles.iter().any(|role| !defaults.contains(&role.as_str())) {
+            plan.require_administrator()?;
+        }
+        let mut checks = checks.clone();
+        check_roles(&mut checks, plan.rules(), &new.roles);
+        checks.finish()?;
         insert(new, plan).await
     }
 }
 
-/// Plans a new account with its names, password and roles.
+/// Plans a new account with its names, password and roles: THE way of making one, whoever asks for it. It gets the
+/// default roles of the policy beside its own, which the caller may give and which exist.
 pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     let id: UserId = match new.id {
         Some(id) => id,
         None => plan.services.env.new_id()?,
     };
     let fields = new.fields.clone();
-    plan.look_up(&[("email", Some(&*fields.email)), ("username", fields.username.as_deref())]).await?;
-    plan.claim("email", &fields.email, id).await?;
-    if let Some(username) = &fields.username {
-        plan.claim("username", username, id).await?;
-    }
     let region_id = match &new.region {
         Some(region) => Some(region_named(plan, "region", region).await?),
         None => None,
     };
-    if let Some(password_hash) = new.password_hash.clone() {
-        plan.follow(
-            None,
-            Credential { user_id: id, password_hash: password_hash.into(), set_at: plan.now, epoch: 1, version: 0 },
-        );
-    }
-    if !new.roles.is_empty() {
-        plan.require_administrator()?;
-    }
-    for (at, role) in new.roles.iter().enumerate() {
-        // Valid a moment ago; what counts is the policy that the plan is made under.
-        if let Err(problem) = plan.rules().role(role) {
-            return Err(wrong(&format!("roles[{at}]"), FieldCode::NotFound, problem.message()));
-        }
-        plan.follow(
-            None,
-            RoleAssignment {
-                user_id: id,
-                role: role.clone(),
-                scope: GLOBAL.to_owned(),
-                valid_from: None,
-                valid_until: None,
-                assigned_by: plan.actor.name(),
-                assigned_at: plan.now,
-                reason: None,
-                version: 0,
-            },
-        );
-    }
-    plan.move_authority(id).await?;
-    Ok(plan.insert(User {
+    let user = User {
         id,
         username: fields.username,
         email: fields.email,
@@ -203,5 +200,37 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         updated_at: plan.now,
         deleted_at: None,
         version: 0,
-    }))
+    };
+    rights::require_after(plan, "user:create", &user).await?;
+    plan.look_up(&[("email", Some(&*user.email)), ("username", user.username.as_deref())]).await?;
+    plan.claim("email", &user.email, id).await?;
+    if let Some(username) = &user.username {
+        plan.claim("username", username, id).await?;
+    }
+    if let Some(password_hash) = new.password_hash.clone() {
+        plan.follow(
+            None,
+            Credential { user_id: id, password_hash: password_hash.into(), set_at: plan.now, epoch: 1, version: 0 },
+        );
+    }
+    let named = new.roles.iter().map(String::as_str);
+    let roles: BTreeSet<&str> = named.chain(plan.rules().default_roles()).collect();
+    for role in roles {
+        plan.follow(
+            None,
+            RoleAssignment {
+                user_id: id,
+                role: role.to_owned(),
+                scope: GLOBAL.to_owned(),
+                valid_from: None,
+                valid_until: None,
+                assigned_by: plan.actor.name(),
+                assigned_at: plan.now,
+                reason: None,
+                version: 0,
+            },
+        );
+    }
+    plan.move_authority(id).await?;
+    Ok(plan.insert(user))
 }

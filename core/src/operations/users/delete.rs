@@ -52,8 +52,8 @@ impl Operation for DeleteUser {
     }
 
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
-        expect_version(*expected_version, user.version)?;
         administrators::require_may_act_as(plan, user.id).await?;
+        expect_version(*expected_version, user.version)?;
         // Before what is its own is read, so that nothing comes to it unseen.
         plan.move_authority(user.id).await?;
         let held = administrators::assignments_of(plan, user.id).await?;

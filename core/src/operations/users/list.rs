@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, Word, portable_async};
 
 use crate::{
     model::{
-        check::{Checks, Invalid},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
         error::Result,
         page::{Page, PageRequest},
@@ -14,7 +14,7 @@ use crate::{
         user::{User, UserStatus},
         value::Value,
     },
-    operations::{Access, Operation, Visible, listing, plan::Plan, regions, services::Services},
+    operations::{Access, Operation, Visible, listing, plan::Plan, regions, rights, services::Services},
     storage::{Direction, Order},
 };
 
@@ -81,13 +81,10 @@ impl Operation for ListUsers {
 
     const ACCESS: Access = Access::Permission("user:list");
 
-    async fn validate(self, services: &Services, _: Time) -> Result<ValidList> {
+    async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
         let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
         page.check(&mut checks);
-        if let Some(Err(problem)) = self.role.as_deref().map(|role| services.rules().role(role)) {
-            checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
-        }
         let time = |column: &'static str, comparison, time: Option<Time>| match time {
             Some(time) => Predicate::Compare(column.into(), comparison, Value::Time(time.as_microsecond())),
             None => Predicate::Always,
@@ -124,6 +121,11 @@ impl Operation for ListUsers {
             filter = filter.and(regions::filter(plan, region).await?);
         }
         if let Some(role) = &valid.role {
+            if let Err(problem) = plan.rules().role(role)
+                && rights::may_read_policy(plan)?
+            {
+                return Err(wrong("role", FieldCode::NotFound, problem.message()));
+            }
             // Who holds a role is known to those who may see the assignment; the others find nobody.
             let held: Vec<RoleAssignment> =
                 listing::visible_of(plan, RoleAssignment::READ, Predicate::equals("role", role.as_str())).await?;

@@ -11,7 +11,7 @@ mod status;
 pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
 pub use create::CreateUser;
-pub(super) use create::{NewUser, insert};
+pub(super) use create::{NewUser, check_roles, insert};
 pub use delete::DeleteUser;
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};

@@ -145,6 +145,8 @@ fn valid(reason: Option<&str>, until: Option<Time>, now: Time) -> Result<(Option
 
 impl NewStatus {
     async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+        // Nor does a moderator shut out those who appointed it.
+        administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         if before.status == self.to && self.to == UserStatus::Active {
             return Ok(before);
@@ -168,8 +170,6 @@ impl NewStatus {
             }
             sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
         }
-        // Nor does a moderator shut out those who appointed it.
-        administrators::require_may_act_as(plan, id).await?;
         plan.move_authority(id).await?;
         Ok(plan.update(&before, after))
     }

@@ -115,9 +115,14 @@ impl Judge {
                 return refused(&["FORBIDDEN"]);
             }
         }
+        if !is_administrator && deed.is_of_administrator(world) {
+            return refused(&["FORBIDDEN"]);
+        }
         let after = match deed.done(world, &self.policy, is_administrator, &sees) {
             Ok(after) => after,
             Err(code) if somewhere.is_none() && target.is_none() => return refused(&[code, "FORBIDDEN"]),
+            // Of a name that is taken hears who may have it.
+            Err("DUPLICATE_RESOURCE") => return refused(&["DUPLICATE_RESOURCE", "FORBIDDEN"]),
             Err(code) => return refused(&[code]),
         };
         let made = deed.makes(world);

@@ -2,16 +2,20 @@
 
 use rolekeep::{
     Code, Policy, Reason,
-    model::{drone::DroneModel, time::Time},
+    model::{drone::DroneModel, id::UserId, time::Time},
     operations::{
         drones::{AssignDrone, CreateDrone, DroneView, UnassignDrone},
-        regions::CreateRegion,
-        roles::AssignRole,
-        users::{ActivateUser, BanUser, DeactivateUser, GrantAdmin, LiftUser, SuspendUser, UpdateUser},
+        regions::{CreateRegion, DeleteRegion},
+        roles::{AssignRole, ListAssignments},
+        sessions::{ListSessionsOf, RevokeAllSessions},
+        users::{
+            ActivateUser, BanUser, CreateUser, DeactivateUser, GrantAdmin, LiftUser, ReplaceUser, SuspendUser,
+            UpdateUser,
+        },
     },
 };
 
-use super::kit::{caller, policy, store, user};
+use super::kit::{caller, policy, signed_in, store, user};
 
 fn soon() -> Time {
     Time::now().checked_add(jiff::SignedDuration::from_millis(60)).unwrap()
@@ -34,8 +38,6 @@ async fn sec_10_a_stronger_account_is_not_taken_over_by_its_names() {
         let same_of_plain = UpdateUser { id: plain.id, ..change };
         assert!(users.update(same_of_plain).await.is_ok());
     }
-    // What it signs in with stays, so it is no taking over.
-    assert!(users.update(UpdateUser::new(root.id).full_name("Root")).await.is_ok());
     assert!(users.update(UpdateUser::new(own).email("me@example.org")).await.is_ok());
     assert!(admin.users().update(UpdateUser::new(root.id).email("root2@example.org")).await.is_ok());
 }
@@ -184,4 +186,95 @@ async fn sec_10_a_relation_is_judged_before_and_after() {
     assert!(pilot.drones().assign(AssignDrone::new("mine", other.id)).await.is_ok());
     assert!(denied(pilot.drones().unassign(UnassignDrone::new("mine", own)).await));
     assert!(pilot.drones().unassign(UnassignDrone::new("mine", other.id)).await.is_ok());
+}
+
+/// Who may not act as an administrator changes nothing of one: neither its profile nor its region, and ends no
+/// session of it.
+#[tokio::test]
+async fn sec_10_the_weak_change_nothing_of_the_strong() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.officer]
+        allow = ["user:*", "session:*", "region:*", "drone:*"]
+        [roles.own]
+        allow = [{ permission = "user:read", when = "resource.region_id == principal.region_id" }]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
+    let (_, root) = signed_in(&um, "root", &["admin"]).await;
+    let (_, plain) = signed_in(&um, "plain", &[]).await;
+    let (officer, _) = caller(&um, "officer", &["officer"]).await;
+    let (admin, _) = caller(&um, "admin", &["admin"]).await;
+    for (user, is_allowed) in [(plain, true), (root, false)] {
+        system.users().update(UpdateUser::new(user).region("east")).await.unwrap();
+        let session = system.sessions().list_of(ListSessionsOf::new(user)).await.unwrap().remove(0).id;
+        let email = if user == root { "root@example.org" } else { "plain@example.org" };
+        let answers = [
+            officer.users().update(UpdateUser::new(user).full_name("Somebody")).await.err(),
+            officer.users().update(UpdateUser::new(user).clear_region()).await.err(),
+            officer.users().replace(ReplaceUser::new(user, email).region("east")).await.err(),
+            officer.sessions().revoke(session).await.err(),
+            officer.sessions().revoke_all(RevokeAllSessions::new().user_id(user)).await.err(),
+        ];
+        for (at, refused) in answers.into_iter().enumerate() {
+            let expected = (!is_allowed).then_some(Reason::Denied);
+            assert_eq!(refused.map(|error| error.reason()), expected, "{at} of {user}");
+        }
+    }
+    let region = || DeleteRegion::new("east");
+    assert_eq!(officer.regions().delete(region()).await.unwrap_err().reason(), Reason::Denied);
+    assert!(admin.users().update(UpdateUser::new(root).full_name("Root")).await.is_ok());
+    assert!(admin.sessions().revoke_all(RevokeAllSessions::new().user_id(root)).await.is_ok());
+    assert!(admin.regions().delete(region()).await.is_ok());
+}
+
+/// What stands against a change is told to who may make it.
+#[tokio::test]
+async fn sec_9_the_weak_do_not_hear_why_the_strong_stay() {
+    let um = store(policy()).await;
+    let root = user(&um, "root", &["admin"]).await;
+    let (moderator, _) = caller(&um, "moderator", &["moderator"]).await;
+    let users = moderator.users();
+    assert_eq!(users.deactivate(DeactivateUser::new(root.id)).await.unwrap_err().reason(), Reason::Denied);
+    assert_eq!(users.lift(LiftUser::new(root.id)).await.unwrap_err().reason(), Reason::Denied);
+    assert_eq!(users.activate(ActivateUser::new(root.id)).await.unwrap_err().reason(), Reason::Denied);
+}
+
+/// Default roles come with every account, whoever makes it; the others need the right to give them (RBAC.md).
+#[tokio::test]
+async fn rbc_3_default_roles_are_given_to_every_new_account() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.member]
+        default = true
+        allow = ["user:read"]
+        [roles.guest]
+        default = true
+        allow = ["user:list"]
+        [roles.registrar]
+        allow = ["user:create"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (registrar, _) = caller(&um, "registrar", &["registrar"]).await;
+    let system = um.system();
+    let new = |name: &str| CreateUser::new(format!("{name}@example.org"));
+    let roles = async |id: UserId| {
+        let held = system.roles().assignments(ListAssignments::new().user_id(id)).await.unwrap();
+        let mut roles: Vec<String> = held.items.into_iter().map(|one| one.role).collect();
+        roles.sort();
+        roles
+    };
+    let plain = registrar.users().create(new("plain")).await.unwrap();
+    assert_eq!(roles(plain.id).await, ["guest", "member"]);
+    assert!(um.check_async(plain.id, "user:read", None).await.unwrap());
+    // Named as well, and twice.
+    let named = registrar.users().create(new("named").roles(["member", "member"])).await.unwrap();
+    assert_eq!(roles(named.id).await, ["guest", "member"]);
+    let refused = registrar.users().create(new("more").roles(["member", "registrar"])).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Denied);
+    let more = system.users().create(new("more").roles(["registrar"])).await.unwrap();
+    assert_eq!(roles(more.id).await, ["guest", "member", "registrar"]);
 }

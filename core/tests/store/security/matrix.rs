@@ -82,7 +82,7 @@ impl World {
             "sessions.list_of" | "sessions.revoke_all" => json!({ "user_id": victim }),
             "sessions.revoke" => json!({ "id": self.session }),
             "roles.get" => json!({"name": "admin"}),
-            "roles.assign" => json!({"user_id": victim, "role": "user"}),
+            "roles.assign" => json!({"user_id": self.inactive, "role": "moderator"}),
             "roles.unassign" => json!({"user_id": victim, "role": "moderator"}),
             "roles.assignments" => json!({ "user_id": victim }),
             "roles.create" => json!({"name": "clerk", "grants": [{"permission": "user:read"}], "inherits": ["user"]}),

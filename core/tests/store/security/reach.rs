@@ -2,13 +2,17 @@
 
 use rolekeep::{
     Code, Error, Policy, Reason,
-    model::{drone::DroneModel, id::UserId},
+    model::{
+        drone::{DroneModel, DroneStatus},
+        id::UserId,
+    },
     operations::{
-        drones::{CreateDrone, ListDrones, UnassignDrone},
+        drones::{CreateDrone, ListDrones, UnassignDrone, UpdateDrone},
         permissions::ExplainPermission,
-        regions::CreateRegion,
+        regions::{CreateRegion, UpdateRegion},
+        roles::{AssignRole, UnassignRole},
         sessions::ListSessionsOf,
-        users::{CreateUser, DeactivateUser, ListUsers},
+        users::{CreateUser, DeactivateUser, ListUsers, UpdateUser},
     },
 };
 use uuid::Uuid;
@@ -147,4 +151,88 @@ async fn rbc_12_the_host_may_ask_about_who_may_not_sign_in() {
     let why = um.explain(banned.id, "user:list", None).await.unwrap();
     assert!(why.text.contains("inactive"), "{}", why.text);
     assert_eq!(um.check_async(nobody(), "user:list", None).await.unwrap_err().code(), Code::NotFound);
+}
+
+/// A registrar makes accounts and gives roles by name, but may not read the policy.
+#[tokio::test]
+async fn sec_9_who_may_not_give_roles_does_not_hear_which_there_are() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.treasurer]
+        allow = ["user:read"]
+        [roles.registrar]
+        allow = ["user:create", "user:read", "user:list", "role:assign"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (registrar, own) = caller(&um, "registrar", &["registrar"]).await;
+    let users = registrar.users();
+    let alike = |there: Error, absent: Error| {
+        assert_eq!(there.code(), Code::Forbidden);
+        assert_eq!((there.reason(), there.message()), (absent.reason(), absent.message()));
+    };
+    for email in ["new@example.org", "no address"] {
+        let create = |role: &str| CreateUser::new(email).roles([role]);
+        let there = users.create(create("treasurer")).await.unwrap_err();
+        alike(there, users.create(create("treasurers")).await.unwrap_err());
+    }
+    for scope in ["global", "reigon:east"] {
+        let assign = |role: &str| AssignRole::new(own, role).scope(scope);
+        let there = registrar.roles().assign(assign("treasurer")).await.unwrap_err();
+        alike(there, registrar.roles().assign(assign("treasurers")).await.unwrap_err());
+        let unassign = |role: &str| UnassignRole::new(own, role).scope(scope);
+        let there = registrar.roles().unassign(unassign("registrar")).await.unwrap_err();
+        alike(there, registrar.roles().unassign(unassign("treasurers")).await.unwrap_err());
+    }
+    let holders = async |role: &str| users.list(ListUsers::new().role(role)).await.map(|page| page.total);
+    assert_eq!(holders("treasurer").await, Ok(Some(0)));
+    assert_eq!(holders("treasurers").await, Ok(Some(0)), "as one that nobody holds");
+}
+
+/// Who may write in the own region alone learns nothing of names elsewhere.
+#[tokio::test]
+async fn sec_9_a_taken_name_is_told_to_who_may_have_it() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.clerk]
+        allow = [
+            { permission = ["user:create", "user:update"], when = "resource.full_name == 'Ours'" },
+            { permission = ["region:create", "region:update"], when = "resource.name == 'Ours'" },
+            { permission = ["drone:create", "drone:update"], when = "resource.status == 'OFFLINE'" },
+            "user:set_authority", "region:set_authority", "drone:set_authority",
+            "user:read", "region:read", "drone:read",
+        ]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    system.users().create(CreateUser::new("taken@example.org").username("taken")).await.unwrap();
+    system.regions().create(CreateRegion::new("taken", "Taken")).await.unwrap();
+    system.drones().create(CreateDrone::new("taken", DroneModel::Mq5)).await.unwrap();
+    let ours = system.users().create(CreateUser::new("ours@example.org").full_name("Ours")).await.unwrap();
+    system.regions().create(CreateRegion::new("ours", "Ours")).await.unwrap();
+    let offline = DroneStatus::Offline;
+    system.drones().create(CreateDrone::new("ours", DroneModel::Mq5).status(offline)).await.unwrap();
+
+    let new = |name: &str| CreateUser::new(format!("{name}@example.org"));
+    let update = |email: &str| UpdateUser::new(ours.id).email(format!("{email}@example.org"));
+    let flying = DroneStatus::Active;
+    for name in ["taken", "free"] {
+        let answers = [
+            clerk.users().create(new(name).full_name("Theirs")).await.err(),
+            clerk.users().update(update(name).full_name("Theirs")).await.err(),
+            clerk.regions().create(CreateRegion::new(name, "Theirs")).await.err(),
+            clerk.regions().update(UpdateRegion::new("ours").code(name).name("Theirs")).await.err(),
+            clerk.drones().create(CreateDrone::new(name, DroneModel::Mq5).status(flying)).await.err(),
+            clerk.drones().update(UpdateDrone::new("ours").code(name).status(flying)).await.err(),
+        ];
+        for (at, refused) in answers.into_iter().enumerate() {
+            assert_eq!(refused.map(|error| error.reason()), Some(Reason::Denied), "{name}, {at}");
+        }
+    }
+    // Who may have it is told.
+    let refused = clerk.users().create(new("taken").full_name("Ours")).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Taken);
+    assert_eq!(clerk.users().update(update("taken")).await.unwrap_err().reason(), Reason::Taken);
 }

@@ -128,7 +128,8 @@ class AsyncRegions:
 
         Permission `region:delete`; `user:set_authority` for each of its users and
         `drone:set_authority` for each of its drones, before and after, so only administrators
-        delete their own region; and `admin:all` where one of those roles denies something.
+        delete their own region; and `admin:all` where one of those roles denies something or one of
+        the users is an administrator.
 
         Args:
             region: Its id or code.

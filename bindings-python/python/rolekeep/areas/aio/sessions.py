@@ -86,7 +86,8 @@ class AsyncSessions:
         self,
         id: UUID,
     ) -> None:
-        """Ends one session: an own one, or somebody's with `session:revoke`.
+        """Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with
+        `admin:all`.
 
         Args:
             id: The session's id.
@@ -103,7 +104,7 @@ class AsyncSessions:
         user_id: UUID | None = None,
     ) -> None:
         """Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with
-        `session:revoke`.
+        `session:revoke`, an administrator's with `admin:all`.
 
         Args:
             user_id: Whose; the caller's if not given.

@@ -36,9 +36,10 @@ class AsyncUsers:
         roles: Sequence[str] = (),
         status: UserStatus | None = None,
     ) -> User:
-        """Creates a user. Roles are given only by callers who may give them.
+        """Creates a user, with the default roles of the policy and those that are named.
 
-        Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+        Permission `user:create`; roles that are named and no default roles need `admin:all` for
+        now.
         Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username
         or e-mail.
 
@@ -55,7 +56,8 @@ class AsyncUsers:
             phone: The phone number; kept as E.164.
             birth_date: The date of birth, not in the future.
             region: The region it belongs to, by id or code.
-            roles: Names of roles to hold everywhere.
+            roles: Names of roles to hold everywhere, beside the default roles, which every new
+                account gets.
             status: `active` (the default) or `inactive`.
         """
         return decode(User, await self._caller.call("users.create", {
@@ -177,9 +179,9 @@ class AsyncUsers:
         """Changes the given fields of a user; `None` clears one.
 
         Permission `user:update` before and after the change; the region and whatever else the
-        policy's conditions read need `user:set_authority` as well, what an administrator signs in
-        with `admin:all`, and taking drones away `drone:set_authority` where conditions read who
-        flies them. Errors: `CONFLICT` if `expected_version` is stale.
+        policy's conditions read need `user:set_authority` as well, the account of an administrator
+        `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies
+        them. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.
