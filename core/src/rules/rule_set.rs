@@ -358,6 +358,15 @@ impl RuleSet {
         Err(Error::new(Reason::InvalidInput, message))
     }
 
+    /// The form in which a scope is stored: of one id or number, which may be written in several ways, always the
+    /// same; texts, and scopes that cover nothing, as they are.
+    pub fn canonical_scope(&self, scope: &Scope) -> Scope {
+        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.words.kinds, scope).id()) else {
+            return scope.clone();
+        };
+        Scope::of(kind, id)
+    }
+
     /// Those that were not deleted.
     pub(super) fn live_roles(&self) -> impl Iterator<Item = &CompiledRole> + Clone {
         self.roles.iter().map(AsRef::as_ref).filter(|role: &&CompiledRole| !role.is_gone)

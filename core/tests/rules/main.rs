@@ -24,6 +24,7 @@ mod names;
 mod presets;
 mod reports;
 mod schema;
+mod scope_texts;
 mod scopes;
 mod shapes;
 mod texts;
