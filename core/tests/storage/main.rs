@@ -17,6 +17,7 @@ mod filter_law_host;
 mod filter_names;
 mod filter_sql;
 mod model;
+mod numbers;
 mod persister;
 mod race;
 mod sqlite;
