@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     text,
-    time::{self, Time},
+    time::{self, NoTime, Time},
 };
 
 pub use rolekeep_macros::Input;
@@ -249,14 +249,11 @@ impl FromJson for u32 {
 impl FromJson for Time {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let text = String::from_json(value, at)?;
-        match text.parse::<Time>() {
-            Ok(parsed) if in_range(parsed) => Some(time::to_micros(parsed)),
-            Ok(_) => {
-                at.error(FieldCode::OutOfRange, "must lie in the years 1 to 9999");
-                None
-            }
-            Err(_) => {
-                at.error(FieldCode::InvalidFormat, "expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
+        match time::parse(&text) {
+            Ok(time) => Some(time),
+            Err(problem) => {
+                let code = if problem == NoTime::Range { FieldCode::OutOfRange } else { FieldCode::InvalidFormat };
+                at.error(code, problem.to_string());
                 None
             }
         }
@@ -341,9 +338,4 @@ fn integer(value: &Json) -> Option<i64> {
         // 2^53: from there on a float no longer says which integer was meant.
         (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
     })
-}
-
-fn in_range(time: Time) -> bool {
-    // Years 1 to 9999.
-    (-62_135_596_800..253_402_300_800).contains(&time.as_second())
 }

@@ -74,6 +74,12 @@ pub enum Reason {
     UnknownPermission,
     /// The policy declares no such role.
     UnknownRole,
+    /// A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+    ResourceInvalid,
+    /// The same of an attribute of who asks.
+    PrincipalInvalid,
+    /// The same of a value of the context.
+    ContextInvalid,
     /// The resource lacks an attribute that the policy reads.
     ResourceIncomplete,
     /// The context lacks a value that the policy reads.
@@ -148,6 +154,9 @@ impl Reason {
             | Reason::PolicyInvalid
             | Reason::UnknownPermission
             | Reason::UnknownRole
+            | Reason::ResourceInvalid
+            | Reason::PrincipalInvalid
+            | Reason::ContextInvalid
             | Reason::ResourceIncomplete
             | Reason::ContextIncomplete
             | Reason::SeedInvalid

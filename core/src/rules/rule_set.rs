@@ -442,6 +442,11 @@ impl RuleSet {
     }
 }
 
+/// What may have been meant, to stand after what is not known.
+pub(super) fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 fn unknown<'n>(reason: Reason, what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Error {
     let near = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     Error::new(reason, format!("there is no {what} `{}`{near}", shown(name)))

@@ -19,6 +19,7 @@ mod errors;
 mod explain;
 mod filter;
 mod filter_law;
+mod given;
 mod limits;
 mod names;
 mod presets;

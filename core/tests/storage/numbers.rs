@@ -19,7 +19,7 @@ fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
     let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) });
     let (permission, context, now) = (rules.permission("doc:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
     let allowed = members.iter().filter(|member| {
-        let resource = Resource::of("doc").with("m", Value::Json(member.as_str().into()));
+        let resource = Resource::of("doc").stored("m", Value::Json(member.as_str().into()));
         let resource = Some(&resource);
         let question = Question { principal: &principal, permission, fields: &[], resource, context: &context, now };
         rules.allows(&question).unwrap()

@@ -144,6 +144,7 @@ impl Case {
             .context("hour", "int")
             .context("tag", "string?")
             .resource_type("region", [("country_id", "id?")])
+            .resource_type("thing", (0..12).map(|at| (format!("n{at}"), "int?")))
             .scope_kind("country", "country_id")
             .nested_scope_kind("region", "region_id", "country_id")
             .nested_scope_kind("owner", "owner_id", "region_id");

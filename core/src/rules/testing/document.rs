@@ -154,18 +154,18 @@ impl DocumentRow {
             .with("made_at", Value::Time(self.made_at))
             .with("seen_at", time(self.seen_at))
             .with("due_at", time(self.due_at))
-            .with("age", self.age)
-            .with("address", self.address.clone())
-            .with("tags", array(&self.tags))
-            .with("codes", array(&self.codes))
-            .with("teams", array(&self.teams))
+            .stored("age", self.age)
+            .stored("address", self.address.clone())
+            .stored("tags", array(&self.tags))
+            .stored("codes", array(&self.codes))
+            .stored("teams", array(&self.teams))
             .relation("reviewers", self.reviewers.iter().copied());
         let members: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
             self.meta.as_deref().and_then(|meta| serde_json::from_str(meta).ok()).unwrap_or_default();
         let names = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));
         names.fold(resource, |resource, name| {
             let member = members.get(name).map(|member| Value::Json(member.get().into()));
-            resource.with(name, member.unwrap_or(Value::Null))
+            resource.stored(name, member.unwrap_or(Value::Null))
         })
     }
 }
@@ -270,6 +270,12 @@ impl Choices {
         self.perhaps(|choices| {
             (0..choices.below(4)).map(|_| if choices.once_in(8) { None } else { Some(draw(choices)) }).collect()
         })
+    }
+
+    /// What is said of who asks is of the right type.
+    fn own_set<T: serde::Serialize>(&mut self, draw: impl Fn(&mut Self) -> T) -> Value {
+        let whole = self.set_of(draw).map(|set| set.into_iter().filter(Option::is_some).collect());
+        array(&whole)
     }
 
     /// Documents for a test of the law: as many at random, and one for each member that a JSON
@@ -406,9 +412,9 @@ impl Choices {
             ("level".into(), self.perhaps(|choices| *choices.one(INTS)).into()),
             ("joined_at".into(), self.perhaps(Self::document_time).map_or(Value::Null, Value::Time)),
         ];
-        attributes.push(("teams".into(), array(&self.set_of(Self::id))));
-        attributes.push(("scores".into(), array(&self.set_of(|choices| *choices.one(INTS)))));
-        attributes.push(("names".into(), array(&self.set_of(Self::document_text))));
+        attributes.push(("teams".into(), self.own_set(Self::id)));
+        attributes.push(("scores".into(), self.own_set(|choices| *choices.one(INTS))));
+        attributes.push(("names".into(), self.own_set(Self::document_text)));
         let wait = self.perhaps(|choices| choices.one(DURATIONS).0);
         attributes.push(("wait".into(), wait.into()));
         let address = self.perhaps(|choices| *choices.one(ADDRESSES));
