@@ -1,6 +1,6 @@
 //! Collecting everything that is wrong with an input before anything is done with it.
 
-use super::decode::{FieldCode, FieldError};
+use super::decode::{FieldCode, FieldError, MAX_SUGGESTIONS};
 use super::error::{Error, Result};
 
 /// Why a text is not a valid value of a type.
@@ -28,6 +28,13 @@ impl Checks {
     /// Notes an error.
     pub fn error(&mut self, field: &str, invalid: Invalid) {
         self.0.push(FieldError { field: field.to_owned(), code: invalid.code, message: invalid.message });
+    }
+
+    /// Notes a name that is not known, and what may have been meant where not much else is wrong.
+    pub fn unknown(&mut self, field: &str, code: FieldCode, problem: &Error) {
+        let is_early = self.0.len() < MAX_SUGGESTIONS;
+        let message = if is_early { problem.message() } else { problem.bare_message() };
+        self.error(field, Invalid::new(code, message));
     }
 
     /// Keeps a valid value, notes what is wrong with another.

@@ -14,6 +14,9 @@ use super::{
 
 pub use rolekeep_macros::Input;
 
+/// Of so many wrong fields it is told what may have been meant.
+pub(super) const MAX_SUGGESTIONS: usize = 5;
+
 /// What is wrong with one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 pub enum FieldCode {
@@ -109,6 +112,19 @@ pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Opt
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
+/// So many names at most are compared with a mistyped one; of more, those that begin and end alike.
+const MAX_COMPARED: usize = 500;
+
+/// [`nearest`] of any number of names, at a bounded cost for each look.
+pub fn nearest_of_many<'n>(given: &str, known: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    if known.clone().nth(MAX_COMPARED).is_none() {
+        return nearest(given, known);
+    }
+    let ends = |name: &str| (name.bytes().next(), name.bytes().last());
+    let is_like = |name: &&str| ends(name) == ends(given) && name.len().abs_diff(given.len()) <= 2;
+    nearest(given, known.filter(is_like).take(MAX_COMPARED))
+}
+
 /// A type that can be read from JSON given by a caller.
 pub trait FromJson: Sized {
     /// Reads it; on failure the errors are in `at` and the answer is none.
@@ -201,7 +217,9 @@ impl Object<'_> {
     pub fn finish(self) {
         for key in self.map.keys() {
             let shown = shown(key);
-            let hint = nearest(key, self.known.iter().copied());
+            // A few help; of a thousand each would cost as much as the first.
+            let is_early = self.decoder.errors.len() < MAX_SUGGESTIONS;
+            let hint = nearest(key, self.known.iter().copied().filter(|_| is_early));
             let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             self.decoder.within(&shown, |decoder| {
                 decoder.error(FieldCode::UnknownField, format!("there is no such field{hint}"));

@@ -28,4 +28,5 @@ mod schema;
 mod scope_texts;
 mod scopes;
 mod shapes;
+mod suggestions;
 mod texts;

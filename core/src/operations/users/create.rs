@@ -99,7 +99,7 @@ impl CreateUser {
         }
         for (at, role) in self.roles.iter().enumerate() {
             if let Err(problem) = services.rules().role(role) {
-                checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, problem.message()));
+                checks.unknown(&format!("roles[{at}]"), FieldCode::NotFound, &problem);
             }
         }
         checks.finish()?;
