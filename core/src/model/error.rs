@@ -229,11 +229,14 @@ struct Body {
     change_id: Option<ChangeSetId>,
 }
 
+/// Finds the known name that was probably meant.
+type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// A name that is not known, and how to find the one that was meant.
 #[derive(Clone)]
 struct Unknown {
     name: Box<str>,
-    suggest: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    suggest: Arc<Suggest>,
     /// The message and what is suggested, once somebody has asked for it.
     message: OnceLock<String>,
 }

@@ -70,19 +70,19 @@ fn may_read(rules: &RuleSet, principal: &Principal, zone: &Value) -> bool {
             assert!(explained.allowed || !explained.changes.is_empty(), "{}", explained.text);
         }
         let filter = rules.filter(principal, permission, &context, now).unwrap();
-        let listed = passes(&filter.predicate, zone);
+        let listed = passes(filter.predicate_at(now).unwrap(), zone);
         answers.push(("filter", listed));
         let somewhere = rules.can_somewhere(principal, permission, &context, now).unwrap();
         assert!(somewhere || !listed);
         // The text that a row holds is among the parameters as it is.
-        let condition = filter.to_sql(&TableMapping::postgres().qualifier("p"), now).unwrap();
-        if let (Predicate::In(..) | Predicate::Not(_), Value::Text(text)) = (&filter.predicate, zone) {
+        let condition = filter.to_sql(&TableMapping::postgres("p"), now).unwrap();
+        if let (Predicate::In(..) | Predicate::Not(_), Value::Text(text)) = (filter.predicate_at(now).unwrap(), zone) {
             let has = condition.parameters.iter().any(|one| match one {
                 SqlValue::Texts(all) => all.contains(text),
                 SqlValue::Text(one) => one == text,
                 _ => false,
             });
-            let is_denied = matches!(filter.predicate, Predicate::Not(_));
+            let is_denied = matches!(filter.predicate_at(now).unwrap(), Predicate::Not(_));
             answers.push(("sql", has != is_denied));
         }
     }

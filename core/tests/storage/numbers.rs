@@ -26,7 +26,7 @@ fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
     });
     let allowed = allowed.cloned().collect();
     let filter = rules.filter(&principal, permission, &context, now).unwrap();
-    let mapping = TableMapping::sqlite().qualifier("d").column("m", ColumnMapping::json("doc", ["m"]));
+    let mapping = TableMapping::sqlite("d").column("m", ColumnMapping::json("doc", ["m"]));
     let condition = filter.to_sql(&mapping, now).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listed = runtime.block_on(async {
