@@ -205,7 +205,7 @@ pub enum Reason {
     /// The storage was written by a newer version of this library.
     #[serde(rename = "schema_newer")]
     SchemaNewer,
-    /// It is not known whether the write happened; look the ChangeSet up.
+    /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,
     /// This user is not in memory; ask with `check_async`.

@@ -156,7 +156,7 @@ class Reason(Word):
     SCHEMA_NEWER = "schema_newer"
     """The storage was written by a newer version of this library."""
     OUTCOME_UNKNOWN = "outcome_unknown"
-    """It is not known whether the write happened; look the ChangeSet up."""
+    """It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`."""
     NOT_LOADED = "not_loaded"
     """This user is not in memory; ask with `check_async`."""
     RIGHTS_STALE = "rights_stale"
