@@ -61,6 +61,11 @@ pub struct Settings {
     pub hashing_iterations: Option<u32>,
     /// How many passwords are hashed at a time; 2 if not given.
     pub hashing_parallel: Option<u32>,
+    /// How old the rights may be that a check without I/O uses where others write to the storage too, in
+    /// milliseconds; 1000 if not given.
+    pub rights_max_age_millis: Option<i64>,
+    /// The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
+    pub users_in_memory: Option<u32>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -143,6 +148,8 @@ impl Settings {
         config.hashing.memory_kib = self.hashing_memory_kib.unwrap_or(config.hashing.memory_kib);
         config.hashing.iterations = self.hashing_iterations.unwrap_or(config.hashing.iterations);
         config.hashing_parallel = self.hashing_parallel.map_or(config.hashing_parallel, |count| count as usize);
+        config.rights_max_age_millis = self.rights_max_age_millis.unwrap_or(config.rights_max_age_millis);
+        config.users_in_memory = self.users_in_memory.map_or(config.users_in_memory, |count| count as usize);
         config.signing_key.clone_from(&self.signing_key);
         config
     }

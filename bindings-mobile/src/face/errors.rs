@@ -121,6 +121,15 @@ pub enum Reason {
     /// The policy declares no such role.
     #[serde(rename = "unknown_role")]
     UnknownRole,
+    /// A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+    #[serde(rename = "resource_invalid")]
+    ResourceInvalid,
+    /// The same of an attribute of who asks.
+    #[serde(rename = "principal_invalid")]
+    PrincipalInvalid,
+    /// The same of a value of the context.
+    #[serde(rename = "context_invalid")]
+    ContextInvalid,
     /// The resource lacks an attribute that the policy reads.
     #[serde(rename = "resource_incomplete")]
     ResourceIncomplete,

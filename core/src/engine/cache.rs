@@ -74,14 +74,26 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
     /// Says that values are old: nothing that is being read of them is put in any more. Those that a
     /// caller holds are in the answer, the others are let go.
     pub(crate) fn outdate(&self, keys: impl IntoIterator<Item = K>) -> Vec<Outdated<K, V>> {
+        lock(&self.slots).outdate(keys)
+    }
+
+    /// [`Cache::outdate`] of every value.
+    pub(crate) fn outdate_all(&self) -> Vec<Outdated<K, V>> {
         let mut slots = lock(&self.slots);
+        let known: Vec<K> = slots.by_key.keys().copied().collect();
+        slots.outdate(known)
+    }
+}
+
+impl<K: Eq + Hash + Copy, V> Slots<K, V> {
+    fn outdate(&mut self, keys: impl IntoIterator<Item = K>) -> Vec<Outdated<K, V>> {
         let outdated = keys.into_iter().filter_map(|key| {
-            let slot = slots.by_key.get(&key)?;
+            let slot = self.by_key.get(&key)?;
             *lock(&slot.epoch) += 1;
             if Arc::strong_count(slot) > 1 {
                 return Some(Outdated { key, slot: slot.clone(), is_renewed: false });
             }
-            slots.by_key.remove(&key);
+            self.by_key.remove(&key);
             None
         });
         outdated.collect()

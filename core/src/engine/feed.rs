@@ -20,7 +20,7 @@ use crate::{
         record::Key,
         registry::{Guard, StandsFor},
     },
-    operations::policy::state::PolicyState,
+    operations::{policy::state::PolicyState, upkeep},
     rules,
     storage::{self, ChangeSet, Touched},
 };
@@ -29,6 +29,9 @@ use crate::{
 const POLL_MILLIS: u64 = 200;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
+
+/// How many commits there are between two tidyings.
+const TIDY_EVERY: u64 = 1_000;
 
 /// When it was last certain that nothing of others' was unheard.
 pub(super) struct Confirmed {
@@ -128,7 +131,10 @@ impl Engine {
                     break;
                 }
                 // Heard again where this fails: the position stays.
-                engine.hear(&changes.touched).await?;
+                match changes.has_gap {
+                    true => engine.hear_of_gap().await?,
+                    false => engine.hear(&changes.touched).await?,
+                }
                 known = engine.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
             }
             Ok(())
@@ -244,6 +250,14 @@ impl Engine {
         renewed
     }
 
+    /// A part of the feed is gone: anything may have been written.
+    async fn hear_of_gap(&self) -> Result<()> {
+        let outdated = Outdated { users: self.directory.outdate_all(), sessions: self.sessions.outdate_all() };
+        let renewed = self.renew_policy().await;
+        self.renew(outdated).await;
+        renewed
+    }
+
     /// This instance wrote rows, and with them perhaps the next policy.
     pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>) {
         let outdated = self.outdate(touched);
@@ -277,6 +291,19 @@ impl Engine {
             return Ok(());
         }
         Err(Error::new(Reason::RightsStale, "the change feed could not be read lately, so rights may be old"))
+    }
+
+    /// Lets go of what nobody asks for any more, in the background, once in so many commits of anybody: so an idle
+    /// store wakes nobody up.
+    pub(super) fn tidy_now_and_then(self: &Arc<Self>, position: u64) {
+        if position % TIDY_EVERY != 0 {
+            return;
+        }
+        let engine = self.clone();
+        self.services.env.spawn(Box::pin(async move {
+            // What fails now is tried again after as many commits.
+            while upkeep::run(&engine.services, engine.services.now()).await.is_ok_and(|tidied| tidied.has_more) {}
+        }));
     }
 
     /// Starts following in the background.

@@ -188,6 +188,7 @@ impl Engine {
             engine.hear_own(unheard.touched(), next).await;
             engine.advance(committed.position);
             unheard.settle();
+            engine.tidy_now_and_then(committed.position);
             Ok(committed)
         };
         self.to_its_end(whole).await.unwrap_or(Err(CommitError::Unknown))

@@ -1,6 +1,6 @@
 //! Collecting everything that is wrong with an input before anything is done with it.
 
-use super::decode::{FieldCode, FieldError, FieldErrors};
+use super::decode::{FieldCode, FieldError, FieldErrors, MAX_SUGGESTIONS};
 use super::error::{Error, Result};
 
 /// Why a text is not a valid value of a type.
@@ -26,6 +26,8 @@ pub struct Checks {
     errors: FieldErrors,
     /// What the fields are part of: `users[3].`
     part: String,
+    /// How often it was said what may have been meant.
+    suggestions: usize,
 }
 
 impl Checks {
@@ -41,13 +43,21 @@ impl Checks {
 
     /// Notes an error.
     pub fn error(&mut self, field: &str, invalid: Invalid) {
-        let Self { errors, part } = self;
+        let Self { errors, part, .. } = self;
         errors.push(|| FieldError { field: format!("{part}{field}"), code: invalid.code, message: invalid.message });
     }
 
     /// Whether as many errors were noted as are told.
     pub fn is_full(&self) -> bool {
         self.errors.is_full()
+    }
+
+    /// Notes a name that is not known, and what may have been meant where not much else is wrong.
+    pub fn unknown(&mut self, field: &str, code: FieldCode, problem: &Error) {
+        let is_early = self.suggestions < MAX_SUGGESTIONS && !self.is_full();
+        self.suggestions += usize::from(is_early);
+        let message = if is_early { problem.message() } else { problem.bare_message() };
+        self.error(field, Invalid::new(code, message));
     }
 
     /// Keeps a valid value, notes what is wrong with another.

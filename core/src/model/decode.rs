@@ -10,10 +10,13 @@ use serde_json::{Map, Value as Json};
 use super::{
     input::Limits,
     text,
-    time::{self, Time},
+    time::{self, NoTime, Time},
 };
 
 pub use rolekeep_macros::Input;
+
+/// Of so many wrong names it is told what may have been meant: each is compared with all names there are.
+pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 /// What is wrong with one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
@@ -161,6 +164,19 @@ pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Opt
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
+/// So many names at most are compared with a mistyped one; of more, those that begin and end alike.
+const MAX_COMPARED: usize = 500;
+
+/// [`nearest`] of any number of names, at a bounded cost for each look.
+pub fn nearest_of_many<'n>(given: &str, known: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    if known.clone().nth(MAX_COMPARED).is_none() {
+        return nearest(given, known);
+    }
+    let ends = |name: &str| (name.bytes().next(), name.bytes().last());
+    let is_like = |name: &&str| ends(name) == ends(given) && name.len().abs_diff(given.len()) <= 2;
+    nearest(given, known.filter(is_like).take(MAX_COMPARED))
+}
+
 /// A type that can be read from JSON given by a caller.
 pub trait FromJson: Sized {
     /// Reads it; on failure the errors are in `at` and the answer is none.
@@ -193,9 +209,6 @@ pub struct Decoder {
     suggestions: usize,
     limits: Limits,
 }
-
-/// So many times it is said which field was probably meant.
-const MAX_SUGGESTIONS: usize = 3;
 
 impl Decoder {
     /// Notes an error at the current place.
@@ -334,14 +347,11 @@ impl FromJson for u32 {
 impl FromJson for Time {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let text = String::from_json(value, at)?;
-        match text.parse::<Time>() {
-            Ok(parsed) if in_range(parsed) => Some(time::to_micros(parsed)),
-            Ok(_) => {
-                at.error(FieldCode::OutOfRange, "must lie in the years 1 to 9999");
-                None
-            }
-            Err(_) => {
-                at.error(FieldCode::InvalidFormat, "expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
+        match time::parse(&text) {
+            Ok(time) => Some(time),
+            Err(problem) => {
+                let code = if problem == NoTime::Range { FieldCode::OutOfRange } else { FieldCode::InvalidFormat };
+                at.error(code, problem.to_string());
                 None
             }
         }
@@ -432,9 +442,4 @@ fn integer(value: &Json) -> Option<i64> {
         // 2^53: from there on a float no longer says which integer was meant.
         (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
     })
-}
-
-fn in_range(time: Time) -> bool {
-    // Years 1 to 9999.
-    (-62_135_596_800..253_402_300_800).contains(&time.as_second())
 }

@@ -1,5 +1,7 @@
 //! The one error of the library: a stable code for programs, a message for people.
 
+use std::sync::{Arc, OnceLock};
+
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
@@ -74,6 +76,12 @@ pub enum Reason {
     UnknownPermission,
     /// The policy declares no such role.
     UnknownRole,
+    /// A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+    ResourceInvalid,
+    /// The same of an attribute of who asks.
+    PrincipalInvalid,
+    /// The same of a value of the context.
+    ContextInvalid,
     /// The resource lacks an attribute that the policy reads.
     ResourceIncomplete,
     /// The context lacks a value that the policy reads.
@@ -148,6 +156,9 @@ impl Reason {
             | Reason::PolicyInvalid
             | Reason::UnknownPermission
             | Reason::UnknownRole
+            | Reason::ResourceInvalid
+            | Reason::PrincipalInvalid
+            | Reason::ContextInvalid
             | Reason::ResourceIncomplete
             | Reason::ContextIncomplete
             | Reason::SeedInvalid
@@ -209,6 +220,7 @@ pub struct Error(Box<Body>);
 struct Body {
     reason: Reason,
     message: String,
+    unknown: Option<Box<Unknown>>,
     fields: Vec<FieldError>,
     problems: Vec<Problem>,
     /// Where each problem stands, for the report.
@@ -216,6 +228,26 @@ struct Body {
     at: Option<Time>,
     change_id: Option<ChangeSetId>,
 }
+
+/// Finds the known name that was probably meant.
+type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// A name that is not known, and how to find the one that was meant.
+#[derive(Clone)]
+struct Unknown {
+    name: Box<str>,
+    suggest: Arc<Suggest>,
+    /// The message and what is suggested, once somebody has asked for it.
+    message: OnceLock<String>,
+}
+
+impl PartialEq for Unknown {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Unknown {}
 
 /// What every operation answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -227,12 +259,33 @@ impl Error {
         Self(Box::new(Body {
             reason,
             message: message.into(),
+            unknown: None,
             fields,
             problems,
             marked: None,
             at: None,
             change_id: None,
         }))
+    }
+
+    /// A name that is not known. What was meant is looked for when the message is asked for, and not before: most
+    /// who ask whether somebody may do something read no message.
+    pub(crate) fn unknown(
+        reason: Reason,
+        message: String,
+        name: &str,
+        suggest: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let mut error = Self::new(reason, message);
+        error.0.unknown =
+            Some(Box::new(Unknown { name: name.into(), suggest: Arc::new(suggest), message: OnceLock::new() }));
+        error
+    }
+
+    /// The same without the name that may have been meant: for who may not know what names there are.
+    pub fn without_suggestion(mut self) -> Self {
+        self.0.unknown = None;
+        self
     }
 
     /// Wrong fields, all together; of more than 100 the first, and the message says how many others there are.
@@ -314,6 +367,15 @@ impl Error {
 
     /// For people; may change between versions.
     pub fn message(&self) -> &str {
+        let Some(unknown) = &self.0.unknown else { return &self.0.message };
+        unknown.message.get_or_init(|| match (unknown.suggest)(&unknown.name) {
+            Some(near) => format!("{}; did you mean `{near}`?", self.0.message),
+            None => self.0.message.clone(),
+        })
+    }
+
+    /// The message without the name that may have been meant.
+    pub(crate) fn bare_message(&self) -> &str {
         &self.0.message
     }
 
@@ -360,7 +422,7 @@ impl Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(self.message())?;
         for field in &self.0.fields {
             write!(f, "\n  {}: {}", field.field, field.message)?;
         }

@@ -9,7 +9,7 @@ use crate::{
     model::{
         check::Checks,
         error::Result,
-        id::AuditId,
+        id::{AuditId, ChangeSetId},
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
         record::Record,
@@ -98,6 +98,44 @@ pub struct ListAudit {
 /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
 #[derive(Clone, Debug, Input, Describe)]
 pub struct VerifyAudit {}
+
+/// What became of a change whose answer was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct ChangeOutcome {
+    /// Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+    pub took_place: bool,
+    /// The number of its commit.
+    pub position: Option<i64>,
+}
+
+/// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+///
+/// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+/// so long ago that its line left the change feed.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct GetOutcome {
+    /// The change's id, as the error names it.
+    pub change_id: ChangeSetId,
+}
+
+#[portable_async]
+impl Operation for GetOutcome {
+    type Target = ();
+    type Valid = ChangeSetId;
+    type Output = ChangeOutcome;
+
+    const ACCESS: Access = Access::Public;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ChangeSetId> {
+        Ok(self.change_id)
+    }
+
+    async fn plan(change: &ChangeSetId, (): (), plan: &mut Plan<'_>) -> Result<ChangeOutcome> {
+        let committed = plan.services.storage.outcome(*change).await?;
+        let position = committed.and_then(|committed| committed.position.try_into().ok());
+        Ok(ChangeOutcome { took_place: committed.is_some(), position })
+    }
+}
 
 #[portable_async]
 impl Operation for ListAudit {

@@ -225,6 +225,7 @@ macro_rules! operation_list {
             audit: Audit {
                 fn list(ListAudit);
                 fn verify() VerifyAudit;
+                fn outcome(GetOutcome);
             }
             /// First steps of a store.
             setup: Setup {

@@ -8,7 +8,7 @@ use crate::{
         error::Result,
         id::UserId,
         predicate::Predicate,
-        record::Record,
+        record::{Kind, Record},
         registry::Guard,
         role_assignment::RoleAssignment,
         time::Time,
@@ -39,7 +39,8 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Pri
     let facts = users.into_iter().map(|user| {
         let is_active = user.is_active(now);
         let row = user.to_row();
-        let columns = User::TABLE.columns.iter().zip(row.0);
+        // Documents are no attributes.
+        let columns = User::TABLE.columns.iter().zip(row.0).filter(|(column, _)| column.kind != Kind::Json);
         PrincipalFacts {
             id: user.id.0,
             is_active,

@@ -51,7 +51,7 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
             user.id.0
         }
         // The host's own kinds and types: only the host knows their rows.
-        _ => return Ok(scope.to_string()),
+        _ => return Ok(plan.rules().canonical_scope(scope).to_string()),
     };
     Ok(Scope::Of { kind: kind.clone(), id: Value::Id(id) }.to_string())
 }

@@ -4,13 +4,17 @@ use std::{
     cmp::Ordering,
     mem::{Discriminant, discriminant},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
 };
 
 use uuid::Uuid;
 
 pub(super) use crate::model::ip::{IpRange as Cidr, parse_ip};
-use crate::model::{id::parse_uuid, record::Kind, time::Time, value::Value};
+use crate::model::{
+    id::parse_uuid,
+    record::Kind,
+    time::{self, Time},
+    value::Value,
+};
 
 /// The type of an attribute, of a context value, or of a part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,21 +123,21 @@ pub(super) enum Held {
     Set(Box<[Value]>),
     /// A relation: sorted.
     Ids(Box<[Uuid]>),
+    /// What a document holds, which nobody has checked.
+    Stored(Box<Held>),
 }
 
 impl From<Value> for Held {
     /// JSON arrays become sets; JSON scalars what they are.
     fn from(value: Value) -> Self {
         let Value::Json(text) = &value else { return Held::One(value) };
-        match serde_json::from_str(text) {
-            Ok(serde_json::Value::Array(items)) => {
-                let scalars: Option<Box<[Value]>> = items.into_iter().map(scalar).collect();
-                // An element that is no scalar has no type of ours: the set is absent.
-                scalars.map_or(Held::One(Value::Null), Held::Set)
-            }
-            Ok(json) => scalar(json).map_or(Held::One(Value::Null), Held::One),
-            Err(_) => Held::One(Value::Null),
-        }
+        let held = match serde_json::from_str(text) {
+            Ok(serde_json::Value::Array(items)) => items.into_iter().map(scalar).collect::<Option<_>>().map(Held::Set),
+            Ok(json) => scalar(json).map(Held::One),
+            Err(_) => None,
+        };
+        // What is of no type of ours stays as it is, and reads as none.
+        held.unwrap_or(Held::One(value))
     }
 }
 
@@ -142,8 +146,8 @@ fn scalar(json: serde_json::Value) -> Option<Value> {
         serde_json::Value::Null => Some(Value::Null),
         serde_json::Value::Bool(bool) => Some(Value::Bool(bool)),
         serde_json::Value::String(text) => Some(Value::Text(text)),
-        // JSON has one number type; what is no 64-bit integer is absent.
-        serde_json::Value::Number(_) => Some(crate::model::decode::decode(json).map_or(Value::Null, Value::Int)),
+        // JSON has one number type; what is no 64-bit integer is none of ours.
+        serde_json::Value::Number(_) => crate::model::decode::decode(json).ok().map(Value::Int),
         _ => None,
     }
 }
@@ -162,6 +166,7 @@ impl<'a> From<&'a Held> for Found<'a> {
         match held {
             Held::One(value) => Found::One(value),
             Held::Set(_) | Held::Ids(_) => Found::Many(held),
+            Held::Stored(held) => Found::from(&**held),
         }
     }
 }
@@ -322,8 +327,17 @@ impl Held {
         Found::from(self).read(ty)
     }
 
+    /// Whether it may be handed in for an attribute of the type: a value of it, or null.
+    pub(super) fn is_of(&self, ty: Type) -> bool {
+        match self {
+            Held::One(Value::Null) | Held::Stored(_) => true,
+            held => !held.read(ty).is_absent(),
+        }
+    }
+
     fn read_set(&self, ty: Type) -> Datum<'_> {
         match self {
+            Held::Stored(held) => held.read_set(ty),
             Held::Ids(_) if ty == Base::Id.set() => Datum::Set(self),
             // One element of another type makes the whole set absent.
             Held::Set(items) if ty.is_set && items.iter().all(|item| !read(item, ty.base).is_absent()) => {
@@ -338,6 +352,7 @@ impl Held {
             Held::One(_) => 1,
             Held::Set(items) => items.len(),
             Held::Ids(ids) => ids.len(),
+            Held::Stored(held) => held.len(),
         }
     }
 
@@ -346,6 +361,7 @@ impl Held {
         match self {
             Held::Ids(ids) => matches!(wanted, Datum::Id(id) if ids.binary_search(&id.into()).is_ok()),
             Held::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
+            Held::Stored(held) => held.contains(wanted, base),
             Held::One(_) => false,
         }
     }
@@ -355,6 +371,7 @@ impl Held {
         match self {
             Held::Ids(ids) => ids.iter().copied().map(Value::Id).collect(),
             Held::Set(items) => items.iter().filter_map(|item| read(item, base).to_value()).collect(),
+            Held::Stored(held) => held.values(base),
             Held::One(_) => Vec::new(),
         }
     }
@@ -388,9 +405,7 @@ fn convert(value: &Value, base: Base) -> Datum<'_> {
 
 /// RFC 3339, years 1 to 9999, in microseconds.
 pub(super) fn parse_time(text: &str) -> Option<i64> {
-    let time = Time::from_str(text).ok()?;
-    let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
-    (1..=9999).contains(&year).then(|| time.as_microsecond())
+    time::parse(text).ok().map(Time::as_microsecond)
 }
 
 #[cfg(test)]

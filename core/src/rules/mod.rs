@@ -9,6 +9,7 @@
 //! | `condition/` | the small language behind `when` |
 //! | `rule_set` | the compiled form, and questions about the policy itself |
 //! | `principal/`, `resource`, `shape`, `scope` | who asks, about what, held where |
+//! | `given` | whether what is handed in with a question is of the declared types |
 //! | `reads`, `datum` | what is read of a resource type, and the values as conditions see them |
 //! | `columns`, `bits` | which roles allow a permission, as tables of bits |
 //! | `decide/` | the decision |
@@ -35,6 +36,7 @@ mod faults;
 mod file;
 mod filter;
 mod flat;
+mod given;
 mod handle;
 mod json;
 mod name;

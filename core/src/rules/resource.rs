@@ -5,15 +5,18 @@ use std::mem::discriminant;
 use uuid::Uuid;
 
 use crate::model::{
+    error::{Reason, Result},
     predicate::Name,
     record::{Row, Table},
     value::Value,
 };
 
 use super::{
-    attribute::Attribute,
+    attribute::{Attribute, ResourceType},
     datum::{Datum, Found, Held},
+    given::{Checked, Declared},
     reads::{ReadAttribute, TypeRead},
+    rule_set::Stamp,
     shape::{Positions, ResourceShape},
 };
 
@@ -23,18 +26,19 @@ pub struct Resource<'r> {
     form: Form<'r>,
 }
 
-// Three words: hosts keep many at hand, and all that a question reads passes through the processor's cache.
+// Four words: hosts keep many at hand, and all that a question reads passes through the processor's cache.
 #[derive(Clone, Debug)]
 enum Form<'r> {
     Named(Box<Named<'r>>),
-    Shaped { shape: &'r ResourceShape, values: Box<[Held]> },
+    Shaped { shape: &'r ResourceShape, values: Box<[Held]>, checked: Checked },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Named<'r> {
     resource_type: Name,
     row: Option<(&'static Table, &'r Row)>,
     given: Vec<(Name, Held)>,
+    checked: Checked,
 }
 
 /// A resource, as what is read of its type.
@@ -47,12 +51,12 @@ pub(super) enum Seen<'s> {
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
     pub fn of(resource_type: impl Into<Name>) -> Self {
-        Self::named(Named { resource_type: resource_type.into(), row: None, given: Vec::new() })
+        Self::named(Named { resource_type: resource_type.into(), row: None, ..Named::default() })
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
-        Self::named(Named { resource_type: resource_type.into(), row: Some((table, row)), given: Vec::new() })
+        Self::named(Named { resource_type: resource_type.into(), row: Some((table, row)), ..Named::default() })
     }
 
     fn named(named: Named<'r>) -> Self {
@@ -60,12 +64,20 @@ impl<'r> Resource<'r> {
     }
 
     pub(super) fn shaped(shape: &'r ResourceShape, values: Box<[Held]>) -> Self {
-        Self { form: Form::Shaped { shape, values } }
+        Self { form: Form::Shaped { shape, values, checked: Checked::default() } }
     }
 
-    /// Gives an attribute; null where it has no value. A set is given as a JSON array.
+    /// Gives an attribute; null where it has no value. A set is given as a JSON array. A value of another type than
+    /// the policy declares, or of an attribute that it does not, makes every question about the resource an error:
+    /// `RESOURCE_INVALID`.
     pub fn with(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
         self.put(name.into(), Held::from(value.into()))
+    }
+
+    /// Gives an attribute as a document of the host's holds it, JSON mostly: a value of another type than declared counts
+    /// as absent, as it does to a row filter over that document.
+    pub fn stored(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+        self.put(name.into(), Held::Stored(Held::from(value.into()).into()))
     }
 
     /// Gives a relation: the ids of the other side, in any order.
@@ -78,16 +90,23 @@ impl<'r> Resource<'r> {
 
     fn put(mut self, name: Name, held: Held) -> Self {
         match &mut self.form {
-            Form::Named(named) => put(&mut named.given, name, held),
-            Form::Shaped { shape, values } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
-                Some(value) => *value = held,
+            Form::Named(named) => {
+                named.checked = Checked::default();
+                put(&mut named.given, name, held);
+            }
+            Form::Shaped { shape, values, checked } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
+                Some(value) => (*value, *checked) = (held, Checked::default()),
                 None => {
                     let values = shape.names().iter().cloned().zip(std::mem::take(values));
                     // Backwards, as of a name that stands twice the first counts.
                     let mut given = Vec::with_capacity(values.len() + 1);
                     values.rev().for_each(|(name, held)| put(&mut given, name, held));
                     put(&mut given, name, held);
-                    return Self::named(Named { resource_type: shape.resource_type().clone(), row: None, given });
+                    return Self::named(Named {
+                        resource_type: shape.resource_type().clone(),
+                        given,
+                        ..Named::default()
+                    });
                 }
             },
         }
@@ -108,14 +127,52 @@ impl<'r> Resource<'r> {
             Form::Named(named) => {
                 (*named.resource_type == *read.name).then_some(Seen::Named { row: named.row, given: &named.given })
             }
-            Form::Shaped { shape, values } => {
+            Form::Shaped { shape, values, .. } => {
                 shape.positions(read).map(|positions| Seen::Shaped { shape, positions, values })
             }
         }
     }
 }
 
+impl Resource<'_> {
+    /// Checks that every value which was handed in is of the type that was declared for it.
+    #[inline]
+    pub(super) fn check(&self, read: &TypeRead, ty: &ResourceType) -> Result<()> {
+        let checked = match &self.form {
+            Form::Named(named) => &named.checked,
+            Form::Shaped { checked, .. } => checked,
+        };
+        if checked.is_by(read.number) { Ok(()) } else { self.check_each(checked, read, ty) }
+    }
+
+    #[cold]
+    fn check_each(&self, checked: &Checked, read: &TypeRead, ty: &ResourceType) -> Result<()> {
+        let mut declared = Declared::of(&ty.attributes);
+        let mut check = |name: &Name, held: &Held| match declared.problem(name, held) {
+            Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
+            None => Ok(()),
+        };
+        match &self.form {
+            Form::Named(named) => named.given.iter().try_for_each(|(name, held)| check(name, held))?,
+            Form::Shaped { shape, values, .. } => {
+                shape.names().iter().zip(values).try_for_each(|(name, held)| check(name, held))?;
+            }
+        }
+        checked.note(read.number);
+        Ok(())
+    }
+}
+
 impl<'s> Seen<'s> {
+    /// Whether so many values were given, and nothing else.
+    #[inline]
+    pub(super) fn is_of_just(self, count: usize) -> bool {
+        match self {
+            Seen::Named { given, .. } => given.len() == count,
+            Seen::Shaped { values, .. } => values.len() == count,
+        }
+    }
+
     /// Finds all that is read, where each value was given in its plain form, as most are. False where that is
     /// not so; some may have been found then.
     // Apart, as there are registers enough for this alone.
@@ -190,6 +247,7 @@ fn column<'r>(
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     given: Vec<(Name, Held)>,
+    checked: Checked,
 }
 
 impl Context {
@@ -198,10 +256,36 @@ impl Context {
         Self::default()
     }
 
-    /// Gives a value. One that the policy does not declare has no effect.
+    /// Gives a value. One of another type than the policy declares makes every question an error, `CONTEXT_INVALID`; one
+    /// that it does not declare, too, where it declares any.
     pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+        self.checked = Checked::default();
         put(&mut self.given, name.into(), Held::from(value.into()));
         self
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// Checks that every value is of the type that was declared for it.
+    #[inline]
+    pub(super) fn check(&self, stamp: Stamp, declared: &[Attribute]) -> Result<()> {
+        let number = u64::from(stamp.number());
+        if self.is_empty() || self.checked.is_by(number) { Ok(()) } else { self.check_each(number, declared) }
+    }
+
+    #[cold]
+    fn check_each(&self, number: u64, declared: &[Attribute]) -> Result<()> {
+        let mut declared = Declared::of(declared);
+        for (name, held) in &self.given {
+            if let Some(problem) = declared.problem(name, held) {
+                return Err(problem.into_error(Reason::ContextInvalid, "context", name));
+            }
+        }
+        self.checked.note(number);
+        Ok(())
     }
 
     pub(super) fn value(&self, attribute: &Attribute) -> Datum<'_> {

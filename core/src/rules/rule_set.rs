@@ -13,7 +13,7 @@ use serde::Serialize;
 use smol_str::SmolStr;
 
 use crate::model::{
-    decode::nearest,
+    decode::{nearest, nearest_of_many},
     error::{Error, Reason, Result},
 };
 
@@ -231,11 +231,30 @@ impl RuleSet {
     pub fn permission(&self, name: &str) -> Result<PermissionId> {
         match self.shared.words.permission_ids.get(name) {
             Some(id) => Ok(PermissionId(*id)),
-            None => {
-                let known = self.all_permissions().iter().map(|one| one.name.as_str());
-                Err(unknown(Reason::UnknownPermission, "permission", name, known))
-            }
+            None => Err(self.unknown_permission(name)),
         }
+    }
+
+    #[cold]
+    fn unknown_permission(&self, name: &str) -> Error {
+        let shared = self.shared.clone();
+        Error::unknown(Reason::UnknownPermission, no_such("permission", name), name, move |name| {
+            // They are sorted: what was meant mostly stands near.
+            let all = &shared.words.permissions;
+            let at = all.partition_point(|one| one.name.as_str() < name);
+            let near = all.get(at.saturating_sub(NEIGHBOURS)..all.len().min(at + NEIGHBOURS)).unwrap_or_default();
+            nearest(name, near.iter().map(|one| one.name.as_str())).map(str::to_owned)
+        })
+    }
+
+    #[cold]
+    fn unknown_role(&self, name: &str) -> Error {
+        let roles: Arc<RoleIds> = self.role_ids.clone();
+        let gone: Vec<u32> = self.roles.iter().filter(|role| role.is_gone).map(|role| role.id).collect();
+        Error::unknown(Reason::UnknownRole, no_such("role", name), name, move |name| {
+            let live = roles.iter().filter(|(_, id)| !gone.contains(id)).map(|(name, _)| name.as_str());
+            nearest_of_many(name, live).map(str::to_owned)
+        })
     }
 
     /// A permission and the fields that a query names: `user:update{bio}`.
@@ -258,8 +277,14 @@ impl RuleSet {
         match ty.and_then(|ty| ty.slot(name)) {
             Some(slot) => Ok(FieldId(slot)),
             None => {
-                let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
-                Err(unknown(Reason::UnknownPermission, "field", name, known))
+                let shared = self.shared.clone();
+                let resource_type = resource_type.to_owned();
+                Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
+                    let ty =
+                        shared.words.type_ids.get(&resource_type).and_then(|id| shared.words.types.get(*id as usize));
+                    let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
+                    nearest_of_many(name, known).map(str::to_owned)
+                }))
             }
         }
     }
@@ -278,7 +303,7 @@ impl RuleSet {
     pub fn role(&self, name: &str) -> Result<RoleId> {
         match self.role_ids.get(name).filter(|id| self.roles.get(**id as usize).is_some_and(|role| !role.is_gone)) {
             Some(id) => Ok(RoleId(*id)),
-            None => Err(unknown(Reason::UnknownRole, "role", name, self.live_roles().map(CompiledRole::name))),
+            None => Err(self.unknown_role(name)),
         }
     }
 
@@ -351,11 +376,19 @@ impl RuleSet {
         let message = match names().any(|name| name == kind) {
             true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
             false => {
-                let near = nearest(kind, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                format!("there is no kind of scope `{}`{near}", shown(kind))
+                format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names()))
             }
         };
         Err(Error::new(Reason::InvalidInput, message))
+    }
+
+    /// The form in which a scope is stored: of one id or number, which may be written in several ways, always the
+    /// same; texts, and scopes that cover nothing, as they are.
+    pub fn canonical_scope(&self, scope: &Scope) -> Scope {
+        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.words.kinds, scope).id()) else {
+            return scope.clone();
+        };
+        Scope::of(kind, id)
     }
 
     /// Those that were not deleted.
@@ -433,7 +466,14 @@ impl RuleSet {
     }
 }
 
-fn unknown<'n>(reason: Reason, what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Error {
-    let near = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Error::new(reason, format!("there is no {what} `{}`{near}", shown(name)))
+/// So many names before and after the place of an unknown one are compared with it.
+const NEIGHBOURS: usize = 250;
+
+/// What may have been meant, to stand after what is not known.
+pub(super) fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    nearest_of_many(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+fn no_such(what: &str, name: &str) -> String {
+    format!("there is no {what} `{}`", shown(name))
 }

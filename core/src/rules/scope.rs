@@ -20,7 +20,7 @@ pub enum Scope {
     Of {
         /// `region`, `resource:TYPE`, or a kind that the policy declares.
         kind: String,
-        /// The id of the region, resource, …: a UUID where its text is one.
+        /// The id of the region, resource, …: as it was written, [`Value::Id`] where that is the canonical text of one.
         id: Value,
     },
 }
@@ -39,13 +39,19 @@ impl Scope {
     /// A kind that the policy declares.
     pub fn of(kind: &str, id: impl Into<Value>) -> Self {
         let id = match id.into() {
-            // One form of each id, so that equal scopes are equal.
-            Value::Text(text) => parse_uuid(&text).map_or(Value::Text(text), Value::Id),
+            // Which type an id has, the bound attribute tells; another form of a UUID may be a text of its own.
+            Value::Text(text) => canonical(&text).map_or(Value::Text(text), Value::Id),
             Value::Int(int) => Value::Text(int.to_string()),
             other => other,
         };
         Scope::Of { kind: kind.to_owned(), id }
     }
+}
+
+/// The UUID that is written as just this text.
+fn canonical(text: &str) -> Option<Uuid> {
+    let id = parse_uuid(text)?;
+    (*id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *text).then_some(id)
 }
 
 impl std::fmt::Display for Scope {

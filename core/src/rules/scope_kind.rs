@@ -29,6 +29,8 @@ impl ScopeKind {
             (Base::Id, Value::Text(text)) => parse_uuid(text).map(Value::Id),
             (Base::String, Value::Text(text)) => Some(Value::Text(text.clone())),
             (Base::String, Value::Id(id)) => Some(Value::Text(id.to_string())),
+            (Base::String, Value::Int(int)) => Some(Value::Text(int.to_string())),
+            (Base::Int, Value::Int(int)) => Some(Value::Int(*int)),
             (Base::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),
             _ => None,
         }

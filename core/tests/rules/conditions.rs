@@ -61,7 +61,7 @@ fn doc() -> Resource<'static> {
         .with("codes", json("[1,2.0]"))
         .with("owners", json(&format!("[\"{ID}\"]")))
         .with("nothing", Value::Null)
-        .with("none", json("[1,\"x\"]"))
+        .stored("none", json("[1,\"x\"]"))
         .with("nowhere", Value::Null)
         .with("sure", 1)
 }

@@ -5,10 +5,15 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::kit::{Engine, FIELDS, cases, config, scaled};
 use proptest::{prelude::*, test_runner::TestRunner};
-use rolekeep::rules::{
-    AssignmentFacts, AssignmentTrace, Change, ChangeKind, Effect, Scope,
-    testing::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow},
+use rolekeep::{
+    model::{time::Time, value::Value},
+    rules::{
+        AssignmentFacts, AssignmentTrace, Change, ChangeKind, Context, Effect, Policy, PrincipalFacts, Question,
+        Resource, Role, RuleSet, Schema, Scope,
+        testing::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow},
+    },
 };
+use uuid::Uuid;
 
 /// Of larger sets not all parts are tried, but all that lack one change.
 const MAX_PARTS: usize = 9;
@@ -37,9 +42,35 @@ impl World<'_> {
             let at = usize::try_from(change.asker).unwrap();
             let role = change.role.clone().unwrap_or_default();
             let assignment = change.assignment.as_ref().map(|moved| place(&self.case.askers[at], moved));
+            // What changes of an account changes wherever it stands.
+            for twin in self.case.twins(at) {
+                let facts = &mut world.case.askers[twin].facts;
+                match change.kind {
+                    ChangeKind::Activate => facts.is_active = true,
+                    ChangeKind::AssignRole => {
+                        let scope = change.scopes[0].parse().unwrap();
+                        facts.assignments.push(AssignmentFacts::new(role.clone(), scope));
+                    }
+                    ChangeKind::MoveWindow => {
+                        let moved = &mut facts.assignments[assignment.unwrap()];
+                        (moved.from, moved.until) = (None, None);
+                    }
+                    ChangeKind::MoveScope => {
+                        facts.assignments[assignment.unwrap()].scope = change.scopes[0].parse().unwrap();
+                    }
+                    ChangeKind::AddGrant => {
+                        facts.assignments.push(AssignmentFacts::new("added", Scope::Global));
+                        let asker = &mut world.case.askers[twin];
+                        if asker.key.is_some() || asker.session.is_some() {
+                            activate(asker, "added".to_owned());
+                        }
+                    }
+                    _ => {}
+                }
+            }
             let asker = &mut world.case.askers[at];
             match change.kind {
-                ChangeKind::Activate => asker.facts.is_active = true,
+                ChangeKind::Activate | ChangeKind::AssignRole | ChangeKind::MoveWindow | ChangeKind::MoveScope => {}
                 ChangeKind::WidenKey => asker.key.as_mut().unwrap().patterns.push(change.permission.clone().unwrap()),
                 ChangeKind::DropKey => (asker.key, asker.session) = (None, None),
                 ChangeKind::NameResource => {
@@ -47,18 +78,7 @@ impl World<'_> {
                     world.force(change);
                 }
                 ChangeKind::NameFields => world.fields.clone_from(&change.fields),
-                ChangeKind::AssignRole => {
-                    let scope = change.scopes[0].parse().unwrap();
-                    asker.facts.assignments.push(AssignmentFacts::new(role, scope));
-                }
                 ChangeKind::ActivateRole => activate(asker, role),
-                ChangeKind::MoveWindow => {
-                    let moved = &mut asker.facts.assignments[assignment.unwrap()];
-                    (moved.from, moved.until) = (None, None);
-                }
-                ChangeKind::MoveScope => {
-                    asker.facts.assignments[assignment.unwrap()].scope = change.scopes[0].parse().unwrap();
-                }
                 ChangeKind::MeetCondition => world.force(change),
                 ChangeKind::LiftDeny => {
                     let role = world.case.roles.iter_mut().find(|one| one.name == role).unwrap();
@@ -67,10 +87,6 @@ impl World<'_> {
                     assert!(role.grants.len() < before, "{:?}", change.grant);
                 }
                 ChangeKind::AddGrant => {
-                    asker.facts.assignments.push(AssignmentFacts::new("added", Scope::Global));
-                    if asker.key.is_some() || asker.session.is_some() {
-                        activate(asker, "added".to_owned());
-                    }
                     let grant = GeneratedGrant {
                         effect: Effect::Allow,
                         pattern: self.permission,
@@ -87,10 +103,10 @@ impl World<'_> {
     }
 
     fn force(&mut self, change: &Change) {
-        let tests = change.tests.iter();
-        self.case
-            .forced
-            .extend(tests.map(|test| ((usize::try_from(test.asker).unwrap(), test.text.clone()), test.holds)));
+        for test in &change.tests {
+            let twins: Vec<usize> = self.case.twins(usize::try_from(test.asker).unwrap()).collect();
+            self.case.forced.extend(twins.into_iter().map(|twin| ((twin, test.text.clone()), test.holds)));
+        }
     }
 }
 
@@ -164,4 +180,43 @@ fn what_is_named_turns_a_denial_and_no_part_of_it_does() {
     println!("{denials} denials, the largest set has {largest} changes: {kinds:?}");
     assert!(denials > scaled(10_000) && largest > 4, "{denials} {largest}");
     assert!(kinds.len() == 12 && kinds.values().all(|count| *count >= scaled(30)), "{kinds:?}");
+}
+
+/// A key that asks on behalf of its own owner: what is changed of the account is changed once.
+#[test]
+fn an_account_that_stands_twice_in_a_chain_changes_once() {
+    let policy = Policy::new()
+        .resource_type("doc", [("region_id", "id")])
+        .resource_type("user", [("level", "int")])
+        .permissions(["doc:read", "doc:write", "doc:list"])
+        .add_role(Role::new("reader").allow("doc:read").allow_when("doc:write", "principal.level > 3"))
+        .role("lister", ["doc:list"]);
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let here = Uuid::from_u128(7);
+    let held = |scope: Scope, until| AssignmentFacts { until, ..AssignmentFacts::new("reader", scope) };
+    let at = Time::UNIX_EPOCH;
+    for (name, permission, is_active, scope, until) in [
+        ("suspended", "doc:read", false, Scope::Global, None),
+        ("elsewhere", "doc:read", true, Scope::region(Uuid::from_u128(8)), None),
+        ("over", "doc:read", true, Scope::Global, Some(at)),
+        ("too low", "doc:write", true, Scope::Global, None),
+        ("not held", "doc:list", true, Scope::Global, None),
+    ] {
+        let owner = rules.principal(PrincipalFacts {
+            is_active,
+            status: if is_active { "active".into() } else { "suspended".into() },
+            attributes: vec![("level".into(), Value::Int(1))],
+            assignments: vec![held(scope, until)],
+            ..PrincipalFacts::new(Uuid::from_u128(1))
+        });
+        let key = rules.api_key(&owner, &["reader", "lister"], &["doc:*"]).unwrap();
+        let asker = rules.on_behalf_of(&key, &owner).unwrap();
+        let doc = Resource::of("doc").with("region_id", here);
+        let (permission, context) = (rules.permission(permission).unwrap(), Context::new());
+        let question =
+            Question { principal: &asker, permission, fields: &[], resource: Some(&doc), context: &context, now: at };
+        let explanation = rules.decide(&question).unwrap().explain();
+        let kinds: Vec<_> = explanation.changes.iter().map(|change| (change.kind, change.asker)).collect();
+        assert_eq!(kinds.len(), 1, "{name}: {kinds:?}\n{}", explanation.text);
+    }
 }

@@ -239,7 +239,7 @@ fn what_is_missing_is_an_error_and_never_a_decision() {
         rules.decide(&question).map(|decision| decision.is_allowed()).map_err(|error| error.reason())
     };
     assert_eq!(asked(&Context::new()), Err(Reason::ContextIncomplete));
-    assert_eq!(asked(&Context::new().with("ip", 7)), Err(Reason::ContextIncomplete));
+    assert_eq!(asked(&Context::new().with("ip", 7)), Err(Reason::ContextInvalid));
     assert_eq!(asked(&Context::new().with("ip", "::ffff:10.1.2.3")), Ok(true));
     assert_eq!(asked(&Context::new().with("ip", "11.1.2.3")), Ok(false));
 }
@@ -270,10 +270,10 @@ fn free_attributes_decide_but_cannot_list() {
     let drone = drone(None, &[]);
     assert!(can(&rules, &with(Value::Int(3)), "drone:list", &drone));
     assert!(can(&rules, &with(Value::Json("3.0".into())), "drone:list", &drone));
-    for other in [Value::Int(2), Value::Null, Value::from("3"), Value::Json("[3]".into())] {
+    for other in [Value::Int(2), Value::Null] {
         assert!(!can(&rules, &with(other), "drone:list", &drone));
     }
-    let tagged = |tags: &str| user(MAIN, None).with("tags", Value::Json(tags.into()));
+    let tagged = |tags: &str| user(MAIN, None).stored("tags", Value::Json(tags.into()));
     let principal = with(Value::Null);
     assert!(can(&rules, &principal, "user:list", &tagged("[\"y\",\"x\"]")));
     assert!(!can(&rules, &principal, "user:list", &tagged("[\"y\",\"x\",1]")));

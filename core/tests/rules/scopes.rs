@@ -62,10 +62,12 @@ fn an_id_covers_what_lies_there_in_whatever_form_it_is_given() {
         (Value::Text(HERE.to_string()), true),
         (Value::Text(THERE.to_string()), false),
         (Value::Null, false),
-        (Value::Int(7), false),
-        (Value::Text("here".to_owned()), false),
     ] {
         assert_eq!(ask(&rules, &reader, &parcel(region.clone()), "parcel").unwrap(), expected, "{region:?}");
+    }
+    for wrong in [Value::Int(7), Value::Text("here".to_owned())] {
+        let error = ask(&rules, &reader, &parcel(wrong), "parcel").unwrap_err();
+        assert_eq!(error.reason(), Reason::ResourceInvalid);
     }
     let missing = ask(&rules, &reader, &Resource::of("parcel"), "parcel").unwrap_err();
     assert_eq!(missing.reason(), Reason::ResourceIncomplete);

@@ -68,14 +68,12 @@ fn what_is_missing_or_of_another_type_is_an_error() {
         (error.reason(), error.to_string())
     };
     let region = Value::Id(REGION);
-    for values in [
-        vec![region.clone(), Value::Null],
-        vec![region.clone(), Value::Null, Value::Null],
-        vec![region.clone(), Value::Null, Value::from("4")],
-    ] {
+    for values in [vec![region.clone(), Value::Null], vec![region.clone(), Value::Null, Value::Null]] {
         let (reason, message) = reason(&shape.resource(values), "thing:read");
         assert_eq!((reason, message.contains("`level`")), (Reason::ResourceIncomplete, true), "{message}");
     }
+    let (wrong, message) = reason(&shape.resource([region.clone(), Value::Null, Value::from("4")]), "thing:read");
+    assert_eq!((wrong, message.contains("`level`")), (Reason::ResourceInvalid, true), "{message}");
     let (missing, message) = reason(&ResourceShape::new("thing", ["region_id", "level"]).resource([]), "thing:read");
     assert_eq!((missing, message.contains("`region_id`")), (Reason::ResourceIncomplete, true), "{message}");
     // Absent where it may be, and not even that.

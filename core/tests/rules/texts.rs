@@ -48,7 +48,7 @@ fn drone(region: Option<Uuid>) -> Resource<'static> {
 }
 
 fn user(id: Uuid) -> Resource<'static> {
-    Resource::of("user").with("id", id).with("region_id", Value::Null).with("bio", Value::Null)
+    Resource::of("user").with("id", id).with("region_id", Value::Null)
 }
 
 /// A policy with something of everything.

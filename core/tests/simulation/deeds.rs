@@ -9,7 +9,7 @@ use std::{
 use rolekeep::{
     Caller, Error, Reason, UserManagement,
     model::{
-        id::{SessionId, UserId},
+        id::{ChangeSetId, SessionId, UserId},
         patch::Change,
     },
     operations::{
@@ -57,6 +57,8 @@ pub struct Stage {
     pub users: Vec<UserId>,
     pub sign_ins: Vec<SignIn>,
     pub broken: RefCell<Option<String>>,
+    /// Changes of which nobody knew whether they took place.
+    pub unknown: RefCell<Vec<ChangeSetId>>,
     /// How many answers were compared.
     pub answers: Cell<u64>,
 }
@@ -203,6 +205,9 @@ impl Stage {
             Err(error) => {
                 world.tell(|| format!("{deed} is refused: {}", error.reason()));
                 self.require_known(deed, &error);
+                if let Some(change) = error.change_id() {
+                    self.unknown.borrow_mut().push(change);
+                }
                 // A reason that says that nothing was written.
                 if error.reason() != Reason::OutcomeUnknown && !own.is_empty() {
                     self.break_law(format!("{deed} failed ({error:?}), and commit {own:?} is there"));
@@ -326,7 +331,15 @@ pub async fn settle(stage: Rc<Stage>) {
         stage.look(at, true);
         stage.require_usable(at).await;
     }
-    match stage.instances[0].um.system().audit().verify().await {
+    let system = stage.instances[0].um.system();
+    for change in stage.unknown.take() {
+        let known = stage.history.lock().unwrap().position_of(change);
+        match system.audit().outcome(change).await {
+            Ok(outcome) if outcome.position == known.map(|position| position as i64) => {}
+            other => stage.break_law(format!("about {change} it is said {other:?}, not {known:?}")),
+        }
+    }
+    match system.audit().verify().await {
         Ok(found) if found.is_whole => {}
         other => stage.break_law(format!("the audit log: {other:?}")),
     }

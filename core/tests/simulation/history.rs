@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep::{
     model::{
-        id::{SessionId, UserId},
+        id::{ChangeSetId, SessionId, UserId},
         policy::RoleRow,
         predicate::Predicate,
         record::{Key, Record, Row, Table},
@@ -32,6 +32,7 @@ pub struct Moment {
     pub position: u64,
     /// The task that committed; none: it was there before.
     pub owner: Option<TaskId>,
+    change: Option<ChangeSetId>,
     touched: Vec<Subject>,
     /// What each role gives.
     roles: BTreeMap<String, Vec<&'static str>>,
@@ -87,7 +88,7 @@ impl History {
     pub fn begin(memory: &MemoryStorage) -> Self {
         let mut history = Self::default();
         let position = block_on(memory.position()).unwrap();
-        history.moments.push(Moment::now(memory, position, None, Vec::new()));
+        history.moments.push(Moment::now(memory, position, None, None));
         history
     }
 
@@ -104,11 +105,16 @@ impl History {
         // That a session is used is noted beside whatever is asked for.
         let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
         let owner = Some(owner).filter(|_| !is_note);
-        self.moments.push(Moment::now(memory, position, owner, subjects(change_set)));
+        self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
     }
 
     pub fn newest(&self) -> u64 {
         self.moments.last().map_or(0, |moment| moment.position)
+    }
+
+    /// Where a change stands, if it took place.
+    pub fn position_of(&self, change: ChangeSetId) -> Option<u64> {
+        self.moments.iter().find(|moment| moment.change == Some(change)).map(|moment| moment.position)
     }
 
     /// The commits of a task.
@@ -162,7 +168,7 @@ impl History {
 }
 
 impl Moment {
-    fn now(memory: &MemoryStorage, position: u64, owner: Option<TaskId>, touched: Vec<Subject>) -> Self {
+    fn now(memory: &MemoryStorage, position: u64, owner: Option<TaskId>, by: Option<&ChangeSet>) -> Self {
         let roles = all::<RoleRow>(memory).into_iter().map(|role| {
             let says = serde_json::to_string(&role.grants.0).unwrap();
             let gives = |permission: &&str| says.contains(&format!("\"{permission}\"")) || says.contains("admin:all");
@@ -173,7 +179,8 @@ impl Moment {
         Self {
             position,
             owner,
-            touched,
+            change: by.map(|change_set| change_set.id),
+            touched: by.map(subjects).unwrap_or_default(),
             roles: roles.collect(),
             held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
             active: active.map(|user| user.id).collect(),

@@ -127,7 +127,16 @@ fn play(seed: u64) -> Result<u64, String> {
                 let (held, floors) = (RefCell::new(held), RefCell::new(floors));
                 instances.push(Instance { um, is_shared: count > 1, held, floors });
             }
-            Stage { world, history, instances, users, sign_ins, broken: RefCell::new(None), answers: Cell::new(0) }
+            Stage {
+                world,
+                history,
+                instances,
+                users,
+                sign_ins,
+                broken: RefCell::new(None),
+                unknown: RefCell::default(),
+                answers: Cell::new(0),
+            }
         }
     };
     let stage = Rc::new(calmly(&mut executor, opening)?);

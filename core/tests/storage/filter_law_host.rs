@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 
 /// So many at random; more with each kind of member of a document.
-const ROWS: usize = 80;
+const ROWS: usize = 120;
 
 /// As hosts write tables: types are wishes, and titles do not know their case.
 const LOOSE: &str = "
@@ -94,8 +94,8 @@ impl Fixture {
 }
 
 fn documents() -> Vec<DocumentRow> {
-    let numbers = (0..40_000_u32).map(|at| at.wrapping_mul(2_654_435_761).rotate_left(at % 31));
-    Choices::new(numbers.collect()).documents(ROWS)
+    let numbers = (0..80_000_u32).map(|at| at.wrapping_mul(2_654_435_761).rotate_left(at % 31));
+    Choices::new(numbers.collect()).broken_documents(ROWS)
 }
 
 async fn insert(connection: &mut SqliteConnection, suffix: &str, row: &DocumentRow) {

@@ -18,6 +18,7 @@ mod filter_names;
 mod filter_sql;
 mod model;
 mod nouns;
+mod numbers;
 mod persister;
 mod race;
 mod sqlite;

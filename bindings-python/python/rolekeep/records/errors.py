@@ -95,6 +95,14 @@ class Reason(Word):
     """The policy declares no such permission."""
     UNKNOWN_ROLE = "unknown_role"
     """The policy declares no such role."""
+    RESOURCE_INVALID = "resource_invalid"
+    """A value of the resource is of another type than the policy declares, or of an attribute that it
+    does not.
+    """
+    PRINCIPAL_INVALID = "principal_invalid"
+    """The same of an attribute of who asks."""
+    CONTEXT_INVALID = "context_invalid"
+    """The same of a value of the context."""
     RESOURCE_INCOMPLETE = "resource_incomplete"
     """The resource lacks an attribute that the policy reads."""
     CONTEXT_INCOMPLETE = "context_incomplete"

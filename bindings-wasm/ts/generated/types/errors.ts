@@ -82,6 +82,12 @@ export type Reason =
   | "unknown_permission"
   /** The policy declares no such role. */
   | "unknown_role"
+  /** A value of the resource is of another type than the policy declares, or of an attribute that it does not. */
+  | "resource_invalid"
+  /** The same of an attribute of who asks. */
+  | "principal_invalid"
+  /** The same of a value of the context. */
+  | "context_invalid"
   /** The resource lacks an attribute that the policy reads. */
   | "resource_incomplete"
   /** The context lacks a value that the policy reads. */

@@ -105,8 +105,6 @@ impl CreateUser {
 
 /// So many roles are named at once.
 const MAX_ROLES: usize = 100;
-/// So many times it is said which name was probably meant, which compares it with all names there are.
-const MAX_SUGGESTIONS: usize = 3;
 
 /// Checks that roles exist, under the rules that they are to be given by.
 pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]) {
@@ -114,16 +112,13 @@ pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]
         checks.error("roles", Invalid::new(FieldCode::TooLong, format!("must have at most {MAX_ROLES} items")));
         return;
     }
-    let mut unknown = 0;
     for (at, role) in roles.iter().enumerate() {
         // Of a seed's many rows the first wrong ones are enough.
         if checks.is_full() {
             return;
         }
         if let Err(problem) = rules.role(role) {
-            unknown += 1;
-            let message = if unknown > MAX_SUGGESTIONS { "there is no such role" } else { problem.message() };
-            checks.error(&format!("roles[{at}]"), Invalid::new(FieldCode::NotFound, message));
+            checks.unknown(&format!("roles[{at}]"), FieldCode::NotFound, &problem);
         }
     }
 }

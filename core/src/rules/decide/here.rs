@@ -198,7 +198,12 @@ impl<'a> Here<'a> {
     fn complete(&mut self) -> Result<()> {
         if let Some(resource) = self.resource {
             let Some(seen) = resource.seen(self.read) else { return Err(self.other_type(resource)) };
-            if !seen.find_plain(&self.reads.attributes, &mut self.at_hand) {
+            let is_plain = seen.find_plain(&self.reads.attributes, &mut self.at_hand);
+            // What is plain is of the right type.
+            if !is_plain || !seen.is_of_just(self.reads.attributes.len()) {
+                resource.check(self.read, self.ty)?;
+            }
+            if !is_plain {
                 self.find_each(seen)?;
             }
             if let [bound] = &*self.reads.bound
@@ -208,6 +213,7 @@ impl<'a> Here<'a> {
                 self.lies_at = Some((bound.kind, Halves::from(*id)));
             }
         }
+        self.context.check(self.rules.stamp, &self.rules.shared.words.context)?;
         for slot in &self.reads.context {
             let Some(attribute) = self.rules.shared.words.context.get(*slot as usize) else { continue };
             if self.context.value(attribute).is_absent() {
@@ -252,6 +258,9 @@ impl<'a> Here<'a> {
     /// Most lack nothing that any condition reads; of others, it matters what this question reads.
     #[cold]
     fn find_lacking(&self) -> Result<()> {
+        if let Some(problem) = self.principal.problem() {
+            return Err(Error::new(Reason::PrincipalInvalid, problem));
+        }
         match self.reads.principal.iter().find(|path| self.principal.attribute(**path).is_absent()) {
             Some(path) => {
                 let attribute = self.rules.shared.words.principal.get(path.slot as usize);

@@ -109,7 +109,8 @@ impl RuleSet {
         if !question.fields.is_empty() {
             return Ok(self.settle(question)?.is_allowed());
         }
-        if question.resource.is_none() {
+        // What is said beside the question is looked at even where nothing reads it.
+        if question.resource.is_none() && question.context.is_empty() {
             return match self.at_a_glance(principal.as_glance(), permission) {
                 Some(is_allowed) => Ok(is_allowed),
                 None => match self.at_a_second_glance(principal, permission, now) {
@@ -120,6 +121,9 @@ impl RuleSet {
         }
         let mut here = self.unread(question);
         here.read(question)?;
+        if question.resource.is_none() {
+            return Ok(self.judge(question, &here).is_allowed());
+        }
         match self.at_a_closer_glance(permission, &here) {
             Some(is_allowed) => Ok(is_allowed),
             None => Ok(self.judge(question, &here).is_allowed()),
@@ -140,7 +144,8 @@ impl RuleSet {
     ///
     /// # Errors
     /// Where the question is no question: `RESOURCE_INCOMPLETE` and `CONTEXT_INCOMPLETE` where a value is
-    /// missing that the policy reads for the type, `INVALID_INPUT` where the resource is not of the
+    /// missing that the policy reads for the type, `RESOURCE_INVALID`, `PRINCIPAL_INVALID` and `CONTEXT_INVALID` where one
+    /// is of another type than declared or of no declared attribute, `INVALID_INPUT` where the resource is not of the
     /// permission's type, `INTERNAL` where the principal belongs to another rule set
     /// ([`Reason`](crate::model::error::Reason)).
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {

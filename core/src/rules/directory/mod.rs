@@ -239,6 +239,13 @@ impl Directory {
         outdated
     }
 
+    /// [`Directory::outdate`] of everybody: nobody knows who changed.
+    pub fn outdate_all(&self) -> Outdated<'_> {
+        lock(&self.writer).reads.outdate_all();
+        let known: Vec<Uuid> = self.with_rights(|rights| rights.users().filter_map(|(_, one)| one.id()).collect());
+        self.outdate(known)
+    }
+
     /// Takes a user out: what was known of it must not be used any more.
     pub fn remove(&self, id: Uuid) {
         self.remove_all(&[id]);

@@ -354,7 +354,7 @@ impl World<'_> {
         let place = match (self.place_of(who, kind), nearest) {
             (Some(_), Some((_, slot))) if kind_name.starts_with("resource:") => {
                 let id = self.here(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
-                let id = id.as_deref().and_then(|id| id.rsplit(':').next()).unwrap_or_default().to_owned();
+                let id = id.as_deref().and_then(|id| id.splitn(3, ':').nth(2)).unwrap_or_default().to_owned();
                 format!("this is {ty} {id}")
             }
             (Some(place), _) => format!("this {ty} is {}", text::place(&place.to_string())),

@@ -65,7 +65,7 @@ impl World<'_> {
             condition.tests.get(at).is_some_and(|test| {
                 may_flip(test)
                     && self.depends(who, test)
-                    && self.forced(&key(who, condition, test), plan).is_none()
+                    && self.forced(&key(self.account(who), condition, test), plan).is_none()
                     && self.is_possible_alone(who, test, !values.get(at).copied().unwrap_or_default())
             })
         };

@@ -105,7 +105,7 @@ impl<'a> World<'a> {
         let mut base = plan;
         let principal = self.principal(who);
         if !principal.is_active() {
-            base.add(Step::Activate(who));
+            base.add(Step::Activate(self.account(who)));
         }
         let permission = self.question.permission;
         if !principal.is_within_key(permission.0) {
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
         }
         if plans.is_empty() {
             let mut plan = base.clone();
-            plan.add(Step::AddGrant(who));
+            plan.add(Step::AddGrant(self.account(who)));
             plans.push(self.lifted(who, plan));
         }
         plans.into_iter().min_by_key(|plan| rank(self, plan)).unwrap_or(base)
@@ -136,10 +136,10 @@ impl<'a> World<'a> {
         let plans = administrators.take(MAX_CLOSE).map(|(at, held)| {
             let mut plan = base.clone();
             if !held.is_valid(self.here(who).now()) {
-                plan.add(Step::MoveWindow(who, at));
+                plan.add(Step::MoveWindow(self.account(who), at));
             }
             if *held.scope() != BoundScope::Global {
-                plan.add(Step::MoveScope(who, at, Target::Everywhere));
+                plan.add(Step::MoveScope(self.account(who), at, Target::Everywhere));
             }
             if !self.parts(who, held.role, &plan).any(|role| self.rules.is_administrator(role)) {
                 plan.add(Step::ActivateRole(who, held.role));
@@ -159,7 +159,7 @@ impl<'a> World<'a> {
     }
 
     fn assign(&self, who: usize, role: u32, plan: &mut Plan) {
-        plan.add(Step::AssignRole(who, role));
+        plan.add(Step::AssignRole(self.account(who), role));
         if self.parts(who, role, plan).next().is_none() {
             plan.add(Step::ActivateRole(who, role));
         }
@@ -212,7 +212,7 @@ impl<'a> World<'a> {
         if let Some((at, held)) = held {
             let is_administrator = self.rules.is_administrator(role);
             if !held.is_valid(self.here(who).now()) {
-                next.add(Step::MoveWindow(who, at));
+                next.add(Step::MoveWindow(self.account(who), at));
             }
             let says = |part: u32| self.rules.roles.get(part as usize).is_some_and(|one| one.has_junior(grant.role.id));
             if !self.parts(who, role, &next).any(says) {
@@ -222,7 +222,7 @@ impl<'a> World<'a> {
             let is_moved = next
                 .steps
                 .iter()
-                .any(|step| matches!(step, Step::MoveScope(of, place, _) if (*of, *place) == (who, at)));
+                .any(|step| matches!(step, Step::MoveScope(of, place, _) if (*of, *place) == (self.account(who), at)));
             let is_here = is_moved || self.reaches(who, held.scope(), &next);
             if is_administrator && *held.scope() != BoundScope::Global {
                 return None;
@@ -258,7 +258,7 @@ impl<'a> World<'a> {
             }
         }
         let target = if self.question.resource.is_some() { Target::Here } else { Target::Everywhere };
-        next.add(Step::MoveScope(who, at, target));
+        next.add(Step::MoveScope(self.account(who), at, target));
     }
 
     /// Takes up how tests turn out. Of a resource that is to be named, all that the condition reads of it
@@ -266,9 +266,9 @@ impl<'a> World<'a> {
     fn settle(&self, who: usize, condition: &Condition, flips: &Flips, next: &mut Plan) {
         for (at, (test, holds)) in condition.tests.iter().zip(&flips.outcomes).enumerate() {
             if next.names_resource() && reads(test, Root::Resource) {
-                next.named.tests.entry(key(who, condition, test)).or_insert(*holds);
+                next.named.tests.entry(key(self.account(who), condition, test)).or_insert(*holds);
             } else if flips.flipped.contains(&at) {
-                next.add(Step::Meet(key(who, condition, test), *holds));
+                next.add(Step::Meet(key(self.account(who), condition, test), *holds));
             }
         }
     }
@@ -338,7 +338,7 @@ impl<'a> World<'a> {
                     let Some(condition) = self.rules.condition(condition) else { continue };
                     for test in condition.tests.iter().filter(|test| reads(test, Root::Resource)) {
                         let outcome = self.outcome(who, condition, test, plan);
-                        plan.named.tests.entry(key(who, condition, test)).or_insert(outcome);
+                        plan.named.tests.entry(key(self.account(who), condition, test)).or_insert(outcome);
                     }
                 }
             }

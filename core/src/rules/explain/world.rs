@@ -89,6 +89,8 @@ pub(super) struct World<'a> {
     pub(super) rules: &'a RuleSet,
     pub(super) question: Question<'a>,
     pub(super) chain: Vec<Here<'a>>,
+    /// Of each of them, the first that is the same account.
+    accounts: Vec<usize>,
 }
 
 /// An assignment as it would be.
@@ -108,8 +110,16 @@ enum Place<'a> {
 impl<'a> World<'a> {
     pub(super) fn of(rules: &'a RuleSet, question: Question<'a>, here: Here<'a>) -> Self {
         let chain = std::iter::successors(Some(question.principal), |one| one.on_behalf_of());
-        let chain = chain.map(|principal| here.of(principal)).collect();
-        Self { rules, question, chain }
+        let chain: Vec<Here<'a>> = chain.map(|principal| here.of(principal)).collect();
+        let is_same = |one: &Here<'a>, other: &Here<'a>| is_same_account(one.principal, other.principal);
+        let first = |own: &Here<'a>| chain.iter().position(|one| is_same(one, own)).unwrap_or_default();
+        let accounts = chain.iter().map(first).collect();
+        Self { rules, question, chain, accounts }
+    }
+
+    /// Whom a change of the account itself is about: who stands twice in a chain changes once.
+    pub(super) fn account(&self, who: usize) -> usize {
+        self.accounts.get(who).copied().unwrap_or(who)
     }
 
     pub(super) fn principal(&self, who: usize) -> &'a Principal {
@@ -147,7 +157,7 @@ impl<'a> World<'a> {
         let permission = self.question.permission.0;
         let has_key = !plan.has(&Step::DropKey(who));
         let is_within_key = principal.is_within_key(permission) || plan.has(&Step::WidenKey(who));
-        if !principal.is_active() && !plan.has(&Step::Activate(who)) || has_key && !is_within_key {
+        if !principal.is_active() && !plan.has(&Step::Activate(self.account(who))) || has_key && !is_within_key {
             return false;
         }
         if self.held(who, plan).any(|taken| self.administers(who, &taken, plan)) {
@@ -159,22 +169,23 @@ impl<'a> World<'a> {
 
     pub(super) fn held(&self, who: usize, plan: &Plan) -> impl Iterator<Item = Taken<'a>> {
         let now = self.here(who).now();
+        let account = self.account(who);
         let held = self.principal(who).held().enumerate().map(move |(at, held)| {
             let moved = plan.steps.iter().find_map(|step| match step {
-                Step::MoveScope(of, place, target) if (*of, *place) == (who, at) => Some(*target),
+                Step::MoveScope(of, place, target) if (*of, *place) == (account, at) => Some(*target),
                 _ => None,
             });
             Taken {
                 role: held.role,
                 place: moved.map_or(Place::Held(held.scope()), Place::Moved),
-                is_valid: held.is_valid(now) || plan.has(&Step::MoveWindow(who, at)),
+                is_valid: held.is_valid(now) || plan.has(&Step::MoveWindow(account, at)),
             }
         });
         let assigned: Vec<Taken<'a>> = plan
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::AssignRole(of, role) if *of == who => Some(*role),
+                Step::AssignRole(of, role) if *of == account => Some(*role),
                 _ => None,
             })
             .map(|role| Taken { role, place: Place::Moved(Target::Everywhere), is_valid: true })
@@ -210,7 +221,7 @@ impl<'a> World<'a> {
     /// Whether something allows it, denies aside.
     pub(super) fn gives(&self, who: usize, field: Option<FieldId>, plan: &Plan) -> bool {
         let permission = self.question.permission.0;
-        plan.has(&Step::AddGrant(who))
+        plan.has(&Step::AddGrant(self.account(who)))
             || self.held(who, plan).filter(|taken| self.counts(taken)).any(|taken| {
                 self.parts(who, taken.role, plan).any(|role| {
                     let is_plain = self.rules.columns.has(role, permission);
@@ -299,7 +310,7 @@ impl<'a> World<'a> {
 
     /// How a test turns out.
     pub(super) fn outcome(&self, who: usize, condition: &Condition, test: &Test, plan: &Plan) -> bool {
-        if let Some(forced) = self.forced(&key(who, condition, test), plan) {
+        if let Some(forced) = self.forced(&key(self.account(who), condition, test), plan) {
             return forced;
         }
         if let TestKind::Has(path) = &test.kind
@@ -322,7 +333,7 @@ impl<'a> World<'a> {
         let named = plan.named.tests.iter().filter(|(_, holds)| **holds && plan.names_resource()).map(|(key, _)| key);
         let name = self.path_name(who, path);
         let is_shared = path.root != Root::Principal;
-        met.chain(named).any(|(of, text)| (is_shared || *of == who) && mentions(text, &name))
+        met.chain(named).any(|(of, text)| (is_shared || *of == self.account(who)) && mentions(text, &name))
     }
 
     /// `resource.region_id`
@@ -355,6 +366,13 @@ impl Taken<'_> {
     fn is_everywhere(&self) -> bool {
         matches!(self.place, Place::Moved(Target::Everywhere) | Place::Held(BoundScope::Global))
     }
+}
+
+/// Whether they are one account, as far as what it holds goes: a key of it, a session, itself.
+fn is_same_account(one: &Principal, other: &Principal) -> bool {
+    let held =
+        |of: &Principal| -> Vec<_> { of.held().map(|held| (held.role, held.scope().clone(), held.window())).collect() };
+    std::ptr::eq(one, other) || one.id().is_some() && one.id() == other.id() && held(one) == held(other)
 }
 
 pub(super) fn reads(test: &Test, root: Root) -> bool {

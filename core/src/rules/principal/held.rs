@@ -79,6 +79,7 @@ pub(super) fn tells(bound: &BoundScope, written: &Scope) -> bool {
         (BoundScope::Id(_, bound), Scope::Of { id, .. }) => Value::Id(*bound) == *id,
         (BoundScope::Other(_, bound), Scope::Of { id, .. }) => match (&**bound, id) {
             (Value::Int(int), Value::Text(text)) => int.to_string() == *text,
+            // A text bound as one is what was written, also where it reads as an id.
             (Value::Text(text), Value::Id(id)) => id.to_string() == *text,
             (bound, id) => bound == id,
         },

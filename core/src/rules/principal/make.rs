@@ -19,6 +19,7 @@ use super::{
         condition::{code::Path, parser::Root},
         datum::Held,
         faults::shown,
+        given::Declared,
         name::Pattern,
         rule_set::{RoleId, RuleSet, Stamp},
         scope_kind::BoundScope,
@@ -134,7 +135,8 @@ impl Principal {
 }
 
 impl RuleSet {
-    /// Somebody with an account.
+    /// Somebody with an account. Where an attribute is not of the type that the policy declares, or none of its, all
+    /// questions about the principal are errors: `PRINCIPAL_INVALID`.
     pub fn principal(&self, facts: PrincipalFacts) -> Principal {
         self.principal_in(facts, None)
     }
@@ -158,8 +160,14 @@ impl RuleSet {
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
-        let is_complete = self.must_have().all(|path| !principal.attribute(path).is_absent());
+        let problem = self.problem_of(&facts.attributes);
+        let is_complete = problem.is_none() && self.must_have().all(|path| !principal.attribute(path).is_absent());
         principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
+        if let Some(problem) = problem {
+            principal.rare_mut().problem = Some(problem.into());
+            principal.glance.stamp = principal.glance.stamp.with_more();
+            principal.flags = principal.flags.with(Flags::SPECIAL, true);
+        }
         let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
         if let Some(tree) = tree {
             principal.rare_mut().tree = Some(tree.clone());
@@ -197,6 +205,22 @@ impl RuleSet {
             (!value.is_null()).then(|| (*slot, Held::from(value.clone())))
         });
         read.collect()
+    }
+
+    /// What is wrong with the first attribute that is not as declared.
+    fn problem_of(&self, given: &[(Name, Value)]) -> Option<String> {
+        let declared = &self.shared.words.principal;
+        if declared.len() <= Words::ALWAYS_GIVEN as usize {
+            return None;
+        }
+        let mut declared = Declared::of(declared);
+        given.iter().find_map(|(name, value)| {
+            let problem = match value {
+                Value::Json(_) => declared.problem(name, &Held::from(value.clone())),
+                value => declared.problem_of(name, value),
+            };
+            Some(problem?.of("principal", name))
+        })
     }
 
     /// The attributes that conditions read and that an account must have.

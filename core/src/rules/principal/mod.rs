@@ -78,7 +78,7 @@ impl Flags {
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
     const COMPLETE: Flags = Flags(16);
-    /// It is a session, a key or a chain, or lies in a tree of scopes.
+    /// It is a session, a key or a chain, lies in a tree of scopes, or something wrong was said of it.
     const SPECIAL: Flags = Flags(32);
     /// An active account whose roles, but for the first plain ones, are limited by scopes alone, each an id.
     const SCOPED: Flags = Flags(64);
@@ -127,6 +127,8 @@ struct Rare {
     /// An API key: one bit for each permission that its patterns match.
     key: Option<Box<[u64]>>,
     on_behalf_of: Option<Arc<Principal>>,
+    /// What is wrong with an attribute that was said of it.
+    problem: Option<Box<str>>,
 }
 
 impl Default for Rare {
@@ -140,6 +142,7 @@ impl Default for Rare {
             active: None,
             key: None,
             on_behalf_of: None,
+            problem: None,
         }
     }
 }
@@ -178,7 +181,12 @@ impl Principal {
         self.flags.has(Flags::UNKNOWN_ROLE)
     }
 
-    /// Whether no question can find it without an attribute.
+    /// What is wrong with an attribute that was said of it.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.rare()?.problem.as_deref()
+    }
+
+    /// Whether no question can find it without an attribute, or with a wrong one.
     #[inline]
     pub(super) fn is_complete(&self) -> bool {
         self.flags.has(Flags::COMPLETE)

@@ -111,6 +111,14 @@ impl Case {
         case.anonymous = (choices.grants_anonymous && !harmless.is_empty()).then(|| *choices.one(&harmless));
         let askers = [1, 1, 1, 1, 1, 2, 2, 3][choices.below(8)];
         case.askers = (0..askers).map(|_| choices.asker(count, case.anonymous)).collect();
+        // Of one account the same is said wherever it stands.
+        for at in 1..case.askers.len() {
+            let first = case.twins(at).next().filter(|first| *first < at);
+            if let Some(first) = first {
+                (case.askers[at].facts, case.askers[at].teams) =
+                    (case.askers[first].facts.clone(), case.askers[first].teams.clone());
+            }
+        }
         for (kind, _) in KINDS {
             for id in (1..=4).map(Uuid::from_u128) {
                 if choices.once_in(2) {
@@ -123,6 +131,13 @@ impl Case {
         case.things = (1..2 + choices.below(12)).map(|id| choices.thing(Uuid::from_u128(id as u128))).collect();
         case.now = Time::from_microsecond(START + choices.below(3) as i64 * HOUR).unwrap_or_default();
         case
+    }
+
+    /// Who asks as the same account, itself included.
+    pub fn twins(&self, who: usize) -> impl Iterator<Item = usize> + '_ {
+        let own = &self.askers[who];
+        let is_it = move |other: &Asker| other.is_signed_in && own.is_signed_in && other.facts.id == own.facts.id;
+        self.askers.iter().enumerate().filter(move |(at, other)| *at == who || is_it(other)).map(|(at, _)| at)
     }
 
     /// A role and all that it inherits.
@@ -144,6 +159,7 @@ impl Case {
             .context("hour", "int")
             .context("tag", "string?")
             .resource_type("region", [("country_id", "id?")])
+            .resource_type("thing", (0..12).map(|at| (format!("n{at}"), "int?")))
             .scope_kind("country", "country_id")
             .nested_scope_kind("region", "region_id", "country_id")
             .nested_scope_kind("owner", "owner_id", "region_id");

@@ -68,7 +68,19 @@ const TEXTS: &[&str] = &[
     "\u{10ffff}", "\u{e000}", "\u{ffff}", "a\u{1}", "\u{212b}", "\u{c5}", "\u{d7ff}",
 ];
 
-const INTS: &[i64] = &[0, 1, -1, 7, 100, 9_007_199_254_740_992, 9_007_199_254_740_993, i64::MAX, i64::MIN];
+const INTS: &[i64] = &[
+    0,
+    1,
+    -1,
+    7,
+    100,
+    8_573_272_084_638_969,
+    9_007_199_254_740_991,
+    9_007_199_254_740_992,
+    9_007_199_254_740_993,
+    i64::MAX,
+    i64::MIN,
+];
 
 const DURATIONS: &[(i64, &str)] =
     &[(0, "0s"), (1, "1us"), (HOUR, "1h"), (26 * HOUR, "1d2h"), (316_224_000_000_000_000, "3660000d")];
@@ -88,7 +100,17 @@ const MEMBERS: &[&str] = &[
     "\"a'b\"", "\"a\\\"b\\\\\"", "\"\u{e4}\"", "\"\\u00e4\"", "\"\u{1f600}\"", "\"\\ud83d\\ude00\"", "\"true\"", "{}",
     "{\"m_level\":1}", "[]", "[1]", "[1,7,100]", "[1.0,1e2]", "[1,\"1\"]", "[1,null]", "[1,1.5]", "[[1]]",
     "[\"a\",\"A\"]", "[\"a\",\"\",\"\u{e4}\"]", "[\"a\",1]", "[\"a\",null]", "[\"a\",[\"a\"]]", "[true]",
-    "[9223372036854775808]",
+    "[9223372036854775808]", "8573272084638969.0", "-8573272084638969.0", "[8573272084638969.0,1]",
+    "8573272084638969e0", "0.8573272084638969e16", "5000000000000000.4", "4503599627370496.5", "4503599627370497.5",
+    "\"\u{fffd}\"", "\"\\ufffd\"", "\"\\uffff\"", "\"a\u{fffe}\"", "[\"a\",\"\u{fffd}\"]",
+];
+
+/// Members that PostgreSQL refuses and SQLite takes: halves of letters, which are no text, and NUL.
+#[rustfmt::skip]
+const BROKEN: &[&str] = &[
+    "\"\\ud800\"", "\"a\\udc00\"", "\"\\ude00\\ud83d\"", "\"\\ud83d\\ude00\\ud83d\"", "\"\\uDBFF\\uDBFF\\uDFFF\"",
+    "\"\u{fffd}\\udfff\"", "[\"a\",\"\\ud800\"]", "[\"\\ud800\"]", "[\"a\",\"\u{fffd}\\uffff\"]", "\"\\u0000\"", "\"a\\u0000b\"",
+    "\"a\\u0000\"", "[\"a\\u0000b\",\"a\"]",
 ];
 
 /// A document and its reviewers.
@@ -132,18 +154,18 @@ impl DocumentRow {
             .with("made_at", Value::Time(self.made_at))
             .with("seen_at", time(self.seen_at))
             .with("due_at", time(self.due_at))
-            .with("age", self.age)
-            .with("address", self.address.clone())
-            .with("tags", array(&self.tags))
-            .with("codes", array(&self.codes))
-            .with("teams", array(&self.teams))
+            .stored("age", self.age)
+            .stored("address", self.address.clone())
+            .stored("tags", array(&self.tags))
+            .stored("codes", array(&self.codes))
+            .stored("teams", array(&self.teams))
             .relation("reviewers", self.reviewers.iter().copied());
         let members: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
             self.meta.as_deref().and_then(|meta| serde_json::from_str(meta).ok()).unwrap_or_default();
         let names = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));
         names.fold(resource, |resource, name| {
             let member = members.get(name).map(|member| Value::Json(member.get().into()));
-            resource.with(name, member.unwrap_or(Value::Null))
+            resource.stored(name, member.unwrap_or(Value::Null))
         })
     }
 }
@@ -250,6 +272,12 @@ impl Choices {
         })
     }
 
+    /// What is said of who asks is of the right type.
+    fn own_set<T: serde::Serialize>(&mut self, draw: impl Fn(&mut Self) -> T) -> Value {
+        let whole = self.set_of(draw).map(|set| set.into_iter().filter(Option::is_some).collect());
+        array(&whole)
+    }
+
     /// Documents for a test of the law: as many at random, and one for each member that a JSON
     /// document may hold, by whatever name.
     pub fn documents(&mut self, count: usize) -> Vec<DocumentRow> {
@@ -260,6 +288,18 @@ impl Choices {
             let members: Vec<String> = names.map(|name| format!("\"{name}\":{member}")).collect();
             let meta = Some(format!("{{{}}}", members.join(",")));
             documents.push(DocumentRow { meta, ..self.document(id(documents.len())) });
+        }
+        documents
+    }
+
+    /// The same with members that only SQLite takes.
+    pub fn broken_documents(&mut self, count: usize) -> Vec<DocumentRow> {
+        let mut documents = self.documents(count);
+        for member in BROKEN {
+            let names = DOCUMENT.iter().map(|(name, _)| *name).filter(|name| name.starts_with("m_"));
+            let members: Vec<String> = names.map(|name| format!("\"{name}\":{member}")).collect();
+            let (id, meta) = (Uuid::from_u128(1 + documents.len() as u128), Some(format!("{{{}}}", members.join(","))));
+            documents.push(DocumentRow { meta, ..self.document(id) });
         }
         documents
     }
@@ -308,12 +348,30 @@ impl Choices {
                         let ids: Vec<String> = (0..self.below(3)).map(|_| format!("\"{}\"", self.id_text())).collect();
                         format!("[{}]", ids.join(","))
                     }
+                    2 if name == "m_level" => self.number(),
+                    2 if name == "m_codes" => format!("[{},{}]", self.number(), self.number()),
                     _ => (*self.one(MEMBERS)).to_owned(),
                 };
                 Some(format!("\"{name}\":{member}"))
             })
             .collect();
         format!("{{{}}}", members.join(","))
+    }
+
+    /// A number of many digits, as whoever writes JSON may write it.
+    fn number(&mut self) -> String {
+        let sign = if self.once_in(4) { "-" } else { "" };
+        let digits: String =
+            (0..14 + self.below(6)).map(|at| char::from(b'0' + self.below(9) as u8 + u8::from(at == 0))).collect();
+        let (whole, rest) = digits.split_at(13 + self.below(digits.len() - 12));
+        let zeros = *self.one(&["0", "00", "5", ""]);
+        match self.below(4) {
+            0 => format!("{sign}{digits}.0"),
+            1 => format!("{sign}{digits}e{}", self.below(2)),
+            2 => format!("{sign}0.{digits}e{}", digits.len() + self.below(2)),
+            _ if rest.is_empty() && zeros.is_empty() => format!("{sign}{whole}"),
+            _ => format!("{sign}{whole}.{rest}{zeros}"),
+        }
     }
 
     /// An id in one of its forms, or nearly.
@@ -354,9 +412,9 @@ impl Choices {
             ("level".into(), self.perhaps(|choices| *choices.one(INTS)).into()),
             ("joined_at".into(), self.perhaps(Self::document_time).map_or(Value::Null, Value::Time)),
         ];
-        attributes.push(("teams".into(), array(&self.set_of(Self::id))));
-        attributes.push(("scores".into(), array(&self.set_of(|choices| *choices.one(INTS)))));
-        attributes.push(("names".into(), array(&self.set_of(Self::document_text))));
+        attributes.push(("teams".into(), self.own_set(Self::id)));
+        attributes.push(("scores".into(), self.own_set(|choices| *choices.one(INTS))));
+        attributes.push(("names".into(), self.own_set(Self::document_text)));
         let wait = self.perhaps(|choices| choices.one(DURATIONS).0);
         attributes.push(("wait".into(), wait.into()));
         let address = self.perhaps(|choices| *choices.one(ADDRESSES));

@@ -67,6 +67,12 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
         Ok(())
     }
 
+    /// Whether anybody else, such as another tab, may write to the same data. Where nobody can, nothing is looked for
+    /// and no check is refused because that took too long.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Lets go of what is held open.
     async fn close(&self) -> Result<()> {
         Ok(())
@@ -85,6 +91,10 @@ impl<P: Persister + ?Sized> Persister for Arc<P> {
 
     async fn forget(&self, ids: &[String]) -> Result<()> {
         (**self).forget(ids).await
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
     }
 
     async fn close(&self) -> Result<()> {
@@ -276,7 +286,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
     }
 
     fn is_shared(&self) -> bool {
-        true
+        self.persister.is_shared()
     }
 
     async fn close(&self) -> Result<()> {

@@ -115,7 +115,7 @@ impl Json {
             Base::String if postgres => {
                 (format!("CASE WHEN {kind} = 'string' THEN {text} END"), Kind::Text, Stored::Text)
             }
-            Base::String => (format!("CASE {kind} WHEN 'text' THEN {text} END"), Kind::Text, Stored::Text),
+            Base::String => (self.whole_text(), Kind::Text, Stored::Text),
             Base::Id => (self.id(), Kind::Id, if postgres { Stored::Uuid } else { Stored::IdText }),
             Base::Time => return Err("a time in a document has many forms; keep it in a column"),
             Base::Duration => return Err("a duration in a document has many forms; keep it in a column"),
@@ -148,6 +148,17 @@ impl Json {
                  THEN CAST({value} AS INTEGER) END END"
             ),
         }
+    }
+
+    /// SQLite takes an escape of half a letter, which is no text. Where it looks for a letter it sees U+FFFD there, as
+    /// it does in U+FFFE and U+FFFF, which are letters and whole.
+    fn whole_text(&self) -> String {
+        let Json { kind, text, .. } = self;
+        let others = [0xfffd, 0xfffe, 0xffff].iter();
+        let halves = others.fold(text.clone(), |text, letter| format!("replace({text}, char({letter}), '')"));
+        format!(
+            "CASE {kind} WHEN 'text' THEN CASE WHEN {halves} NOT GLOB '*' || char(65533) || '*' THEN {text} END END"
+        )
     }
 
     /// Hyphenated, also in braces or after `urn:uuid:`; or its 32 digits alone.

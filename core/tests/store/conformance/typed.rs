@@ -58,7 +58,7 @@ typed! {
         create(CreateDrone), get(GetDrone), list(ListDrones), update(UpdateDrone), delete(DeleteDrone),
         assign(AssignDrone), unassign(UnassignDrone), reassign(ReassignDrone),
     }
-    audit { list(ListAudit), verify() }
+    audit { list(ListAudit), verify(), outcome(GetOutcome) }
     setup { seed(Seed) }
 }
 

@@ -2,7 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rolekeep::{Caller, Policy, Resource, UserManagement, door, model::id::UserId};
+use rolekeep::{
+    Caller, Policy, Resource, UserManagement, door,
+    model::{
+        drone::Drone,
+        id::UserId,
+        record::{Kind, Record},
+        region::Region,
+        user::User,
+    },
+};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -133,8 +142,19 @@ impl Store {
 }
 
 fn resource<'a>(kind: &str, attributes: &Map<String, Json>, crew: &BTreeSet<String>) -> Resource<'a> {
-    let mut all: BTreeMap<String, Json> = attributes.clone().into_iter().collect();
-    all.insert("assigned_users".to_owned(), json!(crew));
+    let table = match kind {
+        "user" => User::TABLE,
+        "region" => Region::TABLE,
+        _ => Drone::TABLE,
+    };
+    // What is shown beside the columns is no attribute.
+    let is_attribute =
+        |name: &String| table.columns.iter().any(|column| column.name == name && column.kind != Kind::Json);
+    let mut all: BTreeMap<String, Json> =
+        attributes.clone().into_iter().filter(|(name, _)| is_attribute(name)).collect();
+    if kind == "drone" {
+        all.insert("assigned_users".to_owned(), json!(crew));
+    }
     Resource::from_json(kind, &all)
 }
 

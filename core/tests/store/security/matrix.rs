@@ -108,6 +108,7 @@ impl World {
             "drones.assign" | "drones.reassign" => json!({"drone": "free", "user_id": victim}),
             "drones.unassign" => json!({"drone": "theirs", "user_id": victim}),
             "audit.list" => json!({ "target_id": victim }),
+            "audit.outcome" => json!({"change_id": "019e830e-1a00-7ee1-b8d8-678aee6206dc"}),
             "setup.seed" => json!({}),
             "roles.list" | "permissions.list" | "audit.verify" => json!({}),
             own if OWN.contains(&own) => json!({}),

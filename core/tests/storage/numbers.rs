@@ -1,0 +1,93 @@
+//! Numbers and texts of JSON documents: what the rules read of one is what SQLite reads.
+
+use rolekeep::{
+    model::{time::Time, value::Value},
+    rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope},
+    storage::sql::{ColumnMapping, SqlValue, TableMapping},
+};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use uuid::Uuid;
+
+/// The members that are listed under a condition, and those that `decide` allows.
+fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
+    let policy = Policy::new()
+        .resource_type("doc", [("m", format!("{ty}?").as_str())])
+        .permissions(["doc:read"])
+        .add_role(Role::new("reader").allow_when("doc:read", when));
+    let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+    let assignments = vec![AssignmentFacts::new("reader", Scope::Global)];
+    let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) });
+    let (permission, context, now) = (rules.permission("doc:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
+    let allowed = members.iter().filter(|member| {
+        let resource = Resource::of("doc").stored("m", Value::Json(member.as_str().into()));
+        let resource = Some(&resource);
+        let question = Question { principal: &principal, permission, fields: &[], resource, context: &context, now };
+        rules.allows(&question).unwrap()
+    });
+    let allowed = allowed.cloned().collect();
+    let filter = rules.filter(&principal, permission, &context, now).unwrap();
+    let mapping = TableMapping::sqlite("d").column("m", ColumnMapping::json("doc", ["m"]));
+    let condition = filter.to_sql(&mapping, now).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listed = runtime.block_on(async {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql("CREATE TABLE docs (member TEXT, doc TEXT)").execute(&mut connection).await.unwrap();
+        for member in members {
+            let insert = sqlx::query("INSERT INTO docs VALUES (?, ?)").bind(member).bind(format!("{{\"m\":{member}}}"));
+            insert.execute(&mut connection).await.unwrap();
+        }
+        let text = format!("SELECT member FROM docs AS d WHERE {} ORDER BY rowid", condition.text);
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for parameter in &condition.parameters {
+            query = match parameter {
+                SqlValue::Int(int) => query.bind(*int),
+                SqlValue::Text(text) => query.bind(text.clone()),
+                other => panic!("{other:?}"),
+            };
+        }
+        let rows = query.fetch_all(&mut connection).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    });
+    [allowed, listed]
+}
+
+#[test]
+fn integers_written_with_fraction_or_exponent_count_up_to_two_to_the_53() {
+    let yes = ["8573272084638969.0", "8573272084638969", "0.8573272084638969e16", "8573272084638969e0"];
+    let no = ["8573272084638970.0", "8573272084638968.0", "8573272084638969.5", "9007199254740992.0", "1e400", "1e18"];
+    let members: Vec<String> = yes.iter().chain(&no).map(|text| (*text).to_owned()).collect();
+    let [allowed, listed] = both("resource.m == 8573272084638969", "int", &members);
+    assert_eq!(allowed, yes);
+    assert_eq!(listed, yes);
+    let [allowed, listed] = both("has resource.m", "int", &members);
+    assert_eq!(allowed, listed);
+    assert!(!allowed.contains(&"9007199254740992.0".to_owned()) && !allowed.contains(&"1e18".to_owned()));
+}
+
+#[test]
+fn halves_of_letters_are_no_text() {
+    let members = |halves: &[&str]| halves.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let texts = members(&[
+        r#""\ud800""#,
+        r#""a\udc00""#,
+        r#""\ude00\ud83d""#,
+        r#""\ud83d\ude00""#,
+        r#""\ud83d\ude00\ud83d""#,
+        r#""\ufffd""#,
+        "\"\u{fffd}\"",
+        r#""\uffff""#,
+        r#""\u0000""#,
+        r#""a\u0000b""#,
+        r#""a""#,
+    ]);
+    for when in ["has resource.m", "has resource.m and resource.m != \"b\"", "resource.m == \"a\"", "resource.m > \"\""]
+    {
+        let [allowed, listed] = both(when, "string", &texts);
+        assert_eq!(allowed, listed, "{when}");
+    }
+    let sets = members(&[r#"["\ud800","a"]"#, r#"["\ufffd","a"]"#, r#"["a"]"#, r#"["\ud83d\ude00","a\u0000"]"#]);
+    for when in ["has resource.m", "resource.m contains \"a\""] {
+        let [allowed, listed] = both(when, "set<string>", &sets);
+        assert_eq!(allowed, listed, "{when}");
+    }
+}
