@@ -81,6 +81,27 @@ pub struct ChainFault {
     pub problem: String,
 }
 
+/// What became of a change whose answer was lost.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ChangeOutcome {
+    /// Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+    pub took_place: bool,
+    /// The number of its commit.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+}
+
+/// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+///
+/// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+/// so long ago that its line left the change feed.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct GetOutcome {
+    /// The change's id, as the error names it.
+    pub change_id: Uuid,
+}
+
 /// Lists audit entries, newest first.
 ///
 /// Permission `audit:read`.
@@ -141,5 +162,13 @@ impl Audit {
     /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
     pub async fn verify(&self) -> Result<AuditReport> {
         self.caller.run("audit.verify", &Nothing {}).await
+    }
+
+    /// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+    ///
+    /// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+    /// so long ago that its line left the change feed.
+    pub async fn outcome(&self, input: GetOutcome) -> Result<ChangeOutcome> {
+        self.caller.run("audit.outcome", &input).await
     }
 }

@@ -90,6 +90,15 @@ pub struct Settings {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_parallel: Option<i64>,
+    /// How old the rights may be that a check without I/O uses where others write to the storage too, in
+    /// milliseconds; 1000 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights_max_age_millis: Option<i64>,
+    /// The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users_in_memory: Option<i64>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

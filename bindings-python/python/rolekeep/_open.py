@@ -34,6 +34,8 @@ def open(
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_parallel: int | None = None,
+    rights_max_age_millis: int | None = None,
+    users_in_memory: int | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> UserManagement:
@@ -72,6 +74,10 @@ def open(
         hashing_memory_kib: Argon2id's memory in KiB; 19456 if not given.
         hashing_iterations: Argon2id's passes; 2 if not given.
         hashing_parallel: How many passwords are hashed at a time; 2 if not given.
+        rights_max_age_millis: How old the rights may be that a check without I/O uses where others
+            write to the storage too, in milliseconds; 1000 if not given.
+        users_in_memory: The rights of how many users are kept in memory, beside those that callers
+            hold; 100000 if not given.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -98,6 +104,8 @@ def open(
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_parallel": hashing_parallel,
+        "rights_max_age_millis": rights_max_age_millis,
+        "users_in_memory": users_in_memory,
         "signing_key": signing_key,
     }
     return UserManagement(start(settings, persister).wait())
@@ -126,6 +134,8 @@ def open_async(
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_parallel: int | None = None,
+    rights_max_age_millis: int | None = None,
+    users_in_memory: int | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> Opening:
@@ -164,6 +174,10 @@ def open_async(
         hashing_memory_kib: Argon2id's memory in KiB; 19456 if not given.
         hashing_iterations: Argon2id's passes; 2 if not given.
         hashing_parallel: How many passwords are hashed at a time; 2 if not given.
+        rights_max_age_millis: How old the rights may be that a check without I/O uses where others
+            write to the storage too, in milliseconds; 1000 if not given.
+        users_in_memory: The rights of how many users are kept in memory, beside those that callers
+            hold; 100000 if not given.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -190,6 +204,8 @@ def open_async(
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_parallel": hashing_parallel,
+        "rights_max_age_millis": rights_max_age_millis,
+        "users_in_memory": users_in_memory,
         "signing_key": signing_key,
     }
     return Opening(start(settings, persister))

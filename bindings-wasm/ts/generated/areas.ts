@@ -6,6 +6,7 @@ import type {
   AuditReport,
   AuditView,
   BanUser,
+  ChangeOutcome,
   CreateDrone,
   CreatePermission,
   CreateRegion,
@@ -29,6 +30,7 @@ import type {
   ExportPolicy,
   FindUser,
   GetDrone,
+  GetOutcome,
   GetPermission,
   GetRegion,
   GetRole,
@@ -625,6 +627,15 @@ export class Audit {
    */
   verify(): Promise<AuditReport> {
     return this.#run("audit.verify", {}, "VerifyAudit", "AuditReport");
+  }
+  /**
+   * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+   *
+   * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+   * so long ago that its line left the change feed.
+   */
+  outcome(input: GetOutcome): Promise<ChangeOutcome> {
+    return this.#run("audit.outcome", input, "GetOutcome", "ChangeOutcome");
   }
 }
 

@@ -82,6 +82,7 @@ from .audit import (
     AuditReport,
     AuditView,
     ChainFault,
+    ChangeOutcome,
 )
 from .setup import (
     SeedDrone,
@@ -98,6 +99,7 @@ __all__ = [
     "ChainFault",
     "Change",
     "ChangeKind",
+    "ChangeOutcome",
     "Code",
     "DecisionAnswer",
     "DecisionChange",

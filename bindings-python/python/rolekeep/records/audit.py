@@ -65,3 +65,15 @@ class ChainFault:
     """The place of the first bad entry."""
     problem: str
     """What is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOutcome:
+    """What became of a change whose answer was lost."""
+
+    took_place: bool
+    """Whether it took place. One that did not may still be under way in the storage: ask again after a
+    while.
+    """
+    position: int | None = None
+    """The number of its commit."""

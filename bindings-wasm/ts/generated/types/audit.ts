@@ -56,6 +56,25 @@ export interface ChainFault {
   readonly problem: string;
 }
 
+/** What became of a change whose answer was lost. */
+export interface ChangeOutcome {
+  /** Whether it took place. One that did not may still be under way in the storage: ask again after a while. */
+  readonly tookPlace: boolean;
+  /** The number of its commit. */
+  readonly position: number | null;
+}
+
+/**
+ * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+ *
+ * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+ * so long ago that its line left the change feed.
+ */
+export interface GetOutcome {
+  /** The change's id, as the error names it. */
+  readonly changeId: string;
+}
+
 /**
  * Lists audit entries, newest first.
  *

@@ -138,7 +138,7 @@ export type Reason =
   | "storage_full"
   /** The storage was written by a newer version of this library. */
   | "schema_newer"
-  /** It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`. */
+  /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
   | "outcome_unknown"
   /** This user is not in memory; ask with `check_async`. */
   | "not_loaded"

@@ -46,6 +46,13 @@ export interface Settings {
   readonly hashingIterations?: number | undefined;
   /** How many passwords are hashed at a time; 2 if not given. */
   readonly hashingParallel?: number | undefined;
+  /**
+   * How old the rights may be that a check without I/O uses where others write to the storage too, in
+   * milliseconds; 1000 if not given.
+   */
+  readonly rightsMaxAgeMillis?: number | undefined;
+  /** The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given. */
+  readonly usersInMemory?: number | undefined;
   /** The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }

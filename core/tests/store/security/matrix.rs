@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::kit::PASSWORD;
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 2] = ["sessions.login", "sessions.refresh"];
+const PUBLIC: [&str; 3] = ["audit.outcome", "sessions.login", "sessions.refresh"];
 /// Any user may ask for these about itself; none of them says anything about others.
 const OWN: [&str; 6] =
     ["users.me", "sessions.logout", "sessions.list", "sessions.revoke_others", "roles.mine", "permissions.mine"];

@@ -64,6 +64,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "drones.reassign" -> writeDroneView(me.drones.reassign(readReassignDrone(input)))
     "audit.list" -> writeAuditViewPage(me.audit.list(readListAudit(input)))
     "audit.verify" -> writeAuditReport(input.record().let { me.audit.verify() })
+    "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
     else -> throw Inexpressible("there is no operation $operation")
 }
@@ -572,6 +573,12 @@ fun readListAudit(from: JsonElement) = from.record("actor", "target_id", "action
     )
 }
 
+fun readGetOutcome(from: JsonElement) = from.record("change_id").let { it ->
+    GetOutcome(
+        changeId = it.required("change_id") { readId(it) },
+    )
+}
+
 fun readSeed(from: JsonElement) = from.record("regions", "users", "drones", "passwords").let { it ->
     Seed(
         regions = it.list("regions") { readSeedRegion(it) },
@@ -613,7 +620,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "signing_key").let { it ->
+fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "signing_key").let { it ->
     Settings(
         sqlite = it.optional("sqlite") { readString(it) },
         preset = it.optional("preset") { readString(it) },
@@ -636,6 +643,8 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
         hashingMemoryKib = it.optional("hashing_memory_kib") { readInt(it) },
         hashingIterations = it.optional("hashing_iterations") { readInt(it) },
         hashingParallel = it.optional("hashing_parallel") { readInt(it) },
+        rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
+        usersInMemory = it.optional("users_in_memory") { readInt(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
 }
@@ -1124,6 +1133,11 @@ fun writeChainFault(from: ChainFault) = json(
     "lane" to writeInt(from.lane),
     "seq" to writeInt(from.seq),
     "problem" to writeString(from.problem),
+)
+
+fun writeChangeOutcome(from: ChangeOutcome) = json(
+    "took_place" to writeBool(from.tookPlace),
+    "position" to from.position?.let { writeInt(it) },
 )
 
 fun writeSeedResult(from: SeedResult) = json(

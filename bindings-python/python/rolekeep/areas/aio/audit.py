@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from ..._codec import decode
-from ...records import AuditReport, AuditView, Page
+from ...records import AuditReport, AuditView, ChangeOutcome, Page
 from .._door import AsyncDoor
 
 
@@ -61,3 +62,18 @@ class AsyncAudit:
         Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
         """
         return decode(AuditReport, await self._caller.call("audit.verify"))
+
+    async def outcome(
+        self,
+        change_id: UUID,
+    ) -> ChangeOutcome:
+        """Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by
+        the error's `change_id`.
+
+        Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason
+        `outcome_unknown`, for a change so long ago that its line left the change feed.
+
+        Args:
+            change_id: The change's id, as the error names it.
+        """
+        return decode(ChangeOutcome, await self._caller.call("audit.outcome", {"change_id": change_id}))
