@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     face::{Code, FieldError, Problem, Reason},
-    types::Timestamp,
+    types::{Timestamp, Uuid},
 };
 
 macro_rules! kinds {
@@ -31,17 +31,19 @@ macro_rules! kinds {
                 timestamp: Option<Timestamp>,
                 /// The HTTP status that a service answers with.
                 http_status: i32,
+                /// With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+                change_id: Option<Uuid>,
             },)*
         }
 
         impl From<rolekeep::Error> for RolekeepError {
             fn from(error: rolekeep::Error) -> Self {
                 let detail = error.to_string();
-                let Body { code, reason, fields, problems, timestamp } = Body::of(&error);
+                let Body { code, reason, fields, problems, timestamp, change_id } = Body::of(&error);
                 let http_status = error.http_status().into();
                 match error.code() {
                     $(rolekeep::Code::$kind => Self::$kind {
-                        detail, code, reason, fields, problems, timestamp, http_status
+                        detail, code, reason, fields, problems, timestamp, http_status, change_id
                     },)*
                 }
             }
@@ -84,6 +86,7 @@ struct Body {
     fields: Vec<FieldError>,
     problems: Vec<Problem>,
     timestamp: Option<Timestamp>,
+    change_id: Option<Uuid>,
 }
 
 impl Body {
@@ -95,6 +98,7 @@ impl Body {
             fields: Vec::new(),
             problems: Vec::new(),
             timestamp: None,
+            change_id: None,
         })
     }
 }

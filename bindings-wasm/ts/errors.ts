@@ -10,6 +10,7 @@ export interface ErrorBody {
   readonly report?: string | null;
   readonly timestamp?: Date | null;
   readonly httpStatus?: number;
+  readonly changeId?: string | null;
 }
 
 /** The one error of the library; each code has a class of its own. */
@@ -29,6 +30,8 @@ export class RolekeepError extends Error {
   readonly timestamp: Date | null;
   /** The HTTP status that a service answers with. */
   readonly httpStatus: number;
+  /** With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change. */
+  readonly changeId: string | null;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
@@ -39,12 +42,13 @@ export class RolekeepError extends Error {
     this.report = body.report ?? null;
     this.timestamp = body.timestamp ?? null;
     this.httpStatus = body.httpStatus ?? 500;
+    this.changeId = body.changeId ?? null;
   }
 
   /** What a service may answer with. */
   toJSON(): ErrorBody {
-    const { code, reason, message, fields, problems, timestamp, httpStatus } = this;
-    return { code, reason, message, fields, problems, timestamp, httpStatus };
+    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId } = this;
+    return { code, reason, message, fields, problems, timestamp, httpStatus, ...(changeId === null ? {} : { changeId }) };
   }
 }
 
@@ -112,6 +116,7 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
       })),
       timestamp: body.timestamp === null ? null : new Date(body.timestamp),
       httpStatus: body.http_status,
+      changeId: body.change_id,
     });
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from ._codec import moment, reader
 from .records import Code, FieldError, Problem, Reason
@@ -26,6 +27,7 @@ class RolekeepError(Exception):
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
+        change_id: UUID | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -40,6 +42,8 @@ class RolekeepError(Exception):
         """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
         self.timestamp = timestamp
         """When it happened, where known."""
+        self.change_id = change_id
+        """With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
@@ -58,4 +62,5 @@ def from_json(text: str) -> RolekeepError:
         problems=reader(list[Problem])(given["problems"]),
         report=given.get("report"),
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
+        change_id=UUID(given["change_id"]) if given.get("change_id") else None,
     )

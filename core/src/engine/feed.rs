@@ -296,7 +296,7 @@ impl Engine {
     /// Lets go of what nobody asks for any more, in the background, once in so many commits of anybody: so an idle
     /// store wakes nobody up.
     pub(super) fn tidy_now_and_then(self: &Arc<Self>, position: u64) {
-        if position % TIDY_EVERY != 0 {
+        if !position.is_multiple_of(TIDY_EVERY) {
             return;
         }
         let engine = self.clone();
