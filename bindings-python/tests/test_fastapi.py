@@ -161,6 +161,6 @@ def test_a_guard_that_finds_no_resource_does_not_ask_without_one(um, ada):
     @app.get("/edit", dependencies=[Depends(rk.require_permission("document:edit", nothing))])
     async def edit() -> None: ...
 
-    token = um.login("ada", PASSWORD).access_token
+    token = um.login(ada.email, PASSWORD).access_token
     response = TestClient(app).get("/edit", headers={"Authorization": f"Bearer {token}"})
     assert (response.status_code, response.json()["reason"]) == (500, "internal")
