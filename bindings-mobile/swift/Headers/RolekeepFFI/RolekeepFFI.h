@@ -405,6 +405,11 @@ void uniffi_rolekeep_mobile_fn_free_audit(uint64_t handle, RustCallStatus *_Nonn
 uint64_t uniffi_rolekeep_mobile_fn_method_audit_list(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_OUTCOME
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_OUTCOME
+uint64_t uniffi_rolekeep_mobile_fn_method_audit_outcome(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_VERIFY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_VERIFY
 uint64_t uniffi_rolekeep_mobile_fn_method_audit_verify(uint64_t ptr
@@ -1286,6 +1291,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_users(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_LIST
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_LIST
 uint16_t uniffi_rolekeep_mobile_checksum_method_audit_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_OUTCOME
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_OUTCOME
+uint16_t uniffi_rolekeep_mobile_checksum_method_audit_outcome(void
     
 );
 #endif

@@ -647,6 +647,14 @@ public protocol AuditProtocol: AnyObject, Sendable {
     func list(input: ListAudit) async throws  -> AuditViewPage
     
     /**
+     * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     *
+     * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+     * so long ago that its line left the change feed.
+     */
+    func outcome(input: GetOutcome) async throws  -> ChangeOutcome
+    
+    /**
      * Verifies the whole chain and names the first entry that was altered, removed or moved.
      *
      * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
@@ -727,6 +735,28 @@ open func list(input: ListAudit = ListAudit())async throws  -> AuditViewPage  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeAuditViewPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     *
+     * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+     * so long ago that its line left the change feed.
+     */
+open func outcome(input: GetOutcome)async throws  -> ChangeOutcome  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_audit_outcome(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetOutcome_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeChangeOutcome_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -2639,7 +2669,7 @@ public protocol RegionsProtocol: AnyObject, Sendable {
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
      * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-     * one of those roles denies something.
+     * one of those roles denies something or one of the users is an administrator.
      */
     func delete(input: DeleteRegion) async throws 
     
@@ -2747,7 +2777,7 @@ open func create(input: CreateRegion)async throws  -> RegionView  {
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
      * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
-     * one of those roles denies something.
+     * one of those roles denies something or one of the users is an administrator.
      */
 open func delete(input: DeleteRegion)async throws   {
     return
@@ -3284,12 +3314,13 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     func refresh(input: Refresh) async throws  -> LoginResult
     
     /**
-     * Ends one session: an own one, or somebody's with `session:revoke`.
+     * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
      */
     func revoke(input: RevokeSession) async throws 
     
     /**
-     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+     * administrator's with `admin:all`.
      */
     func revokeAll(input: RevokeAllSessions) async throws 
     
@@ -3460,7 +3491,7 @@ open func refresh(input: Refresh)async throws  -> LoginResult  {
 }
     
     /**
-     * Ends one session: an own one, or somebody's with `session:revoke`.
+     * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
      */
 open func revoke(input: RevokeSession)async throws   {
     return
@@ -3479,7 +3510,8 @@ open func revoke(input: RevokeSession)async throws   {
 }
     
     /**
-     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+     * administrator's with `admin:all`.
      */
 open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws   {
     return
@@ -4155,9 +4187,9 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func ban(input: BanUser) async throws  -> User
     
     /**
-     * Creates a user. Roles are given only by callers who may give them.
+     * Creates a user, with the default roles of the policy and those that are named.
      *
-     * Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+     * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
      */
     func create(input: CreateUser) async throws  -> User
@@ -4243,8 +4275,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Changes the given fields of a user; null clears one.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-     * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateUser) async throws  -> User
     
@@ -4349,9 +4380,9 @@ open func ban(input: BanUser)async throws  -> User  {
 }
     
     /**
-     * Creates a user. Roles are given only by callers who may give them.
+     * Creates a user, with the default roles of the policy and those that are named.
      *
-     * Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+     * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
      */
 open func create(input: CreateUser)async throws  -> User  {
@@ -4605,8 +4636,7 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * Changes the given fields of a user; null clears one.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
-     * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateUser)async throws  -> User  {
     return
@@ -5843,6 +5873,75 @@ public func FfiConverterTypeChange_lower(_ value: Change) -> RustBuffer {
 
 
 /**
+ * What became of a change whose answer was lost.
+ */
+public struct ChangeOutcome: Equatable, Hashable {
+    /**
+     * Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+     */
+    public let tookPlace: Bool
+    /**
+     * The number of its commit.
+     */
+    public let position: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+         */tookPlace: Bool, 
+        /**
+         * The number of its commit.
+         */position: Int64? = nil) {
+        self.tookPlace = tookPlace
+        self.position = position
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ChangeOutcome: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeChangeOutcome: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangeOutcome {
+        return
+            try ChangeOutcome(
+                tookPlace: FfiConverterBool.read(from: &buf), 
+                position: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangeOutcome, into buf: inout [UInt8]) {
+        FfiConverterBool.write(value.tookPlace, into: &buf)
+        FfiConverterOptionInt64.write(value.position, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeChangeOutcome_lift(_ buf: RustBuffer) throws -> ChangeOutcome {
+    return try FfiConverterTypeChangeOutcome.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
+    return FfiConverterTypeChangeOutcome.lower(value)
+}
+
+
+/**
  * One of many checks.
  */
 public struct Check: Equatable, Hashable {
@@ -6357,9 +6456,9 @@ public func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer 
 
 
 /**
- * Creates a user. Roles are given only by callers who may give them.
+ * Creates a user, with the default roles of the policy and those that are named.
  *
- * Permission `user:create`; roles need `role:assign`, and for now `admin:all`.
+ * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
  */
 public struct CreateUser: Equatable, Hashable {
@@ -6404,7 +6503,7 @@ public struct CreateUser: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Names of roles to hold everywhere.
+     * Names of roles to hold everywhere, beside the default roles, which every new account gets.
      */
     public let roles: [String]
     /**
@@ -6446,7 +6545,7 @@ public struct CreateUser: Equatable, Hashable {
          * The region it belongs to, by id or code.
          */region: String? = nil, 
         /**
-         * Names of roles to hold everywhere.
+         * Names of roles to hold everywhere, beside the default roles, which every new account gets.
          */roles: [String] = [], 
         /**
          * `active` (the default) or `inactive`.
@@ -6867,7 +6966,7 @@ public func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) ->
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
  * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
- * one of those roles denies something.
+ * one of those roles denies something or one of the users is an administrator.
  */
 public struct DeleteRegion: Equatable, Hashable {
     /**
@@ -8388,6 +8487,68 @@ public func FfiConverterTypeGetDrone_lift(_ buf: RustBuffer) throws -> GetDrone 
 #endif
 public func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
     return FfiConverterTypeGetDrone.lower(value)
+}
+
+
+/**
+ * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+ *
+ * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+ * so long ago that its line left the change feed.
+ */
+public struct GetOutcome: Equatable, Hashable {
+    /**
+     * The change's id, as the error names it.
+     */
+    public let changeId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The change's id, as the error names it.
+         */changeId: Uuid) {
+        self.changeId = changeId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetOutcome: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeGetOutcome: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetOutcome {
+        return
+            try GetOutcome(
+                changeId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetOutcome, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.changeId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeGetOutcome_lift(_ buf: RustBuffer) throws -> GetOutcome {
+    return try FfiConverterTypeGetOutcome.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeGetOutcome_lower(_ value: GetOutcome) -> RustBuffer {
+    return FfiConverterTypeGetOutcome.lower(value)
 }
 
 
@@ -11610,7 +11771,8 @@ public func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffe
 
 
 /**
- * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`.
+ * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+ * administrator's with `admin:all`.
  */
 public struct RevokeAllSessions: Equatable, Hashable {
     /**
@@ -11669,7 +11831,7 @@ public func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) 
 
 
 /**
- * Ends one session: an own one, or somebody's with `session:revoke`.
+ * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
  */
 public struct RevokeSession: Equatable, Hashable {
     /**
@@ -12936,7 +13098,7 @@ public struct SeedUser: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Its roles.
+     * Names of its roles, beside the default roles, which every account gets.
      */
     public let roles: [String]
 
@@ -12959,7 +13121,7 @@ public struct SeedUser: Equatable, Hashable {
          * Its region, by code.
          */region: String? = nil, 
         /**
-         * Its roles.
+         * Names of its roles, beside the default roles, which every account gets.
          */roles: [String] = []) {
         self.id = id
         self.email = email
@@ -13222,6 +13384,18 @@ public struct Settings: Equatable, Hashable {
      */
     public let refreshGraceSeconds: Int64?
     /**
+     * How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
+     */
+    public let leewaySeconds: Int64?
+    /**
+     * How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
+     */
+    public let keepFeedSeconds: Int64?
+    /**
+     * How long a session is kept after its end, in seconds; 30 days if not given.
+     */
+    public let keepSessionsSeconds: Int64?
+    /**
      * The fewest characters of a password; 15 if not given, at least 8.
      */
     public let passwordMinLength: Int64?
@@ -13245,6 +13419,15 @@ public struct Settings: Equatable, Hashable {
      * How many passwords are hashed at a time; 2 if not given.
      */
     public let hashingParallel: Int64?
+    /**
+     * How old the rights may be that a check without I/O uses where others write to the storage too, in
+     * milliseconds; 1000 if not given.
+     */
+    public let rightsMaxAgeMillis: Int64?
+    /**
+     * The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
+     */
+    public let usersInMemory: Int64?
     /**
      * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
      */
@@ -13290,6 +13473,15 @@ public struct Settings: Equatable, Hashable {
          * How long a used refresh token answers the same successor, in seconds; 30 if not given.
          */refreshGraceSeconds: Int64? = nil, 
         /**
+         * How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
+         */leewaySeconds: Int64? = nil, 
+        /**
+         * How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
+         */keepFeedSeconds: Int64? = nil, 
+        /**
+         * How long a session is kept after its end, in seconds; 30 days if not given.
+         */keepSessionsSeconds: Int64? = nil, 
+        /**
          * The fewest characters of a password; 15 if not given, at least 8.
          */passwordMinLength: Int64? = nil, 
         /**
@@ -13308,6 +13500,13 @@ public struct Settings: Equatable, Hashable {
          * How many passwords are hashed at a time; 2 if not given.
          */hashingParallel: Int64? = nil, 
         /**
+         * How old the rights may be that a check without I/O uses where others write to the storage too, in
+         * milliseconds; 1000 if not given.
+         */rightsMaxAgeMillis: Int64? = nil, 
+        /**
+         * The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
+         */usersInMemory: Int64? = nil, 
+        /**
          * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
@@ -13322,12 +13521,17 @@ public struct Settings: Equatable, Hashable {
         self.idleSeconds = idleSeconds
         self.sessionSeconds = sessionSeconds
         self.refreshGraceSeconds = refreshGraceSeconds
+        self.leewaySeconds = leewaySeconds
+        self.keepFeedSeconds = keepFeedSeconds
+        self.keepSessionsSeconds = keepSessionsSeconds
         self.passwordMinLength = passwordMinLength
         self.passwordComposition = passwordComposition
         self.passwordContextWords = passwordContextWords
         self.hashingMemoryKib = hashingMemoryKib
         self.hashingIterations = hashingIterations
         self.hashingParallel = hashingParallel
+        self.rightsMaxAgeMillis = rightsMaxAgeMillis
+        self.usersInMemory = usersInMemory
         self.signingKey = signingKey
     }
 
@@ -13359,12 +13563,17 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
                 idleSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 sessionSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 refreshGraceSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                leewaySeconds: FfiConverterOptionInt64.read(from: &buf), 
+                keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
                 hashingMemoryKib: FfiConverterOptionInt64.read(from: &buf), 
                 hashingIterations: FfiConverterOptionInt64.read(from: &buf), 
                 hashingParallel: FfiConverterOptionInt64.read(from: &buf), 
+                rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
+                usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 signingKey: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -13382,12 +13591,17 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.idleSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.sessionSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.refreshGraceSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.leewaySeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
         FfiConverterOptionInt64.write(value.hashingMemoryKib, into: &buf)
         FfiConverterOptionInt64.write(value.hashingIterations, into: &buf)
         FfiConverterOptionInt64.write(value.hashingParallel, into: &buf)
+        FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
+        FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
     }
 }
@@ -13546,8 +13760,8 @@ public struct SqlFilter: Equatable, Hashable {
      */
     public let rows: FilteredRows
     /**
-     * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
-     * something else stands beside it.
+     * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+     * around it where something else stands beside it.
      */
     public let sql: String
     /**
@@ -13566,8 +13780,8 @@ public struct SqlFilter: Equatable, Hashable {
          * Whether all rows pass, none, or some.
          */rows: FilteredRows, 
         /**
-         * The condition for a `WHERE`; `TRUE` or `FALSE` where all rows pass or none. Put brackets around it where
-         * something else stands beside it.
+         * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
+         * around it where something else stands beside it.
          */sql: String, 
         /**
          * Its parameters, in the order of their numbers.
@@ -13706,9 +13920,10 @@ public struct SqlTable: Equatable, Hashable {
      */
     public let dialect: SqlDialect
     /**
-     * The table's name or alias in the host's query, to stand before each column.
+     * The table's name or alias in the host's query. It stands before each column, so that one that is not there is
+     * an error and cannot mean anything else.
      */
-    public let qualifier: String?
+    public let qualifier: String
     /**
      * Where attributes are that are no columns of their own name.
      */
@@ -13737,8 +13952,9 @@ public struct SqlTable: Equatable, Hashable {
          * Which SQL.
          */dialect: SqlDialect, 
         /**
-         * The table's name or alias in the host's query, to stand before each column.
-         */qualifier: String? = nil, 
+         * The table's name or alias in the host's query. It stands before each column, so that one that is not there is
+         * an error and cannot mean anything else.
+         */qualifier: String, 
         /**
          * Where attributes are that are no columns of their own name.
          */columns: [String: SqlColumn] = [:], 
@@ -13780,7 +13996,7 @@ public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
         return
             try SqlTable(
                 dialect: FfiConverterTypeSqlDialect.read(from: &buf), 
-                qualifier: FfiConverterOptionString.read(from: &buf), 
+                qualifier: FfiConverterString.read(from: &buf), 
                 columns: FfiConverterDictionaryStringTypeSqlColumn.read(from: &buf), 
                 ids: FfiConverterOptionTypeIdStorage.read(from: &buf), 
                 times: FfiConverterOptionTypeTimeStorage.read(from: &buf), 
@@ -13791,7 +14007,7 @@ public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
 
     public static func write(_ value: SqlTable, into buf: inout [UInt8]) {
         FfiConverterTypeSqlDialect.write(value.dialect, into: &buf)
-        FfiConverterOptionString.write(value.qualifier, into: &buf)
+        FfiConverterString.write(value.qualifier, into: &buf)
         FfiConverterDictionaryStringTypeSqlColumn.write(value.columns, into: &buf)
         FfiConverterOptionTypeIdStorage.write(value.ids, into: &buf)
         FfiConverterOptionTypeTimeStorage.write(value.times, into: &buf)
@@ -14659,8 +14875,7 @@ public func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer 
  * Changes the given fields of a user; null clears one.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, what an administrator signs in with `admin:all`, and
- * taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+ * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateUser: Equatable, Hashable {
     /**
@@ -17135,6 +17350,18 @@ public enum Reason: Equatable, Hashable {
      */
     case unknownRole
     /**
+     * A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+     */
+    case resourceInvalid
+    /**
+     * The same of an attribute of who asks.
+     */
+    case principalInvalid
+    /**
+     * The same of a value of the context.
+     */
+    case contextInvalid
+    /**
      * The resource lacks an attribute that the policy reads.
      */
     case resourceIncomplete
@@ -17235,7 +17462,7 @@ public enum Reason: Equatable, Hashable {
      */
     case schemaNewer
     /**
-     * It is not known whether the write happened; look the ChangeSet up.
+     * It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
      */
     case outcomeUnknown
     /**
@@ -17291,67 +17518,73 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 6: return .unknownRole
         
-        case 7: return .resourceIncomplete
+        case 7: return .resourceInvalid
         
-        case 8: return .contextIncomplete
+        case 8: return .principalInvalid
         
-        case 9: return .seedInvalid
+        case 9: return .contextInvalid
         
-        case 10: return .configInvalid
+        case 10: return .resourceIncomplete
         
-        case 11: return .invalidCredentials
+        case 11: return .contextIncomplete
         
-        case 12: return .invalidToken
+        case 12: return .seedInvalid
         
-        case 13: return .tokenExpired
+        case 13: return .configInvalid
         
-        case 14: return .sessionEnded
+        case 14: return .invalidCredentials
         
-        case 15: return .notSignedIn
+        case 15: return .invalidToken
         
-        case 16: return .denied
+        case 16: return .tokenExpired
         
-        case 17: return .notFound
+        case 17: return .sessionEnded
         
-        case 18: return .taken
+        case 18: return .notSignedIn
         
-        case 19: return .alreadyAssigned
+        case 19: return .denied
         
-        case 20: return .versionStale
+        case 20: return .notFound
         
-        case 21: return .lastAdministrator
+        case 21: return .taken
         
-        case 22: return .inUse
+        case 22: return .alreadyAssigned
         
-        case 23: return .builtIn
+        case 23: return .versionStale
         
-        case 24: return .wrongStatus
+        case 24: return .lastAdministrator
         
-        case 25: return .contention
+        case 25: return .inUse
         
-        case 26: return .hashingQueueFull
+        case 26: return .builtIn
         
-        case 27: return .storageUnavailable
+        case 27: return .wrongStatus
         
-        case 28: return .storageMissing
+        case 28: return .contention
         
-        case 29: return .storageReadOnly
+        case 29: return .hashingQueueFull
         
-        case 30: return .storageFull
+        case 30: return .storageUnavailable
         
-        case 31: return .schemaNewer
+        case 31: return .storageMissing
         
-        case 32: return .outcomeUnknown
+        case 32: return .storageReadOnly
         
-        case 33: return .notLoaded
+        case 33: return .storageFull
         
-        case 34: return .rightsStale
+        case 34: return .schemaNewer
         
-        case 35: return .closed
+        case 35: return .outcomeUnknown
         
-        case 36: return .corrupt
+        case 36: return .notLoaded
         
-        case 37: return .`internal`
+        case 37: return .rightsStale
+        
+        case 38: return .closed
+        
+        case 39: return .corrupt
+        
+        case 40: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -17385,128 +17618,140 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(6))
         
         
-        case .resourceIncomplete:
+        case .resourceInvalid:
             writeInt(&buf, Int32(7))
         
         
-        case .contextIncomplete:
+        case .principalInvalid:
             writeInt(&buf, Int32(8))
         
         
-        case .seedInvalid:
+        case .contextInvalid:
             writeInt(&buf, Int32(9))
         
         
-        case .configInvalid:
+        case .resourceIncomplete:
             writeInt(&buf, Int32(10))
         
         
-        case .invalidCredentials:
+        case .contextIncomplete:
             writeInt(&buf, Int32(11))
         
         
-        case .invalidToken:
+        case .seedInvalid:
             writeInt(&buf, Int32(12))
         
         
-        case .tokenExpired:
+        case .configInvalid:
             writeInt(&buf, Int32(13))
         
         
-        case .sessionEnded:
+        case .invalidCredentials:
             writeInt(&buf, Int32(14))
         
         
-        case .notSignedIn:
+        case .invalidToken:
             writeInt(&buf, Int32(15))
         
         
-        case .denied:
+        case .tokenExpired:
             writeInt(&buf, Int32(16))
         
         
-        case .notFound:
+        case .sessionEnded:
             writeInt(&buf, Int32(17))
         
         
-        case .taken:
+        case .notSignedIn:
             writeInt(&buf, Int32(18))
         
         
-        case .alreadyAssigned:
+        case .denied:
             writeInt(&buf, Int32(19))
         
         
-        case .versionStale:
+        case .notFound:
             writeInt(&buf, Int32(20))
         
         
-        case .lastAdministrator:
+        case .taken:
             writeInt(&buf, Int32(21))
         
         
-        case .inUse:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(22))
         
         
-        case .builtIn:
+        case .versionStale:
             writeInt(&buf, Int32(23))
         
         
-        case .wrongStatus:
+        case .lastAdministrator:
             writeInt(&buf, Int32(24))
         
         
-        case .contention:
+        case .inUse:
             writeInt(&buf, Int32(25))
         
         
-        case .hashingQueueFull:
+        case .builtIn:
             writeInt(&buf, Int32(26))
         
         
-        case .storageUnavailable:
+        case .wrongStatus:
             writeInt(&buf, Int32(27))
         
         
-        case .storageMissing:
+        case .contention:
             writeInt(&buf, Int32(28))
         
         
-        case .storageReadOnly:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(29))
         
         
-        case .storageFull:
+        case .storageUnavailable:
             writeInt(&buf, Int32(30))
         
         
-        case .schemaNewer:
+        case .storageMissing:
             writeInt(&buf, Int32(31))
         
         
-        case .outcomeUnknown:
+        case .storageReadOnly:
             writeInt(&buf, Int32(32))
         
         
-        case .notLoaded:
+        case .storageFull:
             writeInt(&buf, Int32(33))
         
         
-        case .rightsStale:
+        case .schemaNewer:
             writeInt(&buf, Int32(34))
         
         
-        case .closed:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(35))
         
         
-        case .corrupt:
+        case .notLoaded:
             writeInt(&buf, Int32(36))
         
         
-        case .`internal`:
+        case .rightsStale:
             writeInt(&buf, Int32(37))
+        
+        
+        case .closed:
+            writeInt(&buf, Int32(38))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(39))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(40))
         
         }
     }
@@ -17636,7 +17881,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * Nobody is logged in, or not any more.
@@ -17662,7 +17910,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * The caller may not do this.
@@ -17688,7 +17939,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * It does not exist, or the caller may not know that it does.
@@ -17714,7 +17968,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * The name is taken.
@@ -17740,7 +17997,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * The row was changed meanwhile, or an invariant forbids the change.
@@ -17766,7 +18026,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * Too many attempts; try again later.
@@ -17792,7 +18055,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * The storage, or something else that is needed, cannot be used now.
@@ -17818,7 +18084,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
     /**
      * A fault of the library or of its host.
@@ -17844,7 +18113,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
-         */httpStatus: Int32
+         */httpStatus: Int32, 
+        /**
+         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+         */changeId: Uuid?
     )
 
     
@@ -17882,7 +18154,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17891,7 +18164,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17900,7 +18174,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17909,7 +18184,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17918,7 +18194,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17927,7 +18204,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17936,7 +18214,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17945,7 +18224,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -17954,7 +18234,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             fields: try FfiConverterSequenceTypeFieldError.read(from: &buf), 
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
-            httpStatus: try FfiConverterInt32.read(from: &buf)
+            httpStatus: try FfiConverterInt32.read(from: &buf), 
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -17968,7 +18249,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 
         
         
-        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -17977,9 +18258,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -17988,9 +18270,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(3))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -17999,9 +18282,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(4))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18010,9 +18294,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(5))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18021,9 +18306,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(6))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18032,9 +18318,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18043,9 +18330,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18054,9 +18342,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         
-        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus):
+        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18065,6 +18354,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterSequenceTypeProblem.write(problems, into: &buf)
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
+            FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             
         }
     }
@@ -20637,6 +20927,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 46429) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 38313) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 62926) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -20706,7 +20999,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 34730) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 65067) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 18645) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 19779) {
@@ -20760,10 +21053,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 26656) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 64903) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 64822) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 256) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 12895) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 13457) {
@@ -20778,7 +21071,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 59450) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 40931) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
@@ -20814,7 +21107,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 36278) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 32449) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 58466) {
