@@ -121,7 +121,7 @@ test("a commit file that is cut off, or no file of ours, is an error and not a s
   await um.close();
   const last = (await readdir(path)).sort().at(-1);
   const whole = await readFile(join(path, last));
-  await truncate(join(path, last), whole.length / 2);
+  await truncate(join(path, last), Math.floor(whole.length / 2));
   assert.equal(await reasonOf(open({ ...CHEAP, persister: filePersister(path) })), "corrupt");
   await writeFile(join(path, last), whole);
   await (await open({ ...CHEAP, persister: filePersister(path) })).close();

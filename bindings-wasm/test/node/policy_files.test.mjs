@@ -78,7 +78,7 @@ export function may(me: Caller): boolean {
   const caller = typed(me);
   caller.require("user:update{full_name}");
   const page = caller.users.list({ search: role });
-  const { rows } = caller.filter("drone:read", { dialect: "sqlite" });
+  const { rows } = caller.filter("drone:read", { dialect: "sqlite", qualifier: "drones" });
   return caller.can("drone:read", { type: "drone", id: "1" }) && caller.canSomewhere(one) && caller.can(drone) && caller.can(group) && page !== null && rows !== "none";
 }
 `;
