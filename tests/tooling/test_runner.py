@@ -1,5 +1,6 @@
 """The test runner counts what the tools say, and cannot be green by accident."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,23 @@ class Running(unittest.TestCase):
 
     def test_an_area_whose_needs_are_absent_is_not_listed(self) -> None:
         self.assertEqual(self.run_areas(a="# Needs: nowhere\nfalse", b="echo check passed: x")[1][-1], "1 passed, 0 failed")
+
+    def test_areas_run_at_once_unless_they_use_the_same(self) -> None:
+        # Each waits for the other to have begun, but not for ever.
+        def meets(other: str) -> str:
+            return (
+                f"touch began.${{0##*/}}; for i in 1 2 3 4 5 6; do "
+                f"[ -e began.{other} ] && echo check passed: met && exit; sleep 0.1; done; echo check failed: alone"
+            )
+
+        apart = (f"# Uses: x\n{meets('b')}", f"# Uses: y\n{meets('a')}")
+        shared = (f"# Uses: x\n{meets('b')}", f"# Uses: x\n{meets('a')}")
+        met = self.run_areas(a=apart[0], b=apart[1])
+        alone = self.run_areas(a=shared[0], b=shared[1])
+        if (os.cpu_count() or 1) > 1:
+            self.assertEqual(met[1][-1], "2 passed, 0 failed")
+        # The second finds what the first has left.
+        self.assertEqual(alone[1][-1], "1 passed, 1 failed")
 
 
 if __name__ == "__main__":

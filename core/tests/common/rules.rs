@@ -28,10 +28,10 @@ pub(crate) fn config(cases: u32) -> ProptestConfig {
     config
 }
 
-/// So many, or with `RULES_PERCENT` a part of them: runs over many mutants are long enough.
+/// So many, or as `ROLEKEEP_TEST_PERCENT` says a part of them, or several times as many.
 pub(crate) fn scaled(count: u32) -> u32 {
-    let percent = std::env::var("RULES_PERCENT").ok().and_then(|text| text.parse().ok());
-    (count * percent.unwrap_or(100) / 100).max(1)
+    let percent = std::env::var("ROLEKEEP_TEST_PERCENT").ok().and_then(|text| text.parse().ok());
+    (u64::from(count) * percent.unwrap_or(100) / 100).clamp(1, u32::MAX.into()) as u32
 }
 
 pub(crate) fn cases() -> impl Strategy<Value = Case> {

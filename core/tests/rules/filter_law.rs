@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use proptest::{prelude::*, strategy::ValueTree, test_runner::Config};
+use proptest::{prelude::*, strategy::ValueTree};
 use rolekeep::{
     model::{
         id::ChangeSetId,
@@ -78,7 +78,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 10_000, ..Config::default() })]
+    #![proptest_config(crate::kit::config(10_000))]
 
     #[test]
     fn rbc_8_a_row_is_listed_if_and_only_if_decide_allows_it(case in cases()) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::{
     prelude::*,
     strategy::ValueTree,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::{TestCaseError, TestRunner},
 };
 use rolekeep::{
     model::value::Value,
@@ -187,7 +187,7 @@ fn decided(case: &DocumentCase, documents: &[(Uuid, Resource<'static>)]) -> (BTr
 fn rbc_8_a_row_of_the_host_passes_the_sql_if_and_only_if_decide_allows_it() {
     let mut fixture = Fixture::new();
     let tables = [("", mapping("")), ("_strict", mapping("_strict").ids(IdStorage::Blob).strict())];
-    let config = Config { cases: 10_000, failure_persistence: None, ..Config::default() };
+    let config = crate::kit::config(10_000);
     let fixture = std::cell::RefCell::new(&mut fixture);
     let law = |case: DocumentCase| {
         let fixture = &mut **fixture.borrow_mut();

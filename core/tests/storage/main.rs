@@ -10,6 +10,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/rules.rs"]
+mod kit;
 
 mod conformance;
 mod crash;

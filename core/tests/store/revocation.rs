@@ -12,7 +12,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
@@ -27,7 +26,7 @@ use rolekeep::{
     storage::{SqliteOptions, sqlite::Durability},
 };
 
-use crate::common::this_test;
+use crate::common::{drop_after, this_test};
 
 const FILE: &str = "ROLEKEEP_REVOCATION_FILE";
 const USERS: usize = 100;
@@ -88,7 +87,9 @@ fn storm(um: &UserManagement, users: &[UserId]) -> (Arc<AtomicBool>, tokio::task
                         _ => drop(um.system().users().get(user).await),
                     }
                 };
-                tokio::spawn(dropped_after(random.bool().then(|| random.u8(1..4)), request))
+                // Half of them where they wait for the first, second or third time.
+                let polls = if random.bool() { random.u32(1..4) } else { u32::MAX };
+                tokio::spawn(drop_after(request, polls))
             });
             for request in requests.collect::<Vec<_>>() {
                 cancelled += usize::from(request.await.unwrap().is_none());
@@ -99,19 +100,6 @@ fn storm(um: &UserManagement, users: &[UserId]) -> (Arc<AtomicBool>, tokio::task
         }
     });
     (is_over, blowing)
-}
-
-/// What the request answers; none where it was dropped, which it is when it has to wait for the so-manyth time.
-async fn dropped_after<T>(waits: Option<u8>, request: impl Future<Output = T>) -> Option<T> {
-    let (mut request, mut waited) = (std::pin::pin!(request), 0);
-    std::future::poll_fn(|context| match request.as_mut().poll(context) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending => {
-            waited += 1;
-            if Some(waited) == waits { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
