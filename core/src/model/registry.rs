@@ -27,7 +27,7 @@ pub struct Claim {
 #[record(table = "guards", key(name), sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`.
+    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -44,6 +44,8 @@ pub enum StandsFor {
     User(UserId),
     /// Who belongs to a region.
     Region,
+    /// Which roles are held in a scope.
+    Scope,
 }
 
 impl Guard {
@@ -60,6 +62,7 @@ impl Guard {
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
             Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
             Some(("region", _)) => Some(StandsFor::Region),
+            Some(("scope", _)) => Some(StandsFor::Scope),
             _ => None,
         }
     }
@@ -72,6 +75,11 @@ impl Guard {
     /// Who belongs to a region, one of a few shards: who joins moves one, who deletes the region moves all.
     pub fn of_region(id: super::id::RegionId, shard: u8) -> String {
         format!("region:{id}:{shard}")
+    }
+
+    /// Which roles are held in a scope that names a row: who gives one moves it, who deletes the row takes it away.
+    pub fn of_scope(scope: &str) -> String {
+        format!("scope:{scope}")
     }
 }
 

@@ -231,6 +231,7 @@ pub(super) async fn put(
     // The user must not be deleted meanwhile.
     plan.check(user);
     plan.move_authority(user.id).await?;
+    super::scopes::join(plan, scope).await?;
     let after = RoleAssignment {
         user_id: user.id,
         role: role.to_owned(),
