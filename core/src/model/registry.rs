@@ -1,7 +1,7 @@
 //! Rows that hold no noun but keep the others right: names taken, invariants guarded, keys.
 
 use super::{
-    id::{UserId, parse_uuid},
+    id::{ChangeSetId, UserId, parse_uuid},
     record::Record,
     secret::Secret,
     time::Time,
@@ -81,6 +81,27 @@ impl Guard {
     pub fn of_scope(scope: &str) -> String {
         format!("scope:{scope}")
     }
+}
+
+/// That a request with an idempotency key was done: written in the same commit, so that it is done once.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "done_requests", key(asker, operation, idempotency_key), index(at), sync = site_local, resource = none)]
+#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = after(at))]
+pub struct DoneRequest {
+    /// Who asked: a user's id, or `system`.
+    pub asker: String,
+    /// `users.create`
+    pub operation: String,
+    /// The key that the caller chose.
+    pub idempotency_key: String,
+    /// SHA-256 of the input without its secrets, hexadecimal.
+    pub input: String,
+    /// The change by which it was done.
+    pub change_id: ChangeSetId,
+    /// When.
+    pub at: Time,
+    /// The row's version.
+    pub version: i64,
 }
 
 /// A key that tokens are signed with.

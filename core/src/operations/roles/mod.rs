@@ -267,6 +267,7 @@ impl Operation for ListAssignments {
     type Output = Page<RoleAssignment>;
 
     const ACCESS: Access = Access::Permission("role:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
@@ -297,6 +298,7 @@ impl Operation for MyRoles {
     type Output = Vec<RoleAssignment>;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
