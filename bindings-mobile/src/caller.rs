@@ -25,6 +25,15 @@ pub struct RequestContext {
     /// What it was made with.
     #[uniffi(default)]
     pub user_agent: Option<String>,
+    /// By which the host's own log knows it.
+    #[uniffi(default)]
+    pub request_id: Option<String>,
+    /// A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
+    /// what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
+    /// reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
+    /// are not compared, answers not kept.
+    #[uniffi(default)]
+    pub idempotency_key: Option<String>,
     /// What the policy's conditions may read as `context.…`.
     #[uniffi(default)]
     pub values: HashMap<String, JsonText>,
@@ -35,6 +44,8 @@ impl From<RequestContext> for rolekeep::RequestContext {
         let mut context = Self::default();
         context.ip = request.ip;
         context.user_agent = request.user_agent;
+        context.request_id = request.request_id;
+        context.idempotency_key = request.idempotency_key;
         context.values = rolekeep::rules::Context::from_json(&attributes(request.values));
         context
     }

@@ -31,19 +31,22 @@ macro_rules! kinds {
                 timestamp: Option<Timestamp>,
                 /// The HTTP status that a service answers with.
                 http_status: i32,
-                /// With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
+                /// With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+                /// change.
                 change_id: Option<Uuid>,
+                /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+                retry_after: Option<i64>,
             },)*
         }
 
         impl From<rolekeep::Error> for RolekeepError {
             fn from(error: rolekeep::Error) -> Self {
                 let detail = error.to_string();
-                let Body { code, reason, fields, problems, timestamp, change_id } = Body::of(&error);
+                let Body { code, reason, fields, problems, timestamp, change_id, retry_after } = Body::of(&error);
                 let http_status = error.http_status().into();
                 match error.code() {
                     $(rolekeep::Code::$kind => Self::$kind {
-                        detail, code, reason, fields, problems, timestamp, http_status, change_id
+                        detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after
                     },)*
                 }
             }
@@ -87,6 +90,7 @@ struct Body {
     problems: Vec<Problem>,
     timestamp: Option<Timestamp>,
     change_id: Option<Uuid>,
+    retry_after: Option<i64>,
 }
 
 impl Body {
@@ -99,6 +103,7 @@ impl Body {
             problems: Vec::new(),
             timestamp: None,
             change_id: None,
+            retry_after: None,
         })
     }
 }

@@ -281,6 +281,8 @@ fn encode(given: &Bound<'_, PyAny>) -> PyResult<String> {
 struct Request {
     ip: Option<String>,
     user_agent: Option<String>,
+    request_id: Option<String>,
+    idempotency_key: Option<String>,
     context: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -289,6 +291,7 @@ fn read_request(text: Option<&str>) -> Result<RequestContext> {
     let given = given.map_err(|problem| Error::new(Reason::InvalidInput, format!("the request: {problem}")))?;
     let mut request = RequestContext::default();
     (request.ip, request.user_agent) = (given.ip, given.user_agent);
+    (request.request_id, request.idempotency_key) = (given.request_id, given.idempotency_key);
     request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
     Ok(request)
 }

@@ -1,5 +1,6 @@
 """A service over the package."""
 
+import asyncio
 import runpy
 from dataclasses import fields
 from pathlib import Path
@@ -11,8 +12,8 @@ from conftest import CHEAP, PASSWORD
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
-from rolekeep import AsyncCaller, Page, User, UserStatus
-from rolekeep.fastapi import Rolekeep
+from rolekeep import AsyncCaller, Page, User, UserStatus, errors
+from rolekeep.fastapi import Rolekeep, error_response
 
 TASTE = Path(__file__).parents[1] / "examples/taste_fastapi.py"
 
@@ -75,6 +76,12 @@ def test_taste():
     assert client.delete("/documents/1").json()["reason"] == "not_signed_in"
     assert client.post("/login", json=given | {"password": "wrong"}).json()["reason"] == "invalid_credentials"
     made["um"].close()
+
+
+def test_who_asks_too_often_hears_when_to_come_back():
+    error = errors.RateLimited("too many requests", retry_after=7)
+    answer = asyncio.run(error_response(None, error))
+    assert answer.status_code == 429 and answer.headers["retry-after"] == "7"
 
 
 def test_401_403_and_the_rest(service, signed_in, um, ada):

@@ -217,8 +217,9 @@ def test_a_class_for_each_code():
         assert error.code is code and issubclass(kind, RolekeepError)
         raised = _error.from_json(json.dumps({
             "code": code, "reason": error.reason, "message": "m", "fields": [], "problems": [],
-            "timestamp": "2026-01-02T03:04:05.6789Z", "http_status": kind.http_status,
+            "timestamp": "2026-01-02T03:04:05.6789Z", "http_status": kind.http_status, "retry_after": 7,
         }))
+        assert raised.retry_after == 7 and error.retry_after is None
         assert type(raised) is kind and raised.timestamp == datetime(2026, 1, 2, 3, 4, 5, 678900, timezone.utc)
 
 

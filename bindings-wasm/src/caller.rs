@@ -116,6 +116,8 @@ impl CallerDoor {
 struct Given {
     ip: Option<String>,
     user_agent: Option<String>,
+    request_id: Option<String>,
+    idempotency_key: Option<String>,
     #[serde(default)]
     values: BTreeMap<String, serde_json::Value>,
 }
@@ -127,6 +129,8 @@ pub fn request(context: Option<&str>) -> Result<RequestContext> {
         .map_err(|problem| Error::new(Reason::InvalidInput, format!("a request's context: {problem}")))?;
     request.ip = given.ip;
     request.user_agent = given.user_agent;
+    request.request_id = given.request_id;
+    request.idempotency_key = given.idempotency_key;
     request.values = rolekeep::rules::Context::from_json(&given.values);
     Ok(request)
 }

@@ -18,6 +18,15 @@ export interface RequestContext {
   readonly ip?: string | undefined;
   /** What it was made with. */
   readonly userAgent?: string | undefined;
+  /** By which the host's own log knows it. */
+  readonly requestId?: string | undefined;
+  /**
+   * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`): what
+   * the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the reason
+   * `already_done` and the `changeId` of the first, with another input with `idempotency_key_reused`. Secrets are not
+   * compared, answers not kept.
+   */
+  readonly idempotencyKey?: string | undefined;
   /** What the policy's conditions may read as `context.…`, under the policy's names. */
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
 }
@@ -165,8 +174,8 @@ export class Caller extends Areas {
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  const { ip, userAgent, values } = request;
-  return toJson({ ip, user_agent: userAgent, values }, "");
+  const { ip, userAgent, requestId, idempotencyKey, values } = request;
+  return toJson({ ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, values }, "");
 }
 
 function attributes(resource: Resource | undefined): string | undefined {

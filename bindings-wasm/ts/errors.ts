@@ -11,6 +11,7 @@ export interface ErrorBody {
   readonly timestamp?: Date | null;
   readonly httpStatus?: number;
   readonly changeId?: string | null;
+  readonly retryAfter?: number | null;
 }
 
 /** The one error of the library; each code has a class of its own. */
@@ -30,8 +31,10 @@ export class RolekeepError extends Error {
   readonly timestamp: Date | null;
   /** The HTTP status that a service answers with. */
   readonly httpStatus: number;
-  /** With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change. */
+  /** With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change. */
   readonly changeId: string | null;
+  /** With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again. */
+  readonly retryAfter: number | null;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
@@ -43,12 +46,14 @@ export class RolekeepError extends Error {
     this.timestamp = body.timestamp ?? null;
     this.httpStatus = body.httpStatus ?? 500;
     this.changeId = body.changeId ?? null;
+    this.retryAfter = body.retryAfter ?? null;
   }
 
   /** What a service may answer with. */
   toJSON(): ErrorBody {
-    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId } = this;
-    return { code, reason, message, fields, problems, timestamp, httpStatus, ...(changeId === null ? {} : { changeId }) };
+    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId, retryAfter } = this;
+    const seldom = { ...(changeId === null ? {} : { changeId }), ...(retryAfter === null ? {} : { retryAfter }) };
+    return { code, reason, message, fields, problems, timestamp, httpStatus, ...seldom };
   }
 }
 
@@ -117,6 +122,7 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
       timestamp: body.timestamp === null ? null : new Date(body.timestamp),
       httpStatus: body.http_status,
       changeId: body.change_id,
+      retryAfter: body.retry_after,
     });
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -75,6 +75,7 @@ export function answerError(response: HttpResponse, thrown: unknown): void {
   const error = thrown instanceof RolekeepError ? thrown : new InternalError(fault);
   if (response.headersSent) return void response.end();
   const asked: { [name: string]: string } = error.httpStatus === 401 ? { "www-authenticate": "Bearer" } : {};
+  if (error.retryAfter !== null) asked["retry-after"] = String(error.retryAfter);
   response.writeHead(error.httpStatus, { "content-type": "application/json", ...asked });
   response.end(JSON.stringify(error));
 }

@@ -1,5 +1,7 @@
 //! Settings, with safe defaults; every bad one is named at `open`.
 
+use rolekeep_macros::{Describe, Word};
+
 use crate::{
     credentials::password::{self, HashingCost, PasswordRule},
     model::{
@@ -16,6 +18,18 @@ const MAX_USERS_IN_MEMORY: usize = 1 << 30;
 
 /// The feed tells other instances of changes, and what became of a commit whose answer was lost.
 const MIN_FEED_TIME: i64 = 3600;
+
+/// Which refused operations the audit log tells of, as `access.denied`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+pub enum AuditDenials {
+    /// None.
+    #[default]
+    Off,
+    /// Those that would have written something.
+    Writes,
+    /// Those that would have read something, too.
+    All,
+}
 
 /// How a store behaves. Times are in seconds.
 #[derive(Clone, Debug)]
@@ -47,6 +61,10 @@ pub struct Config {
     pub hashing_parallel: usize,
     /// How many may wait for it; further ones are answered `RATE_LIMIT_EXCEEDED`.
     pub hashing_queue: usize,
+    /// Which operations the audit log tells of that the rules refused: who asked for what, of which target. Of one caller
+    /// and operation one a minute is written, of a store 50 at once and one a second; the others are counted. Written
+    /// after the answer, and lost if the storage does not take it.
+    pub audit_denials: AuditDenials,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
     /// How old the rights may be that a synchronous check uses, in milliseconds, where others write to the storage too.
@@ -72,6 +90,7 @@ impl Default for Config {
             hashing: HashingCost::default(),
             hashing_parallel: 2,
             hashing_queue: 1000,
+            audit_denials: AuditDenials::Off,
             signing_key: None,
             rights_max_age_millis: 1000,
             users_in_memory: 100_000,

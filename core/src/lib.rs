@@ -51,9 +51,13 @@ pub mod describe;
 pub mod door;
 mod engine;
 pub mod environment;
+/// Turning away who asks too often.
+pub mod limit {
+    pub use crate::engine::limit::{Attempt, Limiter};
+}
 pub mod manager;
 pub mod model;
-/// Hearing of every operation: metrics, logs, limits of the host's own.
+/// Hearing of every operation: metrics, logs.
 pub mod observe {
     pub use crate::engine::around::{Asker, Ended, Observer, Request};
 }

@@ -6,7 +6,7 @@ use crate::{
     caller::Caller,
     config::Config,
     credentials::access_token::Key,
-    engine::{Engine, Who, WhoIdentity, WhoSession, around::Observer},
+    engine::{Engine, Hooks, Who, WhoIdentity, WhoSession, around::Observer, limit::Limiter},
     environment::{Env, Environment},
     model::{
         error::{Error, Reason, Result},
@@ -53,7 +53,7 @@ pub struct Builder {
     policy: Option<Policy>,
     config: Config,
     environment: Option<Env>,
-    observer: Option<Arc<dyn Observer>>,
+    hooks: Hooks,
 }
 
 enum Place {
@@ -120,7 +120,13 @@ impl Builder {
 
     /// Hears of every operation, and may turn requests away.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.hooks.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Turns away who asks too often; without one nobody is.
+    pub fn limiter(mut self, limiter: impl Limiter) -> Self {
+        self.hooks.limiter = Some(Arc::new(limiter));
         self
     }
 
@@ -145,7 +151,7 @@ impl Builder {
         let key = signing_key(&self.config, &*storage, &env).await?;
         let services = Services::new(storage, env, self.config, hasher, key)?;
         policy::open::open(&services, given).await?;
-        let engine = Arc::new(Engine::new(services, self.observer));
+        let engine = Arc::new(Engine::new(services, self.hooks));
         engine.start().await?;
         engine.spawn_poll();
         Ok(UserManagement { engine })
@@ -198,7 +204,13 @@ async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Resul
 impl UserManagement {
     /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
     pub fn builder() -> Builder {
-        Builder { storage: Place::Memory, policy: None, config: Config::default(), environment: None, observer: None }
+        Builder {
+            storage: Place::Memory,
+            policy: None,
+            config: Config::default(),
+            environment: None,
+            hooks: Hooks::default(),
+        }
     }
 
     /// The host itself: no rule holds it back, every invariant does. Not for requests of others.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rolekeep_macros::{Describe, Input};
 
 use crate::{
-    config::Config,
+    config::{AuditDenials, Config},
     manager::{Builder, UserManagement},
     model::{
         decode,
@@ -66,6 +66,8 @@ pub struct Settings {
     pub rights_max_age_millis: Option<i64>,
     /// The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
     pub users_in_memory: Option<u32>,
+    /// Which operations the audit log tells of that the rules refused; `off` if not given.
+    pub audit_denials: Option<AuditDenials>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -150,6 +152,7 @@ impl Settings {
         config.hashing_parallel = self.hashing_parallel.map_or(config.hashing_parallel, |count| count as usize);
         config.rights_max_age_millis = self.rights_max_age_millis.unwrap_or(config.rights_max_age_millis);
         config.users_in_memory = self.users_in_memory.map_or(config.users_in_memory, |count| count as usize);
+        config.audit_denials = self.audit_denials.unwrap_or(config.audit_denials);
         config.signing_key.clone_from(&self.signing_key);
         config
     }

@@ -142,6 +142,13 @@ pub enum Reason {
     /// A setting has a value that cannot be used.
     #[serde(rename = "config_invalid")]
     ConfigInvalid,
+    /// An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
+    /// signed in, who cannot be told from others.
+    #[serde(rename = "idempotency_key_invalid")]
+    IdempotencyKeyInvalid,
+    /// The same caller gave this idempotency key to the same operation before, with another input.
+    #[serde(rename = "idempotency_key_reused")]
+    IdempotencyKeyReused,
     /// Unknown account, wrong password or inactive account; which one is in the audit log only.
     #[serde(rename = "invalid_credentials")]
     InvalidCredentials,
@@ -169,6 +176,9 @@ pub enum Reason {
     /// Done already: the assignment exists.
     #[serde(rename = "already_assigned")]
     AlreadyAssigned,
+    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    #[serde(rename = "already_done")]
+    AlreadyDone,
     /// The expected version is not the current one.
     #[serde(rename = "version_stale")]
     VersionStale,
@@ -187,6 +197,9 @@ pub enum Reason {
     /// Others wrote the same rows again and again; try once more.
     #[serde(rename = "contention")]
     Contention,
+    /// Asked too often; the error says after how many seconds to ask again.
+    #[serde(rename = "rate_limited")]
+    RateLimited,
     /// Too many passwords are being hashed.
     #[serde(rename = "hashing_queue_full")]
     HashingQueueFull,

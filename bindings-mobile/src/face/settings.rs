@@ -6,6 +6,20 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Which refused operations the audit log tells of, as `access.denied`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum AuditDenials {
+    /// None.
+    #[serde(rename = "off")]
+    Off,
+    /// Those that would have written something.
+    #[serde(rename = "writes")]
+    Writes,
+    /// Those that would have read something, too.
+    #[serde(rename = "all")]
+    All,
+}
+
 /// Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Settings {
@@ -99,6 +113,10 @@ pub struct Settings {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_in_memory: Option<i64>,
+    /// Which operations the audit log tells of that the rules refused; `off` if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_denials: Option<AuditDenials>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,7 +27,7 @@ class RolekeepError(Exception):
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
-        change_id: UUID | None = None,
+        change_id: UUID | None = None, retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,7 +43,9 @@ class RolekeepError(Exception):
         self.timestamp = timestamp
         """When it happened, where known."""
         self.change_id = change_id
-        """With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change."""
+        """With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change."""
+        self.retry_after = retry_after
+        """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
@@ -63,4 +65,5 @@ def from_json(text: str) -> RolekeepError:
         report=given.get("report"),
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
         change_id=UUID(given["change_id"]) if given.get("change_id") else None,
+        retry_after=given.get("retry_after"),
     )

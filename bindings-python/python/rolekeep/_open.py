@@ -36,6 +36,7 @@ def open(
     hashing_parallel: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    audit_denials: AuditDenials | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> UserManagement:
@@ -78,6 +79,8 @@ def open(
             write to the storage too, in milliseconds; 1000 if not given.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold; 100000 if not given.
+        audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
+            given.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -106,6 +109,7 @@ def open(
         "hashing_parallel": hashing_parallel,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "audit_denials": audit_denials,
         "signing_key": signing_key,
     }
     return UserManagement(start(settings, persister).wait())
@@ -136,6 +140,7 @@ def open_async(
     hashing_parallel: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    audit_denials: AuditDenials | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> Opening:
@@ -178,6 +183,8 @@ def open_async(
             write to the storage too, in milliseconds; 1000 if not given.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold; 100000 if not given.
+        audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
+            given.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -206,6 +213,7 @@ def open_async(
         "hashing_parallel": hashing_parallel,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "audit_denials": audit_denials,
         "signing_key": signing_key,
     }
     return Opening(start(settings, persister))

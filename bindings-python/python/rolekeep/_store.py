@@ -30,10 +30,16 @@ def start(settings: dict[str, object], persister: Persister | None) -> _rolekeep
     return _rolekeep.Store._open(encode(settings), None if persister is None else Host(persister), is_in_memory)
 
 
-def _request(ip: str | None, user_agent: str | None, context: Mapping[str, Any] | None) -> str | None:
-    if ip is None and user_agent is None and context is None:
-        return None
-    return encode({"ip": ip, "user_agent": user_agent, "context": context})
+def _request(
+    ip: str | None,
+    user_agent: str | None,
+    context: Mapping[str, Any] | None,
+    request_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> str | None:
+    given = {"ip": ip, "user_agent": user_agent, "context": context}
+    given |= {"request_id": request_id, "idempotency_key": idempotency_key}
+    return None if all(value is None for value in given.values()) else encode(given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +69,22 @@ class AnyCaller(_rolekeep.Caller):
     """What needs no waiting."""
 
     def with_request(
-        self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
+        self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
+        request_id: str | None = None, idempotency_key: str | None = None,
     ) -> C:
-        """The same caller with what the host knows of a request, such as its address for the audit log."""
-        return type(self)(self._with_request(_request(ip, user_agent, context)))
+        """The same caller with what the host knows of a request, such as its address for the audit log.
+
+        Args:
+            ip: The address that it came from.
+            user_agent: What it was made with.
+            context: What the policy's conditions read as `context.…`.
+            request_id: By which the host's own log knows it.
+            idempotency_key: A key that the client chose for this request, 1 to 255 visible ASCII characters (the header
+                `Idempotency-Key`): what the same caller asks of the same operation with it within 24 hours is done once.
+                Sent again it fails with the reason `already_done` and the `change_id` of the first, with another input
+                with `idempotency_key_reused`. Secrets are not compared, answers not kept.
+        """
+        return type(self)(self._with_request(_request(ip, user_agent, context, request_id, idempotency_key)))
 
     def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
@@ -194,10 +212,11 @@ class _AnyStore(_rolekeep.Store, Generic[C]):
         return self._face(self._system())
 
     def anonymous(
-        self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None
+        self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
+        request_id: str | None = None, idempotency_key: str | None = None,
     ) -> C:
-        """Somebody who has not signed in."""
-        return self._face(self._anonymous(_request(ip, user_agent, context)))
+        """Somebody who has not signed in. The parameters are those of `Caller.with_request`."""
+        return self._face(self._anonymous(_request(ip, user_agent, context, request_id, idempotency_key)))
 
 
 class UserManagement(_AnyStore[Caller]):
@@ -216,6 +235,8 @@ class UserManagement(_AnyStore[Caller]):
         ip: str | None = None,
         user_agent: str | None = None,
         context: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Caller:
         """The user whom an access token was made for.
 
@@ -224,11 +245,14 @@ class UserManagement(_AnyStore[Caller]):
             ip: The address that the request came from, for the audit log.
             user_agent: What the request was made with.
             context: What the policy's conditions read as `context.…`.
+            request_id: By which the host's own log knows the request.
+            idempotency_key: The key that the client chose for the request; see `Caller.with_request`.
 
         Raises:
             Unauthorized: It is no token of ours, its time is over, or its session has ended.
         """
-        return Caller(self._authenticate(access_token, _request(ip, user_agent, context)).wait())
+        request = _request(ip, user_agent, context, request_id, idempotency_key)
+        return Caller(self._authenticate(access_token, request).wait())
 
     def acting_as(self, user: UUID | str) -> Caller:
         """A user for whom the host vouches itself, without a session.
@@ -305,9 +329,12 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         ip: str | None = None,
         user_agent: str | None = None,
         context: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> AsyncCaller:
         """The user whom an access token was made for; as `UserManagement.authenticate`."""
-        return AsyncCaller(await self._authenticate(access_token, _request(ip, user_agent, context)))
+        request = _request(ip, user_agent, context, request_id, idempotency_key)
+        return AsyncCaller(await self._authenticate(access_token, request))
 
     async def acting_as(self, user: UUID | str) -> AsyncCaller:
         """A user for whom the host vouches itself; as `UserManagement.acting_as`."""

@@ -52,7 +52,7 @@ class Conflict(RolekeepError):
 
     code = Code.CONFLICT
     http_status = 409
-    _usual = Reason.VERSION_STALE
+    _usual = Reason.ALREADY_DONE
 
 
 class RateLimited(RolekeepError):
@@ -60,7 +60,7 @@ class RateLimited(RolekeepError):
 
     code = Code.RATE_LIMIT_EXCEEDED
     http_status = 429
-    _usual = Reason.HASHING_QUEUE_FULL
+    _usual = Reason.RATE_LIMITED
 
 
 class Unavailable(RolekeepError):

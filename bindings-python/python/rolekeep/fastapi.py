@@ -109,5 +109,7 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
         "problems": [asdict(each) for each in error.problems],
         "timestamp": error.timestamp,
     }
-    headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return JSONResponse(jsonable_encoder(body), error.http_status, headers)

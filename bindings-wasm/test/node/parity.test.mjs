@@ -98,7 +98,8 @@ test("every operation is a method that answers, or says why not", async () => {
 test("every code is a class of its own", () => {
   const codes = core().words.find(([name]) => name === "Code")[1];
   const names = codes.map((code) => {
-    const error = toError(JSON.stringify({ code, reason: "internal", message: "x", fields: [], problems: [], timestamp: null, http_status: 500 }));
+    const error = toError(JSON.stringify({ code, reason: "internal", message: "x", fields: [], problems: [], timestamp: null, http_status: 500, retry_after: 7 }));
+    assert.equal(error.retryAfter, 7);
     assert.ok(error instanceof rolekeep.RolekeepError && error.code === code && rolekeep[error.name] === error.constructor, code);
     return error.name;
   });

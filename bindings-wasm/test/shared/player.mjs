@@ -189,7 +189,9 @@ class Player {
 }
 
 function request(step) {
-  return step.request && { ip: step.request.ip, userAgent: step.request.user_agent, values: step.request.context };
+  if (!step.request) return undefined;
+  const { ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, context: values } = step.request;
+  return { ip, userAgent, requestId, idempotencyKey, values };
 }
 
 /** Each user with the password that the scenarios know. */

@@ -3,7 +3,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use super::{Engine, Who, WhoIdentity};
+use super::{
+    Engine, Who, WhoIdentity,
+    limit::{Attempt, limited},
+};
 use crate::{
     environment::{MaybeSend, MaybeSync},
     model::{
@@ -98,6 +101,7 @@ impl Engine {
     pub(super) async fn around(
         &self,
         operation: &'static str,
+        account: Option<&str>,
         who: &Who,
         steps: impl Future<Output = Result<()>> + MaybeSend,
     ) -> Result<()> {
@@ -107,7 +111,9 @@ impl Engine {
             WhoIdentity::User { id, .. } => Asker::User(*id),
         };
         let request = Request { operation, asker, context: &who.request };
-        let Some(observer) = &self.observer else { return in_span(request, steps).await };
+        let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
+        let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
+        let Some(observer) = &self.hooks.observer else { return in_span(request, steps).await };
         let began = self.services.env.elapsed();
         let result = match observer.admit(&request) {
             Ok(()) => in_span(request, steps).await,

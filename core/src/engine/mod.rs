@@ -4,7 +4,10 @@
 pub(crate) mod around;
 mod authorise;
 pub(crate) mod cache;
+mod denials;
 mod feed;
+pub(crate) mod limit;
+mod once;
 mod rights;
 mod steps;
 
@@ -25,13 +28,16 @@ use crate::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId},
     },
-    operations::{Access, Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
+    operations::{Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
     rules::Directory,
     storage::{ChangeSet, CommitError, Committed},
 };
 use cache::Cache;
+use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
+use once::Once;
 pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
+use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
@@ -73,11 +79,19 @@ pub(crate) struct Engine {
     doubts: AtomicU64,
     settled: AtomicU64,
     is_closed: AtomicBool,
-    observer: Option<Arc<dyn around::Observer>>,
+    hooks: Hooks,
+    denials: Denials,
+}
+
+/// What the host hangs around every operation.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) observer: Option<Arc<dyn around::Observer>>,
+    pub(crate) limiter: Option<Arc<dyn limit::Limiter>>,
 }
 
 impl Engine {
-    pub(crate) fn new(services: Services, observer: Option<Arc<dyn around::Observer>>) -> Self {
+    pub(crate) fn new(services: Services, hooks: Hooks) -> Self {
         let directory = Directory::new(services.rules(), services.config.users_in_memory);
         Self {
             services,
@@ -91,7 +105,8 @@ impl Engine {
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
-            observer,
+            hooks,
+            denials: Denials::default(),
         }
     }
 
@@ -105,14 +120,25 @@ impl Engine {
     /// Takes an operation through its steps.
     pub(crate) async fn run_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
         let operation = steps.listed().name;
+        let account = self.hooks.limiter.as_ref().and_then(|_| steps.account().map(str::to_owned));
         // Boxed, so that the future of each operation is small.
-        let result = Box::pin(self.around(operation, who, self.take_steps(who, steps))).await;
+        let result = Box::pin(self.around(operation, account.as_deref(), who, self.take_steps(who, steps))).await;
         result.map_err(|error| error.at(self.services.now()))
     }
 
     async fn take_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
+        let mut refusal = Refusal::default();
+        let result = self.try_steps(who, steps, &mut refusal).await;
+        if let Err(error) = &result {
+            self.tell_of_denial(who, steps.listed(), refusal, error);
+        }
+        result
+    }
+
+    async fn try_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps, refusal: &mut Refusal) -> Result<()> {
         self.require_open()?;
         let listed = steps.listed();
+        let mut once = Once::of(who, steps)?;
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             self.follow().await?;
@@ -120,10 +146,15 @@ impl Engine {
             let now = self.services.now();
             let mut plan = Plan::new(&self.services, &actor, now);
 
+            if let Some(once) = &mut once {
+                once.require_new(plan.reads(), now).await?;
+            }
             authorise::somewhere(&plan, listed.access, listed.may_be_own)?;
             let asked = steps.load(&plan).await?;
             if let Some(asked) = asked.filter(|_| !actor.is_system()) {
-                authorise::target(&plan, asked.permission, &asked.subject, asked.read).await?;
+                refusal.of(&asked.subject);
+                let allowed = authorise::target(&plan, asked.permission, &asked.subject, asked.read).await;
+                allowed.map_err(|error| refusal.hidden(error))?;
             }
             steps.validate(&self.services, now).await?;
             let planned = steps.plan(&mut plan).await;
@@ -132,7 +163,7 @@ impl Engine {
                 (Err(error), None) => return Err(error),
                 (Ok(()), _) => Ok(()),
             };
-            match self.finish(plan, listed.access, listed.name).await? {
+            match self.finish(plan, listed, once.as_ref()).await? {
                 Finish::Done => return outcome,
                 Finish::Stale => attempts += 1,
                 Finish::PolicyMoved => policies += 1,
@@ -143,15 +174,23 @@ impl Engine {
     }
 
     /// Asks the rules about the rows as they will be, and commits.
-    async fn finish(self: &Arc<Self>, mut plan: Plan<'_>, access: Access, operation: &'static str) -> Result<Finish> {
-        authorise::changes(&mut plan, access).await?;
-        if plan.is_empty() {
+    async fn finish(self: &Arc<Self>, mut plan: Plan<'_>, listed: Entry, once: Option<&Once>) -> Result<Finish> {
+        authorise::changes(&mut plan, listed.access).await?;
+        // What is refused is not done, and may be asked for again.
+        let once = once.filter(|_| plan.refusal().is_none());
+        if plan.is_empty() && once.is_none() {
             return Ok(Finish::Done);
         }
-        let next = plan.next_policy();
+        if listed.is_read {
+            return Err(Error::new(Reason::Internal, format!("{} is said to write nothing, and does", listed.name)));
+        }
+        let (next, now) = (plan.next_policy(), plan.now);
         let id = self.services.env.new_id()?;
-        let committed = match plan.into_change_set(operation, id) {
-            Ok(change_set) => self.commit(change_set, next).await,
+        let committed = match plan.into_change_set(listed.name, id) {
+            Ok(mut change_set) => {
+                change_set.writes.extend(once.map(|once| once.write(id, now)));
+                self.commit(change_set, next).await
+            }
             Err(error) => Err(error),
         };
         match committed {
@@ -238,10 +277,11 @@ impl Engine {
     }
 
     /// Refuses further operations and lets go of the storage once running commits are done.
-    pub(crate) async fn close(&self) -> Result<()> {
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.tell_of_other_denials().await;
         self.services.storage.close().await
     }
 }

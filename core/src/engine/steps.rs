@@ -18,6 +18,12 @@ pub(crate) trait Steps: MaybeSend {
     /// What the list says of it.
     fn listed(&self) -> Entry;
 
+    /// The account that the input names to be let in by it.
+    fn account(&self) -> Option<&str>;
+
+    /// The input as text, without its secrets.
+    fn input(&self) -> String;
+
     /// Loads what it is done to; answers what the rules are to be asked about that.
     async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>>;
 
@@ -34,6 +40,7 @@ pub(crate) struct Entry {
     pub(super) name: &'static str,
     pub(super) access: Access,
     pub(super) may_be_own: bool,
+    pub(super) is_read: bool,
 }
 
 /// A permission to be asked for on a row.
@@ -71,7 +78,15 @@ impl<O: Operation> Running<O> {
 #[portable_async]
 impl<O: Operation> Steps for Running<O> {
     fn listed(&self) -> Entry {
-        Entry { name: O::NAME, access: O::ACCESS, may_be_own: O::MAY_BE_OWN }
+        Entry { name: O::NAME, access: O::ACCESS, may_be_own: O::MAY_BE_OWN, is_read: O::IS_READ }
+    }
+
+    fn account(&self) -> Option<&str> {
+        self.input.account()
+    }
+
+    fn input(&self) -> String {
+        format!("{:?}", self.input)
     }
 
     async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>> {

@@ -1,6 +1,9 @@
 //! The one error of the library: a stable code for programs, a message for people.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
@@ -90,6 +93,11 @@ pub enum Reason {
     SeedInvalid,
     /// A setting has a value that cannot be used.
     ConfigInvalid,
+    /// An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
+    /// signed in, who cannot be told from others.
+    IdempotencyKeyInvalid,
+    /// The same caller gave this idempotency key to the same operation before, with another input.
+    IdempotencyKeyReused,
     /// Unknown account, wrong password or inactive account; which one is in the audit log only.
     InvalidCredentials,
     /// The token is not one of ours, or not for this.
@@ -108,6 +116,8 @@ pub enum Reason {
     Taken,
     /// Done already: the assignment exists.
     AlreadyAssigned,
+    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    AlreadyDone,
     /// The expected version is not the current one.
     VersionStale,
     /// It would leave no active administrator.
@@ -120,6 +130,8 @@ pub enum Reason {
     WrongStatus,
     /// Others wrote the same rows again and again; try once more.
     Contention,
+    /// Asked too often; the error says after how many seconds to ask again.
+    RateLimited,
     /// Too many passwords are being hashed.
     HashingQueueFull,
     /// The storage does not answer.
@@ -162,7 +174,9 @@ impl Reason {
             | Reason::ResourceIncomplete
             | Reason::ContextIncomplete
             | Reason::SeedInvalid
-            | Reason::ConfigInvalid => Code::Validation,
+            | Reason::ConfigInvalid
+            | Reason::IdempotencyKeyInvalid
+            | Reason::IdempotencyKeyReused => Code::Validation,
             Reason::InvalidCredentials
             | Reason::InvalidToken
             | Reason::TokenExpired
@@ -171,13 +185,14 @@ impl Reason {
             Reason::Denied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
-            Reason::VersionStale
+            Reason::AlreadyDone
+            | Reason::VersionStale
             | Reason::LastAdministrator
             | Reason::InUse
             | Reason::BuiltIn
             | Reason::WrongStatus
             | Reason::Contention => Code::Conflict,
-            Reason::HashingQueueFull => Code::RateLimited,
+            Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,
             Reason::StorageUnavailable
             | Reason::StorageMissing
             | Reason::StorageReadOnly
@@ -227,6 +242,7 @@ struct Body {
     marked: Option<Marked>,
     at: Option<Time>,
     change_id: Option<ChangeSetId>,
+    retry_after: Option<u32>,
 }
 
 /// Finds the known name that was probably meant.
@@ -265,6 +281,7 @@ impl Error {
             marked: None,
             at: None,
             change_id: None,
+            retry_after: None,
         }))
     }
 
@@ -344,6 +361,36 @@ impl Error {
         error
     }
 
+    /// A request that was done before, by this change.
+    pub(crate) fn already_done(change: ChangeSetId) -> Self {
+        let message = format!("this request was done before, by the change {change}; read what it made");
+        let mut error = Self::new(Reason::AlreadyDone, message);
+        error.0.change_id = Some(change);
+        error
+    }
+
+    /// Asked too often. The time until it makes sense to ask again is told in whole seconds, rounded up, 1 at least.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let error = rolekeep::Error::rate_limited(Duration::from_millis(1_200));
+    /// assert_eq!((error.http_status(), error.retry_after()), (429, Some(2)));
+    /// ```
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        let error = Self::new(Reason::RateLimited, "").retry_in(retry_after);
+        let seconds = error.0.retry_after.unwrap_or_default();
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let message = format!("too many requests; ask again in {seconds} {unit}");
+        Self(Box::new(Body { message, ..*error.0 }))
+    }
+
+    /// Says when it makes sense to ask again.
+    pub(crate) fn retry_in(mut self, time: Duration) -> Self {
+        let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1);
+        self.0.retry_after = Some(seconds.try_into().unwrap_or(u32::MAX));
+        self
+    }
+
     /// "Not there" and "not yours" are the same answer (SEC-9).
     pub fn not_found(what: &str) -> Self {
         Self::new(Reason::NotFound, format!("no such {what}"))
@@ -409,9 +456,15 @@ impl Error {
         self.0.at
     }
 
-    /// By which `audit.outcome` tells what became of the change of a [`Reason::OutcomeUnknown`].
+    /// By which `audit.outcome` tells what became of the change of a [`Reason::OutcomeUnknown`]; the change that a
+    /// request of [`Reason::AlreadyDone`] made before.
     pub fn change_id(&self) -> Option<ChangeSetId> {
         self.0.change_id
+    }
+
+    /// After how many seconds to ask again, with the code [`Code::RateLimited`]: what HTTP calls `Retry-After`.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.0.retry_after
     }
 
     /// The HTTP status that a service answers with.
@@ -451,7 +504,7 @@ impl std::error::Error for Error {}
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 9)?;
+        let mut body = serializer.serialize_struct("Error", 10)?;
         body.serialize_field("code", &self.code())?;
         body.serialize_field("reason", &self.reason())?;
         body.serialize_field("message", self.message())?;
@@ -461,6 +514,7 @@ impl Serialize for Error {
         body.serialize_field("timestamp", &self.timestamp())?;
         body.serialize_field("http_status", &self.http_status())?;
         body.serialize_field("change_id", &self.change_id())?;
+        body.serialize_field("retry_after", &self.retry_after())?;
         body.end()
     }
 }

@@ -1,7 +1,7 @@
 //! Rows that hold no noun but keep the others right: names taken, invariants guarded, keys.
 
 use super::{
-    id::{UserId, parse_uuid},
+    id::{ChangeSetId, UserId, parse_uuid},
     record::Record,
     secret::Secret,
     time::Time,
@@ -27,7 +27,7 @@ pub struct Claim {
 #[record(table = "guards", key(name), sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`.
+    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -44,6 +44,8 @@ pub enum StandsFor {
     User(UserId),
     /// Who belongs to a region.
     Region,
+    /// Which roles are held in a scope.
+    Scope,
 }
 
 impl Guard {
@@ -60,6 +62,7 @@ impl Guard {
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
             Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
             Some(("region", _)) => Some(StandsFor::Region),
+            Some(("scope", _)) => Some(StandsFor::Scope),
             _ => None,
         }
     }
@@ -73,6 +76,32 @@ impl Guard {
     pub fn of_region(id: super::id::RegionId, shard: u8) -> String {
         format!("region:{id}:{shard}")
     }
+
+    /// Which roles are held in a scope that names a row: who gives one moves it, who deletes the row takes it away.
+    pub fn of_scope(scope: &str) -> String {
+        format!("scope:{scope}")
+    }
+}
+
+/// That a request with an idempotency key was done: written in the same commit, so that it is done once.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "done_requests", key(asker, operation, idempotency_key), index(at), sync = site_local, resource = none)]
+#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = after(at))]
+pub struct DoneRequest {
+    /// Who asked: a user's id, or `system`.
+    pub asker: String,
+    /// `users.create`
+    pub operation: String,
+    /// The key that the caller chose.
+    pub idempotency_key: String,
+    /// SHA-256 of the input without its secrets, hexadecimal.
+    pub input: String,
+    /// The change by which it was done.
+    pub change_id: ChangeSetId,
+    /// When.
+    pub at: Time,
+    /// The row's version.
+    pub version: i64,
 }
 
 /// A key that tokens are signed with.

@@ -68,6 +68,8 @@ pub struct RequestContext {
     pub user_agent: Option<String>,
     /// By which the host's own log knows it: in the span of each operation, not stored.
     pub request_id: Option<String>,
+    /// By which a request that is sent again is known, so that it is done once: see [`RequestContext::idempotency_key`].
+    pub idempotency_key: Option<String>,
     /// What the policy's conditions may read as `context.…`.
     pub values: Context,
 }
@@ -92,6 +94,20 @@ impl RequestContext {
     /// With the id by which the host's own log knows it, cut to 128 characters.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());
+        self
+    }
+
+    /// With a key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
+    /// what the same caller asks of the same operation with the same key within 24 hours is done once. Sent again with
+    /// the same input it fails with [`Reason::AlreadyDone`] and the `change_id` of the first, with another input with
+    /// [`Reason::IdempotencyKeyReused`]; while the first still runs, whichever commits first is done and the other fails
+    /// so. A request that failed is not done, and may be sent again.
+    ///
+    /// Answers are not kept, so neither are the tokens or other secrets in them. Secrets of an input (a password) are not
+    /// compared. Operations that write nothing run again. Somebody who has not signed in has no keys
+    /// ([`Reason::IdempotencyKeyInvalid`]); those of the host itself are all in one place.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
         self
     }
 

@@ -125,6 +125,7 @@ impl Operation for GetOutcome {
     type Output = ChangeOutcome;
 
     const ACCESS: Access = Access::Public;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ChangeSetId> {
         Ok(self.change_id)
@@ -144,6 +145,7 @@ impl Operation for ListAudit {
     type Output = Page<AuditView>;
 
     const ACCESS: Access = Access::Permission("audit:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
@@ -184,6 +186,7 @@ impl Operation for VerifyAudit {
     type Output = AuditReport;
 
     const ACCESS: Access = Access::Everywhere("audit:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())

@@ -1,8 +1,11 @@
 //! Password hashing off the executor, bounded (AUT-2, SEC-15).
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_lock::Semaphore;
@@ -98,7 +101,8 @@ impl Place {
         let before = taken.fetch_add(1, Ordering::Relaxed);
         let place = Self(taken);
         if before >= places {
-            return Err(Error::new(Reason::HashingQueueFull, "too many sign-ins at once; try again in a moment"));
+            let full = Error::new(Reason::HashingQueueFull, "too many sign-ins at once; try again in a moment");
+            return Err(full.retry_in(Duration::from_secs(1)));
         }
         Ok(place)
     }

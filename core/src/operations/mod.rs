@@ -27,6 +27,8 @@ pub mod target;
 pub mod upkeep;
 pub mod users;
 
+use std::fmt::Debug;
+
 use rolekeep_macros::portable_async;
 
 use crate::{
@@ -45,7 +47,7 @@ use target::{ResourceRecord, Subject};
 
 /// Something a caller can ask for. Its fields are its input.
 #[portable_async]
-pub trait Operation: Listed + FromJson + Clone + MaybeSend + MaybeSync + 'static {
+pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync + 'static {
     /// What it is done to, loaded before the rules are asked; `()` for none.
     type Target: Target;
     /// The input once it is valid.
@@ -59,8 +61,16 @@ pub trait Operation: Listed + FromJson + Clone + MaybeSend + MaybeSync + 'static
     /// How large its input may be as JSON.
     const LIMITS: Limits = Limits::SMALL;
 
+    /// Whether it never writes. The engine holds those that say so to it.
+    const IS_READ: bool = false;
+
     /// Whether [`Operation::access`] may be less for one's own things.
     const MAY_BE_OWN: bool = false;
+
+    /// The account that the input names to be let in by it, as it was typed and unproved: tries are counted by it.
+    fn account(&self) -> Option<&str> {
+        None
+    }
 
     /// Loads what it is done to; "not there" is an error.
     async fn target(&self, _reads: Reads<'_>, _actor: &actor::Actor) -> Result<Self::Target> {

@@ -253,6 +253,7 @@ impl Operation for GetRegion {
     type Output = RegionView;
 
     const ACCESS: Access = Access::Permission("region:read");
+    const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Region> {
         target(reads, &self.region).await
@@ -274,6 +275,7 @@ impl Operation for ListRegions {
     type Output = Page<RegionView>;
 
     const ACCESS: Access = Access::Permission("region:list");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();

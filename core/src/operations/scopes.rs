@@ -10,6 +10,7 @@ use crate::{
         id::UserId,
         predicate::Predicate,
         region::Region,
+        registry::Guard,
         role_assignment::RoleAssignment,
         user::{User, UserStatus},
         value::Value,
@@ -35,7 +36,7 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
     let id = match kind.as_str() {
         "region" | "resource:region" => {
             let region: Region = regions::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
-            regions::join(plan, &region).await?;
+            plan.check(&region);
             region.id.0
         }
         "resource:drone" => {
@@ -56,9 +57,24 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
     Ok(Scope::Of { kind: kind.clone(), id: Value::Id(id) }.to_string())
 }
 
+/// A role is given in a scope: whoever deletes its row meanwhile must see it.
+pub(super) async fn join(plan: &mut Plan<'_>, scope: &str) -> Result<()> {
+    match scope.parse::<Scope>() {
+        Ok(Scope::Of { kind, .. }) if names_stored(&kind) => plan.move_guard(&Guard::of_scope(scope)).await,
+        _ => Ok(()),
+    }
+}
+
+/// Whether scopes of this kind name rows of this library.
+fn names_stored(kind: &str) -> bool {
+    matches!(kind, "region" | "resource:region" | "resource:drone" | "resource:user")
+}
+
 /// Plans the end of all roles that are held in a scope, whose row goes. Where one of them denies
 /// something that is a gain, and only administrators may (RBAC.md, "Details decided").
 pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
+    // Before they are read, so that none is given unseen.
+    plan.end_guard(&Guard::of_scope(&scope.to_string())).await?;
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::equals("scope", scope.to_string())).await?;
     if held.iter().any(|assignment| plan.rules().has_denies(&assignment.role)) {
         plan.require_administrator()?;

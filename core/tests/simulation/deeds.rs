@@ -7,7 +7,7 @@ use std::{
 };
 
 use rolekeep::{
-    Caller, Error, Reason, UserManagement,
+    Caller, Error, Reason, RequestContext, UserManagement,
     model::{
         id::{ChangeSetId, SessionId, UserId},
         patch::Change,
@@ -49,6 +49,15 @@ pub struct Instance {
     pub floors: RefCell<Floors>,
 }
 
+/// A request that is sent under a key, perhaps again and again.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    key: String,
+    user: UserId,
+    role: &'static str,
+    gives: bool,
+}
+
 /// What all callers of one seed share.
 pub struct Stage {
     pub world: Arc<World>,
@@ -59,6 +68,8 @@ pub struct Stage {
     pub broken: RefCell<Option<String>>,
     /// Changes of which nobody knew whether they took place.
     pub unknown: RefCell<Vec<ChangeSetId>>,
+    /// Requests that were sent under a key.
+    pub keyed: RefCell<Vec<Keyed>>,
     /// How many answers were compared.
     pub answers: Cell<u64>,
 }
@@ -126,7 +137,20 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(14) {
+        let (deed, result) = match world.below(17) {
+            // The same again: the answer was lost, its sender gave up, or it came through twice.
+            13..16 => {
+                let Keyed { key, user, role, gives } = self.keyed(user, role);
+                world.tell(|| format!("instance {at}: by {key} give or take {gives} {role} {user}"));
+                let context = RequestContext::default().idempotency_key(key.as_str());
+                let roles = system.with_request(context);
+                let result = match gives {
+                    true => roles.roles().assign(AssignRole::new(user, role)).await.map(drop),
+                    false => roles.roles().unassign(UnassignRole::new(user, role)).await.map(drop),
+                };
+                self.require_once(&key, &result);
+                ("do it once", result)
+            }
             0 | 1 => {
                 world.tell(|| format!("instance {at}: assign {role} to {user}"));
                 ("assign", system.roles().assign(AssignRole::new(user, role)).await.map(drop))
@@ -205,7 +229,7 @@ impl Stage {
             Err(error) => {
                 world.tell(|| format!("{deed} is refused: {}", error.reason()));
                 self.require_known(deed, &error);
-                if let Some(change) = error.change_id() {
+                if let Some(change) = error.change_id().filter(|_| error.reason() == Reason::OutcomeUnknown) {
                     self.unknown.borrow_mut().push(change);
                 }
                 // A reason that says that nothing was written.
@@ -213,6 +237,38 @@ impl Stage {
                     self.break_law(format!("{deed} failed ({error:?}), and commit {own:?} is there"));
                 }
             }
+        }
+    }
+
+    /// A new request under a key, or one that was sent before.
+    fn keyed(&self, user: UserId, role: &'static str) -> Keyed {
+        let mut keyed = self.keyed.borrow_mut();
+        if self.world.chance(40) || keyed.is_empty() {
+            let (key, gives) = (format!("key-{}", keyed.len()), self.world.chance(50));
+            keyed.push(Keyed { key, user, role, gives });
+            return keyed[keyed.len() - 1].clone();
+        }
+        self.world.pick(&keyed[..]).clone()
+    }
+
+    /// What has a key is written once at most, is there when it is acknowledged, and is told of by its own change.
+    fn require_once(&self, key: &str, result: &Result<(), Error>) {
+        let history = self.history.lock().unwrap();
+        let done = history.done_by(key);
+        let told = match result {
+            Ok(()) if done.is_empty() => Some("was acknowledged and not written"),
+            Err(error)
+                if error.reason() == Reason::AlreadyDone && !error.change_id().is_some_and(|id| done == [id]) =>
+            {
+                Some("is said to be done by another change")
+            }
+            Err(error) if error.reason() == Reason::IdempotencyKeyReused => Some("is said to be another request"),
+            _ => None,
+        };
+        let told = told.or((done.len() > 1).then_some("was done twice"));
+        drop(history);
+        if let Some(told) = told {
+            self.break_law(format!("what was asked by {key} {told}"));
         }
     }
 

@@ -8,6 +8,7 @@ use rolekeep::{
         policy::RoleRow,
         predicate::Predicate,
         record::{Key, Record, Row, Table},
+        registry::DoneRequest,
         role_assignment::RoleAssignment,
         session::{Session, SessionActivity},
         user::{User, UserStatus},
@@ -34,6 +35,8 @@ pub struct Moment {
     pub owner: Option<TaskId>,
     change: Option<ChangeSetId>,
     touched: Vec<Subject>,
+    /// The key of the request that was done by it.
+    done: Option<String>,
     /// What each role gives.
     roles: BTreeMap<String, Vec<&'static str>>,
     held: BTreeSet<(UserId, String)>,
@@ -117,6 +120,12 @@ impl History {
         self.moments.iter().find(|moment| moment.change == Some(change)).map(|moment| moment.position)
     }
 
+    /// The changes by which a request with a key was done.
+    pub fn done_by(&self, key: &str) -> Vec<ChangeSetId> {
+        let moments = self.moments.iter().filter(|moment| moment.done.as_deref() == Some(key));
+        moments.filter_map(|moment| moment.change).collect()
+    }
+
     /// The commits of a task.
     pub fn of(&self, owner: TaskId) -> impl Iterator<Item = u64> {
         self.moments.iter().filter(move |moment| moment.owner == Some(owner)).map(|moment| moment.position)
@@ -181,6 +190,7 @@ impl Moment {
             owner,
             change: by.map(|change_set| change_set.id),
             touched: by.map(subjects).unwrap_or_default(),
+            done: by.and_then(key_of),
             roles: roles.collect(),
             held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
             active: active.map(|user| user.id).collect(),
@@ -200,6 +210,12 @@ impl Moment {
         }
         if self.gives(&self.roles, user, permission) { Answer::Allowed } else { Answer::Denied }
     }
+}
+
+/// The key of the request that a change set does.
+fn key_of(change_set: &ChangeSet) -> Option<String> {
+    let done = change_set.writes.iter().find(|write| write.table.name == DoneRequest::TABLE.name)?;
+    done.key.0.last().and_then(Value::as_text).map(str::to_owned)
 }
 
 /// What the rows of a change set are about.

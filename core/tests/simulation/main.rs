@@ -135,6 +135,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 sign_ins,
                 broken: RefCell::new(None),
                 unknown: RefCell::default(),
+                keyed: RefCell::default(),
                 answers: Cell::new(0),
             }
         }

@@ -14,6 +14,7 @@ mod common;
 mod kit;
 
 mod conformance;
+mod dropped;
 mod filters;
 mod guarded_attributes;
 mod policy_dry_run;

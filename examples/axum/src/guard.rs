@@ -59,6 +59,9 @@ impl IntoResponse for Failure {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
+        if let Some(seconds) = self.0.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         (status, headers, Json(self.0)).into_response()
     }
 }

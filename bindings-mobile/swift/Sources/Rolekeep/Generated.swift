@@ -11574,6 +11574,17 @@ public struct RequestContext: Equatable, Hashable {
      */
     public let userAgent: String?
     /**
+     * By which the host's own log knows it.
+     */
+    public let requestId: String?
+    /**
+     * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
+     * what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
+     * reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
+     * are not compared, answers not kept.
+     */
+    public let idempotencyKey: String?
+    /**
      * What the policy's conditions may read as `context.…`.
      */
     public let values: [String: JsonText]
@@ -11588,10 +11599,21 @@ public struct RequestContext: Equatable, Hashable {
          * What it was made with.
          */userAgent: String? = nil, 
         /**
+         * By which the host's own log knows it.
+         */requestId: String? = nil, 
+        /**
+         * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
+         * what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
+         * reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
+         * are not compared, answers not kept.
+         */idempotencyKey: String? = nil, 
+        /**
          * What the policy's conditions may read as `context.…`.
          */values: [String: JsonText] = [:]) {
         self.ip = ip
         self.userAgent = userAgent
+        self.requestId = requestId
+        self.idempotencyKey = idempotencyKey
         self.values = values
     }
 
@@ -11613,6 +11635,8 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
             try RequestContext(
                 ip: FfiConverterOptionString.read(from: &buf), 
                 userAgent: FfiConverterOptionString.read(from: &buf), 
+                requestId: FfiConverterOptionString.read(from: &buf), 
+                idempotencyKey: FfiConverterOptionString.read(from: &buf), 
                 values: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
@@ -11620,6 +11644,8 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
     public static func write(_ value: RequestContext, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.ip, into: &buf)
         FfiConverterOptionString.write(value.userAgent, into: &buf)
+        FfiConverterOptionString.write(value.requestId, into: &buf)
+        FfiConverterOptionString.write(value.idempotencyKey, into: &buf)
         FfiConverterDictionaryStringTypeJsonText.write(value.values, into: &buf)
     }
 }
@@ -13429,6 +13455,10 @@ public struct Settings: Equatable, Hashable {
      */
     public let usersInMemory: Int64?
     /**
+     * Which operations the audit log tells of that the rules refused; `off` if not given.
+     */
+    public let auditDenials: AuditDenials?
+    /**
      * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
      */
     public let signingKey: String?
@@ -13507,6 +13537,9 @@ public struct Settings: Equatable, Hashable {
          * The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
          */usersInMemory: Int64? = nil, 
         /**
+         * Which operations the audit log tells of that the rules refused; `off` if not given.
+         */auditDenials: AuditDenials? = nil, 
+        /**
          * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
@@ -13532,6 +13565,7 @@ public struct Settings: Equatable, Hashable {
         self.hashingParallel = hashingParallel
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
+        self.auditDenials = auditDenials
         self.signingKey = signingKey
     }
 
@@ -13574,6 +13608,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
                 hashingParallel: FfiConverterOptionInt64.read(from: &buf), 
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
+                auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
                 signingKey: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -13602,6 +13637,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.hashingParallel, into: &buf)
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
+        FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
     }
 }
@@ -15631,6 +15667,91 @@ public func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> Rus
 
 
 /**
+ * Which refused operations the audit log tells of, as `access.denied`.
+ */
+
+public enum AuditDenials: Equatable, Hashable {
+    
+    /**
+     * None.
+     */
+    case off
+    /**
+     * Those that would have written something.
+     */
+    case writes
+    /**
+     * Those that would have read something, too.
+     */
+    case all
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension AuditDenials: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeAuditDenials: FfiConverterRustBuffer {
+    typealias SwiftType = AuditDenials
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditDenials {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .writes
+        
+        case 3: return .all
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: AuditDenials, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .writes:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .all:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeAuditDenials_lift(_ buf: RustBuffer) throws -> AuditDenials {
+    return try FfiConverterTypeAuditDenials.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
+    return FfiConverterTypeAuditDenials.lower(value)
+}
+
+
+
+/**
  * What decided.
  */
 
@@ -17378,6 +17499,15 @@ public enum Reason: Equatable, Hashable {
      */
     case configInvalid
     /**
+     * An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
+     * signed in, who cannot be told from others.
+     */
+    case idempotencyKeyInvalid
+    /**
+     * The same caller gave this idempotency key to the same operation before, with another input.
+     */
+    case idempotencyKeyReused
+    /**
      * Unknown account, wrong password or inactive account; which one is in the audit log only.
      */
     case invalidCredentials
@@ -17414,6 +17544,10 @@ public enum Reason: Equatable, Hashable {
      */
     case alreadyAssigned
     /**
+     * The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+     */
+    case alreadyDone
+    /**
      * The expected version is not the current one.
      */
     case versionStale
@@ -17437,6 +17571,10 @@ public enum Reason: Equatable, Hashable {
      * Others wrote the same rows again and again; try once more.
      */
     case contention
+    /**
+     * Asked too often; the error says after how many seconds to ask again.
+     */
+    case rateLimited
     /**
      * Too many passwords are being hashed.
      */
@@ -17532,59 +17670,67 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 13: return .configInvalid
         
-        case 14: return .invalidCredentials
+        case 14: return .idempotencyKeyInvalid
         
-        case 15: return .invalidToken
+        case 15: return .idempotencyKeyReused
         
-        case 16: return .tokenExpired
+        case 16: return .invalidCredentials
         
-        case 17: return .sessionEnded
+        case 17: return .invalidToken
         
-        case 18: return .notSignedIn
+        case 18: return .tokenExpired
         
-        case 19: return .denied
+        case 19: return .sessionEnded
         
-        case 20: return .notFound
+        case 20: return .notSignedIn
         
-        case 21: return .taken
+        case 21: return .denied
         
-        case 22: return .alreadyAssigned
+        case 22: return .notFound
         
-        case 23: return .versionStale
+        case 23: return .taken
         
-        case 24: return .lastAdministrator
+        case 24: return .alreadyAssigned
         
-        case 25: return .inUse
+        case 25: return .alreadyDone
         
-        case 26: return .builtIn
+        case 26: return .versionStale
         
-        case 27: return .wrongStatus
+        case 27: return .lastAdministrator
         
-        case 28: return .contention
+        case 28: return .inUse
         
-        case 29: return .hashingQueueFull
+        case 29: return .builtIn
         
-        case 30: return .storageUnavailable
+        case 30: return .wrongStatus
         
-        case 31: return .storageMissing
+        case 31: return .contention
         
-        case 32: return .storageReadOnly
+        case 32: return .rateLimited
         
-        case 33: return .storageFull
+        case 33: return .hashingQueueFull
         
-        case 34: return .schemaNewer
+        case 34: return .storageUnavailable
         
-        case 35: return .outcomeUnknown
+        case 35: return .storageMissing
         
-        case 36: return .notLoaded
+        case 36: return .storageReadOnly
         
-        case 37: return .rightsStale
+        case 37: return .storageFull
         
-        case 38: return .closed
+        case 38: return .schemaNewer
         
-        case 39: return .corrupt
+        case 39: return .outcomeUnknown
         
-        case 40: return .`internal`
+        case 40: return .notLoaded
+        
+        case 41: return .rightsStale
+        
+        case 42: return .closed
+        
+        case 43: return .corrupt
+        
+        case 44: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -17646,112 +17792,128 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(13))
         
         
-        case .invalidCredentials:
+        case .idempotencyKeyInvalid:
             writeInt(&buf, Int32(14))
         
         
-        case .invalidToken:
+        case .idempotencyKeyReused:
             writeInt(&buf, Int32(15))
         
         
-        case .tokenExpired:
+        case .invalidCredentials:
             writeInt(&buf, Int32(16))
         
         
-        case .sessionEnded:
+        case .invalidToken:
             writeInt(&buf, Int32(17))
         
         
-        case .notSignedIn:
+        case .tokenExpired:
             writeInt(&buf, Int32(18))
         
         
-        case .denied:
+        case .sessionEnded:
             writeInt(&buf, Int32(19))
         
         
-        case .notFound:
+        case .notSignedIn:
             writeInt(&buf, Int32(20))
         
         
-        case .taken:
+        case .denied:
             writeInt(&buf, Int32(21))
         
         
-        case .alreadyAssigned:
+        case .notFound:
             writeInt(&buf, Int32(22))
         
         
-        case .versionStale:
+        case .taken:
             writeInt(&buf, Int32(23))
         
         
-        case .lastAdministrator:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(24))
         
         
-        case .inUse:
+        case .alreadyDone:
             writeInt(&buf, Int32(25))
         
         
-        case .builtIn:
+        case .versionStale:
             writeInt(&buf, Int32(26))
         
         
-        case .wrongStatus:
+        case .lastAdministrator:
             writeInt(&buf, Int32(27))
         
         
-        case .contention:
+        case .inUse:
             writeInt(&buf, Int32(28))
         
         
-        case .hashingQueueFull:
+        case .builtIn:
             writeInt(&buf, Int32(29))
         
         
-        case .storageUnavailable:
+        case .wrongStatus:
             writeInt(&buf, Int32(30))
         
         
-        case .storageMissing:
+        case .contention:
             writeInt(&buf, Int32(31))
         
         
-        case .storageReadOnly:
+        case .rateLimited:
             writeInt(&buf, Int32(32))
         
         
-        case .storageFull:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(33))
         
         
-        case .schemaNewer:
+        case .storageUnavailable:
             writeInt(&buf, Int32(34))
         
         
-        case .outcomeUnknown:
+        case .storageMissing:
             writeInt(&buf, Int32(35))
         
         
-        case .notLoaded:
+        case .storageReadOnly:
             writeInt(&buf, Int32(36))
         
         
-        case .rightsStale:
+        case .storageFull:
             writeInt(&buf, Int32(37))
         
         
-        case .closed:
+        case .schemaNewer:
             writeInt(&buf, Int32(38))
         
         
-        case .corrupt:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(39))
         
         
-        case .`internal`:
+        case .notLoaded:
             writeInt(&buf, Int32(40))
+        
+        
+        case .rightsStale:
+            writeInt(&buf, Int32(41))
+        
+        
+        case .closed:
+            writeInt(&buf, Int32(42))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(43))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(44))
         
         }
     }
@@ -17883,8 +18045,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * Nobody is logged in, or not any more.
@@ -17912,8 +18078,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * The caller may not do this.
@@ -17941,8 +18111,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * It does not exist, or the caller may not know that it does.
@@ -17970,8 +18144,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * The name is taken.
@@ -17999,8 +18177,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * The row was changed meanwhile, or an invariant forbids the change.
@@ -18028,8 +18210,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * Too many attempts; try again later.
@@ -18057,8 +18243,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * The storage, or something else that is needed, cannot be used now.
@@ -18086,8 +18276,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
     /**
      * A fault of the library or of its host.
@@ -18115,8 +18309,12 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown`: by this `audit.outcome` tells what became of the change.
-         */changeId: Uuid?
+         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
+         * change.
+         */changeId: Uuid?, 
+        /**
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         */retryAfter: Int64?
     )
 
     
@@ -18155,7 +18353,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18165,7 +18364,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18175,7 +18375,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18185,7 +18386,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18195,7 +18397,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18205,7 +18408,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18215,7 +18419,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18225,7 +18430,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18235,7 +18441,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             problems: try FfiConverterSequenceTypeProblem.read(from: &buf), 
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
-            changeId: try FfiConverterOptionTypeUuid.read(from: &buf)
+            changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
+            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -18249,7 +18456,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 
         
         
-        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18259,9 +18466,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18271,9 +18479,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(3))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18283,9 +18492,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(4))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18295,9 +18505,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(5))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18307,9 +18518,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(6))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18319,9 +18531,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18331,9 +18544,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18343,9 +18557,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         
-        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId):
+        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -18355,6 +18570,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
+            FfiConverterOptionInt64.write(retryAfter, into: &buf)
             
         }
     }
@@ -19217,6 +19433,30 @@ fileprivate struct FfiConverterOptionTypeUserBrief: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeUserBrief.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeAuditDenials: FfiConverterRustBuffer {
+    typealias SwiftType = AuditDenials?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeAuditDenials.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeAuditDenials.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }

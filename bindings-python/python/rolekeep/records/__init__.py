@@ -17,6 +17,9 @@ from .errors import (
     FieldError,
     Reason,
 )
+from .settings import (
+    AuditDenials,
+)
 from .sql import (
     FilteredRows,
     IdStorage,
@@ -93,6 +96,7 @@ from .setup import (
 
 __all__ = [
     "AssignmentTrace",
+    "AuditDenials",
     "AuditReport",
     "AuditView",
     "Cause",

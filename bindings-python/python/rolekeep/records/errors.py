@@ -111,6 +111,12 @@ class Reason(Word):
     """The seed file has errors."""
     CONFIG_INVALID = "config_invalid"
     """A setting has a value that cannot be used."""
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    """An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody
+    who has not signed in, who cannot be told from others.
+    """
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    """The same caller gave this idempotency key to the same operation before, with another input."""
     INVALID_CREDENTIALS = "invalid_credentials"
     """Unknown account, wrong password or inactive account; which one is in the audit log only."""
     INVALID_TOKEN = "invalid_token"
@@ -129,6 +135,10 @@ class Reason(Word):
     """Somebody else has this name."""
     ALREADY_ASSIGNED = "already_assigned"
     """Done already: the assignment exists."""
+    ALREADY_DONE = "already_done"
+    """The same request, by its idempotency key, was done before, by the error's `change_id`; it was
+    not done again.
+    """
     VERSION_STALE = "version_stale"
     """The expected version is not the current one."""
     LAST_ADMINISTRATOR = "last_administrator"
@@ -143,6 +153,8 @@ class Reason(Word):
     """The account's status does not allow this change."""
     CONTENTION = "contention"
     """Others wrote the same rows again and again; try once more."""
+    RATE_LIMITED = "rate_limited"
+    """Asked too often; the error says after how many seconds to ask again."""
     HASHING_QUEUE_FULL = "hashing_queue_full"
     """Too many passwords are being hashed."""
     STORAGE_UNAVAILABLE = "storage_unavailable"

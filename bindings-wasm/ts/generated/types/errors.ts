@@ -96,6 +96,10 @@ export type Reason =
   | "seed_invalid"
   /** A setting has a value that cannot be used. */
   | "config_invalid"
+  /** An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not signed in, who cannot be told from others. */
+  | "idempotency_key_invalid"
+  /** The same caller gave this idempotency key to the same operation before, with another input. */
+  | "idempotency_key_reused"
   /** Unknown account, wrong password or inactive account; which one is in the audit log only. */
   | "invalid_credentials"
   /** The token is not one of ours, or not for this. */
@@ -114,6 +118,8 @@ export type Reason =
   | "taken"
   /** Done already: the assignment exists. */
   | "already_assigned"
+  /** The same request, by its idempotency key, was done before, by the error's `changeId`; it was not done again. */
+  | "already_done"
   /** The expected version is not the current one. */
   | "version_stale"
   /** It would leave no active administrator. */
@@ -126,6 +132,8 @@ export type Reason =
   | "wrong_status"
   /** Others wrote the same rows again and again; try once more. */
   | "contention"
+  /** Asked too often; the error says after how many seconds to ask again. */
+  | "rate_limited"
   /** Too many passwords are being hashed. */
   | "hashing_queue_full"
   /** The storage does not answer. */

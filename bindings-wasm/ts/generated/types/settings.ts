@@ -2,6 +2,15 @@
 
 // How a store is opened.
 
+/** Which refused operations the audit log tells of, as `access.denied`. */
+export type AuditDenials =
+  /** None. */
+  | "off"
+  /** Those that would have written something. */
+  | "writes"
+  /** Those that would have read something, too. */
+  | "all";
+
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
 export interface Settings {
   /** An SQLite file, made if it is not there; without it and without a persister all is kept in memory. */
@@ -53,6 +62,8 @@ export interface Settings {
   readonly rightsMaxAgeMillis?: number | undefined;
   /** The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given. */
   readonly usersInMemory?: number | undefined;
+  /** Which operations the audit log tells of that the rules refused; `off` if not given. */
+  readonly auditDenials?: AuditDenials | undefined;
   /** The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }

@@ -65,6 +65,7 @@ impl Operation for GetDrone {
     type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:read");
+    const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Drone> {
         target(reads, &self.drone).await
@@ -87,6 +88,7 @@ impl Operation for ListDrones {
     type Output = Page<DroneView>;
 
     const ACCESS: Access = Access::Permission("drone:list");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();

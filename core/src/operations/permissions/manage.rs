@@ -155,6 +155,7 @@ impl Operation for ListPermissions {
     type Output = Vec<PermissionView>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -172,6 +173,7 @@ impl Operation for GetPermission {
     type Output = PermissionView;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<String> {
         Ok(self.name)

@@ -60,6 +60,7 @@ impl Operation for MyPermissions {
     type Output = Vec<EffectiveGrant>;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -78,6 +79,7 @@ impl Operation for ExplainPermission {
     type Output = Explanation;
 
     const ACCESS: Access = Access::Everywhere("policy:explain");
+    const IS_READ: bool = true;
 
     async fn validate(self, services: &Services, _: Time) -> Result<(ExplainPermission, Context)> {
         services.rules().permission(&self.permission)?;

@@ -40,6 +40,15 @@ impl Plan<'_> {
         self.writes.contains_key(&(Guard::TABLE.name, Guard::key_of(&(guard.to_owned(),))))
     }
 
+    /// What a guard stands for goes: plans that move it become stale, also where nobody moved it before.
+    pub async fn end_guard(&mut self, guard: &str) -> Result<()> {
+        match self.reads().get::<Guard>(&(guard.to_owned(),)).await? {
+            Some(guard) => self.remove(&guard, None),
+            None => self.check_key::<Guard>(Guard::key_of(&(guard.to_owned(),)), None),
+        }
+        Ok(())
+    }
+
     /// What a user may do changes.
     pub async fn move_authority(&mut self, user: UserId) -> Result<()> {
         self.move_guard(&Guard::of_user(user)).await

@@ -136,6 +136,7 @@ impl Operation for DryRunPolicy {
     type Output = DryRun;
 
     const ACCESS: Access = Access::Everywhere("policy:explain");
+    const IS_READ: bool = true;
     const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(Proposal, u64, usize)> {

@@ -154,6 +154,7 @@ impl Operation for GetPolicy {
     type Output = PolicySummary;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -185,6 +186,7 @@ impl Operation for ExportPolicy {
     type Output = PolicyFile;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PolicyFormat> {
         Ok(self.format.unwrap_or(PolicyFormat::Toml))
@@ -207,6 +209,7 @@ impl Operation for ValidatePolicy {
     type Output = PolicyValidation;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
     const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PolicyValidation> {
@@ -234,6 +237,7 @@ impl Operation for DiffPolicy {
     type Output = Vec<PolicyChange>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
     const LIMITS: Limits = Limits::TEXT;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PolicyParts> {

@@ -259,6 +259,7 @@ impl Operation for ListRoles {
     type Output = Vec<RoleView>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -279,6 +280,7 @@ impl Operation for GetRole {
     type Output = RoleDetails;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<String> {
         Ok(self.name)

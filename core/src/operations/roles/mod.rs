@@ -231,6 +231,7 @@ pub(super) async fn put(
     // The user must not be deleted meanwhile.
     plan.check(user);
     plan.move_authority(user.id).await?;
+    super::scopes::join(plan, scope).await?;
     let after = RoleAssignment {
         user_id: user.id,
         role: role.to_owned(),
@@ -266,6 +267,7 @@ impl Operation for ListAssignments {
     type Output = Page<RoleAssignment>;
 
     const ACCESS: Access = Access::Permission("role:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
@@ -296,6 +298,7 @@ impl Operation for MyRoles {
     type Output = Vec<RoleAssignment>;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())

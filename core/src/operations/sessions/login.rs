@@ -66,6 +66,10 @@ impl Operation for Login {
 
     const ACCESS: Access = Access::Public;
 
+    fn account(&self) -> Option<&str> {
+        Some(&self.identifier)
+    }
+
     async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
         let mut checks = Checks::default();
         if self.identifier.trim().is_empty() {

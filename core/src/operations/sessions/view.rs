@@ -64,6 +64,7 @@ impl Operation for ListSessions {
     type Output = Vec<SessionView>;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -83,6 +84,7 @@ impl Operation for ListSessionsOf {
     type Output = Vec<SessionView>;
 
     const ACCESS: Access = Access::Permission("session:read");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
         Ok(self.user_id)

@@ -80,6 +80,7 @@ impl Operation for ListUsers {
     type Output = Page<User>;
 
     const ACCESS: Access = Access::Permission("user:list");
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();

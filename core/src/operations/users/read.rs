@@ -31,6 +31,7 @@ impl Operation for GetUser {
     type Output = User;
 
     const ACCESS: Access = Access::Permission("user:read");
+    const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
         existing(reads, self.id).await
@@ -63,6 +64,7 @@ impl Operation for FindUser {
     type Output = User;
 
     const ACCESS: Access = Access::Permission("user:read");
+    const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
         let (kind, name) = match (&self.username, &self.email) {
@@ -110,6 +112,7 @@ impl Operation for Me {
     type Output = User;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())

@@ -356,6 +356,8 @@ fn request(given: Option<&Json>) -> RequestContext {
     let text = |key: &str| Some(given?.get(key)?.as_str().unwrap().to_owned());
     request.ip = text("ip");
     request.user_agent = text("user_agent");
+    request.request_id = text("request_id");
+    request.idempotency_key = text("idempotency_key");
     request.values = given.and_then(|given| given.get("context")).map(context_of).unwrap_or_default();
     request
 }

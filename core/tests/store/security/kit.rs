@@ -2,15 +2,22 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use rolekeep::{
     Caller, Policy, Result, UserManagement,
+    environment::{Environment, Task, TokioEnvironment, Work},
+    manager::Builder,
     model::{
         id::{ChangeSetId, UserId},
         record::{Key, Row, Table},
+        time::Time,
         user::User,
     },
     operations::users::CreateUser,
@@ -69,6 +76,53 @@ pub async fn signed_in(um: &UserManagement, name: &str, roles: &[&str]) -> (Call
     (um.authenticate(login.access_token.expose(), Default::default()).await.unwrap(), user.id)
 }
 
+/// The real world, and clocks that go ahead of it.
+#[derive(Clone)]
+pub struct Ahead {
+    world: Arc<TokioEnvironment>,
+    seconds: Arc<AtomicU64>,
+}
+
+impl Ahead {
+    pub fn new() -> Self {
+        Self { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() }
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn passed(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+}
+
+impl Environment for Ahead {
+    fn now(&self) -> Time {
+        self.world.now() + self.passed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed() + self.passed()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.world.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.world.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.world.sleep(millis)
+    }
+}
+
 type Rival = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// Memory, with a rival that acts after a plan was made and before it is committed.
@@ -77,13 +131,24 @@ pub struct Interposed {
     memory: MemoryStorage,
     rival: Mutex<Option<Rival>>,
     early_rival: Mutex<Option<(&'static str, Rival)>>,
+    calls: AtomicUsize,
 }
 
 impl Interposed {
     pub async fn open(policy: Policy) -> (UserManagement, Arc<Self>) {
+        Self::open_as(policy, |builder| builder).await
+    }
+
+    /// The same in a way of the test's choice.
+    pub async fn open_as(policy: Policy, choose: impl FnOnce(Builder) -> Builder) -> (UserManagement, Arc<Self>) {
         let storage = Arc::new(Self::default());
-        let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
-        (um, storage)
+        let builder = UserManagement::builder().storage(storage.clone()).policy(policy);
+        (choose(builder).open().await.unwrap(), storage)
+    }
+
+    /// How often it was read or written since this was asked last.
+    pub fn calls(&self) -> usize {
+        self.calls.swap(0, Ordering::SeqCst)
     }
 
     /// Before the next commit, this happens.
@@ -110,6 +175,7 @@ impl Interposed {
 #[async_trait]
 impl Storage for Interposed {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let rival = self.rival.lock().unwrap().take();
         if let Some(rival) = rival {
             rival().await;
@@ -118,6 +184,7 @@ impl Storage for Interposed {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let is_meant = |(of, _): &mut (&str, Rival)| of.is_empty() || *of == table.name;
         let rival = self.early_rival.lock().unwrap().take_if(is_meant);
         if let Some((_, rival)) = rival {
@@ -127,6 +194,7 @@ impl Storage for Interposed {
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         self.memory.query(query).await
     }
 

@@ -2,10 +2,13 @@
 
 mod audit;
 mod authority;
+mod denials;
 mod escalation;
 mod input;
 mod kit;
+mod limits;
 mod matrix;
+mod once;
 mod policy;
 mod races;
 mod reach;

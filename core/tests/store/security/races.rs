@@ -7,7 +7,7 @@ use rolekeep::{
     operations::{
         drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
         regions::CreateRegion,
-        roles::UnassignRole,
+        roles::{AssignRole, ListAssignments, UnassignRole},
         users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
     },
 };
@@ -229,5 +229,49 @@ async fn flt_4_no_drone_comes_between_what_was_read_and_the_guard() {
         }
         assert!(storage.has_acted());
         assert_eq!(crew(&um, "d1").await, (None, vec![]), "{deed}");
+    }
+}
+
+/// Whichever comes first: afterwards no role is held on what is gone (RBAC.md, "Vocabulary").
+#[tokio::test]
+async fn rbc_2_no_role_is_left_on_what_is_deleted_meanwhile() {
+    for kind in ["drone", "user", "region", "of a region"] {
+        for first in ["assignment", "deletion"] {
+            let (um, storage) = Interposed::open(policy()).await;
+            let holder = user(&um, "holder", &[]).await.id;
+            let system = um.system();
+            let id = match kind {
+                "drone" => {
+                    system.drones().create(CreateDrone::new("d1", DroneModel::Mq5)).await.unwrap().id.to_string()
+                }
+                "user" => user(&um, "gone", &[]).await.id.to_string(),
+                _ => system.regions().create(CreateRegion::new("east", "East")).await.unwrap().id.to_string(),
+            };
+            let scope = match kind {
+                "of a region" => format!("region:{id}"),
+                kind => format!("resource:{kind}:{id}"),
+            };
+            let assign = move |system: rolekeep::Caller, scope: String| async move {
+                system.roles().assign(AssignRole::new(holder, "clerk").scope(scope)).await.map(drop)
+            };
+            let delete = move |system: rolekeep::Caller, id: String| async move {
+                match kind {
+                    "drone" => system.drones().delete(id.as_str()).await.unwrap(),
+                    "user" => system.users().delete(id.parse::<UserId>().unwrap()).await.unwrap(),
+                    _ => system.regions().delete(id.as_str()).await.unwrap(),
+                }
+            };
+            let rival = um.system();
+            if first == "deletion" {
+                storage.before_next_commit(delete(rival, id));
+                assign(system, scope).await.unwrap_err();
+            } else {
+                storage.before_next_commit(async move { assign(rival, scope).await.unwrap() });
+                delete(system, id).await;
+            }
+            assert!(storage.has_acted());
+            let left = um.system().roles().assignments(ListAssignments::new().user_id(holder)).await.unwrap().items;
+            assert_eq!(left, [], "{kind}, {first} first");
+        }
     }
 }

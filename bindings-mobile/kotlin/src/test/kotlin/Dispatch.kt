@@ -620,7 +620,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "signing_key").let { it ->
+fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "signing_key").let { it ->
     Settings(
         sqlite = it.optional("sqlite") { readString(it) },
         preset = it.optional("preset") { readString(it) },
@@ -645,8 +645,16 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
         hashingParallel = it.optional("hashing_parallel") { readInt(it) },
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
+        auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
+}
+
+fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
+    "off" -> AuditDenials.OFF
+    "writes" -> AuditDenials.WRITES
+    "all" -> AuditDenials.ALL
+    else -> throw Inexpressible("$word is no AuditDenials")
 }
 
 fun readSqlTable(from: JsonElement) = from.record("dialect", "qualifier", "columns", "ids", "times", "strict", "first_parameter").let { it ->
@@ -1202,6 +1210,8 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
     Reason.SEED_INVALID -> "seed_invalid"
     Reason.CONFIG_INVALID -> "config_invalid"
+    Reason.IDEMPOTENCY_KEY_INVALID -> "idempotency_key_invalid"
+    Reason.IDEMPOTENCY_KEY_REUSED -> "idempotency_key_reused"
     Reason.INVALID_CREDENTIALS -> "invalid_credentials"
     Reason.INVALID_TOKEN -> "invalid_token"
     Reason.TOKEN_EXPIRED -> "token_expired"
@@ -1211,12 +1221,14 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.NOT_FOUND -> "not_found"
     Reason.TAKEN -> "taken"
     Reason.ALREADY_ASSIGNED -> "already_assigned"
+    Reason.ALREADY_DONE -> "already_done"
     Reason.VERSION_STALE -> "version_stale"
     Reason.LAST_ADMINISTRATOR -> "last_administrator"
     Reason.IN_USE -> "in_use"
     Reason.BUILT_IN -> "built_in"
     Reason.WRONG_STATUS -> "wrong_status"
     Reason.CONTENTION -> "contention"
+    Reason.RATE_LIMITED -> "rate_limited"
     Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
     Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
     Reason.STORAGE_MISSING -> "storage_missing"

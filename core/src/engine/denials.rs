@@ -1,0 +1,186 @@
+//! Refused operations in the audit log (AUD-1): written apart from the operation, so that the answer is never another,
+//! and few enough that asking in vain fills no disk.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{Engine, Who, WhoIdentity, steps::Entry};
+use crate::{
+    audit::{AuditDraft, AuditPayload},
+    config::AuditDenials,
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+    },
+    operations::target::Subject,
+    storage::ChangeSet,
+};
+
+/// What the audit log calls a refused operation.
+const ACTION: &str = "access.denied";
+/// Of one caller and operation one is written in this time; the others are counted.
+const EACH: Duration = Duration::from_secs(60);
+/// Of a whole store so many are written at once, and then one for each interval.
+const AT_ONCE: u32 = 50;
+const INTERVAL: Duration = Duration::from_secs(1);
+/// So many callers and operations are told apart.
+const TOLD_APART: usize = 10_000;
+
+/// A refusal that is being found out.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// What the operation was to be done to.
+    target: Option<(&'static str, String)>,
+    /// The caller hears that it is not there, as it may not know that it is.
+    is_hidden: bool,
+}
+
+impl Refusal {
+    /// This is what the operation would be done to.
+    pub(super) fn of(&mut self, target: &Subject) {
+        self.target = Some((target.kind, target.id()));
+    }
+
+    /// The rules refused what was asked of the target.
+    pub(super) fn hidden(&mut self, error: Error) -> Error {
+        self.is_hidden = error.reason() == Reason::NotFound;
+        error
+    }
+}
+
+/// How many refusals were not written one by one.
+#[derive(Default)]
+pub(super) struct Denials(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// When the next one of the store would come if all were evenly spread.
+    arrival: Duration,
+    /// Of those that are not told apart.
+    unsaid: u64,
+    each: HashMap<(String, &'static str), Count>,
+}
+
+struct Count {
+    written_at: Duration,
+    unsaid: u64,
+}
+
+/// How many more there were: of the same caller and operation, and of others.
+struct More {
+    alike: u64,
+    others: u64,
+}
+
+impl Denials {
+    /// Counts a refusal; where it is to be written, how many others it speaks for.
+    fn count(&self, asker: String, operation: &'static str, now: Duration) -> Option<More> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut *counts;
+        counts.make_room(now);
+        let has_room = counts.each.len() < TOLD_APART;
+        let key = (asker, operation);
+        let known = counts.each.get(&key);
+        let may_come = counts.arrival.saturating_sub(now) <= INTERVAL * (AT_ONCE - 1);
+        let is_written = may_come && has_room && known.is_none_or(|count| now.saturating_sub(count.written_at) >= EACH);
+        if is_written {
+            counts.arrival = counts.arrival.max(now) + INTERVAL;
+            let before = counts.each.insert(key, Count { written_at: now, unsaid: 0 });
+            let alike = before.map_or(0, |count| count.unsaid);
+            return Some(More { alike, others: std::mem::take(&mut counts.unsaid) });
+        }
+        match counts.each.get_mut(&key) {
+            Some(count) => count.unsaid += 1,
+            None => counts.unsaid += 1,
+        }
+        None
+    }
+
+    /// How many are not written yet.
+    fn rest(&self) -> u64 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let each: u64 = counts.each.drain().map(|(_, count)| count.unsaid).sum();
+        each + std::mem::take(&mut counts.unsaid)
+    }
+}
+
+impl Counts {
+    /// Lets go of those that would be written again anyway.
+    fn make_room(&mut self, now: Duration) {
+        if self.each.len() < TOLD_APART {
+            return;
+        }
+        let unsaid = &mut self.unsaid;
+        self.each.retain(|_, count| {
+            let is_kept = now.saturating_sub(count.written_at) < EACH;
+            *unsaid += if is_kept { 0 } else { count.unsaid };
+            is_kept
+        });
+    }
+}
+
+impl Engine {
+    /// Tells the audit log of a refused operation, if the host wants that.
+    pub(super) fn tell_of_denial(self: &Arc<Self>, who: &Who, operation: Entry, refusal: Refusal, error: &Error) {
+        let is_wanted = match self.services.config.audit_denials {
+            AuditDenials::Off => false,
+            AuditDenials::Writes => !operation.is_read,
+            AuditDenials::All => true,
+        };
+        if !is_wanted || !(error.reason() == Reason::Denied || refusal.is_hidden) {
+            return;
+        }
+        let asker = match &who.identity {
+            WhoIdentity::System => "system".to_owned(),
+            WhoIdentity::Anonymous => "anonymous".to_owned(),
+            WhoIdentity::User { id, .. } => id.to_string(),
+        };
+        let Some(more) = self.denials.count(asker.clone(), operation.name, self.services.env.elapsed()) else { return };
+        let mut detail = format!("{}: {}", operation.name, error.reason());
+        if more.alike > 0 {
+            detail += &format!("; {} more of these since the last entry", more.alike);
+        }
+        if more.others > 0 {
+            detail += &format!("; {} others were not told one by one", more.others);
+        }
+        let origin = (who.request.ip.clone(), who.request.user_agent.clone());
+        let Ok(told) = self.denial(asker, refusal.target, detail, origin) else { return };
+        let engine = self.clone();
+        self.services.env.spawn(Box::pin(async move {
+            // The answer is on its way, whatever becomes of this.
+            let _ = engine.commit(told, None).await;
+        }));
+    }
+
+    /// Writes how many refusals were not told one by one.
+    pub(super) async fn tell_of_other_denials(self: &Arc<Self>) {
+        let others = self.denials.rest();
+        if others == 0 {
+            return;
+        }
+        let detail = format!("{others} others were not told one by one");
+        if let Ok(told) = self.denial("system".to_owned(), None, detail, (None, None)) {
+            let _ = self.commit(told, None).await;
+        }
+    }
+
+    fn denial(
+        &self,
+        actor: String,
+        target: Option<(&'static str, String)>,
+        detail: String,
+        (ip, user_agent): (Option<String>, Option<String>),
+    ) -> Result<ChangeSet> {
+        let (env, now) = (&self.services.env, self.services.now());
+        let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
+        let payload = AuditPayload { detail: Some(detail), ip, user_agent, ..AuditPayload::default() };
+        let (id, salt) = (env.new_id()?, env.random()?);
+        let action = ACTION.to_owned();
+        let entry = AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt };
+        let id: ChangeSetId = env.new_id()?;
+        Ok(ChangeSet { id, at: now, checks: Vec::new(), writes: Vec::new(), audit: vec![entry] })
+    }
+}

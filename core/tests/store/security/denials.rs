@@ -1,0 +1,155 @@
+//! What the rules refused is in the audit log, where the host wants that (AUD-1): apart from the operation, and bounded.
+
+use rolekeep::{
+    Caller, Reason, RequestContext, UserManagement,
+    config::{AuditDenials, Config},
+    operations::{
+        audit::{AuditView, ListAudit},
+        users::{GetUser, UpdateUser},
+    },
+};
+
+use super::kit::{Ahead, Interposed, caller, policy, user};
+
+async fn store(denials: AuditDenials, clock: &Ahead) -> UserManagement {
+    let mut config = Config::default();
+    config.audit_denials = denials;
+    let open = |builder: rolekeep::manager::Builder| builder.config(config).environment(clock.clone());
+    Interposed::open_as(policy(), open).await.0
+}
+
+/// The entries about refusals, newest first, once there are so many.
+async fn told(um: &UserManagement, count: usize) -> Vec<AuditView> {
+    let mut left = 2_000;
+    loop {
+        let list = ListAudit::new().action("access.denied").limit(100_u32);
+        let found = um.system().audit().list(list).await.unwrap().items;
+        if found.len() >= count || left == 0 {
+            assert_eq!(found.len(), count, "{found:?}");
+            return found;
+        }
+        left -= 1;
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn rename(me: &Caller, id: rolekeep::model::id::UserId) -> Reason {
+    me.users().update(UpdateUser::new(id).first_name("X")).await.unwrap_err().reason()
+}
+
+#[tokio::test]
+async fn aud_1_refusals_are_told_if_the_host_wants_it() {
+    for (wanted, is_write_told, is_read_told) in
+        [(AuditDenials::Off, false, false), (AuditDenials::Writes, true, false), (AuditDenials::All, true, true)]
+    {
+        let um = store(wanted, &Ahead::new()).await;
+        let victim = user(&um, "victim", &[]).await.id;
+        let (clerk, id) = caller(&um, "clerk", &["clerk"]).await;
+        let (gardener, gardener_id) = caller(&um, "gardener", &["gardener"]).await;
+        let gardener = gardener.with_request(RequestContext::from_ip("192.0.2.7").user_agent("App/1"));
+        assert_eq!(rename(&gardener, victim).await, Reason::Denied);
+        // Hidden: it hears that there is no such user.
+        let hidden = clerk.users().get(GetUser::new(victim)).await.unwrap_err();
+        assert_eq!(hidden.reason(), Reason::NotFound);
+        // Nothing is there, and nothing was refused.
+        let nobody = rolekeep::model::id::UserId(uuid::Uuid::from_u128(1));
+        assert_eq!(clerk.users().get(GetUser::new(nobody)).await.unwrap_err().reason(), Reason::NotFound);
+        settle().await;
+        let entries = told(&um, usize::from(is_write_told) + usize::from(is_read_told)).await;
+        let find = |actor: &str| entries.iter().find(|entry| entry.actor == actor);
+        assert_eq!(
+            (find(&gardener_id.to_string()).is_some(), find(&id.to_string()).is_some()),
+            (is_write_told, is_read_told)
+        );
+        if let Some(entry) = find(&gardener_id.to_string()) {
+            assert_eq!(entry.detail.as_deref(), Some("users.update: denied"));
+            // Refused before anything was looked at: of what is not said.
+            assert_eq!((entry.ip.as_deref(), entry.user_agent.as_deref()), (Some("192.0.2.7"), Some("App/1")));
+        }
+        if let Some(entry) = find(&id.to_string()) {
+            assert_eq!(entry.detail.as_deref(), Some("users.get: not_found"));
+            assert_eq!(
+                (entry.target_type.as_deref(), entry.target_id.as_deref()),
+                (Some("user"), Some(&*victim.to_string()))
+            );
+        }
+        assert!(um.system().audit().verify().await.unwrap().is_whole);
+    }
+}
+
+#[tokio::test]
+async fn aud_1_asking_in_vain_fills_no_disk() {
+    let clock = Ahead::new();
+    let um = store(AuditDenials::Writes, &clock).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    for _ in 0..500 {
+        assert_eq!(rename(&clerk, victim).await, Reason::Denied);
+    }
+    settle().await;
+    told(&um, 1).await;
+    clock.pass(61);
+    rename(&clerk, victim).await;
+    let entries = told(&um, 2).await;
+    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; 499 more of these since the last entry"));
+
+    // Many callers: fifty at once, then one a second; the others are counted.
+    clock.pass(600);
+    let mut callers = Vec::new();
+    for at in 0..60 {
+        callers.push(caller(&um, &format!("clerk{at}"), &["clerk"]).await.0);
+    }
+    for caller in &callers {
+        rename(caller, victim).await;
+    }
+    settle().await;
+    let before = told(&um, 52).await;
+    assert!(before.iter().all(|entry| !entry.detail.as_ref().unwrap().contains("others")));
+    clock.pass(2);
+    rename(&callers[59], victim).await;
+    let after = told(&um, 53).await;
+    assert_eq!(after[0].detail.as_deref(), Some("users.update: denied; 10 others were not told one by one"));
+}
+
+#[tokio::test]
+async fn aud_1_what_was_only_counted_is_told_at_the_end() {
+    let clock = Ahead::new();
+    let mut config = Config::default();
+    config.audit_denials = AuditDenials::All;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    let open = || UserManagement::builder().sqlite(&file).policy(policy()).environment(clock.clone());
+    let um = open().config(config).open().await.unwrap();
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    for _ in 0..4 {
+        rename(&clerk, victim).await;
+    }
+    told(&um, 1).await;
+    um.close().await.unwrap();
+    let again = open().open().await.unwrap();
+    let entries = told(&again, 2).await;
+    assert_eq!(entries[0].detail.as_deref(), Some("3 others were not told one by one"));
+}
+
+/// Whatever becomes of the entry, the answer is the same, and it does not wait.
+#[tokio::test]
+async fn aud_1_an_entry_that_cannot_be_written_changes_no_answer() {
+    let mut config = Config::default();
+    config.audit_denials = AuditDenials::Writes;
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    // The commit never ends.
+    storage.before_next_commit(std::future::pending());
+    assert_eq!(rename(&clerk, victim).await, Reason::Denied);
+    settle().await;
+    assert!(storage.has_acted());
+    told(&um, 0).await;
+}
