@@ -8,7 +8,7 @@ use crate::{
         predicate::{Comparison, Predicate},
         record::Record,
         session::{Session, SessionActivity},
-        time::{Time, plus_seconds},
+        time::Time,
         value::Value,
     },
     storage::{ChangeSet, CommitError, Direction, Order, PRUNE_BATCH, Query, Retention, Storage, Window, Write},
@@ -38,8 +38,8 @@ pub struct Tidied {
 /// Those of the storage; what went before stays gone.
 pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
     let mut tidied = Tidied::default();
-    let ended_before = plus_seconds(now, -services.config.keep_sessions_seconds);
-    let retention = Retention { feed_before: plus_seconds(now, -services.config.keep_feed_seconds) };
+    let ended_before = now.plus_seconds(-services.config.keep_sessions_seconds);
+    let retention = Retention { feed_before: now.plus_seconds(-services.config.keep_feed_seconds) };
     let (mut has_sessions, mut has_lines) = (true, true);
     // Sessions that end by themselves are looked for after those that were ended, so a short batch is not the last.
     for _ in 0..ROUNDS {

@@ -19,7 +19,7 @@ use crate::{
         predicate::{Comparison, Predicate},
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
-        time::{self, Time},
+        time::Time,
         user::User,
         value::Value,
     },
@@ -36,7 +36,7 @@ pub(crate) fn require_alive(
     services: &Services,
     now: Time,
 ) -> Result<()> {
-    let idle_until = time::plus_seconds(activity.last_seen_at, services.config.idle_seconds);
+    let idle_until = activity.last_seen_at.plus_seconds(services.config.idle_seconds);
     if session.ended_at.is_some() || now >= session.expires_at || now >= idle_until {
         return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
     }

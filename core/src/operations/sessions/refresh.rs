@@ -9,7 +9,7 @@ use crate::{
         error::{Error, Reason, Result},
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
-        time::{self, Time},
+        time::Time,
         user::User,
     },
     operations::{Access, Operation, plan::Plan, services::Services},
@@ -50,7 +50,7 @@ impl Operation for Refresh {
         if !user.is_active(plan.now) {
             return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
         }
-        let grace_ends = time::plus_seconds(activity.rotated_at, services.config.refresh_grace_seconds);
+        let grace_ends = activity.rotated_at.plus_seconds(services.config.refresh_grace_seconds);
         if claim.generation == activity.generation {
             let next = SessionActivity {
                 generation: activity.generation + 1,
