@@ -10,7 +10,7 @@ pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
-use super::{Visible, plan::Plan, services::Services};
+use super::{Visible, plan::Plan, services::Services, users::UserView};
 use crate::{
     credentials::{access_token::Claims, refresh_token},
     model::{
@@ -20,7 +20,6 @@ use crate::{
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
         time::Time,
-        user::User,
         value::Value,
     },
 };
@@ -72,7 +71,7 @@ pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
 /// The answer to a login or refresh: tokens of the session's current generation.
 pub(crate) fn tokens(
     plan: &Plan<'_>,
-    user: User,
+    user: UserView,
     session: &Session,
     activity: &SessionActivity,
 ) -> Result<LoginResult> {

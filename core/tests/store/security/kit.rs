@@ -11,9 +11,8 @@ use rolekeep::{
     model::{
         id::{ChangeSetId, UserId},
         record::{Key, Row, Table},
-        user::User,
     },
-    operations::users::CreateUser,
+    operations::users::{CreateUser, UserView},
     storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
 };
 
@@ -50,7 +49,7 @@ pub async fn store(policy: Policy) -> UserManagement {
 }
 
 /// A user with roles, and without a password.
-pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> User {
+pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserView {
     let new = CreateUser::new(format!("{name}@example.org")).username(name);
     um.system().users().create(new.roles(roles.iter().copied())).await.unwrap()
 }
