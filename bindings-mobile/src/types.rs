@@ -1,8 +1,7 @@
 //! Types of the core that have one of the host's own in Kotlin and Swift.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use jiff::Unit;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Result, error::RolekeepError};
@@ -16,14 +15,16 @@ uniffi::custom_type!(Uuid, String, {
 });
 
 /// A moment: `java.time.Instant` and `Date`.
-pub use jiff::Timestamp;
+pub use rolekeep::model::time::Time as Timestamp;
 uniffi::custom_type!(Timestamp, SystemTime, {
     remote,
     lower: |time| time.into(),
     // Swift's times are binary fractions: the nearest microsecond is the one that was meant.
-    try_lift: |time| Timestamp::try_from(time)
-        .and_then(|time| time.round(Unit::Microsecond))
-        .map_err(|_| RolekeepError::unfit("a time lies in the years -9999 to 9999").into()),
+    try_lift: |time: SystemTime| time
+        .checked_add(Duration::from_nanos(500))
+        .and_then(|rounded| Timestamp::try_from(rounded).ok())
+        .map_or_else(|| Timestamp::try_from(time), Ok)
+        .map_err(|_| RolekeepError::unfit("a time lies in the years 1 to 9999").into()),
 });
 
 /// A calendar date: `java.time.LocalDate`, and text such as `2026-01-31` in Swift.

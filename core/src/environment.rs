@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::model::{
     error::{Error, Reason, Result},
-    time::{self, Time},
+    time::Time,
 };
 
 /// `Send` where threads exist; nothing on wasm32, whose futures stay on one thread.
@@ -74,7 +74,7 @@ impl Env {
 
     /// The time now, in whole microseconds.
     pub fn now(&self) -> Time {
-        time::to_micros(self.0.now())
+        self.0.now()
     }
 
     /// See [`Environment::elapsed`].

@@ -7,10 +7,22 @@ use syn::{Data, DeriveInput, Result};
 use crate::shape::{docs, named_fields};
 use crate::word;
 
+/// `#[describe(name = "User")]`: what other languages call it.
+fn shown_name(input: &DeriveInput) -> Result<String> {
+    let mut name = input.ident.to_string();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("describe")) {
+        attribute.parse_nested_meta(|meta| {
+            name = meta.value()?.parse::<syn::LitStr>()?.value();
+            Ok(())
+        })?;
+    }
+    Ok(name)
+}
+
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
-    let text = name.to_string();
+    let text = shown_name(input)?;
     let about = docs(&input.attrs);
     let shape = match &input.data {
         Data::Enum(_) => {

@@ -24,8 +24,9 @@ pub fn input(tokens: TokenStream) -> TokenStream {
     finish(input::derive(&parse_macro_input!(tokens as DeriveInput)))
 }
 
-/// Reflects the type for the generator (only with the crate's feature `describe`).
-#[proc_macro_derive(Describe)]
+/// Reflects the type for the generator (only with the crate's feature `describe`); `#[describe(name = "…")]` is what
+/// other languages call it, where that is not its name here.
+#[proc_macro_derive(Describe, attributes(describe))]
 pub fn describe(tokens: TokenStream) -> TokenStream {
     finish(describe::derive(&parse_macro_input!(tokens as DeriveInput)))
 }
@@ -43,8 +44,8 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `retention = kept`, `retention = after(…)` | how long it is kept |
 /// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |
 ///
-/// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change), `sign_in` (by
-/// nothing else) or `gone` (when a row that is kept is deleted); a field of the type `Secret` is told to nobody.
+/// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change) or `gone`
+/// (when a row that is kept is deleted); a field of the type `Secret` is told to nobody.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn record(tokens: TokenStream) -> TokenStream {
     finish(record::derive(&parse_macro_input!(tokens as DeriveInput)))

@@ -124,7 +124,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// Who fills a column: `#[record(given)]`, `kept`, `sign_in`, `gone`; the version by itself.
+/// Who fills a column: `#[record(given)]`, `kept`, `gone`; the version by itself.
 fn upkeep(field: &Field) -> Result<Ident> {
     let is_version = field.ident.as_ref().is_some_and(|ident| ident == "version");
     let mut upkeep = if is_version { format_ident!("Kept") } else { format_ident!("Asked") };
@@ -133,9 +133,8 @@ fn upkeep(field: &Field) -> Result<Ident> {
             upkeep = match meta.path.require_ident()?.to_string().as_str() {
                 "given" => format_ident!("Given"),
                 "kept" => format_ident!("Kept"),
-                "sign_in" => format_ident!("SignIn"),
                 "gone" => format_ident!("Gone"),
-                _ => return Err(meta.error("expected given, kept, sign_in or gone")),
+                _ => return Err(meta.error("expected given, kept or gone")),
             };
             Ok(())
         })?;

@@ -141,7 +141,7 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
 }
 

@@ -29,6 +29,18 @@ test("errors are exceptions of their code", async () => {
   assert.ok(policy.reason === "policy_invalid" && policy.problems.length > 0 && policy.problems.every(({ line, column }) => line > 0 && column > 0));
 });
 
+test("for ever and since ever", async () => {
+  const um = await store();
+  const { id } = await um.system.users.create({ email: "ada@example.org" });
+  const [validFrom, validUntil] = [new Date("0001-01-01T00:00:00.000Z"), new Date("9999-12-31T23:59:59.999Z")];
+  const held = await um.system.roles.assign({ userId: id, role: "editor", validFrom, validUntil });
+  assert.deepEqual([held.validFrom, held.validUntil], [validFrom, validUntil]);
+  assert.ok((await um.actingAs(id)).can("document:edit"));
+  for (const createdFrom of [new Date(validFrom - 1), new Date(+validUntil + 1), new Date(8.64e15)]) {
+    await assert.rejects(um.system.users.list({ createdFrom }), ValidationError);
+  }
+});
+
 test("what JSON cannot say is refused, never made null", async () => {
   const um = await store();
   const ada = await um.system.users.create({ email: "ada@example.org", fullName: "Ada" });

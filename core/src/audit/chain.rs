@@ -135,12 +135,15 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{audit::AuditPayload, model::id::AuditId};
+    use crate::{
+        audit::AuditPayload,
+        model::{id::AuditId, time::Time},
+    };
 
     fn drafts() -> Vec<AuditDraft> {
         let draft = |number: u8| AuditDraft {
             id: AuditId(uuid::Uuid::from_bytes([number; 16])),
-            at: jiff::Timestamp::UNIX_EPOCH,
+            at: Time::UNIX_EPOCH,
             action: "users.create".into(),
             actor: "system".into(),
             target_type: Some("user".into()),

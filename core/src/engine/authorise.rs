@@ -92,10 +92,6 @@ fn touches_authority(plan: &Plan<'_>, change: &Change) -> bool {
         None => !after.row.0[at].is_null() && !is_given(at),
     };
     let columns = after.table.columns.iter().enumerate();
-    let mut signs_in = columns.clone().filter(|(_, column)| column.upkeep == Upkeep::SignIn);
-    if before.is_some() && signs_in.any(|(at, _)| differs(at)) {
-        return false;
-    }
     !change.relations.is_empty()
         || columns.filter(|(at, _)| differs(*at)).any(|(_, column)| is_guarded(rules, after.kind, column.name))
 }

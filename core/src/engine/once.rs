@@ -8,7 +8,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
         registry::DoneRequest,
-        time::{Time, plus_seconds},
+        time::Time,
     },
     operations::{reads::Reads, upkeep::KEEP_REQUESTS_SECONDS},
     storage::Write,
@@ -64,7 +64,7 @@ impl Once {
             self.expired = None;
             return Ok(());
         };
-        if done.at < plus_seconds(now, -KEEP_REQUESTS_SECONDS) {
+        if done.at < now.plus_seconds(-KEEP_REQUESTS_SECONDS) {
             self.expired = Some(done.version);
             return Ok(());
         }

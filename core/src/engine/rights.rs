@@ -14,7 +14,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId, UserId},
         session::{Session, SessionActivity},
-        time::{self, Time},
+        time::Time,
     },
     operations::{
         actor::{Identity, RequestContext, SignedIn},
@@ -251,7 +251,7 @@ impl Engine {
     /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
     async fn note_use(self: &Arc<Self>, live: &Live) {
         let now = self.services.now();
-        if now < time::plus_seconds(live.activity.last_seen_at, SEEN_SECONDS) {
+        if now < live.activity.last_seen_at.plus_seconds(SEEN_SECONDS) {
             return;
         }
         let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };

@@ -151,8 +151,6 @@ pub enum Upkeep {
     Given,
     /// The library, with every change.
     Kept,
-    /// A sign-in, and nothing else.
-    SignIn,
     /// Whoever deletes a row that is kept, for its names: it is gone once this is not null.
     Gone,
 }

@@ -1,9 +1,24 @@
 //! Times: UTC, microseconds, RFC 3339 on every boundary.
 
-/// A moment (UTC). Stored and compared in microseconds.
-pub type Time = jiff::Timestamp;
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
-/// A text that is no time.
+use jiff::{SignedDuration, civil::DateTime};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const MICROS: i64 = 1_000_000;
+
+/// A moment: UTC, whole microseconds, in the years 1 to 9999.
+///
+/// `9999-12-31T23:59:59Z`, which many write for "for ever", is one. Written as in RFC 3339; hosts have it as
+/// [`SystemTime`], too.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+/// A text or number that is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTime {
     /// Of another form.
@@ -14,17 +29,157 @@ pub enum NoTime {
     Range,
 }
 
-/// A time as in RFC 3339 and in no other form, cut to whole microseconds.
-pub fn parse(text: &str) -> Result<Time, NoTime> {
-    if !is_rfc_3339(text) {
-        return Err(NoTime::Form);
+impl Time {
+    /// The first, 0001-01-01T00:00:00Z.
+    pub const MIN: Self = Self(-62_135_596_800 * MICROS);
+    /// The last, 9999-12-31T23:59:59.999999Z.
+    pub const MAX: Self = Self(253_402_300_800 * MICROS - 1);
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(0);
+
+    /// The time now by the system's clock. The library itself asks its [`Environment`](crate::environment::Environment).
+    pub fn now() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "who calls this is asked instead")]
+        let now = jiff::Timestamp::now();
+        Self::nearest(now.as_microsecond())
     }
-    let time = to_micros(text.parse::<Time>().map_err(|_| NoTime::Form)?);
-    if is_in_range(time) { Ok(time) } else { Err(NoTime::Range) }
+
+    /// So many seconds after 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`NoTime::Range`]
+    pub fn from_second(second: i64) -> Result<Self, NoTime> {
+        Self::from_microsecond(second.saturating_mul(MICROS))
+    }
+
+    /// So many milliseconds after 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`NoTime::Range`]
+    pub fn from_millisecond(millisecond: i64) -> Result<Self, NoTime> {
+        Self::from_microsecond(millisecond.saturating_mul(1000))
+    }
+
+    /// So many microseconds after 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`NoTime::Range`]
+    pub fn from_microsecond(microsecond: i64) -> Result<Self, NoTime> {
+        let time = Self(microsecond);
+        if (Self::MIN..=Self::MAX).contains(&time) { Ok(time) } else { Err(NoTime::Range) }
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn as_second(self) -> i64 {
+        self.0.div_euclid(MICROS)
+    }
+
+    /// Whole milliseconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn as_millisecond(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn as_microsecond(self) -> i64 {
+        self.0
+    }
+
+    /// The time so much later, cut to whole microseconds; none past the last.
+    pub fn checked_add(self, duration: Duration) -> Option<Self> {
+        let micros = i64::try_from(duration.as_micros()).ok()?;
+        Self::from_microsecond(self.0.checked_add(micros)?).ok()
+    }
+
+    /// The time moved by seconds, or the first or the last of all where that would lie beyond.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self::nearest(self.0.saturating_add(seconds.saturating_mul(MICROS)))
+    }
+
+    /// Date and time of day in UTC.
+    pub fn date_time(self) -> DateTime {
+        // Every moment of the years 1 to 9999 is one.
+        EPOCH.saturating_add(SignedDuration::from_micros(self.0))
+    }
+
+    fn nearest(micros: i64) -> Self {
+        Self(micros).clamp(Self::MIN, Self::MAX)
+    }
 }
 
-/// `2026-01-31T12:00:00.5+01:00`; whether there is such a day and hour, the library for times tells.
-fn is_rfc_3339(text: &str) -> bool {
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// As in RFC 3339, in UTC: `2026-01-31T12:00:00.5Z`.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}Z", self.date_time())
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = NoTime;
+
+    fn from_str(text: &str) -> Result<Self, NoTime> {
+        parse(text)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parse(&std::borrow::Cow::<'de, str>::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<Time> for SystemTime {
+    fn from(time: Time) -> Self {
+        let since = Duration::from_micros(time.0.unsigned_abs());
+        // Every system holds the years 1 to 9999.
+        let moved = if time.0 < 0 { Self::UNIX_EPOCH.checked_sub(since) } else { Self::UNIX_EPOCH.checked_add(since) };
+        moved.unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+/// Cut to whole microseconds.
+impl TryFrom<SystemTime> for Time {
+    type Error = NoTime;
+
+    fn try_from(time: SystemTime) -> Result<Self, NoTime> {
+        let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()),
+            Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1000)).map(|micros| -micros),
+        };
+        Self::from_microsecond(micros.map_err(|_| NoTime::Range)?)
+    }
+}
+
+/// A time as in RFC 3339 and in no other form, cut to whole microseconds.
+///
+/// # Errors
+/// [`NoTime`]
+pub fn parse(text: &str) -> Result<Time, NoTime> {
+    let (utc, offset) = rfc_3339(text).ok_or(NoTime::Form)?;
+    let utc: DateTime = utc.parse().map_err(|_| NoTime::Form)?;
+    // Rounded down, also before 1970.
+    let micros = utc.duration_since(EPOCH).as_nanos().div_euclid(1000);
+    let micros = i64::try_from(micros).map_err(|_| NoTime::Range)?;
+    Time::from_microsecond(micros - offset * MICROS)
+}
+
+/// `2026-01-31T12:00:00.5+01:00` as date and time there, and the offset in seconds; whether there is such a day
+/// and hour, the library for times tells.
+fn rfc_3339(text: &str) -> Option<(&str, i64)> {
     const DATE_TIME: &str = "0000-00-00T00:00:00";
     let is_like = |text: &str, form: &str| {
         let fits = |(byte, form): (u8, u8)| match form {
@@ -35,42 +190,38 @@ fn is_rfc_3339(text: &str) -> bool {
         };
         text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
     };
-    let Some((date_time, rest)) = text.split_at_checked(DATE_TIME.len()) else { return false };
+    let (date_time, rest) = text.split_at_checked(DATE_TIME.len())?;
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => {
             let zone = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
             if zone.len() == fraction.len() {
-                return false;
+                return None;
             }
             zone
         }
         None => rest,
     };
-    is_like(date_time, DATE_TIME) && (zone.eq_ignore_ascii_case("z") || is_like(zone, "+00:00"))
-}
-
-/// A time cut to whole microseconds, the finest that every backend and language keeps.
-pub fn to_micros(time: Time) -> Time {
-    Time::from_microsecond(time.as_microsecond()).unwrap_or(time)
-}
-
-/// `time` moved by seconds, or the far end of time where that would overflow.
-pub fn plus_seconds(time: Time, seconds: i64) -> Time {
-    time.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(if seconds < 0 {
-        Time::MIN
-    } else {
-        Time::MAX
-    })
-}
-
-fn is_in_range(time: Time) -> bool {
-    // Years 1 to 9999.
-    (-62_135_596_800..253_402_300_800).contains(&time.as_second())
+    if !is_like(date_time, DATE_TIME) {
+        return None;
+    }
+    let local = text.strip_suffix(zone)?;
+    if zone.eq_ignore_ascii_case("z") {
+        return Some((local, 0));
+    }
+    if !is_like(zone, "+00:00") {
+        return None;
+    }
+    let (hours, minutes): (i64, i64) = (zone.get(1..3)?.parse().ok()?, zone.get(4..6)?.parse().ok()?);
+    let seconds = hours * 3600 + minutes * 60;
+    (hours < 24 && minutes < 60).then_some((local, if zone.starts_with('-') { -seconds } else { seconds }))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NoTime, parse};
+    use std::time::{Duration, SystemTime};
+
+    use super::{NoTime, Time, parse};
+    use crate::model::value::Value;
 
     #[test]
     fn times_are_written_as_in_rfc_3339_alone() {
@@ -107,5 +258,90 @@ mod tests {
             assert_eq!(parse(wrong), Err(NoTime::Form), "{wrong}");
         }
         assert_eq!(parse("0000-12-31T23:59:59Z"), Err(NoTime::Range));
+    }
+
+    #[test]
+    fn the_years_1_to_9999_are_whole() {
+        for (text, micros) in [
+            ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+            ("0001-01-01T00:00:00.000001Z", -62_135_596_799_999_999),
+            ("1969-12-31T23:59:59.999999Z", -1),
+            ("1970-01-01T00:00:00Z", 0),
+            ("9999-12-30T22:00:00Z", 253_402_207_200_000_000),
+            ("9999-12-31T23:59:59Z", 253_402_300_799_000_000),
+            ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+        ] {
+            let time = parse(text).expect(text);
+            assert_eq!((time.as_microsecond(), time.to_string().as_str()), (micros, text));
+            assert_eq!(Time::from_microsecond(micros), Ok(time));
+            assert_eq!(serde_json::to_value(time).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Time>(text.into()).unwrap(), time);
+            assert_eq!(Time::try_from(SystemTime::from(time)), Ok(time), "{text}");
+            assert_eq!(Value::from(time).to_json(), text);
+        }
+        assert_eq!(parse("0001-01-01T00:00:00Z"), Ok(Time::MIN));
+        assert_eq!(parse("9999-12-31T23:59:59.999999999Z"), Ok(Time::MAX));
+        assert_eq!(parse("9999-12-31T23:59:59.999999999+00:00"), Ok(Time::MAX));
+    }
+
+    #[test]
+    fn offsets_may_lead_into_the_range_and_out_of_it() {
+        for (text, utc) in [
+            ("9999-12-31T23:59:59+14:00", Some("9999-12-31T09:59:59Z")),
+            ("9999-12-31T09:59:59-14:00", Some("9999-12-31T23:59:59Z")),
+            ("9999-12-31T10:00:00-14:00", None),
+            ("9999-12-31T23:59:59-00:01", None),
+            ("0001-01-01T00:00:00-14:00", Some("0001-01-01T14:00:00Z")),
+            ("0001-01-01T14:00:00+14:00", Some("0001-01-01T00:00:00Z")),
+            ("0001-01-01T13:59:59.999999999+14:00", None),
+            ("0000-12-31T10:00:00-14:00", Some("0001-01-01T00:00:00Z")),
+            ("0000-12-31T09:59:59-14:00", None),
+        ] {
+            let expected = utc.map_or(Err(NoTime::Range), |utc| Ok(parse(utc).unwrap()));
+            assert_eq!(parse(text), expected, "{text}");
+        }
+        for zone in ["+24:00", "-24:00", "+00:60", "-23:99"] {
+            assert_eq!(parse(&format!("2026-01-01T00:00:00{zone}")), Err(NoTime::Form), "{zone}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beyond_is_no_time() {
+        for micros in [Time::MIN.as_microsecond() - 1, Time::MAX.as_microsecond() + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Time::from_microsecond(micros), Err(NoTime::Range));
+        }
+        for second in [i64::MIN, -62_135_596_801, 253_402_300_800, i64::MAX] {
+            assert_eq!(Time::from_second(second), Err(NoTime::Range));
+            assert_eq!(Time::from_millisecond(second.saturating_mul(1000)), Err(NoTime::Range));
+        }
+        let (first, last) = (SystemTime::from(Time::MIN), SystemTime::from(Time::MAX));
+        assert_eq!(Time::try_from(first - Duration::from_micros(1)), Err(NoTime::Range));
+        assert_eq!(Time::try_from(last + Duration::from_micros(1)), Err(NoTime::Range));
+        assert_eq!(Time::MAX.checked_add(Duration::from_micros(1)), None);
+        assert_eq!(Time::MIN.checked_add(Duration::MAX), None);
+        assert_eq!((Time::MAX.plus_seconds(i64::MAX), Time::MIN.plus_seconds(i64::MIN)), (Time::MAX, Time::MIN));
+        assert_eq!(Time::MAX.plus_seconds(-1).to_string(), "9999-12-31T23:59:58.999999Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_time_is_read_as_written(micros in Time::MIN.as_microsecond()..=Time::MAX.as_microsecond()) {
+            let time = Time::from_microsecond(micros).unwrap();
+            assert_eq!(parse(&time.to_string()), Ok(time));
+            assert_eq!(Time::try_from(SystemTime::from(time)), Ok(time));
+            assert_eq!(Time::from_second(time.as_second()).unwrap().as_second(), time.as_second());
+        }
+
+        // The library for times knows all but the last hours.
+        #[test]
+        fn times_are_those_of_the_library(
+            second in -62_135_500_000_i64..253_402_100_000, micros in 0..1_000_000_i64, minutes in -1439..1440_i64,
+        ) {
+            let stamp = jiff::Timestamp::from_microsecond(second * 1_000_000 + micros).unwrap();
+            let time = Time::from_microsecond(stamp.as_microsecond()).unwrap();
+            assert_eq!(time.to_string(), stamp.to_string());
+            let zone = jiff::tz::Offset::from_seconds(i32::try_from(minutes * 60).unwrap()).unwrap();
+            assert_eq!(parse(&stamp.display_with_offset(zone).to_string()), Ok(time));
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Word};
-use serde::Serialize;
 
 use super::{
     id::{RegionId, UserId},
@@ -13,19 +12,11 @@ use super::{
 };
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "users", key(id), sync = replicated)]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id), retention = kept)]
-#[record(
-    index(region_id),
-    index(status),
-    index(created_at),
-    index(email),
-    index(username),
-    index(last_name),
-    index(last_login_at)
-)]
+#[record(index(region_id), index(status), index(created_at), index(email), index(username), index(last_name))]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.
@@ -57,9 +48,6 @@ pub struct User {
     pub status_reason: Option<String>,
     /// When a suspension ends by itself; null: when it is lifted.
     pub suspended_until: Option<Time>,
-    /// When it last signed in.
-    #[record(sign_in)]
-    pub last_login_at: Option<Time>,
     /// When it was created.
     #[record(given)]
     pub created_at: Time,
@@ -69,7 +57,7 @@ pub struct User {
     /// When it was deleted.
     #[record(gone)]
     pub deleted_at: Option<Time>,
-    /// Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
 }
 
@@ -96,6 +84,32 @@ impl User {
             UserStatus::Suspended => self.suspended_until.is_some_and(|until| until <= now),
             UserStatus::Inactive | UserStatus::Banned | UserStatus::Deleted => false,
         }
+    }
+}
+
+/// What moves when an account is used: made with it, so that signing in changes nothing of the account itself.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "user_activity", key(user_id), index(last_login_at), sync = replicated, resource = none)]
+#[record(audit = none("sign-ins tell of themselves"), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = cascade))]
+pub struct UserActivity {
+    /// The account.
+    pub user_id: UserId,
+    /// When it last signed in; [`Time::UNIX_EPOCH`] for never, so that lists are sorted by it without nulls.
+    pub last_login_at: Time,
+    /// The row's version.
+    pub version: i64,
+}
+
+impl UserActivity {
+    /// Of an account that never signed in.
+    pub fn none(user_id: UserId) -> Self {
+        Self { user_id, last_login_at: Time::UNIX_EPOCH, version: 0 }
+    }
+
+    /// When it last signed in.
+    pub fn last_login(&self) -> Option<Time> {
+        Some(self.last_login_at).filter(|at| *at != Time::UNIX_EPOCH)
     }
 }
 

@@ -40,8 +40,9 @@ impl Value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(bool) => (*bool).into(),
             Value::Int(int) => (*int).into(),
-            Value::Time(micros) => jiff::Timestamp::from_microsecond(*micros)
-                .map_or(serde_json::Value::Null, |time| time.to_string().into()),
+            Value::Time(micros) => {
+                Time::from_microsecond(*micros).map_or(serde_json::Value::Null, |time| time.to_string().into())
+            }
             Value::Id(id) => id.to_string().into(),
             Value::Text(text) => text.as_str().into(),
             Value::Json(text) => serde_json::from_str(text).unwrap_or(serde_json::Value::Null),

@@ -11,7 +11,7 @@ use crate::{
         error::{Error, Result},
         page::{Page, PageRequest},
         predicate::Predicate,
-        record::Record,
+        record::{Record, Row},
         search,
         value::Value,
     },
@@ -31,9 +31,13 @@ pub async fn page<R: ResourceRecord>(
     order: Vec<Order>,
 ) -> Result<Page<R>> {
     let filter = plan.visible(permission)?.and(filter);
+    page_of(plan, request, Query { order, ..Query::of(R::TABLE, filter) }).await
+}
+
+/// One page of the rows of a query, whose filter says what the caller may see.
+pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut query: Query) -> Result<Page<R>> {
     let limit = i64::from(request.size());
     let number = i64::from(request.page.unwrap_or(1));
-    let mut query = Query { order, ..Query::of(R::TABLE, filter) };
     let after = request.cursor.as_deref().map(|cursor| read_cursor(cursor, &query)).transpose()?;
     let by_cursor = after.is_some();
     query.count = !by_cursor;
@@ -48,16 +52,16 @@ pub async fn page<R: ResourceRecord>(
     let has_next = rows.len() as u64 > limit.unsigned_abs();
     rows.truncate(request.size() as usize);
     let next_cursor = match rows.last() {
-        Some(last) if has_next => {
-            let columns = query.full_order();
-            let at = columns.iter().filter_map(|order| R::TABLE.position(&order.column));
-            Some(write_cursor(&query, at.map(|at| last.0[at].clone()).collect()))
-        }
+        Some(last) if has_next => Some(write_cursor(&query, query.sorting()?.position_of(&query.place_of(last)))),
         _ => None,
+    };
+    let own = |mut row: Row| {
+        row.0.truncate(R::TABLE.columns.len());
+        R::from_row(row).map_err(Error::from)
     };
     let total = found.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
     Ok(Page {
-        items: rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect::<Result<_>>()?,
+        items: rows.into_iter().map(own).collect::<Result<_>>()?,
         total,
         pages: total.map(|total| total.div_euclid(limit) + i64::from(total.rem_euclid(limit) > 0)),
         page: (!by_cursor).then_some(number),
@@ -110,7 +114,7 @@ fn read_cursor(text: &str, query: &Query) -> Result<Vec<Value>> {
     }
     // A forged value of another kind would compare wrongly.
     let fits = columns.iter().zip(&cursor.after).all(|(order, value)| {
-        query.table.position(&order.column).is_some_and(|at| query.table.columns[at].holds(value))
+        query.ordering().position(&order.column).is_some_and(|at| query.ordering().columns[at].holds(value))
     });
     if fits { Ok(cursor.after) } else { Err(invalid()) }
 }
@@ -120,7 +124,7 @@ fn signature(query: &Query) -> String {
         Direction::Ascending => format!("+{}", order.column),
         Direction::Descending => format!("-{}", order.column),
     });
-    format!("{}{}", query.table.name, parts.collect::<String>())
+    format!("{}{}", query.ordering().name, parts.collect::<String>())
 }
 
 /// The rows with these keys that `permission` lets the caller see.

@@ -9,7 +9,7 @@ use crate::{
         record::Record,
         registry::DoneRequest,
         session::{Session, SessionActivity},
-        time::{Time, plus_seconds},
+        time::Time,
         value::Value,
     },
     storage::{ChangeSet, CommitError, Direction, Order, PRUNE_BATCH, Query, Retention, Storage, Window, Write},
@@ -44,9 +44,9 @@ pub struct Tidied {
 /// Those of the storage; what went before stays gone.
 pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
     let mut tidied = Tidied::default();
-    let ended_before = plus_seconds(now, -services.config.keep_sessions_seconds);
-    let retention = Retention { feed_before: plus_seconds(now, -services.config.keep_feed_seconds) };
-    let done_before = plus_seconds(now, -KEEP_REQUESTS_SECONDS);
+    let ended_before = now.plus_seconds(-services.config.keep_sessions_seconds);
+    let retention = Retention { feed_before: now.plus_seconds(-services.config.keep_feed_seconds) };
+    let done_before = now.plus_seconds(-KEEP_REQUESTS_SECONDS);
     let (mut has_sessions, mut has_lines, mut has_requests) = (true, true, true);
     // Sessions that end by themselves are looked for after those that were ended, so a short batch is not the last.
     for _ in 0..ROUNDS {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::{
     error::{Error, Reason, Result},
     predicate::{Comparison, Link, Name, Predicate},
-    time::{Time, plus_seconds},
+    time::Time,
     value::Value,
 };
 
@@ -60,7 +60,7 @@ pub(crate) struct FilterAttribute {
 impl RowFilter {
     /// The filter of the host itself: every row.
     pub(crate) fn of_host(now: Time) -> Self {
-        let expires = plus_seconds(now, LIFETIME);
+        let expires = now.plus_seconds(LIFETIME);
         Self { predicate: Predicate::Always, made_at: now, expires, attributes: Vec::new() }
     }
 
@@ -124,7 +124,7 @@ impl RuleSet {
         let now_micros = here.now();
         let next = chain.filter_map(|one| one.held().filter_map(|held| held.next_edge(now_micros)).min()).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
-        let latest = plus_seconds(now, LIFETIME);
+        let latest = now.plus_seconds(LIFETIME);
         let attributes = attributes_of(&predicate, here.ty);
         Ok(RowFilter { predicate, made_at: now, expires: next.map_or(latest, |next| next.min(latest)), attributes })
     }

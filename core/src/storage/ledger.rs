@@ -1,6 +1,8 @@
 //! What every commit writes of itself, beside the rows it was asked to write: its line in the feed
 //! and its sealed audit entries. The same rows on every backend.
 
+use std::time::Duration;
+
 use super::{ChangeSet, Committed, PRUNE_BATCH, Retention, Touched, Write};
 use crate::{
     audit::{AuditHead, chain},
@@ -80,10 +82,8 @@ pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Reten
 /// line was planned is it known that it was not.
 pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -> Result<Option<Committed>> {
     let Some((_, at)) = oldest.filter(|(position, _)| *position > 1) else { return Ok(None) };
-    let made_at =
-        id.0.get_timestamp()
-            .map(|made| made.to_unix())
-            .and_then(|(seconds, nanos)| Time::new(seconds.try_into().ok()?, nanos.try_into().ok()?).ok());
+    let made_at = id.0.get_timestamp().map(|made| made.to_unix());
+    let made_at = made_at.and_then(|(seconds, nanos)| Time::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)));
     if made_at.is_some_and(|made_at| made_at > at) {
         return Ok(None);
     }

@@ -41,7 +41,7 @@ use crate::{
         role_assignment::RoleAssignment,
         session::{Session, SessionActivity},
         time::Time,
-        user::{Credential, User},
+        user::{Credential, User, UserActivity},
     },
 };
 
@@ -64,6 +64,7 @@ macro_rules! record_list {
 }
 record_list! {
     User,
+    UserActivity,
     Credential,
     RoleAssignment,
     Region,

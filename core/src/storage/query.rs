@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::change_set::fits;
 use crate::model::{
     error::{Error, Reason, Result},
-    predicate::{Name, Predicate},
+    predicate::{Comparison, Name, Predicate},
     record::{Row, Table},
     value::Value,
 };
@@ -19,6 +19,9 @@ pub struct Query {
     pub filter: Predicate,
     /// In which order; the key is always appended (ascending), so that the order is total.
     pub order: Vec<Order>,
+    /// A table of as many rows with the same keys, by whose columns the rows are ordered instead of by their own. Each
+    /// row is answered with its row there behind it, and is left out where it has none.
+    pub beside: Option<&'static Table>,
     /// Which part of them.
     pub window: Window,
     /// Whether to count all rows that pass, too.
@@ -60,21 +63,49 @@ pub struct Window {
 pub struct Rows {
     /// The rows of the window.
     pub rows: Vec<Row>,
-    /// How many rows pass the filter, whatever the window; only where asked for.
+    /// How many rows pass the filter, whatever the window and the order; only where asked for.
     pub total: Option<u64>,
 }
 
 impl Query {
     /// All rows of a table that pass.
     pub fn of(table: &'static Table, filter: Predicate) -> Self {
-        Self { table, filter, order: Vec::new(), window: Window::default(), count: false }
+        Self { table, filter, order: Vec::new(), beside: None, window: Window::default(), count: false }
+    }
+
+    /// The table whose columns decide the order.
+    pub fn ordering(&self) -> &'static Table {
+        self.beside.unwrap_or(self.table)
+    }
+
+    /// Whether the filter leaves what an index or the key finds, so that few rows come into question.
+    pub(crate) fn is_narrow(&self) -> bool {
+        let conjuncts = match &self.filter {
+            Predicate::And(parts) => parts.as_slice(),
+            part => std::slice::from_ref(part),
+        };
+        let starts = |name: &str| {
+            let at = self.table.position(name);
+            let paths = self.table.indexes.iter().copied().chain([self.table.key]);
+            at.is_some() && paths.into_iter().any(|path| path.first().copied() == at)
+        };
+        conjuncts.iter().any(|part| match part {
+            Predicate::Compare(name, Comparison::Equal, _) | Predicate::In(name, _) => starts(name),
+            _ => false,
+        })
+    }
+
+    /// The part of an answered row that decides its place.
+    pub fn place_of(&self, row: &Row) -> Row {
+        Row(row.0[self.beside.map_or(0, |_| self.table.columns.len())..].to_vec())
     }
 
     /// The columns that decide the order, the key's last.
     pub fn full_order(&self) -> Vec<Order> {
         let mut order = self.order.clone();
-        for at in self.table.key {
-            let name = self.table.columns[*at].name;
+        let table = self.ordering();
+        for at in table.key {
+            let name = table.columns[*at].name;
             if !order.iter().any(|part| part.column == name) {
                 order.push(Order { column: name.into(), direction: Direction::Ascending });
             }
@@ -88,17 +119,14 @@ impl Query {
     /// [`Reason::InvalidInput`]: an order column that the table does not have, or an `after` that
     /// does not have a value of the right kind for each order column.
     pub fn sorting(&self) -> Result<Sorting> {
-        let order = self.full_order();
-        let parts = order.iter().map(|part| Some((self.table.position(&part.column)?, part.direction)));
+        let (table, order) = (self.ordering(), self.full_order());
+        let parts = order.iter().map(|part| Some((table.position(&part.column)?, part.direction)));
         let parts: Option<Vec<_>> = parts.collect();
         let parts = parts.ok_or_else(|| {
-            Error::new(
-                Reason::InvalidInput,
-                format!("{} is ordered by a column that it does not have", self.table.name),
-            )
+            Error::new(Reason::InvalidInput, format!("{} is ordered by a column that it does not have", table.name))
         })?;
         if let Some(after) = &self.window.after {
-            let fit = |(part, value): (&(usize, Direction), &Value)| fits(&self.table.columns[part.0], value);
+            let fit = |(part, value): (&(usize, Direction), &Value)| fits(&table.columns[part.0], value);
             if after.len() != parts.len() || !parts.iter().zip(after).all(fit) {
                 return Err(Error::new(
                     Reason::InvalidInput,

@@ -8,8 +8,16 @@ use rolekeep::{
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 
-/// The members that are listed under a condition, and those that `decide` allows.
+/// The members of documents that `decide` allows under a condition, and those that are listed.
 fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
+    let documents = members.iter().map(|member| (format!("{{\"m\":{member}}}"), member.clone()));
+    let documents: Vec<_> = documents.collect();
+    let named = |(document, _): &(String, String)| document["{\"m\":".len()..document.len() - 1].to_owned();
+    both_of(when, ty, &["m"], &documents).map(|found| found.iter().map(named).collect())
+}
+
+/// The same of whole documents, each with what a reader finds at the place that the keys name.
+fn both_of(when: &str, ty: &str, keys: &[&str], documents: &[(String, String)]) -> [Vec<(String, String)>; 2] {
     let policy = Policy::new()
         .resource_type("doc", [("m", format!("{ty}?").as_str())])
         .permissions(["doc:read"])
@@ -18,7 +26,7 @@ fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
     let assignments = vec![AssignmentFacts::new("reader", Scope::Global)];
     let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) });
     let (permission, context, now) = (rules.permission("doc:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
-    let allowed = members.iter().filter(|member| {
+    let allowed = documents.iter().filter(|(_, member)| {
         let resource = Resource::of("doc").stored("m", Value::Json(member.as_str().into()));
         let resource = Some(&resource);
         let question = Question { principal: &principal, permission, fields: &[], resource, context: &context, now };
@@ -26,17 +34,17 @@ fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
     });
     let allowed = allowed.cloned().collect();
     let filter = rules.filter(&principal, permission, &context, now).unwrap();
-    let mapping = TableMapping::sqlite("d").column("m", ColumnMapping::json("doc", ["m"]));
+    let mapping = TableMapping::sqlite("d").column("m", ColumnMapping::json("doc", keys.iter().copied()));
     let condition = filter.to_sql(&mapping, now).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listed = runtime.block_on(async {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         sqlx::raw_sql("CREATE TABLE docs (member TEXT, doc TEXT)").execute(&mut connection).await.unwrap();
-        for member in members {
-            let insert = sqlx::query("INSERT INTO docs VALUES (?, ?)").bind(member).bind(format!("{{\"m\":{member}}}"));
+        for (document, member) in documents {
+            let insert = sqlx::query("INSERT INTO docs VALUES (?, ?)").bind(member).bind(document);
             insert.execute(&mut connection).await.unwrap();
         }
-        let text = format!("SELECT member FROM docs AS d WHERE {} ORDER BY rowid", condition.text);
+        let text = format!("SELECT doc, member FROM docs AS d WHERE {} ORDER BY rowid", condition.text);
         let mut query = sqlx::query(AssertSqlSafe(text));
         for parameter in &condition.parameters {
             query = match parameter {
@@ -46,7 +54,7 @@ fn both(when: &str, ty: &str, members: &[String]) -> [Vec<String>; 2] {
             };
         }
         let rows = query.fetch_all(&mut connection).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     });
     [allowed, listed]
 }
@@ -89,5 +97,50 @@ fn halves_of_letters_are_no_text() {
     for when in ["has resource.m", "resource.m contains \"a\""] {
         let [allowed, listed] = both(when, "set<string>", &sets);
         assert_eq!(allowed, listed, "{when}");
+    }
+}
+
+/// Readers of JSON and PostgreSQL keep the last; SQLite's own functions find the first.
+#[test]
+fn of_a_key_that_stands_twice_the_last_counts() {
+    let documents = [
+        r#"{"a":{"m":1}}"#,
+        r#"{"a":{"m":1,"m":2}}"#,
+        r#"{"a":{"m":2,"m":1}}"#,
+        r#"{"a":{"m":2,"\u006d":1}}"#,
+        r#"{"a":{"m":1,"m":null}}"#,
+        r#"{"a":{"m":1,"m":"1"}}"#,
+        r#"{"a":{"m":1},"a":{"m":2}}"#,
+        r#"{"a":{"m":2},"a":{"m":1}}"#,
+        r#"{"a":{"m":1},"a":{}}"#,
+        r#"{"a":{"m":1},"a":"{\"m\":1}"}"#,
+        r#"{"a":"{\"m\":1}"}"#,
+        r#"{"a":[{"m":1}]}"#,
+        r#"{"a":{"m":[1,2],"m":[1]}}"#,
+        r#"{"a":{"m":[2]},"a":{"m":[1,2]}}"#,
+        r#"{"a":{"m":[1]},"a":{"m":"[1]"}}"#,
+        r#"[{"a":{"m":1}}]"#,
+        r#""{\"a\":{\"m\":1}}""#,
+        r#"{"a":{"m":1}"#,
+        "1",
+        "",
+    ];
+    let read = |document: &&str| {
+        let json: serde_json::Value = serde_json::from_str(document).unwrap_or_default();
+        ((*document).to_owned(), json["a"]["m"].to_string())
+    };
+    let documents: Vec<_> = documents.iter().map(read).collect();
+    for (ty, conditions) in [
+        ("int", ["has resource.m", "resource.m == 1", "has resource.m and resource.m != 1", "not has resource.m"]),
+        (
+            "string",
+            ["has resource.m", "resource.m == '1'", "has resource.m and resource.m != '1'", "not has resource.m"],
+        ),
+        ("set<int>", ["has resource.m", "resource.m contains 1", "resource.m contains 2", "not has resource.m"]),
+    ] {
+        for when in conditions {
+            let [allowed, listed] = both_of(when, ty, &["a", "m"], &documents);
+            assert_eq!(allowed, listed, "{ty}: {when}");
+        }
     }
 }

@@ -24,4 +24,5 @@ mod questions;
 mod races;
 mod revocation;
 mod security;
+mod sign_ins;
 mod upkeep;

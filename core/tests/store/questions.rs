@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
 use rolekeep::{
     Code, Policy, Reason, RequestContext, Resource, Result, UserManagement,
     checks::KnownUser,
@@ -87,7 +86,7 @@ impl Clock {
 impl Environment for Clock {
     fn now(&self) -> Time {
         self.reads.fetch_add(1, Ordering::SeqCst);
-        self.world.now() + SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst))
+        self.world.now().plus_seconds(self.ahead.load(Ordering::SeqCst))
     }
     fn elapsed(&self) -> Duration {
         self.world.elapsed() + Duration::from_secs(self.ahead.load(Ordering::SeqCst).unsigned_abs())
@@ -196,7 +195,7 @@ async fn the_clock_is_read_where_time_has_a_say_and_no_more_than_once() {
     let um = store(&clock).await;
     let (always, awhile, away) =
         (user(&um, "ada", &["reader"]).await, user(&um, "bob", &[]).await, user(&um, "carl", &["reader"]).await);
-    let until = clock.now() + SignedDuration::from_secs(60);
+    let until = clock.now().plus_seconds(60);
     um.system().roles().assign(AssignRole::new(awhile, "reader").valid_until(until)).await.unwrap();
     um.system().users().suspend(SuspendUser::new(away).until(until)).await.unwrap();
     for id in [always, awhile, away] {
@@ -304,7 +303,7 @@ async fn a_role_is_held_through_the_hierarchy_somewhere_and_for_a_time() {
     assert!(!me.has_role("guard", None).unwrap() && !me.has_role("guard", &west).unwrap());
     assert_eq!(reason(me.has_role("guard", &Scope::of("moon", "1"))), Reason::InvalidInput);
 
-    let until = clock.now() + SignedDuration::from_secs(60);
+    let until = clock.now().plus_seconds(60);
     um.system().roles().assign(AssignRole::new(ada, "chief").valid_until(until)).await.unwrap();
     assert!(me.has_role("boss", None).unwrap() && me.is_administrator().unwrap());
     me.require_admin().unwrap();

@@ -16,8 +16,11 @@ use axum::{
 use guard::{Administrator, Allowed, Failure, SignedIn};
 use rolekeep::{
     Error, RequestContext, Resource, UserManagement,
-    model::{id::UserId, page::Page, user::User},
-    operations::{sessions::LoginResult, users::ListUsers},
+    model::{id::UserId, page::Page},
+    operations::{
+        sessions::LoginResult,
+        users::{ListUsers, UserView},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +97,7 @@ async fn login(State(um): State<UserManagement>, Json(login): Json<Login>) -> Re
     Ok(Json(um.login(&login.identifier, &login.password, RequestContext::default()).await?))
 }
 
-async fn me(me: SignedIn) -> Result<Json<User>, Failure> {
+async fn me(me: SignedIn) -> Result<Json<UserView>, Failure> {
     Ok(Json(me.users().me().await?))
 }
 
@@ -145,6 +148,6 @@ async fn throw_away(State(service): State<Service>, Path(number): Path<u32>) -> 
     Ok(Json(gone.ok_or_else(|| Error::not_found("document"))?))
 }
 
-async fn users(me: Administrator) -> Result<Json<Page<User>>, Failure> {
+async fn users(me: Administrator) -> Result<Json<Page<UserView>>, Failure> {
     Ok(Json(me.users().list(ListUsers::new()).await?))
 }

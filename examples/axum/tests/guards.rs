@@ -4,10 +4,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum_service::{Document, Service, app};
-use jiff::{SignedDuration, Timestamp};
 use rolekeep::{
     Config, Policy, UserManagement,
-    model::id::UserId,
+    model::{id::UserId, time::Time},
     operations::{roles::AssignRole, sessions::RevokeAllSessions, users::CreateUser},
 };
 use serde_json::{Value as Json, json};
@@ -160,7 +159,7 @@ async fn end_with_the_token_the_window_and_the_session() {
     let token = world.login("ada").await;
     assert_refused(&world.ask("DELETE", "/documents/2", Some(&token), None).await, 403, "FORBIDDEN", "denied");
     #[allow(clippy::disallowed_methods, reason = "a host has a clock of its own")]
-    let until = Timestamp::now() + SignedDuration::from_millis(1500);
+    let until = Time::now().checked_add(Duration::from_millis(1500)).unwrap();
     world.um.system().roles().assign(AssignRole::new(world.ada, "librarian").valid_until(until)).await.unwrap();
     assert_eq!(world.ask("DELETE", "/documents/2", Some(&token), None).await.status, 200);
     tokio::time::sleep(Duration::from_millis(1600)).await;

@@ -2,13 +2,13 @@
 
 use rolekeep::{
     Caller, Code, Error, RequestContext, Result, UserManagement,
-    model::{decode, error::Reason, page::Page, user::User},
+    model::{decode, error::Reason, page::Page},
     operations::{
         drones::{AssignDrone, CreateDrone, DroneView, ListDrones, ReassignDrone},
         permissions::ExplainPermission,
         regions::{ListRegions, RegionView},
         setup::{Seed, SeedResult},
-        users::{FindUser, ListUsers, SuspendUser},
+        users::{FindUser, ListUsers, SuspendUser, UserView},
     },
 };
 
@@ -184,7 +184,7 @@ async fn sight(um: &UserManagement, username: &str) -> Result<Sight> {
     Ok(Sight { username: username.to_owned(), drones: sorted(codes) })
 }
 
-async fn user(um: &UserManagement, username: &str) -> Result<User> {
+async fn user(um: &UserManagement, username: &str) -> Result<UserView> {
     um.system().users().find(FindUser::new().username(username)).await
 }
 

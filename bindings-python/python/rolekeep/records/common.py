@@ -112,9 +112,7 @@ class User:
     deleted_at: datetime | None = None
     """When it was deleted."""
     version: int
-    """Moves by one with every change, a sign-in included; give it back as `expected_version` to be
-    told of a lost update.
-    """
+    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
 
 
 class UserStatus(Word):

@@ -93,7 +93,7 @@ export interface User {
   readonly updatedAt: Date;
   /** When it was deleted. */
   readonly deletedAt: Date | null;
-  /** Moves by one with every change, a sign-in included; give it back as `expectedVersion` to be told of a lost update. */
+  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
   readonly version: number;
 }
 

@@ -66,7 +66,12 @@ impl<'a> Memory<'a> {
         let mut known = self.known();
         for row in &found.rows {
             // The version that was read first is the one to rely on.
-            known.rows.entry((query.table.name, query.table.key_of(row))).or_insert_with(|| Some(row.clone()));
+            let (own, beside) = row.0.split_at(query.table.columns.len());
+            let parts = [(Some(query.table), own), (query.beside, beside)];
+            for (table, values) in parts.into_iter().filter_map(|(table, values)| Some((table?, values))) {
+                let row = Row(values.to_vec());
+                known.rows.entry((table.name, table.key_of(&row))).or_insert(Some(row));
+            }
         }
         Ok(found)
     }

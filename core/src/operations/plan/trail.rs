@@ -63,12 +63,12 @@ fn action(words: &Words, planned: &Planned) -> String {
     format!("{}.{verb}", words.area)
 }
 
-/// Whether nothing changed but what the library keeps for itself: a sign-in's time is told by the sign-in.
+/// Whether nothing changed but what the library keeps for itself: nobody is told of that.
 fn is_upkeep(planned: &Planned) -> bool {
     let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return false };
     let columns = planned.table.columns.iter().zip(before.0.iter().zip(&after.0));
     let mut changed = columns.filter(|(_, (before, after))| before != after);
-    changed.all(|(column, _)| matches!(column.upkeep, Upkeep::Kept | Upkeep::SignIn))
+    changed.all(|(column, _)| column.upkeep == Upkeep::Kept)
 }
 
 /// The fields that differ, before and after; a created or deleted row whole.

@@ -13,10 +13,10 @@ use crate::{
         secret::Secret,
         session::{Session, SessionActivity},
         text,
-        time::{self, Time},
-        user::{Credential, User, UserStatus},
+        time::Time,
+        user::{Credential, User, UserActivity, UserStatus},
     },
-    operations::{Access, Operation, plan::Plan, services::Services},
+    operations::{Access, Operation, plan::Plan, services::Services, users::UserView},
 };
 
 /// Signs in with an e-mail address or username and the password.
@@ -47,7 +47,7 @@ pub struct LoginResult {
     /// The session.
     pub session_id: SessionId,
     /// Who signed in.
-    pub user: User,
+    pub user: UserView,
 }
 
 /// A request to sign in, short enough to be looked at.
@@ -129,7 +129,7 @@ impl Operation for Login {
             ip: plan.actor.request.ip.clone(),
             user_agent: plan.actor.request.user_agent.clone(),
             created_at: plan.now,
-            expires_at: time::plus_seconds(plan.now, plan.services.config.session_seconds),
+            expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
             ended_at: None,
             end_reason: None,
             version: 0,
@@ -147,10 +147,12 @@ impl Operation for Login {
         plan.rely_on(&crate::model::registry::Guard::of_user(user.id)).await?;
         let session = plan.follow(None, session);
         let activity = plan.follow(None, activity);
-        let seen = User { last_login_at: Some(plan.now), ..user.clone() };
-        let user = plan.follow(Some(&user), seen);
+        // Beside the account: its version stays, and whatever is known of what it may do.
+        let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
+        let seen = before.clone().unwrap_or_else(|| UserActivity::none(user.id));
+        let seen = plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
         plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
-        tokens(plan, user, &session, &activity)
+        tokens(plan, UserView::of(user, Some(&seen)), &session, &activity)
     }
 }
 

@@ -10,7 +10,7 @@ pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
-use super::{Visible, plan::Plan, services::Services};
+use super::{Visible, plan::Plan, services::Services, users::UserView};
 use crate::{
     credentials::{access_token::Claims, refresh_token},
     model::{
@@ -19,8 +19,7 @@ use crate::{
         predicate::{Comparison, Predicate},
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
-        time::{self, Time},
-        user::User,
+        time::Time,
         value::Value,
     },
 };
@@ -36,7 +35,7 @@ pub(crate) fn require_alive(
     services: &Services,
     now: Time,
 ) -> Result<()> {
-    let idle_until = time::plus_seconds(activity.last_seen_at, services.config.idle_seconds);
+    let idle_until = activity.last_seen_at.plus_seconds(services.config.idle_seconds);
     if session.ended_at.is_some() || now >= session.expires_at || now >= idle_until {
         return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
     }
@@ -72,7 +71,7 @@ pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
 /// The answer to a login or refresh: tokens of the session's current generation.
 pub(crate) fn tokens(
     plan: &Plan<'_>,
-    user: User,
+    user: UserView,
     session: &Session,
     activity: &SessionActivity,
 ) -> Result<LoginResult> {

@@ -9,10 +9,10 @@ use crate::{
         error::{Error, Reason, Result},
         secret::Secret,
         session::{Session, SessionActivity, SessionEnd},
-        time::{self, Time},
+        time::Time,
         user::User,
     },
-    operations::{Access, Operation, plan::Plan, services::Services},
+    operations::{Access, Operation, plan::Plan, services::Services, users::shown},
 };
 
 /// Exchanges a refresh token for the next pair of tokens.
@@ -50,7 +50,7 @@ impl Operation for Refresh {
         if !user.is_active(plan.now) {
             return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
         }
-        let grace_ends = time::plus_seconds(activity.rotated_at, services.config.refresh_grace_seconds);
+        let grace_ends = activity.rotated_at.plus_seconds(services.config.refresh_grace_seconds);
         if claim.generation == activity.generation {
             let next = SessionActivity {
                 generation: activity.generation + 1,
@@ -62,10 +62,10 @@ impl Operation for Refresh {
             let activity = plan.follow(Some(&activity), next);
             let detail = format!("session {}", session.id);
             plan.audit("sessions.refresh", Some(("user", user.id.to_string())), Some(detail));
-            return tokens(plan, user, &session, &activity);
+            return tokens(plan, shown(plan, user).await?, &session, &activity);
         }
         if claim.generation + 1 == activity.generation && plan.now < grace_ends {
-            return tokens(plan, user, &session, &activity);
+            return tokens(plan, shown(plan, user).await?, &session, &activity);
         }
         // The MAC proves that we made it: an older one came back. Thief and owner cannot be told apart.
         let detail = format!("refresh token {} of session {} came again", claim.generation, session.id);

@@ -4,8 +4,9 @@ use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
+    UserView,
     create::{CreateUser, Fields, not_future},
-    existing, region_named,
+    existing, region_named, shown,
 };
 use crate::{
     model::{
@@ -107,7 +108,7 @@ pub struct ValidChange {
 impl Operation for UpdateUser {
     type Target = User;
     type Valid = ValidChange;
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:update");
 
@@ -147,8 +148,9 @@ impl Operation for UpdateUser {
         })
     }
 
-    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<User> {
-        change.plan(before, plan).await
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
+        let user = change.plan(before, plan).await?;
+        shown(plan, user).await
     }
 }
 
@@ -156,7 +158,7 @@ impl Operation for UpdateUser {
 impl Operation for ReplaceUser {
     type Target = User;
     type Valid = ValidChange;
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:update");
 
@@ -200,8 +202,9 @@ impl Operation for ReplaceUser {
         })
     }
 
-    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<User> {
-        change.plan(before, plan).await
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
+        let user = change.plan(before, plan).await?;
+        shown(plan, user).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::region_named;
+use super::{UserView, region_named, shown};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -16,7 +16,7 @@ use crate::{
         secret::Secret,
         text,
         time::Time,
-        user::{Credential, User, UserStatus},
+        user::{Credential, User, UserActivity, UserStatus},
     },
     operations::{Access, Operation, administrators::GLOBAL, plan::Plan, rights, services::Services},
     rules::RuleSet,
@@ -126,7 +126,7 @@ pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]
 /// A date of birth lies in the past.
 pub(crate) fn not_future(date: Date, now: Time) -> Result<Date, Invalid> {
     // A day of grace for time zones ahead of UTC.
-    let latest = now.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(jiff::Span::new().days(1));
+    let latest = now.date_time().date().saturating_add(jiff::Span::new().days(1));
     if date > latest { Err(Invalid::new(FieldCode::OutOfRange, "must not lie in the future")) } else { Ok(date) }
 }
 
@@ -135,7 +135,7 @@ impl Operation for CreateUser {
     type Target = ();
     /// What is wrong is told once it is known that the caller may give the roles.
     type Valid = (NewUser, Checks);
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:create");
 
@@ -151,7 +151,7 @@ impl Operation for CreateUser {
         Ok((new, checks))
     }
 
-    async fn plan((new, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<User> {
+    async fn plan((new, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<UserView> {
         let defaults = plan.rules().default_roles();
         if new.roles.iter().any(|role| !defaults.contains(&role.as_str())) {
             plan.require_administrator()?;
@@ -159,7 +159,8 @@ impl Operation for CreateUser {
         let mut checks = checks.clone();
         check_roles(&mut checks, plan.rules(), &new.roles);
         checks.finish()?;
-        insert(new, plan).await
+        let user = insert(new, plan).await?;
+        shown(plan, user).await
     }
 }
 
@@ -190,7 +191,6 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         status: new.status,
         status_reason: None,
         suspended_until: None,
-        last_login_at: None,
         created_at: plan.now,
         updated_at: plan.now,
         deleted_at: None,
@@ -202,6 +202,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     if let Some(username) = &user.username {
         plan.claim("username", username, id).await?;
     }
+    plan.follow(None, UserActivity::none(id));
     if let Some(password_hash) = new.password_hash.clone() {
         plan.follow(
             None,

@@ -1,7 +1,10 @@
 //! Listing accounts (USR-4).
 
+use std::collections::HashMap;
+
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 
+use super::UserView;
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
@@ -9,13 +12,14 @@ use crate::{
         error::Result,
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
+        record::Record,
         role_assignment::RoleAssignment,
         time::Time,
-        user::{User, UserStatus},
+        user::{User, UserActivity, UserStatus},
         value::Value,
     },
     operations::{Access, Operation, Visible, listing, plan::Plan, regions, rights, services::Services},
-    storage::{Direction, Order},
+    storage::{Direction, Order, Query},
 };
 
 /// Lists the users that the caller may see, newest first unless said otherwise.
@@ -70,6 +74,7 @@ pub struct ValidList {
     filter: Predicate,
     role: Option<String>,
     region: Option<String>,
+    sort: UserSort,
     order: Order,
 }
 
@@ -77,7 +82,7 @@ pub struct ValidList {
 impl Operation for ListUsers {
     type Target = ();
     type Valid = ValidList;
-    type Output = Page<User>;
+    type Output = Page<UserView>;
 
     const ACCESS: Access = Access::Permission("user:list");
     const IS_READ: bool = true;
@@ -103,7 +108,8 @@ impl Operation for ListUsers {
             listing::search_filter(&mut checks, self.search.as_deref()),
         ]);
         checks.finish()?;
-        let column = match self.sort.unwrap_or(UserSort::Created) {
+        let sort = self.sort.unwrap_or(UserSort::Created);
+        let column = match sort {
             UserSort::Created => "created_at",
             UserSort::Email => "email",
             UserSort::Username => "username",
@@ -113,10 +119,10 @@ impl Operation for ListUsers {
         let descending = self.descending.unwrap_or(self.sort.is_none());
         let direction = if descending { Direction::Descending } else { Direction::Ascending };
         let order = Order { column: column.into(), direction };
-        Ok(ValidList { page, filter, role: self.role, region: self.region, order })
+        Ok(ValidList { page, filter, role: self.role, region: self.region, sort, order })
     }
 
-    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<User>> {
+    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
         let mut filter = valid.filter.clone();
         if let Some(region) = &valid.region {
             filter = filter.and(regions::filter(plan, region).await?);
@@ -133,6 +139,18 @@ impl Operation for ListUsers {
             let holders = held.into_iter().map(|assignment| Value::Id(assignment.user_id.0));
             filter = filter.and(Predicate::In("id".into(), Predicate::set(holders)));
         }
-        listing::page(plan, &valid.page, "user:list", filter, vec![valid.order.clone()]).await
+        let order = vec![valid.order.clone()];
+        let beside = (valid.sort == UserSort::LastLogin).then_some(UserActivity::TABLE);
+        let query = Query { order, beside, ..Query::of(User::TABLE, plan.visible("user:list")?.and(filter)) };
+        let mut page: Page<User> = listing::page_of(plan, &valid.page, query).await?;
+        // Known already where they gave the order.
+        let activities: Vec<UserActivity> = plan.reads().many(page.items.iter().map(|user| (user.id,))).await?;
+        let activities: HashMap<_, _> = activities.iter().map(|activity| (activity.user_id, activity)).collect();
+        let view = |user: User| {
+            let activity = activities.get(&user.id).copied();
+            UserView::of(user, activity)
+        };
+        let items = std::mem::take(&mut page.items).into_iter().map(view).collect();
+        Ok(page.with_items(items))
     }
 }

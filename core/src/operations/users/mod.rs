@@ -7,6 +7,7 @@ mod delete;
 mod list;
 mod read;
 mod status;
+mod view;
 
 pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
@@ -16,6 +17,8 @@ pub use delete::DeleteUser;
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
+pub use view::UserView;
+pub(super) use view::shown;
 
 use super::{
     Visible,

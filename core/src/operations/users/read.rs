@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::existing;
+use super::{UserView, existing, shown};
 use crate::{
     model::{
         check::wrong,
@@ -28,7 +28,7 @@ pub struct GetUser {
 impl Operation for GetUser {
     type Target = User;
     type Valid = ();
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:read");
     const IS_READ: bool = true;
@@ -41,8 +41,8 @@ impl Operation for GetUser {
         Ok(())
     }
 
-    async fn plan((): &(), user: User, _: &mut Plan<'_>) -> Result<User> {
-        Ok(user)
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserView> {
+        shown(plan, user).await
     }
 }
 
@@ -61,7 +61,7 @@ pub struct FindUser {
 impl Operation for FindUser {
     type Target = User;
     type Valid = ();
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:read");
     const IS_READ: bool = true;
@@ -82,8 +82,8 @@ impl Operation for FindUser {
         Ok(())
     }
 
-    async fn plan((): &(), user: User, _: &mut Plan<'_>) -> Result<User> {
-        Ok(user)
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserView> {
+        shown(plan, user).await
     }
 }
 
@@ -109,7 +109,7 @@ pub struct Me {}
 impl Operation for Me {
     type Target = ();
     type Valid = ();
-    type Output = User;
+    type Output = UserView;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;
@@ -118,8 +118,9 @@ impl Operation for Me {
         Ok(())
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<User> {
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<UserView> {
         let id = plan.actor.signed_in()?.id;
-        existing(plan.reads(), id).await
+        let user = existing(plan.reads(), id).await?;
+        shown(plan, user).await
     }
 }

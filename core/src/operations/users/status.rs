@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::existing;
+use super::{UserView, existing, shown};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -103,7 +103,7 @@ macro_rules! status_operations {
         impl Operation for $operation {
             type Target = User;
             type Valid = NewStatus;
-            type Output = User;
+            type Output = UserView;
 
             const ACCESS: Access = Access::Permission("user:set_status");
 
@@ -118,8 +118,9 @@ macro_rules! status_operations {
                 Ok(NewStatus { expected_version: self.expected_version, to: UserStatus::$to, from, reason, until })
             }
 
-            async fn plan(valid: &NewStatus, before: User, plan: &mut Plan<'_>) -> Result<User> {
-                valid.plan(before, plan).await
+            async fn plan(valid: &NewStatus, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
+                let user = valid.plan(before, plan).await?;
+                shown(plan, user).await
             }
         }
     )*};

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::model::{time::Time, value::Value};
 
 use super::{
@@ -36,8 +34,8 @@ impl Window {
     pub(super) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
 
     pub(super) fn of(facts: &AssignmentFacts) -> Self {
-        let from = facts.from.map_or(i64::MIN, Timestamp::as_microsecond);
-        Self(from, facts.until.map_or(i64::MAX, Timestamp::as_microsecond))
+        let from = facts.from.map_or(i64::MIN, Time::as_microsecond);
+        Self(from, facts.until.map_or(i64::MAX, Time::as_microsecond))
     }
 
     #[inline]
@@ -178,7 +176,7 @@ impl<'a> HeldRole<'a> {
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
         let Window(from, until) = self.window;
         let time = |micros: i64, unbounded: i64| {
-            if micros == unbounded { None } else { Timestamp::from_microsecond(micros).ok() }
+            if micros == unbounded { None } else { Time::from_microsecond(micros).ok() }
         };
         (time(from, i64::MIN), time(until, i64::MAX))
     }

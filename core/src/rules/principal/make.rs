@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -177,7 +176,7 @@ impl RuleSet {
             principal.rare_mut().status = Some(facts.status.into());
         }
         if let Some(good_until) = facts.good_until {
-            principal.rare_mut().good_until = Timestamp::as_microsecond(good_until);
+            principal.rare_mut().good_until = good_until.as_microsecond();
         }
         let (groups, written) = roles.notes();
         if !groups.is_empty() || !written.is_empty() {

@@ -6,6 +6,7 @@ use crate::{
         error::Reason,
         predicate::{Comparison, Link, Predicate},
         record::{Record, Row},
+        user::UserActivity,
         value::Value,
     },
     storage::{Direction, Order, Query, Storage, Window, Write},
@@ -66,6 +67,55 @@ pub(super) async fn pages_add_up(storage: &impl Storage) -> Outcome {
         }
         same(&format!("pages by key of {:?}", query.order), &by_key, &wanted)?;
         same(&format!("pages by offset of {:?}", query.order), &by_offset, &wanted)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rows_in_the_order_of_another_table(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    let beside = |(at, row): (usize, &Row)| UserActivity {
+        user_id: id(row.0[0].as_id().map_or(0, |id| id.as_u128())),
+        last_login_at: time((at as i64 * 7 % 5) * 1_000_000),
+        version: 0,
+    };
+    // Some rows have none there.
+    let mut seen: Vec<_> = items.iter().enumerate().filter(|(at, _)| at % 6 != 0).map(beside).collect();
+    storage.commit(&change_set(2, seen.iter_mut().map(Write::insert).collect())).await?;
+    let place = |item: &Row| Some(seen.iter().find(|seen| Some(seen.user_id.0) == item.0[0].as_id())?.to_row());
+    let filters = [
+        Predicate::Always,
+        Predicate::equals("flag", true).negate(),
+        Predicate::equals("rank", 7),
+        Predicate::In("id".into(), Predicate::set((3..20).map(|number| Value::Id(id(number).0)))),
+        Predicate::Never,
+    ];
+    for (filter, direction) in filters
+        .iter()
+        .flat_map(|filter| [Direction::Ascending, Direction::Descending].map(|direction| (filter, direction)))
+    {
+        let order = vec![Order { column: "last_login_at".into(), direction }];
+        let own = Query { count: true, ..Query::of(Item::TABLE, filter.clone()) };
+        let (passing, total) = samples::expected(&own, &items, &ties);
+        let query = Query { order, beside: Some(UserActivity::TABLE), ..own };
+        let sorting = query.sorting()?;
+        let mut whole: Vec<(Row, Row)> = passing.into_iter().filter_map(|row| Some((place(&row)?, row))).collect();
+        whole.sort_by(|left, right| sorting.compare(&left.0, &right.0));
+        let starts = whole.iter().step_by(9).map(|(place, _)| Some(sorting.position_of(place)));
+        for after in starts.chain([None]) {
+            for (skip, limit) in [(0, None), (0, Some(4)), (3, Some(2)), (2, None), (0, Some(0))] {
+                let is_wanted = |place: &Row| after.as_ref().is_none_or(|after| sorting.is_after(place, after));
+                let wanted = whole.iter().filter(|(place, _)| is_wanted(place)).skip(skip as usize);
+                let wanted = wanted.take(limit.map_or(usize::MAX, |limit: u64| limit as usize));
+                let wanted: Vec<Row> = wanted.map(|(place, row)| Row([&row.0[..], &place.0].concat())).collect();
+                let window = Window { after: after.clone(), skip, limit };
+                let found = storage.query(&Query { window, ..query.clone() }).await?;
+                let shown = format!("{direction:?} {after:?} {skip} {limit:?} {filter:?}");
+                let places: Vec<Row> = found.rows.iter().map(|row| query.place_of(row)).collect();
+                same(&shown, found.rows, wanted.clone())?;
+                same(&shown, places, wanted.iter().map(|row| query.place_of(row)).collect())?;
+                same(&shown, found.total, Some(total))?;
+            }
+        }
     }
     Ok(())
 }

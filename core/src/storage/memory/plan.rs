@@ -17,6 +17,9 @@ use crate::{
 };
 
 pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
+    if let Some(beside) = query.beside {
+        return run_beside(state, query, state.table(beside)?);
+    }
     let table = state.table(query.table)?;
     let sorting = query.sorting()?;
     let filter = Filter::new(state, table, &query.filter);
@@ -36,6 +39,33 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
         (None, Some(rows)) => rows.filter(wanted).skip(skip).take(limit).cloned().collect(),
         (Some(rows), _) => cut(&sorting, rows.into_iter().filter(wanted).collect(), skip, limit),
         (None, None) => cut(&sorting, filter.candidates().filter(wanted).collect(), skip, limit),
+    };
+    Ok(Rows { rows, total })
+}
+
+/// In the order of another table's rows: those are gone through, unless few rows of the table itself come into question.
+fn run_beside(state: &State, query: &Query, beside: &TableRows) -> Result<Rows> {
+    let table = state.table(query.table)?;
+    let sorting = query.sorting()?;
+    let filter = Filter::new(state, table, &query.filter);
+    let total = query.count.then(|| filter.candidates().count() as u64);
+    let after = query.window.after.as_deref();
+    let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
+    let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let wanted = |row: &&Row| after.is_none_or(|after| sorting.is_after(row, after));
+    let whole = |place: &Row| {
+        let row = table.stored(&beside.table.key_of(place).0).filter(|stored| filter.passes(stored))?;
+        Some(Row(row.row.0.iter().chain(&place.0).cloned().collect()))
+    };
+    let all = Filter::new(state, beside, &Predicate::Always);
+    let in_order = if query.is_narrow() || filter.is_never() { None } else { all.in_order(&sorting, after) };
+    let rows = match in_order {
+        Some(places) => places.filter(wanted).filter_map(whole).skip(skip).take(limit).collect(),
+        None => {
+            let places = filter.candidates().filter_map(|row| beside.get(&query.table.key_of(row).0));
+            let places = cut(&sorting, places.filter(wanted).collect(), skip, limit);
+            places.iter().filter_map(whole).collect()
+        }
     };
     Ok(Rows { rows, total })
 }

@@ -43,8 +43,12 @@ impl TableRows {
         Self { table, rows: BTreeMap::new(), indexes: table.indexes.iter().map(|_| BTreeSet::new()).collect() }
     }
 
+    pub(super) fn stored(&self, key: &[Value]) -> Option<&Stored> {
+        self.rows.get(key)
+    }
+
     pub(super) fn get(&self, key: &[Value]) -> Option<&Row> {
-        self.rows.get(key).map(|stored| &stored.row)
+        self.stored(key).map(|stored| &stored.row)
     }
 
     pub(super) fn last(&self) -> Option<&Row> {

@@ -49,9 +49,6 @@ pub(super) enum Stored {
     Inet,
 }
 
-/// PostgreSQL's first `timestamptz`, in 4714 BC.
-const FIRST_TIME: i64 = -210_866_803_200_000_000;
-
 impl Column {
     /// For comparisons of texts by order.
     pub(super) fn ordered(&self, dialect: SqlDialect) -> String {
@@ -187,15 +184,10 @@ fn bound(stored: Stored, dialect: SqlDialect, value: &Value) -> Option<(SqlValue
     bound.map(|bound| (bound, stored.cast(dialect)))
 }
 
-/// As PostgreSQL reads it; none beyond what it can hold.
+/// As PostgreSQL reads it; none beyond the years 1 to 9999.
 fn timestamp(micros: i64) -> Option<String> {
-    let time = Time::from_microsecond(micros).ok().filter(|_| micros >= FIRST_TIME)?;
-    let utc = time.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-    let year = i64::from(utc.year());
-    let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    let (month, day, hour, minute, second) = (utc.month(), utc.day(), utc.hour(), utc.minute(), utc.second());
-    let micros = utc.subsec_nanosecond() / 1_000;
-    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}+00{era}"))
+    let time = Time::from_microsecond(micros).ok()?.date_time();
+    Some(format!("{} {:.6}+00", time.date(), time.time()))
 }
 
 /// An address in both clothes, since a column may hold either.

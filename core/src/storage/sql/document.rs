@@ -1,5 +1,6 @@
 //! Values of JSON documents, read as the rules read them: one of another type is absent, `1.0` is the
-//! integer 1, an id may be written in each of its forms.
+//! integer 1, an id may be written in each of its forms. Of a key that stands twice the last counts, as for readers of JSON
+//! and in `jsonb`: SQLite's own paths lead to the first.
 
 use super::{
     SqlDialect,
@@ -9,6 +10,9 @@ use crate::{model::record::Kind, rules::Base};
 
 /// The alias of the elements of an array.
 pub(super) const ELEMENTS: &str = "rk_element";
+
+/// The alias of the members of an object.
+pub(super) const MEMBERS: &str = "rk_member";
 
 /// A place in a document.
 #[derive(Clone, Copy)]
@@ -34,15 +38,27 @@ impl Place<'_> {
     /// A value of this type, else null.
     pub(super) fn one(&self, base: Base) -> Result<Column, &'static str> {
         let read = self.json().read(base)?;
-        Ok(Column { sql: self.where_valid(&read.sql), ..read })
+        let sql = match (self.dialect, self.keys) {
+            (SqlDialect::Sqlite, [before @ .., last]) => self.last_member(&self.object(before), last, &read.sql),
+            _ => read.sql,
+        };
+        Ok(Column { sql: self.where_valid(&sql), ..read })
     }
 
     /// Under which condition it is an array, the rows of its elements, and what reads an element.
     pub(super) fn elements(&self, base: Base) -> Result<(String, String, Column), &'static str> {
         let json = self.json();
+        // SQLite's function gives no rows of null.
+        let array = self.where_valid(&match self.keys {
+            [] => format!("CASE json_type({0}) WHEN 'array' THEN {0} END", self.column),
+            [before @ .., last] => {
+                let array = format!("CASE {MEMBERS}.type WHEN 'array' THEN {MEMBERS}.value END");
+                self.last_member(&self.object(before), last, &array)
+            }
+        });
         let is_array = match self.dialect {
             SqlDialect::Postgres => format!("{} = 'array'", json.kind),
-            SqlDialect::Sqlite => self.where_valid(&format!("{} = 'array'", json.kind)),
+            SqlDialect::Sqlite => format!("{array} IS NOT NULL"),
         };
         let (from, element) = match self.dialect {
             SqlDialect::Postgres => {
@@ -54,7 +70,7 @@ impl Place<'_> {
             }
             SqlDialect::Sqlite => {
                 let value = format!("{ELEMENTS}.value");
-                let from = format!("json_each({}, {}) AS {ELEMENTS}", self.column, self.path());
+                let from = format!("json_each({array}) AS {ELEMENTS}");
                 (from, Json { dialect: self.dialect, kind: format!("{ELEMENTS}.type"), text: value.clone(), value })
             }
         };
@@ -75,9 +91,13 @@ impl Place<'_> {
                 let value = keys.iter().fold(column.to_owned(), arrow);
                 Json { dialect, kind: format!("jsonb_typeof({value})"), value, text }
             }
+            SqlDialect::Sqlite if keys.is_empty() => {
+                let value = format!("json_extract({column}, '$')");
+                Json { dialect, kind: format!("json_type({column})"), text: value.clone(), value }
+            }
             SqlDialect::Sqlite => {
-                let value = format!("json_extract({column}, {})", self.path());
-                Json { dialect, kind: format!("json_type({column}, {})", self.path()), text: value.clone(), value }
+                let value = format!("{MEMBERS}.value");
+                Json { dialect, kind: format!("{MEMBERS}.type"), text: value.clone(), value }
             }
         }
     }
@@ -90,10 +110,19 @@ impl Place<'_> {
         }
     }
 
-    /// Keys hold no quotation marks: the mapping has refused those.
-    fn path(&self) -> String {
-        let keys: String = self.keys.iter().map(|key| format!(".\"{key}\"")).collect();
-        literal(&format!("${keys}"))
+    /// In SQLite: the object that these keys lead to, else null.
+    fn object(&self, keys: &[String]) -> String {
+        let object = format!("CASE {MEMBERS}.type WHEN 'object' THEN {MEMBERS}.value END");
+        keys.iter().fold(self.column.to_owned(), |from, key| self.last_member(&from, key, &object))
+    }
+
+    /// In SQLite: what is read of the last member of this name, null where an object has none.
+    fn last_member(&self, object: &str, key: &str, read: &str) -> String {
+        format!(
+            "(SELECT {read} FROM json_each({object}) AS {MEMBERS} WHERE {MEMBERS}.key = {} \
+             ORDER BY {MEMBERS}.id DESC LIMIT 1)",
+            literal(key)
+        )
     }
 }
 

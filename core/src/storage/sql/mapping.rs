@@ -8,7 +8,7 @@ use super::{
     SqlDialect,
     column::{Collate, Column, Stored},
     condition::{SetColumn, Tied},
-    document::{ELEMENTS, Place},
+    document::{ELEMENTS, MEMBERS, Place},
     text::quoted,
 };
 use crate::{
@@ -283,8 +283,8 @@ impl TableMapping {
             return Err(format!("{name:?} names no column or table"));
         }
         // SQLite does not tell capital letters from small ones.
-        if [LINK, ELEMENTS].iter().any(|taken| taken.eq_ignore_ascii_case(qualifier)) {
-            return Err(format!("the qualifiers {LINK} and {ELEMENTS} are taken"));
+        if [LINK, ELEMENTS, MEMBERS].iter().any(|taken| taken.eq_ignore_ascii_case(qualifier)) {
+            return Err(format!("the qualifiers {LINK}, {ELEMENTS} and {MEMBERS} are taken"));
         }
         let hidden = match self.dialect {
             SqlDialect::Sqlite => HIDDEN_IN_SQLITE,

@@ -42,6 +42,7 @@
 //! - times lie in the years 1 to 9999, texts hold no NUL, ids that are kept as text are canonical
 //!   (small letters, hyphens);
 //! - SQLite: version 3.38 or later (3.41 for ids in blobs), encoding UTF-8, booleans are 0 and 1;
+//! - of a key that stands twice in a document the reader of the host takes the last, as JSON's readers do;
 //! - PostgreSQL: version 14 or later, encoding UTF-8, text columns of type `text` or `varchar` with a
 //!   deterministic collation, documents in `jsonb`.
 //!

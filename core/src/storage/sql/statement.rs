@@ -25,9 +25,19 @@ const ROOM_FOR_WINDOW: usize = 100;
 
 /// The page of a query.
 pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
-    let table = query.table;
+    let table = query.ordering();
     let sorting = query.sorting()?;
-    let mut select = rows(table);
+    let mut select = match query.beside {
+        None => rows(query.table),
+        Some(beside) => {
+            let mut select = columns(query.table);
+            select.columns(beside.columns.iter().map(|column| (beside.name, column.name)));
+            // SQLite goes through the tables of a cross join as they stand here.
+            let first = if query.is_narrow() { (query.table, beside) } else { (beside, query.table) };
+            select.from(first.0.name).cross_join(first.1.name).and_where(same_key(query.table, beside));
+            select
+        }
+    };
     filter(dialect, tables, query, &mut select)?;
     if let Some(after) = &query.window.after {
         for condition in keyset(dialect, table, &sorting.parts, after) {
@@ -117,8 +127,17 @@ pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
 }
 
 fn rows(table: &'static Table) -> SelectStatement {
-    let columns = table.columns.iter().map(|column| (table.name, column.name));
-    Sql::select().columns(columns).from(table.name).take()
+    columns(table).from(table.name).take()
+}
+
+fn columns(table: &'static Table) -> SelectStatement {
+    Sql::select().columns(table.columns.iter().map(|column| (table.name, column.name))).take()
+}
+
+fn same_key(table: &'static Table, beside: &'static Table) -> Expr {
+    let column = |table: &'static Table, at: &usize| Expr::col((table.name, table.columns[*at].name));
+    let parts = table.key.iter().zip(beside.key).map(|(own, other)| column(table, own).eq(column(beside, other)));
+    joined(parts.collect(), BinOper::And, true)
 }
 
 fn filter(dialect: Dialect, tables: &Tables, query: &Query, select: &mut SelectStatement) -> Result<()> {

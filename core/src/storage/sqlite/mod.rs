@@ -110,11 +110,12 @@ impl Storage for SqliteStorage {
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.known(query.table)?;
+        self.known(query.ordering())?;
         let page = statement::page(DIALECT, &self.tables, query)?;
         let mut reader = self.connections.reader().await?;
         if !query.count {
             let found = rows::fetch(reader.get()?, page).await;
-            return Ok(Rows { rows: rows::decoded(query.table, &reader.settle(found)?)?, total: None });
+            return Ok(Rows { rows: rows::answered(query, &reader.settle(found)?)?, total: None });
         }
         let count = statement::count(DIALECT, &self.tables, query)?;
         let connection = reader.get()?;
@@ -129,7 +130,7 @@ impl Storage for SqliteStorage {
         let both = both.await;
         let (found, total) = reader.settle(both)?;
         let total = total.and_then(|total| total.try_into().ok()).unwrap_or_default();
-        Ok(Rows { rows: rows::decoded(query.table, &found)?, total: Some(total) })
+        Ok(Rows { rows: rows::answered(query, &found)?, total: Some(total) })
     }
 
     async fn position(&self) -> Result<u64> {

@@ -15,7 +15,7 @@ use crate::{
         record::{Column, Corrupt, Key, Kind, Row, Table},
         value::Value,
     },
-    storage::{change_set::kind_of, sql::dialect::Statement},
+    storage::{Query, change_set::kind_of, sql::dialect::Statement},
 };
 
 /// All rows of a statement.
@@ -69,15 +69,19 @@ pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx
 
 /// Rows that were selected with the columns of their declaration, in its order.
 pub(super) fn decoded(table: &'static Table, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
-    rows.iter().map(|row| decode(table, row)).collect()
+    rows.iter().map(|row| decode([table], row)).collect()
 }
 
-fn decode(table: &'static Table, row: &SqliteRow) -> Result<Row, Corrupt> {
-    let values = table
-        .columns
-        .iter()
+/// Rows as a query asks for them.
+pub(super) fn answered(query: &Query, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
+    rows.iter().map(|row| decode(std::iter::once(query.table).chain(query.beside), row)).collect()
+}
+
+fn decode(tables: impl IntoIterator<Item = &'static Table>, row: &SqliteRow) -> Result<Row, Corrupt> {
+    let columns = tables.into_iter().flat_map(|table| table.columns.iter().map(|column| (table.name, column)));
+    let values = columns
         .enumerate()
-        .map(|(at, column)| value(row, at, column).ok_or(Corrupt { table: table.name, column: column.name }));
+        .map(|(at, (table, column))| value(row, at, column).ok_or(Corrupt { table, column: column.name }));
     values.collect::<Result<_, _>>().map(Row)
 }
 

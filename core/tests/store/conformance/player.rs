@@ -1,13 +1,13 @@
 //! Plays one scenario on a store of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future;
 use rolekeep::{
     Caller, Error, RequestContext, Resource, UserManagement, door,
     environment::{Environment, TokioEnvironment},
     manager::Builder,
-    model::{decode, time},
+    model::decode,
     operations::sessions::Login,
     rules::{Context, Scope},
     settings::Settings,
@@ -167,7 +167,7 @@ impl Player {
             return Ok((Json::Null, None));
         }
         if let Some(seconds) = step.wait {
-            tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)).await;
+            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
             return Ok((Json::Null, None));
         }
         let answer = match self.consult(step).await {
@@ -346,8 +346,7 @@ fn flyos() -> rolekeep::operations::setup::Seed {
 }
 
 fn from_now(seconds: f64) -> String {
-    let span = jiff::SignedDuration::from_secs_f64(seconds);
-    let moment = time::to_micros(TokioEnvironment::current().unwrap().now()).checked_add(span);
+    let moment = TokioEnvironment::current().unwrap().now().checked_add(Duration::from_secs_f64(seconds));
     moment.unwrap().to_string()
 }
 

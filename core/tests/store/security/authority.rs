@@ -134,8 +134,10 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
     let policy = policy(&format!("{own}, {{ permission = 'drone:list', when = 'principal.verified == false' }}"));
     let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
     let mia = user(&um, "mia", &["role"]).await;
-    let proved = User { email_verified: true, version: mia.version + 1, ..mia.clone() };
-    let write = Write { table: User::TABLE, key: mia.key(), expected: Some(mia.version), row: Some(proved.to_row()) };
+    let stored = storage.get(User::TABLE, &[User::key_of(&(mia.id,))]).await.unwrap().remove(0).unwrap();
+    let proved = User { email_verified: true, version: mia.version + 1, ..User::from_row(stored).unwrap() };
+    let (key, row) = (proved.key(), Some(proved.to_row()));
+    let write = Write { table: User::TABLE, key, expected: Some(mia.version), row };
     let id = ChangeSetId(uuid::Uuid::from_u128(1));
     let change = ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![] };
     storage.commit(&change).await.unwrap();

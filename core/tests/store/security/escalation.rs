@@ -18,7 +18,7 @@ use rolekeep::{
 use super::kit::{caller, policy, signed_in, store, user};
 
 fn soon() -> Time {
-    Time::now().checked_add(jiff::SignedDuration::from_millis(60)).unwrap()
+    Time::now().checked_add(std::time::Duration::from_millis(60)).unwrap()
 }
 
 async fn a_moment() {

@@ -18,9 +18,8 @@ use rolekeep::{
         id::{ChangeSetId, UserId},
         record::{Key, Row, Table},
         time::Time,
-        user::User,
     },
-    operations::users::CreateUser,
+    operations::users::{CreateUser, UserView},
     storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
 };
 
@@ -57,7 +56,7 @@ pub async fn store(policy: Policy) -> UserManagement {
 }
 
 /// A user with roles, and without a password.
-pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> User {
+pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserView {
     let new = CreateUser::new(format!("{name}@example.org")).username(name);
     um.system().users().create(new.roles(roles.iter().copied())).await.unwrap()
 }
@@ -99,7 +98,7 @@ impl Ahead {
 
 impl Environment for Ahead {
     fn now(&self) -> Time {
-        self.world.now() + self.passed()
+        self.world.now().checked_add(self.passed()).unwrap()
     }
 
     fn elapsed(&self) -> Duration {

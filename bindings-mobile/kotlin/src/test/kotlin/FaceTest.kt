@@ -46,6 +46,21 @@ class FaceTest {
     }
 
     @Test
+    fun `for ever and since ever`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val ada = um.system().users.create(CreateUser(email = "ada@example.org"))
+        val (first, last) = listOf("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z").map(Instant::parse)
+        val held = um.system().roles.assign(AssignRole(ada.id, "editor", validFrom = first, validUntil = last))
+        assertEquals(listOf(first, last), listOf(held.validFrom, held.validUntil))
+        // The last nanosecond is no later than the last microsecond.
+        val found = um.system().users.list(ListUsers(createdFrom = first, createdUntil = last.plusNanos(999)))
+        assertEquals(listOf(ada), found.items)
+        for (beyond in listOf(first.minusNanos(1000), last.plusNanos(1000))) {
+            assertFailsWith<RolekeepException.Validation> { um.system().users.list(ListUsers(createdFrom = beyond)) }
+        }
+    }
+
+    @Test
     fun `a resource's attributes decide`() = runBlocking<Unit> {
         val policy = """
             [types.document.attributes]

@@ -1,0 +1,92 @@
+//! What is shown of an account: its row, and when it last signed in.
+
+use jiff::civil::Date;
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use crate::{
+    model::{
+        error::Result,
+        id::{RegionId, UserId},
+        time::Time,
+        user::{User, UserActivity, UserStatus},
+    },
+    operations::plan::Plan,
+};
+
+/// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "User")]
+pub struct UserView {
+    /// The account's id.
+    pub id: UserId,
+    /// The name it signs in with, if it has one; unique, whatever the case.
+    pub username: Option<String>,
+    /// The address it signs in with; unique, whatever the case.
+    pub email: String,
+    /// Whether the address was proved.
+    pub email_verified: bool,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The phone number in E.164.
+    pub phone: Option<String>,
+    /// The date of birth.
+    pub birth_date: Option<Date>,
+    /// The region it belongs to.
+    pub region_id: Option<RegionId>,
+    /// Whether it may sign in.
+    pub status: UserStatus,
+    /// Why it is suspended or banned.
+    pub status_reason: Option<String>,
+    /// When a suspension ends by itself; null: when it is lifted.
+    pub suspended_until: Option<Time>,
+    /// When it last signed in.
+    pub last_login_at: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+/// The view of one user.
+pub(in crate::operations) async fn shown(plan: &Plan<'_>, user: User) -> Result<UserView> {
+    let activity: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
+    Ok(UserView::of(user, activity.as_ref()))
+}
+
+impl UserView {
+    /// A user as stored, with what is known of its sign-ins.
+    pub(in crate::operations) fn of(user: User, activity: Option<&UserActivity>) -> Self {
+        Self {
+            id: user.id,
+            username: user.username,
+            email: user.email,
+            email_verified: user.email_verified,
+            full_name: user.full_name,
+            display_name: user.display_name,
+            first_name: user.first_name,
+            last_name: user.last_name,
+            phone: user.phone,
+            birth_date: user.birth_date,
+            region_id: user.region_id,
+            status: user.status,
+            status_reason: user.status_reason,
+            suspended_until: user.suspended_until,
+            last_login_at: activity.and_then(UserActivity::last_login),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+            deleted_at: user.deleted_at,
+            version: user.version,
+        }
+    }
+}
