@@ -38,6 +38,8 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `table = "…"`, `key(…)`, `index(…)`, `search(…)` | where and how it is stored |
 /// | `sync = replicated`, `site_local`, `never` | how it takes part in sync |
 /// | `resource = "…"`, `along = judged` or `own_rules`; `resource = none` | whether the rules are about it, and who may move it along with others |
+/// | `named(id)`, `named(code = field)`, either with `scope`; `named = none` | of a resource: how scopes and callers name a row, and whether `KIND:ID` is a scope of its own |
+/// | `permissions(read = "…", …)` | of a resource: what may be asked for on it, `read` at least |
 /// | `audit(area = "…", kind = "…", words(made, changed, gone))`, `policy` in it; `audit = none("why")` | what the audit log is told |
 /// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`, `keep`; `owner = none` | whose it is, and what becomes of it with that |
 /// | `caches(user = …)`, `session`, `authority`, `guard`; `caches = none` | what a write touches in memory |

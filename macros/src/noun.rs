@@ -12,6 +12,8 @@ use syn::{
 pub struct Noun {
     resource: Option<Option<LitStr>>,
     along: Option<Ident>,
+    named: Option<Named>,
+    permissions: Option<Vec<(Ident, LitStr)>>,
     audit: Option<Audit>,
     owners: Option<Vec<Owner>>,
     caches: Option<Vec<(Ident, Option<Ident>)>>,
@@ -22,6 +24,12 @@ pub struct Noun {
 enum Audit {
     Untold(LitStr),
     Told { area: LitStr, kind: LitStr, words: Vec<Ident>, is_policy: bool },
+}
+
+enum Named {
+    Never,
+    Id { is_scope: bool },
+    Code { field: Ident, is_scope: bool },
 }
 
 struct Owner {
@@ -44,6 +52,8 @@ impl Noun {
         match part.to_string().as_str() {
             "resource" => self.resource = Some(none_or(meta)?),
             "along" => self.along = Some(meta.value()?.parse()?),
+            "named" => self.named = Some(named(meta)?),
+            "permissions" => self.permissions = Some(permissions(meta)?),
             "audit" => self.audit = Some(audit(meta)?),
             "owner" if meta.input.peek(Token![=]) => {
                 none(meta)?;
@@ -76,12 +86,37 @@ impl Noun {
             false => quote!(<#path as crate::model::record::Record>::TABLE.name),
         };
         let resource = self.resource.as_ref().ok_or_else(|| missing("resource = \"…\"` or `resource = none"))?;
-        let resource = match (resource, &self.along) {
-            (None, _) => quote!(None),
-            (Some(_), None) => return Err(missing("along = judged` or `along = own_rules")),
-            (Some(kind), Some(along)) => {
+        let resource = match resource {
+            None => quote!(None),
+            Some(kind) => {
+                let along = self.along.as_ref().ok_or_else(|| missing("along = judged` or `along = own_rules"))?;
                 let along = one_of(along, &["judged", "own_rules"])?;
-                quote!(Some(crate::model::noun::ResourceType { kind: #kind, along: crate::model::noun::Along::#along }))
+                let named = self.named.as_ref();
+                let named = named.ok_or_else(|| missing("named(id)`, `named(code = …)` or `named = none"))?;
+                let (named, is_scope) = match named {
+                    Named::Never => (quote!(Never), false),
+                    Named::Id { is_scope } => (quote!(Id), *is_scope),
+                    Named::Code { field, is_scope } => {
+                        let at = position(field)?;
+                        (quote!(Code(#at)), *is_scope)
+                    }
+                };
+                let permissions = self.permissions.as_ref();
+                let permissions = permissions.ok_or_else(|| missing("permissions(read = \"…\", …)"))?;
+                if !permissions.iter().any(|(action, _)| action == "read") {
+                    return Err(missing("permissions(read = \"…\", …)"));
+                }
+                let permissions = permissions.iter().map(|(action, about)| {
+                    let action = action.to_string();
+                    quote!((concat!(#kind, ":", #action), #about))
+                });
+                quote!(Some(crate::model::noun::ResourceType {
+                    kind: #kind,
+                    along: crate::model::noun::Along::#along,
+                    named: crate::model::noun::Named::#named,
+                    is_scope: #is_scope,
+                    permissions: &[#(#permissions),*],
+                }))
             }
         };
         let audit = match self.audit.as_ref().ok_or_else(|| missing("audit(…)` or `audit = none(\"why\")"))? {
@@ -170,6 +205,41 @@ fn none_or(meta: &ParseNestedMeta<'_>) -> Result<Option<LitStr>> {
     }
     let word: Ident = value.parse()?;
     one_of(&word, &["none"]).map(|_| None)
+}
+
+/// `= none`, `(id)` or `(code = field)`, the latter two with `scope`
+fn named(meta: &ParseNestedMeta<'_>) -> Result<Named> {
+    if meta.input.peek(Token![=]) {
+        return none(meta).map(|()| Named::Never);
+    }
+    let (mut is_id, mut code, mut is_scope) = (false, None, false);
+    meta.parse_nested_meta(|part| {
+        if part.path.is_ident("id") {
+            is_id = true;
+        } else if part.path.is_ident("code") {
+            code = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("scope") {
+            is_scope = true;
+        } else {
+            return Err(part.error("expected id, code or scope"));
+        }
+        Ok(())
+    })?;
+    match code {
+        Some(field) => Ok(Named::Code { field, is_scope }),
+        None if is_id => Ok(Named::Id { is_scope }),
+        None => Err(meta.error("expected `named(id)`, `named(code = …)` or `named = none`")),
+    }
+}
+
+/// `(read = "Get a thing", …)`
+fn permissions(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, LitStr)>> {
+    let mut all = Vec::new();
+    meta.parse_nested_meta(|part| {
+        all.push((part.path.require_ident()?.clone(), part.value()?.parse()?));
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
@@ -286,7 +356,7 @@ mod tests {
 
     const WHOLE: [&str; 6] = [
         "table = \"things\", key(id), sync = never",
-        "resource = \"thing\", along = judged",
+        "resource = \"thing\", along = judged, named(id), permissions(read = \"Get a thing\")",
         "audit = none(\"a test\")",
         "owner = none",
         "caches = none",
@@ -328,6 +398,14 @@ mod tests {
         }
         let told = told(&[&["resource = \"thing\""], &WHOLE[2..], &WHOLE[..1]].concat());
         assert_eq!(told, "missing `along = judged` or `along = own_rules`");
+        for (resource, part) in [
+            ("resource = \"thing\", along = judged, permissions(read = \"\")", "named(id)"),
+            ("resource = \"thing\", along = judged, named(id)", "permissions(read"),
+            ("resource = \"thing\", along = judged, named(id), permissions(list = \"\")", "permissions(read"),
+        ] {
+            let told = self::told(&[&[resource], &WHOLE[2..], &WHOLE[..1]].concat());
+            assert!(told.starts_with(&format!("missing `{part}")), "{told}");
+        }
     }
 
     #[test]

@@ -176,9 +176,6 @@ pub enum Reason {
     /// Done already: the assignment exists.
     #[serde(rename = "already_assigned")]
     AlreadyAssigned,
-    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
-    #[serde(rename = "already_done")]
-    AlreadyDone,
     /// The expected version is not the current one.
     #[serde(rename = "version_stale")]
     VersionStale,
@@ -197,6 +194,9 @@ pub enum Reason {
     /// Others wrote the same rows again and again; try once more.
     #[serde(rename = "contention")]
     Contention,
+    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    #[serde(rename = "already_done")]
+    AlreadyDone,
     /// Asked too often; the error says after how many seconds to ask again.
     #[serde(rename = "rate_limited")]
     RateLimited,

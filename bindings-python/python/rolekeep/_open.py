@@ -9,6 +9,7 @@ from os import PathLike
 from ._codec import EMPTY
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
+from .records import AuditDenials
 
 
 def open(

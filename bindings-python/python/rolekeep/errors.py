@@ -52,7 +52,7 @@ class Conflict(RolekeepError):
 
     code = Code.CONFLICT
     http_status = 409
-    _usual = Reason.ALREADY_DONE
+    _usual = Reason.VERSION_STALE
 
 
 class RateLimited(RolekeepError):

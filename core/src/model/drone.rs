@@ -24,6 +24,15 @@ use super::{
 )]
 #[record(search(code), sync = replicated)]
 #[record(resource = "drone", along = judged, audit(area = "drones", kind = "drone", words(create, update, delete)))]
+#[record(named(code = code))]
+#[record(permissions(
+    create = "Create drones",
+    read = "Get a drone",
+    list = "List drones",
+    update = "Change a drone",
+    delete = "Delete drones",
+    assign = "Assign drones to users and take them away"
+))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), owner(field = operator_id, of = User, on_delete = clear))]
 #[record(caches = none, retention = kept)]
 pub struct Drone {

@@ -116,8 +116,6 @@ pub enum Reason {
     Taken,
     /// Done already: the assignment exists.
     AlreadyAssigned,
-    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
-    AlreadyDone,
     /// The expected version is not the current one.
     VersionStale,
     /// It would leave no active administrator.
@@ -130,6 +128,8 @@ pub enum Reason {
     WrongStatus,
     /// Others wrote the same rows again and again; try once more.
     Contention,
+    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    AlreadyDone,
     /// Asked too often; the error says after how many seconds to ask again.
     RateLimited,
     /// Too many passwords are being hashed.
@@ -185,13 +185,13 @@ impl Reason {
             Reason::Denied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
-            Reason::AlreadyDone
-            | Reason::VersionStale
+            Reason::VersionStale
             | Reason::LastAdministrator
             | Reason::InUse
             | Reason::BuiltIn
             | Reason::WrongStatus
-            | Reason::Contention => Code::Conflict,
+            | Reason::Contention
+            | Reason::AlreadyDone => Code::Conflict,
             Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,
             Reason::StorageUnavailable
             | Reason::StorageMissing

@@ -50,6 +50,23 @@ pub struct ResourceType {
     pub kind: &'static str,
     /// How it is judged where an operation on others moves it along.
     pub along: Along,
+    /// How scopes and callers name a row of it.
+    pub named: Named,
+    /// Whether `KIND:ID` is a scope, beside `resource:KIND:ID`: others belong to such a row.
+    pub is_scope: bool,
+    /// The permissions that exist on it, and what each is for; `KIND:read` is among them.
+    pub permissions: &'static [(&'static str, &'static str)],
+}
+
+/// How a row is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Nobody names one.
+    Never,
+    /// By its id, which is its key.
+    Id,
+    /// By its id, or by the code in this column, which is a claim of the resource's kind.
+    Code(usize),
 }
 
 /// Who may move a row along with others.

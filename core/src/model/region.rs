@@ -9,6 +9,14 @@ use super::{id::RegionId, record::Record, time::Time};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
 #[record(resource = "region", along = judged, audit(area = "regions", kind = "region", words(create, update, delete)))]
+#[record(named(code = code, scope))]
+#[record(permissions(
+    create = "Create regions",
+    read = "Get a region",
+    list = "List regions",
+    update = "Change a region",
+    delete = "Delete regions"
+))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct Region {
     /// The region's id.

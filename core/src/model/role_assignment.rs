@@ -9,6 +9,14 @@ use super::{id::UserId, record::Record, time::Time, user::User};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "role_assignments", key(user_id, role, scope), index(role), sync = replicated)]
 #[record(resource = "role", along = own_rules, audit(area = "roles", kind = "role", words(assign, assign, unassign)))]
+#[record(named = none)]
+#[record(permissions(
+    create = "Create roles",
+    read = "See who holds which role",
+    update = "Change what a role grants and inherits",
+    delete = "Delete roles",
+    assign = "Give and take roles"
+))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches(authority = user_id), retention = kept)]
 pub struct RoleAssignment {
     /// Who holds it.

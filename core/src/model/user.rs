@@ -15,6 +15,16 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "users", key(id), sync = replicated)]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
+#[record(named(id))]
+#[record(permissions(
+    create = "Create users",
+    read = "Get a user",
+    list = "List users",
+    update = "Change a user's data",
+    delete = "Delete users",
+    set_status = "Activate, deactivate, suspend, ban and lift",
+    set_admin = "Make and unmake administrators"
+))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id), retention = kept)]
 #[record(index(region_id), index(status), index(created_at), index(email), index(username), index(last_name))]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]

@@ -8,9 +8,8 @@ use super::{
 use crate::{
     model::{
         error::Result,
-        noun::Upkeep,
         predicate::Predicate,
-        record::{Key, Row, Table},
+        record::{Key, Row},
         value::Value,
     },
     rules::RuleSet,
@@ -73,15 +72,9 @@ pub(super) async fn of(rules: &RuleSet, memory: &Memory<'_>, writes: &Writes) ->
 fn change(planned: &Planned) -> Option<Change> {
     let kind = planned.asked.or_else(|| target::kind_moved_along(planned.table))?;
     let subject = |row: &Option<Row>| {
-        let row = row.as_ref().filter(|row| !is_deleted(planned.table, row))?.clone();
+        let row = row.as_ref().filter(|row| !target::is_deleted(planned.table, row))?.clone();
         Some(Subject { kind, table: planned.table, row })
     };
     let (before, after) = (subject(&planned.before), subject(&planned.after));
     Some(Change { before, after, relations: Vec::new() })
-}
-
-/// A deleted row that is kept, for its names, is gone all the same.
-fn is_deleted(table: &Table, row: &Row) -> bool {
-    let gone = table.columns.iter().zip(&row.0).filter(|(column, _)| column.upkeep == Upkeep::Gone);
-    gone.into_iter().any(|(_, value)| !value.is_null())
 }

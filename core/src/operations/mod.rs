@@ -252,6 +252,10 @@ macro_rules! name_operations {
         impl Listed for $area::$($input)? $($unit)? {
             const NAME: &'static str = concat!(stringify!($area), ".", stringify!($method));
         }
+        const _: () = assert!(
+            target::is_declared(<$area::$($input)? $($unit)? as Operation>::ACCESS),
+            concat!("no record declares the permission of ", stringify!($area), ".", stringify!($method)),
+        );
     )*)*};
 }
 pub(crate) use operation_list;

@@ -1,5 +1,7 @@
 //! Typed reads over the storage.
 
+use uuid::Uuid;
+
 use super::plan::{Memory, Writes};
 use crate::{
     model::{
@@ -8,6 +10,7 @@ use crate::{
         record::{Key, Record, Row, Table},
         registry::{Claim, Guard},
         text,
+        value::Value,
     },
     storage::{Query, Rows, Storage},
 };
@@ -69,12 +72,22 @@ impl<'a> Reads<'a> {
         Ok(keys.iter().map(row).collect())
     }
 
+    /// One row of any table whose key is an id.
+    pub(super) async fn row(&self, table: &'static Table, id: Uuid) -> Result<Option<Row>> {
+        Ok(self.rows(table, vec![Key(vec![Value::Id(id)])]).await?.into_iter().flatten().next())
+    }
+
+    /// All rows of any table that pass a predicate, by key.
+    pub(super) async fn rows_where(&self, table: &'static Table, filter: Predicate) -> Result<Vec<Row>> {
+        match self.0 {
+            Source::Stored(storage) => Ok(storage.query(&Query::of(table, filter)).await?.rows),
+            Source::Planned(memory, _) => memory.all(table, &filter).await,
+        }
+    }
+
     /// All rows that pass a predicate, by key.
     pub async fn all<R: Record>(&self, filter: Predicate) -> Result<Vec<R>> {
-        let rows = match self.0 {
-            Source::Stored(storage) => storage.query(&Query::of(R::TABLE, filter)).await?.rows,
-            Source::Planned(memory, _) => memory.all(R::TABLE, &filter).await?,
-        };
+        let rows = self.rows_where(R::TABLE, filter).await?;
         rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 

@@ -9,26 +9,23 @@ use super::{
     administrators, listing,
     plan::{Plan, expect_version},
     reads::Reads,
-    rights, scopes,
+    rights,
     services::Services,
-    target::Subject,
+    target::{Subject, find},
 };
-use crate::{
-    model::{
-        check::Checks,
-        drone::Drone,
-        error::{Error, Result},
-        id::RegionId,
-        page::{Page, PageRequest},
-        patch::{Change, Patch},
-        predicate::Predicate,
-        region::{Region, RegionStatus},
-        registry::Guard,
-        text,
-        time::Time,
-        user::{User, UserStatus},
-    },
-    rules::Scope,
+use crate::model::{
+    check::Checks,
+    drone::Drone,
+    error::{Error, Result},
+    id::RegionId,
+    page::{Page, PageRequest},
+    patch::{Change, Patch},
+    predicate::Predicate,
+    region::{Region, RegionStatus},
+    registry::Guard,
+    text,
+    time::Time,
+    user::{User, UserStatus},
 };
 
 impl Visible for Region {
@@ -137,25 +134,6 @@ pub struct DeleteRegion {
     pub region: String,
 }
 
-/// The region with an id or code.
-pub(super) async fn find(reads: Reads<'_>, name: &str) -> Result<Option<Region>> {
-    if let Ok(id) = name.parse::<RegionId>() {
-        return reads.get(&(id,)).await;
-    }
-    if name.len() > text::MAX_BYTES {
-        return Ok(None);
-    }
-    // As it is written it is found in one read; who has it in other letters is known by the claim.
-    if let Some(found) = reads.all(Predicate::equals("code", name)).await?.pop() {
-        return Ok(Some(found));
-    }
-    let Some(claim) = reads.claim("region", name).await? else { return Ok(None) };
-    match claim.owner.parse::<RegionId>() {
-        Ok(id) => reads.get(&(id,)).await,
-        Err(_) => Ok(None),
-    }
-}
-
 async fn target(reads: Reads<'_>, name: &str) -> Result<Region> {
     find(reads, name).await?.ok_or_else(|| Error::not_found("region"))
 }
@@ -181,7 +159,7 @@ pub(super) async fn filter(plan: &Plan<'_>, name: &str) -> Result<Predicate> {
     if let Ok(id) = name.parse::<RegionId>() {
         return Ok(Predicate::equals("region_id", id.0));
     }
-    match find(plan.reads(), name).await? {
+    match find::<Region>(plan.reads(), name).await? {
         Some(region) if plan.may(Region::READ, &Subject::of(&region)).await? => {
             Ok(Predicate::equals("region_id", region.id.0))
         }
@@ -374,8 +352,6 @@ impl Operation for DeleteRegion {
         for user in plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await? {
             administrators::require_may_act_as(plan, user.id).await?;
         }
-        // A scope names a live row (RBAC.md, "Vocabulary").
-        scopes::end(plan, &Scope::of("region", region.id.0)).await?;
         plan.release("region", &region.code, region.id).await?;
         plan.delete_with_owned(&region).await
     }

@@ -1,27 +1,34 @@
 //! Scopes name live rows (RBAC.md, "Vocabulary").
 
-use super::{plan::Plan, regions};
+use super::{plan::Plan, target};
 use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
-        drone::Drone,
         error::Result,
-        id::UserId,
+        noun::{Named, ResourceType},
         predicate::Predicate,
-        region::Region,
+        record::Table,
         registry::Guard,
         role_assignment::RoleAssignment,
-        user::{User, UserStatus},
         value::Value,
     },
     rules::Scope,
 };
 
+/// The records that scopes of this kind name; none: rows of the host's, which only the host knows.
+fn records_of(kind: &str) -> Option<(&'static Table, ResourceType)> {
+    let resource = kind.strip_prefix("resource:");
+    let table = target::table_of(resource.unwrap_or(kind))?;
+    let declared = table.noun.resource.filter(|declared| declared.named != Named::Never)?;
+    (resource.is_some() || declared.is_scope).then_some((table, declared))
+}
+
 /// Whether a scope names its row by a code, which only [`live`] can turn into the id that the rules compare.
 pub(super) fn is_by_code(scope: &Scope) -> bool {
     let Scope::Of { kind, id: Value::Text(code) } = scope else { return false };
-    matches!(kind.as_str(), "region" | "resource:region" | "resource:drone") && crate::model::text::code(code).is_ok()
+    let has_codes = records_of(kind).is_some_and(|(_, declared)| matches!(declared.named, Named::Code(_)));
+    has_codes && crate::model::text::code(code).is_ok()
 }
 
 /// The stored form of a scope, its row's id in place of a code; the row must be there when the commit comes.
@@ -33,41 +40,19 @@ pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
         Value::Text(text) => text.clone(),
         _ => return Err(no_such()),
     };
-    let id = match kind.as_str() {
-        "region" | "resource:region" => {
-            let region: Region = regions::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
-            plan.check(&region);
-            region.id.0
-        }
-        "resource:drone" => {
-            let drone: Drone = super::drones::find(plan.reads(), &name).await?.ok_or_else(no_such)?;
-            plan.check(&drone);
-            drone.id.0
-        }
-        "resource:user" => {
-            let id: UserId = name.parse().map_err(|_| no_such())?;
-            let user: Option<User> = plan.reads().get(&(id,)).await?;
-            let user = user.filter(|user| user.status != UserStatus::Deleted).ok_or_else(no_such)?;
-            plan.check(&user);
-            user.id.0
-        }
-        // The host's own kinds and types: only the host knows their rows.
-        _ => return Ok(plan.rules().canonical_scope(scope).to_string()),
-    };
-    Ok(Scope::Of { kind: kind.clone(), id: Value::Id(id) }.to_string())
+    let Some((table, _)) = records_of(kind) else { return Ok(plan.rules().canonical_scope(scope).to_string()) };
+    let row = target::named(plan.reads(), table, &name).await?.ok_or_else(no_such)?;
+    plan.check_row(table, &row);
+    let id = table.key_of(&row).0.pop().ok_or_else(no_such)?;
+    Ok(Scope::Of { kind: kind.clone(), id }.to_string())
 }
 
 /// A role is given in a scope: whoever deletes its row meanwhile must see it.
 pub(super) async fn join(plan: &mut Plan<'_>, scope: &str) -> Result<()> {
     match scope.parse::<Scope>() {
-        Ok(Scope::Of { kind, .. }) if names_stored(&kind) => plan.move_guard(&Guard::of_scope(scope)).await,
+        Ok(Scope::Of { kind, .. }) if records_of(&kind).is_some() => plan.move_guard(&Guard::of_scope(scope)).await,
         _ => Ok(()),
     }
-}
-
-/// Whether scopes of this kind name rows of this library.
-fn names_stored(kind: &str) -> bool {
-    matches!(kind, "region" | "resource:region" | "resource:drone" | "resource:user")
 }
 
 /// Plans the end of all roles that are held in a scope, whose row goes. Where one of them denies

@@ -2,14 +2,20 @@
 
 use uuid::Uuid;
 
-use super::plan::{Memory, Writes};
+use super::{
+    Access,
+    plan::{Memory, Writes},
+    reads::Reads,
+};
 pub use crate::model::record::ResourceRecord;
 use crate::{
     model::{
         error::Result,
-        noun::Along,
+        id::parse_uuid,
+        noun::{Along, Named, Upkeep},
         predicate::{Link, Predicate},
         record::{Row, Table},
+        text,
         value::Value,
     },
     rules::{Resource, RuleSet, Schema},
@@ -98,6 +104,39 @@ pub fn relations() -> impl Iterator<Item = (&'static str, &'static str, Link, &'
     })
 }
 
+/// The live row that a caller or a scope means: by its id, or by its code where such rows have one.
+pub(super) async fn named(reads: Reads<'_>, table: &'static Table, name: &str) -> Result<Option<Row>> {
+    let Some(resource) = table.noun.resource else { return Ok(None) };
+    let row = match (parse_uuid(name), resource.named) {
+        (_, Named::Never) => None,
+        (Some(id), _) => reads.row(table, id).await?,
+        (None, Named::Code(column)) if name.len() <= text::MAX_BYTES => {
+            // As it is written it is found in one read; who has it in other letters is known by the claim.
+            let code = table.columns[column].name;
+            match reads.rows_where(table, Predicate::equals(code, name)).await?.pop() {
+                Some(row) => Some(row),
+                None => match reads.claim(resource.kind, name).await?.and_then(|claim| parse_uuid(&claim.owner)) {
+                    Some(id) => reads.row(table, id).await?,
+                    None => None,
+                },
+            }
+        }
+        (None, _) => None,
+    };
+    Ok(row.filter(|row| !is_deleted(table, row)))
+}
+
+/// The same, as a record.
+pub(super) async fn find<R: ResourceRecord>(reads: Reads<'_>, name: &str) -> Result<Option<R>> {
+    Ok(named(reads, R::TABLE, name).await?.map(R::from_row).transpose()?)
+}
+
+/// A deleted row that is kept, for its names, is gone all the same.
+pub(super) fn is_deleted(table: &Table, row: &Row) -> bool {
+    let gone = table.columns.iter().zip(&row.0).filter(|(column, _)| column.upkeep == Upkeep::Gone);
+    gone.into_iter().any(|(_, value)| !value.is_null())
+}
+
 /// The table of a resource type.
 pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
     tables().iter().copied().find(|table| table.noun.resource.is_some_and(|resource| resource.kind == kind))
@@ -115,37 +154,11 @@ pub fn schema() -> Schema {
     let resources = tables().iter().filter_map(|table| Some((table.noun.resource?.kind, *table)));
     let schema = resources.fold(Schema::new(), |schema, (kind, table)| schema.record(kind, table));
     let schema = relations().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
-    PERMISSIONS.iter().fold(schema, |schema, (name, about)| schema.permission(name, about))
+    permissions().fold(schema, |schema, (name, about)| schema.permission(name, about))
 }
 
-/// The permissions that operations ask for.
-pub const PERMISSIONS: &[(&str, &str)] = &[
-    ("user:create", "Create users"),
-    ("user:read", "Get a user"),
-    ("user:list", "List users"),
-    ("user:update", "Change a user's data"),
-    ("user:delete", "Delete users"),
-    ("user:set_status", "Activate, deactivate, suspend, ban and lift"),
-    ("user:set_admin", "Make and unmake administrators"),
-    ("role:create", "Create roles"),
-    ("role:read", "See who holds which role"),
-    ("role:update", "Change what a role grants and inherits"),
-    ("role:delete", "Delete roles"),
-    ("role:assign", "Give and take roles"),
-    ("session:read", "See others' sessions"),
-    ("session:revoke", "End others' sessions"),
-    ("region:create", "Create regions"),
-    ("region:read", "Get a region"),
-    ("region:list", "List regions"),
-    ("region:update", "Change a region"),
-    ("region:delete", "Delete regions"),
-    ("drone:create", "Create drones"),
-    ("drone:read", "Get a drone"),
-    ("drone:list", "List drones"),
-    ("drone:update", "Change a drone"),
-    ("drone:delete", "Delete drones"),
-    ("drone:assign", "Assign drones to users and take them away"),
-    ("audit:read", "Read and verify the audit log"),
+/// The permissions on what has no record that the rules are about.
+const OTHERS: &[(&str, &str)] = &[
     ("permission:create", "Declare permissions"),
     ("permission:update", "Say what a permission is for"),
     ("permission:delete", "Delete permissions"),
@@ -153,3 +166,45 @@ pub const PERMISSIONS: &[(&str, &str)] = &[
     ("policy:import", "Replace the policy by a file"),
     ("policy:explain", "See why a decision was made"),
 ];
+
+/// The permissions that operations ask for, and what each is for.
+fn permissions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_records = tables().iter().filter_map(|table| table.noun.resource).flat_map(|resource| resource.permissions);
+    of_records.chain(OTHERS).copied()
+}
+
+/// Whether the permission of an operation is declared, so that every policy has it. Asked while this compiles.
+pub(super) const fn is_declared(access: Access) -> bool {
+    let (Access::Permission(asked) | Access::Everywhere(asked)) = access else { return true };
+    let tables = tables();
+    let mut at = 0;
+    while at < tables.len() {
+        if let Some(resource) = &tables[at].noun.resource
+            && is_among(asked, resource.permissions)
+        {
+            return true;
+        }
+        at += 1;
+    }
+    is_among(asked, OTHERS)
+}
+
+const fn is_among(asked: &str, declared: &[(&str, &str)]) -> bool {
+    let mut at = 0;
+    while at < declared.len() {
+        if is_same(asked.as_bytes(), declared[at].0.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// `==` is not for constants yet.
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}

@@ -57,7 +57,7 @@ macro_rules! record_list {
         $(impl Listed for $record {})*
 
         /// Every table of this library, in the order in which they are made.
-        pub fn tables() -> &'static [&'static Table] {
+        pub const fn tables() -> &'static [&'static Table] {
             &[$($record::TABLE),*]
         }
     };

@@ -257,9 +257,7 @@ impl Stage {
         let done = history.done_by(key);
         let told = match result {
             Ok(()) if done.is_empty() => Some("was acknowledged and not written"),
-            Err(error)
-                if error.reason() == Reason::AlreadyDone && !error.change_id().is_some_and(|id| done == [id]) =>
-            {
+            Err(error) if error.reason() == Reason::AlreadyDone && error.change_id().is_none_or(|id| done != [id]) => {
                 Some("is said to be done by another change")
             }
             Err(error) if error.reason() == Reason::IdempotencyKeyReused => Some("is said to be another request"),

@@ -16,6 +16,22 @@ from ._persister import Persister
 from ._store import Opening, UserManagement, start
 "#;
 
+/// The words that settings are of.
+fn words(settings: &[FieldShape]) -> String {
+    let mut names: Vec<&str> = settings.iter().filter_map(|setting| named(&setting.ty)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!("from .records import {}\n", names.join(", ")) }
+}
+
+fn named(ty: &TypeRef) -> Option<&str> {
+    match ty {
+        TypeRef::Named(name) => Some(name),
+        TypeRef::Optional(inner) => named(inner),
+        _ => None,
+    }
+}
+
 const ERRORS: &str = "Errors: `VALIDATION_ERROR` naming every bad setting or every problem of the policy, `UNAVAILABLE` \
                       where the storage cannot be used.";
 
@@ -38,7 +54,7 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "Opening(start(settings, persister))",
         settings,
     );
-    format!("{HEAD}{blocking}{asynchronous}")
+    format!("{HEAD}{}{blocking}{asynchronous}", words(settings))
 }
 
 fn function(name: &str, answer: &str, about: &str, body: &str, settings: &[FieldShape]) -> String {

@@ -17544,10 +17544,6 @@ public enum Reason: Equatable, Hashable {
      */
     case alreadyAssigned
     /**
-     * The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
-     */
-    case alreadyDone
-    /**
      * The expected version is not the current one.
      */
     case versionStale
@@ -17571,6 +17567,10 @@ public enum Reason: Equatable, Hashable {
      * Others wrote the same rows again and again; try once more.
      */
     case contention
+    /**
+     * The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+     */
+    case alreadyDone
     /**
      * Asked too often; the error says after how many seconds to ask again.
      */
@@ -17692,19 +17692,19 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 24: return .alreadyAssigned
         
-        case 25: return .alreadyDone
+        case 25: return .versionStale
         
-        case 26: return .versionStale
+        case 26: return .lastAdministrator
         
-        case 27: return .lastAdministrator
+        case 27: return .inUse
         
-        case 28: return .inUse
+        case 28: return .builtIn
         
-        case 29: return .builtIn
+        case 29: return .wrongStatus
         
-        case 30: return .wrongStatus
+        case 30: return .contention
         
-        case 31: return .contention
+        case 31: return .alreadyDone
         
         case 32: return .rateLimited
         
@@ -17836,31 +17836,31 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(24))
         
         
-        case .alreadyDone:
+        case .versionStale:
             writeInt(&buf, Int32(25))
         
         
-        case .versionStale:
+        case .lastAdministrator:
             writeInt(&buf, Int32(26))
         
         
-        case .lastAdministrator:
+        case .inUse:
             writeInt(&buf, Int32(27))
         
         
-        case .inUse:
+        case .builtIn:
             writeInt(&buf, Int32(28))
         
         
-        case .builtIn:
+        case .wrongStatus:
             writeInt(&buf, Int32(29))
         
         
-        case .wrongStatus:
+        case .contention:
             writeInt(&buf, Int32(30))
         
         
-        case .contention:
+        case .alreadyDone:
             writeInt(&buf, Int32(31))
         
         

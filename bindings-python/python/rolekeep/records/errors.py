@@ -135,10 +135,6 @@ class Reason(Word):
     """Somebody else has this name."""
     ALREADY_ASSIGNED = "already_assigned"
     """Done already: the assignment exists."""
-    ALREADY_DONE = "already_done"
-    """The same request, by its idempotency key, was done before, by the error's `change_id`; it was
-    not done again.
-    """
     VERSION_STALE = "version_stale"
     """The expected version is not the current one."""
     LAST_ADMINISTRATOR = "last_administrator"
@@ -153,6 +149,10 @@ class Reason(Word):
     """The account's status does not allow this change."""
     CONTENTION = "contention"
     """Others wrote the same rows again and again; try once more."""
+    ALREADY_DONE = "already_done"
+    """The same request, by its idempotency key, was done before, by the error's `change_id`; it was
+    not done again.
+    """
     RATE_LIMITED = "rate_limited"
     """Asked too often; the error says after how many seconds to ask again."""
     HASHING_QUEUE_FULL = "hashing_queue_full"

@@ -118,8 +118,6 @@ export type Reason =
   | "taken"
   /** Done already: the assignment exists. */
   | "already_assigned"
-  /** The same request, by its idempotency key, was done before, by the error's `changeId`; it was not done again. */
-  | "already_done"
   /** The expected version is not the current one. */
   | "version_stale"
   /** It would leave no active administrator. */
@@ -132,6 +130,8 @@ export type Reason =
   | "wrong_status"
   /** Others wrote the same rows again and again; try once more. */
   | "contention"
+  /** The same request, by its idempotency key, was done before, by the error's `changeId`; it was not done again. */
+  | "already_done"
   /** Asked too often; the error says after how many seconds to ask again. */
   | "rate_limited"
   /** Too many passwords are being hashed. */

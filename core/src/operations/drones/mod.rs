@@ -13,39 +13,18 @@ pub(super) use create::{NewDrone, insert};
 pub use read::{GetDrone, ListDrones};
 pub use view::{DroneView, UserBrief};
 
-use super::{Visible, plan::Plan, reads::Reads};
+use super::{Visible, plan::Plan, reads::Reads, target::find};
 use crate::model::{
     check::wrong,
     decode::FieldCode,
     drone::{Drone, DroneAssignment},
     error::{Error, Result},
-    id::DroneId,
     predicate::Predicate,
-    text,
     user::User,
 };
 
 impl Visible for Drone {
     const READ: &'static str = "drone:read";
-}
-
-/// The drone with an id or code.
-pub(super) async fn find(reads: Reads<'_>, name: &str) -> Result<Option<Drone>> {
-    if let Ok(id) = name.parse::<DroneId>() {
-        return reads.get(&(id,)).await;
-    }
-    if name.len() > text::MAX_BYTES {
-        return Ok(None);
-    }
-    // As it is written it is found in one read; who has it in other letters is known by the claim.
-    if let Some(found) = reads.all(Predicate::equals("code", name)).await?.pop() {
-        return Ok(Some(found));
-    }
-    let Some(claim) = reads.claim("drone", name).await? else { return Ok(None) };
-    match claim.owner.parse::<DroneId>() {
-        Ok(id) => reads.get(&(id,)).await,
-        Err(_) => Ok(None),
-    }
 }
 
 async fn target(reads: Reads<'_>, name: &str) -> Result<Drone> {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
-    Access, Operation, Visible, drones,
+    Access, Operation,
     plan::Plan,
-    principals, regions,
+    principals,
     services::Services,
-    target::{ResourceRecord, Subject},
+    target::{self, Subject},
     users::existing,
 };
 use crate::{
@@ -20,9 +20,11 @@ use crate::{
         decode::FieldCode,
         error::{Error, Result},
         id::UserId,
+        noun::{Named, ResourceType},
         time::Time,
     },
     rules::{Context, EffectiveGrant, Explanation, Question, Resource},
+    storage::tables,
 };
 
 pub(in crate::operations) use manage::without_permission;
@@ -93,7 +95,7 @@ impl Operation for ExplainPermission {
     async fn plan((asked, context): &(ExplainPermission, Context), (): (), plan: &mut Plan<'_>) -> Result<Explanation> {
         let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
-        readable(plan, &user).await?;
+        readable(plan, Subject::of(&user)).await?;
         let facts = principals::load(plan.reads(), &[asked.user_id], plan.now).await?.pop();
         let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
@@ -119,24 +121,24 @@ impl Operation for ExplainPermission {
 }
 
 /// An explanation tells the values it was made of, so what the caller may not read is not there.
-async fn readable<R: ResourceRecord + Visible>(plan: &Plan<'_>, record: &R) -> Result<Subject> {
-    let subject = Subject::of(record);
-    if plan.may(R::READ, &subject).await? { Ok(subject) } else { Err(Error::not_found(R::TYPE)) }
+async fn readable(plan: &Plan<'_>, subject: Subject) -> Result<Subject> {
+    match plan.may(&format!("{}:read", subject.kind), &subject).await? {
+        true => Ok(subject),
+        false => Err(Error::not_found(subject.kind)),
+    }
 }
 
 async fn stored(plan: &Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
-    let not_found = || Error::not_found(kind);
-    match kind {
-        "drone" => readable(plan, &drones::find(plan.reads(), name).await?.ok_or_else(not_found)?).await,
-        "region" => readable(plan, &regions::find(plan.reads(), name).await?.ok_or_else(not_found)?).await,
-        "user" => {
-            let id: UserId = name.parse().map_err(|_| not_found())?;
-            readable(plan, &existing(plan.reads(), id).await?).await
-        }
-        _ => Err(wrong(
-            "resource",
-            FieldCode::InvalidFormat,
-            format!("only a user, region or drone is found by name; give the attributes of a {kind}"),
-        )),
-    }
+    let is_named = |resource: &ResourceType| resource.named != Named::Never;
+    let found = target::table_of(kind).and_then(|table| Some((table, table.noun.resource.filter(is_named)?)));
+    let Some((table, resource)) = found else {
+        let kinds = tables().iter().filter_map(|table| table.noun.resource).filter(is_named);
+        let kinds = kinds.map(|resource| resource.kind).collect::<Vec<_>>().join(", ");
+        let message = format!("only rows of {kinds} are found by name; give the attributes of a {kind}");
+        return Err(wrong("resource", FieldCode::InvalidFormat, message));
+    };
+    let not_found = || Error::not_found(resource.kind);
+    let row = target::named(plan.reads(), table, name).await?.ok_or_else(not_found)?;
+    let subject = Subject { kind: resource.kind, table, row };
+    readable(plan, subject).await
 }

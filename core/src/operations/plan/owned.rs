@@ -51,6 +51,10 @@ impl Plan<'_> {
                 }
             }
             if let (Some(resource), Value::Id(id)) = (table.noun.resource, id) {
+                // A scope names a live row (RBAC.md, "Vocabulary").
+                if resource.is_scope {
+                    scopes::end(self, &Scope::of(resource.kind, id)).await?;
+                }
                 scopes::end(self, &Scope::resource(resource.kind, id)).await?;
             }
         }

@@ -78,6 +78,11 @@ impl Plan<'_> {
         self.check_key::<R>(record.key(), Some(record.version()));
     }
 
+    /// The same of a row of any table.
+    pub fn check_row(&mut self, table: &'static Table, row: &Row) {
+        self.must_be(Check { table, key: table.key_of(row), expected: Some(table.version_of(row)) });
+    }
+
     pub(super) fn check_key<R: Record>(&mut self, key: Key, expected: Option<i64>) {
         self.must_be(Check { table: R::TABLE, key, expected });
     }
