@@ -16,15 +16,16 @@ use super::{
 use crate::model::{
     check::{Checks, Invalid},
     decode::FieldCode,
-    drone::{DroneModel, DroneStatus},
+    drone::{Drone, DroneModel, DroneStatus},
     error::Result,
     id::{DroneId, RegionId, UserId},
     input::Limits,
     region::{Region, RegionStatus},
+    registry::Guard,
     secret::Secret,
     text,
     time::Time,
-    user::UserStatus,
+    user::{User, UserStatus},
 };
 
 /// Creates the given regions, users and drones, those that are not there yet, in one commit.
@@ -178,6 +179,7 @@ impl Operation for Seed {
     }
 
     async fn plan(seed: &ValidSeed, (): (), plan: &mut Plan<'_>) -> Result<SeedResult> {
+        read_ahead(seed, plan).await?;
         let mut result = SeedResult { regions_created: 0, users_created: 0, drones_created: 0 };
         for region in &seed.regions {
             if plan.reads().get::<Region>(&(region.id,)).await?.is_none() {
@@ -186,7 +188,7 @@ impl Operation for Seed {
             }
         }
         for (new, id) in &seed.users {
-            if plan.reads().get::<crate::model::user::User>(&(*id,)).await?.is_some() {
+            if plan.reads().get::<User>(&(*id,)).await?.is_some() {
                 continue;
             }
             let mut checks = Checks::default();
@@ -204,7 +206,7 @@ impl Operation for Seed {
             result.users_created += 1;
         }
         for drone in &seed.drones {
-            if plan.reads().get::<crate::model::drone::Drone>(&(drone.id,)).await?.is_some() {
+            if plan.reads().get::<Drone>(&(drone.id,)).await?.is_some() {
                 continue;
             }
             let operator_id = drone.operator.as_ref().and_then(|email| seed.ids.get(email)).copied();
@@ -221,4 +223,17 @@ impl Operation for Seed {
         }
         Ok(result)
     }
+}
+
+/// Reads in a few calls what the rows of a seed need one by one.
+async fn read_ahead(seed: &ValidSeed, plan: &Plan<'_>) -> Result<()> {
+    plan.read_ahead::<Region>(seed.regions.iter().map(|region| (region.id,)).collect()).await?;
+    plan.read_ahead::<User>(seed.users.iter().map(|(_, id)| (*id,)).collect()).await?;
+    plan.read_ahead::<Drone>(seed.drones.iter().map(|drone| (drone.id,)).collect()).await?;
+    let regions = seed.regions.iter().map(|region| ("region", Some(&*region.code)));
+    let drones = seed.drones.iter().map(|drone| ("drone", Some(&*drone.code)));
+    let users =
+        seed.users.iter().flat_map(|(user, _)| [("email", Some(&*user.email)), ("username", user.username.as_deref())]);
+    plan.look_up(&regions.chain(drones).chain(users).collect::<Vec<_>>()).await?;
+    plan.read_ahead::<Guard>(seed.users.iter().map(|(_, id)| (Guard::of_user(*id),)).collect()).await
 }

@@ -119,6 +119,11 @@ impl Storage for SqliteStorage {
         }
         let count = statement::count(DIALECT, &self.tables, query)?;
         let connection = reader.get()?;
+        if query.window.limit == Some(0) {
+            let total = rows::number(connection, count).await;
+            let total = reader.settle(total)?.and_then(|total| total.try_into().ok()).unwrap_or_default();
+            return Ok(Rows { rows: Vec::new(), total: Some(total) });
+        }
         let both = async {
             // In one transaction, so that the count is that of the page's moment.
             let mut transaction = connection.begin().await?;

@@ -7,6 +7,7 @@ mod costs;
 mod matching;
 mod player;
 mod scenario;
+mod statements;
 mod typed;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};

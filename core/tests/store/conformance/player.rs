@@ -11,7 +11,6 @@ use rolekeep::{
     operations::sessions::Login,
     rules::{Context, Scope},
     settings::Settings,
-    storage::{SqliteOptions, SqliteStorage},
 };
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
@@ -317,10 +316,7 @@ async fn open(
     all.as_object_mut().unwrap().extend(settings.clone());
     let builder = builder(all)?;
     let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {
-        (Backend::Counted(_), Some(file)) => {
-            let sqlite = SqliteStorage::open(SqliteOptions::new(file)).await?;
-            builder.storage(Arc::new(Counted(Arc::new(sqlite))))
-        }
+        (Backend::Counted(_), Some(file)) => builder.storage(Arc::new(Counted::open(file).await?)),
         (_, Some(file)) => builder.sqlite(file),
         (_, None) => builder.memory(),
     };
