@@ -35,7 +35,7 @@ macro_rules! kinds {
                 /// change.
                 change_id: Option<Uuid>,
                 /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-                retry_after: Option<i64>,
+                retry_after: Option<i32>,
             },)*
         }
 
@@ -90,7 +90,7 @@ struct Body {
     problems: Vec<Problem>,
     timestamp: Option<Timestamp>,
     change_id: Option<Uuid>,
-    retry_after: Option<i64>,
+    retry_after: Option<i32>,
 }
 
 impl Body {

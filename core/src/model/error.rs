@@ -387,7 +387,8 @@ impl Error {
     /// Says when it makes sense to ask again.
     pub(crate) fn retry_in(mut self, time: Duration) -> Self {
         let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1);
-        self.0.retry_after = Some(seconds.try_into().unwrap_or(u32::MAX));
+        // Some languages have no larger number for it.
+        self.0.retry_after = Some(seconds.try_into().unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs()));
         self
     }
 

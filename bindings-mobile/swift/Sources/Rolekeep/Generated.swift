@@ -15146,7 +15146,7 @@ public struct User: Equatable, Hashable {
      */
     public let deletedAt: Timestamp?
     /**
-     * Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
+     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
      */
     public let version: Int64
 
@@ -15208,7 +15208,7 @@ public struct User: Equatable, Hashable {
          * When it was deleted.
          */deletedAt: Timestamp? = nil, 
         /**
-         * Moves by one with every change, a sign-in included; give it back as `expected_version` to be told of a lost update.
+         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
          */version: Int64) {
         self.id = id
         self.username = username
@@ -18050,7 +18050,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * Nobody is logged in, or not any more.
@@ -18083,7 +18083,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * The caller may not do this.
@@ -18116,7 +18116,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * It does not exist, or the caller may not know that it does.
@@ -18149,7 +18149,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * The name is taken.
@@ -18182,7 +18182,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * The row was changed meanwhile, or an invariant forbids the change.
@@ -18215,7 +18215,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * Too many attempts; try again later.
@@ -18248,7 +18248,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * The storage, or something else that is needed, cannot be used now.
@@ -18281,7 +18281,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
     /**
      * A fault of the library or of its host.
@@ -18314,7 +18314,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int64?
+         */retryAfter: Int32?
     )
 
     
@@ -18354,7 +18354,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18365,7 +18365,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18376,7 +18376,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18387,7 +18387,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18398,7 +18398,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18409,7 +18409,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18420,7 +18420,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18431,7 +18431,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -18442,7 +18442,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt64.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -18466,7 +18466,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18479,7 +18479,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18492,7 +18492,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18505,7 +18505,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18518,7 +18518,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18531,7 +18531,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18544,7 +18544,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18557,7 +18557,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         
         case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
@@ -18570,7 +18570,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeTimestamp.write(timestamp, into: &buf)
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
-            FfiConverterOptionInt64.write(retryAfter, into: &buf)
+            FfiConverterOptionInt32.write(retryAfter, into: &buf)
             
         }
     }
@@ -19173,6 +19173,30 @@ public func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer 
     return FfiConverterTypeUserStatus.lower(value)
 }
 
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionInt32: FfiConverterRustBuffer {
+    typealias SwiftType = Int32?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterInt32.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterInt32.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
