@@ -7,7 +7,7 @@ use super::{id::UserId, record::Record, time::Time, user::User};
 
 /// That a user holds a role, in a scope, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
-#[record(table = "role_assignments", key(user_id, role, scope), index(role), sync = replicated)]
+#[record(table = "role_assignments", key(user_id, role, scope), index(role), index(scope), sync = replicated)]
 #[record(resource = "role", along = own_rules, audit(area = "roles", kind = "role", words(assign, assign, unassign)))]
 #[record(named = none)]
 #[record(permissions(

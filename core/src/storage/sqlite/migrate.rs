@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_user_activity.sql"),
     include_str!("../../../migrations/sqlite/0003_done_requests.sql"),
+    include_str!("../../../migrations/sqlite/0004_roles_by_scope.sql"),
 ];
 
 /// The table that says which of them a file has seen.
