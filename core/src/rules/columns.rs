@@ -76,7 +76,7 @@ impl Block {
     /// Of the roles of each permission.
     fn of<'l>(lists: impl Iterator<Item = &'l [u32]> + Clone, height: usize, is_large: bool) -> Self {
         let count: usize = lists.clone().map(<[u32]>::len).sum();
-        if is_large && (BLOCK + count) * 4 <= BLOCK * height * 8 {
+        if are_lists(count, height, is_large) {
             let mut all = vec![place(BLOCK); BLOCK];
             for (at, list) in lists.enumerate() {
                 all.extend(list);
@@ -142,6 +142,46 @@ impl Block {
     }
 }
 
+/// A block that is being filled.
+enum Making {
+    Nothing,
+    Bits(Vec<u64>),
+    /// Where the next number of each list goes, and the lists: in the end, where each ends.
+    Lists(Vec<u32>),
+}
+
+impl Making {
+    fn of(counts: &[usize; BLOCK], height: usize, is_large: bool) -> Self {
+        let count: usize = counts.iter().sum();
+        if count == 0 {
+            return Making::Nothing;
+        }
+        if !are_lists(count, height, is_large) {
+            return Making::Bits(vec![0; BLOCK * height]);
+        }
+        let mut all = vec![0; BLOCK + count];
+        let mut next = BLOCK;
+        for (start, count) in all.iter_mut().zip(counts) {
+            *start = place(next);
+            next += count;
+        }
+        Making::Lists(all)
+    }
+
+    fn add(&mut self, at: usize, role: u32, height: usize) {
+        match self {
+            Making::Nothing => {}
+            Making::Bits(words) => words.get_mut(at * height..).into_iter().for_each(|column| bits::set(column, role)),
+            Making::Lists(all) => {
+                let Some(next) = all.get_mut(at) else { return };
+                let here = *next as usize;
+                *next += 1;
+                all.get_mut(here).into_iter().for_each(|number| *number = role);
+            }
+        }
+    }
+}
+
 impl Columns {
     /// What each of so many roles has.
     pub(super) fn new<'b>(permissions: usize, roles: impl ExactSizeIterator<Item = &'b Bits> + Clone) -> Self {
@@ -155,38 +195,29 @@ impl Columns {
     ) -> Self {
         let height = height(roles.len());
         let is_large = is_large(max_bytes, permissions, height);
-        // All lists as one, ordered by permission.
-        let mut ends = vec![0_usize; permissions + 1];
         let each = |see: &mut dyn FnMut(u32, usize)| {
             for (role, has) in (0_u32..).zip(roles.clone()) {
                 has.each(permissions, |permission| see(role, permission as usize));
             }
         };
-        each(&mut |_, permission| ends.get_mut(permission + 1).into_iter().for_each(|count| *count += 1));
-        let mut total = 0;
-        ends.iter_mut().for_each(|end| {
-            total += *end;
-            *end = total;
+        let mut counts = vec![[0_usize; BLOCK]; permissions.div_ceil(BLOCK)];
+        each(&mut |_, permission| {
+            counts.get_mut(permission / BLOCK).into_iter().for_each(|block| block[permission % BLOCK] += 1);
         });
-        let mut numbers = vec![0; total];
+        // Filled in place: all that roles say may be many times larger as lists.
+        let mut making: Vec<Making> = counts.iter().map(|counts| Making::of(counts, height, is_large)).collect();
         each(&mut |role, permission| {
-            if let Some(next) = ends.get_mut(permission) {
-                numbers.get_mut(*next).into_iter().for_each(|number| *number = role);
-                *next += 1;
-            }
+            let block = making.get_mut(permission / BLOCK);
+            block.into_iter().for_each(|block| block.add(permission % BLOCK, role, height));
         });
-        let list = |at: usize| {
-            let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-            let end = if at < permissions { ends.get(at).copied().unwrap_or(begin) } else { begin };
-            numbers.get(begin..end).unwrap_or_default()
-        };
         // Where no role says anything, all share one block.
         let empty = Block::of(std::iter::empty(), height, is_large);
-        let block = |at: usize| {
-            let lists = (at * BLOCK..(at + 1) * BLOCK).map(list);
-            if lists.clone().all(<[u32]>::is_empty) { empty.clone() } else { Block::of(lists, height, is_large) }
+        let block = |made: Making| match made {
+            Making::Nothing => empty.clone(),
+            Making::Bits(words) => Block::Bits(words.into()),
+            Making::Lists(all) => Block::Lists(all.into()),
         };
-        Self { permissions, height, blocks: (0..permissions.div_ceil(BLOCK)).map(block).collect() }
+        Self { permissions, height, blocks: making.into_iter().map(block).collect() }
     }
 
     /// Whether a role says it of a permission.
@@ -251,6 +282,11 @@ impl Columns {
 /// Words of a column of so many roles.
 fn height(roles: usize) -> usize {
     roles / 64 + 1
+}
+
+/// Whether lists of so many numbers take less than bits.
+fn are_lists(count: usize, height: usize, is_large: bool) -> bool {
+    is_large && (BLOCK + count) * 4 <= BLOCK * height * 8
 }
 
 fn is_large(max_bytes: usize, permissions: usize, height: usize) -> bool {
