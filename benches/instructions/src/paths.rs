@@ -31,6 +31,8 @@ pub const ALL: &[Path] = &[
     Path { name: "check-strings-m", run: || checks::<Named>(Size::M, Variant::Plain) },
     Path { name: "check-handles-denies-m", run: || checks::<Handles>(Size::M, Variant::Denies) },
     Path { name: "check-handles-windows-m", run: || checks::<Handles>(Size::M, Variant::Windows) },
+    Path { name: "check-handles-roles-5-m", run: || checks::<Handles>(Size::M, Variant::Roles(5)) },
+    Path { name: "check-strings-unknown-m", run: || checks::<Named>(Size::M, Variant::Unknown) },
     Path { name: "decide-scoped-handles-m", run: || checks::<ScopedHandles>(Size::M, Variant::Scoped) },
     Path { name: "decide-scoped-strings-m", run: || checks::<ScopedNamed<Shaped>>(Size::M, Variant::Scoped) },
     Path { name: "decide-scoped-names-m", run: || checks::<ScopedNamed<WithNames>>(Size::M, Variant::Scoped) },

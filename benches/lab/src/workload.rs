@@ -72,12 +72,44 @@ pub enum Variant {
     Windows,
     /// As [`Variant::Plain`], but only one user in a hundred is asked about, and ours holds no others.
     Resident,
+    /// As [`Variant::Plain`], with so many roles for each user instead of three.
+    Roles(u32),
+    /// As [`Variant::Plain`], but all questions are about one user.
+    Hot,
+    /// As [`Variant::Plain`], with so many roles and permissions that their table as bits would take 150 MB.
+    Wide,
+    /// As [`Variant::Plain`], but half of the users and half of the permissions asked about are not known.
+    Unknown,
 }
 
 impl Variant {
     /// Every variant.
-    pub const ALL: [Variant; 5] =
-        [Variant::Plain, Variant::Scoped, Variant::Denies, Variant::Windows, Variant::Resident];
+    pub const ALL: [Variant; 12] = [
+        Variant::Plain,
+        Variant::Scoped,
+        Variant::Denies,
+        Variant::Windows,
+        Variant::Resident,
+        Variant::Roles(1),
+        Variant::Roles(5),
+        Variant::Roles(16),
+        Variant::Roles(64),
+        Variant::Hot,
+        Variant::Wide,
+        Variant::Unknown,
+    ];
+
+    /// Those that differ from [`Variant::Plain`] in one number alone: beside the same question of the floors, none
+    /// may cost much more.
+    pub const SHAPES: [Variant; 7] = [
+        Variant::Roles(1),
+        Variant::Roles(5),
+        Variant::Roles(16),
+        Variant::Roles(64),
+        Variant::Hot,
+        Variant::Wide,
+        Variant::Unknown,
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -87,6 +119,30 @@ impl Variant {
             Variant::Denies => "denies",
             Variant::Windows => "windows",
             Variant::Resident => "resident",
+            Variant::Roles(1) => "roles-1",
+            Variant::Roles(5) => "roles-5",
+            Variant::Roles(16) => "roles-16",
+            Variant::Roles(_) => "roles-64",
+            Variant::Hot => "hot",
+            Variant::Wide => "wide",
+            Variant::Unknown => "unknown",
+        }
+    }
+
+    /// The sizes that a shape is measured at: at others it is another's, or too large for the machine.
+    pub fn is_at(self, size: Size) -> bool {
+        match self {
+            Variant::Roles(16 | 64) | Variant::Wide => size == Size::M,
+            Variant::Roles(_) | Variant::Hot | Variant::Unknown => size != Size::S,
+            _ => true,
+        }
+    }
+
+    /// Roles of each user.
+    fn held(self) -> usize {
+        match self {
+            Variant::Roles(count) => count as usize,
+            _ => 3,
         }
     }
 }
@@ -188,6 +244,7 @@ impl Workload {
             Size::M => (10_000, 1_000, 500, 10, 20),
             Size::L => (1_000_000, 10_000, 5_000, 10, 20),
         };
+        let (roles, types) = if variant == Variant::Wide { (20_000, 6_000) } else { (roles, types) };
         let mut random = fastrand::Rng::with_seed(SEED);
         let roles = (0..roles).map(|at| role(&mut random, at, roles, types * actions, grants, variant)).collect();
         let mut workload = Workload {
@@ -199,7 +256,7 @@ impl Workload {
             roles,
             queries: Vec::new(),
             edits: Vec::new(),
-            assignments: Vec::with_capacity(users as usize * 3),
+            assignments: Vec::with_capacity(users as usize * variant.held()),
             starts: vec![0],
         };
         for _ in 0..users {
@@ -207,6 +264,9 @@ impl Workload {
         }
         workload.queries = (0..queries).map(|at| workload.draw_query(&mut random, at % 2 == 0)).collect::<Vec<_>>();
         random.shuffle(&mut workload.queries);
+        if variant == Variant::Unknown {
+            workload.queries.iter_mut().zip([0, 1, 2, 3].iter().cycle()).for_each(|(query, at)| query.forget(*at));
+        }
         if variant == Variant::Plain {
             workload.edits = (0..200).map(|_| workload.draw_edit(&mut random)).collect();
         }
@@ -230,7 +290,7 @@ impl Workload {
         if self.variant == Variant::Resident { self.users / 100 } else { self.users }
     }
 
-    /// What a user holds: three different roles.
+    /// What a user holds: different roles, mostly three.
     pub fn assignments(&self, user: u32) -> &[Assignment] {
         let user = user as usize;
         match (self.starts.get(user), self.starts.get(user + 1)) {
@@ -304,15 +364,14 @@ impl Workload {
     }
 
     fn add_user(&mut self, random: &mut fastrand::Rng) {
-        let mut held: [u32; 3] = [u32::MAX; 3];
-        for at in 0..3 {
+        let first = self.assignments.len();
+        for _ in 0..self.variant.held() {
             let role = loop {
                 let role = random.u32(0..self.roles.len() as u32);
-                if !held.contains(&role) {
+                if !self.assignments[first..].iter().any(|held| held.role == role) {
                     break role;
                 }
             };
-            held[at] = role;
             let window = match (self.variant, random.u32(0..8)) {
                 (Variant::Windows, 0) => Window::Past,
                 (Variant::Windows, 1) => Window::Future,
@@ -344,7 +403,7 @@ impl Workload {
     fn draw_query(&self, random: &mut fastrand::Rng, wanted: bool) -> Query {
         let mut tries = 0;
         loop {
-            let user = random.u32(0..self.asked());
+            let user = if self.variant == Variant::Hot { self.users / 2 } else { random.u32(0..self.asked()) };
             let held = self.assignments(user);
             let assignment = held[random.usize(0..held.len())];
             let permission = match wanted {

@@ -348,6 +348,12 @@ impl Contender {
             Variant::Plain => self.plain,
             Variant::Scoped => self.scoped.contains(&size),
             Variant::Denies | Variant::Windows | Variant::Resident => self.plain && self.kind == Kind::Ours,
+            // Of what is not known there is no number.
+            Variant::Unknown => variant.is_at(size) && ["floor-strings", "ours-strings"].contains(&self.key),
+            Variant::Roles(_) | Variant::Hot | Variant::Wide => {
+                let is_one = ["floor-ids", "floor-strings", "ours-handles", "ours-strings"].contains(&self.key);
+                is_one && variant.is_at(size)
+            }
         }
     }
 }

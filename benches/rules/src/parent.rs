@@ -7,14 +7,14 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rolekeep_lab::{
-    Size, Variant,
+    Size, Variant, Workload,
     figures::{least, spent},
-    ours::Reader,
+    ours::{Crowd, Reader},
 };
 
 use crate::{
@@ -61,8 +61,13 @@ pub fn measure(is_quick: bool, only: &[String]) -> Result<Results> {
         for variants in groups {
             results.rows.extend(group(&plan, *size, variants, only)?);
         }
+        // One after the other, as a million users with many roles take much memory.
+        for variant in &Variant::SHAPES {
+            results.rows.extend(group(&plan, *size, &[*variant], only)?);
+        }
     }
     results.filters = filters(&plan)?;
+    results.threads = threads(&plan)?;
     results.load_average[1] = load_average();
     Ok(results)
 }
@@ -85,6 +90,44 @@ fn filters(plan: &Plan) -> Result<Vec<(usize, f64)>> {
     }
     let found = readers.iter().zip(&rounds);
     Ok(found.filter_map(|((regions, _), rounds)| Some((*regions as usize, least(rounds)?))).collect())
+}
+
+/// Of checks in so many threads at once: the least of the rounds. What threads do to each other shows as time of the
+/// processor, too.
+fn threads(plan: &Plan) -> Result<Vec<(String, usize, f64)>> {
+    type Ask = fn(&Crowd) -> Result<usize>;
+    let crowd = Crowd::of(&Workload::draw(Size::M, Variant::Plain, 1_000))?;
+    let ways: [(&str, Ask); 2] = [("rights", Crowd::take), ("with_rights", Crowd::look)];
+    let mut found = Vec::new();
+    for (name, ask) in ways {
+        for count in [1, 4] {
+            let mut rounds = Vec::new();
+            for _ in 0..plan.rounds {
+                let until = Instant::now() + Duration::from_millis(plan.round_ms);
+                let work = || -> Result<usize> {
+                    let mut asked = 0;
+                    while Instant::now() < until {
+                        asked += ask(&crowd)?;
+                    }
+                    Ok(asked)
+                };
+                let begin = spent();
+                let asked: usize = thread::scope(|scope| {
+                    let running: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+                    running
+                        .into_iter()
+                        .map(|one| one.join().map_err(|_| anyhow!("a thread panicked"))?)
+                        .sum::<Result<usize>>()
+                })?;
+                rounds.push((spent() - begin).as_nanos() as f64 / asked as f64);
+            }
+            found.extend(least(&rounds).map(|ns| (name.to_owned(), count, ns)));
+        }
+    }
+    for (name, count, ns) in &found {
+        eprintln!("{count} threads, {name}: {ns:.1} ns");
+    }
+    Ok(found)
 }
 
 fn load_average() -> f64 {

@@ -22,6 +22,9 @@ pub struct Results {
     /// Making a list filter: scopes and nanoseconds.
     #[serde(default)]
     pub filters: Vec<(usize, f64)>,
+    /// Checks by handle at M in several threads: how the rights are come by, threads, and nanoseconds of a processor.
+    #[serde(default)]
+    pub threads: Vec<(String, usize, f64)>,
 }
 
 /// One engine with one workload.

@@ -14,7 +14,7 @@ pub(super) enum Bits {
 }
 
 impl Bits {
-    #[inline]
+    #[cfg(test)]
     pub(super) fn has(&self, number: u32) -> bool {
         match self {
             Bits::Many(words) => has(words, number),

@@ -145,7 +145,7 @@ impl RuleSet {
 }
 
 impl FilterAttribute {
-    fn new(name: Name, attribute: &Attribute) -> Self {
+    pub(super) fn new(name: Name, attribute: &Attribute) -> Self {
         Self { name, ty: attribute.ty, is_optional: attribute.is_optional }
     }
 }

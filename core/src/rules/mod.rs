@@ -18,6 +18,7 @@
 //! | `filter` | the same rules as a predicate on rows |
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
+//! | `lint` | what is right and may not do what it seems to |
 //! | `names/` | the permissions of a policy as source text of a language |
 //! | `flat` | what roles say of permissions, to compare two policies |
 
@@ -39,6 +40,7 @@ mod flat;
 mod given;
 mod handle;
 mod json;
+mod lint;
 mod name;
 mod names;
 mod parts;
@@ -64,6 +66,7 @@ pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, Grant
 pub use filter::RowFilter;
 pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
 pub use handle::PermissionHandle;
+pub use lint::LooseDeny;
 pub use names::Language;
 pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};

@@ -96,6 +96,7 @@ fn each_form_means_what_it_says() {
         "resource.at == now - 60m",
         "resource.at in ['2026-06-01T13:00:00+02:00']",
         "resource.at < '2026-06-01T11:00:00.000001Z'",
+        "resource.at < '9999-12-31T23:59:59.999999Z' and now < '9999-12-31T23:59:59Z'",
         "resource.wait < resource.limit",
         "resource.wait == 60m and resource.wait in [3600s] and resource.wait == '1h'",
         "resource.from == '10.1.2.3'",

@@ -18,6 +18,7 @@ mod crash;
 mod filter_law_host;
 mod filter_names;
 mod filter_sql;
+mod lint;
 mod model;
 mod nouns;
 mod numbers;

@@ -1,6 +1,6 @@
 //! The targets that the rule engine has set itself, beside what was measured.
 
-use rolekeep_lab::stored::Stored;
+use rolekeep_lab::{Variant, stored::Stored};
 
 use super::{Run, digits, ratio, stored, table::Table, time};
 
@@ -38,6 +38,24 @@ pub fn table(run: &Run) -> Table {
             check("ours-strings", size),
             3.0,
         );
+    }
+    for variant in &Variant::SHAPES {
+        let shape = |engine: &str, size: &str| run.check(engine, size, variant.name());
+        for size in ["M", "L"] {
+            let name = variant.name();
+            judged.at_most(
+                &format!("{name}: by handles, to the id floor, {size}"),
+                shape("ours-handles", size),
+                shape("floor-ids", size),
+                2.0,
+            );
+            judged.at_most(
+                &format!("{name}: by strings, to the string floor, {size}"),
+                shape("ours-strings", size),
+                shape("floor-strings", size),
+                2.0,
+            );
+        }
     }
     let peers = [
         ("rust-rbac", "ours-strings", 2.0),

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, process::Command};
 
+use rolekeep_lab::Variant;
+
 use super::{Run, digits, ratio, stored, table::Table, targets, time};
 use crate::{
     contenders::{ALL, Contender, Kind},
@@ -72,8 +74,8 @@ const NOT: &str = "\
 
 - **OpenFGA, SpiceDB, OPA and other servers**: a check goes over the network, which costs more than everything here.
 - **Storage of peers**: they have nothing like it; what one writes by hand stands beside.
-- **Several threads**: readers share an immutable snapshot and take no lock, so they do not wait for each other; a table
-  of two cores would say little.
+- **More than four threads**: readers share an immutable snapshot and take no lock, so they do not wait for each other;
+  a machine of two cores would say little.
 - **Cedar and Casbin with scopes at L**: Cedar needs an entity for each role and permission in each region, which takes
   a gigabyte at M already; Casbin's check walks through all policies.
 - **Memory in Python and Node**: engines share one process there, so it cannot be told apart.
@@ -108,6 +110,14 @@ pub fn page(run: &Run) -> String {
          have a window, and one in four does not hold now; one user in a hundred is in memory, and only those are \
          asked about. In brackets: to the same without.\n\n{}",
         variants(run)
+    );
+    let _ = writeln!(
+        page,
+        "## Other shapes\n\nOne, five, 16 and 64 roles for each user; all questions about one user; 20,000 roles and 60,000 \
+         permissions; half of the users and permissions asked about unknown. Beside what the floors take for the same.\n\n{}\n\
+         Several threads, at M by handles; the time of a processor.\n\n{}",
+        shapes(run),
+        threads(run)
     );
     let _ =
         writeln!(page, "## Making a list filter\n\nFor a user who may read in so many regions.\n\n{}", filters(run));
@@ -247,6 +257,45 @@ fn variants(run: &Run) -> Table {
             }));
             table.row(cells);
         }
+    }
+    table
+}
+
+/// How much dearer each shape is than the floor's own, to judge cliffs by.
+fn shapes(run: &Run) -> Table {
+    let mut table =
+        Table::new(&["", "", "by handles", "to the id floor's", "by strings", "to the string floor's", "memory"]);
+    for variant in [Variant::Plain].iter().chain(&Variant::SHAPES) {
+        for size in ["M", "L"] {
+            let check = |engine: &str| run.check(engine, size, variant.name());
+            let Some(strings) = check("ours-strings") else { continue };
+            let handles = check("ours-handles");
+            let to = |ours: Option<f64>, floor: Option<f64>| {
+                ours.zip(floor).map_or("–".to_owned(), |(ours, floor)| ratio(ours, floor))
+            };
+            let memory = run.row("ours-strings", size, variant.name()).and_then(|row| row.memory_mib);
+            table.row(vec![
+                variant.name().to_owned(),
+                size.to_owned(),
+                handles.map_or("–".to_owned(), time),
+                to(handles, check("floor-ids")),
+                time(strings),
+                to(Some(strings), check("floor-strings")),
+                memory.map_or("–".to_owned(), |mib| format!("{} MiB", digits(mib))),
+            ]);
+        }
+    }
+    table
+}
+
+fn threads(run: &Run) -> Table {
+    let mut table = Table::new(&["", "1 thread", "4 threads"]);
+    for way in ["rights", "with_rights"] {
+        let ns = |count: usize| {
+            let found = run.rust.threads.iter().find(|(name, threads, _)| name == way && *threads == count);
+            found.map_or("–".to_owned(), |(_, _, ns)| time(*ns))
+        };
+        table.row(vec![format!("`Directory::{way}` for each check"), ns(1), ns(4)]);
     }
     table
 }

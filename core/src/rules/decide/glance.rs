@@ -3,7 +3,7 @@
 use crate::model::time::Time;
 
 use super::super::{
-    bits,
+    columns::Column,
     datum::Halves,
     principal::{Glance, Principal},
     role::Says,
@@ -23,7 +23,7 @@ impl RuleSet {
         if *mark != Mark::default() || !glance.is_simple_of(self) {
             return None;
         }
-        self.columns.any_has(&glance.first, permission.0)
+        Some(self.columns.any_of(&glance.first, permission.0))
     }
 
     /// The answer to a question without resource and fields, where windows have a say too.
@@ -61,14 +61,14 @@ impl RuleSet {
     fn may_allow_here(&self, permission: u32, here: &Here<'_>) -> Option<bool> {
         let (first, limited) = here.principal.scoped()?;
         let (kind, at) = here.lies_at()?;
-        let column = self.conditional.words(permission)?;
+        let column = self.conditional.of(permission);
         if first.iter().any(|role| self.is_administrator(*role)) {
             return None;
         }
-        if first.iter().any(|role| bits::has(column, *role)) {
+        if first.iter().any(|role| column.has(*role)) {
             return Some(true);
         }
-        if let [word] = column {
+        if let Column::Bits([word]) = column {
             // No processor can guess where somebody's roles are held: where all stand in one word, a look at each
             // costs less than a branch.
             let mut found = 0;
@@ -81,7 +81,7 @@ impl RuleSet {
         }
         for held in limited {
             let BoundScope::Id(own, id) = &held.scope else { return None };
-            if *own == kind && at == Halves::from(*id) && bits::has(column, held.role) {
+            if *own == kind && at == Halves::from(*id) && column.has(held.role) {
                 return Some(true);
             }
         }

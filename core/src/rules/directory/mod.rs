@@ -169,12 +169,14 @@ impl Directory {
         Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
     }
 
-    /// What is so now. Does not wait for changes, nor they for it.
+    /// What is so now, for many checks: threads that take it for each one write to the same place in memory each time.
+    /// Does not wait for changes, nor they for it.
     pub fn rights(&self) -> Arc<Rights> {
         self.current.load_full()
     }
 
-    /// Looks at what is so now, for as long as `look` takes: cheaper than [`Directory::rights`].
+    /// Looks at what is so now, for as long as `look` takes: for a single check cheaper
+    /// than [`Directory::rights`].
     pub fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
         look(&self.current.load())
     }

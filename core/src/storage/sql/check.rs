@@ -3,7 +3,7 @@
 use super::{IdStorage, SqlCondition, SqlDialect, SqlValue, TableMapping, filter::problem, mapping::Kept};
 use crate::{
     model::error::{Error, Reason, Result},
-    rules::{FilterAttribute, RuleSet},
+    rules::{FilterAttribute, LooseDeny, RuleSet},
 };
 
 const POSTGRES: &str = "\
@@ -43,6 +43,10 @@ struct Wanted {
     is_required: bool,
 }
 
+fn no_type(resource_type: &str) -> Error {
+    Error::new(Reason::InvalidInput, format!("the policy has no type `{resource_type}`"))
+}
+
 impl TableMapping {
     /// A query to run when the host starts: a row of two texts (column, problem) for each column of
     /// `table` that does not keep to what the mapping and the policy say of it; no row where all do.
@@ -57,7 +61,7 @@ impl TableMapping {
     /// rules read and that the mapping cannot say exactly.
     pub fn check_sql(&self, rules: &RuleSet, resource_type: &str, table: &str) -> Result<SqlCondition> {
         let Some(attributes) = rules.filter_attributes(resource_type) else {
-            return Err(Error::new(Reason::InvalidInput, format!("the policy has no type `{resource_type}`")));
+            return Err(no_type(resource_type));
         };
         let refused = attributes.iter().filter_map(|one| Some(problem(&one.name, self.resolve(one).err()?)));
         let refused: Vec<_> = refused.collect();
@@ -84,6 +88,26 @@ impl TableMapping {
                 SqlCondition { text: SQLITE.to_owned(), parameters: vec![SqlValue::Text(columns), table, is_strict] }
             }
         })
+    }
+
+    /// The denies that read what this table may hold with another type: members of JSON documents, and in SQLite sets
+    /// and all columns of a table that is not [`TableMapping::strict`]. A row with such a value is denied nothing by
+    /// them, neither in a list nor by a check: a `CHECK` on the column, or a strict table, closes that. None where all
+    /// is well; for a host to look at when it starts.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`] where the policy has no such type.
+    pub fn lint(&self, rules: &RuleSet, resource_type: &str) -> Result<Vec<LooseDeny>> {
+        if rules.filter_attributes(resource_type).is_none() {
+            return Err(no_type(resource_type));
+        }
+        let is_sqlite = self.dialect == SqlDialect::Sqlite;
+        let is_loose = |attribute: &FilterAttribute| match self.place_of(&attribute.name) {
+            Kept::Json { .. } => true,
+            Kept::Link { .. } => false,
+            Kept::Column(_) => is_sqlite && (!self.is_strict || attribute.ty.is_set),
+        };
+        Ok(rules.denies_reading(resource_type, is_loose))
     }
 
     fn wanted(&self, attribute: &FilterAttribute) -> Wanted {

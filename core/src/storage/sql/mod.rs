@@ -46,7 +46,8 @@
 //! - PostgreSQL: version 14 or later, encoding UTF-8, text columns of type `text` or `varchar` with a
 //!   deterministic collation, documents in `jsonb`.
 //!
-//! [`TableMapping::check_sql`] is a query that finds what does not.
+//! [`TableMapping::check_sql`] is a query that finds what does not. A value of another type than its attribute's counts
+//! as absent: [`TableMapping::lint`] tells which denies such a value would keep from firing.
 
 use rolekeep_macros::{Describe, Word};
 
