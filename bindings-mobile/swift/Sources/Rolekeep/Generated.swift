@@ -6461,7 +6461,7 @@ public func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer 
  * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
  */
-public struct CreateUser: Equatable, Hashable {
+public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The address to sign in with, at most 255 characters; unique, whatever the case.
      */
@@ -6567,6 +6567,28 @@ public struct CreateUser: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_debug(
+            FfiConverterTypeCreateUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_display(
+            FfiConverterTypeCreateUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -9980,7 +10002,7 @@ public func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
  * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
  * account that may not sign in; the true reason is in the audit log.
  */
-public struct Login: Equatable, Hashable {
+public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The e-mail address or username, whatever the case.
      */
@@ -10022,6 +10044,28 @@ public struct Login: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_login_uniffi_trait_debug(
+            FfiConverterTypeLogin_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_login_uniffi_trait_display(
+            FfiConverterTypeLogin_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -10069,7 +10113,7 @@ public func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
 /**
  * What a login or refresh answers.
  */
-public struct LoginResult: Equatable, Hashable {
+public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The bearer token (JWT) for each call, good for minutes.
      */
@@ -10119,6 +10163,28 @@ public struct LoginResult: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_debug(
+            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_display(
+            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -10987,7 +11053,7 @@ public func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustB
  * lost answer or a second tab; later its use ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
-public struct Refresh: Equatable, Hashable {
+public struct Refresh: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The refresh token.
      */
@@ -11005,6 +11071,28 @@ public struct Refresh: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_refresh_uniffi_trait_debug(
+            FfiConverterTypeRefresh_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_refresh_uniffi_trait_display(
+            FfiConverterTypeRefresh_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -12726,7 +12814,7 @@ public func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
  * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
  * Passwords are given beside the seed, by e-mail, and never stored in it.
  */
-public struct Seed: Equatable, Hashable {
+public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * Regions.
      */
@@ -12768,6 +12856,28 @@ public struct Seed: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_seed_uniffi_trait_debug(
+            FfiConverterTypeSeed_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_seed_uniffi_trait_display(
+            FfiConverterTypeSeed_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -13360,7 +13470,7 @@ public func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffe
 /**
  * Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
  */
-public struct Settings: Equatable, Hashable {
+public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
      */
@@ -13572,6 +13682,28 @@ public struct Settings: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_debug(
+            FfiConverterTypeSettings_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_display(
+            FfiConverterTypeSettings_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
