@@ -71,7 +71,8 @@ impl Builder {
         self
     }
 
-    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be.
+    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be. The path is one:
+    /// `:memory:`, URIs and an empty path are refused when the store is opened.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
         self.sqlite_with(crate::storage::SqliteOptions::new(path))

@@ -96,7 +96,7 @@ impl Settings {
         match self.sqlite {
             None => Ok(builder),
             #[cfg(feature = "sqlite")]
-            Some(path) => Ok(builder.sqlite(file(path)?)),
+            Some(path) => Ok(builder.sqlite(path)),
             #[cfg(not(feature = "sqlite"))]
             Some(_) => Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister")),
         }
@@ -156,19 +156,4 @@ impl Settings {
         config.signing_key.clone_from(&self.signing_key);
         config
     }
-}
-
-/// A path as it is. What SQLite itself, or a URL of a driver, takes for something else would become a file of that name.
-#[cfg(feature = "sqlite")]
-fn file(path: String) -> Result<String> {
-    let name = path.trim().to_ascii_lowercase();
-    let message = match name.as_str() {
-        "" => "sqlite: the path is empty; leave `sqlite` out to keep all in memory",
-        ":memory:" => "sqlite: `:memory:` is no path; leave `sqlite` out to keep all in memory",
-        name if name.starts_with("file:") || name.starts_with("sqlite:") => {
-            "sqlite: give the path of a file, such as `app.db`; URIs are not read"
-        }
-        _ => return Ok(path),
-    };
-    Err(Error::new(Reason::ConfigInvalid, message))
 }
