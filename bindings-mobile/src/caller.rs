@@ -34,6 +34,10 @@ pub struct RequestContext {
     /// are not compared, answers not kept.
     #[uniffi(default)]
     pub idempotency_key: Option<String>,
+    /// The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
+    /// one of the setting `trusted_proxies`, and makes another `ip` of it then.
+    #[uniffi(default)]
+    pub forwarded_for: Option<String>,
     /// What the policy's conditions may read as `context.…`.
     #[uniffi(default)]
     pub values: HashMap<String, JsonText>,
@@ -46,6 +50,7 @@ impl From<RequestContext> for rolekeep::RequestContext {
         context.user_agent = request.user_agent;
         context.request_id = request.request_id;
         context.idempotency_key = request.idempotency_key;
+        context.forwarded_for = request.forwarded_for;
         context.values = rolekeep::rules::Context::from_json(&attributes(request.values));
         context
     }

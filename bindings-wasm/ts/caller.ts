@@ -27,6 +27,11 @@ export interface RequestContext {
    * compared, answers not kept.
    */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is one of
+   * the setting `trustedProxies`, and makes another `ip` of it then.
+   */
+  readonly forwardedFor?: string | undefined;
   /** What the policy's conditions may read as `context.…`, under the policy's names. */
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
 }
@@ -174,8 +179,9 @@ export class Caller extends Areas {
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  const { ip, userAgent, requestId, idempotencyKey, values } = request;
-  return toJson({ ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, values }, "");
+  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
+  const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
+  return toJson({ ...named, values }, "");
 }
 
 function attributes(resource: Resource | undefined): string | undefined {

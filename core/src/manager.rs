@@ -309,6 +309,7 @@ impl UserManagement {
     }
 
     fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {
-        Caller { engine: self.engine.clone(), who: Who { identity, request: Arc::new(request.kept()) } }
+        let request = Arc::new(request.kept(&self.engine.services.proxies));
+        Caller { engine: self.engine.clone(), who: Who { identity, request } }
     }
 }

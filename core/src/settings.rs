@@ -68,6 +68,9 @@ pub struct Settings {
     pub users_in_memory: Option<u32>,
     /// Which operations the audit log tells of that the rules refused; `off` if not given.
     pub audit_denials: Option<AuditDenials>,
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+    /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+    pub trusted_proxies: Vec<String>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -153,6 +156,7 @@ impl Settings {
         config.rights_max_age_millis = self.rights_max_age_millis.unwrap_or(config.rights_max_age_millis);
         config.users_in_memory = self.users_in_memory.map_or(config.users_in_memory, |count| count as usize);
         config.audit_denials = self.audit_denials.unwrap_or(config.audit_denials);
+        config.trusted_proxies.clone_from(&self.trusted_proxies);
         config.signing_key.clone_from(&self.signing_key);
         config
     }

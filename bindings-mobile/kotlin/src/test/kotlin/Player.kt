@@ -152,7 +152,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private fun request(given: JsonElement?): RequestContext {
         fun text(key: String) = given?.jsonObject?.get(key)?.jsonPrimitive?.contentOrNull
         val context = given?.jsonObject?.get("context")?.jsonObject.orEmpty().mapValues { jsonText(plain(it.value)) }
-        return RequestContext(text("ip"), text("user_agent"), text("request_id"), text("idempotency_key"), context)
+        return RequestContext(text("ip"), text("user_agent"), text("request_id"), text("idempotency_key"), text("forwarded_for"), context)
     }
 
     /** What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in. */
