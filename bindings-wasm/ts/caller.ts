@@ -90,6 +90,8 @@ export class Caller extends Areas {
    * Throws a `ValidationError` for an unknown permission or an incomplete resource, an `UnauthorizedError` once the
    * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
    */
+  // So that a resource that may not have been found does not compile: without one it is another question.
+  can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = resource === undefined ? numberOf(permission) : undefined;
     const answer = number === undefined ? 2 : this.#door.canByNumber(number);
@@ -102,8 +104,9 @@ export class Caller extends Areas {
   }
 
   /** `can`, or a `ForbiddenError`, which says no more than that. */
+  require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
-    required(this.can(permission, resource));
+    required(resource === undefined ? this.can(permission) : this.can(permission, resource));
   }
 
   /** Many checks at once, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. */

@@ -62,7 +62,10 @@ export function guarded<Q extends HttpRequest, A extends HttpResponse>(
       assertSignedIn(me);
       if (admin) me.requireAdmin();
       if (role !== undefined) me.requireRole(role);
-      if (permission !== undefined) me.require(permission, resource && found(permission, await resource(request, me)));
+      if (permission !== undefined) {
+        if (resource === undefined) me.require(permission);
+        else me.require(permission, found(permission, await resource(request, me)));
+      }
       await handler(me, request, response);
     } catch (thrown) {
       answerError(response, thrown);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 from uuid import UUID
 
 from . import _rolekeep
@@ -90,9 +90,13 @@ class AnyCaller(_rolekeep.Caller):
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return type(self)(self._with_request(request))
 
+    @overload
+    def require(self, permission: str) -> None: ...
+    @overload
+    def require(self, permission: str, resource: Resource) -> None: ...
     def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
-        _require(self.can(permission, resource))
+        _require(self.can(permission) if resource is None else self.can(permission, resource))
 
     def can_many(self, checks: Sequence[Question]) -> list[bool]:
         """Many checks at once, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`."""

@@ -71,8 +71,8 @@ class Player(private val store: JsonObject, private val folder: File) {
             return JsonNull
         }
         val resource = step["resource"]?.let { resourceOf(filled(it).jsonObject) }
-        text("can")?.let { return JsonPrimitive(caller(step).can(it, resource)) }
-        text("require")?.let { caller(step).require(it, resource); return JsonNull }
+        text("can")?.let { return JsonPrimitive(if (resource == null) caller(step).can(it) else caller(step).can(it, resource)) }
+        text("require")?.let { if (resource == null) caller(step).require(it) else caller(step).require(it, resource); return JsonNull }
         text("explain")?.let { return writeExplanation(caller(step).explain(it, resource)) }
         text("can_somewhere")?.let { return JsonPrimitive(caller(step).canSomewhere(it)) }
         step["can_many"]?.let { checks ->
