@@ -282,12 +282,17 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_call(uint64_t ptr, RustBuffer o
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN
-int8_t uniffi_rolekeep_mobile_fn_method_caller_can(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+int8_t uniffi_rolekeep_mobile_fn_method_caller_can(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN_MANY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN_MANY
 RustBuffer uniffi_rolekeep_mobile_fn_method_caller_can_many(uint64_t ptr, RustBuffer checks, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN_ON
+int8_t uniffi_rolekeep_mobile_fn_method_caller_can_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_CAN_SOMEWHERE
@@ -327,12 +332,17 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_caller_numbers(uint64_t ptr, RustBuf
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE
-void uniffi_rolekeep_mobile_fn_method_caller_require(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+void uniffi_rolekeep_mobile_fn_method_caller_require(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ADMIN
 void uniffi_rolekeep_mobile_fn_method_caller_require_admin(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ON
+void uniffi_rolekeep_mobile_fn_method_caller_require_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_REQUIRE_ROLE
@@ -1228,6 +1238,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_can_many(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_CAN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_CAN_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_can_on(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_CAN_SOMEWHERE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_CAN_SOMEWHERE
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere(void
@@ -1279,6 +1295,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ADMIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_admin(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_REQUIRE_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_require_on(void
     
 );
 #endif
