@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { build } from "esbuild";
 import { assertAdmin, assertCan, assertRole, assertSignedIn, ForbiddenError, open, UnauthorizedError } from "rolekeep";
-import { callerOf } from "rolekeep/node";
+import { callerOf, guarded } from "rolekeep/node";
 
 import { here, text } from "./support.mjs";
 
@@ -113,6 +113,26 @@ test("guards end with the window, the token and the session", async () => {
   const fresh = await login("ada");
   await world.um.system.sessions.revokeAll({ userId: world.ids.ada });
   refused(await ask("GET", "/documents/1", fresh), 401, "UNAUTHORIZED", "session_ended");
+});
+
+test("a guard that finds no resource does not ask without one", async (t) => {
+  const um = await open({ roles: { editor: ["document:edit"] }, ...CHEAP });
+  t.after(() => um.close());
+  await um.system.users.create({ email: "ada@example.org", password: password("ada"), roles: ["editor"] });
+  const { accessToken } = await um.login("ada@example.org", password("ada"));
+  const request = { headers: { authorization: `Bearer ${accessToken}` }, socket: {} };
+  const asked = async (resource) => {
+    const answer = { headersSent: false, writeHead: (status) => (answer.status = status), end: (text) => (answer.text = text) };
+    await guarded(um, { permission: "document:edit", resource }, (me, _, response) => response.writeHead(200))(request, answer);
+    return answer;
+  };
+  for (const resource of [() => undefined, () => null, async () => undefined, () => Promise.resolve(null)]) {
+    const { status, text } = await asked(resource);
+    assert.deepEqual([status, JSON.parse(text).code], [500, "INTERNAL_SERVER_ERROR"]);
+    assert.match(text, /document:edit found no resource/);
+  }
+  assert.equal((await asked(() => ({ type: "document" }))).status, 200);
+  assert.equal((await asked(undefined)).status, 200);
 });
 
 test("the address behind a proxy", async (t) => {
