@@ -34,6 +34,10 @@ pub struct RequestContext {
     /// are not compared, answers not kept.
     #[uniffi(default)]
     pub idempotency_key: Option<String>,
+    /// The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
+    /// one of the setting `trusted_proxies`, and makes another `ip` of it then.
+    #[uniffi(default)]
+    pub forwarded_for: Option<String>,
     /// What the policy's conditions may read as `context.…`.
     #[uniffi(default)]
     pub values: HashMap<String, JsonText>,
@@ -46,6 +50,7 @@ impl From<RequestContext> for rolekeep::RequestContext {
         context.user_agent = request.user_agent;
         context.request_id = request.request_id;
         context.idempotency_key = request.idempotency_key;
+        context.forwarded_for = request.forwarded_for;
         context.values = rolekeep::rules::Context::from_json(&attributes(request.values));
         context
     }
@@ -101,19 +106,27 @@ pub struct Caller {
 
 #[uniffi::export]
 impl Caller {
-    /// Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
-    /// fields, `document:edit{title,body}`: each must be allowed.
+    /// Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
+    /// `document:edit{title,body}`: each must be allowed.
     ///
-    /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
-    /// lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
-    #[uniffi::method(default(resource = None))]
-    pub fn can(&self, permission: String, resource: Option<Resource>) -> Result<bool> {
-        Ok(self.caller.can(&permission, resource.map(Into::into).as_ref())?)
+    /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
+    /// ended.
+    pub fn can(&self, permission: String) -> Result<bool> {
+        Ok(self.caller.can(&permission, None)?)
+    }
+
+    /// `can` with a resource: whether the caller may do this to it. It is a question of its own, so that a resource
+    /// that was not found cannot be left out unseen.
+    ///
+    /// Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+    pub fn can_on(&self, permission: String, resource: Resource) -> Result<bool> {
+        Ok(self.caller.can(&permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// Several checks in one call, each as `can`: crossing the language border costs more than the check.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
-        checks.into_iter().map(|check| self.can(check.permission, check.resource)).collect()
+        let ask = |check: Check| self.caller.can(&check.permission, check.resource.map(Into::into).as_ref());
+        Ok(checks.into_iter().map(ask).collect::<rolekeep::Result<_>>()?)
     }
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
@@ -122,9 +135,13 @@ impl Caller {
     }
 
     /// `can`, or `FORBIDDEN`, which says no more than that.
-    #[uniffi::method(default(resource = None))]
-    pub fn require(&self, permission: String, resource: Option<Resource>) -> Result<()> {
-        Ok(self.caller.require(&permission, resource.map(Into::into).as_ref())?)
+    pub fn require(&self, permission: String) -> Result<()> {
+        Ok(self.caller.require(&permission, None)?)
+    }
+
+    /// `require` with a resource.
+    pub fn require_on(&self, permission: String, resource: Resource) -> Result<()> {
+        Ok(self.caller.require(&permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope

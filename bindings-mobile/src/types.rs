@@ -46,6 +46,23 @@ uniffi::custom_type!(JsonText, String, {
         .map_err(|problem| RolekeepError::unfit(&format!("a JSON value is no JSON: {problem}")).into()),
 });
 
+/// For a record that holds secrets: it prints as its name alone.
+macro_rules! hidden {
+    ($record:ident) => {
+        impl std::fmt::Debug for $record {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($record), "(…)"))
+            }
+        }
+        impl std::fmt::Display for $record {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self, f)
+            }
+        }
+    };
+}
+pub(crate) use hidden;
+
 /// A record of the core as the record of the same fields here.
 pub(crate) fn mirror<T: DeserializeOwned>(record: &impl Serialize) -> Result<T> {
     let read = serde_json::to_value(record).and_then(serde_json::from_value);

@@ -283,6 +283,7 @@ struct Request {
     user_agent: Option<String>,
     request_id: Option<String>,
     idempotency_key: Option<String>,
+    forwarded_for: Option<String>,
     context: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -290,7 +291,7 @@ fn read_request(text: Option<&str>) -> Result<RequestContext> {
     let given = text.map_or_else(|| Ok(Request::default()), serde_json::from_str::<Request>);
     let given = given.map_err(|problem| Error::new(Reason::InvalidInput, format!("the request: {problem}")))?;
     let mut request = RequestContext::default();
-    (request.ip, request.user_agent) = (given.ip, given.user_agent);
+    (request.ip, request.user_agent, request.forwarded_for) = (given.ip, given.user_agent, given.forwarded_for);
     (request.request_id, request.idempotency_key) = (given.request_id, given.idempotency_key);
     request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
     Ok(request)

@@ -171,3 +171,35 @@ def test_a_guard_that_finds_no_resource_does_not_ask_without_one(um, ada):
     token = um.login(ada.email, PASSWORD).access_token
     response = TestClient(app).get("/edit", headers={"Authorization": f"Bearer {token}"})
     assert (response.status_code, response.json()["reason"]) == (500, "internal")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "kept"),
+    [
+        ("10.0.0.5", ["198.51.100.66, 198.51.100.7", "10.0.0.9"], "198.51.100.7"),
+        ("10.0.0.5", ["198.51.100.7, unknown"], "10.0.0.5"),
+        ("10.0.0.5", [], "10.0.0.5"),
+        ("203.0.113.9", ["198.51.100.7"], "203.0.113.9"),
+    ],
+)
+def test_the_address_behind_a_proxy(open_store, peer, forwarded, kept):
+    um = open_store(preset="standard", trusted_proxies=["10.0.0.0/8"])
+    app = FastAPI()
+    rk = Rolekeep(um, app)
+
+    @app.get("/login")
+    async def login(nobody: Annotated[AsyncCaller, Depends(rk.caller)]) -> None:
+        await nobody.sessions.login("ada@example.org", PASSWORD)
+
+    @app.get("/me")
+    async def me(me: Annotated[AsyncCaller, Depends(rk.current_user)]) -> None:
+        await me.sessions.logout()
+
+    client = TestClient(app, client=(peer, 50000))
+    headers = [("X-Forwarded-For", each) for each in forwarded]
+    um.system.users.create("ada@example.org", password=PASSWORD)
+    assert client.get("/login", headers=headers).status_code == 200
+    token = um.login("ada@example.org", PASSWORD, ip=peer, forwarded_for=", ".join(forwarded)).access_token
+    assert client.get("/me", headers=[*headers, ("Authorization", f"Bearer {token}")]).status_code == 200
+    logged = um.system.audit.list(action="sessions.login").items + um.system.audit.list(action="sessions.logout").items
+    assert [each.ip for each in logged] == [kept] * 3

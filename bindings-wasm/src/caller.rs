@@ -118,6 +118,7 @@ struct Given {
     user_agent: Option<String>,
     request_id: Option<String>,
     idempotency_key: Option<String>,
+    forwarded_for: Option<String>,
     #[serde(default)]
     values: BTreeMap<String, serde_json::Value>,
 }
@@ -131,6 +132,7 @@ pub fn request(context: Option<&str>) -> Result<RequestContext> {
     request.user_agent = given.user_agent;
     request.request_id = given.request_id;
     request.idempotency_key = given.idempotency_key;
+    request.forwarded_for = given.forwarded_for;
     request.values = rolekeep::rules::Context::from_json(&given.values);
     Ok(request)
 }

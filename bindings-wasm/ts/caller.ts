@@ -27,6 +27,11 @@ export interface RequestContext {
    * compared, answers not kept.
    */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is one of
+   * the setting `trustedProxies`, and makes another `ip` of it then.
+   */
+  readonly forwardedFor?: string | undefined;
   /** What the policy's conditions may read as `context.…`, under the policy's names. */
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
 }
@@ -85,6 +90,8 @@ export class Caller extends Areas {
    * Throws a `ValidationError` for an unknown permission or an incomplete resource, an `UnauthorizedError` once the
    * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
    */
+  // So that a resource that may not have been found does not compile: without one it is another question.
+  can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = resource === undefined ? numberOf(permission) : undefined;
     const answer = number === undefined ? 2 : this.#door.canByNumber(number);
@@ -97,8 +104,9 @@ export class Caller extends Areas {
   }
 
   /** `can`, or a `ForbiddenError`, which says no more than that. */
+  require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
-    required(this.can(permission, resource));
+    required(resource === undefined ? this.can(permission) : this.can(permission, resource));
   }
 
   /** Many checks at once, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. */
@@ -174,8 +182,9 @@ export class Caller extends Areas {
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  const { ip, userAgent, requestId, idempotencyKey, values } = request;
-  return toJson({ ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, values }, "");
+  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
+  const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
+  return toJson({ ...named, values }, "");
 }
 
 function attributes(resource: Resource | undefined): string | undefined {

@@ -82,10 +82,22 @@ export function fromJson(text: string, form: string): unknown {
   return decode(JSON.parse(text), form);
 }
 
+/** What Node's `console.log` and `util.inspect`, and those that are like them, ask an object how it shows. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
+type Inspect = (value: unknown, options: object) => string;
+
+/** Shows a record without its secrets. JSON has them: a login is answered by it. */
+function hiding(secrets: readonly string[]) {
+  return function (this: object, _depth: number, options: object, inspect: Inspect): string {
+    return inspect(Object.fromEntries(Object.entries(this).map(([name, value]) => [name, secrets.includes(name) ? "…" : value])), options);
+  };
+}
+
 // What comes from the door has the form that the door was generated for.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 function decode(value: any, form: string): unknown {
-  if (form === "" || value === null) return value ?? undefined;
+  if (form === "" || form === "secret" || value === null) return value ?? undefined;
   if (form === "time") return new Date(value);
   const inner = form.slice(0, -2);
   if (form.endsWith("[]")) return value.map((item: unknown) => decode(item, inner));
@@ -94,6 +106,8 @@ function decode(value: any, form: string): unknown {
     const rest = PAGE.slice(1).map((key) => [toCamel(key), value[key]]);
     return Object.fromEntries([["items", decode(value.items, `${form.slice(0, -1)}[]`)], ...rest]);
   }
-  const { byKey } = shapeOf(form);
-  return Object.fromEntries([...byKey.values()].map(({ name, key, form }) => [name, value[key] === null ? null : decode(value[key], form)]));
+  const fields = [...shapeOf(form).byKey.values()];
+  const record = Object.fromEntries(fields.map(({ name, key, form }) => [name, value[key] === null ? null : decode(value[key], form)]));
+  const secrets = fields.filter(({ form }) => form.startsWith("secret")).map(({ name }) => name);
+  return secrets.length === 0 ? record : Object.assign(record, { [INSPECT]: hiding(secrets) });
 }

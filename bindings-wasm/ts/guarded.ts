@@ -5,7 +5,11 @@ import type { UserManagement } from "./store.js";
 
 /** What is needed of a request: that of `node:http`, and of frameworks on top of it. */
 export interface HttpRequest {
-  readonly headers: { readonly authorization?: string | undefined; readonly "user-agent"?: string | undefined };
+  readonly headers: {
+    readonly authorization?: string | undefined;
+    readonly "user-agent"?: string | undefined;
+    readonly "x-forwarded-for"?: string | string[] | undefined;
+  };
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
@@ -28,9 +32,14 @@ export interface Guard<Q> {
   readonly admin?: boolean | undefined;
 }
 
-/** Who asks: the user of the bearer token, or without one somebody who has not signed in. */
+/**
+ * Who asks: the user of the bearer token, or without one somebody who has not signed in. Where the socket is that of one
+ * of the store's `trustedProxies`, the address is the one that it forwards.
+ */
 export async function callerOf(um: UserManagement, { headers, socket }: HttpRequest): Promise<Caller> {
-  const request = { ip: socket.remoteAddress, userAgent: headers["user-agent"] };
+  const forwarded = headers["x-forwarded-for"];
+  const forwardedFor = Array.isArray(forwarded) ? forwarded.join(", ") : forwarded;
+  const request = { ip: socket.remoteAddress, userAgent: headers["user-agent"], forwardedFor };
   const token = /^bearer +(.*)$/i.exec(headers.authorization ?? "")?.[1];
   return token === undefined ? um.anonymous(request) : um.authenticate(token.trim(), request);
 }
@@ -53,7 +62,10 @@ export function guarded<Q extends HttpRequest, A extends HttpResponse>(
       assertSignedIn(me);
       if (admin) me.requireAdmin();
       if (role !== undefined) me.requireRole(role);
-      if (permission !== undefined) me.require(permission, resource && found(permission, await resource(request, me)));
+      if (permission !== undefined) {
+        if (resource === undefined) me.require(permission);
+        else me.require(permission, found(permission, await resource(request, me)));
+      }
       await handler(me, request, response);
     } catch (thrown) {
       answerError(response, thrown);

@@ -24,7 +24,8 @@ export function assertCan(me: Caller | null | undefined, permission: string): as
 export function assertCan<P extends string, R extends Resource>(me: Caller | null | undefined, permission: P, resource: R): asserts resource is R & Permitted<P>;
 export function assertCan(me: Caller | null | undefined, permission: string, resource?: Resource): void {
   assertSignedIn(me);
-  me.require(permission, resource);
+  if (resource === undefined) me.require(permission);
+  else me.require(permission, resource);
 }
 
 /** Asserts that a caller holds a role, everywhere or in a scope; else an `UnauthorizedError` or a `ForbiddenError`. */

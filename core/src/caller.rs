@@ -76,7 +76,8 @@ impl Caller {
 
     /// The same caller with what the host knows of a request.
     pub fn with_request(&self, request: RequestContext) -> Self {
-        Self { engine: self.engine.clone(), who: Who { request: Arc::new(request.kept()), ..self.who.clone() } }
+        let request = Arc::new(request.kept(&self.engine.services.proxies));
+        Self { engine: self.engine.clone(), who: Who { request, ..self.who.clone() } }
     }
 
     /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.

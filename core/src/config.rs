@@ -8,6 +8,7 @@ use crate::{
         error::{Error, Reason, Result},
         secret::Secret,
     },
+    net::TrustedProxies,
 };
 
 /// The longest time of a setting, in its unit: a hundred years of seconds.
@@ -72,6 +73,9 @@ pub struct Config {
     /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Whoever
     /// was not asked about lately is let go, and read again when somebody asks.
     pub users_in_memory: usize,
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies, whose `X-Forwarded-For` is believed:
+    /// [`TrustedProxies::client_address`] says how.
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for Config {
@@ -94,6 +98,7 @@ impl Default for Config {
             signing_key: None,
             rights_max_age_millis: 1000,
             users_in_memory: 100_000,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -141,6 +146,9 @@ impl Config {
         }
         if self.signing_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             wrong.push("signing_key must have at least 32 bytes".to_owned());
+        }
+        if let Err(problem) = TrustedProxies::read(&self.trusted_proxies) {
+            wrong.push(problem.message().to_owned());
         }
         if let Err(problem) = self.hashing.check() {
             wrong.push(problem.message().to_owned());

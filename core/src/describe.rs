@@ -49,6 +49,30 @@ pub enum TypeRef {
     Named(String),
 }
 
+impl TypeRef {
+    /// Whether it is a secret, or holds some that are in no record of their own: a list, a map, an optional one.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Secret => true,
+            Self::List(inner)
+            | Self::Map(inner)
+            | Self::Optional(inner)
+            | Self::Patch(inner)
+            | Self::Change(inner)
+            | Self::Page(inner) => inner.is_secret(),
+            Self::Unit
+            | Self::Bool
+            | Self::Int
+            | Self::Text
+            | Self::Id
+            | Self::Time
+            | Self::Date
+            | Self::Json
+            | Self::Named(_) => false,
+        }
+    }
+}
+
 /// Everything that the bindings show: the list of operations and the types they speak of.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -98,6 +122,17 @@ pub enum Shape {
     Record(Vec<FieldShape>),
     /// The words of an enum, each with its doc comment.
     Words(Vec<(&'static str, &'static str)>),
+}
+
+impl TypeShape {
+    /// The fields that must not be printed.
+    pub fn secrets(&self) -> impl Iterator<Item = &FieldShape> {
+        let fields = match &self.shape {
+            Shape::Record(fields) => fields.as_slice(),
+            Shape::Words(_) => &[],
+        };
+        fields.iter().filter(|field| field.ty.is_secret())
+    }
 }
 
 /// A field of a record.

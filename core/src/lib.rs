@@ -57,6 +57,7 @@ pub mod limit {
 }
 pub mod manager;
 pub mod model;
+pub mod net;
 /// Hearing of every operation: metrics, logs.
 pub mod observe {
     pub use crate::engine::around::{Asker, Ended, Observer, Request};

@@ -71,7 +71,8 @@ impl Builder {
         self
     }
 
-    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be.
+    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be. The path is one:
+    /// `:memory:`, URIs and an empty path are refused when the store is opened.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
         self.sqlite_with(crate::storage::SqliteOptions::new(path))
@@ -308,6 +309,7 @@ impl UserManagement {
     }
 
     fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {
-        Caller { engine: self.engine.clone(), who: Who { identity, request: Arc::new(request.kept()) } }
+        let request = Arc::new(request.kept(&self.engine.services.proxies));
+        Caller { engine: self.engine.clone(), who: Who { identity, request } }
     }
 }

@@ -68,6 +68,9 @@ pub struct Settings {
     pub users_in_memory: Option<u32>,
     /// Which operations the audit log tells of that the rules refused; `off` if not given.
     pub audit_denials: Option<AuditDenials>,
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+    /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+    pub trusted_proxies: Vec<String>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -96,7 +99,7 @@ impl Settings {
         match self.sqlite {
             None => Ok(builder),
             #[cfg(feature = "sqlite")]
-            Some(path) => Ok(builder.sqlite(file(path)?)),
+            Some(path) => Ok(builder.sqlite(path)),
             #[cfg(not(feature = "sqlite"))]
             Some(_) => Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister")),
         }
@@ -153,22 +156,8 @@ impl Settings {
         config.rights_max_age_millis = self.rights_max_age_millis.unwrap_or(config.rights_max_age_millis);
         config.users_in_memory = self.users_in_memory.map_or(config.users_in_memory, |count| count as usize);
         config.audit_denials = self.audit_denials.unwrap_or(config.audit_denials);
+        config.trusted_proxies.clone_from(&self.trusted_proxies);
         config.signing_key.clone_from(&self.signing_key);
         config
     }
-}
-
-/// A path as it is. What SQLite itself, or a URL of a driver, takes for something else would become a file of that name.
-#[cfg(feature = "sqlite")]
-fn file(path: String) -> Result<String> {
-    let name = path.trim().to_ascii_lowercase();
-    let message = match name.as_str() {
-        "" => "sqlite: the path is empty; leave `sqlite` out to keep all in memory",
-        ":memory:" => "sqlite: `:memory:` is no path; leave `sqlite` out to keep all in memory",
-        name if name.starts_with("file:") || name.starts_with("sqlite:") => {
-            "sqlite: give the path of a file, such as `app.db`; URIs are not read"
-        }
-        _ => return Ok(path),
-    };
-    Err(Error::new(Reason::ConfigInvalid, message))
 }

@@ -12,7 +12,7 @@ use std::{
 const LAYERS: &[&str] = &[
     "model+describe",
     "rules credentials audit",
-    "environment",
+    "environment net",
     "config storage",
     "sync events",
     "realtime ops",

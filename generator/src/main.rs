@@ -6,6 +6,7 @@ mod homes;
 mod mobile;
 mod operations;
 mod python;
+mod secrets;
 mod typescript;
 
 use std::{
@@ -30,7 +31,7 @@ impl Face {
 
 type Emitter = fn(&Catalogue) -> Vec<Face>;
 
-const EMITTERS: [Emitter; 4] = [operations::faces, python::faces, typescript::faces, mobile::faces];
+const EMITTERS: [Emitter; 5] = [operations::faces, python::faces, typescript::faces, mobile::faces, secrets::faces];
 
 fn main() -> ExitCode {
     let only_check = std::env::args().any(|argument| argument == "--check");

@@ -20,6 +20,7 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
         Face::new("bindings-mobile/kotlin/src/test/kotlin/Dispatch.kt", kotlin::dispatch(catalogue)),
         Face::new("bindings-mobile/kotlin/src/test/resources/catalogue.json", kotlin::names(catalogue)),
         Face::new("bindings-mobile/swift/Sources/Rolekeep/Areas.swift", swift_areas(catalogue)),
+        Face::new("bindings-mobile/swift/Sources/Rolekeep/Secrets.swift", swift_secrets(catalogue)),
     ];
     rust.chain(others).collect()
 }
@@ -34,6 +35,17 @@ fn swift_areas(catalogue: &Catalogue) -> String {
     format!(
         "{MARK}\n/// The operations, grouped: `try await me.users.create(…)`.\nextension Caller {{\n{properties}}}\n"
     )
+}
+
+/// What `dump` and debuggers see of records that hold secrets; `print` asks the Rust side.
+fn swift_secrets(catalogue: &Catalogue) -> String {
+    let records = catalogue.types.0.iter().filter(|(_, ty)| ty.secrets().next().is_some()).map(|(name, _)| {
+        format!(
+            "\nextension {name}: CustomReflectable {{\n    /// Nothing: it holds secrets.\n    \
+             public var customMirror: Mirror {{ Mirror(self, children: [:]) }}\n}}\n"
+        )
+    });
+    MARK.to_owned() + &records.collect::<String>()
 }
 
 /// The input's name and its fields' count; none where there is nothing to give.

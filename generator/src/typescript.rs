@@ -205,7 +205,7 @@ fn codec(catalogue: &Catalogue, shown: &BTreeSet<String>) -> String {
 const CODEC: &str = "
 /**
  * The records: their keys in JSON, each with its form where the value is no plain JSON.
- * A form is `time` or a record's name; `[]` after it is a list of those, `{}` an object of those, `@` a page.
+ * A form is `time`, `secret` or a record's name; `[]` after it is a list of those, `{}` an object of those, `@` a page.
  */
 export const records: { readonly [name: string]: string } = {
 ";
@@ -218,6 +218,7 @@ fn form(catalogue: &Catalogue, ty: &TypeRef) -> String {
     };
     match ty {
         TypeRef::Time => "time".to_owned(),
+        TypeRef::Secret => "secret".to_owned(),
         // A page has keys of its own, whatever its rows are.
         TypeRef::Page(inner) => format!("{}@", form(catalogue, inner)),
         TypeRef::List(inner) => with(inner, "[]"),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::User;
 use crate::caller::Nothing;
+use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Lists a user's sessions, newest first.
@@ -24,6 +25,7 @@ pub struct ListSessionsOf {
 /// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
 /// account that may not sign in; the true reason is in the audit log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Login {
     /// The e-mail address or username, whatever the case.
     pub identifier: String,
@@ -38,9 +40,11 @@ pub struct Login {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
 }
+hidden!(Login);
 
 /// What a login or refresh answers.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct LoginResult {
     /// The bearer token (JWT) for each call, good for minutes.
     pub access_token: String,
@@ -53,6 +57,7 @@ pub struct LoginResult {
     /// Who signed in.
     pub user: User,
 }
+hidden!(LoginResult);
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
@@ -60,10 +65,12 @@ pub struct LoginResult {
 /// lost answer or a second tab; later its use ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Refresh {
     /// The refresh token.
     pub refresh_token: String,
 }
+hidden!(Refresh);
 
 /// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
 /// administrator's with `admin:all`.

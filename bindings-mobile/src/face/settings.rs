@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::types::hidden;
+
 /// Which refused operations the audit log tells of, as `access.denied`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum AuditDenials {
@@ -22,6 +24,7 @@ pub enum AuditDenials {
 
 /// Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Settings {
     /// An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
     #[uniffi(default)]
@@ -117,8 +120,13 @@ pub struct Settings {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_denials: Option<AuditDenials>,
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+    /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+    #[uniffi(default)]
+    pub trusted_proxies: Vec<String>,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<String>,
 }
+hidden!(Settings);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{DroneModel, DroneStatus};
+use crate::types::hidden;
 use crate::{Caller, Result, Uuid};
 
 /// Creates the given regions, users and drones, those that are not there yet, in one commit.
@@ -15,6 +16,7 @@ use crate::{Caller, Result, Uuid};
 /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
 /// Passwords are given beside the seed, by e-mail, and never stored in it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Seed {
     /// Regions.
     #[uniffi(default)]
@@ -29,6 +31,7 @@ pub struct Seed {
     #[uniffi(default)]
     pub passwords: HashMap<String, String>,
 }
+hidden!(Seed);
 
 /// A drone to start with.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{User, UserStatus};
 use super::generic::{DatePatch, StringPatch, UserPage};
 use crate::caller::Nothing;
+use crate::types::hidden;
 use crate::{CalendarDate, Caller, Result, Timestamp, Uuid};
 
 /// Lets an inactive user sign in again.
@@ -47,6 +48,7 @@ pub struct BanUser {
 /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct CreateUser {
     /// The address to sign in with, at most 255 characters; unique, whatever the case.
     pub email: String,
@@ -94,6 +96,7 @@ pub struct CreateUser {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
 }
+hidden!(CreateUser);
 
 /// Switches a user off; its sessions end at once.
 ///

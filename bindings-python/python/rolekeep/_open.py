@@ -38,6 +38,7 @@ def open(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    trusted_proxies: Sequence[str] = (),
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> UserManagement:
@@ -82,6 +83,9 @@ def open(
             hold; 100000 if not given.
         audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
             given.
+        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
+            request comes from one of them, its address is the last of `X-Forwarded-For` that is
+            none of theirs; without any that header is not believed.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -111,6 +115,7 @@ def open(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "trusted_proxies": trusted_proxies,
         "signing_key": signing_key,
     }
     return UserManagement(start(settings, persister).wait())
@@ -142,6 +147,7 @@ def open_async(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    trusted_proxies: Sequence[str] = (),
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> Opening:
@@ -186,6 +192,9 @@ def open_async(
             hold; 100000 if not given.
         audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
             given.
+        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
+            request comes from one of them, its address is the last of `X-Forwarded-For` that is
+            none of theirs; without any that header is not believed.
         signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
             kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -215,6 +224,7 @@ def open_async(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "trusted_proxies": trusted_proxies,
         "signing_key": signing_key,
     }
     return Opening(start(settings, persister))

@@ -74,9 +74,10 @@ class Caller:
     def is_signed_in(self) -> bool:
         """Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on."""
 
-    def can(self, permission: str, resource: Mapping[str, Any] | None = None) -> bool:
+    def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
         """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
 
+        A resource that may be `None`, as it was not found, is none: without one it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 from uuid import UUID
 
 from . import _rolekeep
@@ -36,8 +36,9 @@ def _request(
     context: Mapping[str, Any] | None,
     request_id: str | None = None,
     idempotency_key: str | None = None,
+    forwarded_for: str | None = None,
 ) -> str | None:
-    given = {"ip": ip, "user_agent": user_agent, "context": context}
+    given = {"ip": ip, "user_agent": user_agent, "context": context, "forwarded_for": forwarded_for}
     given |= {"request_id": request_id, "idempotency_key": idempotency_key}
     return None if all(value is None for value in given.values()) else encode(given)
 
@@ -70,7 +71,7 @@ class AnyCaller(_rolekeep.Caller):
 
     def with_request(
         self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
-        request_id: str | None = None, idempotency_key: str | None = None,
+        request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
         """The same caller with what the host knows of a request, such as its address for the audit log.
 
@@ -83,12 +84,19 @@ class AnyCaller(_rolekeep.Caller):
                 `Idempotency-Key`): what the same caller asks of the same operation with it within 24 hours is done once.
                 Sent again it fails with the reason `already_done` and the `change_id` of the first, with another input
                 with `idempotency_key_reused`. Secrets are not compared, answers not kept.
+            forwarded_for: The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is
+                believed where `ip` is one of the setting `trusted_proxies`, and makes another `ip` of it then.
         """
-        return type(self)(self._with_request(_request(ip, user_agent, context, request_id, idempotency_key)))
+        request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
+        return type(self)(self._with_request(request))
 
+    @overload
+    def require(self, permission: str) -> None: ...
+    @overload
+    def require(self, permission: str, resource: Resource) -> None: ...
     def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
-        _require(self.can(permission, resource))
+        _require(self.can(permission) if resource is None else self.can(permission, resource))
 
     def can_many(self, checks: Sequence[Question]) -> list[bool]:
         """Many checks at once, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`."""
@@ -213,10 +221,11 @@ class _AnyStore(_rolekeep.Store, Generic[C]):
 
     def anonymous(
         self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
-        request_id: str | None = None, idempotency_key: str | None = None,
+        request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
         """Somebody who has not signed in. The parameters are those of `Caller.with_request`."""
-        return self._face(self._anonymous(_request(ip, user_agent, context, request_id, idempotency_key)))
+        request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
+        return self._face(self._anonymous(request))
 
 
 class UserManagement(_AnyStore[Caller]):
@@ -237,12 +246,15 @@ class UserManagement(_AnyStore[Caller]):
         context: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         idempotency_key: str | None = None,
+        forwarded_for: str | None = None,
     ) -> Caller:
         """The user whom an access token was made for.
 
         Args:
             access_token: From `login` or `sessions.refresh`.
             ip: The address that the request came from, for the audit log.
+            forwarded_for: The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is
+                believed where `ip` is one of the setting `trusted_proxies`, and makes another `ip` of it then.
             user_agent: What the request was made with.
             context: What the policy's conditions read as `context.…`.
             request_id: By which the host's own log knows the request.
@@ -251,7 +263,7 @@ class UserManagement(_AnyStore[Caller]):
         Raises:
             Unauthorized: It is no token of ours, its time is over, or its session has ended.
         """
-        request = _request(ip, user_agent, context, request_id, idempotency_key)
+        request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return Caller(self._authenticate(access_token, request).wait())
 
     def acting_as(self, user: UUID | str) -> Caller:
@@ -264,14 +276,15 @@ class UserManagement(_AnyStore[Caller]):
         return Caller(self._acting_as(user).wait())
 
     def login(
-        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
+        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
+        forwarded_for: str | None = None,
     ) -> LoginResult:
         """Signs in with an e-mail address or username and the password; short for `sessions.login`.
 
         Raises:
             Unauthorized: The same for an unknown account, a wrong password and an inactive account.
         """
-        return self.anonymous(ip=ip, user_agent=user_agent).sessions.login(identifier, password)
+        return self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 
     def check_async(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
@@ -331,9 +344,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         context: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         idempotency_key: str | None = None,
+        forwarded_for: str | None = None,
     ) -> AsyncCaller:
         """The user whom an access token was made for; as `UserManagement.authenticate`."""
-        request = _request(ip, user_agent, context, request_id, idempotency_key)
+        request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return AsyncCaller(await self._authenticate(access_token, request))
 
     async def acting_as(self, user: UUID | str) -> AsyncCaller:
@@ -341,10 +355,11 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return AsyncCaller(await self._acting_as(user))
 
     async def login(
-        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None
+        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
+        forwarded_for: str | None = None,
     ) -> LoginResult:
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
-        return await self.anonymous(ip=ip, user_agent=user_agent).sessions.login(identifier, password)
+        return await self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 
     async def check_async(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,

@@ -44,12 +44,16 @@ class Rolekeep:
             app.add_exception_handler(RolekeepError, error_response)
 
     async def caller(self, request: Request, bearer: _Bearer) -> AsyncCaller:
-        """Who asks: the user of the bearer token, or without one somebody who has not signed in."""
+        """Who asks: the user of the bearer token, or without one somebody who has not signed in.
+
+        Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards.
+        """
         ip = request.client.host if request.client else None
         user_agent = request.headers.get("user-agent")
+        forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
         if bearer is None:
-            return self.um.anonymous(ip=ip, user_agent=user_agent)
-        return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent)
+            return self.um.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded)
+        return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent, forwarded_for=forwarded)
 
     async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
         """The user of the bearer token; without a good one the answer is 401."""

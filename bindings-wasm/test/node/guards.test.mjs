@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { build } from "esbuild";
 import { assertAdmin, assertCan, assertRole, assertSignedIn, ForbiddenError, open, UnauthorizedError } from "rolekeep";
+import { callerOf, guarded } from "rolekeep/node";
 
 import { here, text } from "./support.mjs";
 
@@ -112,6 +113,44 @@ test("guards end with the window, the token and the session", async () => {
   const fresh = await login("ada");
   await world.um.system.sessions.revokeAll({ userId: world.ids.ada });
   refused(await ask("GET", "/documents/1", fresh), 401, "UNAUTHORIZED", "session_ended");
+});
+
+test("a guard that finds no resource does not ask without one", async (t) => {
+  const um = await open({ roles: { editor: ["document:edit"] }, ...CHEAP });
+  t.after(() => um.close());
+  await um.system.users.create({ email: "ada@example.org", password: password("ada"), roles: ["editor"] });
+  const { accessToken } = await um.login("ada@example.org", password("ada"));
+  const request = { headers: { authorization: `Bearer ${accessToken}` }, socket: {} };
+  const asked = async (resource) => {
+    const answer = { headersSent: false, writeHead: (status) => (answer.status = status), end: (text) => (answer.text = text) };
+    await guarded(um, { permission: "document:edit", resource }, (me, _, response) => response.writeHead(200))(request, answer);
+    return answer;
+  };
+  for (const resource of [() => undefined, () => null, async () => undefined, () => Promise.resolve(null)]) {
+    const { status, text } = await asked(resource);
+    assert.deepEqual([status, JSON.parse(text).code], [500, "INTERNAL_SERVER_ERROR"]);
+    assert.match(text, /document:edit found no resource/);
+  }
+  assert.equal((await asked(() => ({ type: "document" }))).status, 200);
+  assert.equal((await asked(undefined)).status, 200);
+});
+
+test("the address behind a proxy", async (t) => {
+  const um = await open({ ...CHEAP, trustedProxies: ["127.0.0.0/8", "10.0.0.0/8"] });
+  t.after(() => um.close());
+  const id = (await um.system.users.create({ email: "ada@example.org", password: password("ada") })).id;
+  const asked = async (remoteAddress, forwarded) => {
+    const headers = { "x-forwarded-for": forwarded };
+    await (await callerOf(um, { headers, socket: { remoteAddress } })).sessions.login({ identifier: "ada@example.org", password: password("ada") });
+    const [{ ip, targetId }] = (await um.system.audit.list({ action: "sessions.login" })).items;
+    assert.equal(targetId, id);
+    return ip;
+  };
+  assert.equal(await asked("::ffff:127.0.0.1", "198.51.100.66, 198.51.100.7, 10.0.0.9"), "198.51.100.7");
+  assert.equal(await asked("127.0.0.1", ["198.51.100.7", "10.0.0.9"]), "198.51.100.7");
+  assert.equal(await asked("127.0.0.1", "198.51.100.7, unknown"), "127.0.0.1");
+  assert.equal(await asked("127.0.0.1", undefined), "127.0.0.1");
+  assert.equal(await asked("203.0.113.9", "198.51.100.7"), "203.0.113.9");
 });
 
 test("assertions throw what a guard answers", async () => {

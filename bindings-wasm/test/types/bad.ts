@@ -1,6 +1,6 @@
-import { open } from "rolekeep";
+import { open, type Resource } from "rolekeep";
 
-const um = await open({ presett: "flyos" });
+const documents = new Map<string, Resource>(), um = await open({ presett: "flyos" });
 const ada = await um.system.users.create({ email: "ada@example.org", fullNam: "Ada" });
 await um.system.users.update({ id: ada.id, email: null });
 await um.system.users.list({ status: "retired" });
@@ -11,3 +11,5 @@ await um.system.users.vanish({ id: ada.id });
 um.system.can("document:edit", { owner_id: ada.id });
 um.system.filter("document:list", { dialect: "oracle", qualifier: "d" });
 const texts: string[] = um.system.filter("document:list", { dialect: "sqlite", qualifier: "d", columns: { owner_id: "author" } }).parameters;
+um.system.can("document:edit", documents.get(ada.id));
+um.system.require("document:edit", documents.get(ada.id));

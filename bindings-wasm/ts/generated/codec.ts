@@ -2,7 +2,7 @@
 
 /**
  * The records: their keys in JSON, each with its form where the value is no plain JSON.
- * A form is `time` or a record's name; `[]` after it is a list of those, `{}` an object of those, `@` a page.
+ * A form is `time`, `secret` or a record's name; `[]` after it is a list of those, `{}` an object of those, `@` a page.
  */
 export const records: { readonly [name: string]: string } = {
   ActivateUser: "id expected_version",
@@ -19,7 +19,7 @@ export const records: { readonly [name: string]: string } = {
   CreatePermission: "name description",
   CreateRegion: "code name area commander_name status",
   CreateRole: "name description is_default inherits grants:NewGrant[]",
-  CreateUser: "email username password full_name display_name first_name last_name phone birth_date region roles status",
+  CreateUser: "email username password:secret full_name display_name first_name last_name phone birth_date region roles status",
   DeactivateUser: "id expected_version",
   DecisionChange: "user_id permission scope before after conditions_before conditions_after",
   DeleteDrone: "drone",
@@ -60,8 +60,8 @@ export const records: { readonly [name: string]: string } = {
   ListSessions: "",
   ListSessionsOf: "user_id",
   ListUsers: "role status region verified created_from:time created_until:time search sort descending page limit cursor",
-  Login: "identifier password device_name platform",
-  LoginResult: "access_token refresh_token expires_at:time session_id user:User",
+  Login: "identifier password:secret device_name platform",
+  LoginResult: "access_token:secret refresh_token:secret expires_at:time session_id user:User",
   Logout: "",
   Me: "",
   MyPermissions: "",
@@ -75,7 +75,7 @@ export const records: { readonly [name: string]: string } = {
   PolicyValidation: "is_valid problems:Problem[]",
   Problem: "line column message help",
   ReassignDrone: "drone user_id",
-  Refresh: "refresh_token",
+  Refresh: "refresh_token:secret",
   RegionView: "id code name area commander_name status user_count drone_count created_at:time updated_at:time version",
   RemovedGrant: "role grant:RoleGrant",
   ReplaceUser: "id email expected_version username full_name display_name first_name last_name phone birth_date region",
@@ -88,13 +88,13 @@ export const records: { readonly [name: string]: string } = {
   RoleEdit: "name inherits grants:NewGrant[]",
   RoleGrant: "effect permission when",
   RoleView: "name description is_default is_administrator inherits grants:RoleGrant[] created_at:time updated_at:time version",
-  Seed: "regions:SeedRegion[] users:SeedUser[] drones:SeedDrone[] passwords",
+  Seed: "regions:SeedRegion[] users:SeedUser[] drones:SeedDrone[] passwords:secret{}",
   SeedDrone: "id code model status region operator",
   SeedRegion: "id code name area commander_name",
   SeedResult: "regions_created users_created drones_created",
   SeedUser: "id email username full_name region roles",
   SessionView: "id user_id device_name platform ip user_agent created_at:time last_seen_at:time expires_at:time is_current",
-  Settings: "sqlite preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds keep_feed_seconds keep_sessions_seconds password_min_length password_composition password_context_words hashing_memory_kib hashing_iterations hashing_parallel rights_max_age_millis users_in_memory audit_denials signing_key",
+  Settings: "sqlite preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds keep_feed_seconds keep_sessions_seconds password_min_length password_composition password_context_words hashing_memory_kib hashing_iterations hashing_parallel rights_max_age_millis users_in_memory audit_denials trusted_proxies signing_key:secret",
   SqlColumn: "column keys table from own to ids times",
   SqlFilter: "rows sql parameters:SqlParameter[] expires:time",
   SqlParameter: "kind value",

@@ -299,12 +299,6 @@ impl Error {
         error
     }
 
-    /// The same without the name that may have been meant: for who may not know what names there are.
-    pub fn without_suggestion(mut self) -> Self {
-        self.0.unknown = None;
-        self
-    }
-
     /// Wrong fields, all together; of more than 100 the first, and the message says how many others there are.
     pub fn invalid(fields: impl Into<FieldErrors>) -> Self {
         let (fields, others) = fields.into().into_told();

@@ -3,6 +3,8 @@
 //! Tables of every backend, their indexes, the memory backend's indexes, row filters and the
 //! payloads of sync come from [`Table`]. A new noun touches no backend.
 
+use std::fmt;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -85,6 +87,11 @@ impl Table {
         row.0[self.version].as_int().unwrap_or_default()
     }
 
+    /// A row of this table by the names of its columns, for `{:?}`; what secret columns hold is not shown.
+    pub fn shown<'r>(&'r self, row: &'r Row) -> impl fmt::Debug + 'r {
+        Shown(self, row)
+    }
+
     /// The folded text that a search of this row looks into: each word is preceded by one space.
     pub fn search_text(&self, row: &Row) -> String {
         let texts = self.search.iter().filter_map(|at| row.0[*at].as_text());
@@ -154,9 +161,39 @@ pub enum Replication {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(pub Vec<Value>);
 
-/// A row's values, in the order of its table's columns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A row's values, in the order of its table's columns. [`Table::shown`] prints them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row(pub Vec<Value>);
+
+/// Without texts and documents: the row alone does not know which of them is a secret (SEC-13).
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = f.debug_tuple("Row");
+        for value in &self.0 {
+            match value {
+                Value::Text(_) => row.field(&format_args!("Text(…)")),
+                Value::Json(_) => row.field(&format_args!("Json(…)")),
+                value => row.field(value),
+            };
+        }
+        row.finish()
+    }
+}
+
+struct Shown<'r>(&'r Table, &'r Row);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = f.debug_struct(self.0.name);
+        for (column, value) in self.0.columns.iter().zip(&self.1.0) {
+            match column.secret {
+                true => row.field(column.name, &format_args!("…")),
+                false => row.field(column.name, value),
+            };
+        }
+        row.finish()
+    }
+}
 
 /// A stored value that does not fit its declaration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use crate::{
         id::{SessionId, UserId},
         text,
     },
+    net::TrustedProxies,
     rules::{Context, Principal},
 };
 
@@ -62,8 +63,11 @@ pub struct SignedIn {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestContext {
-    /// The address it came from.
+    /// The address it came from: the socket's, where `forwarded_for` says whom a proxy asks for.
     pub ip: Option<String>,
+    /// The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
+    /// one of the setting `trusted_proxies`, and makes another `ip` of it then; nothing else is kept of it.
+    pub forwarded_for: Option<String>,
     /// What it was made with.
     pub user_agent: Option<String>,
     /// By which the host's own log knows it: in the span of each operation, not stored.
@@ -81,13 +85,20 @@ impl RequestContext {
     }
 
     /// As it is kept: what a request says may be of any length, and hold what begins a new line in a log.
-    pub(crate) fn kept(mut self) -> Self {
+    pub(crate) fn kept(mut self, proxies: &TrustedProxies) -> Self {
+        let forwarded = self.forwarded_for.take().unwrap_or_default();
         let cut = |text: String, length: usize| {
             text.chars().filter(|letter| !text::is_unfit(*letter)).take(length).collect::<String>()
         };
-        self.ip = self.ip.map(|ip| cut(ip, MAX_IP));
+        self.ip = self.ip.map(|ip| cut(proxies.client_address(&ip, &forwarded), MAX_IP));
         self.user_agent = self.user_agent.map(|agent| cut(agent, MAX_USER_AGENT));
         self.request_id = self.request_id.map(|id| cut(id, MAX_REQUEST_ID));
+        self
+    }
+
+    /// With the header `X-Forwarded-For`, all its values in their order, joined by commas.
+    pub fn forwarded_for(mut self, forwarded_for: impl Into<String>) -> Self {
+        self.forwarded_for = Some(forwarded_for.into());
         self
     }
 

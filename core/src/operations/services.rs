@@ -10,6 +10,7 @@ use crate::{
     credentials::access_token::Key,
     environment::Env,
     model::{error::Result, time::Time},
+    net::TrustedProxies,
     rules::RuleSet,
     storage::Storage,
 };
@@ -27,12 +28,15 @@ pub struct Services {
     pub hasher: Hasher,
     /// The key that tokens are signed with.
     pub key: Key,
+    /// Whose word on addresses is believed.
+    pub proxies: TrustedProxies,
 }
 
 impl Services {
     /// A store whose policy is not read yet.
     pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, key: Key) -> Result<Self> {
-        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, key })
+        let proxies = TrustedProxies::read(&config.trusted_proxies)?;
+        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, key, proxies })
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.

@@ -1,5 +1,7 @@
 //! What an operation is done to, as the rules see it.
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use super::{
@@ -23,7 +25,7 @@ use crate::{
 };
 
 /// A row of a resource type.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Subject {
     /// Its resource type.
     pub kind: &'static str,
@@ -31,6 +33,13 @@ pub struct Subject {
     pub table: &'static Table,
     /// The row.
     pub row: Row,
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = self.table.shown(&self.row);
+        f.debug_struct("Subject").field("kind", &self.kind).field("row", &row).finish_non_exhaustive()
+    }
 }
 
 impl Subject {

@@ -32,7 +32,6 @@ fn an_unknown_name_costs_little_and_is_still_told_what_was_meant() {
         assert!(error.message().contains(near), "{error}");
         assert!(error.to_string().contains(near), "{error}");
         assert!(serde_json::to_string(&error).unwrap().contains(near));
-        assert!(!error.clone().without_suggestion().to_string().contains("did you mean"), "{error}");
         let start = Instant::now();
         assert!(error.clone() == error && error.message() == error.clone().message());
         assert!(start.elapsed() < Duration::from_millis(500));

@@ -23,5 +23,6 @@ mod model;
 mod nouns;
 mod numbers;
 mod persister;
+mod printed;
 mod race;
 mod sqlite;

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::common::{block_on, drop_after};
 use rolekeep::{
-    Reason,
+    Reason, UserManagement,
     audit::AuditEntry,
     model::{
         predicate::{Link, Predicate},
         record::Record,
         value::Value,
     },
+    settings::Settings,
     storage::{
         ChangeSet, CommitError, Direction, Order, Query, SqliteOptions, SqliteStorage, Storage, Window, Write,
         conformance::{self, Item, Tie, audit, change_set, id},
@@ -106,6 +107,26 @@ async fn a_missing_folder_or_file_and_a_file_that_is_no_database() {
     std::fs::write(folder.path().join("x.db"), "this is a letter to my aunt, and no database at all".repeat(100))
         .unwrap();
     assert_eq!(reason(at(&folder)).await, missing);
+}
+
+#[tokio::test]
+async fn what_means_something_else_to_sqlite_or_a_driver_is_no_path() {
+    for path in [":memory:", " :MEMORY: ", "", " ", "file:app.db?mode=ro", "File::memory:", "sqlite://app.db"] {
+        let built = UserManagement::builder().sqlite(path).open().await.map(|_| ());
+        let with = UserManagement::builder().sqlite_with(SqliteOptions::new(path)).open().await.map(|_| ());
+        let storage = SqliteStorage::open(SqliteOptions::new(path)).await.map(|_| ());
+        let set = Settings::from_json(&serde_json::json!({ "sqlite": path }).to_string()).unwrap();
+        let set = match set.builder() {
+            Ok(builder) => builder.open().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        let is_there = std::fs::remove_file(path).is_ok();
+        for opened in [built, with, storage, set] {
+            let error = opened.err().unwrap_or_else(|| panic!("{path:?} was opened"));
+            assert!(error.reason() == Reason::ConfigInvalid && error.message().contains("path"), "{path:?}: {error}");
+        }
+        assert!(!is_there, "{path:?} made a file");
+    }
 }
 
 #[tokio::test]

@@ -152,6 +152,9 @@ async fn signed_in(um: &UserManagement, parts: &mut Parts) -> Result<Option<Sign
     let Some((_, token)) = token else { return Ok(None) };
     let mut context = RequestContext::default();
     context.ip = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_string());
+    // Read where the peer is one of the setting `trusted_proxies`.
+    let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?"));
+    context.forwarded_for = Some(forwarded.collect::<Vec<_>>().join(", "));
     context.user_agent = text(header::USER_AGENT).map(str::to_owned);
     let me = SignedIn(um.authenticate(token.trim(), context).await?);
     parts.extensions.insert(me.clone());

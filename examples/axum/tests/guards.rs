@@ -3,11 +3,15 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum_service::{Document, Service, app};
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::Request,
+};
+use axum_service::{Document, Service, app, guard::SignedIn};
 use rolekeep::{
     Config, Policy, UserManagement,
     model::{id::UserId, time::Time},
-    operations::{roles::AssignRole, sessions::RevokeAllSessions, users::CreateUser},
+    operations::{audit::ListAudit, roles::AssignRole, sessions::RevokeAllSessions, users::CreateUser},
 };
 use serde_json::{Value as Json, json};
 
@@ -31,6 +35,7 @@ impl World {
     async fn start() -> Self {
         let mut config = Config::default();
         config.access_token_seconds = TOKEN_SECONDS;
+        config.trusted_proxies = vec!["127.0.0.1".to_owned(), "10.0.0.0/8".to_owned()];
         config.hashing.memory_kib = 7168;
         config.hashing.iterations = 5;
         let policy = Policy::from_toml(include_str!("../policy.toml")).unwrap();
@@ -173,4 +178,27 @@ async fn end_with_the_token_the_window_and_the_session() {
     assert_eq!(world.get("/documents/1", &fresh).await.status, 200);
     world.um.system().sessions().revoke_all(RevokeAllSessions::new().user_id(world.ada)).await.unwrap();
     assert_refused(&world.get("/documents/1", &fresh).await, 401, "UNAUTHORIZED", "session_ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_the_address_is_the_one_that_it_tells() {
+    let world = World::start().await;
+    for (peer, forwarded, kept) in [
+        ("127.0.0.1:4000", &["198.51.100.66, 198.51.100.7", "10.0.0.9"][..], "198.51.100.7"),
+        ("127.0.0.1:4000", &["198.51.100.7, unknown"], "127.0.0.1"),
+        ("[::ffff:127.0.0.1]:4000", &[], "127.0.0.1"),
+        ("203.0.113.9:4000", &["198.51.100.7"], "203.0.113.9"),
+    ] {
+        let token = world.login("lin").await;
+        let mut request = Request::builder().header("authorization", format!("Bearer {token}"));
+        for value in forwarded {
+            request = request.header("x-forwarded-for", *value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        let me = <SignedIn as FromRequestParts<_>>::from_request_parts(&mut parts, &world.um).await.unwrap();
+        me.sessions().logout().await.unwrap();
+        let logged = world.um.system().audit().list(ListAudit::new().action("sessions.logout")).await.unwrap();
+        assert_eq!(logged.items[0].ip.as_deref(), Some(kept));
+    }
 }

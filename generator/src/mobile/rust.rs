@@ -22,6 +22,7 @@ const IMPORTS: [&[(&str, &[&str])]; 3] = [
     &[
         ("crate", &["CalendarDate", "Caller", "JsonText", "Result", "Timestamp", "Uuid"]),
         ("crate::caller", &["Nothing"]),
+        ("crate::types", &["hidden"]),
     ],
 ];
 
@@ -67,7 +68,7 @@ fn types(home: &Home<'_>) -> String {
         text.push('\n');
         docs(&mut text, "", ty.about);
         match &ty.shape {
-            Shape::Record(fields) => record(&mut text, name, fields),
+            Shape::Record(fields) => record(&mut text, name, fields, ty.secrets().next().is_some()),
             Shape::Words(words) => enumeration(&mut text, name, words),
         }
     }
@@ -100,8 +101,13 @@ fn imports(own: &str, text: &str, homes: &[Home<'_>], helpers: &[&str]) -> Strin
     groups.iter().filter(|group| !group.is_empty()).map(|group| format!("{group}\n")).collect()
 }
 
-fn record(text: &mut String, name: &str, fields: &[FieldShape]) {
-    let _ = writeln!(text, "#[derive(Clone, Serialize, Deserialize, uniffi::Record)]\npub struct {name} {{");
+fn record(text: &mut String, name: &str, fields: &[FieldShape], holds_secrets: bool) {
+    text.push_str("#[derive(Clone, Serialize, Deserialize, uniffi::Record)]\n");
+    if holds_secrets {
+        // What Kotlin's `toString` and Swift's `description` ask.
+        text.push_str("#[uniffi::export(Debug, Display)]\n");
+    }
+    let _ = writeln!(text, "pub struct {name} {{");
     for field in fields {
         docs(text, "", field.about);
         if has_default(&field.ty) {
@@ -116,6 +122,9 @@ fn record(text: &mut String, name: &str, fields: &[FieldShape]) {
         let _ = writeln!(text, "pub {}: {},", field.name, rust(&field.ty));
     }
     text.push_str("}\n");
+    if holds_secrets {
+        let _ = writeln!(text, "hidden!({name});");
+    }
 }
 
 fn enumeration(text: &mut String, name: &str, words: &[(&str, &str)]) {

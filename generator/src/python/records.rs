@@ -96,21 +96,39 @@ fn record_class(class: &str, about: &str, fields: &[FieldShape]) -> String {
     format!("\n\n@dataclass(frozen=True, slots=True, kw_only=True)\nclass {class}:\n{about}\n{lines}")
 }
 
-/// Tokens do not show in logs.
+/// What is not given, and whether it shows: secrets do not.
 fn default(field: &FieldShape) -> Option<String> {
-    let is_secret = match &field.ty {
-        TypeRef::Optional(inner) => **inner == TypeRef::Secret,
-        ty => *ty == TypeRef::Secret,
-    };
     let value = match &field.ty {
-        TypeRef::Optional(_) => Some("None"),
-        TypeRef::List(_) => Some("field(default_factory=builtins.list)"),
-        TypeRef::Map(_) => Some("field(default_factory=dict)"),
+        TypeRef::Optional(_) => Some("default=None"),
+        TypeRef::List(_) => Some("default_factory=builtins.list"),
+        TypeRef::Map(_) => Some("default_factory=dict"),
         _ => None,
     };
-    match (value, is_secret) {
-        (Some("None"), true) => Some("field(default=None, repr=False)".to_owned()),
-        (None, true) => Some("field(repr=False)".to_owned()),
-        (value, _) => value.map(str::to_owned),
+    let hidden = field.ty.is_secret().then_some("repr=False");
+    match (value, hidden) {
+        (None, None) => None,
+        (Some("default=None"), None) => Some("None".to_owned()),
+        _ => Some(format!("field({})", value.into_iter().chain(hidden).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rolekeep::describe::{FieldShape, TypeRef};
+
+    #[test]
+    fn a_secret_does_not_show_however_it_is_wrapped() {
+        let boxed = || Box::new(TypeRef::Secret);
+        for (ty, wanted) in [
+            (TypeRef::Secret, "field(repr=False)"),
+            (TypeRef::Optional(boxed()), "field(default=None, repr=False)"),
+            (TypeRef::List(boxed()), "field(default_factory=builtins.list, repr=False)"),
+            (TypeRef::Map(boxed()), "field(default_factory=dict, repr=False)"),
+            (TypeRef::Map(Box::new(TypeRef::List(boxed()))), "field(default_factory=dict, repr=False)"),
+        ] {
+            assert_eq!(super::default(&FieldShape { name: "codes", about: "", ty }).as_deref(), Some(wanted));
+        }
+        let plain = FieldShape { name: "codes", about: "", ty: TypeRef::Optional(Box::new(TypeRef::Text)) };
+        assert_eq!(super::default(&plain).as_deref(), Some("None"));
     }
 }

@@ -847,18 +847,26 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func call(operation: String, input: String) async throws  -> String
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
-     * fields, `document:edit{title,body}`: each must be allowed.
+     * Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
+     * `document:edit{title,body}`: each must be allowed.
      *
-     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
-     * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
+     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
+     * ended.
      */
-    func can(permission: String, resource: Resource?) throws  -> Bool
+    func can(permission: String) throws  -> Bool
     
     /**
      * Several checks in one call, each as `can`: crossing the language border costs more than the check.
      */
     func canMany(checks: [Check]) throws  -> [Bool]
+    
+    /**
+     * `can` with a resource: whether the caller may do this to it. It is a question of its own, so that a resource
+     * that was not found cannot be left out unseen.
+     *
+     * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+     */
+    func canOn(permission: String, resource: Resource) throws  -> Bool
     
     /**
      * Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
@@ -904,12 +912,17 @@ public protocol CallerProtocol: AnyObject, Sendable {
     /**
      * `can`, or `FORBIDDEN`, which says no more than that.
      */
-    func require(permission: String, resource: Resource?) throws 
+    func require(permission: String) throws 
     
     /**
      * `is_administrator`, or `FORBIDDEN`.
      */
     func requireAdmin() throws 
+    
+    /**
+     * `require` with a resource.
+     */
+    func requireOn(permission: String, resource: Resource) throws 
     
     /**
      * `has_role`, or `FORBIDDEN`.
@@ -1047,19 +1060,18 @@ open func call(operation: String, input: String)async throws  -> String  {
 }
     
     /**
-     * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name
-     * fields, `document:edit{title,body}`: each must be allowed.
+     * Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
+     * `document:edit{title,body}`: each must be allowed.
      *
-     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest) or a resource that
-     * lacks what the policy reads, `UNAUTHORIZED` once the session has ended.
+     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
+     * ended.
      */
-open func can(permission: String, resource: Resource? = nil)throws  -> Bool  {
+open func can(permission: String)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_can(
             self.uniffiCloneHandle(),
-        FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+        FfiConverterString.lower(permission),uniffiCallStatus
     )
 })
 }
@@ -1073,6 +1085,23 @@ open func canMany(checks: [Check])throws  -> [Bool]  {
     uniffi_rolekeep_mobile_fn_method_caller_can_many(
             self.uniffiCloneHandle(),
         FfiConverterSequenceTypeCheck.lower(checks),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `can` with a resource: whether the caller may do this to it. It is a question of its own, so that a resource
+     * that was not found cannot be left out unseen.
+     *
+     * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+     */
+open func canOn(permission: String, resource: Resource)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_can_on(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
     )
 })
 }
@@ -1178,12 +1207,11 @@ open func numbers(permission: String)throws  -> [Int64]  {
     /**
      * `can`, or `FORBIDDEN`, which says no more than that.
      */
-open func require(permission: String, resource: Resource? = nil)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+open func require(permission: String)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_require(
             self.uniffiCloneHandle(),
-        FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+        FfiConverterString.lower(permission),uniffiCallStatus
     )
 }
 }
@@ -1195,6 +1223,19 @@ open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeep
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_require_admin(
             self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `require` with a resource.
+     */
+open func requireOn(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_require_on(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
     )
 }
 }
@@ -6461,7 +6502,7 @@ public func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer 
  * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
  */
-public struct CreateUser: Equatable, Hashable {
+public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The address to sign in with, at most 255 characters; unique, whatever the case.
      */
@@ -6567,6 +6608,28 @@ public struct CreateUser: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_debug(
+            FfiConverterTypeCreateUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_display(
+            FfiConverterTypeCreateUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -9980,7 +10043,7 @@ public func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
  * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
  * account that may not sign in; the true reason is in the audit log.
  */
-public struct Login: Equatable, Hashable {
+public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The e-mail address or username, whatever the case.
      */
@@ -10022,6 +10085,28 @@ public struct Login: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_login_uniffi_trait_debug(
+            FfiConverterTypeLogin_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_login_uniffi_trait_display(
+            FfiConverterTypeLogin_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -10069,7 +10154,7 @@ public func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
 /**
  * What a login or refresh answers.
  */
-public struct LoginResult: Equatable, Hashable {
+public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The bearer token (JWT) for each call, good for minutes.
      */
@@ -10119,6 +10204,28 @@ public struct LoginResult: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_debug(
+            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_display(
+            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -10987,7 +11094,7 @@ public func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustB
  * lost answer or a second tab; later its use ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
-public struct Refresh: Equatable, Hashable {
+public struct Refresh: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The refresh token.
      */
@@ -11005,6 +11112,28 @@ public struct Refresh: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_refresh_uniffi_trait_debug(
+            FfiConverterTypeRefresh_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_refresh_uniffi_trait_display(
+            FfiConverterTypeRefresh_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -11585,6 +11714,11 @@ public struct RequestContext: Equatable, Hashable {
      */
     public let idempotencyKey: String?
     /**
+     * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
+     * one of the setting `trusted_proxies`, and makes another `ip` of it then.
+     */
+    public let forwardedFor: String?
+    /**
      * What the policy's conditions may read as `context.…`.
      */
     public let values: [String: JsonText]
@@ -11608,12 +11742,17 @@ public struct RequestContext: Equatable, Hashable {
          * are not compared, answers not kept.
          */idempotencyKey: String? = nil, 
         /**
+         * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
+         * one of the setting `trusted_proxies`, and makes another `ip` of it then.
+         */forwardedFor: String? = nil, 
+        /**
          * What the policy's conditions may read as `context.…`.
          */values: [String: JsonText] = [:]) {
         self.ip = ip
         self.userAgent = userAgent
         self.requestId = requestId
         self.idempotencyKey = idempotencyKey
+        self.forwardedFor = forwardedFor
         self.values = values
     }
 
@@ -11637,6 +11776,7 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
                 userAgent: FfiConverterOptionString.read(from: &buf), 
                 requestId: FfiConverterOptionString.read(from: &buf), 
                 idempotencyKey: FfiConverterOptionString.read(from: &buf), 
+                forwardedFor: FfiConverterOptionString.read(from: &buf), 
                 values: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
@@ -11646,6 +11786,7 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.userAgent, into: &buf)
         FfiConverterOptionString.write(value.requestId, into: &buf)
         FfiConverterOptionString.write(value.idempotencyKey, into: &buf)
+        FfiConverterOptionString.write(value.forwardedFor, into: &buf)
         FfiConverterDictionaryStringTypeJsonText.write(value.values, into: &buf)
     }
 }
@@ -12726,7 +12867,7 @@ public func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
  * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
  * Passwords are given beside the seed, by e-mail, and never stored in it.
  */
-public struct Seed: Equatable, Hashable {
+public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * Regions.
      */
@@ -12768,6 +12909,28 @@ public struct Seed: Equatable, Hashable {
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_seed_uniffi_trait_debug(
+            FfiConverterTypeSeed_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_seed_uniffi_trait_display(
+            FfiConverterTypeSeed_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -13360,7 +13523,7 @@ public func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffe
 /**
  * Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
  */
-public struct Settings: Equatable, Hashable {
+public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
      */
@@ -13459,6 +13622,11 @@ public struct Settings: Equatable, Hashable {
      */
     public let auditDenials: AuditDenials?
     /**
+     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+     * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+     */
+    public let trustedProxies: [String]
+    /**
      * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
      */
     public let signingKey: String?
@@ -13540,6 +13708,10 @@ public struct Settings: Equatable, Hashable {
          * Which operations the audit log tells of that the rules refused; `off` if not given.
          */auditDenials: AuditDenials? = nil, 
         /**
+         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+         * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+         */trustedProxies: [String] = [], 
+        /**
          * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
@@ -13566,12 +13738,35 @@ public struct Settings: Equatable, Hashable {
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
         self.auditDenials = auditDenials
+        self.trustedProxies = trustedProxies
         self.signingKey = signingKey
     }
 
     
 
     
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_debug(
+            FfiConverterTypeSettings_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_display(
+            FfiConverterTypeSettings_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)
@@ -13609,6 +13804,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
+                trustedProxies: FfiConverterSequenceString.read(from: &buf), 
                 signingKey: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -13638,6 +13834,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
+        FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
     }
 }
@@ -21122,10 +21319,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_call() != 55760) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 26104) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 58200) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 42888) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can_on() != 21156) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere() != 60048) {
@@ -21149,10 +21349,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_numbers() != 18536) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 55816) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 63650) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 58316) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_on() != 6194) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 62728) {

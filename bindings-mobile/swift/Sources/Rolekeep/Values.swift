@@ -67,8 +67,24 @@ extension Resource {
 }
 
 extension Caller {
+    /// Whether the caller may do this to a resource. One that was not found is no question: there is no `nil` here.
+    public func can(permission: String, resource: Resource) throws -> Bool {
+        try canOn(permission: permission, resource: resource)
+    }
+
+    /// `can`, or throws `RolekeepError.Forbidden`.
+    public func require(permission: String, resource: Resource) throws {
+        try requireOn(permission: permission, resource: resource)
+    }
+
     /// Runs `work` only if the caller may do this; else throws `RolekeepError.Forbidden`.
-    public func requiring<T>(_ permission: String, on resource: Resource? = nil, _ work: () async throws -> T) async throws -> T {
+    public func requiring<T>(_ permission: String, _ work: () async throws -> T) async throws -> T {
+        try require(permission: permission)
+        return try await work()
+    }
+
+    /// Runs `work` only if the caller may do this to a resource; else throws `RolekeepError.Forbidden`.
+    public func requiring<T>(_ permission: String, on resource: Resource, _ work: () async throws -> T) async throws -> T {
         try require(permission: permission, resource: resource)
         return try await work()
     }

@@ -64,6 +64,11 @@ export interface Settings {
   readonly usersInMemory?: number | undefined;
   /** Which operations the audit log tells of that the rules refused; `off` if not given. */
   readonly auditDenials?: AuditDenials | undefined;
+  /**
+   * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+   * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }

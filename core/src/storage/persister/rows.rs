@@ -19,7 +19,7 @@ const EXACT: i64 = 9_007_199_254_740_991;
 /// A row that was written or deleted: `{"id": "users/0197…", "table": "users", "row": {…}}`.
 ///
 /// Columns are named as declared. Times are microseconds, ids and documents are text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowChange {
     /// The table and the key's parts, parted by `/`; `%` and `/` within are written `%25` and `%2F`.
     pub id: String,
@@ -27,6 +27,14 @@ pub struct RowChange {
     pub table: String,
     /// The row; null if it was deleted.
     pub row: Option<Map<String, Json>>,
+}
+
+/// Without the row, which may hold a hash or a key (SEC-13).
+impl std::fmt::Debug for RowChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let deletes = self.row.is_none();
+        f.debug_struct("RowChange").field("id", &self.id).field("deletes", &deletes).finish_non_exhaustive()
+    }
 }
 
 /// The id of a row's changes.

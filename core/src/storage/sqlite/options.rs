@@ -51,6 +51,8 @@ impl SqliteOptions {
     /// A file, relative to the working folder or absolute: read and written, made if missing,
     /// full durability, 5 seconds of patience with locks, 4 connections to read.
     ///
+    /// `:memory:`, URIs and an empty path are refused when it is opened ([`Reason::ConfigInvalid`]).
+    ///
     /// On Unix nobody but its owner may read what is made, whatever the umask. A host that wants other accounts to
     /// use the file changes its mode afterwards.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -103,10 +105,19 @@ impl SqliteOptions {
         self.access == Access::Create
     }
 
-    /// Absolute, so that names with a meaning for SQLite (`:memory:`, `file:…`) are files like any other.
+    /// Absolute, so that a file's name means nothing else to SQLite. What SQLite itself, or a URL of a driver, takes
+    /// for something else is refused: it would become a file of that name.
     pub(super) fn path(&self) -> Result<PathBuf> {
-        let bad = |_| Error::new(Reason::ConfigInvalid, "the path of the database is empty");
-        std::path::absolute(&self.path).map_err(bad)
+        let name = self.path.to_string_lossy().trim().to_ascii_lowercase();
+        let problem = match name.as_str() {
+            "" => "the path is empty; without `sqlite` all is kept in memory",
+            ":memory:" => "`:memory:` is no path; without `sqlite` all is kept in memory",
+            name if name.starts_with("file:") || name.starts_with("sqlite:") => {
+                "give the path of a file, such as `app.db`; URIs are not read"
+            }
+            _ => return std::path::absolute(&self.path).map_err(|problem| refused(&problem.to_string())),
+        };
+        Err(refused(problem))
     }
 
     pub(super) fn writer(&self) -> Result<SqliteConnectOptions> {
@@ -133,4 +144,8 @@ impl SqliteOptions {
     pub(super) fn reader(&self) -> Result<SqliteConnectOptions> {
         Ok(self.writer()?.create_if_missing(false).pragma("query_only", "ON"))
     }
+}
+
+fn refused(problem: &str) -> Error {
+    Error::new(Reason::ConfigInvalid, format!("sqlite: {problem}"))
 }

@@ -63,6 +63,24 @@ class CompileTest {
         }
     }
 
+    @Test
+    fun `a resource that may not have been found is no resource`() {
+        val guard = """
+            import dev.rolekeep.*
+            fun guarded(me: Caller, documents: Map<String, Resource>) {
+                me.require("document:read", documents.getValue("1"))
+                check(me.can("document:read", documents.getValue("1")) && me.can("document:read"))
+            }
+        """.trimIndent()
+        assertEquals(ExitCode.OK to "", compile(guard))
+        for (place in listOf("require(\"document:read\", ", "can(\"document:read\", ")) {
+            assertTrue(place in guard)
+            val (code, said) = compile(guard.replace(place + "documents.getValue(\"1\")", place + "documents[\"1\"]"))
+            assertEquals(ExitCode.COMPILATION_ERROR, code, place)
+            assertTrue("Resource?" in said, said)
+        }
+    }
+
     private fun assertRefused(wrong: String, right: String, instead: String) {
         assertTrue(right in program)
         val (code, said) = compile(program.replaceFirst(right, instead))

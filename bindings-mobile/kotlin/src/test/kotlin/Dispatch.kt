@@ -620,7 +620,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "signing_key").let { it ->
+fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
     Settings(
         sqlite = it.optional("sqlite") { readString(it) },
         preset = it.optional("preset") { readString(it) },
@@ -646,6 +646,7 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_to
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
+        trustedProxies = it.list("trusted_proxies") { readString(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
 }

@@ -57,13 +57,16 @@ class GuardsTest {
         val document = documents[path.substringAfterLast('/')]
         when (exchange.requestMethod + " " + path.substringBeforeLast('/')) {
             "GET /list" -> me.require("document:list")
-            "GET /documents" -> me.require("document:read", document)
+            "GET /documents" -> me.require("document:read", document ?: throw missing)
             "DELETE /documents" -> me.require("document:delete")
             "GET /desk" -> me.requireRole("librarian")
             "GET /users" -> me.requireAdmin()
         }
         return me.users.me().email
     }
+
+    private val missing =
+        RolekeepException.NotFound("no such document", Code.RESOURCE_NOT_FOUND, Reason.NOT_FOUND, emptyList(), emptyList(), Instant.now(), 404, null)
 
     private fun ask(path: String, token: String?, method: String = "GET"): Triple<Int, String?, JsonElement> {
         val request = HttpRequest.newBuilder(URI("http://127.0.0.1:${server.address.port}$path")).method(method, HttpRequest.BodyPublishers.noBody())
@@ -104,6 +107,7 @@ class GuardsTest {
             assertRefused(ask(path, adas.dropLast(4) + "AAAA"), 401, "UNAUTHORIZED", "invalid_token")
         }
         assertRefused(ask("/documents/2", adas), 403, "FORBIDDEN", "denied")
+        for (token in listOf(adas, roots)) assertRefused(ask("/documents/9", token), 404, "RESOURCE_NOT_FOUND", "not_found")
         assertRefused(ask("/documents/1", adas, "DELETE"), 403, "FORBIDDEN", "denied")
         assertRefused(ask("/list/", lins), 403, "FORBIDDEN", "denied")
         assertRefused(ask("/desk/", adas), 403, "FORBIDDEN", "denied")

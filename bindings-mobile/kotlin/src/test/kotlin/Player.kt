@@ -71,8 +71,8 @@ class Player(private val store: JsonObject, private val folder: File) {
             return JsonNull
         }
         val resource = step["resource"]?.let { resourceOf(filled(it).jsonObject) }
-        text("can")?.let { return JsonPrimitive(caller(step).can(it, resource)) }
-        text("require")?.let { caller(step).require(it, resource); return JsonNull }
+        text("can")?.let { return JsonPrimitive(if (resource == null) caller(step).can(it) else caller(step).can(it, resource)) }
+        text("require")?.let { if (resource == null) caller(step).require(it) else caller(step).require(it, resource); return JsonNull }
         text("explain")?.let { return writeExplanation(caller(step).explain(it, resource)) }
         text("can_somewhere")?.let { return JsonPrimitive(caller(step).canSomewhere(it)) }
         step["can_many"]?.let { checks ->
@@ -152,7 +152,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private fun request(given: JsonElement?): RequestContext {
         fun text(key: String) = given?.jsonObject?.get(key)?.jsonPrimitive?.contentOrNull
         val context = given?.jsonObject?.get("context")?.jsonObject.orEmpty().mapValues { jsonText(plain(it.value)) }
-        return RequestContext(text("ip"), text("user_agent"), text("request_id"), text("idempotency_key"), context)
+        return RequestContext(text("ip"), text("user_agent"), text("request_id"), text("idempotency_key"), text("forwarded_for"), context)
     }
 
     /** What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in. */

@@ -5,6 +5,16 @@ fun resource(type: String, vararg attributes: Pair<String, Any?>): Resource =
     Resource(type, attributes.associate { (name, value) -> name to jsonText(value) })
 
 /**
+ * Whether the caller may do this to a resource. One that was not found is no question: there is no `null` here.
+ *
+ * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Caller.can].
+ */
+fun Caller.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
+
+/** [can], or [RolekeepException.Forbidden], which says no more than that. */
+fun Caller.require(permission: String, resource: Resource) = requireOn(permission, resource)
+
+/**
  * A plain value as [JsonText]: null, booleans, whole numbers, text, ids, times, and lists and maps of those.
  *
  * @throws IllegalArgumentException for anything else.

@@ -1,0 +1,38 @@
+"""Whatever the core's reflection calls a secret does not show."""
+
+import dataclasses
+import json
+import pprint
+from pathlib import Path
+
+import pytest
+from conftest import PASSWORD
+from rolekeep import records
+
+SECRETS = json.loads((Path(__file__).parents[2] / "tests/conformance/secrets.json").read_text())
+# What an operation takes is no record here.
+ANSWERED = [name for name in SECRETS if hasattr(records, name)]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_no_record_shows_its_secrets(name):
+    record = getattr(records, name)
+    made = record(**{each.name: PASSWORD if each.name in SECRETS[name] else None for each in dataclasses.fields(record)})
+    for shown in (repr(made), str(made), f"{made}", repr([made]), pprint.pformat(made), repr({"deep": made})):
+        assert PASSWORD not in shown
+    assert PASSWORD in json.dumps(dataclasses.asdict(made))
+
+
+def test_a_login_shows_everything_else(um, ada):
+    login = um.login("ada@example.org", PASSWORD)
+    shown = f"{login!r} {login}"
+    assert login.access_token not in shown and login.refresh_token not in shown
+    assert str(login.session_id) in shown and "ada@example.org" in shown
+    assert "LoginResult" in ANSWERED
+
+
+def test_an_open_store_and_its_callers_show_nothing(open_store):
+    key = "correct horse battery staple of the host"
+    um = open_store(signing_key=key)
+    for each in (um, um.aio, um.system, um.system.users):
+        assert key not in f"{each!r} {getattr(each, '__dict__', '')}"

@@ -1,0 +1,89 @@
+//! Where a request came from, behind the host's own proxies.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::model::error::{Error, Reason, Result};
+
+/// The networks of the host's own proxies: whose word on where a request came from is believed. None by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Reads addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+    ///
+    /// # Errors
+    /// [`Reason::ConfigInvalid`] naming each that is none, has bits beyond its prefix, or trusts everybody.
+    pub fn read(list: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
+        let (mut networks, mut wrong) = (Vec::new(), Vec::new());
+        for text in list {
+            match network(text.as_ref()) {
+                Ok(network) => networks.push(network),
+                Err(problem) => wrong.push(format!("trusted_proxies: `{}` {problem}", text.as_ref())),
+            }
+        }
+        if wrong.is_empty() { Ok(Self(networks)) } else { Err(Error::new(Reason::ConfigInvalid, wrong.join("; "))) }
+    }
+
+    /// The address that a request came from.
+    ///
+    /// `peer` is the socket's; only where it is a trusted proxy's is `forwarded` read, the header `X-Forwarded-For`
+    /// (of several headers of that name, all in their order, joined by commas). Each proxy appends the address that it
+    /// was asked from, so the list is read from its end: as long as trusted proxies speak of each other. What stands
+    /// before the first address that is not trusted is only what somebody claims. An entry that is no address, with
+    /// or without a port, ends it as well: the answer then is the proxy that passed it on.
+    ///
+    /// IPv4 addresses in IPv6 (`::ffff:192.0.2.1`) count and are answered as IPv4. A peer that is no IP address is
+    /// answered as it is.
+    pub fn client_address(&self, peer: &str, forwarded: &str) -> String {
+        let Some(peer_address) = address(peer) else { return peer.to_owned() };
+        let mut client = peer_address;
+        for entry in forwarded.rsplit(',') {
+            if !self.trusts(client) {
+                break;
+            }
+            match address(entry) {
+                Some(before) => client = before,
+                None => break,
+            }
+        }
+        client.to_string()
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let ported = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let found = text.parse::<IpAddr>().ok().or_else(bare).or_else(ported);
+    found.map(|address| address.to_canonical())
+}
+
+fn network(text: &str) -> std::result::Result<IpNet, String> {
+    let text = text.trim();
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().map_err(|_| "is neither an address nor a network, such as 10.0.0.0/8")?,
+    };
+    let network = as_ipv4(network).unwrap_or(network);
+    if network.trunc() != network {
+        return Err(format!("has bits beyond its prefix; did you mean {}?", network.trunc()));
+    }
+    if network.prefix_len() == 0 {
+        return Err("would trust everybody: name the networks of your proxies".to_owned());
+    }
+    Ok(network)
+}
+
+/// A network within `::ffff:0:0/96`, as which IPv4 addresses show on a socket for both.
+fn as_ipv4(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(network) = network else { return None };
+    let (address, prefix) = (network.addr().to_ipv4_mapped()?, network.prefix_len().checked_sub(96)?);
+    Ipv4Net::new(address, prefix).ok().map(IpNet::V4)
+}
