@@ -1,7 +1,7 @@
-//! A host's storage: a JavaScript object with `load` and `persist`.
+//! A host's storage: a JavaScript object with `load` and `persist`, and what else `Persister` in `ts/persister.ts` has.
 
 use async_trait::async_trait;
-use js_sys::{Function, JSON, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Promise, Reflect};
 use rolekeep::{
     Error, Reason, Result,
     storage::persister::{Batch, Loaded, Persisted, Persister},
@@ -15,12 +15,15 @@ use crate::error::of_host;
 /// The object; its methods answer at once or with a promise.
 pub struct JsPersister {
     host: JsValue,
+    is_shared: bool,
 }
 
 impl JsPersister {
     /// Takes an object that has the methods.
     pub fn new(host: JsValue) -> Result<Self> {
-        let persister = Self { host };
+        // Only who says so is alone.
+        let is_shared = Reflect::get(&host, &"isShared".into()).map_or(true, |shared| shared != JsValue::FALSE);
+        let persister = Self { host, is_shared };
         let missing: Vec<&str> =
             ["load", "persist"].into_iter().filter(|name| persister.method(name).is_none()).collect();
         if missing.is_empty() {
@@ -51,6 +54,20 @@ impl Persister for JsPersister {
         let text = serde_json::to_string(batch).map_err(|_| Error::new(Reason::Internal, "an unwritable batch"))?;
         let batch = JSON::parse(&text).map_err(|thrown| of_host(&thrown))?;
         read(&self.call("persist", &batch).await?, "persist")
+    }
+
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        match self.method("forget") {
+            Some(_) => {
+                let ids: Array = ids.iter().map(JsValue::from).collect();
+                self.call("forget", &ids).await.map(|_| ())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     async fn close(&self) -> Result<()> {
