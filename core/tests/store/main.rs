@@ -17,6 +17,7 @@ mod conformance;
 mod dropped;
 mod filters;
 mod guarded_attributes;
+mod idle;
 mod policy_dry_run;
 mod policy_open;
 mod policy_shared;
