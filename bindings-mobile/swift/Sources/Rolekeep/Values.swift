@@ -66,6 +66,14 @@ extension Resource {
     }
 }
 
+extension Persister {
+    /// Forgets nothing.
+    public func forget(ids: [String]) async throws {}
+
+    /// Somebody else may write to the same data.
+    public func isShared() -> Bool { true }
+}
+
 extension Caller {
     /// Runs `work` only if the caller may do this; else throws `RolekeepError.Forbidden`.
     public func requiring<T>(_ permission: String, on resource: Resource? = nil, _ work: () async throws -> T) async throws -> T {
