@@ -1,12 +1,20 @@
 import { unavailable } from "./errors.js";
 import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
 
-type Stored = RowChange & { readonly position: number };
+/** With `gone`, the position again, a row that was deleted. */
+type Stored = RowChange & { readonly position: number; readonly gone?: number };
+
+/** So many commits a deleted row is kept, for tabs that have it; who comes later loads everything. */
+const KEEP_DELETED = 1_000;
+
+/** Events of a document and a window before which timers may not have run for long. */
+const SHOWN = { document: ["visibilitychange", "resume"], window: ["pageshow", "focus"] };
 
 /**
  * Keeps a store in the browser's IndexedDB, in a database of this name. It survives a reload, and several tabs agree.
  *
- * One commit is one transaction of `strict` durability, in which its base is checked.
+ * One commit is one transaction of `strict` durability, in which its base is checked. Tabs tell each other of their
+ * commits, and a page that is shown again, or wakes up, catches up at once.
  */
 export function indexedDB(name: string): Persister {
   return new IndexedDb(name);
@@ -18,6 +26,9 @@ class IndexedDb implements Persister {
   #channel: BroadcastChannel | undefined;
   #changed: (() => void) | undefined;
   #database: Promise<IDBDatabase> | undefined;
+  readonly #shown = () => {
+    if (globalThis.document?.visibilityState !== "hidden") this.#changed?.();
+  };
 
   constructor(name: string) {
     this.#name = name;
@@ -27,16 +38,18 @@ class IndexedDb implements Persister {
     return this.#within("readonly", async (rows, head) => {
       const position = await newest(head);
       if (position <= since) return { position, changes: [] };
-      const range = since === 0 ? null : IDBKeyRange.lowerBound(since, true);
+      const isWhole = since < ((await answer<number | undefined>(head.get("dropped"))) ?? 0);
+      const range = since === 0 || isWhole ? null : IDBKeyRange.lowerBound(since, true);
       const stored = await answer<Stored[]>(rows.index("position").getAll(range));
-      return { position, changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
+      return { position, ...(isWhole && { isWhole }), changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
     });
   }
 
   async persist(batch: Batch): Promise<Persisted> {
     const persisted = await this.#within("readwrite", async (rows, head): Promise<Persisted> => {
       if ((await newest(head)) !== batch.base) return "stale";
-      for (const change of batch.changes) rows.put({ ...change, position: batch.position });
+      const { position } = batch;
+      for (const change of batch.changes) rows.put(change.row === null ? { ...change, position, gone: position } : { ...change, position });
       head.put(batch.position, "position");
       return "done";
     });
@@ -44,7 +57,19 @@ class IndexedDb implements Persister {
     return persisted;
   }
 
+  async forget(ids: readonly string[]): Promise<void> {
+    await this.#within("readwrite", async (rows, head) => {
+      for (const id of ids) rows.delete(id);
+      const before = (await newest(head)) - KEEP_DELETED;
+      const gone = await answer(rows.index("gone").getAllKeys(IDBKeyRange.upperBound(before)));
+      for (const id of gone) rows.delete(id);
+      if (gone.length > 0) head.put(before, "dropped");
+    });
+  }
+
   async close(): Promise<void> {
+    for (const event of SHOWN.document) globalThis.document?.removeEventListener(event, this.#shown);
+    for (const event of SHOWN.window) globalThis.removeEventListener?.(event, this.#shown);
     this.#channel?.close();
     this.#channel = undefined;
     const database = this.#database;
@@ -54,6 +79,8 @@ class IndexedDb implements Persister {
 
   watch(changed: () => void): void {
     this.#changed = changed;
+    for (const event of SHOWN.document) globalThis.document?.addEventListener(event, this.#shown);
+    for (const event of SHOWN.window) globalThis.addEventListener?.(event, this.#shown);
   }
 
   /** One transaction: answers once it is complete, that is, durable. */
@@ -77,7 +104,9 @@ class IndexedDb implements Persister {
       if (globalThis.indexedDB === undefined) throw new Error("there is no IndexedDB here");
       const request = globalThis.indexedDB.open(this.#name, 1);
       request.onupgradeneeded = () => {
-        request.result.createObjectStore("rows", { keyPath: "id" }).createIndex("position", "position");
+        const rows = request.result.createObjectStore("rows", { keyPath: "id" });
+        rows.createIndex("position", "position");
+        rows.createIndex("gone", "gone");
         request.result.createObjectStore("head");
       };
       const database = await answer(request);

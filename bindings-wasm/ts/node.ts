@@ -17,11 +17,14 @@ export function filePersister(path: string): Persister {
 }
 
 type Stored = RowChange & { readonly position: number };
-type Snapshot = { readonly position: number; readonly rows: readonly Stored[] };
+/** Rows that were deleted up to `dropped` are not in it. */
+type Snapshot = { readonly position: number; readonly rows: readonly Stored[]; readonly dropped?: number };
 
 /** So many commits are kept before they are drawn together, at least. */
 const COMMITS = 256;
 const STALE_MILLIS = 3_600_000;
+/** So many commits a deleted row is kept, for processes that have it; who comes later loads everything. */
+const KEEP_DELETED = 1_000;
 
 /*
  * commit-N is the batch of position N; snapshot-N all rows up to it. A commit appears whole or not at all, and only
@@ -31,14 +34,20 @@ const STALE_MILLIS = 3_600_000;
 class Files implements Persister {
   readonly #path: string;
   #snapshot = { position: 0, rows: 0 };
+  /** Not written any more when commits are next drawn together. */
+  readonly #forgotten = new Set<string>();
 
   constructor(path: string) {
     this.#path = path;
   }
 
   async load(since: number): Promise<Loaded> {
-    const { position, rows } = await this.#read(since);
-    return { position, changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
+    const { position, rows, dropped = 0 } = await this.#read(since);
+    return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
+  }
+
+  forget(ids: readonly string[]): void {
+    for (const id of ids) this.#forgotten.add(id);
   }
 
   async persist(batch: Batch): Promise<Persisted> {
@@ -83,8 +92,9 @@ class Files implements Persister {
         this.#snapshot = { position: from, rows: snapshot.rows.length };
         const later = await this.#readCommits(from);
         if (later === undefined) continue;
-        const rows = snapshot.rows.filter((row) => row.position > since).concat(later.rows);
-        return { position: later.position, rows };
+        const { dropped = 0 } = snapshot;
+        const rows = snapshot.rows.filter((row) => row.position > since || since < dropped).concat(later.rows);
+        return { position: later.position, rows, dropped };
       } catch (problem) {
         // A snapshot gave way to a newer one.
         if (code(problem) !== "ENOENT") throw problem;
@@ -119,10 +129,15 @@ class Files implements Persister {
   }
 
   async #drawTogether(): Promise<void> {
-    const { position, rows: all } = await this.#read(0);
-    const rows = [...new Map(all.map((row) => [row.id, row])).values()];
-    await rename(await this.#draft(JSON.stringify({ position, rows })), this.#file("snapshot", position));
+    const { position, rows: all, dropped: before = 0 } = await this.#read(0);
+    const newest = [...new Map(all.map((row) => [row.id, row])).values()];
+    const isGone = ({ row, position: at }: Stored) => row === null && at <= position - KEEP_DELETED;
+    const dropped = newest.some(isGone) ? position - KEEP_DELETED : before;
+    const forgotten = [...this.#forgotten];
+    const rows = newest.filter((row) => !isGone(row) && !this.#forgotten.has(row.id));
+    await rename(await this.#draft(JSON.stringify({ position, rows, dropped })), this.#file("snapshot", position));
     await this.#sync();
+    for (const id of forgotten) this.#forgotten.delete(id);
     this.#snapshot = { position, rows: rows.length };
     const remove = async (kind: string) => {
       for (const old of await this.#positions(kind)) if (old < position) await unlink(this.#file(kind, old));
