@@ -35,7 +35,8 @@ async fn the_suite_over_a_file_of_ones_own() {
     let count = AtomicU32::new(0);
     let open = async || {
         let file = folder.path().join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
-        SqliteStorage::open_for_conformance(SqliteOptions::new(file).durability(Durability::Normal).exclusive(true)).await
+        SqliteStorage::open_for_conformance(SqliteOptions::new(file).durability(Durability::Normal).exclusive(true))
+            .await
     };
     conformance::run(open).await.unwrap();
 }
