@@ -42,6 +42,10 @@ impl JsPersister {
         let answer = method.call1(&self.host, argument).map_err(|thrown| of_host(&thrown))?;
         JsFuture::from(Promise::resolve(&answer)).await.map_err(|thrown| of_host(&thrown))
     }
+
+    async fn call_if_there(&self, name: &str, argument: &JsValue) -> Result<()> {
+        if self.method(name).is_some() { self.call(name, argument).await.map(|_| ()) } else { Ok(()) }
+    }
 }
 
 #[async_trait(?Send)]
@@ -57,13 +61,7 @@ impl Persister for JsPersister {
     }
 
     async fn forget(&self, ids: &[String]) -> Result<()> {
-        match self.method("forget") {
-            Some(_) => {
-                let ids: Array = ids.iter().map(JsValue::from).collect();
-                self.call("forget", &ids).await.map(|_| ())
-            }
-            None => Ok(()),
-        }
+        self.call_if_there("forget", &ids.iter().map(JsValue::from).collect::<Array>()).await
     }
 
     fn is_shared(&self) -> bool {
@@ -71,10 +69,7 @@ impl Persister for JsPersister {
     }
 
     async fn close(&self) -> Result<()> {
-        match self.method("close") {
-            Some(_) => self.call("close", &JsValue::UNDEFINED).await.map(|_| ()),
-            None => Ok(()),
-        }
+        self.call_if_there("close", &JsValue::UNDEFINED).await
     }
 }
 

@@ -7,8 +7,8 @@ type Stored = RowChange & { readonly position: number; readonly gone?: number };
 /** So many commits a deleted row is kept, for tabs that have it; who comes later loads everything. */
 const KEEP_DELETED = 1_000;
 
-/** Events of a document and a window before which timers may not have run for long. */
-const SHOWN = { document: ["visibilitychange", "resume"], window: ["pageshow", "focus"] };
+/** Events of a page before which its timers may not have run for long. */
+const SHOWN = ["visibilitychange", "resume", "pageshow", "focus"];
 
 /**
  * Keeps a store in the browser's IndexedDB, in a database of this name. It survives a reload, and several tabs agree.
@@ -26,9 +26,7 @@ class IndexedDb implements Persister {
   #channel: BroadcastChannel | undefined;
   #changed: (() => void) | undefined;
   #database: Promise<IDBDatabase> | undefined;
-  readonly #shown = () => {
-    if (globalThis.document?.visibilityState !== "hidden") this.#changed?.();
-  };
+  readonly #shown = () => globalThis.document?.visibilityState !== "hidden" && this.#changed?.();
 
   constructor(name: string) {
     this.#name = name;
@@ -48,8 +46,7 @@ class IndexedDb implements Persister {
   async persist(batch: Batch): Promise<Persisted> {
     const persisted = await this.#within("readwrite", async (rows, head): Promise<Persisted> => {
       if ((await newest(head)) !== batch.base) return "stale";
-      const { position } = batch;
-      for (const change of batch.changes) rows.put(change.row === null ? { ...change, position, gone: position } : { ...change, position });
+      for (const change of batch.changes) rows.put({ ...change, position: batch.position, ...(change.row === null && { gone: batch.position }) });
       head.put(batch.position, "position");
       return "done";
     });
@@ -59,17 +56,15 @@ class IndexedDb implements Persister {
 
   async forget(ids: readonly string[]): Promise<void> {
     await this.#within("readwrite", async (rows, head) => {
-      for (const id of ids) rows.delete(id);
       const before = (await newest(head)) - KEEP_DELETED;
       const gone = await answer(rows.index("gone").getAllKeys(IDBKeyRange.upperBound(before)));
-      for (const id of gone) rows.delete(id);
+      for (const id of [...ids, ...gone]) rows.delete(id);
       if (gone.length > 0) head.put(before, "dropped");
     });
   }
 
   async close(): Promise<void> {
-    for (const event of SHOWN.document) globalThis.document?.removeEventListener(event, this.#shown);
-    for (const event of SHOWN.window) globalThis.removeEventListener?.(event, this.#shown);
+    for (const event of SHOWN) globalThis.removeEventListener?.(event, this.#shown, true);
     this.#channel?.close();
     this.#channel = undefined;
     const database = this.#database;
@@ -79,8 +74,8 @@ class IndexedDb implements Persister {
 
   watch(changed: () => void): void {
     this.#changed = changed;
-    for (const event of SHOWN.document) globalThis.document?.addEventListener(event, this.#shown);
-    for (const event of SHOWN.window) globalThis.addEventListener?.(event, this.#shown);
+    // On their way down, as a document's own events do not all rise to its window.
+    for (const event of SHOWN) globalThis.addEventListener?.(event, this.#shown, true);
   }
 
   /** One transaction: answers once it is complete, that is, durable. */

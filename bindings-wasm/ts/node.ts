@@ -92,9 +92,8 @@ class Files implements Persister {
         this.#snapshot = { position: from, rows: snapshot.rows.length };
         const later = await this.#readCommits(from);
         if (later === undefined) continue;
-        const { dropped = 0 } = snapshot;
-        const rows = snapshot.rows.filter((row) => row.position > since || since < dropped).concat(later.rows);
-        return { position: later.position, rows, dropped };
+        const rows = snapshot.rows.filter((row) => row.position > since || since < (snapshot.dropped ?? 0)).concat(later.rows);
+        return { ...snapshot, position: later.position, rows };
       } catch (problem) {
         // A snapshot gave way to a newer one.
         if (code(problem) !== "ENOENT") throw problem;
@@ -133,11 +132,10 @@ class Files implements Persister {
     const newest = [...new Map(all.map((row) => [row.id, row])).values()];
     const isGone = ({ row, position: at }: Stored) => row === null && at <= position - KEEP_DELETED;
     const dropped = newest.some(isGone) ? position - KEEP_DELETED : before;
-    const forgotten = [...this.#forgotten];
     const rows = newest.filter((row) => !isGone(row) && !this.#forgotten.has(row.id));
+    this.#forgotten.clear();
     await rename(await this.#draft(JSON.stringify({ position, rows, dropped })), this.#file("snapshot", position));
     await this.#sync();
-    for (const id of forgotten) this.#forgotten.delete(id);
     this.#snapshot = { position, rows: rows.length };
     const remove = async (kind: string) => {
       for (const old of await this.#positions(kind)) if (old < position) await unlink(this.#file(kind, old));

@@ -59,7 +59,10 @@ pub mod manager;
 pub mod model;
 /// Hearing of every operation: metrics, logs.
 pub mod observe {
-    pub use crate::engine::around::{Asker, Ended, Observer, Request};
+    pub use crate::engine::{
+        UsersInMemory,
+        around::{Asker, Ended, Observer, Request},
+    };
 }
 pub mod operations;
 pub mod rules;

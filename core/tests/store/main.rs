@@ -27,3 +27,4 @@ mod revocation;
 mod security;
 mod sign_ins;
 mod upkeep;
+mod users_in_memory;
