@@ -1,11 +1,5 @@
 import { unavailable } from "./errors.js";
-import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
-
-/** With `gone`, the position again, a row that was deleted. */
-type Stored = RowChange & { readonly position: number; readonly gone?: number };
-
-/** So many commits a deleted row is kept, for tabs that have it; who comes later loads everything. */
-const KEEP_DELETED = 1_000;
+import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
 
 /** Events of a page before which its timers may not have run for long. */
 const SHOWN = ["visibilitychange", "resume", "pageshow", "focus"];
@@ -37,8 +31,7 @@ class IndexedDb implements Persister {
       const position = await newest(head);
       if (position <= since) return { position, changes: [] };
       const isWhole = since < ((await answer<number | undefined>(head.get("dropped"))) ?? 0);
-      const range = since === 0 || isWhole ? null : IDBKeyRange.lowerBound(since, true);
-      const stored = await answer<Stored[]>(rows.index("position").getAll(range));
+      const stored = await answer<Stored[]>(rows.index("position").getAll(isWhole ? null : IDBKeyRange.lowerBound(since, true)));
       return { position, ...(isWhole && { isWhole }), changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
     });
   }
@@ -65,10 +58,9 @@ class IndexedDb implements Persister {
 
   async close(): Promise<void> {
     for (const event of SHOWN) globalThis.removeEventListener?.(event, this.#shown, true);
-    this.#channel?.close();
-    this.#channel = undefined;
-    const database = this.#database;
-    this.#database = undefined;
+    const [channel, database] = [this.#channel, this.#database];
+    this.#channel = this.#database = undefined;
+    channel?.close();
     (await database)?.close();
   }
 
@@ -100,8 +92,8 @@ class IndexedDb implements Persister {
       const request = globalThis.indexedDB.open(this.#name, 1);
       request.onupgradeneeded = () => {
         const rows = request.result.createObjectStore("rows", { keyPath: "id" });
-        rows.createIndex("position", "position");
-        rows.createIndex("gone", "gone");
+        // The position again, of rows that were deleted.
+        for (const index of ["position", "gone"]) rows.createIndex(index, index);
         request.result.createObjectStore("head");
       };
       const database = await answer(request);

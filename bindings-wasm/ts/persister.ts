@@ -72,3 +72,9 @@ export interface Persister {
    */
   watch?(changed: () => void): void;
 }
+
+/** @internal A change with the position of its batch, as it is kept. */
+export type Stored = RowChange & { readonly position: number };
+
+/** @internal So many commits a deleted row is kept, for others that have it; who comes later loads everything. */
+export const KEEP_DELETED = 1_000;
