@@ -73,7 +73,7 @@ impl UserManagement {
                     let message = "give either an SQLite file or a persister";
                     return Err(rolekeep::Error::new(rolekeep::Reason::ConfigInvalid, message).into());
                 }
-                builder = builder.persister(Host(persister));
+                builder = builder.persister(Host::new(persister));
             }
             Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
         })

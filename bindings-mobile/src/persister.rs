@@ -36,6 +36,10 @@ pub struct Loaded {
     pub position: i64,
     /// The changes after the position that was asked for.
     pub changes: Vec<RowChange>,
+    /// They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
+    /// were deleted since then.
+    #[uniffi(default)]
+    pub is_whole: bool,
 }
 
 /// What became of a batch.
@@ -88,10 +92,12 @@ impl From<PersisterError> for Error {
 ///   never stored anything is at position 0.
 /// - `load` gives, from one moment, the newest position and every change whose batch has a position
 ///   after `since`. Where a row changed several times the last change counts, so a map from a
-///   change's `id` to its position and row is enough. Deleted rows must be kept as such.
+///   change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
+///   data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
 /// - After an exception of `persist` nothing of that batch may be stored later.
 ///
-/// Calls come one after another, from threads of the library. A call is never cancelled.
+/// Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
+/// defaults: shared, and nothing is forgotten.
 #[uniffi::export(with_foreign)]
 #[async_trait::async_trait]
 pub trait Persister: Send + Sync + fmt::Debug {
@@ -100,15 +106,35 @@ pub trait Persister: Send + Sync + fmt::Debug {
 
     /// Stores a batch if its `base` is the newest position.
     async fn persist(&self, batch: Batch) -> Result<Persisted, PersisterError>;
+
+    /// These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
+    /// otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+    /// are named again some day.
+    async fn forget(&self, ids: Vec<String>) -> Result<(), PersisterError>;
+
+    /// Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
+    /// the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
+    /// memory never grow old.
+    fn is_shared(&self) -> bool;
 }
 
 /// A host's persister as the core knows it.
-pub(crate) struct Host(pub(crate) Arc<dyn Persister>);
+pub(crate) struct Host {
+    persister: Arc<dyn Persister>,
+    is_shared: bool,
+}
+
+impl Host {
+    pub(crate) fn new(persister: Arc<dyn Persister>) -> Self {
+        let is_shared = persister.is_shared();
+        Self { persister, is_shared }
+    }
+}
 
 #[async_trait::async_trait]
 impl core::Persister for Host {
     async fn load(&self, since: u64) -> rolekeep::Result<core::Loaded> {
-        let loaded = self.0.load(signed(since)?).await?;
+        let loaded = self.persister.load(signed(since)?).await?;
         let changes = loaded.changes.into_iter().map(|change| {
             let row = match change.row {
                 None => None,
@@ -119,7 +145,7 @@ impl core::Persister for Host {
         });
         let position = u64::try_from(loaded.position)
             .map_err(|_| Error::new(Reason::Corrupt, "the host's storage is at a position below 0"))?;
-        Ok(core::Loaded { position, changes: changes.collect::<Result<_, _>>()?, is_whole: false })
+        Ok(core::Loaded { position, changes: changes.collect::<Result<_, _>>()?, is_whole: loaded.is_whole })
     }
 
     async fn persist(&self, batch: &core::Batch) -> rolekeep::Result<core::Persisted> {
@@ -130,10 +156,18 @@ impl core::Persister for Host {
         });
         let changes = changes.collect();
         let batch = Batch { base: signed(batch.base)?, position: signed(batch.position)?, changes };
-        Ok(match self.0.persist(batch).await? {
+        Ok(match self.persister.persist(batch).await? {
             Persisted::Done => core::Persisted::Done,
             Persisted::Stale => core::Persisted::Stale,
         })
+    }
+
+    async fn forget(&self, ids: &[String]) -> rolekeep::Result<()> {
+        Ok(self.persister.forget(ids.to_vec()).await?)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 }
 

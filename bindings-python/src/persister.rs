@@ -15,16 +15,21 @@ use rolekeep::{
 use crate::{errors, process};
 
 /// Speaks with `rolekeep._persister.Host`, which takes and gives JSON text.
-pub struct Host(Arc<Py<PyAny>>);
+pub struct Host {
+    host: Arc<Py<PyAny>>,
+    is_shared: bool,
+}
 
 impl Host {
-    pub fn new(host: Py<PyAny>) -> Self {
-        Self(Arc::new(host))
+    pub fn new(py: Python<'_>, host: &Py<PyAny>) -> Result<Self> {
+        let is_shared = host.call_method0(py, "is_shared").and_then(|answer| answer.extract(py));
+        let is_shared = is_shared.map_err(|exception| errors::of_host(py, &exception))?;
+        Ok(Self { host: Arc::new(host.clone_ref(py)), is_shared })
     }
 
     /// Asks on a thread that may block: the host's code may take its time.
     async fn ask(&self, method: &'static str, argument: String) -> Result<String> {
-        let host = self.0.clone();
+        let host = self.host.clone();
         let asked = tokio::task::spawn_blocking(move || {
             process::attach(|py| {
                 let answer = host.call_method1(py, method, (argument,));
@@ -51,6 +56,16 @@ impl Persister for Host {
         serde_json::from_str(&answer).map_err(|_| {
             Error::new(Reason::StorageUnavailable, "the persister's persist answers \"done\" or \"stale\"")
         })
+    }
+
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        let ids =
+            serde_json::to_string(ids).map_err(|_| Error::new(Reason::Internal, "ids cannot be written as JSON"))?;
+        self.ask("forget", ids).await.map(drop)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     async fn close(&self) -> Result<()> {

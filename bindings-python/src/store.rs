@@ -36,9 +36,9 @@ struct Plan {
 impl Plan {
     async fn open(&self) -> Result<UserManagement> {
         let mut builder = Settings::from_json(&self.settings)?.builder()?.environment(Process);
-        let host = self.host.as_ref().map(|host| process::attach(|py| host.clone_ref(py)));
-        if let Some(host) = host {
-            builder = builder.persister(Host::new(host.ok_or_else(ended)?));
+        if let Some(host) = &self.host {
+            let host = process::attach(|py| Host::new(py, host)).unwrap_or_else(|| Err(ended()))?;
+            builder = builder.persister(host);
         }
         builder.open().await
     }

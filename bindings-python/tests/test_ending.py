@@ -10,7 +10,8 @@ import pytest
 import rolekeep
 from rolekeep import Reason, ValidationError
 
-INTERRUPTED = """
+TOO_LATE = 3
+INTERRUPTED = f"TOO_LATE = {TOO_LATE}" + """
 import sys, time, rolekeep
 um = rolekeep.open(sqlite=sys.argv[1], hashing_memory_kib=7168, hashing_iterations=5)
 print("open", flush=True)
@@ -20,6 +21,8 @@ try:
     um.system.users.create("ada@example.org")
 except KeyboardInterrupt:
     print(time.monotonic() - start, flush=True)
+except rolekeep.Unavailable:
+    sys.exit(TOO_LATE)
 sys.stdin.readline()
 um.system.users.create("bob@example.org")
 users = [user.email for user in um.system.users.list().items]
@@ -32,7 +35,18 @@ um.close()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a child")
 def test_ctrl_c_ends_a_call_that_waits(tmp_path):
-    path = str(tmp_path / "app.db")
+    # On a machine that stands still for seconds the lock's five may be over before the signal comes: then again.
+    for attempt in range(5):
+        code, shown, complaint = interrupted(str(tmp_path / f"{attempt}.db"))
+        if code != TOO_LATE:
+            break
+    assert code == 0, complaint
+    # Without being heard the call would end by itself, when the lock's five seconds are over.
+    assert float(shown) < 4, shown
+
+
+def interrupted(path):
+    """A child that gets Ctrl-C while it waits for a lock: its exit code, and what it printed."""
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -48,10 +62,8 @@ def test_ctrl_c_ends_a_call_that_waits(tmp_path):
     shown = child.stdout.readline()
     lock.execute("ROLLBACK")
     lock.close()
-    _, complaint = child.communicate("on\n", timeout=30)
-    assert child.returncode == 0, complaint
-    # Without being heard the call would end by itself, when the lock's five seconds are over.
-    assert float(shown) < 2, shown
+    _, complaint = child.communicate("on\n" if shown else None, timeout=30)
+    return child.returncode, shown, complaint
 
 
 @pytest.mark.parametrize("place", ["memory", "sqlite"])

@@ -90,6 +90,126 @@ def test_two_writers_of_one_log(open_store, tmp_path):
     assert not me.can("document:edit")
 
 
+class OwnPersister:
+    """Rows by id, in a file that nobody else uses: deleted and forgotten ones leave nothing behind."""
+
+    is_shared = False
+
+    def __init__(self, path) -> None:
+        self.path, self.loads, self.forgotten = path, 0, []
+
+    def kept(self) -> dict:
+        return json.loads(self.path.read_text()) if self.path.exists() else {"position": 0, "rows": {}}
+
+    def load(self, since: int) -> Loaded:
+        self.loads += 1
+        kept = self.kept()
+        return {"position": kept["position"], "changes": list(kept["rows"].values()), "is_whole": True}
+
+    def persist(self, batch: Batch) -> str:
+        kept = self.kept()
+        if batch["base"] != kept["position"]:
+            return "stale"
+        for change in batch["changes"]:
+            if change["row"] is None:
+                kept["rows"].pop(change["id"], None)
+            else:
+                kept["rows"][change["id"]] = change
+        self.path.write_text(json.dumps({"position": batch["position"], "rows": kept["rows"]}))
+        return "done"
+
+    def forget(self, ids: list[str]) -> None:
+        kept = self.kept()
+        for id in ids:
+            del kept["rows"][id]
+        self.forgotten += ids
+        self.path.write_text(json.dumps(kept))
+
+
+class OwnAsyncPersister(OwnPersister):
+    async def forget(self, ids: list[str]) -> None:
+        await asyncio.sleep(0)
+        super().forget(ids)
+
+
+def test_nothing_is_looked_for_where_nobody_else_writes(open_store, tmp_path):
+    persister = OwnPersister(tmp_path / "own")
+    um = open_store(persister=persister, **ROLES)
+    me = um.acting_as(um.system.users.create("ada@example.org", roles=["editor"]).id)
+    time.sleep(1.3)
+    assert me.can("document:edit"), "rights do not grow old"
+    um.system.users.list()
+    assert persister.loads == 1
+
+    persister.is_shared = True
+    other = open_store(persister=persister, **ROLES)
+    time.sleep(0.7)
+    assert persister.loads > 3
+    other.close()
+
+
+class KeepingPersister(OwnPersister):
+    forget = None
+
+
+def eight_days_later(persister: OwnPersister) -> list[str]:
+    """Makes what was written old, and its commits the last ones before the 998th; answers with their ids."""
+    kept = persister.kept()
+    ahead, rows = 998 - kept["position"], {}
+    for change in kept["rows"].values():
+        if change["table"] == "commits":
+            row = change["row"]
+            row["position"] += ahead
+            row["at"] -= 8 * 24 * 3600 * 1_000_000
+            change["id"] = f"commits/{row['position']}"
+        rows[change["id"]] = change
+    persister.path.write_text(json.dumps({"position": 998, "rows": rows}))
+    return [id for id in rows if id.startswith("commits/")]
+
+
+@pytest.mark.parametrize("kind", [OwnPersister, OwnAsyncPersister, KeepingPersister])
+def test_what_a_persister_is_told_to_forget_is_gone(open_store, tmp_path, kind):
+    persister = kind(tmp_path / "own")
+    um = open_store(persister=persister, **ROLES)
+    um.system.users.create("ada@example.org", roles=["editor"])
+    um.system.users.delete(um.system.users.create("bob@example.org").id)
+    um.close()
+
+    old = eight_days_later(persister)
+    um = open_store(persister=persister, **ROLES)
+    # After each thousandth commit what is old is let go of.
+    um.system.users.create("cleo@example.org")
+    um.system.users.create("dora@example.org")
+    deadline = time.monotonic() + 10
+    while kind.forget and len(persister.forgotten) < len(old) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert um.position == 1_000
+    um.close()
+    assert sorted(persister.forgotten) == (sorted(old) if kind.forget else [])
+    assert all((id in persister.kept()["rows"]) != bool(kind.forget) for id in old)
+
+    um = open_store(persister=persister, **ROLES)
+    names = sorted(user.email.split("@")[0] for user in um.system.users.list().items)
+    assert names == ["ada", "cleo", "dora"]
+    assert um.position == 1_000 and um.system.audit.verify().is_whole
+    assert um.system.users.create("eve@example.org")
+
+
+def test_a_file_of_ones_own(open_store, tmp_path):
+    path = str(tmp_path / "own.db")
+    um = open_store(sqlite=path, exclusive=True, **ROLES)
+    me = um.acting_as(um.system.users.create("ada@example.org", roles=["editor"]).id)
+    look = f"import rolekeep\ntry: rolekeep.open(sqlite={path!r})\nexcept rolekeep.Unavailable as error: print(error.reason)"
+    out = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=60)
+    assert out.stdout.strip() == str(Reason.STORAGE_UNAVAILABLE), out
+    time.sleep(1.2)
+    assert me.can("document:edit")
+    um.close()
+    with pytest.raises(rolekeep.ValidationError) as refused:
+        open_store(exclusive=True)
+    assert refused.value.reason == Reason.CONFIG_INVALID
+
+
 def test_async_persister_has_one_loop(tmp_path):
     persister = AsyncPersister(tmp_path / "log")
 

@@ -46,11 +46,12 @@ def test_types(um):
     assert um.system.users.delete(ada.id) is None
 
 
-def test_for_ever(um, ada):
+def test_for_ever(um):
     first, last = (at.replace(tzinfo=timezone.utc) for at in (datetime.min, datetime.max))
-    held = um.system.roles.assign(ada.id, "editor", scope=f"resource:document:{ada.id}", valid_from=first, valid_until=last)
+    ada = um.system.users.create("ada@example.org")
+    held = um.system.roles.assign(ada.id, "editor", valid_from=first, valid_until=last)
     assert (held.valid_from, held.valid_until) == (first, last)
-    assert um.system.users.list(created_from=first, created_until=last).items == [um.system.users.get(ada.id)]
+    assert um.system.users.list(created_from=first, created_until=last).items == [ada]
     east = datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))
     with pytest.raises(ValidationError, match="years 1 to 9999"):
         um.system.users.list(created_until=east)

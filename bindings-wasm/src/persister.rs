@@ -1,7 +1,7 @@
-//! A host's storage: a JavaScript object with `load` and `persist`.
+//! A host's storage: a JavaScript object with `load` and `persist`, and what else `Persister` in `ts/persister.ts` has.
 
 use async_trait::async_trait;
-use js_sys::{Function, JSON, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Promise, Reflect};
 use rolekeep::{
     Error, Reason, Result,
     storage::persister::{Batch, Loaded, Persisted, Persister},
@@ -15,12 +15,15 @@ use crate::error::of_host;
 /// The object; its methods answer at once or with a promise.
 pub struct JsPersister {
     host: JsValue,
+    is_shared: bool,
 }
 
 impl JsPersister {
     /// Takes an object that has the methods.
     pub fn new(host: JsValue) -> Result<Self> {
-        let persister = Self { host };
+        // Only who says so is alone.
+        let is_shared = Reflect::get(&host, &"isShared".into()).map_or(true, |shared| shared != JsValue::FALSE);
+        let persister = Self { host, is_shared };
         let missing: Vec<&str> =
             ["load", "persist"].into_iter().filter(|name| persister.method(name).is_none()).collect();
         if missing.is_empty() {
@@ -39,6 +42,10 @@ impl JsPersister {
         let answer = method.call1(&self.host, argument).map_err(|thrown| of_host(&thrown))?;
         JsFuture::from(Promise::resolve(&answer)).await.map_err(|thrown| of_host(&thrown))
     }
+
+    async fn call_if_there(&self, name: &str, argument: &JsValue) -> Result<()> {
+        if self.method(name).is_some() { self.call(name, argument).await.map(|_| ()) } else { Ok(()) }
+    }
 }
 
 #[async_trait(?Send)]
@@ -53,11 +60,16 @@ impl Persister for JsPersister {
         read(&self.call("persist", &batch).await?, "persist")
     }
 
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        self.call_if_there("forget", &ids.iter().map(JsValue::from).collect::<Array>()).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     async fn close(&self) -> Result<()> {
-        match self.method("close") {
-            Some(_) => self.call("close", &JsValue::UNDEFINED).await.map(|_| ()),
-            None => Ok(()),
-        }
+        self.call_if_there("close", &JsValue::UNDEFINED).await
     }
 }
 

@@ -1,12 +1,14 @@
 import { unavailable } from "./errors.js";
-import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
+import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
 
-type Stored = RowChange & { readonly position: number };
+/** Events of a page before which its timers may not have run for long. */
+const SHOWN = ["visibilitychange", "resume", "pageshow", "focus"];
 
 /**
  * Keeps a store in the browser's IndexedDB, in a database of this name. It survives a reload, and several tabs agree.
  *
- * One commit is one transaction of `strict` durability, in which its base is checked.
+ * One commit is one transaction of `strict` durability, in which its base is checked. Tabs tell each other of their
+ * commits, and a page that is shown again, or wakes up, catches up at once.
  */
 export function indexedDB(name: string): Persister {
   return new IndexedDb(name);
@@ -18,6 +20,7 @@ class IndexedDb implements Persister {
   #channel: BroadcastChannel | undefined;
   #changed: (() => void) | undefined;
   #database: Promise<IDBDatabase> | undefined;
+  readonly #shown = () => globalThis.document?.visibilityState !== "hidden" && this.#changed?.();
 
   constructor(name: string) {
     this.#name = name;
@@ -27,16 +30,16 @@ class IndexedDb implements Persister {
     return this.#within("readonly", async (rows, head) => {
       const position = await newest(head);
       if (position <= since) return { position, changes: [] };
-      const range = since === 0 ? null : IDBKeyRange.lowerBound(since, true);
-      const stored = await answer<Stored[]>(rows.index("position").getAll(range));
-      return { position, changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
+      const isWhole = since < ((await answer<number | undefined>(head.get("dropped"))) ?? 0);
+      const stored = await answer<Stored[]>(rows.index("position").getAll(isWhole ? null : IDBKeyRange.lowerBound(since, true)));
+      return { position, ...(isWhole && { isWhole }), changes: stored.map(({ id, table, row }) => ({ id, table, row })) };
     });
   }
 
   async persist(batch: Batch): Promise<Persisted> {
     const persisted = await this.#within("readwrite", async (rows, head): Promise<Persisted> => {
       if ((await newest(head)) !== batch.base) return "stale";
-      for (const change of batch.changes) rows.put({ ...change, position: batch.position });
+      for (const change of batch.changes) rows.put({ ...change, position: batch.position, ...(change.row === null && { gone: batch.position }) });
       head.put(batch.position, "position");
       return "done";
     });
@@ -44,16 +47,27 @@ class IndexedDb implements Persister {
     return persisted;
   }
 
+  async forget(ids: readonly string[]): Promise<void> {
+    await this.#within("readwrite", async (rows, head) => {
+      const before = (await newest(head)) - KEEP_DELETED;
+      const gone = await answer(rows.index("gone").getAllKeys(IDBKeyRange.upperBound(before)));
+      for (const id of [...ids, ...gone]) rows.delete(id);
+      if (gone.length > 0) head.put(before, "dropped");
+    });
+  }
+
   async close(): Promise<void> {
-    this.#channel?.close();
-    this.#channel = undefined;
-    const database = this.#database;
-    this.#database = undefined;
+    for (const event of SHOWN) globalThis.removeEventListener?.(event, this.#shown, true);
+    const [channel, database] = [this.#channel, this.#database];
+    this.#channel = this.#database = undefined;
+    channel?.close();
     (await database)?.close();
   }
 
   watch(changed: () => void): void {
     this.#changed = changed;
+    // On their way down, as a document's own events do not all rise to its window.
+    for (const event of SHOWN) globalThis.addEventListener?.(event, this.#shown, true);
   }
 
   /** One transaction: answers once it is complete, that is, durable. */
@@ -77,7 +91,9 @@ class IndexedDb implements Persister {
       if (globalThis.indexedDB === undefined) throw new Error("there is no IndexedDB here");
       const request = globalThis.indexedDB.open(this.#name, 1);
       request.onupgradeneeded = () => {
-        request.result.createObjectStore("rows", { keyPath: "id" }).createIndex("position", "position");
+        const rows = request.result.createObjectStore("rows", { keyPath: "id" });
+        // The position again, of rows that were deleted.
+        for (const index of ["position", "gone"]) rows.createIndex(index, index);
         request.result.createObjectStore("head");
       };
       const database = await answer(request);

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 
 import { InternalError, unavailable } from "./errors.js";
-import type { Batch, Loaded, Persisted, Persister, RowChange } from "./persister.js";
+import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
 
 export * from "./guarded.js";
 
@@ -16,8 +16,8 @@ export function filePersister(path: string): Persister {
   return new Files(path);
 }
 
-type Stored = RowChange & { readonly position: number };
-type Snapshot = { readonly position: number; readonly rows: readonly Stored[] };
+/** Rows that were deleted up to `dropped` are not in it. */
+type Snapshot = { readonly position: number; readonly rows: readonly Stored[]; readonly dropped?: number };
 
 /** So many commits are kept before they are drawn together, at least. */
 const COMMITS = 256;
@@ -31,14 +31,20 @@ const STALE_MILLIS = 3_600_000;
 class Files implements Persister {
   readonly #path: string;
   #snapshot = { position: 0, rows: 0 };
+  /** Not written any more when commits are next drawn together. */
+  readonly #forgotten = new Set<string>();
 
   constructor(path: string) {
     this.#path = path;
   }
 
   async load(since: number): Promise<Loaded> {
-    const { position, rows } = await this.#read(since);
-    return { position, changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
+    const { position, rows, dropped = 0 } = await this.#read(since);
+    return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
+  }
+
+  forget(ids: readonly string[]): void {
+    for (const id of ids) this.#forgotten.add(id);
   }
 
   async persist(batch: Batch): Promise<Persisted> {
@@ -83,8 +89,8 @@ class Files implements Persister {
         this.#snapshot = { position: from, rows: snapshot.rows.length };
         const later = await this.#readCommits(from);
         if (later === undefined) continue;
-        const rows = snapshot.rows.filter((row) => row.position > since).concat(later.rows);
-        return { position: later.position, rows };
+        const wanted = (row: Stored) => row.position > since || since < (snapshot.dropped ?? 0);
+        return { ...snapshot, position: later.position, rows: snapshot.rows.filter(wanted).concat(later.rows) };
       } catch (problem) {
         // A snapshot gave way to a newer one.
         if (code(problem) !== "ENOENT") throw problem;
@@ -120,15 +126,16 @@ class Files implements Persister {
 
   async #drawTogether(): Promise<void> {
     const { position, rows: all } = await this.#read(0);
-    const rows = [...new Map(all.map((row) => [row.id, row])).values()];
-    await rename(await this.#draft(JSON.stringify({ position, rows })), this.#file("snapshot", position));
+    const dropped = position - KEEP_DELETED;
+    const newest = [...new Map(all.map((row) => [row.id, row])).values()];
+    const rows = newest.filter(({ id, row, position: at }) => (row !== null || at > dropped) && !this.#forgotten.has(id));
+    this.#forgotten.clear();
+    await rename(await this.#draft(JSON.stringify({ position, rows, dropped })), this.#file("snapshot", position));
     await this.#sync();
     this.#snapshot = { position, rows: rows.length };
-    const remove = async (kind: string) => {
+    for (const kind of ["commit", "snapshot"]) {
       for (const old of await this.#positions(kind)) if (old < position) await unlink(this.#file(kind, old));
-    };
-    await remove("commit");
-    await remove("snapshot");
+    }
     // Drafts of processes that died.
     for (const name of (await readdir(this.#path)).filter((name) => name.startsWith("draft-"))) {
       const draft = join(this.#path, name);
@@ -183,11 +190,8 @@ async function read<T>(path: string): Promise<T> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (problem) {
-    if (code(problem) === "ENOENT") return false;
-    throw problem;
-  }
+  const found = await stat(path).catch((problem: unknown) => {
+    if (code(problem) !== "ENOENT") throw problem;
+  });
+  return found !== undefined;
 }

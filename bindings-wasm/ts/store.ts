@@ -7,7 +7,7 @@ import type { StoreDoor } from "./rolekeep.js";
 import { functions, load, type Platform, type WasmSource } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
-export interface OpenOptions extends Omit<Settings, "sqlite"> {
+export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive"> {
   /** Where everything is kept: `indexedDB(name)`, `filePersister(path)`, or your own. Without it, in memory. */
   readonly persister?: Persister | undefined;
   /** Where the wasm comes from, if not from beside the package's code; the first store that is opened decides. */

@@ -71,7 +71,8 @@ pub struct Config {
     /// How old the rights may be that a synchronous check uses, in milliseconds, where others write to the storage too.
     pub rights_max_age_millis: i64,
     /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Whoever
-    /// was not asked about lately is let go, and read again when somebody asks.
+    /// was not asked about lately is let go, and read again when somebody asks;
+    /// [`UserManagement::users_in_memory`](crate::UserManagement::users_in_memory) says how often.
     pub users_in_memory: usize,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies, whose `X-Forwarded-For` is believed:
     /// [`TrustedProxies::client_address`] says how.

@@ -60,7 +60,10 @@ pub mod model;
 pub mod net;
 /// Hearing of every operation: metrics, logs.
 pub mod observe {
-    pub use crate::engine::around::{Asker, Ended, Observer, Request};
+    pub use crate::engine::{
+        UsersInMemory,
+        around::{Asker, Ended, Observer, Request},
+    };
 }
 pub mod operations;
 pub mod rules;

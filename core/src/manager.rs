@@ -6,7 +6,7 @@ use crate::{
     caller::Caller,
     config::Config,
     credentials::access_token::Key,
-    engine::{Engine, Hooks, Who, WhoIdentity, WhoSession, around::Observer, limit::Limiter},
+    engine::{Engine, Hooks, UsersInMemory, Who, WhoIdentity, WhoSession, around::Observer, limit::Limiter},
     environment::{Env, Environment},
     model::{
         error::{Error, Reason, Result},
@@ -289,6 +289,11 @@ impl UserManagement {
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await
+    }
+
+    /// The users whose rights are in memory, and how often they were: for metrics.
+    pub fn users_in_memory(&self) -> UsersInMemory {
+        self.engine.users_in_memory()
     }
 
     /// Lets go of old lines of the change feed and of sessions that ended long ago, as a store does by itself now and

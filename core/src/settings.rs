@@ -21,6 +21,9 @@ use crate::{
 pub struct Settings {
     /// An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
     pub sqlite: Option<String>,
+    /// Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
+    /// else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+    pub exclusive: Option<bool>,
     /// A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
     pub preset: Option<String>,
     /// A policy file's text, in TOML.
@@ -97,9 +100,15 @@ impl Settings {
             builder = builder.policy(policy);
         }
         match self.sqlite {
+            None if self.exclusive.is_some() => {
+                Err(Error::new(Reason::ConfigInvalid, "exclusive: goes with `sqlite` alone"))
+            }
             None => Ok(builder),
             #[cfg(feature = "sqlite")]
-            Some(path) => Ok(builder.sqlite(path)),
+            Some(path) => {
+                let options = crate::storage::SqliteOptions::new(path);
+                Ok(builder.sqlite_with(options.exclusive(self.exclusive.unwrap_or_default())))
+            }
             #[cfg(not(feature = "sqlite"))]
             Some(_) => Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister")),
         }

@@ -3,44 +3,15 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
-};
+#[path = "common/counting.rs"]
+mod counting;
 
 use rolekeep::rules::{Policy, RuleSet, testing};
 
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[allow(unsafe_code, reason = "what is allocated is counted, and else left to the system")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use counting::peak;
 
 #[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// The bytes that some work needs beyond those that were there, at most.
-fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let done = work();
-    (done, PEAK.load(Ordering::Relaxed).saturating_sub(before))
-}
+static COUNTING: counting::Counting = counting::Counting;
 
 const MIB: usize = 1024 * 1024;
 /// As much as is read.

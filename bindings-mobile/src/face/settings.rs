@@ -30,6 +30,11 @@ pub struct Settings {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sqlite: Option<String>,
+    /// Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
+    /// else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<bool>,
     /// A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

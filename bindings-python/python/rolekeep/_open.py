@@ -15,6 +15,7 @@ from .records import AuditDenials
 def open(
     *,
     sqlite: str | PathLike[str] | None = None,
+    exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
     policy_json: str | None = None,
@@ -50,6 +51,9 @@ def open(
     Args:
         sqlite: An SQLite file, made if it is not there; without it and without a persister all is
             kept in memory.
+        exclusive: Whether this process alone uses the SQLite file; false if not given. Who else
+            opens it is refused, nobody else's changes are looked for, and rights in memory never
+            grow old: for phones and single programs.
         preset: A policy that comes with the library: `standard` or `flyos`. At most one of the four
             policy settings is given.
         policy_toml: A policy file's text, in TOML.
@@ -92,6 +96,7 @@ def open(
     """
     settings: dict[str, object] = {
         "sqlite": sqlite,
+        "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,
         "policy_json": policy_json,
@@ -124,6 +129,7 @@ def open(
 def open_async(
     *,
     sqlite: str | PathLike[str] | None = None,
+    exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
     policy_json: str | None = None,
@@ -159,6 +165,9 @@ def open_async(
     Args:
         sqlite: An SQLite file, made if it is not there; without it and without a persister all is
             kept in memory.
+        exclusive: Whether this process alone uses the SQLite file; false if not given. Who else
+            opens it is refused, nobody else's changes are looked for, and rights in memory never
+            grow old: for phones and single programs.
         preset: A policy that comes with the library: `standard` or `flyos`. At most one of the four
             policy settings is given.
         policy_toml: A policy file's text, in TOML.
@@ -201,6 +210,7 @@ def open_async(
     """
     settings: dict[str, object] = {
         "sqlite": sqlite,
+        "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,
         "policy_json": policy_json,

@@ -31,7 +31,13 @@ class Batch(TypedDict):
     changes: list[RowChange]
 
 
-class Loaded(TypedDict):
+class _Whole(TypedDict, total=False):
+    is_whole: bool
+    """The changes are all rows that there are, whatever was asked for; false if not given. So a persister answers
+    that no longer has all deleted rows since then."""
+
+
+class Loaded(_Whole):
     """What is stored."""
 
     position: int
@@ -48,9 +54,18 @@ class Persister(Protocol):
 
     Both methods may be `async`. They never run on the program's event loop: plain ones run on a
     thread, `async` ones on an event loop that belongs to the store, always the same in a process,
-    so connections of theirs are best made within them. One is called at a time. A method `close()`
-    is called, if there is one, when the store is closed. What they raise becomes `Unavailable`,
+    so connections of theirs are best made within them. One is called at a time. What they raise becomes `Unavailable`,
     unless it is a `RolekeepError` itself, such as `Unavailable(reason=Reason.STORAGE_FULL)`.
+
+    A persister may also have
+
+    - `is_shared: bool`, read when the store is opened: whether anybody else, such as another process, may write to
+      the same data; true if it is not there. Where nobody can, nothing is looked for, an idle store calls nothing, and
+      rights in memory never grow old. Not for a program that forks and goes on in both processes.
+    - `forget(ids: list[str])`, plain or `async`: the rows with these `RowChange.id`s, old lines of the change feed, are
+      of no use to anybody any more and may be dropped without a trace, at once or later. Without it they are kept for
+      ever. After an exception they are named again some day.
+    - `close()`, plain or `async`, called when the store is closed.
     """
 
     def load(self, since: int) -> Loaded | Awaitable[Loaded]:
@@ -78,6 +93,15 @@ class Host:
 
     def persist(self, batch: str) -> str:
         return json.dumps(self._wait(self._persister.persist(json.loads(batch))))
+
+    def is_shared(self) -> bool:
+        return bool(getattr(self._persister, "is_shared", True))
+
+    def forget(self, ids: str) -> str:
+        forget = getattr(self._persister, "forget", None)
+        if forget is not None:
+            self._wait(forget(json.loads(ids)))
+        return ""
 
     def close(self, _: str) -> str:
         close = getattr(self._persister, "close", None)

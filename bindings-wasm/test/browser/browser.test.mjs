@@ -76,6 +76,31 @@ test("IndexedDB keeps the contract", async () => {
   await page.close();
 });
 
+test("what is pruned is gone from IndexedDB, and what stays is whole", async () => {
+  const page = await chromium.page(site.url);
+  await page.evaluate(async (equal) => {
+    const { open, indexedDB } = await import("rolekeep");
+    const { retention } = await import("/test/shared/persister.mjs");
+    const answer = (request) => new Promise((done, fail) => Object.assign(request, { onsuccess: () => done(request.result), onerror: () => fail(request.error) }));
+    const within = async (work) => {
+      const database = await answer(globalThis.indexedDB.open("retention"));
+      const transaction = database.transaction(["rows", "head"], "readwrite");
+      const result = await work(transaction.objectStore("rows"), transaction.objectStore("head"));
+      database.close();
+      return result;
+    };
+    const rewrite = (change) => within(async (rows, head) => {
+      const later = change(await answer(rows.getAll()), await answer(head.get("position")));
+      rows.clear();
+      for (const row of later.rows) rows.put(row);
+      await answer(head.put(later.position, "position"));
+      return later.old;
+    });
+    await retention(open, () => indexedDB("retention"), rewrite, () => within((rows) => answer(rows.getAllKeys())), eval(equal));
+  }, EQUAL);
+  await page.close();
+});
+
 test("FlyOS on IndexedDB survives a reload, and a restart of the browser", async () => {
   const job = async (page, part) =>
     page.evaluate(async ([part, seed, equal]) => {
@@ -137,6 +162,41 @@ test("a second tab's revocation reaches the first tab's synchronous check, faste
   console.log(`seen ${Math.round(millis)} ms after the other tab's word`);
   assert.ok(millis < 200, String(millis));
   await Promise.all([one.close(), two.close()]);
+});
+
+test("a tab whose timers were held back catches up when it is shown, without being asked", async () => {
+  const [hidden, other] = [await chromium.page(site.url), await chromium.page(site.url)];
+  // As a browser does in a tab that is hidden for long: a minute or more between two turns of a timer.
+  await hidden.evaluate(() => {
+    const later = globalThis.setTimeout;
+    globalThis.setTimeout = (work, millis = 0) => later(work, millis < 100 ? millis : millis + 60_000);
+    globalThis.show = (state) => Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    globalThis.tried = () => {
+      try {
+        return me.can("document:edit");
+      } catch (error) {
+        return error.reason;
+      }
+    };
+  });
+  await openIn(hidden, "hidden");
+  await openIn(other, "hidden");
+  const id = await other.evaluate(async () => (await um.system.users.create({ email: "ada@example.org", roles: ["editor"] })).id);
+  await hidden.evaluate(async (id) => (globalThis.me = await um.actingAs(id)), id);
+  for (const [target, event] of [["document", "visibilitychange"], ["document", "resume"], ["window", "pageshow"], ["window", "focus"]]) {
+    await new Promise((done) => setTimeout(done, 1_200));
+    assert.equal(await hidden.evaluate(() => (show("hidden"), tried())), "rights_stale", event);
+    const seen = await hidden.evaluate(async ([target, event]) => {
+      show("visible");
+      globalThis[target].dispatchEvent(new Event(event));
+      const since = performance.now();
+      while (tried() !== true && performance.now() - since < 1_000) await new Promise((next) => setTimeout(next, 1));
+      return [tried(), performance.now() - since];
+    }, [target, event]);
+    assert.equal(seen[0], true, event);
+    console.log(`fresh ${Math.round(seen[1])} ms after ${event}`);
+  }
+  await Promise.all([hidden.close(), other.close()]);
 });
 
 test("IndexedDB that cannot be opened is told, and so is one that is deleted", async () => {

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { open, UnavailableError } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
-import { contract } from "../shared/persister.mjs";
+import { contract, retention } from "../shared/persister.mjs";
 import { CHEAP, folder, here, reasonOf } from "./support.mjs";
 
 /** What a host may write in a few lines. */
@@ -53,6 +53,61 @@ for (const isPromise of [false, true]) {
     await two.close();
   });
 }
+
+/** Rows by id, which nobody else has: deleted and forgotten ones leave nothing behind. */
+function ownPersister() {
+  const kept = { position: 0, rows: new Map(), loads: 0 };
+  return {
+    kept,
+    isShared: false,
+    load() {
+      kept.loads += 1;
+      return { position: kept.position, changes: [...kept.rows.values()], isWhole: true };
+    },
+    persist({ base, position, changes }) {
+      if (base !== kept.position) return "stale";
+      for (const change of changes) change.row === null ? kept.rows.delete(change.id) : kept.rows.set(change.id, change);
+      kept.position = position;
+      return "done";
+    },
+    forget(ids) {
+      for (const id of ids) assert.ok(kept.rows.delete(id), id);
+    },
+  };
+}
+
+test("where nobody else writes nothing is looked for, and rights do not grow old", async () => {
+  const settings = { ...CHEAP, roles: { editor: ["document:edit"] } };
+  const persister = ownPersister();
+  const um = await open({ ...settings, persister });
+  const me = await um.actingAs((await um.system.users.create({ email: "ada@example.org", roles: ["editor"] })).id);
+  await new Promise((done) => setTimeout(done, 1_300));
+  assert.equal(me.can("document:edit"), true);
+  await um.system.users.list();
+  assert.equal(persister.kept.loads, 1);
+  await um.close();
+  const shared = await open({ ...settings, persister: { ...persister, isShared: undefined } });
+  await new Promise((done) => setTimeout(done, 700));
+  assert.ok(persister.kept.loads > 4, String(persister.kept.loads));
+  await shared.close();
+});
+
+test("what a host is told to forget is gone, and what stays is whole", async () => {
+  const persister = ownPersister();
+  const { kept } = persister;
+  const rewrite = (change) => {
+    const { rows, position, old } = change([...kept.rows.values()], kept.position);
+    kept.rows = new Map(rows.map((row) => [row.id, { id: row.id, table: row.table, row: row.row }]));
+    kept.position = position;
+    return old;
+  };
+  await retention(open, () => persister, rewrite, () => [...kept.rows.keys()], assert.deepEqual);
+  // Nor must a host be able to.
+  const other = ownPersister();
+  const um = await open({ ...CHEAP, persister: Object.assign(other, { forget: undefined }) });
+  await um.system.users.create({ email: "ada@example.org" });
+  await um.close();
+});
 
 test("another process's revocation reaches a synchronous check by itself", async (t) => {
   const path = await folder(t);

@@ -37,6 +37,58 @@ export async function contract(make, equal) {
   for (const stale of [0, 2, 50, 500]) equal(await two.persist({ base: stale, position: stale + 1, changes: [change("lost")] }), "stale");
   const all = await make().load(0);
   equal([all.position, all.changes.some(({ id }) => id === "users/lost")], [base, false]);
+
+  if (one.forget) {
+    // What is forgotten is gone some time later, and so is what was deleted long ago; who comes from before is told all.
+    equal(await one.persist({ base, position: base + 1, changes: [change("k0", null)] }), "done");
+    const deleted = base;
+    for (base += 1; base < 2_100; base += 1) {
+      if (base === 1_800) await one.forget(["users/b"]);
+      equal(await one.persist({ base, position: base + 1, changes: [change("k1", { base })] }), "done");
+    }
+    for (const since of [0, deleted]) {
+      const { position, isWhole, changes } = await two.load(since);
+      const newest = [...new Map(changes.map((change) => [change.id, change.row])).keys()];
+      equal([position, isWhole, newest.includes("users/b"), newest.includes("users/k0"), newest.includes("users/k2")], [base, true, false, false, true]);
+    }
+    equal(await two.load(base - 1), { position: base, changes: [change("k1", { base: base - 1 })] });
+  }
   await one.close?.();
   await two.close?.();
+}
+
+const DAY_MICROS = 24 * 3600 * 1_000_000;
+
+/** Rows as after eight days, with their commits the last ones before the 998th; and these commits' ids. */
+export function eightDaysLater(rows, position) {
+  const old = [];
+  const later = rows.map((kept) => {
+    if (kept.table !== "commits") return kept;
+    const moved = kept.row.position + 998 - position;
+    old.push(`commits/${moved}`);
+    return { ...kept, id: `commits/${moved}`, position: moved, row: { ...kept.row, position: moved, at: kept.row.at - 8 * DAY_MICROS } };
+  });
+  return { rows: later, position: 998, old };
+}
+
+/** What is pruned is gone from the host's store, and that is whole when it is opened again. */
+export async function retention(open, make, rewrite, ids, equal) {
+  const settings = { hashingMemoryKib: 7168, hashingIterations: 5 };
+  const first = await open({ ...settings, persister: make() });
+  await first.system.users.create({ email: "ada@example.org" });
+  await first.system.users.delete({ id: (await first.system.users.create({ email: "bob@example.org" })).id });
+  await first.close();
+  const old = await rewrite(eightDaysLater);
+  equal((await ids()).filter((id) => old.includes(id)).length, old.length);
+  const second = await open({ ...settings, persister: make() });
+  for (const name of ["cleo", "dora"]) await second.system.users.create({ email: `${name}@example.org` });
+  // After each thousandth commit, in the background.
+  for (let left = 500; left > 0 && (await ids()).some((id) => old.includes(id)); left -= 1) await new Promise((done) => setTimeout(done, 20));
+  equal((await ids()).filter((id) => old.includes(id)), []);
+  await second.close();
+  const third = await open({ ...settings, persister: make() });
+  equal((await third.system.users.list()).items.map(({ email }) => email.split("@")[0]).sort(), ["ada", "cleo", "dora"]);
+  equal([third.position, (await third.system.audit.verify()).isWhole], [1_000, true]);
+  await third.system.users.create({ email: "eve@example.org" });
+  await third.close();
 }

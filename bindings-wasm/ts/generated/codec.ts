@@ -94,7 +94,7 @@ export const records: { readonly [name: string]: string } = {
   SeedResult: "regions_created users_created drones_created",
   SeedUser: "id email username full_name region roles",
   SessionView: "id user_id device_name platform ip user_agent created_at:time last_seen_at:time expires_at:time is_current",
-  Settings: "sqlite preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds keep_feed_seconds keep_sessions_seconds password_min_length password_composition password_context_words hashing_memory_kib hashing_iterations hashing_parallel rights_max_age_millis users_in_memory audit_denials trusted_proxies signing_key:secret",
+  Settings: "sqlite exclusive preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds keep_feed_seconds keep_sessions_seconds password_min_length password_composition password_context_words hashing_memory_kib hashing_iterations hashing_parallel rights_max_age_millis users_in_memory audit_denials trusted_proxies signing_key:secret",
   SqlColumn: "column keys table from own to ids times",
   SqlFilter: "rows sql parameters:SqlParameter[] expires:time",
   SqlParameter: "kind value",

@@ -36,6 +36,7 @@ use cache::Cache;
 use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
 use once::Once;
+pub use rights::UsersInMemory;
 pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
@@ -81,6 +82,7 @@ pub(crate) struct Engine {
     is_closed: AtomicBool,
     hooks: Hooks,
     denials: Denials,
+    looks: rights::Looks,
 }
 
 /// What the host hangs around every operation.
@@ -107,6 +109,7 @@ impl Engine {
             is_closed: AtomicBool::new(false),
             hooks,
             denials: Denials::default(),
+            looks: rights::Looks::default(),
         }
     }
 

@@ -1,6 +1,12 @@
 //! Who asks: the rights of the moment, and whether a session still holds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use uuid::Uuid;
 
@@ -60,6 +66,27 @@ pub(crate) struct WhoSession {
 pub(crate) struct Loaded {
     pub(crate) principal: Principal,
     pub(crate) policy: Arc<PolicyState>,
+}
+
+/// How often the rights of users were in memory.
+#[derive(Default)]
+pub(super) struct Looks {
+    found: AtomicU64,
+    read: AtomicU64,
+}
+
+/// The users whose rights are in memory, and whether [`Config::users_in_memory`](crate::Config) is enough: where `read`
+/// grows about as fast as `found`, more users come and go than are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsersInMemory {
+    /// So many users are in memory now.
+    pub count: usize,
+    /// How often operations and asynchronous checks found a user's rights in memory since the store was opened. Checks
+    /// without I/O are not counted: those that find nothing fail with `NOT_LOADED`.
+    pub found: u64,
+    /// How often they had to read them.
+    pub read: u64,
 }
 
 /// A session as stored.
@@ -152,9 +179,21 @@ impl Engine {
             rights.rules().is_akin_to(&policy.rules).then(|| principal.clone())
         });
         match known {
-            Some(principal) => Ok(Some(Loaded { principal, policy })),
-            None => self.load_user(id).await,
+            Some(principal) => {
+                self.looks.found.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(Loaded { principal, policy }))
+            }
+            None => {
+                self.looks.read.fetch_add(1, Ordering::Relaxed);
+                self.load_user(id).await
+            }
         }
+    }
+
+    pub(crate) fn users_in_memory(&self) -> UsersInMemory {
+        let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let count = self.directory.with_rights(Rights::count);
+        UsersInMemory { count, found: seen(&self.looks.found), read: seen(&self.looks.read) }
     }
 
     /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.

@@ -161,7 +161,8 @@ impl Sorting {
         self.parts.iter().map(|(at, _)| row.0[*at].clone()).collect()
     }
 
-    fn fold(&self, compare: impl Fn(usize, usize) -> Ordering) -> Ordering {
+    /// The first part in which two rows, or a row and values, are not alike: compared by column and part.
+    pub(super) fn fold(&self, compare: impl Fn(usize, usize) -> Ordering) -> Ordering {
         let mut parts = self.parts.iter().enumerate().map(|(part, (at, direction))| match direction {
             Direction::Ascending => compare(*at, part),
             Direction::Descending => compare(*at, part).reverse(),

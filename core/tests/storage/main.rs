@@ -15,6 +15,7 @@ mod kit;
 
 mod conformance;
 mod crash;
+mod exclusive;
 mod filter_law_host;
 mod filter_names;
 mod filter_sql;

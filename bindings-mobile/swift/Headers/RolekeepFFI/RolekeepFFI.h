@@ -255,6 +255,19 @@ typedef void (*UniffiCallbackInterfacePersisterMethod1)(uint64_t, RustBuffer, Un
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD2
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD2
+typedef void (*UniffiCallbackInterfacePersisterMethod2)(uint64_t, RustBuffer, UniffiForeignFutureCompleteVoid _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD3
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD3
+typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, int8_t* _Nonnull, 
+        RustCallStatus *_Nonnull uniffiCallStatus
+    );
+
+#endif
 #ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_PERSISTER
 #define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_PERSISTER
 typedef struct UniffiVTableCallbackInterfacePersister {
@@ -262,6 +275,8 @@ typedef struct UniffiVTableCallbackInterfacePersister {
     UniffiCallbackInterfaceClone _Nonnull uniffiClone;
     UniffiCallbackInterfacePersisterMethod0 _Nonnull load;
     UniffiCallbackInterfacePersisterMethod1 _Nonnull persist;
+    UniffiCallbackInterfacePersisterMethod2 _Nonnull forget;
+    UniffiCallbackInterfacePersisterMethod3 _Nonnull isShared;
 } UniffiVTableCallbackInterfacePersister;
 
 #endif
@@ -898,6 +913,16 @@ uint64_t uniffi_rolekeep_mobile_fn_method_persister_load(uint64_t ptr, int64_t s
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_PERSIST
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_PERSIST
 uint64_t uniffi_rolekeep_mobile_fn_method_persister_persist(uint64_t ptr, RustBuffer batch
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_FORGET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_FORGET
+uint64_t uniffi_rolekeep_mobile_fn_method_persister_forget(uint64_t ptr, RustBuffer ids
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_IS_SHARED
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_IS_SHARED
+int8_t uniffi_rolekeep_mobile_fn_method_persister_is_shared(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LOGIN_UNIFFI_TRAIT_DEBUG
@@ -1823,6 +1848,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_persister_load(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_PERSIST
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_PERSIST
 uint16_t uniffi_rolekeep_mobile_checksum_method_persister_persist(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_FORGET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_FORGET
+uint16_t uniffi_rolekeep_mobile_checksum_method_persister_forget(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_IS_SHARED
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_IS_SHARED
+uint16_t uniffi_rolekeep_mobile_checksum_method_persister_is_shared(void
     
 );
 #endif

@@ -2090,10 +2090,12 @@ public func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
  * never stored anything is at position 0.
  * - `load` gives, from one moment, the newest position and every change whose batch has a position
  * after `since`. Where a row changed several times the last change counts, so a map from a
- * change's `id` to its position and row is enough. Deleted rows must be kept as such.
+ * change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
+ * data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
- * Calls come one after another, from threads of the library. A call is never cancelled.
+ * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
+ * defaults: shared, and nothing is forgotten.
  */
 public protocol Persister: AnyObject, Sendable {
     
@@ -2107,6 +2109,20 @@ public protocol Persister: AnyObject, Sendable {
      */
     func persist(batch: Batch) async throws  -> Persisted
     
+    /**
+     * These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
+     * otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+     * are named again some day.
+     */
+    func forget(ids: [String]) async throws 
+    
+    /**
+     * Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
+     * the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
+     * memory never grow old.
+     */
+    func isShared()  -> Bool
+    
 }
 /**
  * A host's own storage: rows live in memory, and the host keeps their changes.
@@ -2116,10 +2132,12 @@ public protocol Persister: AnyObject, Sendable {
  * never stored anything is at position 0.
  * - `load` gives, from one moment, the newest position and every change whose batch has a position
  * after `since`. Where a row changed several times the last change counts, so a map from a
- * change's `id` to its position and row is enough. Deleted rows must be kept as such.
+ * change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
+ * data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
- * Calls come one after another, from threads of the library. A call is never cancelled.
+ * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
+ * defaults: shared, and nothing is forgotten.
  */
 open class PersisterImpl: Persister, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -2210,6 +2228,41 @@ open func persist(batch: Batch)async throws  -> Persisted  {
             liftFunc: FfiConverterTypePersisted_lift,
             errorHandler: FfiConverterTypePersisterError_lift
         )
+}
+    
+    /**
+     * These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
+     * otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+     * are named again some day.
+     */
+open func forget(ids: [String])async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_persister_forget(
+                        self.uniffiCloneHandle(),FfiConverterSequenceString.lower(ids)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypePersisterError_lift
+        )
+}
+    
+    /**
+     * Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
+     * the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
+     * memory never grow old.
+     */
+open func isShared() -> Bool  {
+    return try!  FfiConverterBool.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_persister_is_shared(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
 }
     
 
@@ -2324,6 +2377,69 @@ fileprivate struct UniffiCallbackInterfacePersister {
                 handleError: uniffiHandleError,
                 lowerError: FfiConverterTypePersisterError_lower,
                 droppedCallback: uniffiOutDroppedCallback
+            )
+        },
+        forget: { (
+            uniffiHandle: UInt64,
+            ids: RustBuffer,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteVoid,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> () in
+                guard let uniffiObj = try? FfiConverterTypePersister.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.forget(
+                     ids: try FfiConverterSequenceString.lift(ids)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: ()) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultVoid(
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultVoid(
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypePersisterError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        },
+        isShared: { (
+            uniffiHandle: UInt64,
+            uniffiOutReturn: UnsafeMutablePointer<Int8>,
+            uniffiCallStatus: UnsafeMutablePointer<RustCallStatus>
+        ) in
+            let makeCall = {
+                () throws -> Bool in
+                guard let uniffiObj = try? FfiConverterTypePersister.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return uniffiObj.isShared(
+                )
+            }
+
+            
+            let writeReturn = { uniffiOutReturn.pointee = FfiConverterBool.lower($0) }
+            uniffiTraitInterfaceCall(
+                callStatus: uniffiCallStatus,
+                makeCall: makeCall,
+                writeReturn: writeReturn
             )
         }
     )
@@ -9980,6 +10096,11 @@ public struct Loaded: Equatable, Hashable {
      * The changes after the position that was asked for.
      */
     public let changes: [RowChange]
+    /**
+     * They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
+     * were deleted since then.
+     */
+    public let isWhole: Bool
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -9989,9 +10110,14 @@ public struct Loaded: Equatable, Hashable {
          */position: Int64, 
         /**
          * The changes after the position that was asked for.
-         */changes: [RowChange]) {
+         */changes: [RowChange], 
+        /**
+         * They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
+         * were deleted since then.
+         */isWhole: Bool = false) {
         self.position = position
         self.changes = changes
+        self.isWhole = isWhole
     }
 
     
@@ -10011,13 +10137,15 @@ public struct FfiConverterTypeLoaded: FfiConverterRustBuffer {
         return
             try Loaded(
                 position: FfiConverterInt64.read(from: &buf), 
-                changes: FfiConverterSequenceTypeRowChange.read(from: &buf)
+                changes: FfiConverterSequenceTypeRowChange.read(from: &buf), 
+                isWhole: FfiConverterBool.read(from: &buf)
         )
     }
 
     public static func write(_ value: Loaded, into buf: inout [UInt8]) {
         FfiConverterInt64.write(value.position, into: &buf)
         FfiConverterSequenceTypeRowChange.write(value.changes, into: &buf)
+        FfiConverterBool.write(value.isWhole, into: &buf)
     }
 }
 
@@ -13529,6 +13657,11 @@ public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, Custo
      */
     public let sqlite: String?
     /**
+     * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
+     * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+     */
+    public let exclusive: Bool?
+    /**
      * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
      */
     public let preset: String?
@@ -13638,6 +13771,10 @@ public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, Custo
          * An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
          */sqlite: String? = nil, 
         /**
+         * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
+         * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+         */exclusive: Bool? = nil, 
+        /**
          * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
          */preset: String? = nil, 
         /**
@@ -13715,6 +13852,7 @@ public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, Custo
          * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
+        self.exclusive = exclusive
         self.preset = preset
         self.policyToml = policyToml
         self.policyJson = policyJson
@@ -13781,6 +13919,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
         return
             try Settings(
                 sqlite: FfiConverterOptionString.read(from: &buf), 
+                exclusive: FfiConverterOptionBool.read(from: &buf), 
                 preset: FfiConverterOptionString.read(from: &buf), 
                 policyToml: FfiConverterOptionString.read(from: &buf), 
                 policyJson: FfiConverterOptionString.read(from: &buf), 
@@ -13811,6 +13950,7 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
 
     public static func write(_ value: Settings, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.sqlite, into: &buf)
+        FfiConverterOptionBool.write(value.exclusive, into: &buf)
         FfiConverterOptionString.write(value.preset, into: &buf)
         FfiConverterOptionString.write(value.policyToml, into: &buf)
         FfiConverterOptionString.write(value.policyJson, into: &buf)
@@ -21617,6 +21757,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_persister_persist() != 40195) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 58490) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 40435) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 52400) {

@@ -66,6 +66,14 @@ extension Resource {
     }
 }
 
+extension Persister {
+    /// Forgets nothing.
+    public func forget(ids: [String]) async throws {}
+
+    /// Somebody else may write to the same data.
+    public func isShared() -> Bool { true }
+}
+
 extension Caller {
     /// Whether the caller may do this to a resource. One that was not found is no question: there is no `nil` here.
     public func can(permission: String, resource: Resource) throws -> Bool {

@@ -15,6 +15,11 @@ export type AuditDenials =
 export interface Settings {
   /** An SQLite file, made if it is not there; without it and without a persister all is kept in memory. */
   readonly sqlite?: string | undefined;
+  /**
+   * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
+   * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+   */
+  readonly exclusive?: boolean | undefined;
   /** A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given. */
   readonly preset?: string | undefined;
   /** A policy file's text, in TOML. */

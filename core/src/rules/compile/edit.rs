@@ -9,9 +9,9 @@ use crate::{
         bits::{self, Bits},
         faults::{Faults, shown},
         policy::{Policy, Role},
-        pool::place,
+        pool::{Pool, place},
         reads::Reads,
-        role::{CompiledRole, Own, Specials},
+        role::{CompiledRole, NONE, Own, Specials},
         rule_set::{RoleId, RuleSet, Stamp},
     },
 };
@@ -22,7 +22,8 @@ use super::{
     grants, refuse, roles,
 };
 
-/// Conditions of roles that changed stay until so many have gathered; then the policy is compiled anew.
+/// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
+/// then the policy is compiled anew.
 const MAX_LEFT_OVER: usize = 1_000;
 
 impl RuleSet {
@@ -68,7 +69,7 @@ impl RuleSet {
         let own = grants::own(id, &role, &self.shared.words, &mut pool, &mut budget, &mut faults);
         refuse(faults)?;
         let own = own.ok_or_else(too_large)?;
-        if self.is_for_anonymous(id, &closure) || pool.conditions.len() > MAX_LEFT_OVER + 2 * self.conditions_in_use() {
+        if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&pool) {
             let mut policy = self.policy();
             policy.roles.retain(|other| other.name != role.name);
             return compile(&policy.add_role(role), &self.shared.schema);
@@ -120,6 +121,14 @@ impl RuleSet {
     fn is_for_anonymous(&self, id: u32, closure: &[u32]) -> bool {
         let role = self.anonymous.and_then(|role| self.roles.get(role.0 as usize));
         role.is_some_and(|role| role.has_junior(id) || closure.contains(&id) && self.anonymous == Some(RoleId(id)))
+    }
+
+    fn has_much_left_over(&self, pool: &Pool) -> bool {
+        let is_much = |count: usize, used: usize| count > MAX_LEFT_OVER + 2 * used;
+        let narrowed = |role: &CompiledRole| role.own.special.iter().filter(|one| one.fields != NONE).count();
+        is_much(pool.conditions.len(), self.conditions_in_use())
+            || is_much(self.roles.len(), self.live_roles().count())
+            || is_much(pool.field_sets.len(), self.live_roles().map(narrowed).sum())
     }
 
     fn conditions_in_use(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Rows in memory: the reference model, the whole storage of tests, and the upper half of
 //! [`super::persister`]. Nothing here waits, so every future is ready at its first poll.
 
+mod packed;
 mod plan;
 mod state;
 mod table;
@@ -10,6 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rolekeep_macros::portable_async;
 
 pub(super) use state::{Planned, State};
+use table::Stored;
 
 use super::{ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage};
 use crate::model::{
@@ -104,7 +106,7 @@ impl Storage for MemoryStorage {
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.read(|state| {
             let table = state.table(table)?;
-            Ok(keys.iter().map(|key| table.get(&key.0).cloned()).collect())
+            Ok(keys.iter().map(|key| table.get(&key.0).map(Stored::row)).collect())
         })
     }
 

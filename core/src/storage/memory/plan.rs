@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, ops::Bound};
 
 use super::{
+    packed::Part,
     state::State,
     table::{Path, Stored, TableRows},
 };
@@ -27,16 +28,16 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
         return Ok(Rows { rows: Vec::new(), total: query.count.then_some(0) });
     }
     // Counting looks at every row that passes; if they are few, the page is cut from them.
-    let passing: Option<Vec<&Row>> = query.count.then(|| filter.candidates().collect());
+    let passing: Option<Vec<&Stored>> = query.count.then(|| filter.candidates().collect());
     let total = passing.as_ref().map(|rows| rows.len() as u64);
     let after = query.window.after.as_deref();
     let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
     let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let wanted = |row: &&Row| after.is_none_or(|after| sorting.is_after(row, after));
+    let wanted = |row: &&Stored| after.is_none_or(|after| is_after(&sorting, row, after));
     let few = passing.filter(|rows| rows.len() <= FEW);
     let ordered = if few.is_none() { filter.in_order(&sorting, after) } else { None };
     let rows = match (few, ordered) {
-        (None, Some(rows)) => rows.filter(wanted).skip(skip).take(limit).cloned().collect(),
+        (None, Some(rows)) => rows.filter(wanted).skip(skip).take(limit).map(Stored::row).collect(),
         (Some(rows), _) => cut(&sorting, rows.into_iter().filter(wanted).collect(), skip, limit),
         (None, None) => cut(&sorting, filter.candidates().filter(wanted).collect(), skip, limit),
     };
@@ -52,17 +53,17 @@ fn run_beside(state: &State, query: &Query, beside: &TableRows) -> Result<Rows> 
     let after = query.window.after.as_deref();
     let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
     let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let wanted = |row: &&Row| after.is_none_or(|after| sorting.is_after(row, after));
+    let wanted = |row: &&Stored| after.is_none_or(|after| is_after(&sorting, row, after));
     let whole = |place: &Row| {
-        let row = table.stored(&beside.table.key_of(place).0).filter(|stored| filter.passes(stored))?;
-        Some(Row(row.row.0.iter().chain(&place.0).cloned().collect()))
+        let row = table.get(&beside.table.key_of(place).0).filter(|stored| filter.passes(stored))?;
+        Some(Row(row.row().0.into_iter().chain(place.0.iter().cloned()).collect()))
     };
     let all = Filter::new(state, beside, &Predicate::Always);
     let in_order = if query.is_narrow() || filter.is_never() { None } else { all.in_order(&sorting, after) };
     let rows = match in_order {
-        Some(places) => places.filter(wanted).filter_map(whole).skip(skip).take(limit).collect(),
+        Some(places) => places.filter(wanted).filter_map(|place| whole(&place.row())).skip(skip).take(limit).collect(),
         None => {
-            let places = filter.candidates().filter_map(|row| beside.get(&query.table.key_of(row).0));
+            let places = filter.candidates().filter_map(|row| beside.get(&query.table.key_of(&row.row()).0));
             let places = cut(&sorting, places.filter(wanted).collect(), skip, limit);
             places.iter().filter_map(whole).collect()
         }
@@ -74,15 +75,20 @@ fn run_beside(state: &State, query: &Query, beside: &TableRows) -> Result<Rows> 
 const FEW: usize = 1_000;
 
 /// Sorts no more than is wanted, and copies that.
-fn cut(sorting: &Sorting, mut rows: Vec<&Row>, skip: usize, limit: usize) -> Vec<Row> {
+fn cut(sorting: &Sorting, mut rows: Vec<&Stored>, skip: usize, limit: usize) -> Vec<Row> {
+    let compare = |left: &&Stored, right: &&Stored| sorting.fold(|at, _| left.part(at).cmp(&right.part(at)));
     let end = skip.saturating_add(limit);
     // Keys make the order total, so an unstable sort gives one answer only.
     if end < rows.len() {
-        rows.select_nth_unstable_by(end, |left, right| sorting.compare(left, right));
+        rows.select_nth_unstable_by(end, compare);
         rows.truncate(end);
     }
-    rows.sort_unstable_by(|left, right| sorting.compare(left, right));
-    rows.into_iter().skip(skip).take(limit).cloned().collect()
+    rows.sort_unstable_by(compare);
+    rows.into_iter().skip(skip).take(limit).map(Stored::row).collect()
+}
+
+fn is_after(sorting: &Sorting, row: &Stored, values: &[Value]) -> bool {
+    sorting.fold(|at, part| row.part(at).cmp(&Part::of(&values[part]))).is_gt()
 }
 
 /// A filter with what its conjuncts say about columns.
@@ -116,8 +122,14 @@ impl<'q> Filter<'q> {
     }
 
     fn passes(&self, stored: &Stored) -> bool {
-        self.needles.iter().all(|needle| stored.search.contains(needle.as_str()))
-            && self.rest.iter().all(|part| part.matches(self.table.table, &stored.row, self.state))
+        if !self.needles.iter().all(|needle| stored.search.contains(needle.as_str())) {
+            return false;
+        }
+        if self.rest.iter().all(|part| matches!(part, Predicate::Always)) {
+            return true;
+        }
+        let row = stored.row();
+        self.rest.iter().all(|part| part.matches(self.table.table, &row, self.state))
     }
 
     /// The value that a column must have.
@@ -144,7 +156,7 @@ impl<'q> Filter<'q> {
     }
 
     /// Rows that pass, in no particular order, by the path that leaves the fewest to look at.
-    fn candidates(&self) -> Box<dyn Iterator<Item = &Row> + '_> {
+    fn candidates(&self) -> Box<dyn Iterator<Item = &Stored> + '_> {
         let best = self.table.paths().map(|path| (path, self.prefix(path))).max_by_key(|(_, prefix)| prefix.len());
         let (path, prefix) = best.unwrap_or((Path::Key, Vec::new()));
         if prefix.is_empty() {
@@ -162,7 +174,7 @@ impl<'q> Filter<'q> {
 
     /// Rows that pass in the order that is asked for, if a path has it and leaves no more to look
     /// at than the best; the rows up to `after` are left out where that costs nothing.
-    fn in_order(&self, sorting: &Sorting, after: Option<&[Value]>) -> Option<Box<dyn Iterator<Item = &Row> + '_>> {
+    fn in_order(&self, sorting: &Sorting, after: Option<&[Value]>) -> Option<Box<dyn Iterator<Item = &Stored> + '_>> {
         let most = self.table.paths().map(|path| self.prefix(path).len()).max().unwrap_or_default();
         let is_narrow = |column: &usize| self.among(*column).is_some_and(|values| values.len() < self.table.len() / 8);
         if most == 0 && self.table.paths().any(|path| self.table.columns(path).first().is_some_and(is_narrow)) {
@@ -208,27 +220,27 @@ impl<'q> Filter<'q> {
         Some(Box::new(Groups { rows: rows.peekable(), columns: columns[..down].to_vec(), group: Vec::new() }))
     }
 
-    fn passing<'r>(&'r self, rows: impl Iterator<Item = &'r Stored> + 'r) -> impl Iterator<Item = &'r Row> {
-        rows.filter(|stored| self.passes(stored)).map(|stored| &stored.row)
+    fn passing<'r>(&'r self, rows: impl Iterator<Item = &'r Stored> + 'r) -> impl Iterator<Item = &'r Stored> {
+        rows.filter(|stored| self.passes(stored))
     }
 }
 
 /// Gives each run of rows that are equal in these columns backwards.
-struct Groups<'r, I: Iterator<Item = &'r Row>> {
+struct Groups<'r, I: Iterator<Item = &'r Stored>> {
     rows: std::iter::Peekable<I>,
     columns: Vec<usize>,
-    group: Vec<&'r Row>,
+    group: Vec<&'r Stored>,
 }
 
-impl<'r, I: Iterator<Item = &'r Row>> Iterator for Groups<'r, I> {
-    type Item = &'r Row;
+impl<'r, I: Iterator<Item = &'r Stored>> Iterator for Groups<'r, I> {
+    type Item = &'r Stored;
 
-    fn next(&mut self) -> Option<&'r Row> {
+    fn next(&mut self) -> Option<&'r Stored> {
         if self.group.is_empty() {
             let first = self.rows.next()?;
             self.group.push(first);
             let columns = &self.columns;
-            let same = |row: &&Row| columns.iter().all(|at| row.0[*at] == first.0[*at]);
+            let same = |row: &&Stored| columns.iter().all(|at| row.part(*at) == first.part(*at));
             while let Some(row) = self.rows.next_if(same) {
                 self.group.push(row);
             }
@@ -254,11 +266,11 @@ fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Predicate {
     let columns = (rows.table.position(&link.from), rows.table.position(&link.to));
     let (Some(from), Some(to)) = columns else { return Predicate::Never };
     let is_indexed = rows.paths().any(|path| rows.columns(path).first() == Some(&to));
-    let found: BTreeSet<&Value> = if is_indexed && values.len() < rows.len() {
-        values.iter().flat_map(|value| rows.find(vec![(to, value)])).map(|row| &row.0[from]).collect()
+    let found: BTreeSet<Value> = if is_indexed && values.len() < rows.len() {
+        values.iter().flat_map(|value| rows.find(vec![(to, value)])).map(|row| row.value(from)).collect()
     } else {
-        let tied = rows.find(Vec::new()).filter(|row| values.binary_search(&row.0[to]).is_ok());
-        tied.map(|row| &row.0[from]).collect()
+        let tied = rows.find(Vec::new()).filter(|row| values.binary_search(&row.value(to)).is_ok());
+        tied.map(|row| row.value(from)).collect()
     };
-    Predicate::In(link.own.clone(), Predicate::set(found.into_iter().cloned()))
+    Predicate::In(link.own.clone(), Predicate::set(found))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::table::TableRows;
+use super::table::{Stored, TableRows};
 use crate::{
     audit::AuditHead,
     model::{
@@ -63,7 +63,7 @@ impl State {
         }
         let position = self.position() + 1;
         let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE)]));
-        let own = ledger::rows_of(change_set, ledger::number(position), head.cloned())?;
+        let own = ledger::rows_of(change_set, ledger::number(position), head.map(Stored::row))?;
         Ok(Planned::Pending { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
     }
 
@@ -81,7 +81,7 @@ impl State {
 
     /// Replaces or removes one row, whatever was there.
     pub(crate) fn set(&mut self, table: &'static Table, key: Key, row: Option<Row>) {
-        self.tables.entry(table.name).or_insert_with(|| TableRows::new(table)).set(key.0, row);
+        self.tables.entry(table.name).or_insert_with(|| TableRows::new(table)).set(&key.0, row);
     }
 
     /// The declaration of a table by name.
@@ -110,7 +110,7 @@ impl State {
         let mut changes = Changes::after(since);
         let Some(commits) = self.commits() else { return Ok(changes) };
         for row in commits.after(Value::Int(ledger::number(since))).take(FEED_PAGE as usize) {
-            changes.add(CommitRecord::from_row(row.clone())?);
+            changes.add(CommitRecord::from_row(row.row())?);
         }
         Ok(changes)
     }
@@ -131,8 +131,8 @@ impl State {
         let at = CommitRecord::TABLE.position("at");
         let rows = self.commits().into_iter().flat_map(|commits| commits.after(Value::Int(0)));
         rows.filter_map(move |row| {
-            let Value::Time(micros) = row.0.get(at?)? else { return None };
-            Some((row.0.first()?.as_int()?, Time::from_microsecond(*micros).ok()?))
+            let Value::Time(micros) = row.value(at?) else { return None };
+            Some((row.value(0).as_int()?, Time::from_microsecond(micros).ok()?))
         })
     }
 
@@ -141,8 +141,8 @@ impl State {
     }
 }
 
-fn position_of(row: &Row) -> u64 {
-    row.0.first().and_then(Value::as_int).and_then(|position| position.try_into().ok()).unwrap_or_default()
+fn position_of(row: &Stored) -> u64 {
+    row.value(0).as_int().and_then(|position| position.try_into().ok()).unwrap_or_default()
 }
 
 fn unknown_table(name: &str) -> Error {

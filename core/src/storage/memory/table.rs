@@ -1,31 +1,44 @@
-//! One table in memory: its rows by key, and an ordered set for each declared index.
+//! One table in memory: its rows, in the order of the key and of each declared index.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::{borrow::Borrow, cmp::Ordering, collections::BTreeSet, ops::Bound, sync::Arc};
 
 use uuid::Uuid;
 
+use super::packed::{Packed, Part};
 use crate::model::{
     record::{Row, Table},
     value::Value,
 };
 
-/// A row with the folded text that searches look into, so that it is not folded for every search.
-#[derive(Clone)]
+/// A row, once for all paths that lead to it.
 pub(super) struct Stored {
-    pub(super) row: Row,
-    pub(super) search: String,
+    table: &'static Table,
+    packed: Packed,
+    /// The folded text that searches look into, so that it is not folded for every search.
+    pub(super) search: Box<str>,
+}
+
+impl Stored {
+    pub(super) fn row(&self) -> Row {
+        self.packed.row()
+    }
+
+    pub(super) fn part(&self, column: usize) -> Part<'_> {
+        self.packed.part(column)
+    }
+
+    pub(super) fn value(&self, column: usize) -> Value {
+        self.part(column).value()
+    }
 }
 
 /// The rows of one table.
 #[derive(Clone)]
 pub(crate) struct TableRows {
     pub(super) table: &'static Table,
-    rows: BTreeMap<Vec<Value>, Stored>,
-    /// Of each index its columns' values, then the key.
-    indexes: Vec<BTreeSet<Vec<Value>>>,
+    by_key: BTreeSet<Entry>,
+    /// Of each index.
+    indexes: Vec<BTreeSet<Entry>>,
 }
 
 /// A way to find rows: by the key, or by an index.
@@ -35,52 +48,136 @@ pub(super) enum Path {
     Index(usize),
 }
 
+/// A row in its place on a path.
+#[derive(Clone)]
+struct Entry {
+    stored: Arc<Stored>,
+    path: Path,
+}
+
+/// Values that stand for a place on a path: those of an index's columns, then the key's, or the first of them.
+trait Place {
+    fn part(&self, at: usize) -> Option<Part<'_>>;
+}
+
+impl Place for Entry {
+    fn part(&self, at: usize) -> Option<Part<'_>> {
+        let table = self.stored.table;
+        let own = columns(table, self.path);
+        let key: &[usize] = if self.path == Path::Key { &[] } else { table.key };
+        own.get(at).or_else(|| key.get(at - own.len())).map(|column| self.stored.part(*column))
+    }
+}
+
+impl Place for &[Value] {
+    fn part(&self, at: usize) -> Option<Part<'_>> {
+        self.get(at).map(Part::of)
+    }
+}
+
+impl Ord for dyn Place + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let parts = (0..).map(|at| (self.part(at), other.part(at)));
+        let different = parts.map(|(one, other)| (one.is_none() && other.is_none(), one.cmp(&other)));
+        different
+            .filter(|(is_end, order)| *is_end || order.is_ne())
+            .map(|(_, order)| order)
+            .next()
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for dyn Place + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for dyn Place + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for dyn Place + '_ {}
+
+impl<'p> Borrow<dyn Place + 'p> for Entry {
+    fn borrow(&self) -> &(dyn Place + 'p) {
+        self
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self as &dyn Place).cmp(other as &dyn Place)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+/// The columns that a path is sorted by, before the key.
+fn columns(table: &'static Table, path: Path) -> &'static [usize] {
+    match path {
+        Path::Key => table.key,
+        Path::Index(at) => table.indexes[at],
+    }
+}
+
 /// Rows in a path's order, from both ends.
 type Found<'r> = Box<dyn DoubleEndedIterator<Item = &'r Stored> + 'r>;
 
 impl TableRows {
     pub(super) fn new(table: &'static Table) -> Self {
-        Self { table, rows: BTreeMap::new(), indexes: table.indexes.iter().map(|_| BTreeSet::new()).collect() }
+        Self { table, by_key: BTreeSet::new(), indexes: table.indexes.iter().map(|_| BTreeSet::new()).collect() }
     }
 
-    pub(super) fn stored(&self, key: &[Value]) -> Option<&Stored> {
-        self.rows.get(key)
+    pub(super) fn get(&self, key: &[Value]) -> Option<&Stored> {
+        self.by_key.get(&key as &dyn Place).map(|entry| &*entry.stored)
     }
 
-    pub(super) fn get(&self, key: &[Value]) -> Option<&Row> {
-        self.stored(key).map(|stored| &stored.row)
-    }
-
-    pub(super) fn last(&self) -> Option<&Row> {
-        self.rows.last_key_value().map(|(_, stored)| &stored.row)
+    pub(super) fn last(&self) -> Option<&Stored> {
+        self.by_key.last().map(|entry| &*entry.stored)
     }
 
     /// The rows after the one with this value as its key's first, in order.
-    pub(super) fn after(&self, value: Value) -> impl Iterator<Item = &Row> {
-        self.between(Path::Key, Bound::Excluded(vec![value]), Bound::Unbounded).map(|stored| &stored.row)
+    pub(super) fn after(&self, value: Value) -> impl Iterator<Item = &Stored> {
+        self.between(Path::Key, Bound::Excluded(vec![value]), Bound::Unbounded)
     }
 
     pub(super) fn version(&self, key: &[Value]) -> Option<i64> {
-        self.get(key).map(|row| self.table.version_of(row))
+        self.get(key).map(|row| row.value(self.table.version).as_int().unwrap_or_default())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.rows.len()
+        self.by_key.len()
     }
 
     /// Replaces or removes a row and its index entries.
-    pub(super) fn set(&mut self, key: Vec<Value>, row: Option<Row>) {
-        if let Some(old) = self.rows.remove(&key) {
-            for (entries, columns) in self.indexes.iter_mut().zip(self.table.indexes) {
-                entries.remove(&entry(columns, &old.row, &key));
+    pub(super) fn set(&mut self, key: &[Value], row: Option<Row>) {
+        if let Some(old) = self.by_key.take(&key as &dyn Place) {
+            for (at, entries) in self.indexes.iter_mut().enumerate() {
+                entries.remove(&Entry { stored: old.stored.clone(), path: Path::Index(at) });
             }
         }
         if let Some(row) = row {
-            for (entries, columns) in self.indexes.iter_mut().zip(self.table.indexes) {
-                entries.insert(entry(columns, &row, &key));
+            let (packed, search) = (Packed::new(&row), self.table.search_text(&row).into());
+            let stored = Arc::new(Stored { table: self.table, packed, search });
+            for (at, entries) in self.indexes.iter_mut().enumerate() {
+                entries.insert(Entry { stored: stored.clone(), path: Path::Index(at) });
             }
-            let search = self.table.search_text(&row);
-            self.rows.insert(key, Stored { row, search });
+            self.by_key.insert(Entry { stored, path: Path::Key });
         }
     }
 
@@ -91,10 +188,7 @@ impl TableRows {
 
     /// The columns that a path is sorted by, before the key.
     pub(super) fn columns(&self, path: Path) -> &'static [usize] {
-        match path {
-            Path::Key => self.table.key,
-            Path::Index(at) => self.table.indexes[at],
-        }
+        columns(self.table, path)
     }
 
     /// The columns of a path's entries: its own, then the key's.
@@ -118,34 +212,35 @@ impl TableRows {
             Bound::Included(values) => past(values).map_or(Bound::Unbounded, Bound::Excluded),
             to => to,
         };
-        // An inverted range is empty, but BTreeMap::range panics on it.
+        // An inverted range is empty, but BTreeSet::range panics on it.
         let is_empty = match (&from, &to) {
             (Bound::Included(from), Bound::Excluded(to)) => from >= to,
             (Bound::Excluded(from), Bound::Excluded(to)) => from >= to,
             _ => false,
         };
-        match path {
-            _ if is_empty => Box::new(std::iter::empty()),
-            Path::Key => Box::new(self.rows.range((from, to)).map(|(_, stored)| stored)),
-            Path::Index(at) => {
-                let width = self.table.indexes[at].len();
-                Box::new(self.indexes[at].range((from, to)).filter_map(move |entry| self.rows.get(&entry[width..])))
-            }
+        if is_empty {
+            return Box::new(std::iter::empty());
         }
+        let entries = match path {
+            Path::Key => &self.by_key,
+            Path::Index(at) => &self.indexes[at],
+        };
+        let (from, to) = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+        Box::new(entries.range::<dyn Place, _>((place(&from), place(&to))).map(|entry| &*entry.stored))
     }
 
     /// Rows whose columns have just these values, by the best path there is.
-    pub(super) fn find<'r>(&'r self, bound: Vec<(usize, &'r Value)>) -> impl Iterator<Item = &'r Row> {
+    pub(super) fn find<'r>(&'r self, bound: Vec<(usize, &'r Value)>) -> impl Iterator<Item = &'r Stored> {
         let value = |at: &usize| bound.iter().find(|(column, _)| column == at).map(|(_, value)| (*value).clone());
         let prefixes = self.paths().map(|path| (path, self.columns(path).iter().map_while(value).collect::<Vec<_>>()));
         let (path, prefix) = prefixes.max_by_key(|(_, prefix)| prefix.len()).unwrap_or((Path::Key, Vec::new()));
-        let rows = self.range(path, &prefix).map(|stored| &stored.row);
-        rows.filter(move |row| bound.iter().all(|(at, value)| &row.0[*at] == *value))
+        let rows = self.range(path, &prefix);
+        rows.filter(move |row| bound.iter().all(|(at, value)| row.part(*at) == Part::of(value)))
     }
 }
 
-fn entry(columns: &[usize], row: &Row, key: &[Value]) -> Vec<Value> {
-    columns.iter().map(|at| row.0[*at].clone()).chain(key.iter().cloned()).collect()
+fn place<'v>(values: &'v Bound<&'v [Value]>) -> Bound<&'v (dyn Place + 'v)> {
+    values.as_ref().map(|values| values as &dyn Place)
 }
 
 /// The least list of values that is greater than every list that starts with these.

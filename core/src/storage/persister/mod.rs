@@ -121,7 +121,7 @@ pub struct Loaded {
     /// The changes after the position that was asked for.
     pub changes: Vec<RowChange>,
     /// They are all rows that there are, whatever was asked for: rows that are not among them were deleted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, alias = "isWhole", skip_serializing_if = "std::ops::Not::not")]
     pub is_whole: bool,
 }
 
@@ -200,10 +200,12 @@ impl<P: Persister> PersistedStorage<P> {
         })
     }
 
-    /// The host, after catching up with it.
+    /// The host, after catching up with it where it may know more.
     async fn newest(&self) -> Result<MutexGuard<'_, Host>> {
         let mut host = self.host.lock().await;
-        self.catch_up().await?;
+        if host.is_unsure || self.persister.is_shared() {
+            self.catch_up().await?;
+        }
         host.is_unsure = false;
         Ok(host)
     }

@@ -53,7 +53,10 @@ pub(super) async fn run(connections: &Connections, change_set: &ChangeSet) -> Re
         result = transact(writer.get()?, change_set).await;
     }
     match result {
-        Ok(committed) => Ok(committed),
+        Ok(committed) => {
+            connections.committed(committed.position);
+            Ok(committed)
+        }
         Err(Abort::Commit(error)) => Err(error),
         Err(Abort::Sql(problem)) => writer.settle(Err(problem)).map_err(CommitError::Failed),
         Err(Abort::Lost(problem)) => {

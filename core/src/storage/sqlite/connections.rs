@@ -1,14 +1,17 @@
 //! The connections to one file, each used by one caller at a time. A caller who leaves in the
 //! middle leaves a connection on which the next begins afresh: open transactions are rolled back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Mutex as SyncMutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuard};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{SqliteOptions, error, file::DatabaseFile, migrate, rows};
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Reason, Result},
     storage::memory,
 };
 
@@ -17,6 +20,7 @@ pub(super) struct Connections {
     for_writing: SqliteConnectOptions,
     for_reading: SqliteConnectOptions,
     is_read_only: bool,
+    own: Option<Own>,
     pub(super) file: DatabaseFile,
     writer: Mutex<Slot>,
     readers: Vec<Mutex<Slot>>,
@@ -26,6 +30,14 @@ pub(super) struct Connections {
     queue: Mutex<()>,
     watcher: Mutex<Watcher>,
     is_closed: AtomicBool,
+}
+
+/// A file that nobody else uses: its writer does everything, as it lets no other connection in.
+#[derive(Default)]
+struct Own {
+    /// The newest commit as far as known; none before the tables are made. A connection that was lost has lost
+    /// the lock as well, and somebody may have been there before the next one.
+    position: SyncMutex<Option<u64>>,
 }
 
 /// A connection; none before its first use, after a crash and once closed.
@@ -68,10 +80,12 @@ fn settle<T>(slot: &mut Slot, result: Result<T, sqlx::Error>) -> Result<T> {
 
 impl Connections {
     pub(super) async fn open(options: &SqliteOptions) -> Result<Self> {
+        options.check()?;
         let connections = Self {
             for_writing: options.writer()?,
             for_reading: options.reader()?,
             is_read_only: options.is_read_only(),
+            own: options.is_exclusive.then(Own::default),
             file: DatabaseFile::new(options.path()?),
             writer: Mutex::default(),
             readers: (0..options.readers).map(|_| Mutex::default()).collect(),
@@ -95,15 +109,30 @@ impl Connections {
         self.is_read_only
     }
 
+    /// Whether nobody else can write to the file.
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The one connection that writes.
     pub(super) async fn writer(&self) -> Result<Lease<'_>> {
         let mut slot = self.writer.lock().await;
+        let is_new = slot.is_none();
         self.connect(&mut slot, &self.for_writing).await?;
+        if let (true, Some(own)) = (is_new, &self.own)
+            && let Err(error) = own.require_unchanged(&mut slot).await
+        {
+            *slot = None;
+            return Err(error);
+        }
         Ok(Lease { slot, _free: None })
     }
 
     /// A connection that reads: any free one, else the first that becomes free.
     pub(super) async fn reader(&self) -> Result<Lease<'_>> {
+        if self.is_exclusive() {
+            return self.writer().await;
+        }
         let free = {
             let _first = self.queue.lock().await;
             self.free.acquire().await
@@ -117,6 +146,13 @@ impl Connections {
     /// The newest commit of any process. While nobody commits this asks SQLite for one number
     /// that it keeps in memory.
     pub(super) async fn position(&self) -> Result<u64> {
+        if let Some(own) = &self.own {
+            let mut writer = self.writer().await?;
+            let head = rows::head(writer.get()?).await;
+            let position = writer.settle(head)?.position.try_into().unwrap_or_default();
+            own.know(position);
+            return Ok(position);
+        }
         let mut watcher = self.watcher.lock().await;
         self.connect(&mut watcher.slot, &self.for_reading).await?;
         let Watcher { slot, seen } = &mut *watcher;
@@ -138,6 +174,13 @@ impl Connections {
             *seen = Some((state, position));
         }
         Ok(position)
+    }
+
+    /// Hears of a commit of this storage.
+    pub(super) fn committed(&self, position: u64) {
+        if let Some(own) = &self.own {
+            own.know(position);
+        }
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
@@ -172,6 +215,25 @@ impl Connections {
             *slot = Some(connection);
         }
         Ok(())
+    }
+}
+
+impl Own {
+    fn know(&self, position: u64) {
+        let mut known = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.unwrap_or_default().max(position));
+    }
+
+    /// Refuses where somebody else has written since the last connection.
+    async fn require_unchanged(&self, slot: &mut Slot) -> Result<()> {
+        let known = *self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(known), Some(connection)) = (known, slot) else { return Ok(()) };
+        let head = rows::head(connection).await.map_err(|problem| error::error(&problem))?;
+        if u64::try_from(head.position).ok() == Some(known) {
+            return Ok(());
+        }
+        let message = "the connection was lost, and others wrote to the file before it was there again: open it anew";
+        Err(Error::new(Reason::StorageUnavailable, message))
     }
 }
 

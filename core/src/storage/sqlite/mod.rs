@@ -1,6 +1,7 @@
 //! SQLite in one file: the default storage.
 //!
-//! One connection writes, a few read, and one watches for the commits of other processes. Each
+//! One connection writes, a few read, and one watches for the commits of other processes; where the file is this
+//! process's own ([`SqliteOptions::exclusive`]), one does everything. Each
 //! has a thread of its own, started by [`SqliteStorage::open`] and ended by
 //! [`Storage::close`] or when the storage is dropped. No runtime is needed.
 
@@ -49,7 +50,9 @@ impl SqliteStorage {
     /// - [`Reason::StorageMissing`]: the folder or file does not exist, or the file is no database
     /// - [`Reason::SchemaNewer`]: a newer version of this library wrote it
     /// - [`Reason::StorageReadOnly`]: tables must be made, but the file cannot be written
-    /// - [`Reason::StorageUnavailable`]: another process keeps it locked
+    /// - [`Reason::StorageUnavailable`]: another process keeps it locked, or has it for itself
+    ///   ([`SqliteOptions::exclusive`])
+    /// - [`Reason::ConfigInvalid`]: options that contradict each other
     pub async fn open(options: SqliteOptions) -> Result<Self> {
         Self::open_with(options, Schema::migrations()).await
     }
@@ -63,6 +66,10 @@ impl SqliteStorage {
     async fn open_with(options: SqliteOptions, schema: Schema) -> Result<Self> {
         let connections = Connections::open(&options).await?;
         migrate::run(&connections, &schema).await?;
+        if connections.is_exclusive() {
+            // What is known from here on is how others are noticed.
+            connections.position().await?;
+        }
         Ok(Self { connections, tables: Tables(schema.tables) })
     }
 
@@ -174,7 +181,7 @@ impl Storage for SqliteStorage {
     }
 
     fn is_shared(&self) -> bool {
-        true
+        !self.connections.is_exclusive()
     }
 
     async fn close(&self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sqlx::{
     ConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous},
 };
 
 use crate::model::error::{Error, Reason, Result};
@@ -23,6 +23,7 @@ pub struct SqliteOptions {
     busy_timeout: Duration,
     pub(super) readers: usize,
     max_bytes: Option<u64>,
+    pub(super) is_exclusive: bool,
 }
 
 /// What a commit survives once it was answered.
@@ -63,6 +64,7 @@ impl SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             readers: 4,
             max_bytes: None,
+            is_exclusive: false,
         }
     }
 
@@ -95,6 +97,24 @@ impl SqliteOptions {
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
+    }
+
+    /// Whether this process alone uses the file: others, and a second opening here, are refused with
+    /// [`Reason::StorageUnavailable`] once their patience is over, and so is this one where others have it open.
+    ///
+    /// For phones, desktops and single programs: nobody else's changes are looked for, so an idle store never wakes
+    /// up, and rights in memory never grow old. One connection does everything, so queries wait for each other.
+    pub fn exclusive(mut self, is_exclusive: bool) -> Self {
+        self.is_exclusive = is_exclusive;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.is_exclusive && self.is_read_only() {
+            let message = "a file that is only read cannot be one's own: `exclusive` needs to write";
+            return Err(Error::new(Reason::ConfigInvalid, message));
+        }
+        Ok(())
     }
 
     pub(super) fn is_read_only(&self) -> bool {
@@ -134,6 +154,10 @@ impl SqliteOptions {
             .row_buffer_size(256)
             .thread_name(|id| format!("rolekeep-sqlite-{id}"))
             .disable_statement_logging();
+        let options = match self.is_exclusive {
+            true => options.locking_mode(SqliteLockingMode::Exclusive),
+            false => options,
+        };
         Ok(match self.max_bytes {
             Some(bytes) => options.pragma("max_page_count", (bytes / 4096).max(1).to_string()),
             None => options,

@@ -620,9 +620,10 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+fun readSettings(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
     Settings(
         sqlite = it.optional("sqlite") { readString(it) },
+        exclusive = it.optional("exclusive") { readBool(it) },
         preset = it.optional("preset") { readString(it) },
         policyToml = it.optional("policy_toml") { readString(it) },
         policyJson = it.optional("policy_json") { readString(it) },

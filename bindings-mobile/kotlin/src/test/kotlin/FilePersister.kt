@@ -43,6 +43,11 @@ open class FilePersister(private val file: File, private val millis: Long = 0) :
         return kept.getValue("position").jsonPrimitive.long to rows
     }
 
+    fun rewrite(change: (Long, Map<String, Pair<Long, JsonElement>>) -> Pair<Long, Map<String, Pair<Long, JsonElement>>>) {
+        val (position, rows) = read().let { change(it.first, it.second) }
+        write(position, rows)
+    }
+
     private fun write(position: Long, rows: Map<String, Pair<Long, JsonElement>>) {
         val kept = json("position" to JsonPrimitive(position), "rows" to writeMap(rows) { JsonArray(listOf(JsonPrimitive(it.first), it.second)) })
         val next = File("$file.next").apply { writeText(kept.toString()) }

@@ -2,7 +2,12 @@ import dev.rolekeep.*
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import kotlinx.serialization.json.*
+import java.io.File
+import java.util.concurrent.atomic.AtomicInteger
 import kotlin.test.*
 
 class PersisterTest {
@@ -50,6 +55,85 @@ class PersisterTest {
             second.system().users.create(CreateUser(email = "bob@example.org"))
             assertEquals(ada, second.system().users.get(GetUser(ada.id)))
             assertEquals(2, first.system().users.list().total)
+        }
+    }
+
+    /** Nobody else uses its file; deleted and forgotten rows leave nothing behind. */
+    private class Own(file: File) : FilePersister(file) {
+        val loads = AtomicInteger()
+        val forgotten = mutableListOf<String>()
+
+        override fun isShared() = false
+
+        override suspend fun load(since: Long): Loaded {
+            loads.incrementAndGet()
+            return super.load(0).let { all -> all.copy(changes = all.changes.filter { it.row != null }, isWhole = true) }
+        }
+
+        override suspend fun forget(ids: List<String>) {
+            forgotten += ids
+            rewrite { position, rows -> position to rows - ids.toSet() }
+        }
+    }
+
+    @Test
+    fun `where nobody else writes nothing is looked for, and rights do not grow old`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val own = Own(folder.resolve("own.json"))
+            val um = UserManagement.open(quick.copy(roles = mapOf("editor" to listOf("document:edit"))), own)
+            val me = um.actingAs(um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor"))).id)
+            delay(1_300)
+            assertTrue(me.can("document:edit"))
+            assertEquals(1, own.loads.get())
+            um.shutdown()
+        }
+    }
+
+    @Test
+    fun `what a persister is told to forget is gone, and what stays is whole`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val own = Own(folder.resolve("own.json"))
+            val um = UserManagement.open(quick, own)
+            um.system().users.create(CreateUser(email = "ada@example.org"))
+            um.system().users.delete(DeleteUser(um.system().users.create(CreateUser(email = "bob@example.org")).id))
+            um.shutdown()
+
+            // Eight days later, and these were the last commits before the 998th.
+            own.rewrite { position, rows ->
+                998L to rows.entries.associate { (id, kept) ->
+                    if (!id.startsWith("commits/")) return@associate id to kept
+                    val row = kept.second.jsonObject
+                    val moved = row.getValue("position").jsonPrimitive.long + 998 - position
+                    val at = row.getValue("at").jsonPrimitive.long - 8 * 24 * 3600 * 1_000_000L
+                    "commits/$moved" to (moved to JsonObject(row + mapOf("position" to JsonPrimitive(moved), "at" to JsonPrimitive(at))))
+                }
+            }
+            val old = own.read().second.keys.filter { it.startsWith("commits/") }
+            val later = UserManagement.open(quick, own)
+            listOf("cleo", "dora").forEach { later.system().users.create(CreateUser(email = "$it@example.org")) }
+            // After each thousandth commit, in the background.
+            withTimeout(10_000) { while (own.forgotten.size < old.size) delay(10) }
+            later.shutdown()
+            assertEquals(old.sorted(), own.forgotten.sorted())
+            assertTrue(own.read().second.keys.none { it in old })
+
+            val again = UserManagement.open(quick, own)
+            assertEquals(listOf("ada", "cleo", "dora"), again.system().users.list().items.map { it.email.substringBefore('@') }.sorted())
+            assertTrue(again.system().audit.verify().isWhole)
+            again.system().users.create(CreateUser(email = "eve@example.org"))
+            again.shutdown()
+        }
+    }
+
+    @Test
+    fun `a file of one's own is refused to others`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val settings = quick.copy(sqlite = folder.resolve("own.db").path, exclusive = true)
+            val um = UserManagement.open(settings)
+            val refused = assertFailsWith<RolekeepException.Unavailable> { UserManagement.open(settings) }
+            assertEquals(Reason.STORAGE_UNAVAILABLE, refused.reason)
+            um.shutdown()
+            UserManagement.open(settings).shutdown()
         }
     }
 

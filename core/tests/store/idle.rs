@@ -1,0 +1,182 @@
+//! Where nobody else can write, nothing is looked for: an idle store never wakes anybody up, and rights never grow old.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rolekeep::{
+    Policy, Reason, Result, UserManagement,
+    environment::{Environment, Task, TokioEnvironment, Work},
+    model::time::Time,
+    operations::users::{CreateUser, ListUsers},
+    storage::{
+        PersistedStorage, Persister, Retention, SqliteOptions, SqliteStorage, Storage,
+        persister::{Batch, Loaded, Persisted},
+    },
+};
+
+/// A world that counts who sleeps and what runs in the background, and whose clocks are set ahead.
+#[derive(Clone)]
+struct Counting {
+    world: Arc<TokioEnvironment>,
+    ahead: Arc<AtomicU64>,
+    sleeps: Arc<AtomicU64>,
+    tasks: Arc<AtomicU64>,
+}
+
+impl Environment for Counting {
+    fn now(&self) -> Time {
+        let ahead = self.ahead.load(Ordering::Relaxed).cast_signed();
+        Time::from_second(self.world.now().as_second() + ahead).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        self.world.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.world.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.sleeps.fetch_add(1, Ordering::Relaxed);
+        self.world.sleep(millis)
+    }
+}
+
+/// A host that counts how often it is asked.
+#[derive(Clone)]
+struct Host {
+    kept: Arc<Mutex<Vec<Batch>>>,
+    forgotten: Arc<Mutex<Vec<String>>>,
+    loads: Arc<AtomicU64>,
+    is_shared: bool,
+}
+
+impl Host {
+    fn new(is_shared: bool) -> Self {
+        Self { kept: Arc::default(), forgotten: Arc::default(), loads: Arc::default(), is_shared }
+    }
+}
+
+#[async_trait]
+impl Persister for Host {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let kept = self.kept.lock().unwrap();
+        let forgotten = self.forgotten.lock().unwrap();
+        let newer = kept.iter().filter(|batch| batch.position > since).flat_map(|batch| batch.changes.clone());
+        let changes = newer.filter(|change| !forgotten.contains(&change.id)).collect();
+        Ok(Loaded { position: kept.len() as u64, changes, is_whole: false })
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        // So that a commit waits for the host, as for a disk.
+        tokio::task::yield_now().await;
+        self.kept.lock().unwrap().push(batch.clone());
+        Ok(Persisted::Done)
+    }
+
+    async fn forget(&self, ids: &[String]) -> Result<()> {
+        self.forgotten.lock().unwrap().extend_from_slice(ids);
+        Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+}
+
+async fn open(storage: Arc<dyn Storage>) -> (UserManagement, Counting) {
+    let world = Arc::new(TokioEnvironment::current().unwrap());
+    let counting = Counting { world, ahead: Arc::default(), sleeps: Arc::default(), tasks: Arc::default() };
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    let um = UserManagement::builder().storage(storage).policy(policy).environment(counting.clone());
+    (um.open().await.unwrap(), counting)
+}
+
+/// What a store does in most of a second in which nobody asks it for anything: sleeps, and what checks say after
+/// two hours of the clock.
+async fn idle(storage: Arc<dyn Storage>) -> (u64, u64, Result<bool, Reason>) {
+    let (um, counting) = open(storage).await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await.unwrap();
+    let me = um.acting_as(ada.id).await.unwrap();
+    assert!(me.can("document:edit", None).unwrap());
+    // What the commit itself has started is done.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let counted = || (counting.sleeps.load(Ordering::Relaxed), counting.tasks.load(Ordering::Relaxed));
+    let before = counted();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let after = counted();
+    counting.ahead.store(7_200, Ordering::Relaxed);
+    let answer = me.can("document:edit", None).map_err(|error| error.reason());
+    um.close().await.unwrap();
+    (after.0 - before.0, after.1 - before.1, answer)
+}
+
+#[tokio::test]
+async fn a_store_that_nobody_shares_sleeps_when_idle_and_its_rights_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteOptions::new(folder.path().join("own.db")).exclusive(true);
+    let host = Host::new(false);
+    let own: [Arc<dyn Storage>; 2] = [
+        Arc::new(SqliteStorage::open(file).await.unwrap()),
+        Arc::new(PersistedStorage::open(host.clone()).await.unwrap()),
+    ];
+    for storage in own {
+        assert_eq!(idle(storage).await, (0, 0, Ok(true)));
+    }
+    assert_eq!(host.loads.load(Ordering::Relaxed), 1, "everything, once");
+}
+
+#[tokio::test]
+async fn a_store_that_others_share_looks_for_their_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::new(true);
+    let shared: [Arc<dyn Storage>; 2] = [
+        Arc::new(SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap()),
+        Arc::new(PersistedStorage::open(host.clone()).await.unwrap()),
+    ];
+    for storage in shared {
+        let (sleeps, _, answer) = idle(storage).await;
+        assert!(sleeps >= 2, "{sleeps}");
+        assert_eq!(answer, Err(Reason::RightsStale));
+    }
+    assert!(host.loads.load(Ordering::Relaxed) > 5);
+}
+
+#[tokio::test]
+async fn a_host_of_ones_own_is_not_asked_for_news_either() {
+    let host = Host::new(false);
+    let storage: Arc<dyn Storage> = Arc::new(PersistedStorage::open(host.clone()).await.unwrap());
+    let (um, _) = open(storage.clone()).await;
+    for number in 0..5 {
+        um.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap();
+        um.refresh().await.unwrap();
+    }
+    let position = storage.position().await.unwrap();
+    storage.changes(0).await.unwrap();
+    storage.prune(&Retention { feed_before: Time::MAX }).await.unwrap();
+    assert_eq!(host.loads.load(Ordering::Relaxed), 1, "everything, once");
+    assert_eq!(host.forgotten.lock().unwrap().len() as u64, position - 1);
+    um.close().await.unwrap();
+
+    let again = PersistedStorage::open(host.clone()).await.unwrap();
+    assert_eq!(again.position().await.unwrap(), position);
+    let (um, _) = open(Arc::new(again)).await;
+    assert_eq!(um.system().users().list(ListUsers::new()).await.unwrap().total, Some(5));
+}
