@@ -17,7 +17,7 @@ const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...paramete
 const manifest = JSON.parse(text("bindings-wasm/package.json"));
 
 /** Bytes after gzip that a page loads at most; docs/decisions/007 says what they are and how they come down to 400 KiB. */
-const LIMIT = 700 * 1024;
+const LIMIT = 740 * 1024;
 
 const HOMES = ["audit", "common", "drones", "errors", "permissions", "policy", "regions", "roles", "sessions", "settings", "setup", "sql", "users"];
 const MODULES = ["api", "caller", "cli", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guarded", "guards", "index", "index.node", "indexeddb", "node", "page", "persister", "store", "wasm"];
