@@ -8,6 +8,7 @@ use rolekeep::{
         drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
         regions::CreateRegion,
         roles::{AssignRole, ListAssignments, UnassignRole},
+        sessions::RevokeAllSessions,
         users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
     },
 };
@@ -272,6 +273,75 @@ async fn rbc_2_no_role_is_left_on_what_is_deleted_meanwhile() {
             assert!(storage.has_acted());
             let left = um.system().roles().assignments(ListAssignments::new().user_id(holder)).await.unwrap().items;
             assert_eq!(left, [], "{kind}, {first} first");
+        }
+    }
+}
+
+/// An administrator who is appointed while it is suspended, and the one before who goes then: one of them stays.
+#[tokio::test]
+async fn usr_6_an_administrator_is_left_whoever_is_appointed_meanwhile() {
+    for deed in ["deactivate", "unassign", "revoke admin"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        let root = user(&um, "root", &["admin"]).await.id;
+        let eve = user(&um, "eve", if deed == "deactivate" { &[] } else { &["admin"] }).await.id;
+        let system = um.system();
+        if deed != "deactivate" {
+            system.users().deactivate(eve).await.unwrap();
+        }
+        let rival = um.system();
+        storage.before_next_read_of("guards", async move {
+            match deed {
+                "deactivate" => drop(rival.roles().assign(AssignRole::new(eve, "admin")).await.unwrap()),
+                _ => drop(rival.users().activate(eve).await.unwrap()),
+            }
+            rival.users().deactivate(root).await.unwrap();
+        });
+        let answer = match deed {
+            "deactivate" => system.users().deactivate(eve).await.map(drop),
+            "unassign" => system.roles().unassign(UnassignRole::new(eve, "admin")).await,
+            _ => system.users().revoke_admin(eve).await,
+        };
+        assert!(storage.has_acted());
+        assert_eq!(answer.expect_err(deed).reason(), Reason::LastAdministrator, "{deed}");
+        assert!(um.acting_as(eve).await.unwrap().can("admin:all", None).unwrap(), "{deed}");
+    }
+}
+
+/// What a caller who is none may do to a user holds for that user as it is when the commit comes.
+#[tokio::test]
+async fn sec_6_who_is_appointed_meanwhile_is_beyond_a_moderator() {
+    const STAFF: &str = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.clerk]
+        [roles.staff]
+        allow = ["user:*", "session:*"]
+    "#;
+    for role in ["admin", "clerk"] {
+        for deed in ["suspend", "update", "delete", "end sessions"] {
+            let (um, storage) = Interposed::open(Policy::from_toml(STAFF).unwrap()).await;
+            user(&um, "root", &["admin"]).await;
+            let (me, _) = signed_in(&um, "staff", &["staff"]).await;
+            let (eves, eve) = signed_in(&um, "eve", &[]).await;
+            let rival = um.system();
+            storage.before_next_read_of("guards", async move {
+                rival.roles().assign(AssignRole::new(eve, role)).await.unwrap();
+            });
+            let answer = match deed {
+                "suspend" => me.users().suspend(SuspendUser::new(eve)).await.map(drop),
+                "update" => me.users().update(UpdateUser::new(eve).email("me@example.org")).await.map(drop),
+                "delete" => me.users().delete(eve).await,
+                _ => me.sessions().revoke_all(RevokeAllSessions::new().user_id(eve)).await,
+            };
+            assert!(storage.has_acted(), "{deed}");
+            if role == "admin" {
+                assert_eq!(answer.expect_err(deed).reason(), Reason::Denied, "{deed}");
+                assert!(eves.can("admin:all", None).unwrap(), "{deed}");
+                continue;
+            }
+            answer.unwrap();
+            let left = um.system().roles().assignments(ListAssignments::new().user_id(eve)).await.unwrap().items;
+            assert_eq!(left.len(), usize::from(deed != "delete"), "{deed}");
         }
     }
 }
