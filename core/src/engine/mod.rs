@@ -71,6 +71,8 @@ pub(crate) struct Engine {
     renewing: async_lock::Mutex<()>,
     /// Held by who hears what others wrote.
     catching_up: async_lock::Mutex<()>,
+    /// Held by who closes the store; whether it is closed.
+    closing: async_lock::Mutex<bool>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
@@ -101,6 +103,7 @@ impl Engine {
             sessions: Cache::default(),
             renewing: async_lock::Mutex::new(()),
             catching_up: async_lock::Mutex::new(()),
+            closing: async_lock::Mutex::new(false),
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             confirmed: Confirmed::default(),
@@ -163,7 +166,10 @@ impl Engine {
             let planned = steps.plan(&mut plan).await;
             let outcome = match (planned, plan.refusal()) {
                 (Err(_), Some(refusal)) => Err(refusal.clone()),
-                (Err(error), None) => return Err(error),
+                (Err(error), None) => {
+                    refusal.of_plan(&plan);
+                    return Err(error);
+                }
                 (Ok(()), _) => Ok(()),
             };
             match self.finish(plan, listed, once.as_ref()).await? {
@@ -279,12 +285,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses further operations and lets go of the storage once running commits are done.
+    /// Refuses further operations and lets go of the storage once running commits are done; to its end even if the
+    /// caller goes away. Whoever asks again waits for that.
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
-        if self.is_closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        self.tell_of_other_denials().await;
-        self.services.storage.close().await
+        self.is_closed.store(true, Ordering::Release);
+        let engine = self.clone();
+        let whole = async move {
+            let mut is_closed = engine.closing.lock().await;
+            if !*is_closed {
+                engine.tell_of_other_denials().await;
+                engine.services.storage.close().await?;
+                *is_closed = true;
+            }
+            Ok(())
+        };
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
     }
 }
