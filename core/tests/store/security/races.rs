@@ -345,3 +345,71 @@ async fn sec_6_who_is_appointed_meanwhile_is_beyond_a_moderator() {
         }
     }
 }
+
+/// Who changes itself without a pause is suspended all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_15_nobody_holds_off_its_own_suspension() {
+    const SELF: &str = r#"
+        [roles.member]
+        allow = [{ permission = ["user:read", "user:update"], when = "resource.id == principal.id" }]
+    "#;
+    let folder = tempfile::tempdir().unwrap();
+    let builder = UserManagement::builder().policy(Policy::from_toml(SELF).unwrap());
+    let um = builder.sqlite(folder.path().join("x.db")).open().await.unwrap();
+    let eve = user(&um, "eve", &["member"]).await.id;
+    for round in 0..10 {
+        let me = um.acting_as(eve).await.unwrap();
+        let busy = |task: usize| {
+            let me = me.clone();
+            tokio::spawn(async move {
+                for at in 0.. {
+                    let change = UpdateUser::new(eve).display_name(format!("{task} {at}"));
+                    let Err(error) = me.users().update(change).await else { continue };
+                    if error.reason() != Reason::Contention {
+                        return error.code();
+                    }
+                }
+                unreachable!()
+            })
+        };
+        let busy: Vec<_> = (0..16).map(busy).collect();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let suspended = um.system().users().suspend(SuspendUser::new(eve)).await;
+        suspended.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        for busy in busy {
+            assert_eq!(busy.await.unwrap(), Code::Unauthorized);
+        }
+        um.system().users().lift(eve).await.unwrap();
+    }
+}
+
+/// Whoever has the turn alone and does not go on keeps nobody waiting for long.
+#[tokio::test]
+async fn sec_15_a_request_that_nobody_goes_on_with_stops_no_other() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (eve, ada) = (user(&um, "eve", &[]).await.id, user(&um, "ada", &[]).await.id);
+    let rename = |id, name: String| {
+        let system = um.system();
+        async move { system.users().update(UpdateUser::new(id).full_name(name)).await }
+    };
+    let mut stuck = Box::pin(rename(eve, "Stuck".to_owned()));
+    for attempt in 0..3 {
+        let rival = rename(eve, format!("Rival {attempt}"));
+        storage.before_next_commit(async move { drop(rival.await.unwrap()) });
+        while !storage.has_acted() {
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut stuck).await;
+        }
+    }
+    storage.before_next_commit(std::future::pending());
+    while !storage.has_acted() {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut stuck).await;
+    }
+    // It holds its turn from now on, and is not asked to go on.
+    let began = std::time::Instant::now();
+    for at in 0..20 {
+        rename(ada, format!("Ada {at}")).await.unwrap();
+    }
+    let took = began.elapsed();
+    assert!((150..3_000).contains(&took.as_millis()), "{took:?}");
+    drop(stuck);
+}
