@@ -15,7 +15,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
     },
-    operations::target::Subject,
+    operations::{plan::Plan, target::Subject},
     storage::ChangeSet,
 };
 
@@ -42,6 +42,11 @@ impl Refusal {
     /// This is what the operation would be done to.
     pub(super) fn of(&mut self, target: &Subject) {
         self.target = Some((target.kind, target.id()));
+    }
+
+    /// The plan found out that the caller may not see something.
+    pub(super) fn of_plan(&mut self, plan: &Plan<'_>) {
+        self.is_hidden |= plan.has_hidden();
     }
 
     /// The rules refused what was asked of the target.

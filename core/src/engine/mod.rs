@@ -10,6 +10,7 @@ pub(crate) mod limit;
 mod once;
 mod rights;
 mod steps;
+mod turn;
 
 use std::{
     future::{Future, poll_fn},
@@ -40,6 +41,7 @@ pub use rights::UsersInMemory;
 pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
+use turn::Turns;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
 const ATTEMPTS: u32 = 12;
@@ -47,6 +49,10 @@ const ATTEMPTS: u32 = 12;
 /// The same where the policy moved. Who edits it again and again is ahead of everybody who has to hear
 /// of that first, so that few attempts would be no chance.
 const POLICY_ATTEMPTS: u32 = 200;
+
+/// From so many vain attempts on, others of this instance wait until a plan is through: whoever changes a row
+/// without a pause must not keep everybody else from it.
+const PATIENCE: u32 = 3;
 
 /// After how long each time a lost answer is asked for.
 const LOOK_UP_AFTER_MILLIS: [u64; 3] = [0, 20, 200];
@@ -71,6 +77,9 @@ pub(crate) struct Engine {
     renewing: async_lock::Mutex<()>,
     /// Held by who hears what others wrote.
     catching_up: async_lock::Mutex<()>,
+    turns: Turns,
+    /// Held by who closes the store; whether it is closed.
+    closing: async_lock::Mutex<bool>,
     /// The newest commit whose changes are in the caches.
     position: AtomicU64,
     /// The newest commit of our own.
@@ -101,6 +110,8 @@ impl Engine {
             sessions: Cache::default(),
             renewing: async_lock::Mutex::new(()),
             catching_up: async_lock::Mutex::new(()),
+            turns: Turns::default(),
+            closing: async_lock::Mutex::new(false),
             position: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             confirmed: Confirmed::default(),
@@ -142,8 +153,11 @@ impl Engine {
         self.require_open()?;
         let listed = steps.listed();
         let mut once = Once::of(who, steps)?;
+        // Nobody waits for who has not signed in: it may be waiting for its password to be hashed.
+        let patience = if matches!(who.identity, WhoIdentity::Anonymous) { ATTEMPTS } else { PATIENCE };
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
+            let alone = if attempts < patience { None } else { self.turn_alone().await };
             self.follow().await?;
             let actor = self.actor(who).await?;
             let now = self.services.now();
@@ -163,21 +177,31 @@ impl Engine {
             let planned = steps.plan(&mut plan).await;
             let outcome = match (planned, plan.refusal()) {
                 (Err(_), Some(refusal)) => Err(refusal.clone()),
-                (Err(error), None) => return Err(error),
+                (Err(error), None) => {
+                    refusal.of_plan(&plan);
+                    return Err(error);
+                }
                 (Ok(()), _) => Ok(()),
             };
-            match self.finish(plan, listed, once.as_ref()).await? {
+            match self.finish(plan, listed, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => return outcome,
                 Finish::Stale => attempts += 1,
                 Finish::PolicyMoved => policies += 1,
             }
+            drop(alone);
             self.services.env.sleep(u64::from(attempts)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
     }
 
     /// Asks the rules about the rows as they will be, and commits.
-    async fn finish(self: &Arc<Self>, mut plan: Plan<'_>, listed: Entry, once: Option<&Once>) -> Result<Finish> {
+    async fn finish(
+        self: &Arc<Self>,
+        mut plan: Plan<'_>,
+        listed: Entry,
+        once: Option<&Once>,
+        is_alone: bool,
+    ) -> Result<Finish> {
         authorise::changes(&mut plan, listed.access).await?;
         // What is refused is not done, and may be asked for again.
         let once = once.filter(|_| plan.refusal().is_none());
@@ -187,6 +211,7 @@ impl Engine {
         if listed.is_read {
             return Err(Error::new(Reason::Internal, format!("{} is said to write nothing, and does", listed.name)));
         }
+        let _turn = if is_alone { None } else { self.turn().await };
         let (next, now) = (plan.next_policy(), plan.now);
         let id = self.services.env.new_id()?;
         let committed = match plan.into_change_set(listed.name, id) {
@@ -279,12 +304,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses further operations and lets go of the storage once running commits are done.
+    /// Refuses further operations and lets go of the storage once running commits are done; to its end even if the
+    /// caller goes away. Whoever asks again waits for that.
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
-        if self.is_closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        self.tell_of_other_denials().await;
-        self.services.storage.close().await
+        self.is_closed.store(true, Ordering::Release);
+        let engine = self.clone();
+        let whole = async move {
+            let mut is_closed = engine.closing.lock().await;
+            if !*is_closed {
+                engine.tell_of_other_denials().await;
+                engine.services.storage.close().await?;
+                *is_closed = true;
+            }
+            Ok(())
+        };
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
     }
 }

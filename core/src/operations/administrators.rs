@@ -100,10 +100,12 @@ pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAss
 
 /// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
 /// administrator and the caller is none (RBAC.md, "Administration": acting as somebody is giving).
-pub async fn require_may_act_as(plan: &Plan<'_>, user: UserId) -> Result<()> {
+pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
         return Ok(());
     }
+    // Before its roles are read, so that it is not appointed unseen.
+    plan.rely_on(&Guard::of_user(user)).await?;
     let roles = plan.rules().administrator_roles();
     let held = assignments_of(plan, user).await?;
     let is_stronger =

@@ -1,15 +1,51 @@
 //! A store that is let go without `close`: what was acknowledged is there, and nothing goes on in the background.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use rolekeep::{
-    UserManagement,
+    Result, UserManagement,
     operations::users::{CreateUser, ListUsers},
-    storage::{MemoryStorage, SqliteOptions, SqliteStorage, Storage},
+    storage::{
+        MemoryStorage, SqliteOptions, SqliteStorage, Storage,
+        persister::{Batch, Loaded, Persisted, Persister},
+    },
 };
+
+/// A host that keeps nothing, and takes its time to close.
+#[derive(Default)]
+struct Slow {
+    closed: AtomicUsize,
+}
+
+#[async_trait]
+impl Persister for Slow {
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        Ok(Loaded { position: since, changes: Vec::new(), is_whole: false })
+    }
+
+    async fn persist(&self, _: &Batch) -> Result<Persisted> {
+        Ok(Persisted::Done)
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Result<()> {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.closed.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
 
 /// Until nobody holds the storage any more; the feed of a shared one is looked at five times a second.
 async fn require_let_go(storage: &Weak<dyn Storage>, what: &str) {
@@ -49,6 +85,19 @@ async fn a_store_that_is_dropped_ends_and_loses_nothing() {
     let again = UserManagement::builder().sqlite(&file).open().await.unwrap();
     assert_eq!(again.system().users().list(ListUsers::new()).await.unwrap().total, Some(1));
     again.close().await.unwrap();
+}
+
+/// Whoever goes away while the store closes leaves that to its end, and who asks again waits for it.
+#[tokio::test]
+async fn a_store_is_closed_to_its_end() {
+    for polls in 1..8 {
+        let persister = Arc::new(Slow::default());
+        let um = UserManagement::builder().persister(persister.clone()).open().await.unwrap();
+        crate::common::drop_after(um.close(), polls).await;
+        um.close().await.unwrap();
+        um.close().await.unwrap();
+        assert_eq!(persister.closed.load(Ordering::SeqCst), 1, "{polls}");
+    }
 }
 
 /// The runtime itself may go, with all that ran on it.

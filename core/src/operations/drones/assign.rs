@@ -101,7 +101,7 @@ impl Operation for UnassignDrone {
         };
         // Nobody learns by trying who flies a drone.
         if !plan.may(User::READ, &Subject::of(&held)).await? {
-            return Err(Error::not_found("assignment"));
+            return Err(plan.hide("assignment"));
         }
         // Somebody may be making the user the drone's operator.
         plan.check(&drone);

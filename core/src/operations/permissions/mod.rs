@@ -121,14 +121,14 @@ impl Operation for ExplainPermission {
 }
 
 /// An explanation tells the values it was made of, so what the caller may not read is not there.
-async fn readable(plan: &Plan<'_>, subject: Subject) -> Result<Subject> {
+async fn readable(plan: &mut Plan<'_>, subject: Subject) -> Result<Subject> {
     match plan.may(&format!("{}:read", subject.kind), &subject).await? {
         true => Ok(subject),
-        false => Err(Error::not_found(subject.kind)),
+        false => Err(plan.hide(subject.kind)),
     }
 }
 
-async fn stored(plan: &Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
+async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
     let is_named = |resource: &ResourceType| resource.named != Named::Never;
     let found = target::table_of(kind).and_then(|table| Some((table, table.noun.resource.filter(is_named)?)));
     let Some((table, resource)) = found else {

@@ -59,6 +59,8 @@ pub struct Plan<'a> {
     torn: Option<Check>,
     events: Vec<Event>,
     refusal: Option<Error>,
+    /// The caller hears that something is not there which it may not see.
+    has_hidden: bool,
     pub(super) next_policy: Option<Arc<PolicyState>>,
 }
 
@@ -95,6 +97,7 @@ impl<'a> Plan<'a> {
             torn: None,
             events: Vec::new(),
             refusal: None,
+            has_hidden: false,
             next_policy: None,
         }
     }
@@ -117,6 +120,17 @@ impl<'a> Plan<'a> {
     /// The error of a refused operation.
     pub fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()
+    }
+
+    /// The answer about something that the caller may not see: as if it were not there. The audit log knows better.
+    pub fn hide(&mut self, what: &str) -> Error {
+        self.has_hidden = true;
+        Error::not_found(what)
+    }
+
+    /// Whether something was hidden from the caller.
+    pub(crate) fn has_hidden(&self) -> bool {
+        self.has_hidden
     }
 
     /// The policy that this plan makes, if it makes one.

@@ -251,13 +251,16 @@ pub(super) async fn put(
 
 /// Plans the end of assignments of one user.
 pub(super) async fn take(plan: &mut Plan<'_>, user: &User, held: &[RoleAssignment]) -> Result<()> {
+    if held.is_empty() {
+        return Ok(());
+    }
+    // It must not be activated meanwhile, when it counts.
+    plan.check(user);
     if user.is_active(plan.now) {
         administrators::require_one_left(plan, held).await?;
     }
-    for assignment in held {
-        plan.delete(assignment);
-    }
-    if held.is_empty() { Ok(()) } else { plan.move_authority(user.id).await }
+    held.iter().for_each(|assignment| plan.delete(assignment));
+    plan.move_authority(user.id).await
 }
 
 #[portable_async]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{alive_of, require_alive};
 use crate::{
     model::{
-        error::{Error, Result},
+        error::Result,
         id::{SessionId, UserId},
         session::{Session, SessionActivity},
         time::Time,
@@ -94,7 +94,7 @@ impl Operation for ListSessionsOf {
         let user = existing(plan.reads(), *user).await?;
         // Whom one may not see is not there, whatever one may see of sessions (SEC-9).
         if !plan.may(User::READ, &Subject::of(&user)).await? {
-            return Err(Error::not_found("user"));
+            return Err(plan.hide("user"));
         }
         let sessions = listing::visible_of(plan, "session:read", alive_of(user.id, plan.now)).await?;
         views(plan, sessions).await

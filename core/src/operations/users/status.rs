@@ -157,6 +157,8 @@ impl NewStatus {
             return Err(Error::new(Reason::WrongStatus, message));
         }
         let id = before.id;
+        // Before its roles are read, so that it is not appointed unseen.
+        plan.move_authority(id).await?;
         let after = User {
             status: self.to,
             status_reason: self.reason.clone(),
@@ -171,7 +173,6 @@ impl NewStatus {
             }
             sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
         }
-        plan.move_authority(id).await?;
         Ok(plan.update(&before, after))
     }
 }

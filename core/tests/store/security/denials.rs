@@ -5,6 +5,7 @@ use rolekeep::{
     config::{AuditDenials, Config},
     operations::{
         audit::{AuditView, ListAudit},
+        sessions::ListSessionsOf,
         users::{GetUser, UpdateUser},
     },
 };
@@ -80,6 +81,21 @@ async fn aud_1_refusals_are_told_if_the_host_wants_it() {
             );
         }
         assert!(um.system().audit().verify().await.unwrap().is_whole);
+    }
+}
+
+/// What an operation finds out in its own steps is hidden as well.
+#[tokio::test]
+async fn aud_1_what_an_operation_hides_is_told() {
+    let um = store(AuditDenials::All, &Ahead::new()).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    for (count, is_there) in [(1, true), (1, false)] {
+        let id = if is_there { victim } else { rolekeep::model::id::UserId(uuid::Uuid::from_u128(1)) };
+        let hidden = clerk.sessions().list_of(ListSessionsOf::new(id)).await.unwrap_err();
+        assert_eq!(hidden.reason(), Reason::NotFound);
+        settle().await;
+        assert_eq!(told(&um, count).await[0].detail.as_deref(), Some("sessions.list_of: not_found"));
     }
 }
 

@@ -8,6 +8,7 @@ use rolekeep::{
         drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
         regions::CreateRegion,
         roles::{AssignRole, ListAssignments, UnassignRole},
+        sessions::RevokeAllSessions,
         users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
     },
 };
@@ -274,4 +275,141 @@ async fn rbc_2_no_role_is_left_on_what_is_deleted_meanwhile() {
             assert_eq!(left, [], "{kind}, {first} first");
         }
     }
+}
+
+/// An administrator who is appointed while it is suspended, and the one before who goes then: one of them stays.
+#[tokio::test]
+async fn usr_6_an_administrator_is_left_whoever_is_appointed_meanwhile() {
+    for deed in ["deactivate", "unassign", "revoke admin"] {
+        let (um, storage) = Interposed::open(policy()).await;
+        let root = user(&um, "root", &["admin"]).await.id;
+        let eve = user(&um, "eve", if deed == "deactivate" { &[] } else { &["admin"] }).await.id;
+        let system = um.system();
+        if deed != "deactivate" {
+            system.users().deactivate(eve).await.unwrap();
+        }
+        let rival = um.system();
+        storage.before_next_read_of("guards", async move {
+            match deed {
+                "deactivate" => drop(rival.roles().assign(AssignRole::new(eve, "admin")).await.unwrap()),
+                _ => drop(rival.users().activate(eve).await.unwrap()),
+            }
+            rival.users().deactivate(root).await.unwrap();
+        });
+        let answer = match deed {
+            "deactivate" => system.users().deactivate(eve).await.map(drop),
+            "unassign" => system.roles().unassign(UnassignRole::new(eve, "admin")).await,
+            _ => system.users().revoke_admin(eve).await,
+        };
+        assert!(storage.has_acted());
+        assert_eq!(answer.expect_err(deed).reason(), Reason::LastAdministrator, "{deed}");
+        assert!(um.acting_as(eve).await.unwrap().can("admin:all", None).unwrap(), "{deed}");
+    }
+}
+
+/// What a caller who is none may do to a user holds for that user as it is when the commit comes.
+#[tokio::test]
+async fn sec_6_who_is_appointed_meanwhile_is_beyond_a_moderator() {
+    const STAFF: &str = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.clerk]
+        [roles.staff]
+        allow = ["user:*", "session:*"]
+    "#;
+    for role in ["admin", "clerk"] {
+        for deed in ["suspend", "update", "delete", "end sessions"] {
+            let (um, storage) = Interposed::open(Policy::from_toml(STAFF).unwrap()).await;
+            user(&um, "root", &["admin"]).await;
+            let (me, _) = signed_in(&um, "staff", &["staff"]).await;
+            let (eves, eve) = signed_in(&um, "eve", &[]).await;
+            let rival = um.system();
+            storage.before_next_read_of("guards", async move {
+                rival.roles().assign(AssignRole::new(eve, role)).await.unwrap();
+            });
+            let answer = match deed {
+                "suspend" => me.users().suspend(SuspendUser::new(eve)).await.map(drop),
+                "update" => me.users().update(UpdateUser::new(eve).email("me@example.org")).await.map(drop),
+                "delete" => me.users().delete(eve).await,
+                _ => me.sessions().revoke_all(RevokeAllSessions::new().user_id(eve)).await,
+            };
+            assert!(storage.has_acted(), "{deed}");
+            if role == "admin" {
+                assert_eq!(answer.expect_err(deed).reason(), Reason::Denied, "{deed}");
+                assert!(eves.can("admin:all", None).unwrap(), "{deed}");
+                continue;
+            }
+            answer.unwrap();
+            let left = um.system().roles().assignments(ListAssignments::new().user_id(eve)).await.unwrap().items;
+            assert_eq!(left.len(), usize::from(deed != "delete"), "{deed}");
+        }
+    }
+}
+
+/// Who changes itself without a pause is suspended all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_15_nobody_holds_off_its_own_suspension() {
+    const SELF: &str = r#"
+        [roles.member]
+        allow = [{ permission = ["user:read", "user:update"], when = "resource.id == principal.id" }]
+    "#;
+    let folder = tempfile::tempdir().unwrap();
+    let builder = UserManagement::builder().policy(Policy::from_toml(SELF).unwrap());
+    let um = builder.sqlite(folder.path().join("x.db")).open().await.unwrap();
+    let eve = user(&um, "eve", &["member"]).await.id;
+    for round in 0..10 {
+        let me = um.acting_as(eve).await.unwrap();
+        let busy = |task: usize| {
+            let me = me.clone();
+            tokio::spawn(async move {
+                for at in 0.. {
+                    let change = UpdateUser::new(eve).display_name(format!("{task} {at}"));
+                    let Err(error) = me.users().update(change).await else { continue };
+                    if error.reason() != Reason::Contention {
+                        return error.code();
+                    }
+                }
+                unreachable!()
+            })
+        };
+        let busy: Vec<_> = (0..16).map(busy).collect();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let suspended = um.system().users().suspend(SuspendUser::new(eve)).await;
+        suspended.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        for busy in busy {
+            assert_eq!(busy.await.unwrap(), Code::Unauthorized);
+        }
+        um.system().users().lift(eve).await.unwrap();
+    }
+}
+
+/// Whoever has the turn alone and does not go on keeps nobody waiting for long.
+#[tokio::test]
+async fn sec_15_a_request_that_nobody_goes_on_with_stops_no_other() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (eve, ada) = (user(&um, "eve", &[]).await.id, user(&um, "ada", &[]).await.id);
+    let rename = |id, name: String| {
+        let system = um.system();
+        async move { system.users().update(UpdateUser::new(id).full_name(name)).await }
+    };
+    let mut stuck = Box::pin(rename(eve, "Stuck".to_owned()));
+    for attempt in 0..3 {
+        let rival = rename(eve, format!("Rival {attempt}"));
+        storage.before_next_commit(async move { drop(rival.await.unwrap()) });
+        while !storage.has_acted() {
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut stuck).await;
+        }
+    }
+    storage.before_next_commit(std::future::pending());
+    while !storage.has_acted() {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut stuck).await;
+    }
+    // It holds its turn from now on, and is not asked to go on.
+    let began = std::time::Instant::now();
+    for at in 0..20 {
+        rename(ada, format!("Ada {at}")).await.unwrap();
+    }
+    let took = began.elapsed();
+    assert!((150..3_000).contains(&took.as_millis()), "{took:?}");
+    drop(stuck);
 }
