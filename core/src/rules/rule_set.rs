@@ -335,9 +335,11 @@ impl RuleSet {
         role.is_some_and(|role| role.special.all().iter().any(|special| special.effect == Effect::Deny))
     }
 
-    /// The roles that every new account gets.
+    /// The roles that every new account gets. One that holds `admin:all`, itself or through the hierarchy, is none of
+    /// them, whatever it says: who may create accounts would make administrators by that.
     pub fn default_roles(&self) -> Vec<&str> {
-        self.live_roles().filter(|role| role.source.is_default).map(CompiledRole::name).collect()
+        let is_given = |role: &&CompiledRole| role.source.is_default && !role.is_administrator;
+        self.live_roles().filter(is_given).map(CompiledRole::name).collect()
     }
 
     /// The attributes and relations that a [`super::Resource`] of this type must carry, null included.

@@ -278,3 +278,27 @@ async fn rbc_3_default_roles_are_given_to_every_new_account() {
     let more = system.users().create(new("more").roles(["registrar"])).await.unwrap();
     assert_eq!(roles(more.id).await, ["guest", "member", "registrar"]);
 }
+
+/// Who may create accounts makes no administrators, whatever the policy says of defaults.
+#[tokio::test]
+async fn rbc_3_no_administrator_is_made_by_default() {
+    let text = r#"
+        [roles.admin]
+        default = true
+        allow = ["admin:all"]
+        [roles.chief]
+        default = true
+        inherits = ["admin"]
+        [roles.member]
+        default = true
+        allow = ["user:read"]
+        [roles.registrar]
+        allow = ["user:create"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (registrar, _) = caller(&um, "registrar", &["registrar"]).await;
+    let made = registrar.users().create(CreateUser::new("new@example.org")).await.unwrap();
+    let held = um.system().roles().assignments(ListAssignments::new().user_id(made.id)).await.unwrap();
+    assert_eq!(held.items.iter().map(|one| one.role.as_str()).collect::<Vec<_>>(), ["member"]);
+    assert!(!um.check_async(made.id, "admin:all", None).await.unwrap());
+}
