@@ -12,17 +12,19 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
 export async function playAll(files, world) {
   const passed = [];
   const failed = [];
-  for (const { name, file } of files) {
-    for (const scenario of file.scenarios) {
-      const full = `${name}: ${scenario.name}`;
-      try {
-        await play({ ...scenario, store: scenario.store ?? file.store ?? {} }, world);
-        passed.push(full);
-      } catch (problem) {
-        failed.push({ name: full, why: String(problem?.message ?? problem) });
-      }
+  const whole = files.flatMap(({ name, file }) => file.scenarios.map((scenario) => ({ full: `${name}: ${scenario.name}`, scenario: { ...scenario, store: scenario.store ?? file.store ?? {} } })));
+  const playOne = async ({ full, scenario }) => {
+    try {
+      await play(scenario, world);
+      passed.push(full);
+    } catch (problem) {
+      failed.push({ name: full, why: String(problem?.message ?? problem) });
     }
-  }
+  };
+  const waits = ({ scenario }) => scenario.steps.some((step) => step.wait >= 1);
+  // Those that wait do so together; the others come after them, so that nobody's work holds them up meanwhile.
+  await Promise.all(whole.filter(waits).map(playOne));
+  for (const one of whole.filter((one) => !waits(one))) await playOne(one);
   return { passed, failed };
 }
 

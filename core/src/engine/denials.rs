@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -56,12 +56,18 @@ impl Refusal {
     }
 }
 
-/// How many refusals were not written one by one.
+/// The refusals that are to be written, and how many of them not one by one.
 #[derive(Default)]
-pub(super) struct Denials(Mutex<Counts>);
+pub(super) struct Denials {
+    counts: Mutex<Counts>,
+    /// Held by who writes.
+    writing: async_lock::Mutex<()>,
+}
 
 #[derive(Default)]
 struct Counts {
+    /// To be written, in this order.
+    waiting: Vec<AuditDraft>,
     /// When the next one of the store would come if all were evenly spread.
     arrival: Duration,
     /// Of those that are not told apart.
@@ -83,8 +89,7 @@ struct More {
 impl Denials {
     /// Counts a refusal; where it is to be written, how many others it speaks for.
     fn count(&self, asker: String, operation: &'static str, now: Duration) -> Option<More> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = &mut *counts;
+        let counts = &mut *self.counts();
         counts.make_room(now);
         let has_room = counts.each.len() < TOLD_APART;
         let key = (asker, operation);
@@ -104,11 +109,15 @@ impl Denials {
         None
     }
 
-    /// How many are not written yet.
+    /// How many are only counted yet.
     fn rest(&self) -> u64 {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut *self.counts();
         let each: u64 = counts.each.drain().map(|(_, count)| count.unsaid).sum();
         each + std::mem::take(&mut counts.unsaid)
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,6 +134,10 @@ impl Counts {
             is_kept
         });
     }
+}
+
+fn further(count: u64) -> String {
+    format!("further denials, only counted: {count}")
 }
 
 impl Engine {
@@ -149,26 +162,41 @@ impl Engine {
             detail += &format!("; {} more of these since the last entry", more.alike);
         }
         if more.others > 0 {
-            detail += &format!("; {} others were not told one by one", more.others);
+            detail += &format!("; {}", further(more.others));
         }
         let origin = (who.request.ip.clone(), who.request.user_agent.clone());
         let Ok(told) = self.denial(asker, refusal.target, detail, origin) else { return };
+        self.denials.counts().waiting.push(told);
         let engine = self.clone();
-        self.services.env.spawn(Box::pin(async move {
-            // The answer is on its way, whatever becomes of this.
-            let _ = engine.commit(told, None).await;
-        }));
+        // The answer is on its way, whatever becomes of this.
+        self.services.env.spawn(Box::pin(async move { engine.write_denials().await }));
     }
 
-    /// Writes how many refusals were not told one by one.
+    /// Writes what is left to be told of refusals, before the store is closed.
     pub(super) async fn tell_of_other_denials(self: &Arc<Self>) {
+        self.write_denials().await;
         let others = self.denials.rest();
         if others == 0 {
             return;
         }
-        let detail = format!("{others} others were not told one by one");
-        if let Ok(told) = self.denial("system".to_owned(), None, detail, (None, None)) {
-            let _ = self.commit(told, None).await;
+        if let Ok(told) = self.denial("system".to_owned(), None, further(others), (None, None)) {
+            self.denials.counts().waiting.push(told);
+            self.write_denials().await;
+        }
+    }
+
+    /// Writes the entries that wait, and returns when those that somebody else writes are written, too.
+    async fn write_denials(self: &Arc<Self>) {
+        let _turn = self.denials.writing.lock().await;
+        let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };
+        let audit = std::mem::take(&mut self.denials.counts().waiting);
+        let count = audit.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let told = ChangeSet { id, at: self.services.now(), checks: Vec::new(), writes: Vec::new(), audit };
+        if self.commit(told, None).await.is_err() {
+            self.denials.counts().unsaid += count;
         }
     }
 
@@ -178,14 +206,12 @@ impl Engine {
         target: Option<(&'static str, String)>,
         detail: String,
         (ip, user_agent): (Option<String>, Option<String>),
-    ) -> Result<ChangeSet> {
+    ) -> Result<AuditDraft> {
         let (env, now) = (&self.services.env, self.services.now());
         let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
         let payload = AuditPayload { detail: Some(detail), ip, user_agent, ..AuditPayload::default() };
         let (id, salt) = (env.new_id()?, env.random()?);
         let action = ACTION.to_owned();
-        let entry = AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt };
-        let id: ChangeSetId = env.new_id()?;
-        Ok(ChangeSet { id, at: now, checks: Vec::new(), writes: Vec::new(), audit: vec![entry] })
+        Ok(AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt })
     }
 }

@@ -1,5 +1,13 @@
 //! What the rules refused is in the audit log, where the host wants that (AUD-1): apart from the operation, and bounded.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use rolekeep::{
     Caller, Reason, RequestContext, UserManagement,
     config::{AuditDenials, Config},
@@ -30,7 +38,7 @@ async fn told(um: &UserManagement, count: usize) -> Vec<AuditView> {
             return found;
         }
         left -= 1;
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -126,11 +134,11 @@ async fn aud_1_asking_in_vain_fills_no_disk() {
     }
     settle().await;
     let before = told(&um, 52).await;
-    assert!(before.iter().all(|entry| !entry.detail.as_ref().unwrap().contains("others")));
+    assert!(before.iter().all(|entry| !entry.detail.as_ref().unwrap().contains("further")));
     clock.pass(2);
     rename(&callers[59], victim).await;
     let after = told(&um, 53).await;
-    assert_eq!(after[0].detail.as_deref(), Some("users.update: denied; 10 others were not told one by one"));
+    assert_eq!(after[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 10"));
 }
 
 #[tokio::test]
@@ -151,7 +159,7 @@ async fn aud_1_what_was_only_counted_is_told_at_the_end() {
     um.close().await.unwrap();
     let again = open().open().await.unwrap();
     let entries = told(&again, 2).await;
-    assert_eq!(entries[0].detail.as_deref(), Some("3 others were not told one by one"));
+    assert_eq!(entries[0].detail.as_deref(), Some("further denials, only counted: 3"));
 }
 
 /// Whatever becomes of the entry, the answer is the same, and it does not wait.
@@ -168,4 +176,41 @@ async fn aud_1_an_entry_that_cannot_be_written_changes_no_answer() {
     settle().await;
     assert!(storage.has_acted());
     told(&um, 0).await;
+}
+
+#[tokio::test]
+async fn aud_1_an_entry_that_was_not_written_is_counted() {
+    let clock = Ahead::new();
+    let mut config = Config::default();
+    config.audit_denials = AuditDenials::Writes;
+    let open = |builder: rolekeep::manager::Builder| builder.config(config).environment(clock.clone());
+    let (um, storage) = Interposed::open_as(policy(), open).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    storage.fail_next_commit();
+    rename(&clerk, victim).await;
+    settle().await;
+    told(&um, 0).await;
+    clock.pass(61);
+    rename(&clerk, victim).await;
+    let entries = told(&um, 1).await;
+    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 1"));
+}
+
+#[tokio::test]
+async fn aud_1_a_store_is_closed_after_what_is_told() {
+    let mut config = Config::default();
+    config.audit_denials = AuditDenials::Writes;
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    let is_written = Arc::new(AtomicBool::new(false));
+    let written = is_written.clone();
+    storage.before_next_commit(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        written.store(true, Ordering::SeqCst);
+    });
+    rename(&clerk, victim).await;
+    um.close().await.unwrap();
+    assert!(is_written.load(Ordering::SeqCst));
 }

@@ -4,14 +4,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use rolekeep::{
-    Caller, Policy, Result, UserManagement,
+    Caller, Error, Policy, Reason, Result, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
     manager::Builder,
     model::{
@@ -131,6 +131,7 @@ pub struct Interposed {
     rival: Mutex<Option<Rival>>,
     early_rival: Mutex<Option<(&'static str, Rival)>>,
     calls: AtomicUsize,
+    is_failing: AtomicBool,
 }
 
 impl Interposed {
@@ -153,6 +154,11 @@ impl Interposed {
     /// Before the next commit, this happens.
     pub fn before_next_commit<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
         *self.rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
+    /// The next commit fails, and nothing of it is kept.
+    pub fn fail_next_commit(&self) {
+        self.is_failing.store(true, Ordering::SeqCst);
     }
 
     /// Before the next row is read by its key, this happens: the rights of who asks are in memory by then.
@@ -178,6 +184,9 @@ impl Storage for Interposed {
         let rival = self.rival.lock().unwrap().take();
         if let Some(rival) = rival {
             rival().await;
+        }
+        if self.is_failing.swap(false, Ordering::SeqCst) {
+            return Err(CommitError::Failed(Error::new(Reason::StorageUnavailable, "the disk is full")));
         }
         self.memory.commit(change_set).await
     }
