@@ -11,7 +11,6 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, UserId},
-        predicate::Predicate,
         registry::SigningKey,
         time::Time,
     },
@@ -172,22 +171,24 @@ fn environment(given: Option<Env>) -> Result<Env> {
     given.ok_or_else(|| Error::new(Reason::ConfigInvalid, "without the feature `tokio` an environment must be given"))
 }
 
+/// The id of the key that a store makes for itself.
+const FIRST_KEY: &str = "first";
+
 /// The host's key, or one of our own that is made at the first start.
 async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Result<Key> {
     if let Some(secret) = &config.signing_key {
         return Ok(Key::new(secret.expose().as_bytes()));
     }
-    loop {
-        let kept: Vec<SigningKey> = Reads::stored(storage).all(Predicate::Always).await?;
-        // The oldest, should two first starts have raced.
-        if let Some(key) = kept.into_iter().min_by_key(|key| (key.created_at, key.id.clone())) {
+    for attempt in 0..10 {
+        let kept: Option<SigningKey> = Reads::stored(storage).get(&(FIRST_KEY.to_owned(),)).await?;
+        if let Some(key) = kept {
             return Key::from_base64(key.secret.expose())
                 .ok_or_else(|| Error::new(Reason::Corrupt, "the stored signing key cannot be read"));
         }
         let now = env.now();
         let secret: [u8; 32] = env.random()?;
         let mut key = SigningKey {
-            id: "first".to_owned(),
+            id: FIRST_KEY.to_owned(),
             secret: Key::new(&secret).to_base64().into(),
             created_at: now,
             version: 0,
@@ -199,7 +200,9 @@ async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Resul
             Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
             Err(CommitError::Failed(error)) => return Err(error),
         }
+        env.sleep(attempt).await;
     }
+    Err(Error::new(Reason::StorageUnavailable, "it is not known whether the storage keeps the signing key; try again"))
 }
 
 impl UserManagement {

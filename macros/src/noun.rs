@@ -17,7 +17,7 @@ pub struct Noun {
     audit: Option<Audit>,
     owners: Option<Vec<Owner>>,
     caches: Option<Vec<(Ident, Option<Ident>)>>,
-    retention: Option<Vec<Ident>>,
+    retention: Option<Option<(Ident, Vec<Ident>)>>,
     relation: Option<Relation>,
 }
 
@@ -150,12 +150,14 @@ impl Noun {
             }
         });
         let caches = caches.collect::<Result<Vec<_>>>()?;
-        let retention = self.retention.as_ref().ok_or_else(|| missing("retention = kept` or `retention = after(…)"))?;
-        let retention = match retention.as_slice() {
-            [] => quote!(crate::model::noun::Retention::Kept),
-            after => {
-                let after = after.iter().map(&position).collect::<Result<Vec<_>>>()?;
-                quote!(crate::model::noun::Retention::After(&[#(#after),*]))
+        let retention =
+            self.retention.as_ref().ok_or_else(|| missing("retention = kept` or `retention = sessions(…)"))?;
+        let retention = match retention {
+            None => quote!(crate::model::noun::Retention::Kept),
+            Some((period, columns)) => {
+                let period = one_of(period, &["feed", "sessions", "requests"])?;
+                let columns = columns.iter().map(&position).collect::<Result<Vec<_>>>()?;
+                quote!(crate::model::noun::Retention::After(crate::model::noun::Period::#period, &[#(#columns),*]))
             }
         };
         let relation = match &self.relation {
@@ -309,16 +311,16 @@ fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
     Ok(all)
 }
 
-fn retention(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
+fn retention(meta: &ParseNestedMeta<'_>) -> Result<Option<(Ident, Vec<Ident>)>> {
     let value = meta.value()?;
     let word: Ident = value.parse()?;
-    one_of(&word, &["kept", "after"])?;
+    one_of(&word, &["kept", "feed", "sessions", "requests"])?;
     if word == "kept" {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let columns;
     parenthesized!(columns in value);
-    Ok(Punctuated::<Ident, Token![,]>::parse_terminated(&columns)?.into_iter().collect())
+    Ok(Some((word, Punctuated::<Ident, Token![,]>::parse_terminated(&columns)?.into_iter().collect())))
 }
 
 fn relation(meta: &ParseNestedMeta<'_>) -> Result<Relation> {
@@ -386,7 +388,8 @@ mod tests {
     #[test]
     fn a_whole_declaration_compiles() {
         assert_eq!(told(&WHOLE), "");
-        let more = "owner(field = name, of = Self, on_delete = restrict), caches(user = id), retention = after(name)";
+        let more =
+            "owner(field = name, of = Self, on_delete = restrict), caches(user = id), retention = sessions(name)";
         assert_eq!(told(&[&WHOLE[..3], &[more]].concat()), "");
     }
 
@@ -421,6 +424,6 @@ mod tests {
         assert!(with(3, "owner(field = id, of = User, on_delete = vanish)").contains("expected one of: cascade"));
         assert!(with(4, "caches(guard = id)").contains("expected `user"));
         assert!(with(4, "caches(user = name)").contains("must be a part of the key"));
-        assert!(with(5, "retention = sometimes").contains("expected one of: kept, after"));
+        assert!(with(5, "retention = sometimes").contains("expected one of: kept, feed"));
     }
 }

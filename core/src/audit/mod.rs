@@ -57,7 +57,7 @@ pub struct AuditPayload {
 #[record(table = "audit_entries", key(lane, seq), index(actor, at), index(target_id, at), index(action, at), sync = site_local)]
 #[record(resource = "audit", along = own_rules, audit = none("it is the audit log"))]
 #[record(named = none, permissions(read = "Read and verify the audit log"))]
-#[record(owner = none, caches = none, retention = after(at))]
+#[record(owner = none, caches = none, retention = kept)]
 pub struct AuditEntry {
     /// The chain it belongs to.
     pub lane: i64,

@@ -4,7 +4,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         noun::Upkeep,
-        record::Record,
+        record::{Key, Record},
         user::User,
     },
     operations::{
@@ -14,7 +14,7 @@ use crate::{
         plan::Plan,
         target::{ResourceRecord, Subject},
     },
-    rules::{Question, RuleSet},
+    rules::RuleSet,
 };
 
 /// Whether the caller may do this anywhere at all. Asked before anything is looked at, so that the
@@ -25,7 +25,7 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
         Access::SignedIn => plan.actor.signed_in().map(|_| ()),
         Access::System if plan.actor.is_system() => Ok(()),
         Access::System => Err(denied()),
-        Access::Everywhere(permission) if everywhere(plan, permission)? => Ok(()),
+        Access::Everywhere(permission) if plan.may_everywhere(permission)? => Ok(()),
         Access::Everywhere(_) => Err(refused(plan)),
         Access::Permission(permission) => {
             let Some(principal) = plan.actor.principal() else { return Ok(()) };
@@ -51,7 +51,7 @@ pub(super) async fn target(plan: &Plan<'_>, permission: &str, subject: &Subject,
         plan.may(permission, subject).await?
     } else {
         // The permission is about something else (a role, a session) of the target.
-        everywhere(plan, permission)?
+        plan.may_everywhere(permission)?
     };
     if is_allowed && (permission == read || plan.may(read, subject).await?) {
         return Ok(());
@@ -134,21 +134,9 @@ async fn may_both(
 
 fn is_oneself(plan: &Plan<'_>, image: &Subject) -> bool {
     let own = plan.actor.user_id().map(|id| crate::model::value::Value::Id(id.0));
-    image.kind == User::TYPE && image.table == User::TABLE && own.as_ref() == image.row.0.first()
-}
-
-fn everywhere(plan: &Plan<'_>, permission: &str) -> Result<bool> {
-    let Some(principal) = plan.actor.principal() else { return Ok(true) };
-    let rules = plan.rules();
-    let question = Question {
-        principal,
-        permission: rules.permission(permission)?,
-        fields: &[],
-        resource: None,
-        context: &plan.actor.request.values,
-        now: plan.now,
-    };
-    Ok(rules.decide(&question)?.is_allowed())
+    image.kind == User::TYPE
+        && image.table == User::TABLE
+        && own.map(|id| Key(vec![id])) == Some(image.table.key_of(&image.row))
 }
 
 fn kind_of(permission: &str) -> &str {

@@ -12,7 +12,7 @@ use crate::{
     audit::{AuditDraft, AuditPayload},
     config::AuditDenials,
     model::{
-        error::{Error, Reason, Result},
+        error::{Error, Reason},
         id::ChangeSetId,
     },
     operations::{plan::Plan, target::Subject},
@@ -29,11 +29,16 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// So many callers and operations are told apart.
 const TOLD_APART: usize = 10_000;
 
+/// What was to be done something to: its type and id.
+type Target = Option<(&'static str, String)>;
+/// The address and program of who asked.
+type Origin = (Option<String>, Option<String>);
+
 /// A refusal that is being found out.
 #[derive(Default)]
 pub(super) struct Refusal {
     /// What the operation was to be done to.
-    target: Option<(&'static str, String)>,
+    target: Target,
     /// The caller hears that it is not there, as it may not know that it is.
     is_hidden: bool,
 }
@@ -66,8 +71,8 @@ pub(super) struct Denials {
 
 #[derive(Default)]
 struct Counts {
-    /// To be written, in this order.
-    waiting: Vec<AuditDraft>,
+    /// To be written, in this order, and how many refusals each speaks for.
+    waiting: Vec<(AuditDraft, u64)>,
     /// When the next one of the store would come if all were evenly spread.
     arrival: Duration,
     /// Of those that are not told apart.
@@ -165,8 +170,7 @@ impl Engine {
             detail += &format!("; {}", further(more.others));
         }
         let origin = (who.request.ip.clone(), who.request.user_agent.clone());
-        let Ok(told) = self.denial(asker, refusal.target, detail, origin) else { return };
-        self.denials.counts().waiting.push(told);
+        self.wait_for_denial(asker, (refusal.target, origin), detail, 1 + more.alike + more.others);
         let engine = self.clone();
         // The answer is on its way, whatever becomes of this.
         self.services.env.spawn(Box::pin(async move { engine.write_denials().await }));
@@ -179,39 +183,38 @@ impl Engine {
         if others == 0 {
             return;
         }
-        if let Ok(told) = self.denial("system".to_owned(), None, further(others), (None, None)) {
-            self.denials.counts().waiting.push(told);
-            self.write_denials().await;
-        }
+        self.wait_for_denial("system".to_owned(), (None, (None, None)), further(others), others);
+        self.write_denials().await;
     }
 
     /// Writes the entries that wait, and returns when those that somebody else writes are written, too.
     async fn write_denials(self: &Arc<Self>) {
         let _turn = self.denials.writing.lock().await;
         let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };
-        let audit = std::mem::take(&mut self.denials.counts().waiting);
-        let count = audit.len() as u64;
-        if count == 0 {
+        let waiting = std::mem::take(&mut self.denials.counts().waiting);
+        let (audit, counts): (Vec<_>, Vec<u64>) = waiting.into_iter().unzip();
+        if audit.is_empty() {
             return;
         }
         let told = ChangeSet { id, at: self.services.now(), checks: Vec::new(), writes: Vec::new(), audit };
         if self.commit(told, None).await.is_err() {
-            self.denials.counts().unsaid += count;
+            self.denials.counts().unsaid += counts.iter().sum::<u64>();
         }
     }
 
-    fn denial(
-        &self,
-        actor: String,
-        target: Option<(&'static str, String)>,
-        detail: String,
-        (ip, user_agent): (Option<String>, Option<String>),
-    ) -> Result<AuditDraft> {
+    /// Has an entry written with the next ones.
+    fn wait_for_denial(&self, actor: String, (target, from): (Target, Origin), detail: String, speaks_for: u64) {
         let (env, now) = (&self.services.env, self.services.now());
         let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
-        let payload = AuditPayload { detail: Some(detail), ip, user_agent, ..AuditPayload::default() };
-        let (id, salt) = (env.new_id()?, env.random()?);
+        let payload = AuditPayload { detail: Some(detail), ip: from.0, user_agent: from.1, ..AuditPayload::default() };
         let action = ACTION.to_owned();
-        Ok(AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt })
+        let mut counts = self.denials.counts();
+        match (env.new_id(), env.random()) {
+            (Ok(id), Ok(salt)) => {
+                let entry = AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt };
+                counts.waiting.push((entry, speaks_for));
+            }
+            _ => counts.unsaid += speaks_for,
+        }
     }
 }

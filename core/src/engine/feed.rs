@@ -262,6 +262,8 @@ impl Engine {
     pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>) {
         let outdated = self.outdate(touched);
         if let Some(next) = next {
+            // Who follows the feed meanwhile may have the policy first, but not yet everybody's rights under it.
+            let _renewing = self.renewing.lock().await;
             self.go_on_with(next).await;
         }
         self.renew(outdated).await;

@@ -166,23 +166,14 @@ impl Engine {
             if let Some(once) = &mut once {
                 once.require_new(plan.reads(), now).await?;
             }
-            authorise::somewhere(&plan, listed.access, listed.may_be_own)?;
-            let asked = steps.load(&plan).await?;
-            if let Some(asked) = asked.filter(|_| !actor.is_system()) {
-                refusal.of(&asked.subject);
-                let allowed = authorise::target(&plan, asked.permission, &asked.subject, asked.read).await;
-                allowed.map_err(|error| refusal.hidden(error))?;
-            }
-            steps.validate(&self.services, now).await?;
-            let planned = steps.plan(&mut plan).await;
-            let outcome = match (planned, plan.refusal()) {
-                (Err(_), Some(refusal)) => Err(refusal.clone()),
-                (Err(error), None) => {
-                    refusal.of_plan(&plan);
-                    return Err(error);
+            if let Err(error) = self.plan(steps, &mut plan, refusal).await {
+                if let Some(once) = &mut once {
+                    // What it failed on may be the same request, done meanwhile.
+                    once.require_new(self.services.reads(), now).await?;
                 }
-                (Ok(()), _) => Ok(()),
-            };
+                return Err(error);
+            }
+            let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
             match self.finish(plan, listed, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => return outcome,
                 Finish::Stale => attempts += 1,
@@ -192,6 +183,24 @@ impl Engine {
             self.services.env.sleep(u64::from(attempts)).await;
         }
         Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
+    }
+
+    /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
+    async fn plan(&self, steps: &mut dyn Steps, plan: &mut Plan<'_>, refusal: &mut Refusal) -> Result<()> {
+        let listed = steps.listed();
+        authorise::somewhere(plan, listed.access, listed.may_be_own)?;
+        let asked = steps.load(plan).await?;
+        if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
+            refusal.of(&asked.subject);
+            let allowed = authorise::target(plan, asked.permission, &asked.subject, asked.read).await;
+            allowed.map_err(|error| refusal.hidden(error))?;
+        }
+        steps.validate(&self.services, plan.now).await?;
+        let planned = steps.plan(plan).await;
+        if planned.is_err() && plan.refusal().is_some() {
+            return Ok(());
+        }
+        planned.inspect_err(|_| refusal.of_plan(plan))
     }
 
     /// Asks the rules about the rows as they will be, and commits.
@@ -214,7 +223,7 @@ impl Engine {
         let _turn = if is_alone { None } else { self.turn().await };
         let (next, now) = (plan.next_policy(), plan.now);
         let id = self.services.env.new_id()?;
-        let committed = match plan.into_change_set(listed.name, id) {
+        let committed = match plan.into_change_set(listed.name, listed.access, id) {
             Ok(mut change_set) => {
                 change_set.writes.extend(once.map(|once| once.write(id, now)));
                 self.commit(change_set, next).await

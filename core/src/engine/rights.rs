@@ -303,7 +303,7 @@ impl Engine {
 
 /// Whether these rights still hold; most hold until the end of time.
 fn is_good(principal: &Principal, clock: &Clock<'_>) -> bool {
-    !principal.is_outdated(Time::MAX) || !principal.is_outdated(clock.now())
+    !principal.grows_outdated() || !principal.is_outdated(clock.now())
 }
 
 /// [`RuleSet::allows`] to no resource in particular, without a look at the clock where no time has a say.

@@ -142,8 +142,19 @@ pub enum Caches {
 pub enum Retention {
     /// Until it is deleted.
     Kept,
-    /// Some time after the earliest of these columns' moments; null is none.
-    After(&'static [usize]),
+    /// For this period after the earliest of these columns' moments; null is none. What belongs to it goes with it.
+    After(Period, &'static [usize]),
+}
+
+/// For how long something is kept after its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// [`Config::keep_feed_seconds`](crate::Config::keep_feed_seconds); the storage removes these rows itself.
+    Feed,
+    /// [`Config::keep_sessions_seconds`](crate::Config::keep_sessions_seconds).
+    Sessions,
+    /// A day: as long as an idempotency key is known.
+    Requests,
 }
 
 /// That rows of a table tie ids to a resource: `resource.assigned_users`.

@@ -5,6 +5,7 @@ use super::{
     record::Record,
     secret::Secret,
     time::Time,
+    value::Value,
 };
 
 /// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
@@ -27,7 +28,7 @@ pub struct Claim {
 #[record(table = "guards", key(name), sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `user:ID`, `region:ID:SHARD`, `scope:SCOPE`.
+    /// `administrators`, `policy`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -42,8 +43,8 @@ pub enum StandsFor {
     Administrators,
     /// What this user may do.
     User(UserId),
-    /// Who belongs to a region.
-    Region,
+    /// What belongs to a row: the users and drones of a region.
+    Members,
     /// Which roles are held in a scope.
     Scope,
 }
@@ -61,7 +62,7 @@ impl Guard {
             None if name == Self::POLICY => Some(StandsFor::Policy),
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
             Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
-            Some(("region", _)) => Some(StandsFor::Region),
+            Some(("members", _)) => Some(StandsFor::Members),
             Some(("scope", _)) => Some(StandsFor::Scope),
             _ => None,
         }
@@ -72,9 +73,10 @@ impl Guard {
         format!("user:{id}")
     }
 
-    /// Who belongs to a region, one of a few shards: who joins moves one, who deletes the region moves all.
-    pub fn of_region(id: super::id::RegionId, shard: u8) -> String {
-        format!("region:{id}:{shard}")
+    /// What belongs to a row, one of a few shards: what joins moves one, who deletes the row takes all away.
+    pub fn of_members(kind: &str, id: &Value, shard: u8) -> String {
+        let id = id.as_id().unwrap_or_default();
+        format!("members:{kind}:{id}:{shard}")
     }
 
     /// Which roles are held in a scope that names a row: who gives one moves it, who deletes the row takes it away.
@@ -86,7 +88,7 @@ impl Guard {
 /// That a request with an idempotency key was done: written in the same commit, so that it is done once.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "done_requests", key(asker, operation, idempotency_key), index(at), sync = site_local, resource = none)]
-#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = after(at))]
+#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = requests(at))]
 pub struct DoneRequest {
     /// Who asked: a user's id, or `system`.
     pub asker: String,

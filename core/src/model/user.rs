@@ -25,7 +25,7 @@ use super::{
     set_status = "Activate, deactivate, suspend, ban and lift",
     set_admin = "Make and unmake administrators"
 ))]
-#[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id), retention = kept)]
+#[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id, authority = id), retention = kept)]
 #[record(index(region_id), index(status), index(created_at), index(email), index(username), index(last_name))]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
@@ -127,7 +127,7 @@ impl UserActivity {
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "credentials", key(user_id), sync = replicated, resource = none)]
 #[record(audit = none("the operations that set one tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = keep), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
 pub struct Credential {
     /// The account.
     pub user_id: UserId,

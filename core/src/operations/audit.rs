@@ -201,7 +201,9 @@ impl Operation for VerifyAudit {
             let head = heads.iter().find(|head| head.lane == lane);
             match verify_lane(plan, lane, head).await? {
                 Ok(count) => verified += count,
-                Err(fault) => return Ok(AuditReport { is_whole: false, verified: fault.seq - 1, fault: Some(fault) }),
+                Err(fault) => {
+                    return Ok(AuditReport { is_whole: false, verified: verified + fault.seq - 1, fault: Some(fault) });
+                }
             }
         }
         Ok(AuditReport { is_whole: true, verified, fault: None })

@@ -38,6 +38,7 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Pri
     }
     let facts = users.into_iter().map(|user| {
         let is_active = user.is_active(now);
+        let suspended_until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended);
         let row = user.to_row();
         // Documents are no attributes.
         let columns = User::TABLE.columns.iter().zip(row.0).filter(|(column, _)| column.kind != Kind::Json);
@@ -48,7 +49,8 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Pri
             is_verified: user.email_verified,
             attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
-            good_until: user.suspended_until.filter(|_| user.status == UserStatus::Suspended && !is_active),
+            good_from: suspended_until.filter(|_| is_active),
+            good_until: suspended_until.filter(|_| !is_active),
             version: versions.get(&Guard::of_user(user.id)).copied().unwrap_or(0),
         }
     });

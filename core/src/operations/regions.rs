@@ -22,7 +22,6 @@ use crate::model::{
     patch::{Change, Patch},
     predicate::Predicate,
     region::{Region, RegionStatus},
-    registry::Guard,
     text,
     time::Time,
     user::{User, UserStatus},
@@ -136,21 +135,6 @@ pub struct DeleteRegion {
 
 async fn target(reads: Reads<'_>, name: &str) -> Result<Region> {
     find(reads, name).await?.ok_or_else(|| Error::not_found("region"))
-}
-
-/// So many may join one region at once without planning anew.
-const SHARDS: u8 = 8;
-
-/// Something comes to belong to a region: it must be there when the commit comes, and whoever deletes it
-/// meanwhile must see the newcomer.
-pub(super) async fn join(plan: &mut Plan<'_>, region: &Region) -> Result<()> {
-    plan.check(region);
-    // Many may join in one plan.
-    if (0..SHARDS).any(|shard| plan.is_moved(&Guard::of_region(region.id, shard))) {
-        return Ok(());
-    }
-    let [random] = plan.services.env.random()?;
-    plan.move_guard(&Guard::of_region(region.id, random % SHARDS)).await
 }
 
 /// A list's filter by region: one that does not exist has no rows, nor has the code of one that the
@@ -346,8 +330,7 @@ impl Operation for DeleteRegion {
     }
 
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
-        // Before the members are read, so that nobody joins unseen.
-        plan.move_guards((0..SHARDS).map(|shard| Guard::of_region(region.id, shard)).collect()).await?;
+        plan.end_joining(&region).await?;
         // Nobody changes the region of who is stronger.
         for user in plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await? {
             administrators::require_may_act_as(plan, user.id).await?;

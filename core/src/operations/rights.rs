@@ -4,10 +4,7 @@ use super::{
     plan::Plan,
     target::{ResourceRecord, Subject},
 };
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::Question,
-};
+use crate::model::error::{Error, Reason, Result};
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is
 /// asked before a name turns out to be taken.
@@ -16,19 +13,4 @@ pub async fn require_after<R: ResourceRecord>(plan: &Plan<'_>, permission: &str,
         true => Ok(()),
         false => Err(Error::new(Reason::Denied, "you may not do this")),
     }
-}
-
-/// Whether the caller may read the policy, and so hear which roles there are.
-pub fn may_read_policy(plan: &Plan<'_>) -> Result<bool> {
-    let Some(principal) = plan.actor.principal() else { return Ok(true) };
-    let rules = plan.rules();
-    let question = Question {
-        principal,
-        permission: rules.permission("policy:read")?,
-        fields: &[],
-        resource: None,
-        context: &plan.actor.request.values,
-        now: plan.now,
-    };
-    Ok(rules.decide(&question)?.is_allowed())
 }

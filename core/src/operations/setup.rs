@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -104,10 +105,17 @@ pub struct SeedResult {
     pub drones_created: i64,
 }
 
+/// A user whose fields are valid.
+struct SeededUser {
+    new: CreateUser,
+    id: UserId,
+    password_hash: OnceCell<String>,
+}
+
 /// A seed whose fields are valid.
 pub struct ValidSeed {
     regions: Vec<Region>,
-    users: Vec<(CreateUser, UserId)>,
+    users: Vec<SeededUser>,
     /// The users by e-mail.
     ids: BTreeMap<String, UserId>,
     drones: Vec<SeedDrone>,
@@ -159,7 +167,7 @@ impl Operation for Seed {
             };
             new.check(&mut checks, services, now);
             users::check_roles(&mut checks, &services.rules(), &new.roles);
-            users.push((new, user.id));
+            users.push(SeededUser { new, id: user.id, password_hash: OnceCell::new() });
         }
         for (at, drone) in self.drones.iter().enumerate() {
             checks.part(&format!("drones[{at}]"));
@@ -187,7 +195,7 @@ impl Operation for Seed {
                 result.regions_created += 1;
             }
         }
-        for (new, id) in &seed.users {
+        for SeededUser { new, id, password_hash } in &seed.users {
             if plan.reads().get::<User>(&(*id,)).await?.is_some() {
                 continue;
             }
@@ -196,7 +204,10 @@ impl Operation for Seed {
             users::check_roles(&mut checks, plan.rules(), &new.roles);
             checks.finish()?;
             let password_hash = match new.password.clone() {
-                Some(password) => Some(plan.services.hasher.hash(password).await?),
+                // Once, however often the plan is made anew.
+                Some(password) => {
+                    Some(password_hash.get_or_try_init(|| plan.services.hasher.hash(password)).await?.clone())
+                }
                 None => None,
             };
             let region = new.region.clone();
@@ -228,12 +239,14 @@ impl Operation for Seed {
 /// Reads in a few calls what the rows of a seed need one by one.
 async fn read_ahead(seed: &ValidSeed, plan: &Plan<'_>) -> Result<()> {
     plan.read_ahead::<Region>(seed.regions.iter().map(|region| (region.id,)).collect()).await?;
-    plan.read_ahead::<User>(seed.users.iter().map(|(_, id)| (*id,)).collect()).await?;
+    plan.read_ahead::<User>(seed.users.iter().map(|user| (user.id,)).collect()).await?;
     plan.read_ahead::<Drone>(seed.drones.iter().map(|drone| (drone.id,)).collect()).await?;
     let regions = seed.regions.iter().map(|region| ("region", Some(&*region.code)));
     let drones = seed.drones.iter().map(|drone| ("drone", Some(&*drone.code)));
-    let users =
-        seed.users.iter().flat_map(|(user, _)| [("email", Some(&*user.email)), ("username", user.username.as_deref())]);
+    let users = seed
+        .users
+        .iter()
+        .flat_map(|user| [("email", Some(&*user.new.email)), ("username", user.new.username.as_deref())]);
     plan.look_up(&regions.chain(drones).chain(users).collect::<Vec<_>>()).await?;
-    plan.read_ahead::<Guard>(seed.users.iter().map(|(_, id)| (Guard::of_user(*id),)).collect()).await
+    plan.read_ahead::<Guard>(seed.users.iter().map(|user| (Guard::of_user(user.id),)).collect()).await
 }

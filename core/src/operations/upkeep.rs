@@ -1,18 +1,17 @@
 //! What a store does for itself now and then: it lets go of what nobody asks for any more.
 
-use super::services::Services;
+use super::{plan::owned_by, services::Services};
 use crate::{
     model::{
         error::Result,
         id::ChangeSetId,
+        noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
-        record::Record,
-        registry::DoneRequest,
-        session::{Session, SessionActivity},
+        record::{Row, Table},
         time::Time,
         value::Value,
     },
-    storage::{ChangeSet, CommitError, Direction, Order, PRUNE_BATCH, Query, Retention, Storage, Window, Write},
+    storage::{self, ChangeSet, CommitError, Direction, Order, PRUNE_BATCH, Query, Storage, Window, Write, tables},
 };
 
 /// So many rows of a table go in one commit.
@@ -29,72 +28,92 @@ const ROUNDS: usize = 20;
 pub struct Tidied {
     /// Lines of the change feed.
     pub lines: usize,
-    /// Sessions, with what moved while they lasted.
-    pub sessions: usize,
-    /// Requests with an idempotency key.
-    pub requests: usize,
+    /// Rows whose time was over, without those that went with them.
+    pub rows: usize,
     /// There is more to do: run it again soon.
     pub has_more: bool,
 }
 
-/// Lets go of old lines of the change feed and of sessions that ended long ago ([`Config`](crate::Config) says how
-/// long each is kept). To be run now and then; several instances may do so at the same time.
+/// Rows of a table that are kept for some time only.
+struct Old {
+    table: &'static Table,
+    columns: &'static [usize],
+    before: Time,
+}
+
+/// Lets go of old lines of the change feed and of rows whose time is over, as their records declare it. To be run now
+/// and then; several instances may do so at the same time.
 ///
 /// # Errors
 /// Those of the storage; what went before stays gone.
 pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
     let mut tidied = Tidied::default();
-    let ended_before = now.plus_seconds(-services.config.keep_sessions_seconds);
-    let retention = Retention { feed_before: now.plus_seconds(-services.config.keep_feed_seconds) };
-    let done_before = now.plus_seconds(-KEEP_REQUESTS_SECONDS);
-    let (mut has_sessions, mut has_lines, mut has_requests) = (true, true, true);
-    // Sessions that end by themselves are looked for after those that were ended, so a short batch is not the last.
+    let retention = storage::Retention { feed_before: now.plus_seconds(-services.config.keep_feed_seconds) };
+    let mut has_lines = true;
+    let mut all: Vec<Old> = tables().iter().filter_map(|table| Old::of(table, services, now)).collect();
     for _ in 0..ROUNDS {
-        if has_sessions {
-            let gone = forget_sessions(services, ended_before, now).await?;
-            tidied.sessions += gone;
-            has_sessions = gone > 0;
+        let mut left = Vec::new();
+        for old in all {
+            // By each of the columns in turn, so a short batch is not the last.
+            let gone = old.forget(services, now).await?;
+            tidied.rows += gone;
+            left.extend((gone > 0).then_some(old));
         }
-        if has_requests {
-            let gone = forget_requests(services, done_before, now).await?;
-            tidied.requests += gone;
-            has_requests = gone > 0;
-        }
+        all = left;
         if has_lines {
             let gone = services.storage.prune(&retention).await?.lines;
             tidied.lines += gone;
             has_lines = gone == PRUNE_BATCH;
         }
-        if !has_sessions && !has_lines && !has_requests {
+        if all.is_empty() && !has_lines {
             return Ok(tidied);
         }
     }
     Ok(Tidied { has_more: true, ..tidied })
 }
 
-/// Deletes a batch of the sessions that ended or ran out before this moment; how many.
-async fn forget_sessions(services: &Services, before: Time, now: Time) -> Result<usize> {
-    let storage = &*services.storage;
-    let mut sessions: Vec<Session> = oldest(storage, "ended_at", before).await?;
-    if sessions.is_empty() {
-        sessions = oldest(storage, "expires_at", before).await?;
+impl Old {
+    fn of(table: &'static Table, services: &Services, now: Time) -> Option<Self> {
+        let Retention::After(period, columns) = table.noun.retention else { return None };
+        let seconds = match period {
+            // The storage does this itself.
+            Period::Feed => return None,
+            Period::Sessions => services.config.keep_sessions_seconds,
+            Period::Requests => KEEP_REQUESTS_SECONDS,
+        };
+        Some(Self { table, columns, before: now.plus_seconds(-seconds) })
     }
-    if sessions.is_empty() {
-        return Ok(0);
-    }
-    let activities = services.reads().many::<SessionActivity>(sessions.iter().map(|session| (session.id,))).await?;
-    let writes = sessions.iter().map(Write::delete).chain(activities.iter().map(Write::delete)).collect();
-    forget(services, writes, now).await.map(|is_gone| if is_gone { sessions.len() } else { 0 })
-}
 
-/// Deletes a batch of what is known of requests that were done before this moment; how many.
-async fn forget_requests(services: &Services, before: Time, now: Time) -> Result<usize> {
-    let done: Vec<DoneRequest> = oldest(&*services.storage, "at", before).await?;
-    if done.is_empty() {
-        return Ok(0);
+    /// Deletes a batch, with what belongs to it; how many of its own.
+    async fn forget(&self, services: &Services, now: Time) -> Result<usize> {
+        let mut rows = Vec::new();
+        for column in self.columns {
+            rows = oldest(&*services.storage, self.table, self.table.columns[*column].name, self.before).await?;
+            if !rows.is_empty() {
+                break;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let count = rows.len();
+        let mut writes = Vec::new();
+        let mut going = vec![(self.table, rows)];
+        while let Some((table, rows)) = going.pop() {
+            for (owned, owner) in owned_by(table).into_iter().filter(|(_, owner)| owner.on_delete == OnDelete::Cascade)
+            {
+                let mut ids: Vec<Value> = rows.iter().filter_map(|row| table.key_of(row).0.pop()).collect();
+                ids.sort_unstable();
+                let of_these = Predicate::In(owned.columns[owner.column].name.into(), ids.into());
+                let rows = services.storage.query(&Query::of(owned, of_these)).await?.rows;
+                going.extend((!rows.is_empty()).then_some((owned, rows)));
+            }
+            let deleted =
+                |row: &Row| Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None };
+            writes.extend(rows.iter().map(deleted));
+        }
+        forget(services, writes, now).await.map(|is_gone| if is_gone { count } else { 0 })
     }
-    let writes = done.iter().map(Write::delete).collect();
-    forget(services, writes, now).await.map(|is_gone| if is_gone { done.len() } else { 0 })
 }
 
 /// Deletes rows; whether they are known to be gone.
@@ -109,13 +128,33 @@ async fn forget(services: &Services, writes: Vec<Write>, now: Time) -> Result<bo
 }
 
 /// Those whose column lies before a moment, the oldest first, by its index.
-async fn oldest<R: Record>(storage: &dyn Storage, column: &'static str, before: Time) -> Result<Vec<R>> {
+async fn oldest(storage: &dyn Storage, table: &'static Table, column: &'static str, before: Time) -> Result<Vec<Row>> {
     let filter = Predicate::Compare(column.into(), Comparison::Less, Value::Time(before.as_microsecond()));
     let query = Query {
         order: vec![Order { column: column.into(), direction: Direction::Ascending }],
         window: Window { limit: Some(BATCH as u64), ..Window::default() },
-        ..Query::of(R::TABLE, filter)
+        ..Query::of(table, filter)
     };
-    let rows = storage.query(&query).await?.rows;
-    Ok(rows.into_iter().map(R::from_row).collect::<Result<_, _>>()?)
+    Ok(storage.query(&query).await?.rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is forgotten takes along what belongs to it, and asks nobody.
+    #[test]
+    fn nothing_stands_in_the_way_of_what_is_forgotten() {
+        let forgotten = |table: &&&Table| matches!(table.noun.retention, Retention::After(..));
+        for table in tables().iter().filter(forgotten) {
+            for (owned, owner) in owned_by(table) {
+                assert_eq!(owner.on_delete, OnDelete::Cascade, "{} of {}", owned.name, table.name);
+            }
+            let Retention::After(_, columns) = table.noun.retention else { continue };
+            for column in columns {
+                let is_indexed = table.indexes.iter().any(|index| index.first() == Some(column));
+                assert!(is_indexed || table.name == "commits", "{} of {}", table.columns[*column].name, table.name);
+            }
+        }
+    }
 }

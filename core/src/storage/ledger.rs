@@ -20,7 +20,7 @@ pub(crate) const LANE: i64 = 0;
 /// One commit: a line of the change feed, and the answer to [`super::Storage::outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "commits", key(position), index(id), sync = never, resource = none)]
-#[record(audit = none("it is the feed"), owner = none, caches = none, retention = after(at))]
+#[record(audit = none("it is the feed"), owner = none, caches = none, retention = feed(at))]
 pub struct CommitRecord {
     /// Its number, from 1, without gaps but for those that were pruned.
     pub position: i64,

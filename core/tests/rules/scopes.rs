@@ -200,6 +200,7 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                 let expected = held.iter().any(|one| all[*one].1[at]);
                 // Nothing of an account that is to be read again later counts as held for ever.
                 let passing = PrincipalFacts { good_until: Some(Time::MAX), ..facts.clone() };
+                let since = PrincipalFacts { good_from: Some(Time::MIN), ..facts.clone() };
                 let [mut before, mut after] = [facts.clone(), facts.clone()];
                 before.assignments.splice(..0, readers.clone());
                 after.assignments.extend(readers.clone());
@@ -209,6 +210,7 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                     (&rules, rules.principal(facts.clone()), expected),
                     (&edited, rules.principal(facts.clone()), expected),
                     (&rules, edited.principal(passing), expected),
+                    (&rules, rules.principal(since), expected),
                     (&rules, rules.principal(before), expected),
                     (&rules, rules.principal(after), expected),
                     (&rules, rules.principal(suspended), false),

@@ -90,17 +90,17 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
 
         after(8);
         let tidied = um.tidy().await.unwrap();
-        assert_eq!((tidied.lines as u64, tidied.sessions, tidied.has_more), (lines - 1, 0, false));
+        assert_eq!((tidied.lines as u64, tidied.rows, tidied.has_more), (lines - 1, 0, false));
         assert_eq!(storage.position().await.unwrap(), position);
 
         // The one that was ended goes, the one that lasts stays, until it ran out 30 days ago.
         after(31);
-        assert_eq!(um.tidy().await.unwrap().sessions, 1);
+        assert_eq!(um.tidy().await.unwrap().rows, 1);
         assert_eq!((count::<Session>(&storage).await, count::<SessionActivity>(&storage).await), (1, 1));
         after(79);
-        assert_eq!(um.tidy().await.unwrap().sessions, 0);
+        assert_eq!(um.tidy().await.unwrap().rows, 0);
         after(81);
-        assert_eq!(um.tidy().await.unwrap().sessions, 1);
+        assert_eq!(um.tidy().await.unwrap().rows, 1);
         assert_eq!((count::<Session>(&storage).await, count::<SessionActivity>(&storage).await), (0, 0));
         login().await;
         um.close().await.unwrap();

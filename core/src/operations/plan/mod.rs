@@ -19,6 +19,7 @@ mod writes;
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    Access,
     actor::{Actor, Identity},
     changes::{self, Change},
     policy::state::PolicyState,
@@ -42,7 +43,7 @@ use crate::{
     rules::RuleSet,
     storage::{ChangeSet, Check, CommitError, Write},
 };
-pub(super) use memory::Memory;
+pub(super) use {memory::Memory, owned::owned_by};
 
 /// One operation being planned.
 pub struct Plan<'a> {
@@ -155,8 +156,8 @@ impl<'a> Plan<'a> {
         self.writes.iter().any(|((_, key), planned)| {
             let name = key.0.first().and_then(Value::as_text).unwrap_or_default();
             let is_guard = planned.table.noun.caches.contains(&Caches::Guard);
-            let is_of_a_region = || Guard::stands_for(name) == Some(StandsFor::Region);
-            planned.table.noun.carries_authority() || is_guard && !is_of_a_region()
+            let is_of_members = || Guard::stands_for(name) == Some(StandsFor::Members);
+            planned.table.noun.carries_authority() || is_guard && !is_of_members()
         })
     }
 
@@ -164,7 +165,12 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made anew.
-    pub fn into_change_set(mut self, operation: &str, id: ChangeSetId) -> Result<ChangeSet, CommitError> {
+    pub fn into_change_set(
+        mut self,
+        operation: &str,
+        access: Access,
+        id: ChangeSetId,
+    ) -> Result<ChangeSet, CommitError> {
         let actor = self.actor;
         if let Identity::User(user) = &actor.identity {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
@@ -173,13 +179,21 @@ impl<'a> Plan<'a> {
                 self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
             }
         }
-        if matches!(self.actor.identity, Identity::User(_)) || self.touches_authority() {
+        let is_asked = match access {
+            Access::Permission(_) | Access::Everywhere(_) => !self.actor.is_system(),
+            Access::Public | Access::SignedIn | Access::System => matches!(self.actor.identity, Identity::User(_)),
+        };
+        if is_asked || self.touches_authority() {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
         }
         if let Some(planned) = self.unguarded() {
             let message = format!("{operation} writes {} without the guard of its user", planned.table.name);
+            return Err(Error::new(Reason::Internal, message).into());
+        }
+        if let Some(planned) = self.unjoined() {
+            let message = format!("{operation} writes {} without joining what it belongs to", planned.table.name);
             return Err(Error::new(Reason::Internal, message).into());
         }
         if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {

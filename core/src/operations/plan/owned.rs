@@ -5,9 +5,9 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::UserId,
-        noun::{Caches, OnDelete, Owner, Upkeep},
+        noun::{Caches, OnDelete, Owner, ResourceType, Upkeep},
         predicate::Predicate,
-        record::{Kind, ResourceRecord, Row, Table},
+        record::{Key, Kind, ResourceRecord, Row, Table},
         registry::Guard,
         value::Value,
     },
@@ -15,6 +15,9 @@ use crate::{
     rules::Scope,
     storage::tables,
 };
+
+/// So much may come to belong to one row at once without planning anew.
+const SHARDS: u8 = 8;
 
 impl Plan<'_> {
     /// Deletes a row that the caller asked for, with all that belongs to it.
@@ -34,6 +37,7 @@ impl Plan<'_> {
     pub async fn end_owned<R: ResourceRecord>(&mut self, record: &R) -> Result<()> {
         let mut going = vec![(R::TABLE, record.to_row())];
         while let Some((table, row)) = going.pop() {
+            self.end_joining_of(table, &row).await?;
             let [key] = table.key else { continue };
             let id = row.0[*key].clone();
             for (owned, owner) in owned_by(table) {
@@ -61,6 +65,37 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Something comes to belong to a row: it must be there when the commit comes, and whoever deletes it meanwhile
+    /// must see the newcomer.
+    pub async fn join<R: ResourceRecord>(&mut self, owner: &R) -> Result<()> {
+        self.check(owner);
+        let (Some(resource), [key]) = (R::TABLE.noun.resource, R::TABLE.key) else { return Ok(()) };
+        let guards = members(resource, &owner.to_row().0[*key]);
+        // Many may join in one plan.
+        if guards.iter().any(|guard| self.is_moved(guard)) {
+            return Ok(());
+        }
+        let [random] = self.services.env.random()?;
+        self.move_guard(&guards[usize::from(random) % guards.len()]).await
+    }
+
+    /// Nothing joins a row any more, which is to go: before what belongs to it is read, so that nothing joins unseen.
+    pub async fn end_joining<R: ResourceRecord>(&mut self, owner: &R) -> Result<()> {
+        self.end_joining_of(R::TABLE, &owner.to_row()).await
+    }
+
+    async fn end_joining_of(&mut self, table: &'static Table, row: &Row) -> Result<()> {
+        let (Some(resource), [key]) = (table.noun.resource.filter(|resource| resource.is_scope), table.key) else {
+            return Ok(());
+        };
+        let guards = members(resource, &row.0[*key]);
+        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
+        for guard in guards {
+            self.end_guard(&guard).await?;
+        }
+        Ok(())
+    }
+
     /// The rows whose column holds this id, as the plan leaves them.
     async fn belonging(&self, table: &'static Table, column: usize, id: &Value) -> Result<Vec<Row>> {
         let is_of = Predicate::equals(table.columns[column].name, id.clone());
@@ -84,6 +119,32 @@ impl Plan<'_> {
         self.write_row(table, Some(before), after, None);
     }
 
+    /// A row that the plan makes somebody's, unseen by who deletes that one meanwhile.
+    pub(super) fn unjoined(&self) -> Option<&Planned> {
+        let is_unjoined = |planned: &&Planned| {
+            let Some(after) = &planned.after else { return false };
+            let joins = |owner: &&Owner| {
+                let is = |row: &Row| row.0[owner.column] == after.0[owner.column];
+                owner.on_delete != OnDelete::Keep
+                    && !after.0[owner.column].is_null()
+                    && !planned.before.as_ref().is_some_and(is)
+            };
+            let mut joined = planned.table.noun.owners.iter().filter(joins);
+            joined.any(|owner| !self.is_joined(owner.of, &after.0[owner.column]))
+        };
+        self.writes.values().find(is_unjoined)
+    }
+
+    fn is_joined(&self, owner: &str, id: &Value) -> bool {
+        let Some(table) = tables().iter().find(|table| table.name == owner) else { return false };
+        let key = (table.name, Key(vec![id.clone()]));
+        let is_moved = |resource| members(resource, id).iter().any(|guard| self.is_moved(guard));
+        // Who deletes it writes it, too.
+        self.writes.contains_key(&key)
+            || is_kept_for_names(table) && self.checks.contains_key(&key)
+            || table.noun.resource.is_some_and(is_moved)
+    }
+
     /// A row that the plan writes and that carries authority, of whose user the plan moves no guard.
     pub(super) fn unguarded(&self) -> Option<&Planned> {
         let is_unguarded = |planned: &&Planned| {
@@ -96,8 +157,18 @@ impl Plan<'_> {
     }
 }
 
+/// The guards of what belongs to a row.
+fn members(resource: ResourceType, id: &Value) -> Vec<String> {
+    (0..SHARDS).map(|shard| Guard::of_members(resource.kind, id, shard)).collect()
+}
+
+/// Whether rows of a table stay when they are deleted, for their names: who deletes one writes it.
+fn is_kept_for_names(table: &Table) -> bool {
+    table.columns.iter().any(|column| column.upkeep == Upkeep::Gone)
+}
+
 /// Whatever may belong to the rows of a table, but for what stays with nobody asking.
-fn owned_by(table: &Table) -> Vec<(&'static Table, Owner)> {
+pub(in crate::operations) fn owned_by(table: &Table) -> Vec<(&'static Table, Owner)> {
     let mut all = Vec::new();
     for owned in tables() {
         let owners = owned.noun.owners.iter().filter(|owner| owner.of == table.name);

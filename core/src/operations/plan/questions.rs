@@ -7,7 +7,7 @@ use crate::{
         predicate::Predicate,
     },
     operations::target::Subject,
-    rules::{Question, Resource},
+    rules::{Principal, Question, Resource},
 };
 
 impl Plan<'_> {
@@ -36,16 +36,22 @@ impl Plan<'_> {
 
     async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
+        let resource = subject.image(self.rules(), &self.memory, planned).await?;
+        self.decide(principal, permission, Some(&resource))
+    }
+
+    /// Whether the caller may do this everywhere: to whatever there is.
+    pub fn may_everywhere(&self, permission: &str) -> Result<bool> {
+        match self.actor.principal() {
+            Some(principal) => self.decide(principal, permission, None),
+            None => Ok(true),
+        }
+    }
+
+    fn decide(&self, principal: &Principal, permission: &str, resource: Option<&Resource<'_>>) -> Result<bool> {
         let rules = self.rules();
-        let resource = subject.image(rules, &self.memory, planned).await?;
-        let question = Question {
-            principal,
-            permission: rules.permission(permission)?,
-            fields: &[],
-            resource: Some(&resource),
-            context: &self.actor.request.values,
-            now: self.now,
-        };
+        let (permission, context) = (rules.permission(permission)?, &self.actor.request.values);
+        let question = Question { principal, permission, fields: &[], resource, context, now: self.now };
         Ok(rules.decide(&question)?.is_allowed())
     }
 

@@ -18,7 +18,7 @@ use crate::{
         user::{User, UserActivity, UserStatus},
         value::Value,
     },
-    operations::{Access, Operation, Visible, listing, plan::Plan, regions, rights, services::Services},
+    operations::{Access, Operation, Visible, listing, plan::Plan, regions, services::Services},
     storage::{Direction, Order, Query},
 };
 
@@ -129,7 +129,7 @@ impl Operation for ListUsers {
         }
         if let Some(role) = &valid.role {
             if let Err(problem) = plan.rules().role(role)
-                && rights::may_read_policy(plan)?
+                && plan.may_everywhere("policy:read")?
             {
                 return Err(wrong("role", FieldCode::NotFound, problem.message()));
             }

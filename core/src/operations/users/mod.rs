@@ -50,6 +50,6 @@ pub(super) async fn region_named(plan: &mut Plan<'_>, field: &str, name: &str) -
     if !plan.may(Region::READ, &super::target::Subject::of(&region)).await? {
         return Err(no_such());
     }
-    super::regions::join(plan, &region).await?;
+    plan.join(&region).await?;
     Ok(region.id)
 }

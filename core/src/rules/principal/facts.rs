@@ -26,6 +26,9 @@ pub struct PrincipalFacts {
     pub attributes: Vec<(Name, Value)>,
     /// The roles it holds, itself and through its groups.
     pub assignments: Vec<AssignmentFacts>,
+    /// Before this moment the facts are others, and must be read again: a suspension ended then, and clocks can be put
+    /// back.
+    pub good_from: Option<Time>,
     /// From this moment on the facts are others (a suspension ends), and must be read again.
     pub good_until: Option<Time>,
     /// What the host knows these facts by; the rules do not look at it.
@@ -42,6 +45,7 @@ impl PrincipalFacts {
             is_verified: true,
             attributes: Vec::new(),
             assignments: Vec::new(),
+            good_from: None,
             good_until: None,
             version: 0,
         }

@@ -142,7 +142,7 @@ impl RuleSet {
 
     /// Somebody with an account, some of whose scopes may lie above others.
     pub fn principal_in(&self, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Principal {
-        let is_steady = facts.is_active && facts.good_until.is_none();
+        let is_steady = facts.is_active && facts.good_from.is_none() && facts.good_until.is_none();
         let mut roles = Roles::default();
         for one in facts.assignments {
             roles.add(one, self, is_steady);
@@ -174,6 +174,9 @@ impl RuleSet {
         }
         if facts.status != facts::ACTIVE {
             principal.rare_mut().status = Some(facts.status.into());
+        }
+        if let Some(good_from) = facts.good_from {
+            principal.rare_mut().good_from = good_from.as_microsecond();
         }
         if let Some(good_until) = facts.good_until {
             principal.rare_mut().good_until = good_until.as_microsecond();

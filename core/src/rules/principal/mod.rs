@@ -116,6 +116,7 @@ struct Rare {
     /// None: active.
     status: Option<Box<str>>,
     /// In microseconds.
+    good_from: i64,
     good_until: i64,
     /// Who holds roles for the account.
     groups: Notes<Group>,
@@ -135,6 +136,7 @@ impl Default for Rare {
     fn default() -> Self {
         Self {
             status: None,
+            good_from: i64::MIN,
             good_until: i64::MAX,
             groups: Notes::default(),
             written: Notes::default(),
@@ -171,9 +173,14 @@ impl Principal {
         self.version
     }
 
-    /// Whether its facts must be read again by now: a suspension ended.
+    /// Whether its facts must be read again by now: a suspension ended, or it did not by a clock that was put back.
     pub fn is_outdated(&self, now: Time) -> bool {
-        self.rare().is_some_and(|rare| rare.good_until <= now.as_microsecond())
+        self.rare().is_some_and(|rare| !(rare.good_from..rare.good_until).contains(&now.as_microsecond()))
+    }
+
+    /// Whether its facts are good at some times only.
+    pub(crate) fn grows_outdated(&self) -> bool {
+        self.rare().is_some_and(|rare| rare.good_from > i64::MIN || rare.good_until < i64::MAX)
     }
 
     /// Whether it holds a role that its rule set does not know.

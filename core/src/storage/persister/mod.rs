@@ -187,16 +187,19 @@ impl<P: Persister> PersistedStorage<P> {
             // All are read before the first is applied, so that a bad one changes nothing.
             let rows = loaded.changes.into_iter().map(|change| change.decode(|name| state.declared(name)));
             let rows = rows.collect::<Result<Vec<_>>>()?;
+            let known = if loaded.is_whole { 0 } else { state.position() };
+            let commits = rows.iter().filter(|(table, _, row)| *table == CommitRecord::TABLE && row.is_some());
+            let newest = commits.filter_map(|(_, key, _)| u64::try_from(key.0.first()?.as_int()?).ok()).max();
+            if newest.unwrap_or(0).max(known) != loaded.position {
+                return Err(Error::new(Reason::Corrupt, "the host's storage lacks some of its commits"));
+            }
             if loaded.is_whole {
                 state.clear();
             }
             for (table, key, row) in rows {
                 state.set(table, key, row);
             }
-            match state.position() == loaded.position {
-                true => Ok(()),
-                false => Err(Error::new(Reason::Corrupt, "the host's storage lacks some of its commits")),
-            }
+            Ok(())
         })
     }
 

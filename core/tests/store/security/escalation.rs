@@ -1,7 +1,10 @@
 //! Nobody comes to more than it has (SEC-10), and an administrator always remains (USR-6).
 
+use std::time::Duration;
+
 use rolekeep::{
     Code, Policy, Reason,
+    environment::Environment,
     model::{drone::DroneModel, id::UserId, time::Time},
     operations::{
         drones::{AssignDrone, CreateDrone, DroneView, UnassignDrone},
@@ -9,20 +12,16 @@ use rolekeep::{
         roles::{AssignRole, ListAssignments},
         sessions::{ListSessionsOf, RevokeAllSessions},
         users::{
-            ActivateUser, BanUser, CreateUser, DeactivateUser, GrantAdmin, LiftUser, ReplaceUser, SuspendUser,
-            UpdateUser,
+            ActivateUser, BanUser, CreateUser, DeactivateUser, GrantAdmin, LiftUser, ListUsers, ReplaceUser,
+            SuspendUser, UpdateUser,
         },
     },
 };
 
-use super::kit::{caller, policy, signed_in, store, user};
+use super::kit::{Ahead, caller, policy, signed_in, store, store_at, user};
 
-fn soon() -> Time {
-    Time::now().checked_add(std::time::Duration::from_millis(60)).unwrap()
-}
-
-async fn a_moment() {
-    tokio::time::sleep(std::time::Duration::from_millis(90)).await;
+fn in_a_minute(clock: &Ahead) -> Time {
+    clock.now().checked_add(Duration::from_secs(60)).unwrap()
 }
 
 #[tokio::test]
@@ -73,12 +72,13 @@ async fn sec_10_a_stronger_account_is_brought_back_by_the_strong_only() {
 #[tokio::test]
 async fn usr_6_the_last_administrator_may_be_one_whose_suspension_ran_out() {
     for end in ["deactivate", "ban", "delete"] {
-        let um = store(policy()).await;
+        let clock = Ahead::new();
+        let um = store_at(&clock).await;
         let system = um.system();
         let back = user(&um, "back", &[]).await;
-        system.users().suspend(SuspendUser::new(back.id).until(soon())).await.unwrap();
+        system.users().suspend(SuspendUser::new(back.id).until(in_a_minute(&clock))).await.unwrap();
         system.users().grant_admin(GrantAdmin::new(back.id)).await.unwrap();
-        a_moment().await;
+        clock.pass(61);
         assert!(um.acting_as(back.id).await.unwrap().can("audit:read", None).unwrap());
         let refused = match end {
             "deactivate" => system.users().deactivate(back.id).await.map(drop),
@@ -92,28 +92,49 @@ async fn usr_6_the_last_administrator_may_be_one_whose_suspension_ran_out() {
     }
 }
 
+/// What a clock ended is in force again where the clock is put back.
+#[tokio::test]
+async fn usr_6_a_suspension_lasts_where_the_clock_was_wrong() {
+    let clock = Ahead::new();
+    let um = store_at(&clock).await;
+    let (mia, id) = caller(&um, "mia", &["moderator"]).await;
+    um.system().users().suspend(SuspendUser::new(id).until(in_a_minute(&clock))).await.unwrap();
+    assert!(!um.check_async(id, "user:list", None).await.unwrap());
+    clock.pass(61);
+    assert!(um.check_async(id, "user:list", None).await.unwrap());
+    assert!(mia.users().list(ListUsers::new()).await.is_ok());
+    clock.put_back(30);
+    assert!(!um.check_async(id, "user:list", None).await.unwrap());
+    assert!(mia.users().list(ListUsers::new()).await.is_err());
+    assert!(!matches!(um.check(id, "user:list", None), Ok(true)));
+    clock.pass(31);
+    assert!(um.check_async(id, "user:list", None).await.unwrap());
+}
+
 #[tokio::test]
 async fn rbc_3_an_assignment_that_ended_can_be_given_again() {
-    let um = store(policy()).await;
+    let clock = Ahead::new();
+    let um = store_at(&clock).await;
     let system = um.system();
     let user = user(&um, "user", &[]).await;
-    let given = AssignRole::new(user.id, "moderator").valid_until(soon());
+    let given = AssignRole::new(user.id, "moderator").valid_until(in_a_minute(&clock));
     system.roles().assign(given).await.unwrap();
     let again = AssignRole::new(user.id, "moderator");
     assert_eq!(system.roles().assign(again.clone()).await.unwrap_err().reason(), Reason::AlreadyAssigned);
-    a_moment().await;
+    clock.pass(61);
     system.roles().assign(again).await.unwrap();
     assert!(um.check_async(user.id, "user:list", None).await.unwrap());
 }
 
 #[tokio::test]
 async fn usr_6_who_is_an_administrator_for_a_time_can_become_one_for_ever() {
-    let um = store(policy()).await;
+    let clock = Ahead::new();
+    let um = store_at(&clock).await;
     let system = um.system();
     let user = user(&um, "user", &[]).await;
-    system.roles().assign(AssignRole::new(user.id, "admin").valid_until(soon())).await.unwrap();
+    system.roles().assign(AssignRole::new(user.id, "admin").valid_until(in_a_minute(&clock))).await.unwrap();
     system.users().grant_admin(GrantAdmin::new(user.id)).await.unwrap();
-    a_moment().await;
+    clock.pass(61);
     assert!(um.check_async(user.id, "audit:read", None).await.unwrap());
     assert_eq!(system.users().delete(user.id).await.unwrap_err().reason(), Reason::LastAdministrator);
 }

@@ -55,6 +55,11 @@ pub async fn store(policy: Policy) -> UserManagement {
     UserManagement::builder().policy(policy).open().await.unwrap()
 }
 
+/// A store that lives by this clock.
+pub async fn store_at(clock: &Ahead) -> UserManagement {
+    UserManagement::builder().policy(policy()).environment(clock.clone()).open().await.unwrap()
+}
+
 /// A user with roles, and without a password.
 pub async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserView {
     let new = CreateUser::new(format!("{name}@example.org")).username(name);
@@ -80,15 +85,25 @@ pub async fn signed_in(um: &UserManagement, name: &str, roles: &[&str]) -> (Call
 pub struct Ahead {
     world: Arc<TokioEnvironment>,
     seconds: Arc<AtomicU64>,
+    put_back: Arc<AtomicU64>,
 }
 
 impl Ahead {
     pub fn new() -> Self {
-        Self { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() }
+        Self {
+            world: Arc::new(TokioEnvironment::current().unwrap()),
+            seconds: Arc::default(),
+            put_back: Arc::default(),
+        }
     }
 
     pub fn pass(&self, seconds: u64) {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock on the wall back, by no more than it went ahead; no time passes.
+    pub fn put_back(&self, seconds: u64) {
+        self.put_back.fetch_add(seconds, Ordering::SeqCst);
     }
 
     fn passed(&self) -> Duration {
@@ -98,7 +113,8 @@ impl Ahead {
 
 impl Environment for Ahead {
     fn now(&self) -> Time {
-        self.world.now().checked_add(self.passed()).unwrap()
+        let put_back = Duration::from_secs(self.put_back.load(Ordering::SeqCst));
+        self.world.now().checked_add(self.passed().saturating_sub(put_back)).unwrap()
     }
 
     fn elapsed(&self) -> Duration {

@@ -46,6 +46,31 @@ async fn a_request_that_is_sent_again_is_not_done_again() {
     require_done_before(&error);
 }
 
+/// Whatever the later one stumbles over: a name that is taken by now, a row that is gone by now.
+#[tokio::test]
+async fn of_two_at_once_the_later_hears_that_it_is_done() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let me = keyed(&um.system(), "k1");
+    let create = || {
+        let me = me.clone();
+        async move { me.users().create(CreateUser::new("ada@example.org")).await }
+    };
+    let rival = create();
+    storage.before_next_read_of("claims", async move { drop(rival.await.unwrap()) });
+    require_done_before(&create().await.unwrap_err());
+    assert!(storage.has_acted());
+
+    um.system().drones().create(CreateDrone::new("D-1", DroneModel::Mq5)).await.unwrap();
+    let remove = || {
+        let me = me.clone();
+        async move { me.drones().delete("D-1").await }
+    };
+    let rival = remove();
+    storage.before_next_read_of("claims", async move { rival.await.unwrap() });
+    require_done_before(&remove().await.unwrap_err());
+    assert!(storage.has_acted());
+}
+
 #[tokio::test]
 async fn a_key_is_for_one_input() {
     let (um, _) = Interposed::open(policy()).await;
@@ -135,7 +160,7 @@ async fn a_key_is_forgotten_after_a_day() {
     me.roles().assign(AssignRole::new(holder, "clerk")).await.unwrap();
     take().await;
     clock.pass(24 * 3600 - 60);
-    assert_eq!(um.tidy().await.unwrap().requests, 0);
+    assert_eq!(um.tidy().await.unwrap().rows, 0);
     require_done_before(&me.roles().assign(AssignRole::new(holder, "clerk")).await.unwrap_err());
     clock.pass(120);
     // Whether or not somebody has tidied meanwhile.
@@ -144,7 +169,7 @@ async fn a_key_is_forgotten_after_a_day() {
     require_done_before(&me.roles().assign(AssignRole::new(holder, "clerk")).await.unwrap_err());
     assert_eq!(kept().await, 1);
     clock.pass(24 * 3600 + 60);
-    assert_eq!(um.tidy().await.unwrap().requests, 1);
+    assert_eq!(um.tidy().await.unwrap().rows, 1);
     assert_eq!(kept().await, 0);
     me.roles().assign(AssignRole::new(holder, "clerk")).await.unwrap();
 }
