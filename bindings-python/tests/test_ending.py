@@ -12,7 +12,9 @@ from rolekeep import Reason, ValidationError
 
 TOO_LATE = 3
 INTERRUPTED = f"TOO_LATE = {TOO_LATE}" + """
-import sys, time, rolekeep
+import signal, sys, time, rolekeep
+# Who was started in the background of a shell was told to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 um = rolekeep.open(sqlite=sys.argv[1], hashing_memory_kib=7168, hashing_iterations=5)
 print("open", flush=True)
 sys.stdin.readline()
