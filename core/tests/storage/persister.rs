@@ -235,6 +235,21 @@ async fn a_host_that_lost_or_mixed_up_its_data_is_found_out() {
     let mut gone = kept.clone();
     gone.1.retain(|id, _| !id.starts_with("commits/"));
     assert_eq!(reason(MapHost(Arc::new(Mutex::new(gone)))).await, Some(Reason::Corrupt));
+
+    // What is found out too late to open changes nothing of what is in memory.
+    *host.0.lock().unwrap() = kept.clone();
+    assert_eq!(storage.position().await.unwrap(), 1);
+    let (mut torn, item) = (kept, Item::new(1, "y"));
+    torn.0 = 2;
+    for (id, (position, json)) in &mut torn.1 {
+        if !id.starts_with("commits/") {
+            (*position, *json) = (2, json.replace("\"x\"", "\"y\""));
+        }
+    }
+    *host.0.lock().unwrap() = torn;
+    assert_eq!(storage.position().await.unwrap_err().reason(), Reason::Corrupt);
+    let found = storage.get(Item::TABLE, &[item.key()]).await.unwrap().remove(0).unwrap();
+    assert_ne!(Item::from_row(found).unwrap().name, item.name);
 }
 
 /// A host that keeps no deleted row: it always answers with all that there is.

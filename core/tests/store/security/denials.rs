@@ -188,13 +188,21 @@ async fn aud_1_an_entry_that_was_not_written_is_counted() {
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
     storage.fail_next_commit();
+    for _ in 0..5 {
+        rename(&clerk, victim).await;
+        settle().await;
+    }
+    told(&um, 0).await;
+    clock.pass(61);
+    // It speaks for four more, and is lost as well.
+    storage.fail_next_commit();
     rename(&clerk, victim).await;
     settle().await;
     told(&um, 0).await;
     clock.pass(61);
     rename(&clerk, victim).await;
     let entries = told(&um, 1).await;
-    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 1"));
+    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 6"));
 }
 
 #[tokio::test]

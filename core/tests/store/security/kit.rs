@@ -145,9 +145,11 @@ type Rival = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 pub struct Interposed {
     memory: MemoryStorage,
     rival: Mutex<Option<Rival>>,
+    late_rival: Mutex<Option<Rival>>,
     early_rival: Mutex<Option<(&'static str, Rival)>>,
     calls: AtomicUsize,
     is_failing: AtomicBool,
+    is_shared: AtomicBool,
 }
 
 impl Interposed {
@@ -170,6 +172,16 @@ impl Interposed {
     /// Before the next commit, this happens.
     pub fn before_next_commit<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
         *self.rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
+    /// After the next commit and before its answer, this happens.
+    pub fn after_next_commit<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
+        *self.late_rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
+    /// From now on somebody else might write, too.
+    pub fn share(&self) {
+        self.is_shared.store(true, Ordering::SeqCst);
     }
 
     /// The next commit fails, and nothing of it is kept.
@@ -204,7 +216,12 @@ impl Storage for Interposed {
         if self.is_failing.swap(false, Ordering::SeqCst) {
             return Err(CommitError::Failed(Error::new(Reason::StorageUnavailable, "the disk is full")));
         }
-        self.memory.commit(change_set).await
+        let answer = self.memory.commit(change_set).await;
+        let rival = self.late_rival.lock().unwrap().take();
+        if let Some(rival) = rival {
+            rival().await;
+        }
+        answer
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -239,7 +256,7 @@ impl Storage for Interposed {
     }
 
     fn is_shared(&self) -> bool {
-        false
+        self.is_shared.load(Ordering::SeqCst)
     }
 
     async fn close(&self) -> Result<()> {

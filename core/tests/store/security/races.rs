@@ -11,10 +11,11 @@ use std::{
 };
 
 use rolekeep::{
-    Code, Policy, Reason, UserManagement,
+    Code, Policy, Reason, RequestContext, UserManagement,
     model::{drone::DroneModel, id::UserId},
     operations::{
         drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
+        policy::ImportPolicy,
         regions::CreateRegion,
         roles::{AssignRole, ListAssignments, UnassignRole},
         sessions::RevokeAllSessions,
@@ -22,7 +23,7 @@ use rolekeep::{
     },
 };
 
-use super::kit::{Interposed, PASSWORD, policy, signed_in, user};
+use super::kit::{Interposed, PASSWORD, POLICY, caller, policy, signed_in, user};
 
 async fn drone(um: &UserManagement, code: &str, operator: Option<UserId>) {
     let new = CreateDrone::new(code, DroneModel::Mq5);
@@ -439,4 +440,58 @@ async fn sec_15_a_request_that_nobody_goes_on_with_stops_no_other() {
     let took = began.elapsed();
     assert!((150..3_000).contains(&took.as_millis()), "{took:?}");
     drop(stuck);
+}
+
+/// Whoever follows the feed may have the next policy first: the edit returns when everybody's rights are there, too.
+#[tokio::test]
+async fn rbc_2_an_edit_that_another_task_hears_of_first_is_in_force_when_it_returns() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let (ada, id) = caller(&um, "ada", &["moderator"]).await;
+    assert!(ada.can("user:list", None).unwrap());
+    storage.share();
+    um.refresh().await.unwrap();
+    let is_reading = Arc::new(AtomicBool::new(false));
+    let (other, place, reading) = (um.clone(), storage.clone(), is_reading.clone());
+    storage.after_next_commit(async move {
+        let begun = reading.clone();
+        place.before_next_read_of("users", async move {
+            begun.store(true, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        });
+        tokio::spawn(async move { other.refresh().await });
+        let reads = async {
+            while !reading.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reads).await.unwrap();
+    });
+    // Conditions read another attribute of accounts: all are read anew.
+    let text = POLICY.replace("[roles.moderator]\nallow = [", "[roles.moderator]\nallow = [\"drone:list\", ");
+    let when = "{ permission = \"policy:explain\", when = \"has principal.display_name\" }";
+    let text = text.replace("\"policy:explain\"", when);
+    um.system().policy().import(ImportPolicy::new(text)).await.unwrap();
+    assert!(is_reading.load(Ordering::SeqCst) && storage.has_acted());
+    assert!(ada.can("drone:list", None).unwrap());
+    assert!(um.check(id, "drone:list", None).unwrap());
+}
+
+/// What somebody may do who has not signed in is decided by one policy as well.
+#[tokio::test]
+async fn sec_6_what_anybody_might_do_is_not_done_under_another_policy() {
+    let guest = "[roles.admin]\nallow = [\"admin:all\"]\n[roles.guest]\nallow = [";
+    let text = move |allow: &str| format!("anonymous = \"guest\"\n{guest}{allow}]\n");
+    let before = text("\"drone:create\", \"drone:read\"");
+    let (um, storage) = Interposed::open(Policy::from_toml(&before).unwrap()).await;
+    let anybody = um.anonymous(RequestContext::default());
+    anybody.drones().create(CreateDrone::new("d1", DroneModel::Mq5)).await.unwrap();
+    let system = um.system();
+    storage.before_next_commit(async move {
+        let after = ImportPolicy::new(text("\"drone:read\""));
+        drop(system.policy().import(after).await.unwrap());
+    });
+    let refused = anybody.drones().create(CreateDrone::new("d2", DroneModel::Mq5)).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::NotSignedIn);
+    assert!(storage.has_acted());
+    assert!(um.system().drones().get("d2").await.is_err());
 }
