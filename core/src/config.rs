@@ -63,8 +63,8 @@ pub struct Config {
     /// How many may wait for it; further ones are answered `RATE_LIMIT_EXCEEDED`.
     pub hashing_queue: usize,
     /// Which operations the audit log tells of that the rules refused: who asked for what, of which target. Of one caller
-    /// and operation one a minute is written, of a store 50 at once and one a second; the others are counted. Written
-    /// after the answer, and lost if the storage does not take it.
+    /// and operation one a minute is written, of an instance 50 at once and one a second; the others are
+    /// counted. Written after the answer, and counted if the storage does not take it.
     pub audit_denials: AuditDenials,
     /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
     pub signing_key: Option<Secret>,

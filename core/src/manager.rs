@@ -264,11 +264,15 @@ impl UserManagement {
     /// # Errors
     /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
     pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
+        self.vouched_for(user).await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    async fn vouched_for(&self, user: UserId) -> Result<Caller> {
         self.engine.require_open()?;
         let pin = self.engine.directory.pin(user.0);
         self.engine.follow().await?;
         if self.engine.rights(user).await?.is_none() {
-            return Err(Error::not_found("user").at(self.engine.services.now()));
+            return Err(Error::not_found("user"));
         }
         let caller = self.caller(WhoIdentity::User { id: user, pin, session: None }, RequestContext::default());
         self.engine.actor(&caller.who).await?;

@@ -14,14 +14,12 @@ const LAYERS: &[&str] = &[
     "rules credentials audit",
     "environment net",
     "config storage",
-    "sync events",
-    "realtime ops",
     "operations",
     "engine",
     "manager+caller+checks",
     "settings",
     "door command",
-    "guide lib",
+    "lib",
 ];
 
 const LONGEST_FILE: usize = 600;

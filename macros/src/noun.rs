@@ -163,6 +163,10 @@ impl Noun {
         let relation = match &self.relation {
             None => quote!(None),
             Some(Relation { of, name, from, to }) => {
+                // A row that ties something else is another row.
+                if let Some(column) = [from, to].into_iter().find(|column| !key.contains(column)) {
+                    return Err(Error::new_spanned(column, "must be a part of the key"));
+                }
                 let (of, from, to) = (table_of(of), position(from)?, position(to)?);
                 quote!(Some(crate::model::noun::Relation { of: #of, name: #name, from: #from, to: #to }))
             }
@@ -424,6 +428,8 @@ mod tests {
         assert!(with(3, "owner(field = id, of = User, on_delete = vanish)").contains("expected one of: cascade"));
         assert!(with(4, "caches(guard = id)").contains("expected `user"));
         assert!(with(4, "caches(user = name)").contains("must be a part of the key"));
+        let relation = "retention = kept, relation(of = User, name = \"things\", from = id, to = name)";
+        assert!(with(5, relation).contains("must be a part of the key"));
         assert!(with(5, "retention = sometimes").contains("expected one of: kept, feed"));
     }
 }

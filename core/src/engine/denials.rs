@@ -23,7 +23,7 @@ use crate::{
 const ACTION: &str = "access.denied";
 /// Of one caller and operation one is written in this time; the others are counted.
 const EACH: Duration = Duration::from_secs(60);
-/// Of a whole store so many are written at once, and then one for each interval.
+/// Of a whole instance so many are written at once, and then one for each interval.
 const AT_ONCE: u32 = 50;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// So many callers and operations are told apart.

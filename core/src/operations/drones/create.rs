@@ -110,13 +110,12 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone
 
 /// A user that an input names by id. One that the caller may not see is not there.
 pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
-    let no_such = || no_such(field, "user");
     let user: User = existing(plan.reads(), id).await.map_err(|error| match error.code() {
-        crate::Code::NotFound => no_such(),
+        crate::Code::NotFound => no_such(field, "user"),
         _ => error,
     })?;
     if !plan.may(User::READ, &Subject::of(&user)).await? {
-        return Err(no_such());
+        return Err(plan.hide_reference(field, "user"));
     }
     // Its region must still be the same when the commit comes.
     plan.check(&user);

@@ -129,6 +129,12 @@ impl<'a> Plan<'a> {
         Error::not_found(what)
     }
 
+    /// The same of something that an input refers to.
+    pub fn hide_reference(&mut self, field: &str, what: &str) -> Error {
+        self.has_hidden = true;
+        no_such(field, what)
+    }
+
     /// Whether something was hidden from the caller.
     pub(crate) fn has_hidden(&self) -> bool {
         self.has_hidden

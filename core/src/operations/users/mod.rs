@@ -45,10 +45,9 @@ pub(super) async fn existing(reads: Reads<'_>, id: UserId) -> Result<User> {
 /// The region that an input names by id or code. One that the caller may not see is not there.
 pub(super) async fn region_named(plan: &mut Plan<'_>, field: &str, name: &str) -> Result<RegionId> {
     let region = super::target::find(plan.reads(), name).await?;
-    let no_such = || no_such(field, "region");
-    let region: Region = region.ok_or_else(no_such)?;
+    let region: Region = region.ok_or_else(|| no_such(field, "region"))?;
     if !plan.may(Region::READ, &super::target::Subject::of(&region)).await? {
-        return Err(no_such());
+        return Err(plan.hide_reference(field, "region"));
     }
     plan.join(&region).await?;
     Ok(region.id)

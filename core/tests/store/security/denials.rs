@@ -11,8 +11,10 @@ use std::{
 use rolekeep::{
     Caller, Reason, RequestContext, UserManagement,
     config::{AuditDenials, Config},
+    model::drone::DroneModel,
     operations::{
         audit::{AuditView, ListAudit},
+        drones::{AssignDrone, CreateDrone},
         sessions::ListSessionsOf,
         users::{GetUser, UpdateUser},
     },
@@ -104,6 +106,22 @@ async fn aud_1_what_an_operation_hides_is_told() {
         assert_eq!(hidden.reason(), Reason::NotFound);
         settle().await;
         assert_eq!(told(&um, count).await[0].detail.as_deref(), Some("sessions.list_of: not_found"));
+    }
+}
+
+/// Nor does the log of refusals overlook what an input refers to.
+#[tokio::test]
+async fn aud_1_a_reference_to_what_is_hidden_is_told() {
+    let um = store(AuditDenials::All, &Ahead::new()).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    um.system().drones().create(CreateDrone::new("d1", DroneModel::Mq5)).await.unwrap();
+    let (spotter, _) = caller(&um, "spotter", &["spotter"]).await;
+    let nobody = rolekeep::model::id::UserId(uuid::Uuid::from_u128(1));
+    for (count, whom) in [(0, nobody), (1, victim)] {
+        let hidden = spotter.drones().assign(AssignDrone::new("d1", whom)).await.unwrap_err();
+        assert_eq!(hidden.reason(), Reason::InvalidInput);
+        settle().await;
+        told(&um, count).await;
     }
 }
 
