@@ -198,7 +198,7 @@ impl Caller {
         Ok(vec![caller.0, direct::permission(&permission)])
     }
 
-    /// The same caller with what the host knows of a request.
+    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
     pub fn with_request(&self, request: RequestContext) -> Arc<Self> {
         Self::new(self.caller.with_request(request.into()))
     }

@@ -214,7 +214,7 @@ impl Caller {
     }
 
     fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
-        let request = at_once(py, || read_request(request))?;
+        let request = at_once(py, || read_request(request))?.over(&self.0.request);
         let slot = PerProcess::new(self.0.here(py)?.with_request(request.clone()));
         let (store, origin) = (self.0.store.clone(), self.0.origin.clone());
         Ok(Self(Arc::new(Known { store, origin, request, slot })))

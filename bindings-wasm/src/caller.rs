@@ -103,7 +103,7 @@ impl CallerDoor {
         door::ask(&self.caller, question, input).map_err(stamped)
     }
 
-    /// The same caller with what the host knows of a request.
+    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
     #[wasm_bindgen(js_name = withRequest)]
     pub fn with_request(&self, context: String) -> Result<CallerDoor, JsValue> {
         Ok(self.caller.with_request(request(Some(&context)).map_err(stamped)?).into())

@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "./codec.js";
-import { ForbiddenError, invalid, text, toCamel, toError } from "./errors.js";
+import { ForbiddenError, invalid, only, text, toCamel, toError } from "./errors.js";
 import { type PostgresValue, type RowFilter, rowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Explanation, Json } from "./generated/types.js";
@@ -173,7 +173,7 @@ export class Caller extends Areas {
     return safely(() => fromJson(this.#door.ask(question, toJson(input, "")), answers) as T);
   }
 
-  /** The same caller with what the host knows of a request. */
+  /** The same caller, knowing this of the request, too: what is not given stays as it was known. */
   withRequest(request: RequestContext): Caller {
     return safely(() => new Caller(this.#door.withRequest(contextJson(request) ?? "{}")));
   }
@@ -182,6 +182,7 @@ export class Caller extends Areas {
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
+  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "values"]);
   const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
   const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
   return toJson({ ...named, values }, "");

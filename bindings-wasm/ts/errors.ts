@@ -131,6 +131,12 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
 }
 
 /** An input that is refused before it goes anywhere. */
+/** @internal What is misspelt must not be taken for what is not given. */
+export function only(given: object, names: readonly string[]): void {
+  const other = Object.keys(given).find((name) => !names.includes(name));
+  if (other !== undefined) throw invalid(other, "unknown_field", `there is no such field; there are ${names.join(", ")}`);
+}
+
 export function invalid(field: string, code: FieldError["code"], message: string): ValidationError {
   return new ValidationError({
     code: "VALIDATION_ERROR",

@@ -88,9 +88,8 @@ export class UserManagement {
       const answer = user === undefined || number === undefined ? 2 : this.#door.checkByNumber(user, number);
       if (answer < 2) return answer === 1;
     }
-    const { context = {}, atLeast } = circumstances ?? {};
-    const given = resource || circumstances ? toJson({ resource, context, at_least: atLeast }, "") : undefined;
     return safely(() => {
+      const given = resource || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
       const isAllowed = this.#door.check(text(userId, "userId"), text(permission, "permission"), given);
       if (!permission.endsWith("}")) learn(permission);
       meet(userId);
@@ -140,7 +139,9 @@ function about({ userId, permission, resource }: Check, circumstances?: Circumst
   return { user_id: text(userId, "userId"), permission: text(permission, "permission"), resource, ...(circumstances && under(circumstances)) };
 }
 
-function under({ context = {}, atLeast }: Circumstances = {}): object {
+function under(circumstances: Circumstances = {}): object {
+  only(circumstances, ["context", "atLeast"]);
+  const { context = {}, atLeast } = circumstances;
   return { context, at_least: atLeast };
 }
 

@@ -74,9 +74,9 @@ impl Caller {
         self.engine.run::<O>(&self.who, operation).await
     }
 
-    /// The same caller with what the host knows of a request.
+    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
     pub fn with_request(&self, request: RequestContext) -> Self {
-        let request = Arc::new(request.kept(&self.engine.services.proxies));
+        let request = Arc::new(request.kept(&self.engine.services.proxies).over(&self.who.request));
         Self { engine: self.engine.clone(), who: Who { request, ..self.who.clone() } }
     }
 

@@ -73,7 +73,8 @@ class AnyCaller(_rolekeep.Caller):
         self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
         request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
-        """The same caller with what the host knows of a request, such as its address for the audit log.
+        """The same caller, knowing this of the request, too, such as its address for the audit log: what is not given
+        stays as it was known.
 
         Args:
             ip: The address that it came from.

@@ -174,3 +174,14 @@ test("conditions read the resource and the request", async () => {
   assert.equal(me.can("document:edit", { type: "document", owner_id: "00000000-0000-7000-8000-000000000000", size: 1 }), false);
   assert.throws(() => me.can("document:edit", { type: "document" }), ValidationError);
 });
+
+test("what is misspelt of a request or of circumstances is not taken for what is not given", async () => {
+  const um = await open(CHEAP);
+  const ada = await um.system.users.create({ email: "ada@example.org" });
+  const me = await um.actingAs(ada.id);
+  const unknown = (field) => (error) => error instanceof ValidationError && error.fields[0].field === field && error.fields[0].code === "unknown_field";
+  assert.throws(() => me.withRequest({ context: { on_site: true } }), unknown("context"));
+  assert.throws(() => um.anonymous({ user_agent: "App/1" }), unknown("user_agent"));
+  assert.throws(() => um.check(ada.id, "user:read", undefined, { values: {} }), unknown("values"));
+  await assert.rejects(um.checkAsync(ada.id, "user:read", undefined, { at_least: 1 }), unknown("at_least"));
+});

@@ -84,6 +84,18 @@ impl RequestContext {
         Self { ip: Some(ip.into()), ..Self::default() }
     }
 
+    /// What is not given here is taken from what was known before; of the values, each.
+    pub fn over(self, known: &Self) -> Self {
+        Self {
+            ip: self.ip.or_else(|| known.ip.clone()),
+            forwarded_for: self.forwarded_for.or_else(|| known.forwarded_for.clone()),
+            user_agent: self.user_agent.or_else(|| known.user_agent.clone()),
+            request_id: self.request_id.or_else(|| known.request_id.clone()),
+            idempotency_key: self.idempotency_key.or_else(|| known.idempotency_key.clone()),
+            values: self.values.over(&known.values),
+        }
+    }
+
     /// As it is kept: what a request says may be of any length, and hold what begins a new line in a log.
     pub(crate) fn kept(mut self, proxies: &TrustedProxies) -> Self {
         let forwarded = self.forwarded_for.take().unwrap_or_default();

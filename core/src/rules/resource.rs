@@ -264,6 +264,18 @@ impl Context {
         self
     }
 
+    /// These values, and of others those that have no value here.
+    pub(crate) fn over(self, others: &Self) -> Self {
+        if others.given.is_empty() {
+            return self;
+        }
+        let mut all = Self { given: others.given.clone(), ..Self::default() };
+        for (name, held) in self.given {
+            put(&mut all.given, name, held);
+        }
+        all
+    }
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.given.is_empty()

@@ -930,7 +930,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func requireRole(role: String, scope: String?) throws 
     
     /**
-     * The same caller with what the host knows of a request.
+     * The same caller, knowing this of the request, too: what is not given stays as it was known.
      */
     func withRequest(request: RequestContext)  -> Caller
     
@@ -1254,7 +1254,7 @@ open func requireRole(role: String, scope: String? = nil)throws   {try rustCallW
 }
     
     /**
-     * The same caller with what the host knows of a request.
+     * The same caller, knowing this of the request, too: what is not given stays as it was known.
      */
 open func withRequest(request: RequestContext) -> Caller  {
     return try!  FfiConverterTypeCaller_lift(try! rustCall() {
