@@ -1,6 +1,6 @@
 import { Caller, contextJson, learn, numberOf, rethrow, safely, type RequestContext, type Resource } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { text } from "./errors.js";
+import { only, text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import type { StoreDoor } from "./rolekeep.js";
