@@ -12,13 +12,13 @@ export interface Resource {
   readonly [attribute: string]: Json | Date | undefined;
 }
 
-/** What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise. */
+/** What the host knows of a request. Its address and program are kept in sessions and in the audit log. */
 export interface RequestContext {
   /** The address it came from. */
   readonly ip?: string | undefined;
   /** What it was made with. */
   readonly userAgent?: string | undefined;
-  /** By which the host's own log knows it. */
+  /** By which the host's own log knows it; it is not stored. */
   readonly requestId?: string | undefined;
   /**
    * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`): what
