@@ -230,6 +230,7 @@ impl Engine {
             }
             Err(error) => Err(error),
         };
+        self.note_end();
         match committed {
             Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),

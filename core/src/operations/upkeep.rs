@@ -55,9 +55,10 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
         let mut left = Vec::new();
         for old in all {
             // By each of the columns in turn, so a short batch is not the last.
-            let gone = old.forget(services, now).await?;
-            tidied.rows += gone;
-            left.extend((gone > 0).then_some(old));
+            if let Some(gone) = old.forget(services, now).await? {
+                tidied.rows += gone;
+                left.push(old);
+            }
         }
         all = left;
         if has_lines {
@@ -84,8 +85,8 @@ impl Old {
         Some(Self { table, columns, before: now.plus_seconds(-seconds) })
     }
 
-    /// Deletes a batch, with what belongs to it; how many of its own.
-    async fn forget(&self, services: &Services, now: Time) -> Result<usize> {
+    /// Deletes a batch, with what belongs to it; how many of its own, none where there was nothing.
+    async fn forget(&self, services: &Services, now: Time) -> Result<Option<usize>> {
         let mut rows = Vec::new();
         for column in self.columns {
             rows = oldest(&*services.storage, self.table, self.table.columns[*column].name, self.before).await?;
@@ -94,7 +95,7 @@ impl Old {
             }
         }
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let count = rows.len();
         let mut writes = Vec::new();
@@ -112,7 +113,7 @@ impl Old {
                 |row: &Row| Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None };
             writes.extend(rows.iter().map(deleted));
         }
-        forget(services, writes, now).await.map(|is_gone| if is_gone { count } else { 0 })
+        forget(services, writes, now).await.map(|is_gone| Some(if is_gone { count } else { 0 }))
     }
 }
 

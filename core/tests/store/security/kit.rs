@@ -150,6 +150,9 @@ pub struct Interposed {
     calls: AtomicUsize,
     is_failing: AtomicBool,
     is_shared: AtomicBool,
+    /// Commits come one after the other, and each takes this long.
+    commit_millis: AtomicU64,
+    committing: tokio::sync::Mutex<()>,
 }
 
 impl Interposed {
@@ -184,6 +187,11 @@ impl Interposed {
         self.is_shared.store(true, Ordering::SeqCst);
     }
 
+    /// From now on commits come one after the other, as in a file, and each takes this long.
+    pub fn slow_down(&self, millis: u64) {
+        self.commit_millis.store(millis, Ordering::SeqCst);
+    }
+
     /// The next commit fails, and nothing of it is kept.
     pub fn fail_next_commit(&self) {
         self.is_failing.store(true, Ordering::SeqCst);
@@ -216,7 +224,13 @@ impl Storage for Interposed {
         if self.is_failing.swap(false, Ordering::SeqCst) {
             return Err(CommitError::Failed(Error::new(Reason::StorageUnavailable, "the disk is full")));
         }
+        let millis = self.commit_millis.load(Ordering::SeqCst);
+        let turn = self.committing.lock().await;
+        if millis > 0 {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
         let answer = self.memory.commit(change_set).await;
+        drop(turn);
         let rival = self.late_rival.lock().unwrap().take();
         if let Some(rival) = rival {
             rival().await;

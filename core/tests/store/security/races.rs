@@ -393,6 +393,31 @@ async fn sec_15_nobody_holds_off_its_own_suspension() {
     }
 }
 
+/// However many change one row: they queue for it, as long as the queue moves.
+#[tokio::test]
+async fn sec_15_many_who_change_one_row_all_come_to_it() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let eve = user(&um, "eve", &[]).await.id;
+    storage.slow_down(8);
+    let change = |task: usize| {
+        let system = um.system();
+        tokio::spawn(async move {
+            for at in 0..3 {
+                let change = UpdateUser::new(eve).full_name(format!("{task} {at}"));
+                system.users().update(change).await.map_err(|error| error.reason())?;
+            }
+            Ok::<_, Reason>(())
+        })
+    };
+    let tasks: Vec<_> = (0..64).map(change).collect();
+    let mut failed = Vec::new();
+    for task in tasks {
+        failed.extend(task.await.unwrap().err());
+    }
+    assert_eq!(failed, [] as [Reason; 0]);
+    assert_eq!(um.system().users().get(eve).await.unwrap().version, 1 + 64 * 3);
+}
+
 /// Before each of the next commits one of the rivals is first; the commit after them never ends.
 fn outrun<T: Send + 'static>(
     storage: Arc<Interposed>,
