@@ -22,6 +22,9 @@ use rolekeep::{
 const BEGIN: &str = "2026-06-01T12:00:00Z";
 /// Whoever is not done after so much virtual time waits for ever.
 const PATIENCE_MICROS: u64 = 600_000_000;
+
+/// So often tasks are polled until all that is awaited is done.
+const MAX_TURNS: u64 = 1_000_000;
 /// How many lines of what happened are kept to be shown.
 const TRACE: usize = 60;
 
@@ -126,10 +129,11 @@ impl World {
         let mut until = None;
         poll_fn(|context| {
             let mut inner = self.lock();
-            let until = *until.get_or_insert(inner.elapsed + micros);
-            if inner.elapsed >= until && micros > 0 {
+            // At least one turn passes, be it no time.
+            if until.is_some_and(|until| inner.elapsed >= until) {
                 return Poll::Ready(());
             }
+            let until = *until.get_or_insert(inner.elapsed + micros);
             inner.timers_made += 1;
             let number = inner.timers_made;
             inner.timers.insert((until, number), context.waker().clone());
@@ -244,6 +248,7 @@ impl Executor {
     /// Where one waits for ever.
     pub fn run(&mut self) -> Result<(), String> {
         let limit = self.world.lock().elapsed + PATIENCE_MICROS;
+        let mut turns = 0;
         while self.slots.iter().any(|slot| slot.is_awaited && slot.future.is_some()) {
             let arrivals = std::mem::take(&mut self.world.lock().arrivals);
             arrivals.into_iter().for_each(|task| self.push(task, None, false));
@@ -254,6 +259,10 @@ impl Executor {
                     return Err("a task waits for ever".to_owned());
                 }
                 continue;
+            }
+            turns += 1;
+            if turns > MAX_TURNS || self.world.lock().elapsed > limit {
+                return Err("tasks go round for ever".to_owned());
             }
             self.turn(*self.world.pick(&ready));
         }
