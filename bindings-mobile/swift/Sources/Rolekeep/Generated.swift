@@ -21501,7 +21501,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 62728) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 57771) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 45785) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
