@@ -99,17 +99,9 @@ impl Variant {
         Variant::Unknown,
     ];
 
-    /// Those that differ from [`Variant::Plain`] in one number alone: beside the same question of the floors, none
-    /// may cost much more.
-    pub const SHAPES: [Variant; 7] = [
-        Variant::Roles(1),
-        Variant::Roles(5),
-        Variant::Roles(16),
-        Variant::Roles(64),
-        Variant::Hot,
-        Variant::Wide,
-        Variant::Unknown,
-    ];
+    /// Those that differ from [`Variant::Plain`] in one number alone, the last of all: beside the same question of
+    /// the floors, none may cost much more.
+    pub const SHAPES: &'static [Variant] = Self::ALL.split_at(5).1;
 
     /// Its name.
     pub fn name(self) -> &'static str {

@@ -62,7 +62,7 @@ pub fn measure(is_quick: bool, only: &[String]) -> Result<Results> {
             results.rows.extend(group(&plan, *size, variants, only)?);
         }
         // One after the other, as a million users with many roles take much memory.
-        for variant in &Variant::SHAPES {
+        for variant in Variant::SHAPES {
             results.rows.extend(group(&plan, *size, &[*variant], only)?);
         }
     }

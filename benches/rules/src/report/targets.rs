@@ -39,7 +39,7 @@ pub fn table(run: &Run) -> Table {
             3.0,
         );
     }
-    for variant in &Variant::SHAPES {
+    for variant in Variant::SHAPES {
         let shape = |engine: &str, size: &str| run.check(engine, size, variant.name());
         for size in ["M", "L"] {
             let name = variant.name();

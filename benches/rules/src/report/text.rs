@@ -265,7 +265,7 @@ fn variants(run: &Run) -> Table {
 fn shapes(run: &Run) -> Table {
     let mut table =
         Table::new(&["", "", "by handles", "to the id floor's", "by strings", "to the string floor's", "memory"]);
-    for variant in [Variant::Plain].iter().chain(&Variant::SHAPES) {
+    for variant in [Variant::Plain].iter().chain(Variant::SHAPES) {
         for size in ["M", "L"] {
             let check = |engine: &str| run.check(engine, size, variant.name());
             let Some(strings) = check("ours-strings") else { continue };

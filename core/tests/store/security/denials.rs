@@ -23,10 +23,14 @@ use rolekeep::{
 use super::kit::{Ahead, Interposed, caller, policy, user};
 
 async fn store(denials: AuditDenials, clock: &Ahead) -> UserManagement {
+    interposed(denials, clock).await.0
+}
+
+async fn interposed(denials: AuditDenials, clock: &Ahead) -> (UserManagement, Arc<Interposed>) {
     let mut config = Config::default();
     config.audit_denials = denials;
     let open = |builder: rolekeep::manager::Builder| builder.config(config).environment(clock.clone());
-    Interposed::open_as(policy(), open).await.0
+    Interposed::open_as(policy(), open).await
 }
 
 /// The entries about refusals, newest first, once there are so many.
@@ -183,9 +187,7 @@ async fn aud_1_what_was_only_counted_is_told_at_the_end() {
 /// Whatever becomes of the entry, the answer is the same, and it does not wait.
 #[tokio::test]
 async fn aud_1_an_entry_that_cannot_be_written_changes_no_answer() {
-    let mut config = Config::default();
-    config.audit_denials = AuditDenials::Writes;
-    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    let (um, storage) = interposed(AuditDenials::Writes, &Ahead::new()).await;
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
     // The commit never ends.
@@ -199,10 +201,7 @@ async fn aud_1_an_entry_that_cannot_be_written_changes_no_answer() {
 #[tokio::test]
 async fn aud_1_an_entry_that_was_not_written_is_counted() {
     let clock = Ahead::new();
-    let mut config = Config::default();
-    config.audit_denials = AuditDenials::Writes;
-    let open = |builder: rolekeep::manager::Builder| builder.config(config).environment(clock.clone());
-    let (um, storage) = Interposed::open_as(policy(), open).await;
+    let (um, storage) = interposed(AuditDenials::Writes, &clock).await;
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
     storage.fail_next_commit();
@@ -225,9 +224,7 @@ async fn aud_1_an_entry_that_was_not_written_is_counted() {
 
 #[tokio::test]
 async fn aud_1_a_store_is_closed_after_what_is_told() {
-    let mut config = Config::default();
-    config.audit_denials = AuditDenials::Writes;
-    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    let (um, storage) = interposed(AuditDenials::Writes, &Ahead::new()).await;
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
     let is_written = Arc::new(AtomicBool::new(false));

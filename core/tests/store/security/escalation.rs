@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rolekeep::{
-    Code, Policy, Reason,
+    Code, Policy, Reason, UserManagement,
     environment::Environment,
     model::{drone::DroneModel, id::UserId, time::Time},
     operations::{
@@ -264,6 +264,14 @@ async fn sec_9_the_weak_do_not_hear_why_the_strong_stay() {
     assert_eq!(users.activate(ActivateUser::new(root.id)).await.unwrap_err().reason(), Reason::Denied);
 }
 
+/// The names of the roles that somebody holds, sorted.
+async fn roles(um: &UserManagement, id: UserId) -> Vec<String> {
+    let held = um.system().roles().assignments(ListAssignments::new().user_id(id)).await.unwrap();
+    let mut roles: Vec<String> = held.items.into_iter().map(|one| one.role).collect();
+    roles.sort();
+    roles
+}
+
 /// Default roles come with every account, whoever makes it; the others need the right to give them (RBAC.md).
 #[tokio::test]
 async fn rbc_3_default_roles_are_given_to_every_new_account() {
@@ -283,22 +291,16 @@ async fn rbc_3_default_roles_are_given_to_every_new_account() {
     let (registrar, _) = caller(&um, "registrar", &["registrar"]).await;
     let system = um.system();
     let new = |name: &str| CreateUser::new(format!("{name}@example.org"));
-    let roles = async |id: UserId| {
-        let held = system.roles().assignments(ListAssignments::new().user_id(id)).await.unwrap();
-        let mut roles: Vec<String> = held.items.into_iter().map(|one| one.role).collect();
-        roles.sort();
-        roles
-    };
     let plain = registrar.users().create(new("plain")).await.unwrap();
-    assert_eq!(roles(plain.id).await, ["guest", "member"]);
+    assert_eq!(roles(&um, plain.id).await, ["guest", "member"]);
     assert!(um.check_async(plain.id, "user:read", None).await.unwrap());
     // Named as well, and twice.
     let named = registrar.users().create(new("named").roles(["member", "member"])).await.unwrap();
-    assert_eq!(roles(named.id).await, ["guest", "member"]);
+    assert_eq!(roles(&um, named.id).await, ["guest", "member"]);
     let refused = registrar.users().create(new("more").roles(["member", "registrar"])).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::Denied);
     let more = system.users().create(new("more").roles(["registrar"])).await.unwrap();
-    assert_eq!(roles(more.id).await, ["guest", "member", "registrar"]);
+    assert_eq!(roles(&um, more.id).await, ["guest", "member", "registrar"]);
 }
 
 /// Who may create accounts makes no administrators, whatever the policy says of defaults.
@@ -320,7 +322,6 @@ async fn rbc_3_no_administrator_is_made_by_default() {
     let um = store(Policy::from_toml(text).unwrap()).await;
     let (registrar, _) = caller(&um, "registrar", &["registrar"]).await;
     let made = registrar.users().create(CreateUser::new("new@example.org")).await.unwrap();
-    let held = um.system().roles().assignments(ListAssignments::new().user_id(made.id)).await.unwrap();
-    assert_eq!(held.items.iter().map(|one| one.role.as_str()).collect::<Vec<_>>(), ["member"]);
+    assert_eq!(roles(&um, made.id).await, ["member"]);
     assert!(!um.check_async(made.id, "admin:all", None).await.unwrap());
 }
