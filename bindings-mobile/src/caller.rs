@@ -86,9 +86,20 @@ pub struct Check {
     pub resource: Option<Resource>,
 }
 
-fn read_scope(scope: Option<String>) -> Result<Option<Scope>> {
+pub(crate) fn read_scope(scope: Option<String>) -> Result<Option<Scope>> {
     let scope = scope.map(|scope| scope.parse::<Scope>()).transpose();
     scope.map_err(|problem| RolekeepError::unfit(&format!("scope: {problem}")))
+}
+
+/// Asks for a filter as JSON.
+pub(crate) fn read_filter(
+    ask: impl FnOnce(&str) -> rolekeep::Result<String>,
+    permission: &str,
+    table: &SqlTable,
+) -> Result<SqlFilter> {
+    let answer = ask(&serde_json::json!({ "permission": permission, "table": table }).to_string())?;
+    serde_json::from_str(&answer)
+        .map_err(|problem| RolekeepError::fault(&format!("an answer cannot be read: {problem}")))
 }
 
 /// The input of an operation that takes none.
@@ -177,10 +188,7 @@ impl Caller {
     ///
     /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
     pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
-        let asked = serde_json::json!({ "permission": permission, "table": table }).to_string();
-        let answer = rolekeep::door::ask(&self.caller, "filter", &asked)?;
-        serde_json::from_str(&answer)
-            .map_err(|problem| RolekeepError::fault(&format!("an answer cannot be read: {problem}")))
+        read_filter(|asked| rolekeep::door::ask(&self.caller, "filter", asked), &permission, &table)
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.

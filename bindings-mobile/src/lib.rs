@@ -9,6 +9,7 @@ mod error;
 mod face;
 mod manager;
 mod persister;
+mod rules;
 mod runtime;
 mod types;
 
@@ -17,6 +18,7 @@ pub use error::RolekeepError;
 pub use face::*;
 pub use manager::{Circumstances, UserCheck, UserManagement};
 pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
+pub use rules::{Principal, Rules};
 pub use types::{CalendarDate, JsonText, Timestamp, Uuid};
 
 uniffi::setup_scaffolding!("rolekeep");

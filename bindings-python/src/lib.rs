@@ -4,6 +4,7 @@ mod answer;
 mod errors;
 mod persister;
 mod process;
+mod rules;
 mod store;
 #[cfg(feature = "testing")]
 mod testing;
@@ -16,6 +17,8 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<answer::Answer>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Caller>()?;
+    module.add_class::<rules::Rules>()?;
+    module.add_class::<rules::Principal>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;

@@ -268,7 +268,7 @@ fn user_id(user: &Bound<'_, PyAny>) -> Result<UserId> {
 }
 
 /// What Python gives, as JSON.
-fn encode(given: &Bound<'_, PyAny>) -> PyResult<String> {
+pub fn encode(given: &Bound<'_, PyAny>) -> PyResult<String> {
     static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = given.py();
     let encoded = ENCODE.import(py, "rolekeep._codec", "encode")?.call1((given,))?;

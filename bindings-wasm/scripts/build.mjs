@@ -1,5 +1,5 @@
-// Makes `dist` of the TypeScript and of the wasm, which `scripts/wasm` must have made before: once for browsers and
-// once for Node.
+// Makes `dist` of the TypeScript and of the wasm, which `scripts/wasm` must have made before: once for browsers, once
+// for what they need of the rules alone, and once for Node.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const at = (...parts) => join(here, ...parts);
 
-const FILES = ["rolekeep.js", "rolekeep_bg.wasm", "rolekeep_node.js", "rolekeep_node_bg.wasm"];
+const FILES = ["rolekeep", "rolekeep_rules", "rolekeep_node"].flatMap((name) => [`${name}.js`, `${name}_bg.wasm`]);
 if (!FILES.every((file) => existsSync(at("wasm", file)))) {
-  console.error("there is no wasm yet: run scripts/wasm bindings-wasm, and again with --features node");
+  console.error("there is no wasm yet: run scripts/wasm all");
   process.exit(1);
 }
 rmSync(at("dist"), { recursive: true, force: true });

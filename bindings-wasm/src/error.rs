@@ -1,6 +1,8 @@
 //! Errors on their way out, and those of the host on their way in.
 
-use rolekeep::{Error, Reason, environment::Environment};
+#[cfg(not(feature = "rules"))]
+use rolekeep::Reason;
+use rolekeep::{Error, environment::Environment};
 use wasm_bindgen::prelude::*;
 
 use crate::environment::JsEnvironment;
@@ -12,6 +14,7 @@ pub fn stamped(error: Error) -> JsValue {
     serde_json::to_string(&error).map_or_else(|_| error.message().into(), JsValue::from)
 }
 
+#[cfg(not(feature = "rules"))]
 /// What a host's code threw: its own `reason` if it has one of ours, else by the names that browsers and Node give.
 pub fn of_host(thrown: &JsValue) -> Error {
     let text = |key: &str| js_sys::Reflect::get(thrown, &key.into()).ok().and_then(|value| value.as_string());

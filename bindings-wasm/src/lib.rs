@@ -1,10 +1,15 @@
 //! The wasm half of the npm package `rolekeep`: a door of strings, which the TypeScript half gives types.
 #![cfg(target_arch = "wasm32")]
 
+#[cfg(not(feature = "rules"))]
 mod caller;
 #[cfg(feature = "node")]
 mod command;
 mod environment;
 mod error;
+#[cfg(not(feature = "rules"))]
 mod persister;
+#[cfg(any(feature = "rules", feature = "node"))]
+mod rules;
+#[cfg(not(feature = "rules"))]
 mod store;

@@ -1,4 +1,5 @@
-export { Caller, type Question, type RequestContext, type Resource } from "./caller.js";
+export { Asker, type Question, type Resource } from "./ask.js";
+export { Caller, type RequestContext } from "./caller.js";
 export * from "./errors.js";
 export type * from "./filter.js";
 export type * from "./generated/areas.js";

@@ -1,11 +1,9 @@
-import { fromJson } from "./codec.js";
-import type { SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable } from "./generated/types.js";
+import { fromJson, toJson } from "./codec.js";
+import { text, toCamel, toError } from "./errors.js";
+import type { SqlFilter, SqlKind, SqlParameter, SqlTable } from "./generated/types.js";
 
 /** A host's table that holds the rows of a type, and which SQL it is asked in. */
-export interface TableMapping extends Omit<SqlTable, "columns"> {
-  /** Where attributes are that are no columns of their own name: the column's name, or more of it. */
-  readonly columns?: { readonly [attribute: string]: string | SqlColumn } | undefined;
-}
+export type TableMapping = SqlTable;
 
 /** What a driver of SQLite binds. An integer beyond 2^53 is a `bigint`. */
 export type SqliteValue = number | bigint | string | Uint8Array;
@@ -21,10 +19,16 @@ export interface RowFilter<V = SqliteValue | PostgresValue> extends Omit<SqlFilt
   readonly kinds: readonly SqlKind[];
 }
 
-/** @internal What the door answers, with values of this language. */
-export function rowFilter(json: string): RowFilter {
-  const { parameters, ...filter } = fromJson(json, "SqlFilter") as SqlFilter;
-  return { ...filter, parameters: parameters.map(native), kinds: parameters.map(({ kind }) => kind) };
+/** @internal Asks for a filter; what the door answers, with values of this language. */
+export function filtered(permission: string, table: TableMapping, ask: (input: string) => string): RowFilter {
+  try {
+    const input = `{"permission":${toJson(text(permission, "permission"), "")},"table":${toJson(table, "SqlTable")}}`;
+    const { parameters, ...filter } = fromJson(ask(input), "SqlFilter") as SqlFilter;
+    return { ...filter, parameters: parameters.map(native), kinds: parameters.map(({ kind }) => kind) };
+  } catch (thrown) {
+    // Attributes are called as the policy calls them.
+    throw toError(thrown, (field) => (field.startsWith("table.") ? toCamel(field) : field));
+  }
 }
 
 function native({ kind, value }: SqlParameter): SqliteValue | PostgresValue {

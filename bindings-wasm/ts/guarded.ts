@@ -1,4 +1,5 @@
-import type { Caller, Resource } from "./caller.js";
+import type { Resource } from "./ask.js";
+import type { Caller } from "./caller.js";
 import { InternalError, RolekeepError } from "./errors.js";
 import { assertSignedIn } from "./guards.js";
 import type { UserManagement } from "./store.js";

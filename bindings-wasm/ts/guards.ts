@@ -1,4 +1,5 @@
-import { Caller, type Resource } from "./caller.js";
+import type { Resource } from "./ask.js";
+import { Caller } from "./caller.js";
 import { UnauthorizedError } from "./errors.js";
 
 declare const permitted: unique symbol;

@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-
+import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
 import { openOn, type OpenOptions, type UserManagement } from "./store.js";
 
@@ -9,10 +8,4 @@ export * from "./api.js";
 export function open(options?: OpenOptions): Promise<UserManagement> {
   const wasm = new URL("./rolekeep_node_bg.wasm", import.meta.url);
   return openOn({ wasm, init, functions, read }, options);
-}
-
-// Node does not fetch files.
-function read(from: URL | string): Promise<Uint8Array<ArrayBuffer> | Response> {
-  const url = new URL(from);
-  return url.protocol === "file:" ? readFile(url) : fetch(url);
 }

@@ -1,10 +1,11 @@
-import { Caller, contextJson, learn, numberOf, rethrow, safely, type RequestContext, type Resource } from "./caller.js";
+import { type Resource, rethrow, safely } from "./ask.js";
+import { Caller, contextJson, learn, numberOf, type RequestContext } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { only, text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import type { StoreDoor } from "./rolekeep.js";
-import { functions, load, type Platform, type WasmSource } from "./wasm.js";
+import { type Functions, type Platform, store, type WasmSource } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
 export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive"> {
@@ -34,10 +35,10 @@ const users = new Map<string, number>();
 const MAX_USERS = 100_000;
 
 /** @internal */
-export async function openOn(platform: Platform, options: OpenOptions = {}): Promise<UserManagement> {
+export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
-  await load(platform, wasm);
+  const functions = await store.load(platform, wasm);
   const door = await functions.open(json, persister).catch(rethrow);
   // A failure will show when the store is asked.
   persister?.watch?.(() => void door.refresh().catch(() => {}));
@@ -149,8 +150,8 @@ function meet(userId: string): void {
   if (users.has(userId)) return;
   if (users.size >= MAX_USERS) {
     users.clear();
-    functions.forgetUsers();
+    store.functions.forgetUsers();
   }
-  const number = functions.internUser(userId);
+  const number = store.functions.internUser(userId);
   if (number !== undefined) users.set(userId, number);
 }

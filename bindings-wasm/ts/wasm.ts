@@ -8,31 +8,39 @@ export type WasmSource = URL | string | BufferSource | Response | WebAssembly.Mo
 export type Functions = Pick<typeof browser, "open" | "internPermission" | "internUser" | "forgetUsers">;
 
 /** What differs between Node, whose wasm is built for speed, and browsers, whose wasm is built to be small. @internal */
-export interface Platform {
+export interface Platform<F> {
   /** The file that comes with the package. */
   readonly wasm: URL;
   readonly init: (input: { module_or_path: Exclude<WasmSource, URL | string> }) => Promise<unknown>;
-  readonly functions: Functions;
+  readonly functions: F;
   read(from: URL | string): Promise<BufferSource | Response>;
 }
 
-/** Those of the wasm that was loaded: there are none before. @internal */
-export let functions: Functions;
-let loaded: Promise<unknown> | undefined;
+/** One of the package's wasm files, loaded once by whoever needs it first. @internal */
+export class Wasm<F> {
+  #loaded: Promise<F> | undefined;
+  /** There are none before it is loaded. */
+  functions!: F;
 
-/** Loads the wasm, once for all stores; a failure is not kept. @internal */
-export function load(platform: Platform, source: WasmSource = platform.wasm): Promise<unknown> {
-  return (loaded ??= start(platform, source).catch((problem: unknown) => {
-    loaded = undefined;
-    const where = typeof source === "string" || source instanceof URL ? ` from ${source}` : "";
-    const message = `the wasm cannot be loaded${where}: ${problem}; give its URL, bytes or Module as open({ wasm })`;
-    throw unavailable("storage_unavailable", message, problem);
-  }));
+  /** A failure is not kept. */
+  load(platform: Platform<F>, source: WasmSource = platform.wasm): Promise<F> {
+    return (this.#loaded ??= start(platform, source).then(
+      () => (this.functions = platform.functions),
+      (problem: unknown) => {
+        this.#loaded = undefined;
+        const where = typeof source === "string" || source instanceof URL ? ` from ${source}` : "";
+        const message = `the wasm cannot be loaded${where}: ${problem}; give its URL, bytes or Module as the option wasm`;
+        throw unavailable("storage_unavailable", message, problem);
+      },
+    ));
+  }
 }
 
-async function start(platform: Platform, source: WasmSource): Promise<void> {
+async function start<F>(platform: Platform<F>, source: WasmSource): Promise<void> {
   const input = typeof source === "string" || source instanceof URL ? await platform.read(source) : source;
   if (typeof Response === "function" && input instanceof Response && !input.ok) throw new Error(`HTTP ${input.status}`);
   await platform.init({ module_or_path: input });
-  functions = platform.functions;
 }
+
+/** That of stores. @internal */
+export const store = new Wasm<Functions>();

@@ -47,6 +47,10 @@ pub enum TypeRef {
     Page(Box<TypeRef>),
     /// A record or enum of [`Types`].
     Named(String),
+    /// A record, or one field of it alone, which is text.
+    OrText(Box<TypeRef>),
+    /// Text or an integer: what a host knows something by.
+    Key,
 }
 
 impl TypeRef {
@@ -59,7 +63,8 @@ impl TypeRef {
             | Self::Optional(inner)
             | Self::Patch(inner)
             | Self::Change(inner)
-            | Self::Page(inner) => inner.is_secret(),
+            | Self::Page(inner)
+            | Self::OrText(inner) => inner.is_secret(),
             Self::Unit
             | Self::Bool
             | Self::Int
@@ -68,6 +73,7 @@ impl TypeRef {
             | Self::Time
             | Self::Date
             | Self::Json
+            | Self::Key
             | Self::Named(_) => false,
         }
     }
@@ -172,7 +178,7 @@ macro_rules! plain {
         }
     )*};
 }
-plain!(() => Unit, bool => Bool, i64 => Int, u32 => Int, String => Text, Time => Time, Date => Date, serde_json::Value => Json);
+plain!(() => Unit, bool => Bool, i64 => Int, u32 => Int, String => Text, Time => Time, Date => Date, serde_json::Value => Json, crate::model::value::Value => Json);
 
 impl<T: Describe> Describe for Option<T> {
     fn describe(types: &mut Types) -> TypeRef {

@@ -2,6 +2,7 @@
 
 mod filters;
 mod questions;
+pub mod rules;
 
 use crate::{
     caller::Caller,
@@ -71,6 +72,8 @@ macro_rules! dispatch {
             }),*];
             // What the hand-written parts of a binding speak of.
             crate::settings::Settings::describe(&mut types);
+            crate::settings::RulesSettings::describe(&mut types);
+            crate::rules::PrincipalData::describe(&mut types);
             SqlTable::describe(&mut types);
             SqlFilter::describe(&mut types);
             crate::model::error::Code::describe(&mut types);

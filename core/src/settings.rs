@@ -8,12 +8,13 @@ use crate::{
     config::{AuditDenials, Config},
     manager::{Builder, UserManagement},
     model::{
-        decode,
+        decode::{self, FromJson},
         error::{Error, Reason, Result},
         input::{self, Limits},
         secret::Secret,
     },
-    rules::Policy,
+    operations::target,
+    rules::{Policy, RuleSet, Schema},
 };
 
 /// Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
@@ -78,15 +79,79 @@ pub struct Settings {
     pub signing_key: Option<Secret>,
 }
 
+/// The policy of rules without accounts.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct RulesSettings {
+    /// A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given.
+    pub preset: Option<String>,
+    /// A policy file's text, in TOML.
+    pub policy_toml: Option<String>,
+    /// A policy file's text, in JSON.
+    pub policy_json: Option<String>,
+    /// Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+    pub roles: BTreeMap<String, Vec<String>>,
+    /// Permissions that exist beside those that a role allows.
+    pub permissions: Vec<String>,
+    /// Whether there are the resource types and permissions of the library's own operations, so that the policy of a store
+    /// decides as it does there; if not given, for a preset alone. Otherwise there is what the policy declares.
+    pub library_types: Option<bool>,
+}
+
+impl RulesSettings {
+    /// Reads them from JSON and compiles the policy.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidJson`], [`Reason::InvalidInput`] with every wrong field, [`Reason::PolicyInvalid`] with every
+    /// problem, [`Reason::ConfigInvalid`] where no policy is given, or several.
+    pub fn compile(text: &str) -> Result<RuleSet> {
+        let Self { preset, policy_toml, policy_json, roles, permissions, library_types } = read(text)?;
+        let files = [&preset, &policy_toml, &policy_json].map(Option::as_deref);
+        let policy = policy_of(files, &roles, &permissions)?;
+        let policy = policy.ok_or_else(|| Error::new(Reason::ConfigInvalid, ONE_POLICY))?;
+        let has_types = library_types.unwrap_or(preset.is_some());
+        let schema = if has_types { target::schema() } else { Schema::new() };
+        RuleSet::compile(&policy, &schema)
+    }
+}
+
+/// The host's own, and a policy file may be in them, with every second letter escaped.
+fn read<T: FromJson>(text: &str) -> Result<T> {
+    let limits = Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS };
+    Ok(decode::decode_within(input::read(text, limits)?, limits)?)
+}
+
+/// The policy of a preset, a file in TOML or one in JSON, or of roles and permissions; none where nothing is given.
+fn policy_of(
+    [preset, toml, json]: [Option<&str>; 3],
+    roles: &BTreeMap<String, Vec<String>>,
+    permissions: &[String],
+) -> Result<Option<Policy>> {
+    let in_code = !roles.is_empty() || !permissions.is_empty();
+    match (preset, toml, json, in_code) {
+        (None, None, None, false) => Ok(None),
+        (Some(name), None, None, false) => Policy::preset(name).map(Some),
+        (None, Some(text), None, false) => Policy::from_toml(text).map(Some),
+        (None, None, Some(text), false) => Policy::from_json(text).map(Some),
+        (None, None, None, true) => {
+            let allowed = roles.values().flatten().filter(|name| !name.contains('*') && *name != "admin:all");
+            // Several roles may allow the same.
+            let names: BTreeSet<&String> = permissions.iter().chain(allowed).collect();
+            let policy = Policy::new().permissions(names);
+            Ok(Some(roles.iter().fold(policy, |policy, (name, allow)| policy.role(name, allow))))
+        }
+        _ => Err(Error::new(Reason::ConfigInvalid, ONE_POLICY)),
+    }
+}
+
+const ONE_POLICY: &str = "give one of preset, policy_toml, policy_json, or roles and permissions";
+
 impl Settings {
     /// Reads settings from JSON.
     ///
     /// # Errors
     /// [`Reason::InvalidJson`], [`Reason::InvalidInput`] with every wrong field.
     pub fn from_json(text: &str) -> Result<Self> {
-        // The host's own, and a policy file may be in them, with every second letter escaped.
-        let limits = Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS };
-        Ok(decode::decode_within(input::read(text, limits)?, limits)?)
+        read(text)
     }
 
     /// A builder with these settings.
@@ -119,24 +184,9 @@ impl Settings {
     /// # Errors
     /// [`Reason::PolicyInvalid`] where the file cannot be read, [`Reason::ConfigInvalid`] where several are named.
     pub fn policy(&self) -> Result<Option<Policy>> {
-        let in_code = !self.roles.is_empty() || !self.permissions.is_empty();
-        match (&self.preset, &self.policy_toml, &self.policy_json, in_code) {
-            (None, None, None, false) => Ok(None),
-            (Some(name), None, None, false) => Policy::preset(name).map(Some),
-            (None, Some(text), None, false) => Policy::from_toml(text).map(Some),
-            (None, None, Some(text), false) => Policy::from_json(text).map(Some),
-            (None, None, None, true) => {
-                let allowed = self.roles.values().flatten().filter(|name| !name.contains('*') && *name != "admin:all");
-                // Several roles may allow the same.
-                let names: BTreeSet<&String> = self.permissions.iter().chain(allowed).collect();
-                let policy = Policy::new().permissions(names);
-                Ok(Some(self.roles.iter().fold(policy, |policy, (name, allow)| policy.role(name, allow))))
-            }
-            _ => Err(Error::new(
-                Reason::ConfigInvalid,
-                "give one of preset, policy_toml, policy_json, or roles and permissions",
-            )),
-        }
+        let Self { preset, policy_toml, policy_json, roles, permissions, .. } = self;
+        let files = [preset, policy_toml, policy_json].map(Option::as_deref);
+        policy_of(files, roles, permissions)
     }
 
     fn config(&self) -> Config {

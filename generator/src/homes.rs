@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 
 /// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
-const BESIDE: [(&str, &str, &[&str]); 3] = [
+const BESIDE: [(&str, &str, &[&str]); 4] = [
     ("errors", "What errors tell.", &["Code", "FieldError", "Reason"]),
+    ("rules", "Rules without accounts.", &["PrincipalData", "RulesSettings"]),
     ("settings", "How a store is opened.", &["Settings"]),
     ("sql", "Rules as conditions of a host's own queries.", &["FilteredRows", "SqlFilter", "SqlTable"]),
 ];
@@ -68,13 +69,13 @@ pub(crate) fn reached<'t>(catalogue: &Catalogue, from: impl IntoIterator<Item = 
 
 /// A type and everything that it holds, in the order of their meeting.
 pub(crate) fn reach(catalogue: &Catalogue, ty: &TypeRef, met: &mut Vec<TypeRef>) {
-    use TypeRef::{Change, List, Map, Named, Optional, Page, Patch};
+    use TypeRef::{Change, List, Map, Named, Optional, OrText, Page, Patch};
     if met.contains(ty) {
         return;
     }
     met.push(ty.clone());
     match ty {
-        List(inner) | Map(inner) | Optional(inner) | Patch(inner) | Change(inner) | Page(inner) => {
+        List(inner) | Map(inner) | Optional(inner) | Patch(inner) | Change(inner) | Page(inner) | OrText(inner) => {
             reach(catalogue, inner, met);
         }
         Named(name) => {
@@ -95,7 +96,8 @@ pub(crate) fn named(ty: &TypeRef) -> BTreeSet<&str> {
         | TypeRef::Map(inner)
         | TypeRef::Optional(inner)
         | TypeRef::Patch(inner)
-        | TypeRef::Change(inner) => named(inner),
+        | TypeRef::Change(inner)
+        | TypeRef::OrText(inner) => named(inner),
         _ => BTreeSet::new(),
     }
 }

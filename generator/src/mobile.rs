@@ -70,7 +70,7 @@ fn is_all_default(catalogue: &Catalogue, record: &str) -> bool {
 }
 
 fn inputs(catalogue: &Catalogue) -> Vec<TypeRef> {
-    reached(catalogue, |operation| &operation.input, &["Settings", "SqlTable"])
+    reached(catalogue, |operation| &operation.input, &["Settings", "SqlTable", "RulesSettings", "PrincipalData"])
 }
 
 fn outputs(catalogue: &Catalogue) -> Vec<TypeRef> {
@@ -129,8 +129,9 @@ fn shouty(name: &str) -> String {
 /// What stands for a patch or a page of this type: `StringPatch`, `UserPage`.
 fn simple(ty: &TypeRef) -> String {
     match ty {
-        TypeRef::Text | TypeRef::Secret => "String".to_owned(),
+        TypeRef::Text | TypeRef::Secret | TypeRef::Key => "String".to_owned(),
         TypeRef::Named(name) => name.clone(),
+        TypeRef::OrText(inner) => simple(inner),
         other => format!("{other:?}"),
     }
 }

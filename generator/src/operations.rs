@@ -45,6 +45,8 @@ fn name(ty: &TypeRef) -> String {
         TypeRef::Map(inner) => format!("map to {}", name(inner)),
         TypeRef::Optional(inner) | TypeRef::Patch(inner) | TypeRef::Change(inner) => format!("{}?", name(inner)),
         TypeRef::Page(inner) => format!("page of {}", name(inner)),
+        TypeRef::OrText(inner) => format!("text or {}", name(inner)),
+        TypeRef::Key => "text or int".to_owned(),
         TypeRef::Named(name) => name.clone(),
     }
 }

@@ -115,6 +115,8 @@ fn name(ty: &TypeRef) -> String {
         TypeRef::Change(inner) => name(inner),
         TypeRef::Page(inner) => format!("Page<{}>", name(inner)),
         TypeRef::Named(name) => name.clone(),
+        TypeRef::OrText(inner) => format!("string | {}", name(inner)),
+        TypeRef::Key => "string | number".to_owned(),
     }
 }
 
@@ -129,11 +131,14 @@ fn areas(catalogue: &Catalogue) -> String {
         }
     }
     let used: Vec<String> = used.into_iter().map(|name| format!("  {name},\n")).collect();
-    let mut text = format!("{MARK}import type {{\n{}}} from \"./types.js\";\n\n{RUN}", used.concat());
+    let mut text = format!(
+        "{MARK}import {{ Asker }} from \"../ask.js\";\nimport type {{\n{}}} from \"./types.js\";\n\n{RUN}",
+        used.concat()
+    );
     for area in &catalogue.areas {
         area_class(&mut text, catalogue, &docs, area);
     }
-    text.push_str("\n/** The operations of a caller, in areas. */\nexport abstract class Areas {\n");
+    text.push_str("\n/** The operations of a caller, in areas. */\nexport abstract class Areas extends Asker {\n");
     text.push_str("  /** Runs an operation by name. */\n  protected abstract readonly run: Run;\n");
     for area in &catalogue.areas {
         docs.put(&mut text, "  ", area.about);
@@ -223,7 +228,9 @@ fn form(catalogue: &Catalogue, ty: &TypeRef) -> String {
         TypeRef::Page(inner) => format!("{}@", form(catalogue, inner)),
         TypeRef::List(inner) => with(inner, "[]"),
         TypeRef::Map(inner) => with(inner, "{}"),
-        TypeRef::Optional(inner) | TypeRef::Patch(inner) | TypeRef::Change(inner) => form(catalogue, inner),
+        TypeRef::Optional(inner) | TypeRef::Patch(inner) | TypeRef::Change(inner) | TypeRef::OrText(inner) => {
+            form(catalogue, inner)
+        }
         TypeRef::Named(name) if is_record(catalogue, name) => name.clone(),
         _ => String::new(),
     }
@@ -243,15 +250,26 @@ fn fields<'c>(catalogue: &'c Catalogue, ty: &TypeRef) -> &'c [FieldShape] {
 
 /// Every type that is reached from an input.
 fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
-    let more = ["Settings", "SqlTable"].map(|name| TypeRef::Named(name.to_owned()));
+    let more = ["Settings", "SqlTable", "RulesSettings", "PrincipalData"].map(|name| TypeRef::Named(name.to_owned()));
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     homes::reached(catalogue, operations.map(|operation| &operation.input).chain(&more))
 }
 
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
-    let more = ["Settings", "SqlTable", "SqlFilter", "Explanation", "Code", "Reason", "FieldError", "Problem"]
-        .map(|name| TypeRef::Named(name.to_owned()));
+    const MORE: [&str; 10] = [
+        "Settings",
+        "RulesSettings",
+        "PrincipalData",
+        "SqlTable",
+        "SqlFilter",
+        "Explanation",
+        "Code",
+        "Reason",
+        "FieldError",
+        "Problem",
+    ];
+    let more = MORE.map(|name| TypeRef::Named(name.to_owned()));
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     homes::reached(catalogue, operations.flat_map(|operation| [&operation.input, &operation.output]).chain(&more))
 }

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Data, DeriveInput, Result};
 
 use crate::shape::{docs, named_fields};
-use crate::word;
+use crate::{input, word};
 
 /// `#[describe(name = "User")]`: what other languages call it.
 fn shown_name(input: &DeriveInput) -> Result<String> {
@@ -43,11 +43,16 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             }),*]))
         }
     };
+    let named = quote!(types.named(#text, #about, |types| #shape));
+    let named = match input::alone(input)? {
+        Some(_) => quote!(crate::describe::TypeRef::OrText(Box::new(#named))),
+        None => named,
+    };
     Ok(quote! {
         #[cfg(feature = "describe")]
         impl #impl_generics crate::describe::Describe for #name #type_generics #where_clause {
             fn describe(types: &mut crate::describe::Types) -> crate::describe::TypeRef {
-                types.named(#text, #about, |types| #shape)
+                #named
             }
         }
     })

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Field, Result, Type};
+use syn::{DeriveInput, Field, LitStr, Result, Type};
 
 use crate::shape::{docs, inner, named_fields};
 
@@ -19,12 +19,14 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         quote!(#ident: #ident?)
     });
     let keys = fields.iter().map(|field| key_of(field));
+    let whole = alone(input)?.map(|field| quote!(let value = crate::model::decode::whole(value, #field);));
     let constructor = constructor(input, &fields);
     let conversions = conversions(input, &fields);
     let setters = fields.iter().filter_map(|field| setter(field));
     Ok(quote! {
         impl crate::model::decode::FromJson for #name {
             fn from_json(value: ::serde_json::Value, at: &mut crate::model::decode::Decoder) -> Option<Self> {
+                #whole
                 let mut object = at.object(value, &[#(#keys),*])?;
                 #(#decoded)*
                 object.finish();
@@ -62,6 +64,21 @@ fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
         }
         #borrowed
     }
+}
+
+/// The field of `#[input(alone = "field")]`: JSON may give it alone, as a string, instead of the object.
+pub fn alone(input: &DeriveInput) -> Result<Option<String>> {
+    let mut field = None;
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("input")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("alone") {
+                return Err(meta.error("expected `alone`"));
+            }
+            field = Some(meta.value()?.parse::<LitStr>()?.value());
+            Ok(())
+        })?;
+    }
+    Ok(field)
 }
 
 fn key_of(field: &Field) -> String {

@@ -4,17 +4,19 @@
 """
 
 from . import errors, records
+from ._ask import RowFilter
 from ._codec import UNSET, Unset
 from ._open import open, open_async
 from ._persister import Batch, Loaded, Persisted, Persister, RowChange
 from ._rolekeep import __version__ as __version__
-from ._store import AsyncCaller, AsyncUserManagement, Caller, Opening, RowFilter, UserManagement
+from ._rules import Principal, Rules
+from ._store import AsyncCaller, AsyncUserManagement, Caller, Opening, UserManagement
 from .errors import *  # noqa: F403
 from .guards import require_admin, require_permission, require_role
 from .records import *  # noqa: F403
 
 __all__ = [
     "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "Caller", "Loaded", "Opening", "Persisted",
-    "Persister", "RowChange", "RowFilter", "Unset", "UserManagement", "open", "open_async",
+    "Persister", "Principal", "RowChange", "RowFilter", "Rules", "Unset", "UserManagement", "open", "open_async",
     "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
 ]

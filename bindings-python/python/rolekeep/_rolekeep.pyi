@@ -63,6 +63,29 @@ class Store:
             ValidationError: An unknown permission, a resource that lacks what the policy reads.
         """
 
+class Rules:
+    """A compiled policy."""
+
+    def __new__(cls, settings: str) -> Self: ...
+    def _principal(self, data: str) -> Principal: ...
+    def _anonymous(self) -> Principal: ...
+
+class Principal:
+    """Somebody who asks, and the rules that decide."""
+
+    def __new__(cls, principal: Principal) -> Self: ...
+    def _with_context(self, values: str) -> Principal: ...
+    def _ask(self, question: str, input: str) -> str: ...
+    def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
+        """Whether the principal may do this, to a resource (`{"type": "document", …}`) or at all.
+
+        A resource that may be `None`, as it was not found, is none: without one it is another question.
+        A permission may name fields, `document:edit{title,body}`: each must be allowed.
+        """
+
+    def can_somewhere(self, permission: str) -> bool:
+        """Whether the principal may do this to anything at all: a menu's question."""
+
 class Caller:
     """Somebody who asks."""
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._codec import EMPTY, decode, encode
+from ._ask import Asker, Resource, required
+from ._codec import decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
-from .errors import Forbidden
-from .records import Explanation, FilteredRows, LoginResult, SqlColumn, SqlFilter, SqlKind
+from .records import Explanation, LoginResult
 
 C = TypeVar("C", bound="AnyCaller")
-Resource = Mapping[str, Any]
-"""What is asked about: `{"type": "document", "owner_id": …}`, with every attribute that the policy reads."""
-Question = str | tuple[str, Resource | None]
-"""A permission, or a permission and what it would be done to."""
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource | None]
 """A user's id, a permission, and perhaps what it would be done to."""
 
@@ -43,30 +37,7 @@ def _request(
     return None if all(value is None for value in given.values()) else encode(given)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowFilter:
-    """A condition for the host's own query: the rows that pass are those that a check allows, no more and no less."""
-
-    rows: FilteredRows
-    """Whether all rows pass, none (there is nothing to ask the database), or some."""
-    sql: str
-    """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; put brackets around it."""
-    parameters: tuple[Any, ...]
-    """Its parameters, in the order of their numbers."""
-    kinds: tuple[SqlKind, ...]
-    """Their types in SQL."""
-    expires: datetime
-    """From this moment on it must not be used: ask again."""
-
-
-# What JSON has no value for.
-_NATIVE: Mapping[SqlKind, Any] = {
-    SqlKind.INT: int, SqlKind.INTS: lambda each: [int(one) for one in each], SqlKind.UUID: UUID,
-    SqlKind.UUIDS: lambda each: [UUID(one) for one in each], SqlKind.BLOB: bytes.fromhex,
-}
-
-
-class AnyCaller(_rolekeep.Caller):
+class AnyCaller(Asker, _rolekeep.Caller):
     """What needs no waiting."""
 
     def with_request(
@@ -91,82 +62,13 @@ class AnyCaller(_rolekeep.Caller):
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return type(self)(self._with_request(request))
 
-    @overload
-    def require(self, permission: str) -> None: ...
-    @overload
-    def require(self, permission: str, resource: Resource) -> None: ...
-    def require(self, permission: str, resource: Resource | None = None) -> None:
-        """`can`, or raises `Forbidden`."""
-        _require(self.can(permission) if resource is None else self.can(permission, resource))
-
-    def can_many(self, checks: Sequence[Question]) -> list[bool]:
-        """Many checks at once, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`."""
-        pairs = ((each, None) if isinstance(each, str) else each for each in checks)
-        asked = [{"permission": permission, "resource": resource} for permission, resource in pairs]
-        return decode(list[bool], self._ask("can_many", encode({"checks": asked})))
-
-    def has_role(self, role: str, scope: str | None = None) -> bool:
-        """Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
-        (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question."""
-        return decode(bool, self._ask("has_role", encode({"role": role, "scope": scope})))
-
-    def require_role(self, role: str, scope: str | None = None) -> None:
-        """`has_role`, or raises `Forbidden`."""
-        _require(self.has_role(role, scope))
-
     def is_administrator(self) -> bool:
         """Whether the caller holds `admin:all` now, or is the host."""
         return decode(bool, self._ask("is_administrator", "{}"))
 
     def require_admin(self) -> None:
         """`is_administrator`, or raises `Forbidden`."""
-        _require(self.is_administrator())
-
-    def filter(
-        self,
-        permission: str,
-        *,
-        dialect: Literal["sqlite", "postgres"],
-        qualifier: str,
-        columns: Mapping[str, str | SqlColumn] = EMPTY,
-        ids: Literal["uuid", "text", "blob"] | None = None,
-        times: Literal["micros", "timestamptz"] | None = None,
-        strict: bool = False,
-        first_parameter: int = 1,
-    ) -> RowFilter:
-        """Which rows of the host's own table the caller may do this to, as a condition in SQL.
-
-        `filter = me.filter("document:read", dialect="sqlite", qualifier="documents")`, then
-        `cursor.execute(f"SELECT * FROM documents WHERE {filter.sql}", filter.parameters)`.
-
-        Args:
-            permission: Its type is one that the policy declares: `document:read`.
-            dialect: Which SQL; parameters are `?1`, `?2`, … in SQLite and `$1`, `$2`, … in PostgreSQL.
-            qualifier: The table's name or alias in the query; it stands before each column.
-            columns: Where attributes are that are no columns of their own name.
-            ids: How ids are stored; `uuid` in PostgreSQL and `text` in SQLite if not given.
-            times: How times are stored; integer microseconds since 1970 (`micros`) if not given.
-            strict: Whether columns of SQLite hold only values of their declared type, as a `STRICT` table's do.
-            first_parameter: The number of the first parameter, where the query has others before.
-
-        Raises:
-            ValidationError: A condition cannot be said exactly in this SQL; names every attribute at fault.
-        """
-        place = {"dialect": dialect, "qualifier": qualifier, "columns": columns, "ids": ids, "times": times}
-        table = {**place, "strict": strict, "first_parameter": first_parameter}
-        found = decode(SqlFilter, self._ask("filter", encode({"permission": permission, "table": table})))
-        kinds = tuple(each.kind for each in found.parameters)
-        values = (_NATIVE.get(each.kind, lambda value: value)(each.value) for each in found.parameters)
-        return RowFilter(rows=found.rows, sql=found.sql, parameters=tuple(values), kinds=kinds, expires=found.expires)
-
-    def explain(self, permission: str, resource: Resource | None = None) -> Explanation:
-        """Why the caller may or may not do this: for the host, not for the caller's eyes."""
-        return decode(Explanation, self._ask("explain", encode({"permission": permission, "resource": resource})))
-
-
-def _require(is_allowed: bool) -> None:
-    if not is_allowed:
-        raise Forbidden("you may not do this")
+        required(self.is_administrator())
 
 
 def _about(

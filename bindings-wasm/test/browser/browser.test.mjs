@@ -42,6 +42,20 @@ test("conformance: every scenario, on IndexedDB", async () => {
   report("chromium", outcome);
 });
 
+test("rules without accounts, by a wasm of their own", async () => {
+  const page = await chromium.page(site.url);
+  const [policy, file] = ["policy.toml", "decisions.json"].map((name) => text(`tests/conformance/rules/${name}`));
+  const { given, wanted } = await page.evaluate(async ([equal, policy, file]) => {
+    const { compile } = await import("rolekeep/rules");
+    const { asked, decisions } = await import("/test/shared/rules.mjs");
+    await asked(compile, eval(equal));
+    return decisions(compile, policy, JSON.parse(file));
+  }, [EQUAL, policy, file]);
+  assert.deepEqual(given, wanted);
+  assert.equal(given.length, 1000);
+  await page.close();
+});
+
 test("row filters in a browser's SQLite pass what checks allow", async () => {
   const page = await chromium.page(site.url);
   await page.addScriptTag({ url: "/node_modules/sql.js/dist/sql-wasm-browser.js" });
@@ -248,6 +262,7 @@ test("under a strict content security policy, and without a word from eval", asy
   rmSync(join(here, "test/browser/out"), { recursive: true });
 });
 
+const RULES = text("bindings-wasm/examples/rules.ts").replace('await (await fetch("/docs/examples/documents.toml")).text()', JSON.stringify(text("docs/examples/documents.toml"))).replaceAll("console.log(", "said(");
 const APP = `${text("bindings-wasm/examples/taste.ts").replaceAll("console.log(", "said(")}`;
 
 async function built(name, build) {
@@ -261,7 +276,7 @@ async function built(name, build) {
     await page.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 20_000 });
     const answers = await page.evaluate(() => globalThis.answers);
     assert.equal(answers[0], "true false", name);
-    assert.match(answers[1], /document:delete/);
+    assert.match(answers[1], /document:(delete|edit) is denied/);
     console.log(`${name}: ${app.requests.join(" ")}`);
     await page.close();
     app.close();
@@ -274,16 +289,18 @@ const MAIN = `const said = (...words) => (globalThis.answers ??= []).push(words.
 const wrapped = (imports, body) => `${imports}\n${MAIN}async function main() {\n${body}\n}\nvoid main();\n`;
 const [IMPORT, ...REST] = APP.split("\n");
 
-test("an application built by Vite finds the wasm", async () => {
-  const { build } = await import("vite");
-  await built("vite", async (folder) => {
-    writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>');
-    writeFileSync(join(folder, "main.ts"), wrapped(IMPORT, REST.join("\n")));
-    await build({ root: folder, logLevel: "warn", configFile: false, build: { outDir: "out" } });
-    const assets = readdirSync(join(folder, "out/assets"));
-    assert.equal(assets.filter((file) => file.endsWith(".wasm")).length, 1, "one wasm file");
+for (const [name, file, [first, ...rest]] of [["", "rolekeep_bg", [IMPORT, ...REST]], [" of rules alone", "rolekeep_rules_bg", RULES.split("\n")]]) {
+  test(`an application${name} built by Vite finds the wasm`, async () => {
+    const { build } = await import("vite");
+    await built("vite", async (folder) => {
+      writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>');
+      writeFileSync(join(folder, "main.ts"), wrapped(first, rest.join("\n")));
+      await build({ root: folder, logLevel: "warn", configFile: false, build: { outDir: "out" } });
+      const assets = readdirSync(join(folder, "out/assets")).filter((asset) => asset.endsWith(".wasm"));
+      assert.deepEqual(assets.map((asset) => asset.split("-")[0]), [file], "one wasm file");
+    });
   });
-});
+}
 
 test("an application built by esbuild gives the wasm's URL", async () => {
   const { build } = await import("esbuild");

@@ -7,7 +7,7 @@ import { extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
 const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
-const PAGE = '<!doctype html><title>rolekeep</title><script type="importmap">{"imports": {"rolekeep": "/dist/index.js"}}</script>';
+const PAGE = '<!doctype html><title>rolekeep</title><script type="importmap">{"imports": {"rolekeep": "/dist/index.js", "rolekeep/rules": "/dist/rules/index.js"}}</script>';
 
 /** Serves a folder; `/` is a page on which `rolekeep` can be imported, unless the folder has its own. */
 export async function serve(folder, headers = {}) {

@@ -6,13 +6,9 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     caller::CallerFilter,
-    model::{
-        decode::{Decoder, FromJson},
-        error::Result,
-        predicate::Predicate,
-        time::Time,
-    },
-    storage::sql::{ColumnMapping, IdStorage, SqlDialect, SqlValue, TableMapping, TimeStorage},
+    model::{error::Result, predicate::Predicate, time::Time},
+    rules::RowFilter,
+    storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlDialect, SqlValue, TableMapping, TimeStorage},
 };
 
 /// A host's table that holds the rows of a type, and which SQL it is asked in.
@@ -24,7 +20,7 @@ pub struct SqlTable {
     /// an error and cannot mean anything else.
     pub qualifier: String,
     /// Where attributes are that are no columns of their own name.
-    pub columns: std::collections::BTreeMap<String, NamedOr>,
+    pub columns: std::collections::BTreeMap<String, SqlColumn>,
     /// How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given.
     pub ids: Option<IdStorage>,
     /// How times are stored; `micros` if not given.
@@ -37,6 +33,7 @@ pub struct SqlTable {
 
 /// Where one attribute is: in a column, in a JSON document, or in the rows of another table.
 #[derive(Clone, Debug, Input, Describe)]
+#[input(alone = "column")]
 pub struct SqlColumn {
     /// The column, of the attribute's own or of the JSON document.
     pub column: Option<String>,
@@ -54,27 +51,6 @@ pub struct SqlColumn {
     pub ids: Option<IdStorage>,
     /// How times are stored here, where not as in the rest of the table.
     pub times: Option<TimeStorage>,
-}
-
-/// A column's name, or more of it.
-#[derive(Clone, Debug)]
-pub struct NamedOr(SqlColumn);
-
-impl FromJson for NamedOr {
-    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
-        let whole = match value {
-            Json::String(column) => json!({ "column": column }),
-            whole => whole,
-        };
-        SqlColumn::from_json(whole, at).map(Self)
-    }
-}
-
-#[cfg(feature = "describe")]
-impl crate::describe::Describe for NamedOr {
-    fn describe(types: &mut crate::describe::Types) -> crate::describe::TypeRef {
-        SqlColumn::describe(types)
-    }
 }
 
 /// A condition for the host's own query: the rows that pass are those that a check allows, no more and no less.
@@ -149,7 +125,7 @@ impl SqlTable {
             mapping = mapping.first_parameter(number as usize);
         }
         let columns = self.columns.iter();
-        columns.fold(mapping, |mapping, (attribute, column)| mapping.column(attribute, column.0.mapping(attribute)))
+        columns.fold(mapping, |mapping, (attribute, column)| mapping.column(attribute, column.mapping(attribute)))
     }
 }
 
@@ -167,16 +143,27 @@ impl SqlColumn {
     }
 }
 
-/// A filter as other languages see it.
-pub(super) fn in_sql(filter: &CallerFilter, table: &SqlTable) -> Result<SqlFilter> {
-    let condition = filter.to_sql(&table.mapping())?;
-    let rows = match filter.predicate()? {
-        Predicate::Always => FilteredRows::All,
-        Predicate::Never => FilteredRows::None,
-        _ => FilteredRows::Some,
-    };
-    let parameters = condition.parameters.iter().map(parameter).collect();
-    Ok(SqlFilter { rows, sql: condition.text, parameters, expires: filter.expires() })
+impl SqlFilter {
+    /// A caller's filter as other languages see it.
+    pub(super) fn of_caller(filter: &CallerFilter, table: &SqlTable) -> Result<Self> {
+        Ok(Self::new(filter.predicate()?, filter.to_sql(&table.mapping())?, filter.expires()))
+    }
+
+    /// The same of a filter that was made just now.
+    pub(super) fn of_rules(filter: &RowFilter, table: &SqlTable) -> Result<Self> {
+        let now = filter.made_at();
+        Ok(Self::new(filter.predicate_at(now)?, filter.to_sql(&table.mapping(), now)?, filter.expires()))
+    }
+
+    fn new(predicate: &Predicate, condition: SqlCondition, expires: Time) -> Self {
+        let rows = match predicate {
+            Predicate::Always => FilteredRows::All,
+            Predicate::Never => FilteredRows::None,
+            _ => FilteredRows::Some,
+        };
+        let parameters = condition.parameters.iter().map(parameter).collect();
+        Self { rows, sql: condition.text, parameters, expires }
+    }
 }
 
 fn parameter(value: &SqlValue) -> SqlParameter {

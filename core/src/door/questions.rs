@@ -6,7 +6,7 @@ use rolekeep_macros::Input;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{SqlTable, filters::in_sql};
+use super::{SqlFilter, SqlTable};
 use crate::{
     caller::Caller,
     checks::Asking,
@@ -18,7 +18,7 @@ use crate::{
         id::UserId,
         input::{Limits, read},
     },
-    rules::{Context, Resource, Scope},
+    rules::{Context, Explanation, Resource, Scope},
 };
 
 type Attributes = BTreeMap<String, Json>;
@@ -52,15 +52,15 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn read(input: &str) -> Result<Self> {
+    pub(super) fn read(input: &str) -> Result<Self> {
         Ok(decode::decode_within(read(input, Limits::QUESTION)?, Limits::QUESTION)?)
     }
 
-    fn named(&self) -> Result<&str> {
+    pub(super) fn named(&self) -> Result<&str> {
         needed("permission", self.permission.as_deref())
     }
 
-    fn target(&self) -> Result<Option<Resource<'static>>> {
+    pub(super) fn target(&self) -> Result<Option<Resource<'static>>> {
         self.resource.clone().map(to_resource).transpose()
     }
 
@@ -68,6 +68,37 @@ impl Asked {
         let position = u64::try_from(self.at_least.unwrap_or(0));
         let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "a position is not negative"))?;
         Ok(um.asking().context(Context::from_json(&self.context)).at_least(position))
+    }
+}
+
+/// Who is asked about: a caller, or a principal of rules without accounts.
+pub(super) trait Answers {
+    fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>>;
+    fn can_somewhere(&self, permission: &str) -> Result<bool>;
+    fn explain(&self, permission: &str, resource: Option<&Resource<'_>>) -> Result<Explanation>;
+    fn filter(&self, permission: &str, table: &SqlTable) -> Result<SqlFilter>;
+    fn has_role(&self, role: &str, scope: Option<&Scope>) -> Result<bool>;
+}
+
+impl Answers for Caller {
+    fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+        Self::can_many(self, checks)
+    }
+
+    fn can_somewhere(&self, permission: &str) -> Result<bool> {
+        Self::can_somewhere(self, permission)
+    }
+
+    fn explain(&self, permission: &str, resource: Option<&Resource<'_>>) -> Result<Explanation> {
+        Self::explain(self, permission, resource)
+    }
+
+    fn filter(&self, permission: &str, table: &SqlTable) -> Result<SqlFilter> {
+        SqlFilter::of_caller(&Self::filter(self, permission)?, table)
+    }
+
+    fn has_role(&self, role: &str, scope: Option<&Scope>) -> Result<bool> {
+        Self::has_role(self, role, scope)
     }
 }
 
@@ -101,20 +132,24 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
     let asked = Asked::read(input)?;
     match question {
+        "is_administrator" => written(&caller.is_administrator()?),
+        question => answer(caller, question, &asked),
+    }
+}
+
+/// The questions that can be put to whoever answers.
+pub(super) fn answer(who: &impl Answers, question: &str, asked: &Asked) -> Result<String> {
+    match question {
         "can_many" => {
             let checks = asked.checks.iter().map(|one| Ok((one.named()?, one.target()?)));
             let checks = checks.collect::<Result<Vec<_>>>()?;
             let checks: Vec<_> = checks.iter().map(|(name, resource)| (*name, resource.as_ref())).collect();
-            written(&caller.can_many(&checks)?)
+            written(&who.can_many(&checks)?)
         }
-        "can_somewhere" => written(&caller.can_somewhere(asked.named()?)?),
-        "explain" => written(&caller.explain(asked.named()?, asked.target()?.as_ref())?),
-        "filter" => {
-            let table = needed("table", asked.table.as_ref())?;
-            written(&in_sql(&caller.filter(asked.named()?)?, table)?)
-        }
-        "has_role" => written(&caller.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
-        "is_administrator" => written(&caller.is_administrator()?),
+        "can_somewhere" => written(&who.can_somewhere(asked.named()?)?),
+        "explain" => written(&who.explain(asked.named()?, asked.target()?.as_ref())?),
+        "filter" => written(&who.filter(asked.named()?, needed("table", asked.table.as_ref())?)?),
+        "has_role" => written(&who.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
         _ => Err(unknown(question)),
     }
 }
@@ -160,7 +195,7 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
 }
 
 /// `{"type": "document", "owner_id": "…"}`
-fn read_resource(text: &str) -> Result<Resource<'static>> {
+pub(super) fn read_resource(text: &str) -> Result<Resource<'static>> {
     let Json::Object(attributes) = read(text, Limits::SMALL)? else {
         return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
     };

@@ -11,6 +11,7 @@ use super::{
     input::Limits,
     text,
     time::{self, NoTime, Time},
+    value::Value,
 };
 
 pub use rolekeep_macros::Input;
@@ -374,6 +375,13 @@ impl FromJson for Json {
     }
 }
 
+impl FromJson for Value {
+    /// As it is: of which type it must be, the policy says.
+    fn from_json(value: Json, _: &mut Decoder) -> Option<Self> {
+        Some(Value::Json(value.to_string().into()))
+    }
+}
+
 impl<T: FromJson> FromJson for Option<T> {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         match value {
@@ -422,6 +430,14 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 
     fn missing() -> Option<Self> {
         Some(BTreeMap::new())
+    }
+}
+
+/// An object whose only field is given alone, as a string.
+pub(crate) fn whole(value: Json, field: &str) -> Json {
+    match value {
+        Json::String(_) => Json::Object(Map::from_iter([(field.to_owned(), value)])),
+        whole => whole,
     }
 }
 

@@ -70,6 +70,20 @@ impl Base {
         BASES.iter().find(|(_, base)| *base == self).map_or("", |(name, _)| name)
     }
 
+    /// An id as attributes of this type hold it, however it was written; none: it is none of theirs.
+    pub(super) fn id_of(self, id: &Value) -> Option<Value> {
+        match (self, id) {
+            (Base::Id, Value::Id(id)) => Some(Value::Id(*id)),
+            (Base::Id, Value::Text(text)) => parse_uuid(text).map(Value::Id),
+            (Base::String, Value::Text(text)) => Some(Value::Text(text.clone())),
+            (Base::String, Value::Id(id)) => Some(Value::Text(id.to_string())),
+            (Base::String, Value::Int(int)) => Some(Value::Text(int.to_string())),
+            (Base::Int, Value::Int(int)) => Some(Value::Int(*int)),
+            (Base::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),
+            _ => None,
+        }
+    }
+
     /// Whether `<` means something.
     pub(super) fn is_ordered(self) -> bool {
         matches!(self, Base::Int | Base::String | Base::Time | Base::Duration)

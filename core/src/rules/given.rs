@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
     error::{Error, Reason},
     value::Value,
 };
@@ -100,6 +102,15 @@ impl Problem<'_> {
                 format!("the policy declares no `{}` of the {what}{near}", shown(name))
             }
         }
+    }
+
+    /// As what is wrong with a field of an input.
+    pub(super) fn into_invalid(self, what: &str, name: &str) -> Invalid {
+        let code = match self {
+            Problem::Type(_) => FieldCode::InvalidType,
+            Problem::Undeclared(_) => FieldCode::UnknownField,
+        };
+        Invalid::new(code, self.of(what, name))
     }
 
     pub(super) fn into_error(self, reason: Reason, what: &str, name: &str) -> Error {

@@ -19,6 +19,7 @@
 //! | `explain/` | why |
 //! | `effective` | what somebody may do |
 //! | `lint` | what is right and may not do what it seems to |
+//! | `standalone` | all of that for hosts without accounts, by names |
 //! | `names/` | the permissions of a policy as source text of a language |
 //! | `flat` | what roles say of permissions, to compare two policies |
 
@@ -56,6 +57,7 @@ mod scope;
 mod scope_kind;
 mod scope_tree;
 mod shape;
+mod standalone;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -70,11 +72,12 @@ pub use lint::LooseDeny;
 pub use names::Language;
 pub use parts::{PartProblem, PolicyParts};
 pub use policy::{Effect, Policy, Role};
-pub use principal::{AssignmentFacts, Principal, PrincipalFacts};
+pub use principal::{AssignedRole, AssignmentFacts, Principal, PrincipalData, PrincipalFacts, PrincipalId};
 pub use resource::{Context, Resource};
 pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet};
 pub use schema::Schema;
 pub use scope::{NoScope, Scope};
 pub use scope_tree::ScopeTree;
 pub use shape::ResourceShape;
+pub use standalone::{Asking, Rules};
 pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::model::{id::parse_uuid, value::Value};
+use crate::model::value::Value;
 
 use super::{datum::Base, scope::Scope};
 
@@ -24,16 +24,7 @@ pub(super) struct ScopeKind {
 impl ScopeKind {
     /// An id as the bound attributes hold it; none: it is none of theirs.
     pub(super) fn convert(&self, id: &Value) -> Option<Value> {
-        match (self.base, id) {
-            (Base::Id, Value::Id(id)) => Some(Value::Id(*id)),
-            (Base::Id, Value::Text(text)) => parse_uuid(text).map(Value::Id),
-            (Base::String, Value::Text(text)) => Some(Value::Text(text.clone())),
-            (Base::String, Value::Id(id)) => Some(Value::Text(id.to_string())),
-            (Base::String, Value::Int(int)) => Some(Value::Text(int.to_string())),
-            (Base::Int, Value::Int(int)) => Some(Value::Int(*int)),
-            (Base::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),
-            _ => None,
-        }
+        self.base.id_of(id)
     }
 }
 

@@ -13,6 +13,7 @@ mod kit;
 
 mod conditions;
 mod decide;
+mod described;
 mod directory;
 mod edits;
 mod errors;

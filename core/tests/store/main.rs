@@ -14,6 +14,7 @@ mod common;
 mod kit;
 
 mod conformance;
+mod decisions;
 mod dropped;
 mod filters;
 mod guarded_attributes;

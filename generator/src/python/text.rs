@@ -50,6 +50,8 @@ pub(super) fn annotation(ty: &TypeRef, side: Side) -> String {
         (TypeRef::Change(item), _) => format!("{} | Unset", inner(item)),
         (TypeRef::Page(item), _) => format!("Page[{}]", inner(item)),
         (TypeRef::Named(name), _) => name.clone(),
+        (TypeRef::OrText(record), _) => format!("str | {}", inner(record)),
+        (TypeRef::Key, _) => "UUID | str | int".to_owned(),
     }
 }
 

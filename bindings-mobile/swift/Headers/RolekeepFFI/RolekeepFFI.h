@@ -925,6 +925,91 @@ uint64_t uniffi_rolekeep_mobile_fn_method_persister_forget(uint64_t ptr, RustBuf
 int8_t uniffi_rolekeep_mobile_fn_method_persister_is_shared(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PRINCIPAL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PRINCIPAL
+uint64_t uniffi_rolekeep_mobile_fn_clone_principal(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PRINCIPAL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PRINCIPAL
+void uniffi_rolekeep_mobile_fn_free_principal(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN
+int8_t uniffi_rolekeep_mobile_fn_method_principal_can(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_MANY
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_can_many(uint64_t ptr, RustBuffer checks, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_ON
+int8_t uniffi_rolekeep_mobile_fn_method_principal_can_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_SOMEWHERE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_CAN_SOMEWHERE
+int8_t uniffi_rolekeep_mobile_fn_method_principal_can_somewhere(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_explain(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_FILTER
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_filter(uint64_t ptr, RustBuffer permission, RustBuffer table, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_HAS_ROLE
+int8_t uniffi_rolekeep_mobile_fn_method_principal_has_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE
+void uniffi_rolekeep_mobile_fn_method_principal_require(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE_ON
+void uniffi_rolekeep_mobile_fn_method_principal_require_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_WITH_CONTEXT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_WITH_CONTEXT
+uint64_t uniffi_rolekeep_mobile_fn_method_principal_with_context(uint64_t ptr, RustBuffer values, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_RULES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_RULES
+uint64_t uniffi_rolekeep_mobile_fn_clone_rules(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_RULES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_RULES
+void uniffi_rolekeep_mobile_fn_free_rules(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_RULES_COMPILE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_RULES_COMPILE
+uint64_t uniffi_rolekeep_mobile_fn_constructor_rules_compile(RustBuffer settings, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_ANONYMOUS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_ANONYMOUS
+uint64_t uniffi_rolekeep_mobile_fn_method_rules_anonymous(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_PRINCIPAL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_PRINCIPAL
+uint64_t uniffi_rolekeep_mobile_fn_method_rules_principal(uint64_t ptr, RustBuffer data, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LOGIN_UNIFFI_TRAIT_DEBUG
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LOGIN_UNIFFI_TRAIT_DEBUG
 RustBuffer uniffi_rolekeep_mobile_fn_method_login_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
@@ -1863,9 +1948,87 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_persister_is_shared(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_can(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_can_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_can_on(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_SOMEWHERE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_CAN_SOMEWHERE
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_FILTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_FILTER
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_filter(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_HAS_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_HAS_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_has_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_REQUIRE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_REQUIRE
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_require(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_REQUIRE_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_REQUIRE_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_require_on(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_WITH_CONTEXT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_WITH_CONTEXT
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_with_context(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_ANONYMOUS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_ANONYMOUS
+uint16_t uniffi_rolekeep_mobile_checksum_method_rules_anonymous(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_PRINCIPAL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_PRINCIPAL
+uint16_t uniffi_rolekeep_mobile_checksum_method_rules_principal(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_CONSTRUCTOR_USERMANAGEMENT_OPEN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_CONSTRUCTOR_USERMANAGEMENT_OPEN
 uint16_t uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_CONSTRUCTOR_RULES_COMPILE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_CONSTRUCTOR_RULES_COMPILE
+uint16_t uniffi_rolekeep_mobile_checksum_constructor_rules_compile(void
     
 );
 #endif

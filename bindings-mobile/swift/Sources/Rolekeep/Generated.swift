@@ -2810,6 +2810,321 @@ public func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
 
 
 /**
+ * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
+ * what describes them stays the same.
+ */
+public protocol PrincipalProtocol: AnyObject, Sendable {
+    
+    /**
+     * Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
+     * allowed.
+     *
+     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
+     */
+    func can(permission: String) throws  -> Bool
+    
+    /**
+     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     */
+    func canMany(checks: [Check]) throws  -> [Bool]
+    
+    /**
+     * `can` with a resource: whether the principal may do this to it.
+     *
+     * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+     */
+    func canOn(permission: String, resource: Resource) throws  -> Bool
+    
+    /**
+     * Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+     */
+    func canSomewhere(permission: String) throws  -> Bool
+    
+    /**
+     * Why the principal may or may not do this: for the host, not for the principal's eyes.
+     */
+    func explain(permission: String, resource: Resource?) throws  -> Explanation
+    
+    /**
+     * Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+    func filter(permission: String, table: SqlTable) throws  -> SqlFilter
+    
+    /**
+     * Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+    func hasRole(role: String, scope: String?) throws  -> Bool
+    
+    /**
+     * `can`, or `FORBIDDEN`, which says no more than that.
+     */
+    func require(permission: String) throws 
+    
+    /**
+     * `require` with a resource.
+     */
+    func requireOn(permission: String, resource: Resource) throws 
+    
+    /**
+     * The same principal, where the policy's conditions read these values as `context.…`.
+     */
+    func withContext(values: [String: JsonText]) throws  -> Principal
+    
+}
+/**
+ * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
+ * what describes them stays the same.
+ */
+open class Principal: PrincipalProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_principal(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_principal(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
+     * allowed.
+     *
+     * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
+     */
+open func can(permission: String)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_can(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     */
+open func canMany(checks: [Check])throws  -> [Bool]  {
+    return try  FfiConverterSequenceBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_can_many(
+            self.uniffiCloneHandle(),
+        FfiConverterSequenceTypeCheck.lower(checks),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `can` with a resource: whether the principal may do this to it.
+     *
+     * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+     */
+open func canOn(permission: String, resource: Resource)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_can_on(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+     */
+open func canSomewhere(permission: String)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_can_somewhere(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Why the principal may or may not do this: for the host, not for the principal's eyes.
+     */
+open func explain(permission: String, resource: Resource? = nil)throws  -> Explanation  {
+    return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_explain(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
+     * those that `can` allows.
+     *
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     */
+open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
+    return try  FfiConverterTypeSqlFilter_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_filter(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeSqlTable_lower(table),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
+     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     */
+open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_has_role(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(role),
+        FfiConverterOptionString.lower(scope),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `can`, or `FORBIDDEN`, which says no more than that.
+     */
+open func require(permission: String)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_require(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * `require` with a resource.
+     */
+open func requireOn(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_require_on(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * The same principal, where the policy's conditions read these values as `context.…`.
+     */
+open func withContext(values: [String: JsonText])throws  -> Principal  {
+    return try  FfiConverterTypePrincipal_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_with_context(
+            self.uniffiCloneHandle(),
+        FfiConverterDictionaryStringTypeJsonText.lower(values),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePrincipal: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Principal
+
+    public static func lift(_ handle: UInt64) throws -> Principal {
+        return Principal(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Principal) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Principal {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Principal, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePrincipal_lift(_ handle: UInt64) throws -> Principal {
+    return try FfiConverterTypePrincipal.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePrincipal_lower(_ value: Principal) -> UInt64 {
+    return FfiConverterTypePrincipal.lower(value)
+}
+
+
+
+
+
+
+/**
  * Regions that users and drones belong to.
  */
 public protocol RegionsProtocol: AnyObject, Sendable {
@@ -3424,6 +3739,173 @@ public func FfiConverterTypeRoles_lift(_ handle: UInt64) throws -> Roles {
 #endif
 public func FfiConverterTypeRoles_lower(_ value: Roles) -> UInt64 {
     return FfiConverterTypeRoles.lower(value)
+}
+
+
+
+
+
+
+/**
+ * A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+ */
+public protocol RulesProtocol: AnyObject, Sendable {
+    
+    /**
+     * Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+     */
+    func anonymous()  -> Principal
+    
+    /**
+     * Somebody who asks.
+     *
+     * Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
+     * attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+     */
+    func principal(data: PrincipalData) throws  -> Principal
+    
+}
+/**
+ * A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+ */
+open class Rules: RulesProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_rules(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_rules(handle, $0) }
+    }
+
+    
+    /**
+     * Compiles a policy: one of a preset, a file's text, or roles and permissions.
+     *
+     * Throws `VALIDATION_ERROR` with every problem of the policy, and where none is given, or several.
+     */
+public static func compile(settings: RulesSettings)throws  -> Rules  {
+    return try  FfiConverterTypeRules_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_constructor_rules_compile(
+        FfiConverterTypeRulesSettings_lower(settings),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+     */
+open func anonymous() -> Principal  {
+    return try!  FfiConverterTypePrincipal_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_rules_anonymous(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Somebody who asks.
+     *
+     * Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
+     * attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+     */
+open func principal(data: PrincipalData)throws  -> Principal  {
+    return try  FfiConverterTypePrincipal_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_rules_principal(
+            self.uniffiCloneHandle(),
+        FfiConverterTypePrincipalData_lower(data),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRules: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Rules
+
+    public static func lift(_ handle: UInt64) throws -> Rules {
+        return Rules(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Rules) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Rules {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Rules, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRules_lift(_ handle: UInt64) throws -> Rules {
+    return try FfiConverterTypeRules.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
+    return FfiConverterTypeRules.lower(value)
 }
 
 
@@ -5112,6 +5594,95 @@ public func FfiConverterTypeAssignRole_lift(_ buf: RustBuffer) throws -> AssignR
 #endif
 public func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
     return FfiConverterTypeAssignRole.lower(value)
+}
+
+
+/**
+ * A role that somebody holds, where and when.
+ */
+public struct AssignedRole: Equatable, Hashable {
+    /**
+     * Its name in the policy.
+     */
+    public let role: String
+    /**
+     * Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+     */
+    public let scope: String?
+    /**
+     * From when.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, itself excluded.
+     */
+    public let validUntil: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name in the policy.
+         */role: String, 
+        /**
+         * Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+         */scope: String? = nil, 
+        /**
+         * From when.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, itself excluded.
+         */validUntil: Timestamp? = nil) {
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssignedRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeAssignedRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignedRole {
+        return
+            try AssignedRole(
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterOptionString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssignedRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeAssignedRole_lift(_ buf: RustBuffer) throws -> AssignedRole {
+    return try FfiConverterTypeAssignedRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeAssignedRole_lower(_ value: AssignedRole) -> RustBuffer {
+    return FfiConverterTypeAssignedRole.lower(value)
 }
 
 
@@ -11056,6 +11627,117 @@ public func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) ->
 
 
 /**
+ * Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
+ */
+public struct PrincipalData: Equatable, Hashable {
+    /**
+     * What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
+     * the type `user`.
+     */
+    public let id: String
+    /**
+     * `active` if not given; whoever has another status may do nothing, and explanations name it.
+     */
+    public let status: String?
+    /**
+     * `principal.verified`; true if not given.
+     */
+    public let verified: Bool?
+    /**
+     * What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+     */
+    public let attributes: [String: JsonText]
+    /**
+     * The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+     */
+    public let roles: [AssignedRole]
+    /**
+     * The roles of their groups, by the group's name.
+     */
+    public let groups: [String: [AssignedRole]]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
+         * the type `user`.
+         */id: String, 
+        /**
+         * `active` if not given; whoever has another status may do nothing, and explanations name it.
+         */status: String? = nil, 
+        /**
+         * `principal.verified`; true if not given.
+         */verified: Bool? = nil, 
+        /**
+         * What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+         */attributes: [String: JsonText] = [:], 
+        /**
+         * The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+         */roles: [AssignedRole] = [], 
+        /**
+         * The roles of their groups, by the group's name.
+         */groups: [String: [AssignedRole]] = [:]) {
+        self.id = id
+        self.status = status
+        self.verified = verified
+        self.attributes = attributes
+        self.roles = roles
+        self.groups = groups
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PrincipalData: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PrincipalData {
+        return
+            try PrincipalData(
+                id: FfiConverterString.read(from: &buf), 
+                status: FfiConverterOptionString.read(from: &buf), 
+                verified: FfiConverterOptionBool.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
+                roles: FfiConverterSequenceTypeAssignedRole.read(from: &buf), 
+                groups: FfiConverterDictionaryStringSequenceTypeAssignedRole.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PrincipalData, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterOptionString.write(value.status, into: &buf)
+        FfiConverterOptionBool.write(value.verified, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
+        FfiConverterSequenceTypeAssignedRole.write(value.roles, into: &buf)
+        FfiConverterDictionaryStringSequenceTypeAssignedRole.write(value.groups, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePrincipalData_lift(_ buf: RustBuffer) throws -> PrincipalData {
+    return try FfiConverterTypePrincipalData.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePrincipalData_lower(_ value: PrincipalData) -> RustBuffer {
+    return FfiConverterTypePrincipalData.lower(value)
+}
+
+
+/**
  * One problem of a policy or seed file, at its place.
  */
 public struct Problem: Equatable, Hashable {
@@ -12986,6 +13668,117 @@ public func FfiConverterTypeRowChange_lift(_ buf: RustBuffer) throws -> RowChang
 #endif
 public func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
     return FfiConverterTypeRowChange.lower(value)
+}
+
+
+/**
+ * The policy of rules without accounts.
+ */
+public struct RulesSettings: Equatable, Hashable {
+    /**
+     * A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given.
+     */
+    public let preset: String?
+    /**
+     * A policy file's text, in TOML.
+     */
+    public let policyToml: String?
+    /**
+     * A policy file's text, in JSON.
+     */
+    public let policyJson: String?
+    /**
+     * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+     */
+    public let roles: [String: [String]]
+    /**
+     * Permissions that exist beside those that a role allows.
+     */
+    public let permissions: [String]
+    /**
+     * Whether there are the resource types and permissions of the library's own operations, so that the policy of a store
+     * decides as it does there; if not given, for a preset alone. Otherwise there is what the policy declares.
+     */
+    public let libraryTypes: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given.
+         */preset: String? = nil, 
+        /**
+         * A policy file's text, in TOML.
+         */policyToml: String? = nil, 
+        /**
+         * A policy file's text, in JSON.
+         */policyJson: String? = nil, 
+        /**
+         * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+         */roles: [String: [String]] = [:], 
+        /**
+         * Permissions that exist beside those that a role allows.
+         */permissions: [String] = [], 
+        /**
+         * Whether there are the resource types and permissions of the library's own operations, so that the policy of a store
+         * decides as it does there; if not given, for a preset alone. Otherwise there is what the policy declares.
+         */libraryTypes: Bool? = nil) {
+        self.preset = preset
+        self.policyToml = policyToml
+        self.policyJson = policyJson
+        self.roles = roles
+        self.permissions = permissions
+        self.libraryTypes = libraryTypes
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RulesSettings: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RulesSettings {
+        return
+            try RulesSettings(
+                preset: FfiConverterOptionString.read(from: &buf), 
+                policyToml: FfiConverterOptionString.read(from: &buf), 
+                policyJson: FfiConverterOptionString.read(from: &buf), 
+                roles: FfiConverterDictionaryStringSequenceString.read(from: &buf), 
+                permissions: FfiConverterSequenceString.read(from: &buf), 
+                libraryTypes: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RulesSettings, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.preset, into: &buf)
+        FfiConverterOptionString.write(value.policyToml, into: &buf)
+        FfiConverterOptionString.write(value.policyJson, into: &buf)
+        FfiConverterDictionaryStringSequenceString.write(value.roles, into: &buf)
+        FfiConverterSequenceString.write(value.permissions, into: &buf)
+        FfiConverterOptionBool.write(value.libraryTypes, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRulesSettings_lift(_ buf: RustBuffer) throws -> RulesSettings {
+    return try FfiConverterTypeRulesSettings.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRulesSettings_lower(_ value: RulesSettings) -> RustBuffer {
+    return FfiConverterTypeRulesSettings.lower(value)
 }
 
 
@@ -20309,6 +21102,31 @@ fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeAssignedRole: FfiConverterRustBuffer {
+    typealias SwiftType = [AssignedRole]
+
+    public static func write(_ value: [AssignedRole], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAssignedRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AssignedRole] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [AssignedRole]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAssignedRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeAuditView: FfiConverterRustBuffer {
     typealias SwiftType = [AuditView]
 
@@ -21112,6 +21930,32 @@ fileprivate struct FfiConverterDictionaryStringSequenceString: FfiConverterRustB
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterDictionaryStringSequenceTypeAssignedRole: FfiConverterRustBuffer {
+    public static func write(_ value: [String: [AssignedRole]], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for (key, value) in value {
+            FfiConverterString.write(key, into: &buf)
+            FfiConverterSequenceTypeAssignedRole.write(value, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [String: [AssignedRole]] {
+        let len: Int32 = try readInt(&buf)
+        var dict = [String: [AssignedRole]]()
+        dict.reserveCapacity(Int(len))
+        for _ in 0..<len {
+            let key = try FfiConverterString.read(from: &buf)
+            let value = try FfiConverterSequenceTypeAssignedRole.read(from: &buf)
+            dict[key] = value
+        }
+        return dict
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterDictionaryStringTypeJsonText: FfiConverterRustBuffer {
     public static func write(_ value: [String: JsonText], into buf: inout [UInt8]) {
         let len = Int32(value.count)
@@ -21765,7 +22609,46 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 40435) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can() != 22575) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can_many() != 7397) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can_on() != 23120) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere() != 25649) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_explain() != 46540) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_filter() != 40432) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 38805) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_require() != 11958) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_require_on() != 51299) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_with_context() != 9320) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_rules_anonymous() != 281) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 50712) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 52400) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 30981) {
         return InitializationResult.apiChecksumMismatch
     }
 

@@ -97,3 +97,15 @@ extension Caller {
         return try await work()
     }
 }
+
+extension Principal {
+    /// Whether the principal may do this to a resource. One that was not found is no question: there is no `nil` here.
+    public func can(permission: String, resource: Resource) throws -> Bool {
+        try canOn(permission: permission, resource: resource)
+    }
+
+    /// `can`, or throws `RolekeepError.Forbidden`.
+    public func require(permission: String, resource: Resource) throws {
+        try requireOn(permission: permission, resource: resource)
+    }
+}

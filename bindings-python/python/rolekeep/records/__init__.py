@@ -17,6 +17,9 @@ from .errors import (
     FieldError,
     Reason,
 )
+from .rules import (
+    AssignedRole,
+)
 from .settings import (
     AuditDenials,
 )
@@ -95,6 +98,7 @@ from .setup import (
 )
 
 __all__ = [
+    "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
     "AuditReport",

@@ -103,7 +103,7 @@ export interface SqlTable {
    */
   readonly qualifier: string;
   /** Where attributes are that are no columns of their own name. */
-  readonly columns?: { readonly [key: string]: SqlColumn } | undefined;
+  readonly columns?: { readonly [key: string]: string | SqlColumn } | undefined;
   /** How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given. */
   readonly ids?: IdStorage | undefined;
   /** How times are stored; `micros` if not given. */

@@ -16,6 +16,9 @@ use crate::rules::{
 
 use super::roles::Hierarchy;
 
+/// The type whose attributes principals have.
+pub(in crate::rules) const USER: &str = "user";
+
 /// The kind of scope that is always there, and what it compares with.
 const REGION: (&str, &str) = ("region", "region_id");
 
@@ -26,7 +29,7 @@ pub(in crate::rules) struct Words {
     pub(in crate::rules) permission_ids: hashbrown::HashMap<SmolStr, u32>,
     pub(in crate::rules) types: Vec<ResourceType>,
     pub(in crate::rules) type_ids: HashMap<String, u32>,
-    /// `id`, `verified`, then the attributes of the type `user`.
+    /// `id`, `verified`, then the other attributes of the type `user`.
     pub(in crate::rules) principal: Vec<Attribute>,
     pub(in crate::rules) context: Vec<Attribute>,
     pub(in crate::rules) kinds: Vec<ScopeKind>,
@@ -47,7 +50,7 @@ pub(super) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Wo
     words.schema_types(schema);
     words.policy_types(policy, faults);
     words.permissions(policy, schema, faults);
-    words.principal();
+    words.principal(policy, faults);
     let context = attributes_of(&policy.context, "a context value", faults);
     words.context = context.into_iter().map(|(attribute, _)| attribute).collect();
     words.kinds(policy, faults);
@@ -152,15 +155,37 @@ impl Words {
         }
     }
 
-    fn principal(&mut self) {
-        let user = self.type_ids.get("user").map(|id| &self.types[*id as usize]);
+    fn principal(&mut self, policy: &Policy, faults: &mut Faults) {
+        let user = self.type_ids.get(USER).map(|id| &self.types[*id as usize]);
         let attributes = user.into_iter().flat_map(|user| &user.attributes);
+        let (always, own): (Vec<&Attribute>, Vec<&Attribute>) =
+            attributes.partition(|one| one.name == "id" || one.name == "verified");
+        let given = |name: &str, bases: &[Base], faults: &mut Faults| {
+            let own = always.iter().find(|one| one.name == name);
+            let is_right = |one: &Attribute| !one.ty.is_set && !one.is_optional && bases.contains(&one.ty.base);
+            match own.filter(|one| is_right(one)) {
+                Some(own) => own.ty,
+                None => {
+                    if own.is_some() {
+                        let names: Vec<&str> = bases.iter().map(|base| base.name()).collect();
+                        let message = format!("`principal.{name}` is what everybody has: {}", names.join(" or "));
+                        faults.add(spot_of(policy, name), message, None);
+                    }
+                    bases[0].one()
+                }
+            }
+        };
+        let id = given("id", &[Base::Id, Base::String, Base::Int], faults);
+        let verified = given("verified", &[Base::Bool], faults);
+        let always = [Attribute::new("id", id, false), Attribute::new("verified", verified, false)];
         // Relations of accounts are not in a principal's facts.
-        let own = attributes
-            .filter(|one| one.name != "id" && one.name != "verified" && !matches!(one.stored, Some(Stored::Link(_))));
-        let id = Attribute::new("id", Base::Id.one(), false);
-        let verified = Attribute::new("verified", Base::Bool.one(), false);
-        self.principal = [id, verified].into_iter().chain(own.cloned()).collect();
+        let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
+        self.principal = always.into_iter().chain(own.cloned()).collect();
+    }
+
+    /// The type of `principal.id`: a UUID, unless the policy declares the accounts itself.
+    pub(in crate::rules) fn principal_id(&self) -> Base {
+        self.principal.first().map_or(Base::Id, |id| id.ty.base)
     }
 
     /// Who is not signed in has no attributes, so conditions must say what absence means.
@@ -316,6 +341,13 @@ fn attributes_of<'p>(
         }
     }
     attributes
+}
+
+/// Where the policy declares an attribute of the type `user`.
+fn spot_of(policy: &Policy, attribute: &str) -> Spot {
+    let user = policy.types.iter().filter(|one| one.name.text == USER);
+    let found = user.flat_map(|user| &user.attributes).find(|one| one.name.text == attribute);
+    found.map_or(Spot::CODE, |found| found.ty.spot)
 }
 
 fn name_help() -> Option<String> {

@@ -16,7 +16,7 @@ use super::{
         bits,
         compile::words::Words,
         condition::{code::Path, parser::Root},
-        datum::Held,
+        datum::{Base, Held},
         faults::shown,
         given::Declared,
         name::Pattern,
@@ -200,7 +200,10 @@ impl RuleSet {
 
     /// By slot, the attributes that conditions read.
     fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, Held); 1]> {
-        let slots = self.reads.principal.iter().filter(|slot| **slot >= Words::ALWAYS_GIVEN);
+        // A UUID stands in the principal itself.
+        let is_apart =
+            |slot: u32| slot >= Words::ALWAYS_GIVEN || slot == 0 && self.shared.words.principal_id() != Base::Id;
+        let slots = self.reads.principal.iter().filter(|slot| is_apart(**slot));
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.words.principal.get(*slot as usize)?;
             let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;

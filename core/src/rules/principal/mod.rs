@@ -2,10 +2,12 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `data` | how a host without accounts describes somebody |
 //! | `facts` | what is stored about an account |
 //! | `held` | the roles that it holds, with where and when |
 //! | `make` | principals of accounts, sessions, API keys, chains and of who is not signed in |
 
+mod data;
 mod facts;
 mod held;
 mod make;
@@ -19,12 +21,13 @@ use crate::model::time::Time;
 
 use super::{
     condition::{code::Path, parser::Root},
-    datum::{Datum, Held},
+    datum::{Base, Datum, Held},
     rule_set::{RuleSet, Stamp},
     scope::Scope,
     scope_tree::ScopeTree,
 };
 
+pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub use facts::{AssignmentFacts, PrincipalFacts};
 pub(super) use held::{Assignment, HeldRole, Window};
 use held::{Group, Notes};
@@ -285,7 +288,7 @@ impl Principal {
     pub(super) fn attribute(&self, path: Path) -> Datum<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
-            0 => self.id().map_or(Datum::Absent, Datum::id),
+            0 if path.ty.base == Base::Id => self.id().map_or(Datum::Absent, Datum::id),
             1 => Datum::Bool(self.flags.has(Flags::VERIFIED)),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();

@@ -703,6 +703,37 @@ fun readTimeStorage(from: JsonElement) = when (val word = readString(from)) {
     else -> throw Inexpressible("$word is no TimeStorage")
 }
 
+fun readRulesSettings(from: JsonElement) = from.record("preset", "policy_toml", "policy_json", "roles", "permissions", "library_types").let { it ->
+    RulesSettings(
+        preset = it.optional("preset") { readString(it) },
+        policyToml = it.optional("policy_toml") { readString(it) },
+        policyJson = it.optional("policy_json") { readString(it) },
+        roles = it.map("roles") { it.elements { readString(it) } },
+        permissions = it.list("permissions") { readString(it) },
+        libraryTypes = it.optional("library_types") { readBool(it) },
+    )
+}
+
+fun readPrincipalData(from: JsonElement) = from.record("id", "status", "verified", "attributes", "roles", "groups").let { it ->
+    PrincipalData(
+        id = it.required("id") { readString(it) },
+        status = it.optional("status") { readString(it) },
+        verified = it.optional("verified") { readBool(it) },
+        attributes = it.map("attributes") { readJson(it) },
+        roles = it.list("roles") { readAssignedRole(it) },
+        groups = it.map("groups") { it.elements { readAssignedRole(it) } },
+    )
+}
+
+fun readAssignedRole(from: JsonElement) = from.record("role", "scope", "valid_from", "valid_until").let { it ->
+    AssignedRole(
+        role = it.required("role") { readString(it) },
+        scope = it.optional("scope") { readString(it) },
+        validFrom = it.optional("valid_from") { readTime(it) },
+        validUntil = it.optional("valid_until") { readTime(it) },
+    )
+}
+
 fun writeUser(from: User) = json(
     "id" to writeId(from.id),
     "username" to from.username?.let { writeString(it) },

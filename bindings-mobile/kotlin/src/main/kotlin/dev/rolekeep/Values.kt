@@ -15,6 +15,26 @@ fun Caller.can(permission: String, resource: Resource): Boolean = canOn(permissi
 fun Caller.require(permission: String, resource: Resource) = requireOn(permission, resource)
 
 /**
+ * Somebody who asks, by rules without accounts: `rules.principal(user.id, listOf("author"), mapOf("department" to "maps"))`.
+ * [PrincipalData] says more: scopes, times, groups, a status.
+ *
+ * @param id a UUID, unless the policy declares another type for the attribute `id` of the type `user`.
+ * @throws RolekeepException.Validation naming every wrong field.
+ */
+fun Rules.principal(id: Any, roles: List<String> = emptyList(), attributes: Map<String, Any?> = emptyMap()): Principal =
+    principal(PrincipalData(id.toString(), roles = roles.map { AssignedRole(it) }, attributes = attributes.mapValues { jsonText(it.value) }))
+
+/**
+ * Whether the principal may do this to a resource. One that was not found is no question: there is no `null` here.
+ *
+ * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Principal.can].
+ */
+fun Principal.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
+
+/** [can], or [RolekeepException.Forbidden], which says no more than that. */
+fun Principal.require(permission: String, resource: Resource) = requireOn(permission, resource)
+
+/**
  * A plain value as [JsonText]: null, booleans, whole numbers, text, ids, times, and lists and maps of those.
  *
  * @throws IllegalArgumentException for anything else.

@@ -1,0 +1,124 @@
+//! Rules without accounts: a policy, and principals that the host describes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rolekeep::{
+    door::rules::{Subject, compile},
+    model::time::Time,
+};
+use serde::Serialize;
+
+use crate::{
+    Result,
+    caller::{Check, Resource, read_filter, read_scope},
+    error::RolekeepError,
+    face::{Explanation, PrincipalData, RulesSettings, SqlFilter, SqlTable},
+    types::{JsonText, mirror},
+};
+
+/// A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+#[derive(uniffi::Object)]
+pub struct Rules(rolekeep::rules::Rules);
+
+/// Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
+/// what describes them stays the same.
+#[derive(uniffi::Object)]
+pub struct Principal(Subject);
+
+#[uniffi::export]
+impl Rules {
+    /// Compiles a policy: one of a preset, a file's text, or roles and permissions.
+    ///
+    /// Throws `VALIDATION_ERROR` with every problem of the policy, and where none is given, or several.
+    #[uniffi::constructor]
+    pub fn compile(settings: RulesSettings) -> Result<Arc<Self>> {
+        #[allow(clippy::disallowed_methods, reason = "these rules have no environment to ask")]
+        Ok(Arc::new(Self(compile(&json(&settings)?, Time::now)?)))
+    }
+
+    /// Somebody who asks.
+    ///
+    /// Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
+    /// attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+    pub fn principal(&self, data: PrincipalData) -> Result<Arc<Principal>> {
+        Ok(Arc::new(Principal(Subject::described(&self.0, &json(&data)?)?)))
+    }
+
+    /// Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+    pub fn anonymous(&self) -> Arc<Principal> {
+        Arc::new(Principal(Subject::anonymous(&self.0)))
+    }
+}
+
+#[uniffi::export]
+impl Principal {
+    /// Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
+    /// allowed.
+    ///
+    /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
+    pub fn can(&self, permission: String) -> Result<bool> {
+        Ok(self.0.asking().check(self.0.principal(), &permission, None)?)
+    }
+
+    /// `can` with a resource: whether the principal may do this to it.
+    ///
+    /// Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
+    pub fn can_on(&self, permission: String, resource: Resource) -> Result<bool> {
+        Ok(self.0.asking().check(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
+    }
+
+    /// Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+    pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
+        let checks: Vec<(String, Option<rolekeep::Resource<'static>>)> =
+            checks.into_iter().map(|check| (check.permission, check.resource.map(Into::into))).collect();
+        let checks: Vec<_> =
+            checks.iter().map(|(permission, resource)| (permission.as_str(), resource.as_ref())).collect();
+        Ok(self.0.asking().check_many(self.0.principal(), &checks)?)
+    }
+
+    /// Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+    pub fn can_somewhere(&self, permission: String) -> Result<bool> {
+        Ok(self.0.can_somewhere(&permission)?)
+    }
+
+    /// `can`, or `FORBIDDEN`, which says no more than that.
+    pub fn require(&self, permission: String) -> Result<()> {
+        Ok(self.0.asking().require(self.0.principal(), &permission, None)?)
+    }
+
+    /// `require` with a resource.
+    pub fn require_on(&self, permission: String, resource: Resource) -> Result<()> {
+        Ok(self.0.asking().require(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
+    }
+
+    /// Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
+    /// (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+    #[uniffi::method(default(scope = None))]
+    pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
+        Ok(self.0.asking().has_role(self.0.principal(), &role, read_scope(scope)?.as_ref())?)
+    }
+
+    /// Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
+    /// those that `can` allows.
+    ///
+    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+    pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
+        read_filter(|asked| self.0.ask("filter", asked), &permission, &table)
+    }
+
+    /// Why the principal may or may not do this: for the host, not for the principal's eyes.
+    #[uniffi::method(default(resource = None))]
+    pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
+        let resource = resource.map(Into::into);
+        mirror(&self.0.asking().explain(self.0.principal(), &permission, resource.as_ref())?)
+    }
+
+    /// The same principal, where the policy's conditions read these values as `context.…`.
+    pub fn with_context(&self, values: HashMap<String, JsonText>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self(self.0.with_context(&json(&values)?)?)))
+    }
+}
+
+fn json(given: &impl Serialize) -> Result<String> {
+    serde_json::to_string(given).map_err(|_| RolekeepError::fault("the input cannot be written"))
+}

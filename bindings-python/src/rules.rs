@@ -1,0 +1,66 @@
+//! Rules without accounts: a policy, and principals that the host describes.
+
+use pyo3::{prelude::*, types::PyString};
+use rolekeep::{
+    door::rules::{Subject, compile},
+    model::time::Time,
+};
+
+use crate::{answer::at_once, errors::text, store::encode};
+
+/// A compiled policy.
+#[pyclass(frozen, subclass)]
+pub struct Rules(rolekeep::rules::Rules);
+
+#[pymethods]
+impl Rules {
+    #[new]
+    fn new(settings: &Bound<'_, PyString>) -> PyResult<Self> {
+        #[allow(clippy::disallowed_methods, reason = "these rules have no environment to ask")]
+        at_once(settings.py(), || Ok(Self(compile(text(settings)?, Time::now)?)))
+    }
+
+    fn _principal(&self, data: &Bound<'_, PyString>) -> PyResult<Principal> {
+        at_once(data.py(), || Ok(Principal(Subject::described(&self.0, text(data)?)?)))
+    }
+
+    fn _anonymous(&self) -> Principal {
+        Principal(Subject::anonymous(&self.0))
+    }
+}
+
+/// Somebody who asks, and the rules that decide.
+#[pyclass(frozen, subclass)]
+pub struct Principal(Subject);
+
+#[pymethods]
+impl Principal {
+    /// The same principal, in a face of another class.
+    #[new]
+    fn new(principal: &Bound<'_, Principal>) -> Self {
+        Self(principal.get().0.clone())
+    }
+
+    fn _with_context(&self, values: &Bound<'_, PyString>) -> PyResult<Self> {
+        at_once(values.py(), || Ok(Self(self.0.with_context(text(values)?)?)))
+    }
+
+    /// Whether the principal may do this, to a resource (`{"type": "document", …}`) or at all.
+    ///
+    /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
+    #[pyo3(signature = (permission, resource=None))]
+    fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let resource = resource.map(encode).transpose()?;
+        at_once(permission.py(), || self.0.can(text(permission)?, resource.as_deref()))
+    }
+
+    /// Whether the principal may do this to anything at all: a menu's question.
+    fn can_somewhere(&self, permission: &Bound<'_, PyString>) -> PyResult<bool> {
+        at_once(permission.py(), || self.0.can_somewhere(text(permission)?))
+    }
+
+    /// The questions that come as JSON.
+    fn _ask(&self, py: Python<'_>, question: &str, input: &Bound<'_, PyString>) -> PyResult<String> {
+        at_once(py, || self.0.ask(question, text(input)?))
+    }
+}

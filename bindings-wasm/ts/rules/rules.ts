@@ -1,0 +1,110 @@
+import { Asker, attributes, type Resource, safely } from "../ask.js";
+import { toJson } from "../codec.js";
+import { text } from "../errors.js";
+import type { Json, PrincipalData, RulesSettings } from "../generated/types.js";
+import type { PrincipalDoor, RulesDoor } from "../rolekeep_rules.js";
+import type * as browser from "../rolekeep_rules.js";
+import { type Platform, Wasm, type WasmSource } from "../wasm.js";
+
+/** The policy: a preset, a file's text, or roles and what they allow. */
+export interface CompileOptions extends RulesSettings {
+  /** Where the wasm comes from, if not from beside the package's code; the first policy that is compiled decides. */
+  readonly wasm?: WasmSource | undefined;
+}
+
+/** What the policy's conditions read as `context.…`, under the policy's names. */
+export interface Context {
+  readonly [name: string]: Json | Date;
+}
+
+/** @internal */
+export type RulesFunctions = Pick<typeof browser, "compileRules">;
+
+const wasm = new Wasm<RulesFunctions>();
+
+/** @internal */
+export async function compileOn(platform: Platform<RulesFunctions>, options: CompileOptions): Promise<Rules> {
+  const { wasm: source, ...settings } = options;
+  const json = toJson(settings, "RulesSettings");
+  const functions = await wasm.load(platform, source);
+  return safely(() => new Rules(functions.compileRules(json)));
+}
+
+/**
+ * A policy that decides for a host with users of its own: no store, no accounts, and, once it is compiled, nothing that
+ * has to be awaited. Made by `compile`.
+ */
+export class Rules {
+  readonly #door: RulesDoor;
+  /** The numbers by which the wasm knows permissions that were asked for. */
+  readonly #numbers = new Map<string, number>();
+
+  /** @internal */
+  constructor(door: RulesDoor) {
+    this.#door = door;
+  }
+
+  /**
+   * Somebody who asks, to be kept as long as what describes them stays the same.
+   *
+   * Throws a `ValidationError` with every wrong field: roles and kinds of scope that the policy does not have, attributes
+   * that it does not declare or that are of another type, and those that its conditions read and that are missing.
+   */
+  principal(data: PrincipalData): Principal {
+    return safely(() => new Principal(this.#door.principal(toJson(data, "PrincipalData")), this.#door, this.#numbers));
+  }
+
+  /** Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any. */
+  anonymous(): Principal {
+    return new Principal(this.#door.anonymous(), this.#door, this.#numbers);
+  }
+}
+
+/** Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`. */
+export class Principal extends Asker {
+  readonly #door: PrincipalDoor;
+  readonly #rules: RulesDoor;
+  readonly #numbers: Map<string, number>;
+
+  /** @internal */
+  constructor(door: PrincipalDoor, rules: RulesDoor, numbers: Map<string, number>) {
+    super();
+    this.#door = door;
+    this.#rules = rules;
+    this.#numbers = numbers;
+  }
+
+  protected ask(question: string, input: string): string {
+    return this.#door.ask(question, input);
+  }
+
+  /**
+   * Whether the principal may do this, to a resource or at all. A permission may name fields,
+   * `document:edit{title,body}`: each must be allowed.
+   *
+   * Throws a `ValidationError` for an unknown permission, and for a resource or context that lacks what the policy reads.
+   */
+  can(permission: string, ...on: [] | [resource: Resource]): boolean;
+  can(permission: string, resource?: Resource): boolean {
+    const number = resource === undefined ? this.#numbers.get(permission) : undefined;
+    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#door, number);
+    if (answer < 2) return answer === 1;
+    return safely(() => {
+      const isAllowed = this.#door.can(text(permission, "permission"), attributes(resource));
+      this.#learn(permission);
+      return isAllowed;
+    });
+  }
+
+  // Those that the policy declares, and each once: no more than there are.
+  #learn(permission: string): void {
+    if (this.#numbers.has(permission) || permission.endsWith("}")) return;
+    const number = this.#rules.numberOf(permission);
+    if (number !== undefined) this.#numbers.set(permission, number);
+  }
+
+  /** The same principal, where the policy's conditions read these values as `context.…`. */
+  withContext(values: Context): Principal {
+    return safely(() => new Principal(this.#door.withContext(toJson(values, "")), this.#rules, this.#numbers));
+  }
+}

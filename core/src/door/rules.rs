@@ -1,0 +1,131 @@
+//! Rules without accounts, for other languages: a policy and principals as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{
+    SqlFilter, SqlTable,
+    questions::{Answers, Asked, answer, read_resource},
+};
+use crate::{
+    model::{
+        decode,
+        error::Result,
+        input::{Limits, read},
+        time::Time,
+    },
+    rules::{Asking, Context, Explanation, PermissionId, Principal, PrincipalData, Resource, Rules, Scope},
+    settings::RulesSettings,
+};
+
+/// Compiles a policy, given as [`RulesSettings`] in JSON.
+///
+/// # Errors
+/// Those of [`RulesSettings::compile`].
+pub fn compile(settings: &str, clock: fn() -> Time) -> Result<Rules> {
+    Ok(Rules::new(RulesSettings::compile(settings)?, clock))
+}
+
+/// A principal and the rules that decide about it: other languages ask it as they ask a caller.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    rules: Rules,
+    principal: Principal,
+    context: Context,
+}
+
+impl Subject {
+    /// Somebody, described as [`PrincipalData::from_json`] has it.
+    ///
+    /// # Errors
+    /// Those of that, and of [`Rules::principal`].
+    pub fn described(rules: &Rules, data: &str) -> Result<Self> {
+        Ok(Self::new(rules, rules.principal(&PrincipalData::from_json(data)?)?))
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anonymous(rules: &Rules) -> Self {
+        Self::new(rules, rules.anonymous())
+    }
+
+    fn new(rules: &Rules, principal: Principal) -> Self {
+        Self { rules: rules.clone(), principal, context: Context::new() }
+    }
+
+    /// The same, where the policy's conditions read these values as `context.…`, and nothing that was given before.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) for
+    /// what is no object.
+    pub fn with_context(&self, values: &str) -> Result<Self> {
+        let values: BTreeMap<String, Json> = decode::decode(read(values, Limits::SMALL)?)?;
+        Ok(Self { context: Context::from_json(&values), ..self.clone() })
+    }
+
+    /// Whether it may do this; a resource comes as JSON with its `type`.
+    ///
+    /// # Errors
+    /// Those of [`Rules::check`], and [`Reason::InvalidInput`](crate::Reason::InvalidInput) for a resource that is none.
+    pub fn can(&self, permission: &str, resource: Option<&str>) -> Result<bool> {
+        let resource = resource.map(read_resource).transpose()?;
+        self.asking().check(&self.principal, permission, resource.as_ref())
+    }
+
+    /// [`Subject::can`] at all, by the number of a permission.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn can_by(&self, permission: PermissionId) -> Result<bool> {
+        self.asking().check_by(&self.principal, permission)
+    }
+
+    /// Whether it may do this to anything at all.
+    ///
+    /// # Errors
+    /// Those of [`Rules::can_somewhere`].
+    pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
+        self.asking().can_somewhere(&self.principal, permission)
+    }
+
+    /// Asks by the name of the question, as [`super::ask`] does: `can_many`, `can_somewhere`, `explain`, `filter` and
+    /// `has_role`.
+    ///
+    /// # Errors
+    /// Those of the methods of [`Rules`], and as [`super::ask`].
+    pub fn ask(&self, question: &str, input: &str) -> Result<String> {
+        answer(self, question, &Asked::read(input)?)
+    }
+
+    /// Questions under its circumstances.
+    pub fn asking(&self) -> Asking<'_> {
+        self.rules.asking().context(&self.context)
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Answers for Subject {
+    fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+        self.asking().check_many(&self.principal, checks)
+    }
+
+    fn can_somewhere(&self, permission: &str) -> Result<bool> {
+        Self::can_somewhere(self, permission)
+    }
+
+    fn explain(&self, permission: &str, resource: Option<&Resource<'_>>) -> Result<Explanation> {
+        self.asking().explain(&self.principal, permission, resource)
+    }
+
+    fn filter(&self, permission: &str, table: &SqlTable) -> Result<SqlFilter> {
+        SqlFilter::of_rules(&self.asking().filter(&self.principal, permission)?, table)
+    }
+
+    fn has_role(&self, role: &str, scope: Option<&Scope>) -> Result<bool> {
+        self.asking().has_role(&self.principal, role, scope)
+    }
+}

@@ -1,0 +1,248 @@
+//! Somebody who asks, as a host without accounts describes them.
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::{Describe, Input};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::model::{
+    check::{Checks, Invalid},
+    decode::{self, Decoder, FieldCode, FromJson},
+    error::Result,
+    id::UserId,
+    input::{Limits, read},
+    predicate::Name,
+    time::Time,
+    value::Value,
+};
+
+use super::{
+    super::{
+        compile::words::{USER, Words},
+        datum::{Base, Held},
+        faults::shown,
+        given::Declared,
+        rule_set::RuleSet,
+        scope::Scope,
+    },
+    Principal,
+    facts::{self, AssignmentFacts, PrincipalFacts},
+};
+
+/// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
+#[derive(Clone, Debug, Input, Describe)]
+pub struct PrincipalData {
+    /// What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
+    /// the type `user`.
+    pub id: PrincipalId,
+    /// `active` if not given; whoever has another status may do nothing, and explanations name it.
+    pub status: Option<String>,
+    /// `principal.verified`; true if not given.
+    pub verified: Option<bool>,
+    /// What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+    pub attributes: BTreeMap<String, Value>,
+    /// The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+    pub roles: Vec<AssignedRole>,
+    /// The roles of their groups, by the group's name.
+    pub groups: BTreeMap<String, Vec<AssignedRole>>,
+}
+
+/// A role that somebody holds, where and when.
+#[derive(Clone, Debug, Input, Describe)]
+#[input(alone = "role")]
+pub struct AssignedRole {
+    /// Its name in the policy.
+    pub role: String,
+    /// Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+    pub scope: Option<Scope>,
+    /// From when.
+    pub valid_from: Option<Time>,
+    /// Until when, itself excluded.
+    pub valid_until: Option<Time>,
+}
+
+/// What a host knows somebody by: a UUID, another text, or an integer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalId(Value);
+
+impl From<&str> for PrincipalId {
+    fn from(id: &str) -> Self {
+        Self(Value::Text(id.to_owned()))
+    }
+}
+
+impl From<String> for PrincipalId {
+    fn from(id: String) -> Self {
+        Self(Value::Text(id))
+    }
+}
+
+impl From<i64> for PrincipalId {
+    fn from(id: i64) -> Self {
+        Self(Value::Int(id))
+    }
+}
+
+impl From<Uuid> for PrincipalId {
+    fn from(id: Uuid) -> Self {
+        Self(Value::Id(id))
+    }
+}
+
+impl From<UserId> for PrincipalId {
+    fn from(id: UserId) -> Self {
+        Self(Value::Id(id.0))
+    }
+}
+
+impl FromJson for PrincipalId {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        match value {
+            Json::Number(_) => i64::from_json(value, at).map(Self::from),
+            text => String::from_json(text, at).map(Self::from),
+        }
+    }
+}
+
+#[cfg(feature = "describe")]
+impl crate::describe::Describe for PrincipalId {
+    fn describe(_: &mut crate::describe::Types) -> crate::describe::TypeRef {
+        crate::describe::TypeRef::Key
+    }
+}
+
+impl PrincipalData {
+    /// Reads it from JSON: `{"id": "…", "roles": ["reader", {"role": "pilot", "scope": "tenant:acme"}]}`.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) with
+    /// every wrong field.
+    pub fn from_json(text: &str) -> Result<Self> {
+        Ok(decode::decode_within(read(text, Limits::QUESTION)?, Limits::QUESTION)?)
+    }
+
+    /// Gives an attribute; null is the same as none.
+    ///
+    /// ```
+    /// use rolekeep::rules::{AssignedRole, PrincipalData, Scope};
+    ///
+    /// let ada = PrincipalData::new("0190a0b0-0000-7000-8000-000000000001")
+    ///     .roles([AssignedRole::new("reader"), AssignedRole::new("pilot").scope(Scope::of("tenant", "acme"))])
+    ///     .attribute("department", "maps");
+    /// # let _ = ada;
+    /// ```
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds the roles of a group that they are in.
+    pub fn group(mut self, name: impl Into<String>, roles: impl IntoIterator<Item = impl Into<AssignedRole>>) -> Self {
+        self.groups.insert(name.into(), roles.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+impl RuleSet {
+    /// Somebody whom the host describes. Unlike [`RuleSet::principal`], which takes what is stored as it is, it refuses
+    /// what this policy does not know.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`](crate::Reason::InvalidInput) with every wrong field: roles and kinds of scope that the
+    /// policy does not have, attributes that it does not declare or that are of another type, and those that its
+    /// conditions read and that are missing.
+    pub fn described(&self, data: &PrincipalData) -> Result<Principal> {
+        let mut checks = Checks::default();
+        let mut facts = PrincipalFacts::new(Uuid::nil());
+        self.identify(&data.id, &mut facts, &mut checks);
+        if let Some(status) = &data.status {
+            facts.is_active = status == facts::ACTIVE;
+            facts.status = Name::Owned(status.clone());
+        }
+        facts.is_verified = data.verified.unwrap_or(true);
+        self.check_attributes(&data.attributes, &mut checks);
+        facts.attributes.extend(data.attributes.iter().map(|(name, value)| (Name::Owned(name.clone()), value.clone())));
+        self.assign("roles", &data.roles, None, &mut facts, &mut checks);
+        for (group, roles) in &data.groups {
+            self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut facts, &mut checks);
+        }
+        checks.finish()?;
+        Ok(self.principal(facts))
+    }
+
+    fn identify(&self, PrincipalId(given): &PrincipalId, facts: &mut PrincipalFacts, checks: &mut Checks) {
+        let base = self.shared.words.principal_id();
+        match base.id_of(given) {
+            Some(Value::Id(id)) => facts.id = id,
+            Some(other) => facts.attributes.push((Name::Borrowed("id"), other)),
+            None => {
+                let help = match base {
+                    Base::Id => ", unless the policy declares `id` of the type `user` as string or int",
+                    _ => "",
+                };
+                let message = format!("must be of the type {}{help}", base.name());
+                checks.error("id", Invalid::new(FieldCode::InvalidFormat, message));
+            }
+        }
+    }
+
+    fn check_attributes(&self, given: &BTreeMap<String, Value>, checks: &mut Checks) {
+        let own = self.shared.words.principal.get(Words::ALWAYS_GIVEN as usize..).unwrap_or_default();
+        let mut declared = Declared::of(own);
+        for (name, value) in given {
+            let field = || format!("attributes.{}", shown(name));
+            if let Some(problem) = declared.problem(name, &Held::from(value.clone())) {
+                checks.error(&field(), problem.into_invalid("principal", name));
+            } else if own.is_empty() {
+                let message = "the policy declares no attributes for the type `user`";
+                checks.error(&field(), Invalid::new(FieldCode::UnknownField, message));
+            }
+        }
+        // As declared: that others ask who have not signed in makes nothing optional for those who have.
+        let Some(user) = self.type_named(USER) else { return };
+        for slot in self.reads.principal.iter().filter(|slot| **slot >= Words::ALWAYS_GIVEN) {
+            let name = self.shared.words.principal.get(*slot as usize).map_or("", |one| one.name.as_str());
+            let is_optional = user.attributes.iter().any(|one| one.name == name && one.is_optional);
+            let is_given = given.get(name).is_some_and(|value| Held::from(value.clone()) != Held::One(Value::Null));
+            if !is_given && !is_optional {
+                checks.error(&format!("attributes.{name}"), Invalid::new(FieldCode::Required, "the policy reads it"));
+            }
+        }
+    }
+
+    fn assign(
+        &self,
+        field: &str,
+        roles: &[AssignedRole],
+        group: Option<&str>,
+        facts: &mut PrincipalFacts,
+        checks: &mut Checks,
+    ) {
+        for (at, one) in roles.iter().enumerate() {
+            if checks.is_full() {
+                return;
+            }
+            let part = |name: &str| format!("{field}[{at}].{name}");
+            if let Err(problem) = self.role(&one.role) {
+                checks.unknown(&part("role"), FieldCode::NotFound, &problem);
+            }
+            let scope = one.scope.clone().unwrap_or(Scope::Global);
+            if let Err(problem) = self.check_scope(&scope) {
+                checks.error(&part("scope"), Invalid::new(FieldCode::NotFound, problem.message()));
+            }
+            if let (Some(from), Some(until)) = (one.valid_from, one.valid_until)
+                && until <= from
+            {
+                let message = "must be later than valid_from";
+                checks.error(&part("valid_until"), Invalid::new(FieldCode::OutOfRange, message));
+            }
+            facts.assignments.push(AssignmentFacts {
+                from: one.valid_from,
+                until: one.valid_until,
+                group: group.map(Into::into),
+                ..AssignmentFacts::new(one.role.as_str(), scope)
+            });
+        }
+    }
+}
