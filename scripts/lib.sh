@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 tools=$root/target/tools
-export PATH="$tools/bin:$tools/node_modules/.bin:$PATH"
+export PATH="$tools/bin:$tools/bindgen/debug:$tools/node_modules/.bin:$PATH"
 
 # An area goes on after a failure, so that one run shows all of them; it fails at its end.
 failures=0
@@ -23,11 +23,6 @@ check() {
 # A run of tests that prints its own counts.
 suite() {
   "$@" || failures=1
-}
-
-# The version of a crate in a lock file: locked CRATE [LOCK]
-locked() {
-  awk -v crate="name = \"$1\"" '$0 == crate { getline; gsub(/version = |"/, ""); print; exit }' "${2:-Cargo.lock}"
 }
 
 # Whether the compiler in use has the standard library of wasm32.
