@@ -69,7 +69,7 @@ pub struct Change {
     pub text: String,
     /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
     pub asker: i64,
-    /// That account; none for who is not signed in.
+    /// That account; none for who is not signed in, or whose id is no UUID.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Uuid>,

@@ -199,6 +199,20 @@ fn a_principal_is_good_for_the_rules_that_made_it() {
 }
 
 #[test]
+fn explanations_name_principals_by_the_hosts_ids() {
+    let rules = rules();
+    let one = |id: &str| rules.principal(&maps(id).roles(["author"])).unwrap();
+    let acting = rules.rule_set().on_behalf_of(&one("ada"), &one("bob")).unwrap();
+    let why = rules.explain(&acting, "document:edit", &document("ada")).unwrap();
+    assert!(why.text.contains("for bob, on whose behalf it is asked"), "{}", why.text);
+    // Both hold the same and are not the same: what one lacks is told of that one alone.
+    let asked: Vec<_> = why.changes.iter().map(|change| (change.asker, change.principal)).collect();
+    assert_eq!(asked, [(1, None)], "{}", why.text);
+    let same = rules.rule_set().on_behalf_of(&one("bob"), &one("bob")).unwrap();
+    assert!(rules.check(&same, "document:edit", &document("bob")).unwrap());
+}
+
+#[test]
 fn circumstances_are_given_with_the_question() {
     let policy = POLICY.replace(
         r#"allow = ["document:edit"]"#,

@@ -1,12 +1,11 @@
 //! Rules without accounts decide as rules with accounts do: `tests/conformance/rules/decisions.json`, which every
 //! language decides through `Rules`, is what a store with those accounts answers.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use rolekeep::{
     Policy, RequestContext, Resource, UserManagement,
     door::rules::{Subject, compile},
-    environment::{Environment, Task, TokioEnvironment, Work},
     model::{id::UserId, time::Time},
     operations::{
         regions::CreateRegion,
@@ -16,6 +15,8 @@ use rolekeep::{
     rules::Context,
 };
 use serde_json::{Map, Value as Json, json};
+
+use crate::seeded::{Seeded, SeededWorld};
 
 const PRINCIPALS: usize = 24;
 const QUESTIONS: usize = 1_000;
@@ -30,65 +31,6 @@ const PERMISSIONS: [&str; 7] = [
     "document:publish",
     "folder:open",
 ];
-
-/// The same numbers in every run.
-struct Seeded(Mutex<u64>);
-
-impl Seeded {
-    /// SplitMix64.
-    fn next(&self) -> u64 {
-        let mut state = self.0.lock().unwrap();
-        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn one<'t, T>(&self, of: &'t [T]) -> &'t T {
-        &of[self.below(of.len())]
-    }
-
-    fn once_in(&self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-}
-
-/// A world in which it is always the same moment, and whose ids are the same in every run.
-struct Still {
-    world: TokioEnvironment,
-    draw: Seeded,
-}
-
-impl Environment for Still {
-    fn now(&self) -> Time {
-        "2026-11-21T12:00:00Z".parse().unwrap()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.world.elapsed()
-    }
-
-    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
-        buffer.iter_mut().for_each(|byte| *byte = self.draw.below(256).to_le_bytes()[0]);
-        Ok(())
-    }
-
-    fn spawn(&self, task: Task) {
-        self.world.spawn(task);
-    }
-
-    fn spawn_blocking(&self, work: Work) {
-        self.world.spawn_blocking(work);
-    }
-
-    fn sleep(&self, millis: u64) -> Task {
-        self.world.sleep(millis)
-    }
-}
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/rules").join(name)
@@ -109,8 +51,8 @@ struct World {
 
 impl World {
     async fn draw(policy: &str) -> Self {
-        let (draw, ids) = (Seeded(Mutex::new(1)), Seeded(Mutex::new(2)));
-        let still = Still { world: TokioEnvironment::current().unwrap(), draw: ids };
+        let draw = Seeded::new(1);
+        let still = SeededWorld::new(2).at("2026-11-21T12:00:00Z".parse().unwrap());
         let policy = Policy::from_toml(policy).unwrap();
         let um = UserManagement::builder().policy(policy).environment(still).open().await.unwrap();
         let system = um.system();

@@ -26,6 +26,7 @@ mod questions;
 mod races;
 mod revocation;
 mod security;
+mod seeded;
 mod sign_ins;
 mod upkeep;
 mod users_in_memory;

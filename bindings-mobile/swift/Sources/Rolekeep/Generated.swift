@@ -6458,7 +6458,7 @@ public struct Change: Equatable, Hashable {
      */
     public let asker: Int64
     /**
-     * That account; none for who is not signed in.
+     * That account; none for who is not signed in, or whose id is no UUID.
      */
     public let principal: Uuid?
     /**
@@ -6503,7 +6503,7 @@ public struct Change: Equatable, Hashable {
          * Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
          */asker: Int64, 
         /**
-         * That account; none for who is not signed in.
+         * That account; none for who is not signed in, or whose id is no UUID.
          */principal: Uuid? = nil, 
         /**
          * The role to assign, to activate or to change.

@@ -60,7 +60,7 @@ class Change:
     asker: int
     """Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on."""
     principal: UUID | None = None
-    """That account; none for who is not signed in."""
+    """That account; none for who is not signed in, or whose id is no UUID."""
     role: str | None = None
     """The role to assign, to activate or to change."""
     assignment: AssignmentTrace | None = None

@@ -46,7 +46,7 @@ export interface Change {
   readonly text: string;
   /** Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on. */
   readonly asker: number;
-  /** That account; none for who is not signed in. */
+  /** That account; none for who is not signed in, or whose id is no UUID. */
   readonly principal: string | null;
   /** The role to assign, to activate or to change. */
   readonly role: string | null;

@@ -61,7 +61,7 @@ pub struct Change {
     pub text: String,
     /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
     pub asker: i64,
-    /// That account; none for who is not signed in.
+    /// That account; none for who is not signed in, or whose id is no UUID.
     pub principal: Option<UserId>,
     /// The role to assign, to activate or to change.
     pub role: Option<String>,
@@ -157,7 +157,8 @@ impl World<'_> {
             }
         };
         change.asker = i64::try_from(who).unwrap_or(i64::MAX);
-        change.principal = self.principal(who).id().map(UserId);
+        let principal = self.principal(who);
+        change.principal = principal.id().filter(|_| principal.own_id().is_none()).map(UserId);
         change.text = self.in_words(step, who, &change, plan);
         change
     }

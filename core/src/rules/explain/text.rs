@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::rules::{policy::Effect, principal::Principal};
+use crate::{
+    model::value::Value,
+    rules::{datum::Held, policy::Effect, principal::Principal},
+};
 
 use super::{Cause, Explanation, GrantTrace, TestOutcome, world::World};
 
@@ -73,7 +76,12 @@ pub(super) fn close(explanation: &mut Explanation) {
 
 /// An account by its id.
 pub(super) fn name_of(principal: &Principal) -> String {
-    principal.id().map_or("who is not signed in".to_owned(), |id| id.to_string())
+    match (principal.own_id(), principal.id()) {
+        (Some(Held::One(Value::Text(id))), _) => id.clone(),
+        (Some(Held::One(Value::Int(id))), _) => id.to_string(),
+        (_, Some(id)) => id.to_string(),
+        (_, None) => "who is not signed in".to_owned(),
+    }
 }
 
 /// `in region …`, `for drone … alone`, `everywhere`.

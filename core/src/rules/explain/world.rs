@@ -372,7 +372,8 @@ impl Taken<'_> {
 fn is_same_account(one: &Principal, other: &Principal) -> bool {
     let held =
         |of: &Principal| -> Vec<_> { of.held().map(|held| (held.role, held.scope().clone(), held.window())).collect() };
-    std::ptr::eq(one, other) || one.id().is_some() && one.id() == other.id() && held(one) == held(other)
+    std::ptr::eq(one, other)
+        || one.id().is_some() && (one.id(), one.own_id()) == (other.id(), other.own_id()) && held(one) == held(other)
 }
 
 pub(super) fn reads(test: &Test, root: Root) -> bool {

@@ -200,14 +200,14 @@ impl RuleSet {
 
     /// By slot, the attributes that conditions read.
     fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, Held); 1]> {
-        // A UUID stands in the principal itself.
-        let is_apart =
-            |slot: u32| slot >= Words::ALWAYS_GIVEN || slot == 0 && self.shared.words.principal_id() != Base::Id;
-        let slots = self.reads.principal.iter().filter(|slot| is_apart(**slot));
+        // A UUID stands in the principal itself; another id is kept for explanations, too, whether it is read or not.
+        let own = (self.shared.words.principal_id() != Base::Id).then_some(0);
+        let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Words::ALWAYS_GIVEN);
+        let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
-            let attribute = self.shared.words.principal.get(*slot as usize)?;
+            let attribute = self.shared.words.principal.get(slot as usize)?;
             let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;
-            (!value.is_null()).then(|| (*slot, Held::from(value.clone())))
+            (!value.is_null()).then(|| (slot, Held::from(value.clone())))
         });
         read.collect()
     }

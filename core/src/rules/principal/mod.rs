@@ -159,6 +159,12 @@ impl Principal {
         self.flags.has(Flags::SIGNED_IN).then_some(self.id)
     }
 
+    /// What the host knows it by, where that is no UUID.
+    pub(super) fn own_id(&self) -> Option<&Held> {
+        let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
+        attributes.iter().find(|(slot, _)| *slot == 0).map(|(_, held)| held)
+    }
+
     /// Whether it is the principal of this account.
     #[inline]
     pub(super) fn is(&self, id: Uuid) -> bool {

@@ -21,6 +21,7 @@ use super::{
     scenario::{Scenario, Step, Store},
     typed,
 };
+use crate::seeded::SeededWorld;
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -316,7 +317,10 @@ async fn open(
     all.as_object_mut().unwrap().extend(settings.clone());
     let builder = builder(all)?;
     let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {
-        (Backend::Counted(_), Some(file)) => builder.storage(Arc::new(Counted::open(file).await?)),
+        // Which guards a row's members have hangs on their ids.
+        (Backend::Counted(_), Some(file)) => {
+            builder.environment(SeededWorld::new(1)).storage(Arc::new(Counted::open(file).await?))
+        }
         (_, Some(file)) => builder.sqlite(file),
         (_, None) => builder.memory(),
     };
