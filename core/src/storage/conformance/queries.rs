@@ -140,7 +140,8 @@ pub(super) async fn unfit_windows_are_refused(storage: &impl Storage) -> Outcome
 }
 
 pub(super) async fn big_sets(storage: &impl Storage) -> Outcome {
-    const SIZE: u128 = 100_000;
+    /// More than a statement takes as parameters: 65,535 in PostgreSQL, 32,766 in SQLite.
+    const SIZE: u128 = 70_000;
     let (items, ties) = fill(storage).await?;
     let link = Link { table: Tie::TABLE.name.into(), from: "item".into(), own: "id".into(), to: "tag".into() };
     let texts = || {
@@ -184,9 +185,10 @@ async fn fill(storage: &impl Storage) -> Result<(Vec<Row>, Vec<Tie>), Problem> {
 
 async fn compare(storage: &impl Storage, query: &Query, items: &[Row], ties: &[Tie]) -> Outcome {
     let (rows, total) = samples::expected(query, items, ties);
+    // To say what was asked may take longer than to ask: filters of so many values are among them.
     let parts = || format!("{:?} {:?} {:?}", query.order, query.window, query.filter);
     let shown = || parts().chars().take(600).collect::<String>();
     let found = storage.query(query).await.map_err(|error| Problem::new(format!("{}: {error:?}", shown())))?;
-    same(&shown(), found.rows, rows)?;
-    same(&shown(), found.total, query.count.then_some(total))
+    let (found, wanted) = ((found.rows, found.total), (rows, query.count.then_some(total)));
+    if found == wanted { Ok(()) } else { same(&shown(), found, wanted) }
 }
