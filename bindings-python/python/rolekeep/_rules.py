@@ -87,5 +87,6 @@ class Principal(Asker, _rolekeep.Principal):
     """Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`."""
 
     def with_context(self, values: Mapping[str, Any]) -> Principal:
-        """The same principal, where the policy's conditions read these values as `context.…`."""
+        """The same principal, where the policy's conditions read these values, too, as `context.…`: what is not given stays
+        as it was."""
         return Principal(self._with_context(encode(values)))

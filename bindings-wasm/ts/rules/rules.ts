@@ -103,7 +103,7 @@ export class Principal extends Asker {
     if (number !== undefined) this.#numbers.set(permission, number);
   }
 
-  /** The same principal, where the policy's conditions read these values as `context.…`. */
+  /** The same principal, where the policy's conditions read these values, too, as `context.…`: what is not given stays as it was. */
   withContext(values: Context): Principal {
     return safely(() => new Principal(this.#door.withContext(toJson(values, "")), this.#rules, this.#numbers));
   }

@@ -56,11 +56,11 @@ impl Asked {
         Ok(decode::decode_within(read(input, Limits::QUESTION)?, Limits::QUESTION)?)
     }
 
-    pub(super) fn named(&self) -> Result<&str> {
+    fn named(&self) -> Result<&str> {
         needed("permission", self.permission.as_deref())
     }
 
-    pub(super) fn target(&self) -> Result<Option<Resource<'static>>> {
+    fn target(&self) -> Result<Option<Resource<'static>>> {
         self.resource.clone().map(to_resource).transpose()
     }
 

@@ -53,14 +53,14 @@ impl Subject {
         Self { rules: rules.clone(), principal, context: Context::new() }
     }
 
-    /// The same, where the policy's conditions read these values as `context.…`, and nothing that was given before.
+    /// The same, where the policy's conditions read these values, too, as `context.…`: what is not given stays as it was.
     ///
     /// # Errors
     /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) for
     /// what is no object.
     pub fn with_context(&self, values: &str) -> Result<Self> {
         let values: BTreeMap<String, Json> = decode::decode(read(values, Limits::SMALL)?)?;
-        Ok(Self { context: Context::from_json(&values), ..self.clone() })
+        Ok(Self { context: Context::from_json(&values).over(&self.context), ..self.clone() })
     }
 
     /// Whether it may do this; a resource comes as JSON with its `type`.

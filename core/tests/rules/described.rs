@@ -198,6 +198,23 @@ fn a_principal_is_good_for_the_rules_that_made_it() {
     assert_eq!(refused.reason(), Reason::PrincipalInvalid);
 }
 
+/// As a caller's: a deny that reads the context must not open because something else was said of it later.
+#[test]
+fn what_was_said_of_the_context_stays() {
+    let policy = POLICY.replace(
+        r#"allow = ["document:edit"]"#,
+        r#"allow = [{ permission = "document:edit", when = "context.on_site == true" }]"#,
+    );
+    let policy = policy.replace(r#"on_site = "bool""#, "on_site = \"bool\"\n    badge = \"string?\"");
+    let rules = compile(&json!({ "policy_toml": policy }).to_string(), Time::now).unwrap();
+    let ada = json!({ "id": "ada", "attributes": { "department": "maps" }, "roles": ["editor"] });
+    let ada = Subject::described(&rules, &ada.to_string()).unwrap().with_context(r#"{"on_site": true}"#).unwrap();
+    let asked =
+        |who: &Subject| who.can("document:edit", Some(r#"{"type":"document","owner":"x","tenant":null,"level":3}"#));
+    assert_eq!(asked(&ada.with_context(r#"{"badge": "x"}"#).unwrap()), Ok(true));
+    assert_eq!(asked(&ada.with_context(r#"{"on_site": false}"#).unwrap()), Ok(false));
+}
+
 #[test]
 fn explanations_name_principals_by_the_hosts_ids() {
     let rules = rules();
