@@ -177,11 +177,12 @@ impl RuleSet {
             Some(Value::Id(id)) => facts.id = id,
             Some(other) => facts.attributes.push((Name::Borrowed("id"), other)),
             None => {
-                let help = match base {
-                    Base::Id => ", unless the policy declares `id` of the type `user` as string or int",
-                    _ => "",
+                let message = match base {
+                    Base::Id => {
+                        "must be a UUID, unless the policy declares `id` of the type `user` as string or int".to_owned()
+                    }
+                    other => format!("must be of the type {}", other.name()),
                 };
-                let message = format!("must be of the type {}{help}", base.name());
                 checks.error("id", Invalid::new(FieldCode::InvalidFormat, message));
             }
         }
