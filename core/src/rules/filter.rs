@@ -6,28 +6,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::{
-    error::{Error, Reason, Result},
-    predicate::{Comparison, Link, Name, Predicate},
-    time::Time,
-    value::Value,
-};
+use crate::model::{error::{Error, Reason, Result}, predicate::{Comparison, Link, Name, Predicate}, time::Time, value::Value};
 
-use super::{
-    attribute::{Attribute, ResourceType, Stored},
-    condition::{
-        code::{Operand, Path, Source, Test, TestKind, Tree, Values},
-        parser::{Operator, Root},
-    },
-    datum::{Datum, Held, Type, read},
-    decide::{Here, Question},
-    policy::Effect,
-    principal::Principal,
-    resource::Context,
-    role::NONE,
-    rule_set::{PermissionId, RuleSet},
-    scope_kind::BoundScope,
-};
+use crate::rules::{authorize::{Here, Question}, compile::{attribute::{Attribute, ResourceType, Stored}, role::NONE, rule_set::{PermissionId, RuleSet}}, condition::{code::{Operand, Path, Source, Test, TestKind, Tree, Values}, parser::{Operator, Root}, value::{Datum, Held, Type, read}}, policy::Effect, principal::Principal, resource::Context, scope::kind::BoundScope};
 
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.
 const LIFETIME: i64 = 5;

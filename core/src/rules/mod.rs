@@ -23,61 +23,38 @@
 //! | `names/` | the permissions of a policy as source text of a language |
 //! | `flat` | what roles say of permissions, to compare two policies |
 
-mod attribute;
-mod bits;
-mod columns;
+mod authorize;
+mod cache;
 mod compile;
 mod condition;
-mod datum;
-mod decide;
-mod directory;
-mod duration;
-mod effective;
+mod diagnostics;
 mod explain;
-mod faults;
-mod file;
 mod filter;
-mod flat;
-mod given;
-mod handle;
-mod json;
-mod lint;
-mod name;
-mod names;
-mod parts;
 mod policy;
-mod pool;
 mod principal;
-mod reads;
 mod resource;
-mod role;
-mod rule_set;
-mod schema;
 mod scope;
-mod scope_kind;
-mod scope_tree;
-mod shape;
 mod standalone;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use decide::{Decision, Question};
-pub use directory::{Directory, Outdated, Pin, Rights, Ticket, UserHandle};
-pub use effective::EffectiveGrant;
+pub use authorize::{Decision, EffectiveGrant, PermissionHandle, Question};
+pub use cache::{Directory, Outdated, Pin, Rights, Ticket, UserHandle};
+pub use compile::{
+    lint::LooseDeny,
+    rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet},
+    schema::Schema,
+};
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
 pub use filter::RowFilter;
-pub use flat::{FlatAnswer, FlatRoles, Names, Said, Verdicts};
-pub use handle::PermissionHandle;
-pub use lint::LooseDeny;
-pub use names::Language;
-pub use parts::{PartProblem, PolicyParts};
-pub use policy::{Effect, Policy, Role};
+pub use policy::{
+    Effect, Policy, Role,
+    diff::{FlatAnswer, FlatRoles, Names, Said, Verdicts},
+    names::Language,
+    rows::{PartProblem, PolicyParts},
+};
 pub use principal::{AssignedRole, AssignmentFacts, Principal, PrincipalData, PrincipalFacts, PrincipalId};
-pub use resource::{Context, Resource};
-pub use rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet};
-pub use schema::Schema;
-pub use scope::{NoScope, Scope};
-pub use scope_tree::ScopeTree;
-pub use shape::ResourceShape;
+pub use resource::{Context, Resource, layout::ResourceShape};
+pub use scope::{NoScope, Scope, tree::ScopeTree};
 pub use standalone::{Asking, Rules};
-pub(crate) use {datum::Base, duration::LIMIT as WIDEST_DURATION, filter::FilterAttribute};
+pub(crate) use {condition::duration::LIMIT as WIDEST_DURATION, condition::value::Base, filter::FilterAttribute};

@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::model::{
-    error::{Error, Reason, Result},
-    time::Time,
-};
+use crate::model::{error::{Error, Reason, Result}, time::Time};
 
-use super::{
-    Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
-};
+use crate::rules::{Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope};
 #[cfg(not(target_arch = "wasm32"))]
-use super::{Policy, Schema};
+use crate::rules::{Policy, Schema};
 
 /// A policy that decides for a host with users of its own: no store, no accounts, nothing asynchronous.
 ///

@@ -3,24 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        bits::{self, Bits},
-        faults::{Faults, shown},
-        policy::{Policy, Role},
-        pool::{Pool, place},
-        reads::Reads,
-        role::{CompiledRole, NONE, Own, Specials},
-        rule_set::{RoleId, RuleSet, Stamp},
-    },
-};
+use crate::{model::error::{Error, Reason, Result}, rules::{diagnostics::{Faults, shown}, policy::{Policy, Role}}};
+use super::{bits::{self, Bits}, interner::{Pool, place}, reads::Reads, role::{CompiledRole, NONE, Own, Specials}, rule_set::{RoleId, RuleSet, Stamp}};
 
-use super::{
-    Budget, compile, conditions,
-    flatten::{Flat, too_large},
-    grants, refuse, roles,
-};
+use super::{Budget, compile, conditions, flatten::{Flat, too_large}, grants, refuse, roles};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.

@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        bits::{self, Bits},
-        columns::Columns,
-        policy::{Policy, Role},
-        role::{CompiledRole, Own, Specials},
-        rule_set::{RoleId, RuleSet},
-    },
-};
+use crate::{model::error::{Error, Reason, Result}, rules::policy::{Policy, Role}};
+use super::{bits::{self, Bits}, permission_index::Columns, role::{CompiledRole, Own, Specials}, rule_set::{RoleId, RuleSet}};
 
 use super::{Budget, roles::Hierarchy};
 

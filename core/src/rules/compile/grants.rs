@@ -2,20 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::rules::{
-    condition::{
-        Flaw,
-        check::{Vocabulary, check},
-        parser::{Expr, Root, parse},
-    },
-    faults::{Faults, Text, shown},
-    name::Pattern,
-    policy::{Effect, Grant, Role},
-    pool::{Pool, place},
-    role::{GrantId, GrantKind, NONE, Own, Special},
-};
+use crate::rules::{condition::{Flaw, check::{Vocabulary, check}, parser::{Expr, Root, parse}}, diagnostics::{Faults, Text, shown}, policy::{Effect, Grant, Role, name::Pattern}};
+use super::{interner::{Pool, place}, role::{GrantId, GrantKind, NONE, Own, Special}};
 
-use super::{Budget, words::Words};
+use super::{Budget, symbols::Words};
 
 /// What the grants of a role say; none where the policy is too large.
 pub(super) fn own(

@@ -8,26 +8,27 @@
 //! | `flatten` | a role with all that it inherits |
 //! | `edit` | one role changed, without compiling the others again |
 
+pub(in crate::rules) mod attribute;
+pub(in crate::rules) mod bits;
 mod edit;
 mod flatten;
 mod grants;
+pub(in crate::rules) mod interner;
+pub(in crate::rules) mod lint;
+pub(in crate::rules) mod permission_index;
+pub(in crate::rules) mod reads;
+pub(in crate::rules) mod role;
 mod roles;
-pub(super) mod words;
+pub(in crate::rules) mod rule_set;
+pub(in crate::rules) mod schema;
+pub(in crate::rules) mod symbols;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::model::error::Result;
 
-use super::{
-    columns::Columns,
-    faults::{Faults, shown},
-    policy::Policy,
-    pool::Pool,
-    reads::Reads,
-    role::Own,
-    rule_set::{RuleSet, Shared, Stamp},
-    schema::Schema,
-};
+use crate::rules::{diagnostics::{Faults, shown}, policy::Policy};
+use {permission_index::Columns, interner::Pool, reads::Reads, role::Own, rule_set::{RuleSet, Shared, Stamp}, schema::Schema};
 
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
 /// beyond is refused, not served slowly.
@@ -37,7 +38,7 @@ const MAX_STEPS: usize = 30_000_000;
 pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
     let mut faults = policy.origin.as_ref().map_or_else(Faults::default, |origin| origin.faults.clone());
     let mut budget = Budget::new();
-    let mut words = words::words(policy, schema, &mut faults);
+    let mut words = symbols::words(policy, schema, &mut faults);
     let hierarchy = roles::hierarchy(policy, &mut budget, &mut faults);
     words.anonymous_reads_little(policy, &hierarchy);
     let mut pool = Pool::default();

@@ -2,12 +2,8 @@
 
 use smol_str::SmolStr;
 
-use crate::rules::{
-    faults::{Faults, Text, shown},
-    name::is_word,
-    policy::{Policy, Role},
-    rule_set::{RoleId, RoleIds},
-};
+use crate::rules::{diagnostics::{Faults, Text, shown}, policy::{Policy, Role, name::is_word}};
+use super::rule_set::{RoleId, RoleIds};
 
 use super::Budget;
 

@@ -3,22 +3,10 @@
 
 use std::cmp::Ordering;
 
-use crate::{
-    model::{decode::nearest, id::parse_uuid},
-    rules::{
-        attribute::Attribute,
-        datum::{Base, Cidr, Type, parse_ip, parse_time},
-        duration,
-        faults::shown,
-    },
-};
+use crate::{model::{decode::nearest, id::parse_uuid}, rules::{compile::attribute::Attribute, diagnostics::shown}};
+use super::{duration, value::{Base, Cidr, Type, parse_ip, parse_time}};
 
-use super::{
-    Flaw,
-    code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree},
-    guard::unguarded,
-    parser::{Atom, Expr, Operator, RawPath, RawSet, RawTest, RawValue, Root, TestKind as Raw},
-};
+use super::{Flaw, code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree}, parser::{Atom, Expr, Operator, RawPath, RawSet, RawTest, RawValue, Root, TestKind as Raw}, presence::unguarded};
 
 /// What the names of a condition mean.
 pub(in crate::rules) struct Vocabulary<'v> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use crate::rules::datum::{Base, Cidr, Datum, Held, Type};
+use super::value::{Base, Cidr, Datum, Held, Type};
 
 use super::parser::{Operator, Root};
 

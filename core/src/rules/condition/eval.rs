@@ -2,12 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::rules::datum::Datum;
+use super::value::Datum;
 
-use super::{
-    code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds},
-    parser::Operator,
-};
+use super::{code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds}, parser::Operator};
 
 impl Condition {
     /// Whether it holds. Linear in its size: a test never leads to one before it.

@@ -1,6 +1,6 @@
 //! Text to tokens.
 
-use crate::rules::duration;
+use super::duration;
 
 use super::Flaw;
 
@@ -29,7 +29,7 @@ impl Kind {
     /// As a message shows it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Kind::Word(word) => format!("`{}`", crate::rules::faults::shown(word)),
+            Kind::Word(word) => format!("`{}`", crate::rules::diagnostics::shown(word)),
             Kind::Int(int) => format!("`{int}`"),
             Kind::Duration(micros) => format!("`{}`", duration::write(*micros)),
             Kind::Text(_) => "a string".to_owned(),

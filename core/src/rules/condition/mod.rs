@@ -11,10 +11,12 @@
 
 pub(super) mod check;
 pub(super) mod code;
+pub(in crate::rules) mod duration;
 pub(super) mod eval;
-mod guard;
 mod lexer;
 pub(super) mod parser;
+mod presence;
+pub(in crate::rules) mod value;
 
 /// What is wrong with a condition, at a byte of its text.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,9 +1,6 @@
 //! Tokens to a tree of names, by the grammar of RBAC.md. Bounded, so that no input exhausts the stack.
 
-use super::{
-    Flaw,
-    lexer::{Kind, Token, tokens},
-};
+use super::{Flaw, lexer::{Kind, Token, tokens}};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -187,7 +184,7 @@ impl Parser {
         Err(match &left.atom {
             _ if flaw.help.is_some() => flaw,
             Atom::Path(path) if left.offset.is_none() => {
-                let path = format!("{}.{}", path.root.word(), crate::rules::faults::shown(&path.name));
+                let path = format!("{}.{}", path.root.word(), crate::rules::diagnostics::shown(&path.name));
                 flaw.help(format!("of a bool write `{path} == true`"))
             }
             _ => flaw.help("there are == != < <= > >= in contains starts_with"),

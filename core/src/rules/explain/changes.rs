@@ -6,21 +6,9 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use crate::{
-    model::id::UserId,
-    rules::{
-        condition::code::{Condition, Test},
-        name::Pattern,
-        policy::Effect,
-        scope::Scope,
-        scope_kind::KindId,
-    },
-};
+use crate::{model::id::UserId, rules::{condition::code::{Condition, Test}, policy::{Effect, name::Pattern}, scope::{Scope, kind::KindId}}};
 
-use super::{
-    AssignmentTrace, text,
-    world::{Plan, Step, Target, TestKey, World, key},
-};
+use super::{AssignmentTrace, text, what_if::{Plan, Step, Target, TestKey, World, key}};
 
 /// What kind of change it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]

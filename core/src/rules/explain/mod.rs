@@ -11,11 +11,11 @@
 //! | `text` | all of it for people |
 
 mod changes;
-mod flips;
-mod plan;
+mod condition_changes;
+mod minimal_changes;
 mod text;
 mod trace;
-mod world;
+mod what_if;
 
 use std::collections::BTreeMap;
 
@@ -26,13 +26,8 @@ use crate::model::time::Time;
 
 pub use changes::{Change, ChangeKind, TestOutcome};
 
-use super::{
-    decide::{Decision, Verdict},
-    policy::Effect,
-    principal::HeldRole,
-    role::HeldGrant,
-};
-use world::World;
+use crate::rules::{authorize::{Decision, Verdict}, compile::role::HeldGrant, policy::Effect, principal::HeldRole};
+use what_if::World;
 
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;

@@ -2,12 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::{
-    model::value::Value,
-    rules::{datum::Held, policy::Effect, principal::Principal},
-};
+use crate::{model::value::Value, rules::{condition::value::Held, policy::Effect, principal::Principal}};
 
-use super::{Cause, Explanation, GrantTrace, TestOutcome, world::World};
+use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::World};
 
 /// So many near misses are told; the data has more.
 const MAX_TOLD: usize = 3;

@@ -2,21 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
-use crate::rules::{
-    condition::{
-        code::{Test, Values},
-        parser::Root,
-    },
-    policy::Effect,
-    principal::HeldRole,
-    role::{GrantId, GrantKind, NONE, Special},
-    rule_set::FieldId,
-};
+use crate::rules::{compile::{role::{GrantId, GrantKind, NONE, Special}, rule_set::FieldId}, condition::{code::{Test, Values}, parser::Root}, policy::Effect, principal::HeldRole};
 
-use super::{
-    AssignmentTrace, Candidate, GrantTrace, MAX_MISSES, TestTrace,
-    world::{Plan, Step, World},
-};
+use super::{AssignmentTrace, Candidate, GrantTrace, MAX_MISSES, TestTrace, what_if::{Plan, Step, World}};
 
 impl<'a> World<'a> {
     pub(super) fn asked(&self) -> String {

@@ -6,29 +6,10 @@ use rolekeep_macros::{Describe, Input};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::model::{
-    check::{Checks, Invalid},
-    decode::{self, Decoder, FieldCode, FromJson},
-    error::Result,
-    id::UserId,
-    input::{Limits, read},
-    predicate::Name,
-    time::Time,
-    value::Value,
-};
+use crate::model::{check::{Checks, Invalid}, decode::{self, Decoder, FieldCode, FromJson}, error::Result, id::UserId, input::{Limits, read}, predicate::Name, time::Time, value::Value};
 
-use super::{
-    super::{
-        compile::words::{USER, Words},
-        datum::{Base, Held},
-        faults::shown,
-        given::Declared,
-        rule_set::RuleSet,
-        scope::Scope,
-    },
-    Principal,
-    facts::{self, AssignmentFacts, PrincipalFacts},
-};
+use crate::rules::{compile::{rule_set::RuleSet, symbols::{USER, Words}}, condition::value::{Base, Held}, diagnostics::shown, resource::given::Declared, scope::Scope};
+use super::{Principal, stored::{self, AssignmentFacts, PrincipalFacts}};
 
 /// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
 #[derive(Clone, Debug, Input, Describe)]
@@ -157,7 +138,7 @@ impl RuleSet {
         let mut facts = PrincipalFacts::new(Uuid::nil());
         self.identify(&data.id, &mut facts, &mut checks);
         if let Some(status) = &data.status {
-            facts.is_active = status == facts::ACTIVE;
+            facts.is_active = status == stored::ACTIVE;
             facts.status = Name::Owned(status.clone());
         }
         facts.is_verified = data.verified.unwrap_or(true);

@@ -7,10 +7,10 @@
 //! | `held` | the roles that it holds, with where and when |
 //! | `make` | principals of accounts, sessions, API keys, chains and of who is not signed in |
 
+mod assignments;
+mod builder;
 mod data;
-mod facts;
-mod held;
-mod make;
+mod stored;
 
 use std::sync::Arc;
 
@@ -19,18 +19,12 @@ use uuid::Uuid;
 
 use crate::model::time::Time;
 
-use super::{
-    condition::{code::Path, parser::Root},
-    datum::{Base, Datum, Held},
-    rule_set::{RuleSet, Stamp},
-    scope::Scope,
-    scope_tree::ScopeTree,
-};
+use crate::rules::{compile::rule_set::{RuleSet, Stamp}, condition::{code::Path, parser::Root, value::{Base, Datum, Held}}, scope::{Scope, tree::ScopeTree}};
 
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
-pub use facts::{AssignmentFacts, PrincipalFacts};
-pub(super) use held::{Assignment, HeldRole, Window};
-use held::{Group, Notes};
+pub use stored::{AssignmentFacts, PrincipalFacts};
+pub(super) use assignments::{Assignment, HeldRole, Window};
+use assignments::{Group, Notes};
 
 /// Plain roles that need no look elsewhere.
 const FIRST: usize = 4;
@@ -264,7 +258,7 @@ impl Principal {
     }
 
     pub(super) fn status(&self) -> &str {
-        self.rare().and_then(|rare| rare.status.as_deref()).unwrap_or(facts::ACTIVE)
+        self.rare().and_then(|rare| rare.status.as_deref()).unwrap_or(stored::ACTIVE)
     }
 
     pub(super) fn tree(&self) -> Option<&ScopeTree> {
@@ -310,7 +304,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use uuid::Uuid;
 
-    use super::{Principal, facts::PrincipalFacts};
+    use stored::PrincipalFacts;
+    use super::Principal;
     use crate::rules::{Policy, RuleSet, Schema};
 
     /// By it a directory tells an account from another whose id happens to hash alike.

@@ -1,0 +1,83 @@
+//! What somebody may do: "my effective permissions".
+
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use crate::model::time::Time;
+
+use crate::rules::{compile::{role::{GrantKind, HeldGrant}, rule_set::RuleSet}, policy::Effect, principal::Principal};
+
+/// A grant that somebody holds now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct EffectiveGrant {
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    /// The permission, or the pattern that matches several.
+    pub permission: String,
+    /// Where: `global`, `region:ID`, …
+    pub scope: String,
+    /// Only where this holds.
+    pub condition: Option<String>,
+    /// The role that is held.
+    pub role: String,
+    /// The role that says so: the same, or one that it inherits.
+    pub granted_by: String,
+    /// Until when it is held.
+    pub until: Option<Time>,
+}
+
+impl RuleSet {
+    /// Every grant that the principal holds at this time and that counts, denies included; nothing
+    /// where its account is not active. In a session what active roles allow, of an API key what its
+    /// patterns match too, as single permissions where they do not match a whole pattern. On whose
+    /// behalf it asks has no say here.
+    pub fn effective(&self, principal: &Principal, now: Time) -> Vec<EffectiveGrant> {
+        let now = now.as_microsecond();
+        if !principal.is_active() || !principal.is_of(self) {
+            return Vec::new();
+        }
+        let mut effective = Vec::new();
+        for held in principal.held().filter(|one| self.counts(*one, now)) {
+            let Some(role) = self.roles.get(held.role as usize) else { continue };
+            let active: Vec<u32> = self.parts(principal, held.role).collect();
+            let is_active = |junior: u32| {
+                active.iter().any(|part| self.roles.get(*part as usize).is_some_and(|part| part.has_junior(junior)))
+            };
+            for junior in role.closure.iter().filter_map(|junior| self.roles.get(*junior as usize)) {
+                for grant in junior.own_grants() {
+                    let effect = grant.written.effect;
+                    if effect == Effect::Allow && !is_active(junior.id) {
+                        continue;
+                    }
+                    effective.extend(self.reached(principal, grant).into_iter().map(|permission| EffectiveGrant {
+                        effect,
+                        permission,
+                        scope: held.written(self.kinds()).to_string(),
+                        condition: grant.written.when.as_ref().map(|when| when.text.clone()),
+                        role: role.name().to_owned(),
+                        granted_by: junior.name().to_owned(),
+                        until: held.window().1,
+                    }));
+                }
+            }
+        }
+        effective
+    }
+
+    /// The pattern of a grant, or those of its permissions that an API key reaches.
+    fn reached(&self, principal: &Principal, grant: HeldGrant<'_>) -> Vec<String> {
+        let pattern = &grant.written.pattern.text;
+        if !principal.is_key() || grant.written.effect == Effect::Deny {
+            return vec![pattern.clone()];
+        }
+        let is_administrator = grant.kind == GrantKind::Admin;
+        let matched =
+            (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_administrator || grant.matches(&one.name));
+        let (within, beyond): (Vec<_>, Vec<_>) = matched.partition(|(number, _)| principal.is_within_key(*number));
+        if beyond.is_empty() {
+            return vec![pattern.clone()];
+        }
+        let fields = pattern.find('{').and_then(|at| pattern.get(at..)).unwrap_or_default();
+        within.into_iter().map(|(_, one)| format!("{}{fields}", one.name)).collect()
+    }
+}

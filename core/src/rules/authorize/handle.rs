@@ -1,0 +1,76 @@
+//! A permission that is asked for again and again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::error::Result;
+
+use crate::rules::compile::rule_set::{PermissionId, RuleSet};
+
+/// A permission's name, looked up once for each rule set: a check by it looks no text up.
+///
+/// ```
+/// # use rolekeep::{Policy, UserManagement, rules::PermissionHandle};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let um = UserManagement::builder().policy(Policy::new().permissions(["document:edit"])).open().await?;
+/// let edit = PermissionHandle::new("document:edit");
+/// assert!(um.system().can_by(&edit)?);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct PermissionHandle {
+    name: Box<str>,
+    /// The rule set's stamp, and the number there; 0: not looked up yet.
+    known: AtomicU64,
+}
+
+impl PermissionHandle {
+    /// A handle; whether there is such a permission is seen at the first check.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), known: AtomicU64::new(0) }
+    }
+
+    /// The permission's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The permission in this rule set; the error names the nearest known one.
+    pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
+        let stamp = u64::from(rules.stamp.number()) << 32;
+        let known = self.known.load(Ordering::Relaxed);
+        if known & !u64::from(u32::MAX) == stamp && known != 0 {
+            #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+            return Ok(PermissionId(known as u32));
+        }
+        let id = rules.permission(&self.name)?;
+        if stamp != 0 {
+            self.known.store(stamp | u64::from(id.0), Ordering::Relaxed);
+        }
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::PermissionHandle;
+    use crate::rules::{Policy, RuleSet, Schema};
+
+    #[test]
+    fn each_rule_set_has_its_own_number() {
+        let rules = |names: &[&str]| {
+            let policy = Policy::new().permissions(names.iter().copied());
+            RuleSet::compile(&policy, &Schema::new()).unwrap()
+        };
+        let (one, other) = (rules(&["b:b"]), rules(&["a:a", "b:b"]));
+        let handle = PermissionHandle::new("b:b");
+        for _ in 0..2 {
+            assert_eq!(handle.id(&one).unwrap(), one.permission("b:b").unwrap());
+            assert_eq!(handle.id(&one).unwrap(), one.permission("b:b").unwrap());
+            assert_eq!(handle.id(&other).unwrap(), other.permission("b:b").unwrap());
+        }
+        assert_ne!(handle.id(&one).unwrap(), handle.id(&other).unwrap());
+        assert!(PermissionHandle::new("b:c").id(&one).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Resources and contexts that come as JSON from other languages.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::rules::{Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope, principal::HeldRole, scope::kind::{BoundScope, bind}};
+use crate::model::{time::Time, value::Value};
+
+impl Resource<'static> {
+    /// A resource from JSON. A value is read by the type that the policy declares for the
+    /// attribute; one of another type counts as absent (RBAC.md, "Conditions").
+    pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
+        let resource = Self::of(resource_type.to_owned());
+        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
+    }
+}
+
+impl Context {
+    /// A context from JSON, read as [`Resource::from_json`] reads resources.
+    pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
+        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
+    }
+}
+
+fn of_json(value: &Json) -> Value {
+    Value::Json(value.to_string().into())
+}
+
+impl RuleSet {
+    /// Whether a principal holds `admin:all` now.
+    pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
+        let now = now.as_microsecond();
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let is_administrator = one.held().any(|held| self.administers(one, held, now));
+            one.is_active() && one.is_of(self) && !one.is_key() && is_administrator
+        })
+    }
+}
+
+impl RuleSet {
+    /// Whether a principal holds a role now, itself or as the junior of one that it holds: everywhere, or, where a
+    /// scope is given, everywhere or just there. Roles say what somebody is, not what it may do: ask for
+    /// permissions where there is a choice.
+    pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
+        let now = now.as_microsecond();
+        let scope = scope.map(|scope| bind(&self.shared.words.kinds, scope));
+        let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
+        let is_senior = |one: u32| self.roles.get(one as usize).is_some_and(|one| one.has_junior(role.0));
+        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+        chain.all(|one| {
+            let counts = |held: HeldRole<'_>| {
+                let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
+                is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
+            };
+            one.is_active() && one.is_of(self) && one.held().any(counts)
+        })
+    }
+}
+
+impl Explanation {
+    /// The host itself may do everything.
+    pub fn of_host(permission: &str) -> Self {
+        Self {
+            allowed: true,
+            permission: permission.to_owned(),
+            cause: Cause::Administrator,
+            text: "the host itself asks, which no rule holds back".to_owned(),
+            decided_by: None,
+            misses: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The principals that are in memory: asked without locks, changed one at a time.
+//!
+//! A [`Directory`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new
+//! rights that share all but a few hundred bytes with those before; who holds older ones is not
+//! disturbed. Users that nobody asked about cost nothing; beyond a limit those that were not asked
+//! about lately are let go.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `rights` | one moment: rules and principals, by handle and by id |
+//! | `slots` | principals by number, in pieces that changes share |
+//! | `ids` | numbers by id, likewise |
+
+mod id_index;
+mod page_table;
+mod rights;
+
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use uuid::Uuid;
+
+use crate::rules::{compile::rule_set::RuleSet, principal::{Principal, PrincipalFacts}, scope::tree::ScopeTree};
+pub use rights::{Rights, UserHandle};
+
+/// The principals that are in memory, and the rules they are asked by.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rolekeep::rules::{AssignmentFacts, Directory, Policy, PrincipalFacts, RuleSet, Schema, Scope};
+/// # use uuid::Uuid;
+/// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+/// let directory = Directory::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
+/// let ada = Uuid::from_u128(1);
+/// let assignments = vec![AssignmentFacts::new("editor", Scope::Global)];
+/// directory.put(PrincipalFacts { assignments, ..PrincipalFacts::new(ada) });
+///
+/// let rights = directory.rights();
+/// let (user, edit) = (rights.user(ada).unwrap(), rights.rules().permission("document:edit")?);
+/// assert!(rights.check(user, edit, "2026-01-01T00:00:00Z".parse().unwrap())?);
+/// # Ok::<(), rolekeep::Error>(())
+/// ```
+pub struct Directory {
+    current: ArcSwap<Rights>,
+    writer: Mutex<Writer>,
+    max: usize,
+}
+
+/// What only changes need.
+#[derive(Default)]
+struct Writer {
+    /// Numbers of users that were let go.
+    free: Vec<u32>,
+    /// Users that somebody relies on, and how many there may be before those are looked for that nobody does.
+    pins: Kept<Place>,
+    /// Users whose facts are being read.
+    reads: Kept<Reading>,
+    /// Where the search for users to let go stands.
+    hand: usize,
+}
+
+/// Keeps a user in memory for as long as it is held.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// The user.
+    pub id: Uuid,
+    place: Arc<Place>,
+}
+
+/// Where a pinned user stood last, as a handle in one number; 0: nowhere.
+type Place = AtomicU64;
+
+/// Taken before a user's facts are read: facts that changed meanwhile are not put in.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    id: Uuid,
+    reading: Arc<Reading>,
+}
+
+/// Whether what is being read of a user changed since the reading began.
+type Reading = AtomicBool;
+
+/// Users whose rights changed and who are relied on: until they are put in anew their former rights
+/// stand, and whoever was not when this is dropped is let go. So no cancelled or failed reading
+/// leaves old rights behind.
+#[must_use = "dropped at once, it lets the users go"]
+pub struct Outdated<'d> {
+    directory: &'d Directory,
+    ids: Vec<Uuid>,
+}
+
+impl Outdated<'_> {
+    /// Who is to be put in anew.
+    pub fn ids(&self) -> &[Uuid] {
+        &self.ids
+    }
+
+    /// This user was put in anew, by a reading that began since.
+    pub fn renewed(&mut self, id: Uuid) {
+        self.ids.retain(|outdated| *outdated != id);
+    }
+}
+
+impl Drop for Outdated<'_> {
+    fn drop(&mut self) {
+        if !self.ids.is_empty() {
+            self.directory.remove_all(&self.ids);
+        }
+    }
+}
+
+/// What others hold, by user, for as long as they do.
+struct Kept<T> {
+    held: HashMap<Uuid, Weak<T>>,
+    before_sweep: usize,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { held: HashMap::new(), before_sweep: 64 }
+    }
+}
+
+impl<T: Default> Kept<T> {
+    fn of(&mut self, id: Uuid) -> Arc<T> {
+        if self.held.len() >= self.before_sweep {
+            self.held.retain(|_, one| one.strong_count() > 0);
+            self.before_sweep = 64.max(2 * self.held.len());
+        }
+        if let Some(known) = self.held.get(&id).and_then(Weak::upgrade) {
+            return known;
+        }
+        let one = Arc::default();
+        self.held.insert(id, Arc::downgrade(&one));
+        one
+    }
+
+    fn is_held(&self, id: Uuid) -> bool {
+        self.held.get(&id).is_some_and(|one| one.strong_count() > 0)
+    }
+}
+
+impl Kept<Reading> {
+    fn outdate(&mut self, id: Uuid) {
+        if let Some(reading) = self.held.remove(&id).and_then(|one| one.upgrade()) {
+            reading.store(true, Ordering::Release);
+        }
+    }
+
+    fn outdate_all(&mut self) {
+        let readings = self.held.drain().filter_map(|(_, one)| one.upgrade());
+        readings.for_each(|reading| reading.store(true, Ordering::Release));
+    }
+}
+
+impl Directory {
+    /// Without principals; `max` of them are kept, beside those that are pinned.
+    pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
+        Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
+    }
+
+    /// What is so now, for many checks: threads that take it for each one write to the same place in memory each time.
+    /// Does not wait for changes, nor they for it.
+    pub fn rights(&self) -> Arc<Rights> {
+        self.current.load_full()
+    }
+
+    /// Looks at what is so now, for as long as `look` takes: for a single check cheaper
+    /// than [`Directory::rights`].
+    pub fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
+        look(&self.current.load())
+    }
+
+    /// To be taken before facts of this user are read.
+    pub fn ticket(&self, id: Uuid) -> Ticket {
+        Ticket { id, reading: lock(&self.writer).reads.of(id) }
+    }
+
+    /// Puts a user in, or in place of what was known of it.
+    pub fn put(&self, facts: PrincipalFacts) -> UserHandle {
+        self.change(|rights, writer| {
+            writer.reads.outdate(facts.id);
+            self.insert(rights, writer, facts, None)
+        })
+    }
+
+    /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile, and
+    /// must be read again. Of rows of scopes that lie within others, `tree` says where.
+    #[must_use = "a user that changed meanwhile was not put in"]
+    pub fn put_read(
+        &self,
+        ticket: &Ticket,
+        facts: PrincipalFacts,
+        tree: Option<&Arc<ScopeTree>>,
+    ) -> Option<UserHandle> {
+        self.change(|rights, writer| {
+            let is_new = facts.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
+            is_new.then(|| self.insert(rights, writer, facts, tree))
+        })
+    }
+
+    /// Puts many users in, seen together.
+    pub fn put_all(&self, all: impl IntoIterator<Item = PrincipalFacts>) {
+        let all = all.into_iter();
+        self.change(|rights, writer| {
+            rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
+            for facts in all {
+                writer.reads.outdate(facts.id);
+                self.insert(rights, writer, facts, None);
+            }
+        });
+    }
+
+    /// Says that what is known of these users is old: nothing that is being read of them is put in
+    /// any more. Who is relied on is in the answer, the others are let go.
+    pub fn outdate(&self, ids: impl IntoIterator<Item = Uuid>) -> Outdated<'_> {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Outdated { directory: self, ids: Vec::new() };
+        }
+        let (gone, ids) = {
+            let mut writer = lock(&self.writer);
+            ids.iter().for_each(|id| writer.reads.outdate(*id));
+            ids.into_iter().partition::<Vec<_>, _>(|id| !writer.pins.is_held(*id))
+        };
+        // Made first: who is relied on must not stay should the rest be interrupted.
+        let outdated = Outdated { directory: self, ids };
+        if self.with_rights(|rights| gone.iter().any(|id| rights.user(*id).is_some())) {
+            self.remove_all(&gone);
+        }
+        outdated
+    }
+
+    /// [`Directory::outdate`] of everybody: nobody knows who changed.
+    pub fn outdate_all(&self) -> Outdated<'_> {
+        lock(&self.writer).reads.outdate_all();
+        let known: Vec<Uuid> = self.with_rights(|rights| rights.users().filter_map(|(_, one)| one.id()).collect());
+        self.outdate(known)
+    }
+
+    /// Takes a user out: what was known of it must not be used any more.
+    pub fn remove(&self, id: Uuid) {
+        self.remove_all(&[id]);
+    }
+
+    fn remove_all(&self, ids: &[Uuid]) {
+        self.change(|rights, writer| {
+            for id in ids {
+                writer.reads.outdate(*id);
+                if let Some(handle) = rights.user(*id) {
+                    remove(rights, writer, handle);
+                }
+            }
+        });
+    }
+
+    /// Keeps a user in memory from when it is put in.
+    pub fn pin(&self, id: Uuid) -> Pin {
+        let place = lock(&self.writer).pins.of(id);
+        Pin { id, place }
+    }
+
+    /// Other rules from now on. Users stay where the new rules are akin to the old ones
+    /// ([`RuleSet::is_akin_to`]); those that hold a role which was unknown so far are let go, and
+    /// where the rules are others altogether, all are. Gives the pinned ones that went.
+    ///
+    /// `rules` is asked once no other change is under way, so that of two edits the later one stays.
+    pub fn replace_rules(&self, rules: impl FnOnce() -> Arc<RuleSet>) -> Vec<Uuid> {
+        self.change(|rights, writer| {
+            let rules = rules();
+            let is_akin = rules.is_akin_to(rights.rules());
+            let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
+            let going: Vec<(UserHandle, Uuid)> = match is_akin && rights.unknown() == 0 {
+                true => Vec::new(),
+                false => rights
+                    .users()
+                    .filter(|(_, one)| goes(one))
+                    .filter_map(|(handle, one)| Some((handle, one.id()?)))
+                    .collect(),
+            };
+            let pinned = going.iter().map(|(_, id)| *id).filter(|id| writer.pins.is_held(*id)).collect();
+            for (handle, id) in going {
+                writer.reads.outdate(id);
+                remove(rights, writer, handle);
+            }
+            if !is_akin {
+                // What is being read now was asked for by the old rules.
+                writer.reads.outdate_all();
+            }
+            rights.set_rules(rules);
+            pinned
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Rights, &mut Writer) -> T) -> T {
+        let mut writer = lock(&self.writer);
+        let mut rights = Rights::clone(&self.current.load());
+        let result = change(&mut rights, &mut writer);
+        self.current.store(Arc::new(rights));
+        result
+    }
+
+    fn insert(
+        &self,
+        rights: &mut Rights,
+        writer: &mut Writer,
+        facts: PrincipalFacts,
+        tree: Option<&Arc<ScopeTree>>,
+    ) -> UserHandle {
+        let id = facts.id;
+        let principal = rights.rules().principal_in(facts, tree);
+        if let Some(handle) = rights.user(id) {
+            rights.replace(handle, principal);
+            return handle;
+        }
+        // More than one where many were pinned and are no more.
+        while rights.count() >= self.max && make_room(rights, writer) {}
+        // A change that panicked may have named a number free that is not.
+        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slot(*index).is_none());
+        let index = free.unwrap_or_else(|| rights.next_index());
+        rights.insert(index, id, principal)
+    }
+}
+
+/// A change that panicked has not stored its rights, and what it left in the writer is only advice.
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
+    rights.remove(handle);
+    writer.free.push(handle.index);
+}
+
+/// Lets one user go that was not asked about since the hand came by last (second chance); false where
+/// all are pinned.
+fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
+    let count = rights.next_index() as usize;
+    for _ in 0..2 * count {
+        writer.hand = (writer.hand + 1) % count.max(1);
+        let Ok(index) = u32::try_from(writer.hand) else { return false };
+        let Some(slot) = rights.slot(index) else { continue };
+        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| writer.pins.is_held(id)) {
+            continue;
+        }
+        let Some(handle) = slot.handle(index) else { continue };
+        remove(rights, writer, handle);
+        return true;
+    }
+    false
+}

@@ -1,0 +1,60 @@
+//! What a policy says that is right, and may not do what it seems to.
+
+use std::collections::BTreeSet;
+
+use crate::rules::{condition::parser::Root, filter::FilterAttribute, policy::Effect};
+use super::{attribute::Attribute, role::GrantId, rule_set::{PermissionId, RuleSet}};
+
+/// A deny that reads an attribute whose column may hold a value of another type. Such a value counts as absent, and a
+/// deny reads what may be absent only where `has` guards it: for that row it does not fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LooseDeny {
+    /// The role whose grant it is.
+    pub role: String,
+    /// The grant: `deny document:edit when …`.
+    pub grant: String,
+    /// The attribute.
+    pub attribute: String,
+}
+
+impl std::fmt::Display for LooseDeny {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { role, grant, attribute } = self;
+        write!(
+            f,
+            "role `{role}`: `{grant}` does not fire where `{attribute}` holds a value of another type, which counts as \
+             absent"
+        )
+    }
+}
+
+impl RuleSet {
+    /// The denies about a type that read one of those attributes, in the order of the roles.
+    pub(crate) fn denies_reading(
+        &self,
+        resource_type: &str,
+        is_loose: impl Fn(&FilterAttribute) -> bool,
+    ) -> Vec<LooseDeny> {
+        let mut found = Vec::new();
+        for role in self.live_roles() {
+            let mut seen: BTreeSet<(GrantId, &str)> = BTreeSet::new();
+            for special in role.own.special.iter().filter(|special| special.effect == Effect::Deny) {
+                let (ty, _) = self.type_of(PermissionId(special.permission));
+                let Some(condition) = self.condition(special.condition).filter(|_| ty.name == resource_type) else {
+                    continue;
+                };
+                let paths = condition.tests.iter().flat_map(|test| test.kind.paths());
+                let attributes = paths.filter(|path| path.root == Root::Resource).filter_map(|path| {
+                    let attribute: &Attribute = ty.attributes.get(path.slot as usize)?;
+                    is_loose(&FilterAttribute::new(attribute.name.clone().into(), attribute)).then_some(attribute)
+                });
+                seen.extend(attributes.map(|attribute| (special.grant, attribute.name.as_str())));
+            }
+            found.extend(seen.into_iter().filter_map(|(grant, attribute)| {
+                let grant = role.own_grant(grant.at)?.text();
+                Some(LooseDeny { role: role.name().to_owned(), grant, attribute: attribute.to_owned() })
+            }));
+        }
+        found
+    }
+}

@@ -1,0 +1,461 @@
+//! The compiled policy: what a decision needs, by number; and what a host asks about it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rolekeep_macros::Describe;
+use serde::Serialize;
+use smol_str::SmolStr;
+
+use crate::model::{decode::{nearest, nearest_of_many}, error::{Error, Reason, Result}};
+
+use crate::rules::{compile, condition::code::Condition, diagnostics::shown, policy::{Effect, Policy, name::Pattern}, scope::{Scope, kind::{BoundScope, ScopeKind, bind}}};
+use super::{attribute::ResourceType, bits, interner::{Pool, place}, permission_index::Columns, reads::{Reads, TypeRead, TypeReads}, role::{self, CompiledRole, HeldGrant, Index, NONE}, schema::Schema, symbols::{Permission, Words}};
+
+/// A permission of one rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PermissionId(pub(in crate::rules) u32);
+
+/// A role of one rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleId(pub(in crate::rules) u32);
+
+/// A field (an attribute of a resource type) of one rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub(in crate::rules) u32);
+
+/// A compiled policy: immutable, shared between threads, asked without locks. Edits of a role give
+/// a new one that shares what did not change ([`RuleSet::with_role`]).
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    /// Tells principals of this rule set from those of another; kept by edits that they survive.
+    pub(in crate::rules) stamp: Stamp,
+    pub(in crate::rules) shared: Arc<Shared>,
+    pub(in crate::rules) pool: Arc<Pool>,
+    pub(in crate::rules) reads: Arc<Reads>,
+    /// By number; a deleted role keeps its own.
+    pub(in crate::rules) roles: Vec<Arc<CompiledRole>>,
+    /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
+    pub(in crate::rules) columns: Columns,
+    /// Of each permission, the roles whose closure allows it under a lone condition ([`CompiledRole::conditional`]).
+    pub(in crate::rules) conditional: Columns,
+    /// Deleted roles included.
+    pub(in crate::rules) role_ids: Arc<RoleIds>,
+    /// Numbers of roles that edits of this rule set, and of those that it came of, added.
+    pub(in crate::rules) numbers: Arc<RoleNumbers>,
+    /// Of each permission, the place of its resource type.
+    pub(in crate::rules) types: Arc<[u32]>,
+    /// Of each permission, what a decision must look at beside the rows.
+    pub(in crate::rules) marks: Box<[Mark]>,
+    /// Of each permission that is [`Mark::ALIKE`], the condition.
+    pub(in crate::rules) lone: Box<[u32]>,
+    /// What a decision looks at of each role beside its columns.
+    pub(in crate::rules) role_marks: Box<[RoleMark]>,
+    /// A bit for each role that holds `admin:all`.
+    pub(in crate::rules) administrators: Box<[u64]>,
+    pub(in crate::rules) anonymous: Option<RoleId>,
+}
+
+/// Tells a rule set, those that edits gave, and their principals from all others of this process; after two
+/// billion compiled ones it would not. Of a principal whose first plain roles are not all that counts, one
+/// more than that of its rules, so that one comparison tells whether they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct Stamp(u32);
+
+impl Stamp {
+    /// Of what belongs to no rule set.
+    pub(in crate::rules) const NONE: Stamp = Stamp(0);
+
+    pub(in crate::rules) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(2);
+        Self(NEXT.fetch_add(2, Ordering::Relaxed))
+    }
+
+    /// That of the rules.
+    #[inline]
+    pub(in crate::rules) fn of_rules(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    /// The same of a principal of which more counts.
+    pub(in crate::rules) fn with_more(self) -> Self {
+        Self(self.0 | 1)
+    }
+
+    pub(in crate::rules) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Roles by name, short ones without a detour.
+pub(in crate::rules) type RoleIds = hashbrown::HashMap<SmolStr, u32>;
+
+/// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
+/// set would give two roles the same number, and a principal of the one roles of the other.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct RoleNumbers(Mutex<HashMap<String, u32>>);
+
+impl RoleNumbers {
+    /// The number of a role that was not among the `first` ones.
+    pub(in crate::rules) fn of(&self, name: &str, first: usize) -> u32 {
+        // Whoever panicked here left whole entries.
+        let mut added = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = place(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
+        *added.entry(name.to_owned()).or_insert(next)
+    }
+}
+
+/// What edits of roles do not change.
+#[derive(Debug)]
+pub(in crate::rules) struct Shared {
+    /// The policy without its roles.
+    pub(in crate::rules) base: Policy,
+    pub(in crate::rules) schema: Schema,
+    pub(in crate::rules) words: Words,
+}
+
+/// What a decision on a permission must look at beside the rows, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::rules) struct Mark(u8);
+
+impl Mark {
+    /// A role denies it: the first allow does not decide.
+    pub(in crate::rules) const DENIED: Mark = Mark(1);
+    /// A role allows it under a condition or on fields only.
+    pub(in crate::rules) const SPECIAL: Mark = Mark(2);
+    /// A question about its type may be incomplete, even without a resource.
+    pub(in crate::rules) const DEMANDING: Mark = Mark(4);
+    /// All that roles say of it beside their plain bits is to allow it under one condition, the same for all.
+    pub(in crate::rules) const ALIKE: Mark = Mark(8);
+    /// It is special, and but for administrators no role allows it otherwise.
+    pub(in crate::rules) const NEVER_PLAIN: Mark = Mark(16);
+
+    #[inline]
+    pub(in crate::rules) fn has(self, other: Mark) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether nothing but its lone condition, and administrators, may allow it, and no role denies it.
+    #[inline]
+    pub(in crate::rules) fn is_conditional(self) -> bool {
+        self.0 & !Mark::DEMANDING.0 == Mark::SPECIAL.or(Mark::ALIKE).or(Mark::NEVER_PLAIN).0
+    }
+
+    #[must_use]
+    pub(in crate::rules) const fn or(self, other: Mark) -> Mark {
+        Mark(self.0 | other.0)
+    }
+
+    #[must_use]
+    const fn with(self, other: Mark, on: bool) -> Mark {
+        Mark(if on { self.0 | other.0 } else { self.0 & !other.0 })
+    }
+}
+
+/// What a decision looks at of a role beside its column.
+#[derive(Clone, Debug, Default)]
+pub(in crate::rules) struct RoleMark {
+    /// What it says beside its plain bits.
+    pub(in crate::rules) index: Index,
+    /// Whether it allows anything under no condition, unnarrowed.
+    pub(in crate::rules) has_plain: bool,
+}
+
+impl RoleMark {
+    fn of(role: &CompiledRole) -> Self {
+        let (index, has_plain) = (role.special.index().clone(), !role.plain.is_empty());
+        Self { index, has_plain }
+    }
+}
+
+/// A permission and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct PermissionInfo {
+    /// `user:create`.
+    pub name: String,
+    /// What it is for; empty where nobody said.
+    pub about: String,
+}
+
+/// A role as the policy has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+pub struct RoleInfo {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Its direct juniors.
+    pub inherits: Vec<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether it holds `admin:all`, itself or through a junior.
+    pub is_administrator: bool,
+    /// Its own grants, as text: `drone:read when …`, `deny user:delete`.
+    pub grants: Vec<String>,
+}
+
+impl RuleSet {
+    /// Checks and compiles a policy.
+    ///
+    /// Fails with [`Reason::PolicyInvalid`] and every problem of the policy, in the order of the file.
+    pub fn compile(policy: &Policy, schema: &Schema) -> Result<Self> {
+        compile::compile(policy, schema)
+    }
+
+    /// A permission by name; the error names the nearest known one.
+    pub fn permission(&self, name: &str) -> Result<PermissionId> {
+        match self.shared.words.permission_ids.get(name) {
+            Some(id) => Ok(PermissionId(*id)),
+            None => Err(self.unknown_permission(name)),
+        }
+    }
+
+    #[cold]
+    fn unknown_permission(&self, name: &str) -> Error {
+        let shared = self.shared.clone();
+        Error::unknown(Reason::UnknownPermission, no_such("permission", name), name, move |name| {
+            // They are sorted: what was meant mostly stands near.
+            let all = &shared.words.permissions;
+            let at = all.partition_point(|one| one.name.as_str() < name);
+            let near = all.get(at.saturating_sub(NEIGHBOURS)..all.len().min(at + NEIGHBOURS)).unwrap_or_default();
+            nearest(name, near.iter().map(|one| one.name.as_str())).map(str::to_owned)
+        })
+    }
+
+    #[cold]
+    fn unknown_role(&self, name: &str) -> Error {
+        let roles: Arc<RoleIds> = self.role_ids.clone();
+        let gone: Vec<u32> = self.roles.iter().filter(|role| role.is_gone).map(|role| role.id).collect();
+        Error::unknown(Reason::UnknownRole, no_such("role", name), name, move |name| {
+            let live = roles.iter().filter(|(_, id)| !gone.contains(id)).map(|(name, _)| name.as_str());
+            nearest_of_many(name, live).map(str::to_owned)
+        })
+    }
+
+    /// A permission and the fields that a query names: `user:update{bio}`.
+    pub fn permission_and_fields(&self, text: &str) -> Result<(PermissionId, Vec<FieldId>)> {
+        let Some((name, _)) = text.split_once('{') else { return Ok((self.permission(text)?, Vec::new())) };
+        let permission = self.permission(name)?;
+        let fields = Pattern::parse(text).and_then(|pattern| pattern.fields).unwrap_or_default();
+        if fields.is_empty() {
+            let message = format!("`{}` is no permission with fields, such as user:update{{bio}}", shown(text));
+            return Err(Error::new(Reason::UnknownPermission, message));
+        }
+        let (ty, _) = self.type_of(permission);
+        let fields = fields.into_iter().map(|field| self.field(&ty.name, field)).collect::<Result<_>>()?;
+        Ok((permission, fields))
+    }
+
+    /// A field of a resource type, for questions that name fields.
+    pub fn field(&self, resource_type: &str, name: &str) -> Result<FieldId> {
+        let ty = self.type_named(resource_type);
+        match ty.and_then(|ty| ty.slot(name)) {
+            Some(slot) => Ok(FieldId(slot)),
+            None => {
+                let shared = self.shared.clone();
+                let resource_type = resource_type.to_owned();
+                Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
+                    let ty =
+                        shared.words.type_ids.get(&resource_type).and_then(|id| shared.words.types.get(*id as usize));
+                    let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
+                    nearest_of_many(name, known).map(str::to_owned)
+                }))
+            }
+        }
+    }
+
+    /// The name of a permission.
+    pub fn permission_name(&self, permission: PermissionId) -> &str {
+        self.all_permissions().get(permission.0 as usize).map_or("", |one| one.name.as_str())
+    }
+
+    /// Every permission by name.
+    pub fn permissions(&self) -> impl Iterator<Item = PermissionInfo> + '_ {
+        self.all_permissions().iter().map(|one| PermissionInfo { name: one.name.clone(), about: one.about.clone() })
+    }
+
+    /// A role by name; the error names the nearest known one.
+    pub fn role(&self, name: &str) -> Result<RoleId> {
+        match self.role_ids.get(name).filter(|id| self.roles.get(**id as usize).is_some_and(|role| !role.is_gone)) {
+            Some(id) => Ok(RoleId(*id)),
+            None => Err(self.unknown_role(name)),
+        }
+    }
+
+    /// The name of a role.
+    pub fn role_name(&self, role: RoleId) -> &str {
+        self.roles.get(role.0 as usize).map_or("", |one| one.name())
+    }
+
+    /// Every role.
+    pub fn roles(&self) -> impl Iterator<Item = RoleInfo> + '_ {
+        self.live_roles().map(|role| RoleInfo {
+            name: role.name().to_owned(),
+            description: role.source.description.clone(),
+            inherits: role.inherits.iter().map(|junior| self.role_name(*junior).to_owned()).collect(),
+            is_default: role.source.is_default,
+            is_administrator: role.is_administrator,
+            grants: role.own_grants().map(|grant| HeldGrant::text(&grant)).collect(),
+        })
+    }
+
+    /// The roles that hold `admin:all`, themselves or through the hierarchy.
+    pub fn administrator_roles(&self) -> Vec<&str> {
+        self.live_roles().filter(|role| role.is_administrator).map(CompiledRole::name).collect()
+    }
+
+    /// Whether a role denies anything, itself or through the hierarchy: taking it away is then a gain.
+    pub fn has_denies(&self, role: &str) -> bool {
+        let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
+        role.is_some_and(|role| role.special.all().iter().any(|special| special.effect == Effect::Deny))
+    }
+
+    /// The roles that every new account gets. One that holds `admin:all`, itself or through the hierarchy, is none of
+    /// them, whatever it says: who may create accounts would make administrators by that.
+    pub fn default_roles(&self) -> Vec<&str> {
+        let is_given = |role: &&CompiledRole| role.source.is_default && !role.is_administrator;
+        self.live_roles().filter(is_given).map(CompiledRole::name).collect()
+    }
+
+    /// The attributes and relations that a [`crate::rules::Resource`] of this type must carry, null included.
+    pub fn reads(&self, resource_type: &str) -> &[String] {
+        self.reads_of(resource_type).map(|reads| reads.names.as_slice()).unwrap_or_default()
+    }
+
+    /// The relations among [`RuleSet::reads`].
+    pub fn relations_read(&self, resource_type: &str) -> &[String] {
+        self.reads_of(resource_type).map(|reads| reads.relation_names.as_slice()).unwrap_or_default()
+    }
+
+    /// Attributes that the policy declares for types whose rows are stored, but that no column keeps:
+    /// `user.department`. A host that asks about such rows gives them itself.
+    pub fn free_attributes(&self) -> Vec<String> {
+        let stored = self.shared.words.types.iter().filter(|ty| ty.table.is_some());
+        let free =
+            stored.flat_map(|ty| ty.attributes.iter().filter(|one| one.stored.is_none()).map(move |one| (ty, one)));
+        free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
+    }
+
+    /// Whether a condition or scope reads this attribute or relation, so that changing it moves
+    /// authority and needs `TYPE:set_authority`.
+    pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
+        resource_type == "user" && self.reads.principal_names.contains(attribute)
+            || self.reads(resource_type).iter().any(|name| name == attribute)
+    }
+
+    /// Whether an assignment may have this scope: its kind exists and its id is one of that kind's.
+    pub fn check_scope(&self, scope: &Scope) -> Result<()> {
+        let Scope::Of { kind, .. } = scope else { return Ok(()) };
+        if bind(&self.shared.words.kinds, scope) != BoundScope::Nowhere {
+            return Ok(());
+        }
+        let names = || self.shared.words.kinds.iter().map(|one| one.name.as_str());
+        let message = match names().any(|name| name == kind) {
+            true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
+            false => {
+                format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names()))
+            }
+        };
+        Err(Error::new(Reason::InvalidInput, message))
+    }
+
+    /// The form in which a scope is stored: of one id or number, which may be written in several ways, always the
+    /// same; texts, and scopes that cover nothing, as they are.
+    pub fn canonical_scope(&self, scope: &Scope) -> Scope {
+        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.words.kinds, scope).id()) else {
+            return scope.clone();
+        };
+        Scope::of(kind, id)
+    }
+
+    /// Those that were not deleted.
+    pub(in crate::rules) fn live_roles(&self) -> impl Iterator<Item = &CompiledRole> + Clone {
+        self.roles.iter().map(AsRef::as_ref).filter(|role: &&CompiledRole| !role.is_gone)
+    }
+
+    pub(in crate::rules) fn kinds(&self) -> &[ScopeKind] {
+        &self.shared.words.kinds
+    }
+
+    pub(in crate::rules) fn all_permissions(&self) -> &[Permission] {
+        &self.shared.words.permissions
+    }
+
+    pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {
+        self.shared.words.types.get(*self.shared.words.type_ids.get(name)? as usize)
+    }
+
+    fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
+        self.reads.types.get(*self.shared.words.type_ids.get(resource_type)? as usize).map(|ty| &*ty.reads)
+    }
+
+    /// The resource type of a permission, and what questions about it read.
+    #[inline]
+    pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeRead) {
+        // A permission of another rule set may have a number that is too large here.
+        let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
+        (&self.shared.words.types[ty], &self.reads.types[ty])
+    }
+
+    pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {
+        self.pool.condition(condition)
+    }
+
+    /// Sets the marks of all permissions.
+    pub(in crate::rules) fn mark(&mut self) {
+        let mut marks: Box<[Mark]> = self
+            .all_permissions()
+            .iter()
+            .map(|permission| {
+                let reads = &self.reads.types[permission.ty as usize].reads;
+                let is_demanding = !reads.context.is_empty() || !reads.principal.is_empty();
+                if is_demanding { Mark::DEMANDING } else { Mark::default() }
+            })
+            .collect();
+        let has_special = self.roles.iter().any(|role| !role.own.special.is_empty());
+        let mut lone = vec![NONE; if has_special { marks.len() } else { 0 }];
+        for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
+            let at = special.permission as usize;
+            let (Some(mark), Some(lone)) = (marks.get_mut(at), lone.get_mut(at)) else { continue };
+            let is_alike = role::lone(&[*special]).is_some_and(|condition| match mark.has(Mark::SPECIAL) {
+                true => *lone == condition,
+                false => condition != NONE,
+            });
+            *lone = if is_alike { special.condition } else { NONE };
+            *mark = mark.or(Mark::SPECIAL.or(Mark::NEVER_PLAIN)).with(Mark::ALIKE, is_alike);
+            if special.effect == Effect::Deny {
+                *mark = mark.or(Mark::DENIED);
+            }
+        }
+        for role in self.roles.iter().filter(|role| has_special && !role.is_administrator) {
+            for permission in &role.own.plain {
+                if let Some(mark) = marks.get_mut(*permission as usize) {
+                    *mark = mark.with(Mark::NEVER_PLAIN, false);
+                }
+            }
+        }
+        (self.marks, self.lone) = (marks, lone.into());
+        self.role_marks = self.roles.iter().map(|role| RoleMark::of(role)).collect();
+        let mut administrators = bits::empty(self.roles.len());
+        let found = self.roles.iter().filter(|role| role.is_administrator);
+        found.for_each(|role| bits::set(&mut administrators, role.id));
+        self.administrators = administrators.into();
+    }
+}
+
+/// So many names before and after the place of an unknown one are compared with it.
+const NEIGHBOURS: usize = 250;
+
+/// What may have been meant, to stand after what is not known.
+pub(in crate::rules) fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    nearest_of_many(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+fn no_such(what: &str, name: &str) -> String {
+    format!("there is no {what} `{}`", shown(name))
+}

@@ -1,0 +1,188 @@
+//! TOML to the tree.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::rules::diagnostics::{Faults, Spot, shown};
+
+use super::{MAX_DEPTH, MAX_PARTS, too_many_parts, tree::{Key, Node, Tree}};
+
+/// Of a file that is no TOML and has more parts, the first error alone is told.
+const MAX_PARTS_TOLD: usize = 20_000;
+/// So many keys that are given twice are told with the place of the first.
+const MAX_SEARCHES: u32 = 20;
+
+pub(in crate::rules) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+    // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
+    // they build exhausts the stack.
+    let parts = match measure(text) {
+        Measure::Parts(parts) => parts,
+        Measure::TooDeep(at) => {
+            faults.add(Spot::of(at..at), "nested too deeply", None);
+            return None;
+        }
+        Measure::TooMany(at) => {
+            too_many_parts(at, faults);
+            return None;
+        }
+    };
+    let first = match DeTable::parse(text) {
+        Ok(table) => {
+            let spot = Spot::of(table.span());
+            return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
+        }
+        Err(error) => error,
+    };
+    // Every error holds many times the bytes that made it.
+    let errors = if parts <= MAX_PARTS_TOLD { DeTable::parse_recoverable(text).1 } else { vec![first] };
+    let mut again = Again::default();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        if error.message() == "duplicate key" {
+            again.tell(text, span, faults);
+            continue;
+        }
+        let is_unquoted = error.message().starts_with("invalid unquoted key");
+        let help = "a name with other characters stands in quotes, such as \"document:edit\"".to_owned();
+        faults.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
+    }
+    None
+}
+
+/// Keys that were found to be given twice.
+#[derive(Default)]
+struct Again {
+    searches: u32,
+    /// Where the last header of a table begins that was given before.
+    header: Option<usize>,
+}
+
+impl Again {
+    fn tell(&mut self, text: &str, span: Range<usize>, faults: &mut Faults) {
+        let message = format!("`{}` is given twice", shown(text.get(span.clone()).unwrap_or_default()));
+        self.searches += 1;
+        // Looking for the other key costs a walk through the file.
+        let Some(before) = text.get(..span.start).filter(|_| self.searches <= MAX_SEARCHES) else {
+            faults.add(Spot::of(span), message, None).label("given again");
+            return;
+        };
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let is_header = text[line..].starts_with('[');
+        let header = if is_header { line } else { before.rfind("\n[").map_or(0, |end| end + 1) };
+        if is_header {
+            self.header = Some(header);
+        } else if self.header == Some(header) {
+            // Told already: its whole table is given twice.
+            return;
+        }
+        let region = if is_header { 0..line } else { header..line };
+        let first = line_of(text, region, &text[line..span.end]).map(|first| first + span.end - line);
+        let fault = faults.add(Spot::of(span.clone()), message, None).label("given again");
+        if let Some(end) = first {
+            fault.first(Spot::of(end - span.len()..end), "first given");
+        }
+    }
+}
+
+/// The first line of a part of the file that begins with this, its last word being whole.
+fn line_of(text: &str, region: Range<usize>, begins: &str) -> Option<usize> {
+    let mut at = region.start;
+    for line in text[region].split_inclusive('\n') {
+        let is_whole = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-.\"'".contains(next));
+        if line.strip_prefix(begins).is_some_and(is_whole) {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, faults: &mut Faults) -> Node<'s> {
+    let spot = Spot::of(value.span());
+    let value = match value.into_inner() {
+        DeValue::Array(_) | DeValue::Table(_) if depth >= MAX_DEPTH => {
+            faults.add(spot, "nested too deeply", None);
+            Tree::Refused
+        }
+        DeValue::String(text) => Tree::Text(text),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(integer) => Tree::Int(integer),
+            Err(_) => Tree::Other("an integer beyond 64 bits"),
+        },
+        DeValue::Boolean(bool) => Tree::Bool(bool),
+        DeValue::Float(_) => Tree::Other("a fraction"),
+        DeValue::Datetime(_) => Tree::Other("a date"),
+        DeValue::Array(items) => Tree::List(items.into_iter().map(|item| node(item, depth + 1, faults)).collect()),
+        DeValue::Table(table) => tree_of_table(table, depth, faults),
+    };
+    Node { spot, value }
+}
+
+fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, faults: &mut Faults) -> Tree<'s> {
+    let entry = |(key, value): (Spanned<_>, _)| {
+        (Key { spot: Spot::of(key.span()), text: key.into_inner() }, node(value, depth + 1, faults))
+    };
+    Tree::Table(table.into_iter().map(entry).collect())
+}
+
+/// What a file is, strings and comments apart.
+enum Measure {
+    Parts(usize),
+    /// Brackets or the parts of one key outnumber [`MAX_DEPTH`] here.
+    TooDeep(usize),
+    /// The parts outnumber [`MAX_PARTS`] here.
+    TooMany(usize),
+}
+
+fn measure(text: &str) -> Measure {
+    let (mut brackets, mut dots, mut parts, mut at) = (0_usize, 0_usize, 0_usize, 0_usize);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'"' | b'\'' => {
+                at = end_of_string(text.as_bytes(), at, *byte);
+                parts += 1;
+                continue;
+            }
+            b'#' => {
+                at += text.as_bytes()[at..].iter().take_while(|byte| **byte != b'\n').count();
+                continue;
+            }
+            b'[' | b'{' => (brackets, dots) = (brackets + 1, 0),
+            b']' | b'}' => (brackets, dots) = (brackets.saturating_sub(1), 0),
+            b'=' | b',' | b'\n' => dots = 0,
+            b'.' => dots += 1,
+            _ => {}
+        }
+        parts +=
+            usize::from(byte.is_ascii_punctuation() || byte.is_ascii_control()) - usize::from(b"_-\r".contains(byte));
+        if brackets > MAX_DEPTH || dots > MAX_DEPTH {
+            return Measure::TooDeep(at);
+        }
+        if parts > MAX_PARTS {
+            return Measure::TooMany(at);
+        }
+        at += 1;
+    }
+    Measure::Parts(parts)
+}
+
+/// The byte after a string that begins at `start`; one that does not end goes to the end of its line.
+fn end_of_string(text: &[u8], start: usize, quote: u8) -> usize {
+    let is_long = text[start..].starts_with(&[quote; 3]);
+    let mut at = start + if is_long { 3 } else { 1 };
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' if quote == b'"' => at += 1,
+            b'\n' if !is_long => return at,
+            byte if *byte == quote && !is_long => return at + 1,
+            byte if *byte == quote && text[at..].starts_with(&[quote; 3]) => return at + 3,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}

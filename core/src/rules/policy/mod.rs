@@ -1,0 +1,353 @@
+//! The policy: what a host writes, in a file or in code. One model, checked when compiled.
+
+pub(in crate::rules) mod diff;
+pub(in crate::rules) mod file;
+pub(in crate::rules) mod name;
+pub(in crate::rules) mod names;
+pub(in crate::rules) mod rows;
+
+use std::sync::Arc;
+
+use rolekeep_macros::{Describe, Word};
+
+use crate::model::error::Result;
+
+use crate::rules::diagnostics::{Faults, Text};
+
+/// Resource types, permissions and roles, as written: not yet checked.
+///
+/// Setters never fail; [`super::RuleSet::compile`] gives every problem at once.
+///
+/// ```
+/// # use rolekeep::rules::{Policy, RuleSet, Schema};
+/// let policy = Policy::new()
+///     .permissions(["document:edit", "document:delete"])
+///     .role("editor", ["document:edit"])
+///     .role("owner", ["document:*"]);
+/// let rules = RuleSet::compile(&policy, &Schema::new())?;
+/// assert!(rules.permission("document:edit").is_ok());
+/// # Ok::<(), rolekeep::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    pub(in crate::rules) description: Option<String>,
+    pub(in crate::rules) limited_hierarchy: bool,
+    pub(in crate::rules) anonymous: Option<Text>,
+    pub(in crate::rules) context: Vec<AttributeDecl>,
+    pub(in crate::rules) scopes: Vec<ScopeDecl>,
+    pub(in crate::rules) types: Vec<TypeDecl>,
+    pub(in crate::rules) permissions: Vec<PermissionDecl>,
+    pub(in crate::rules) roles: Vec<Arc<Role>>,
+    pub(in crate::rules) origin: Option<Arc<Origin>>,
+}
+
+/// Where a policy came from; no part of its equality.
+#[derive(Debug)]
+pub(in crate::rules) struct Origin {
+    /// What is wrong with the file's shape, and the file's text to place what else is wrong.
+    pub(in crate::rules) faults: Faults,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct AttributeDecl {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) ty: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct TypeDecl {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) attributes: Vec<AttributeDecl>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct ScopeDecl {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) attribute: Text,
+    /// The attribute of its own rows that leads to the kind above.
+    pub(in crate::rules) parent: Option<Text>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct PermissionDecl {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) about: String,
+}
+
+/// Whether a grant gives or takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
+pub enum Effect {
+    /// Gives.
+    Allow,
+    /// Takes, whatever else allows.
+    Deny,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct Grant {
+    pub(in crate::rules) effect: Effect,
+    pub(in crate::rules) pattern: Text,
+    // In a box, as most grants of large policies have none.
+    pub(in crate::rules) when: Option<Box<Text>>,
+}
+
+/// A role of a policy, built by code.
+///
+/// ```
+/// # use rolekeep::rules::{Policy, Role};
+/// let policy = Policy::new()
+///     .resource_type("document", [("owner_id", "id?")])
+///     .permissions(["document:edit"])
+///     .add_role(Role::new("author").allow_when("document:edit", "resource.owner_id == principal.id"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) description: Option<String>,
+    pub(in crate::rules) inherits: Vec<Text>,
+    pub(in crate::rules) grants: Vec<Grant>,
+    pub(in crate::rules) is_default: bool,
+    pub(in crate::rules) max_holders: Option<u32>,
+    pub(in crate::rules) grantable_by: Vec<Text>,
+}
+
+impl Role {
+    /// A role that grants nothing yet. Names are `[A-Za-z][A-Za-z0-9_-]{0,63}`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self::named(Text::from(name.into()))
+    }
+
+    pub(in crate::rules) fn named(name: Text) -> Self {
+        Self {
+            name,
+            description: None,
+            inherits: Vec::new(),
+            grants: Vec::new(),
+            is_default: false,
+            max_holders: None,
+            grantable_by: Vec::new(),
+        }
+    }
+
+    /// What it is for.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// It has all that this role has.
+    pub fn inherits(mut self, junior: impl Into<String>) -> Self {
+        self.inherits.push(junior.into().into());
+        self
+    }
+
+    /// Gives what the pattern matches: `document:edit`, `document:*`, `*:read`, `user:update{bio}`.
+    pub fn allow(self, pattern: impl Into<String>) -> Self {
+        self.grant(Effect::Allow, pattern.into(), None)
+    }
+
+    /// Gives what the pattern matches, where the condition holds.
+    pub fn allow_when(self, pattern: impl Into<String>, when: impl Into<String>) -> Self {
+        self.grant(Effect::Allow, pattern.into(), Some(when.into()))
+    }
+
+    /// Takes what the pattern matches; no grant overrides it but `admin:all`.
+    pub fn deny(self, pattern: impl Into<String>) -> Self {
+        self.grant(Effect::Deny, pattern.into(), None)
+    }
+
+    /// Takes what the pattern matches, where the condition holds.
+    pub fn deny_when(self, pattern: impl Into<String>, when: impl Into<String>) -> Self {
+        self.grant(Effect::Deny, pattern.into(), Some(when.into()))
+    }
+
+    /// Given to every new account.
+    pub fn by_default(mut self) -> Self {
+        self.is_default = true;
+        self
+    }
+
+    /// At most so many users hold it (1 or more).
+    pub fn max_holders(mut self, holders: u32) -> Self {
+        self.max_holders = Some(holders);
+        self
+    }
+
+    /// Holders of that role may give this one, though its conditions read the principal.
+    pub fn grantable_by(mut self, role: impl Into<String>) -> Self {
+        self.grantable_by.push(role.into().into());
+        self
+    }
+
+    fn grant(mut self, effect: Effect, pattern: String, when: Option<String>) -> Self {
+        self.grants.push(Grant { effect, pattern: pattern.into(), when: when.map(|when| Box::new(when.into())) });
+        self
+    }
+}
+
+impl Policy {
+    /// A policy without roles: nobody may do anything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a policy file in TOML.
+    ///
+    /// Fails with [`crate::Reason::PolicyInvalid`] where it is no TOML or over 16 MiB. Every other
+    /// problem comes from [`super::RuleSet::compile`], all together.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        file::from_toml(text)
+    }
+
+    /// Reads a policy file in JSON: the same model, the same errors.
+    pub fn from_json(text: &str) -> Result<Self> {
+        file::from_json(text)
+    }
+
+    /// Writes it as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        file::write::to_toml(self)
+    }
+
+    /// Writes it as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        file::write::to_json(self)
+    }
+
+    /// A policy that comes with the library: `standard` or `flyos`.
+    pub fn preset(name: &str) -> Result<Self> {
+        file::preset(name)
+    }
+
+    /// What it is for.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// A role inherits from one other at most (INCITS 359, limited hierarchy).
+    pub fn limited_hierarchy(mut self) -> Self {
+        self.limited_hierarchy = true;
+        self
+    }
+
+    /// Declares a resource type of the host, or further (optional) attributes of one of ours.
+    ///
+    /// Types are `bool`, `int`, `string`, `id`, `time`, `duration`, `ip` and `set<…>` of these; with
+    /// `?` the value may be absent.
+    pub fn resource_type<N: Into<String>, T: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = (N, T)>,
+    ) -> Self {
+        let attributes = attributes.into_iter().map(attribute).collect();
+        self.types.push(TypeDecl { name: name.into().into(), attributes });
+        self
+    }
+
+    /// Declares a value that the host gives with every question: `context("ip", "ip?")`.
+    pub fn context(mut self, name: impl Into<String>, ty: impl Into<String>) -> Self {
+        self.context.push(attribute((name, ty)));
+        self
+    }
+
+    /// Declares a kind of scope, and the resource attribute that it compares with.
+    pub fn scope_kind(mut self, name: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.scopes.push(ScopeDecl { name: name.into().into(), attribute: attribute.into().into(), parent: None });
+        self
+    }
+
+    /// Declares a kind of scope that lies within another: `parent` is the attribute of its own rows
+    /// that the kind above is bound to. Whoever holds a role in a country holds it in its regions:
+    /// `scope_kind("country", "country_id").nested_scope_kind("region", "region_id", "country_id")`.
+    pub fn nested_scope_kind(
+        mut self,
+        name: impl Into<String>,
+        attribute: impl Into<String>,
+        parent: impl Into<String>,
+    ) -> Self {
+        let parent = Some(parent.into().into());
+        self.scopes.push(ScopeDecl { name: name.into().into(), attribute: attribute.into().into(), parent });
+        self
+    }
+
+    /// Declares permissions: `document:edit`.
+    pub fn permissions<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let declared = names.into_iter().map(|name| PermissionDecl { name: name.into().into(), about: String::new() });
+        self.permissions.extend(declared);
+        self
+    }
+
+    /// Declares one permission and says what it is for.
+    pub fn permission(mut self, name: impl Into<String>, about: impl Into<String>) -> Self {
+        self.permissions.push(PermissionDecl { name: name.into().into(), about: about.into() });
+        self
+    }
+
+    /// A role that gives what these patterns match.
+    pub fn role<P: Into<String>>(self, name: impl Into<String>, allow: impl IntoIterator<Item = P>) -> Self {
+        let role = allow.into_iter().fold(Role::new(name), |role, pattern| role.allow(pattern));
+        self.add_role(role)
+    }
+
+    /// A role.
+    pub fn add_role(mut self, mut role: Role) -> Self {
+        role.grants.shrink_to_fit();
+        self.roles.push(Arc::new(role));
+        self
+    }
+
+    /// All else that it says.
+    pub(in crate::rules) fn without_roles(&self) -> Self {
+        Self {
+            description: self.description.clone(),
+            limited_hierarchy: self.limited_hierarchy,
+            anonymous: self.anonymous.clone(),
+            context: self.context.clone(),
+            scopes: self.scopes.clone(),
+            types: self.types.clone(),
+            permissions: self.permissions.clone(),
+            roles: Vec::new(),
+            origin: None,
+        }
+    }
+
+    fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.context.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        sorted.scopes.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        sorted.types.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        sorted.permissions.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        sorted.roles.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        for ty in &mut sorted.types {
+            ty.attributes.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        }
+        for role in &mut sorted.roles {
+            Arc::make_mut(role).grants.sort_by_key(|grant| grant.effect);
+        }
+        sorted
+    }
+
+    /// The role of those who are not signed in.
+    pub fn anonymous(mut self, role: impl Into<String>) -> Self {
+        self.anonymous = Some(role.into().into());
+        self
+    }
+}
+
+/// Equal when they say the same, in whatever order, wherever they were read from.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let (left, right) = (self.sorted(), other.sorted());
+        (left.description, left.limited_hierarchy, left.anonymous, left.context)
+            == (right.description, right.limited_hierarchy, right.anonymous, right.context)
+            && (left.scopes, left.types, left.permissions, left.roles)
+                == (right.scopes, right.types, right.permissions, right.roles)
+    }
+}
+
+impl Eq for Policy {}
+
+fn attribute((name, ty): (impl Into<String>, impl Into<String>)) -> AttributeDecl {
+    AttributeDecl { name: name.into().into(), ty: ty.into().into() }
+}

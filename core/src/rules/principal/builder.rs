@@ -1,0 +1,287 @@
+//! How principals come to be.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use crate::model::{error::{Error, Reason, Result}, predicate::Name, value::Value};
+
+use crate::rules::{compile::{bits, rule_set::{RoleId, RuleSet, Stamp}, symbols::Words}, condition::{code::Path, parser::Root, value::{Base, Held}}, diagnostics::shown, policy::name::Pattern, resource::given::Declared, scope::{kind::BoundScope, tree::ScopeTree}};
+use super::{Detail, FIRST, Flags, Glance, Principal, Rare, assignments::{Assignment, HeldRole, Notes, Window, tells}, stored::{self, AssignmentFacts, PrincipalFacts}};
+
+/// The roles of an account, being sorted into what decides at once and what needs a look.
+#[derive(Default)]
+struct Roles {
+    plain: SmallVec<[u32; FIRST]>,
+    limited: SmallVec<[Assignment; 3]>,
+    windows: SmallVec<[Window; 3]>,
+    /// Group and written scope, where one must be kept: of plain roles, and of limited ones.
+    notes: [Vec<Note>; 2],
+    has_unknown: bool,
+}
+
+/// Its place among the roles of its kind, the group and the scope.
+type Note = (usize, Option<crate::rules::principal::Group>, Option<crate::rules::principal::Scope>);
+
+impl Roles {
+    fn add(&mut self, facts: AssignmentFacts, rules: &RuleSet, is_steady: bool) {
+        let Some(role) = rules.role_ids.get(&*facts.role).copied() else {
+            self.has_unknown = true;
+            return;
+        };
+        let assignment = Assignment::new(role, &facts, &rules.shared.words.kinds);
+        let window = Window::of(&facts);
+        let is_plain = is_steady && assignment.scope == BoundScope::Global && window == Window::ALWAYS;
+        let written = (!tells(&assignment.scope, &facts.scope)).then_some(facts.scope);
+        if facts.group.is_some() || written.is_some() {
+            let at = if is_plain { self.plain.len() } else { self.limited.len() };
+            self.notes[usize::from(!is_plain)].push((at, facts.group, written));
+        }
+        match is_plain {
+            true => self.plain.push(role),
+            false => {
+                self.limited.push(assignment);
+                self.windows.push(window);
+            }
+        }
+    }
+
+    /// Groups and scopes by their place among all roles: plain ones come first.
+    fn notes(&mut self) -> (Notes<crate::rules::principal::Group>, Notes<crate::rules::principal::Scope>) {
+        let (mut groups, mut written) = (Vec::new(), Vec::new());
+        let count = self.plain.len();
+        for (first, notes) in [0, count].into_iter().zip(&mut self.notes) {
+            for (at, group, scope) in notes.drain(..) {
+                let at = u32::try_from(first + at).unwrap_or(u32::MAX);
+                groups.extend(group.map(|group| (at, group)));
+                written.extend(scope.map(|scope| (at, scope)));
+            }
+        }
+        (Notes::new(groups), Notes::new(written))
+    }
+}
+
+impl Detail {
+    fn limit(&mut self, (assignments, windows): (SmallVec<[Assignment; 3]>, SmallVec<[Window; 3]>)) {
+        self.assignments = assignments;
+        let is_always = windows.iter().all(|window| *window == Window::ALWAYS);
+        self.windows = if is_always { Box::default() } else { windows.as_slice().into() };
+    }
+}
+
+impl Principal {
+    /// Without an account, and without roles.
+    pub(in crate::rules) fn nobody(stamp: Stamp) -> Self {
+        Self {
+            id: Uuid::nil(),
+            version: 0,
+            detail: None,
+            glance: Glance { first: [u32::MAX; FIRST], stamp },
+            first_count: 0,
+            flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
+        }
+    }
+
+    fn detail_mut(&mut self) -> &mut Detail {
+        Arc::make_mut(self.detail.get_or_insert_default())
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.detail_mut().rare.get_or_insert_default()
+    }
+
+    fn set_plain(&mut self, roles: &[u32]) {
+        let (first, more) = roles.split_at(roles.len().min(FIRST));
+        self.glance.first = [u32::MAX; FIRST];
+        self.glance.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
+        self.first_count = u8::try_from(first.len()).unwrap_or_default();
+        if !more.is_empty() || self.plain()[1] != more {
+            self.detail_mut().more = more.into();
+        }
+    }
+
+    /// No fast path leads past what decides here.
+    fn slow(mut self) -> Self {
+        self.glance.stamp = self.glance.stamp.with_more();
+        self.flags = self.flags.with(Flags::SPECIAL, true).with(Flags::SCOPED, false);
+        // Plain roles came first, and still do.
+        let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
+        let all = self.held().map(limited).unzip();
+        self.set_plain(&[]);
+        self.detail_mut().limit(all);
+        self
+    }
+}
+
+impl RuleSet {
+    /// Somebody with an account. Where an attribute is not of the type that the policy declares, or none of its, all
+    /// questions about the principal are errors: `PRINCIPAL_INVALID`.
+    pub fn principal(&self, facts: PrincipalFacts) -> Principal {
+        self.principal_in(facts, None)
+    }
+
+    /// Somebody with an account, some of whose scopes may lie above others.
+    pub fn principal_in(&self, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Principal {
+        let is_steady = facts.is_active && facts.good_from.is_none() && facts.good_until.is_none();
+        let mut roles = Roles::default();
+        for one in facts.assignments {
+            roles.add(one, self, is_steady);
+        }
+        let flags = Flags::SIGNED_IN
+            .with(Flags::ACTIVE, facts.is_active)
+            .with(Flags::VERIFIED, facts.is_verified)
+            .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
+        let is_simple = is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST;
+        let stamp = if is_simple { self.stamp } else { self.stamp.with_more() };
+        let mut principal = Principal { id: facts.id, version: facts.version, flags, ..Principal::nobody(stamp) };
+        principal.set_plain(&roles.plain);
+        let attributes = self.attributes_read(&facts.attributes);
+        if !attributes.is_empty() {
+            principal.detail_mut().attributes = attributes;
+        }
+        let problem = self.problem_of(&facts.attributes);
+        let is_complete = problem.is_none() && self.must_have().all(|path| !principal.attribute(path).is_absent());
+        principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
+        if let Some(problem) = problem {
+            principal.rare_mut().problem = Some(problem.into());
+            principal.glance.stamp = principal.glance.stamp.with_more();
+            principal.flags = principal.flags.with(Flags::SPECIAL, true);
+        }
+        let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
+        if let Some(tree) = tree {
+            principal.rare_mut().tree = Some(tree.clone());
+            principal.flags = principal.flags.with(Flags::SPECIAL, true);
+        }
+        if facts.status != stored::ACTIVE {
+            principal.rare_mut().status = Some(facts.status.into());
+        }
+        if let Some(good_from) = facts.good_from {
+            principal.rare_mut().good_from = good_from.as_microsecond();
+        }
+        if let Some(good_until) = facts.good_until {
+            principal.rare_mut().good_until = good_until.as_microsecond();
+        }
+        let (groups, written) = roles.notes();
+        if !groups.is_empty() || !written.is_empty() {
+            let rare = principal.rare_mut();
+            (rare.groups, rare.written) = (groups, written);
+        }
+        if !roles.limited.is_empty() {
+            principal.detail_mut().limit((roles.limited, roles.windows));
+        }
+        let is_scoped = principal.is_active()
+            && !principal.is_special()
+            && principal.plain()[1].is_empty()
+            && principal.limited().1.is_empty()
+            && principal.limited().0.iter().all(|one| matches!(one.scope, BoundScope::Id(..)));
+        principal.flags = principal.flags.with(Flags::SCOPED, is_scoped);
+        principal
+    }
+
+    /// By slot, the attributes that conditions read.
+    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, Held); 1]> {
+        // A UUID stands in the principal itself; another id is kept for explanations, too, whether it is read or not.
+        let own = (self.shared.words.principal_id() != Base::Id).then_some(0);
+        let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Words::ALWAYS_GIVEN);
+        let slots = own.into_iter().chain(read);
+        let read = slots.filter_map(|slot| {
+            let attribute = self.shared.words.principal.get(slot as usize)?;
+            let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;
+            (!value.is_null()).then(|| (slot, Held::from(value.clone())))
+        });
+        read.collect()
+    }
+
+    /// What is wrong with the first attribute that is not as declared.
+    fn problem_of(&self, given: &[(Name, Value)]) -> Option<String> {
+        let declared = &self.shared.words.principal;
+        if declared.len() <= Words::ALWAYS_GIVEN as usize {
+            return None;
+        }
+        let mut declared = Declared::of(declared);
+        given.iter().find_map(|(name, value)| {
+            let problem = match value {
+                Value::Json(_) => declared.problem(name, &Held::from(value.clone())),
+                value => declared.problem_of(name, value),
+            };
+            Some(problem?.of("principal", name))
+        })
+    }
+
+    /// The attributes that conditions read and that an account must have.
+    fn must_have(&self) -> impl Iterator<Item = Path> + '_ {
+        self.reads.principal.iter().filter_map(|slot| {
+            let attribute = self.shared.words.principal.get(*slot as usize)?;
+            (!attribute.is_optional).then_some(Path { root: Root::Principal, slot: *slot, ty: attribute.ty })
+        })
+    }
+
+    /// Whether rows of another kind may lie within the scope of an assignment.
+    fn lies_above(&self, one: &Assignment) -> bool {
+        let Some(kind) = one.scope.kind() else { return false };
+        self.shared.words.kinds.iter().any(|other| other.parent == Some(kind))
+    }
+
+    /// Somebody who is not signed in: the policy's anonymous role, and no attribute.
+    pub fn anonymous(&self) -> Principal {
+        let mut principal = Principal::nobody(self.stamp);
+        if let Some(role) = self.anonymous {
+            principal.set_plain(&[role.0]);
+        }
+        principal
+    }
+
+    /// The same principal with only these roles (and their juniors) active: what its other roles allow
+    /// does not count, what they deny does (ANSI INCITS 359, active roles of a session).
+    ///
+    /// Roles that it does not hold, itself or through the hierarchy, have no effect.
+    pub fn with_active_roles(&self, principal: &Principal, roles: &[RoleId]) -> Principal {
+        let mut active: Vec<u32> = roles.iter().map(|role| role.0).collect();
+        active.sort_unstable();
+        let mut narrowed = principal.clone().slow();
+        narrowed.rare_mut().active = Some(active.into());
+        narrowed
+    }
+
+    /// An API key of an account: it may do what its owner may by these roles and what one of these
+    /// patterns matches. All of the owner's denies count, and a key never administers.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`]; [`Reason::UnknownPermission`] for a pattern that is none, names fields or
+    /// matches nothing.
+    pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
+        let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
+        let mut words = vec![0_u64; self.all_permissions().len().div_ceil(64)];
+        for text in patterns {
+            let no_pattern =
+                || Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text)));
+            let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none()).ok_or_else(no_pattern)?;
+            let mut matched =
+                (0_u32..).zip(self.all_permissions()).filter(|(_, one)| pattern.matches(&one.name)).peekable();
+            matched.peek().ok_or_else(no_pattern)?;
+            matched.for_each(|(permission, _)| bits::set(&mut words, permission));
+        }
+        let mut key = self.with_active_roles(owner, &roles);
+        key.rare_mut().key = Some(words.into());
+        Ok(key)
+    }
+
+    /// Somebody who asks on behalf of another: allowed is what both may do, each with its own roles
+    /// and attributes. Chains fold.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where one of them was made by another rule set.
+    pub fn on_behalf_of(&self, actor: &Principal, other: &Principal) -> Result<Principal> {
+        if !actor.is_of(self) || !other.is_of(self) {
+            return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
+        }
+        let behind = match actor.on_behalf_of() {
+            Some(next) => self.on_behalf_of(next, other)?,
+            None => other.clone(),
+        };
+        let mut acting = actor.clone().slow();
+        acting.rare_mut().on_behalf_of = Some(Arc::new(behind));
+        Ok(acting)
+    }
+}

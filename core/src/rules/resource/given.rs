@@ -1,0 +1,109 @@
+//! Whether what a host hands in with a question is of the declared types. Checked once for each resource and context,
+//! not with every question.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::{check::Invalid, decode::FieldCode, error::{Error, Reason}, value::Value};
+
+use crate::rules::{compile::{attribute::Attribute, rule_set::suggestion}, condition::value::{Held, read}, diagnostics::shown};
+
+/// For which declarations something was found right last; 0: for none.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Checked(AtomicU64);
+
+impl Checked {
+    #[inline]
+    pub(in crate::rules) fn is_by(&self, number: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == number
+    }
+
+    pub(in crate::rules) fn note(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
+impl Clone for Checked {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// Declared attributes, in whatever order they are asked for; in their own order at little cost.
+pub(in crate::rules) struct Declared<'d> {
+    attributes: &'d [Attribute],
+    next: usize,
+}
+
+impl<'d> Declared<'d> {
+    pub(in crate::rules) fn of(attributes: &'d [Attribute]) -> Self {
+        Self { attributes, next: 0 }
+    }
+
+    pub(in crate::rules) fn find(&mut self, name: &str) -> Option<&'d Attribute> {
+        let at = match self.attributes.get(self.next) {
+            Some(next) if next.name == name => self.next,
+            _ => self.attributes.iter().position(|one| one.name == name)?,
+        };
+        self.next = at + 1;
+        self.attributes.get(at)
+    }
+
+    /// The same of what is no JSON.
+    pub(in crate::rules) fn problem_of(&mut self, name: &str, value: &Value) -> Option<Problem<'d>> {
+        match self.find(name) {
+            Some(attribute) => {
+                let is_right = value.is_null() || !attribute.ty.is_set && !read(value, attribute.ty.base).is_absent();
+                (!is_right).then_some(Problem::Type(attribute))
+            }
+            None => Some(Problem::Undeclared(self.attributes)),
+        }
+    }
+
+    /// What is wrong with this value; where nothing is declared, anything may be given.
+    pub(in crate::rules) fn problem(&mut self, name: &str, held: &Held) -> Option<Problem<'d>> {
+        if self.attributes.is_empty() {
+            return None;
+        }
+        match self.find(name) {
+            Some(attribute) => (!held.is_of(attribute.ty)).then_some(Problem::Type(attribute)),
+            None => Some(Problem::Undeclared(self.attributes)),
+        }
+    }
+}
+
+/// What is wrong with a value that was handed in.
+pub(in crate::rules) enum Problem<'d> {
+    /// It is of another type than this one's.
+    Type(&'d Attribute),
+    /// None of these.
+    Undeclared(&'d [Attribute]),
+}
+
+impl Problem<'_> {
+    /// The value itself is not told: it may be anything.
+    pub(in crate::rules) fn of(&self, what: &str, name: &str) -> String {
+        match self {
+            Problem::Type(attribute) => {
+                let optional = if attribute.is_optional { ", or null" } else { "" };
+                format!("`{name}` of the {what} must be of the type {}{optional}", attribute.ty)
+            }
+            Problem::Undeclared(known) => {
+                let near = suggestion(name, known.iter().map(|one| one.name.as_str()));
+                format!("the policy declares no `{}` of the {what}{near}", shown(name))
+            }
+        }
+    }
+
+    /// As what is wrong with a field of an input.
+    pub(in crate::rules) fn into_invalid(self, what: &str, name: &str) -> Invalid {
+        let code = match self {
+            Problem::Type(_) => FieldCode::InvalidType,
+            Problem::Undeclared(_) => FieldCode::UnknownField,
+        };
+        Invalid::new(code, self.of(what, name))
+    }
+
+    pub(in crate::rules) fn into_error(self, reason: Reason, what: &str, name: &str) -> Error {
+        Error::new(reason, self.of(what, name))
+    }
+}

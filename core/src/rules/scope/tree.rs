@@ -1,0 +1,97 @@
+//! Which scopes lie within which: countries hold regions, regions hold bases.
+
+use std::collections::HashMap;
+
+use crate::model::value::Value;
+
+use crate::rules::compile::rule_set::RuleSet;
+use super::kind::{KindId, ScopeKind};
+
+/// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it
+/// and to those that edits of its roles give.
+#[derive(Debug, Default)]
+pub struct ScopeTree {
+    /// By kind and id: the id of the kind above.
+    above: HashMap<(KindId, Value), Value>,
+    /// By kind and the id above: the ids within.
+    within: HashMap<(KindId, Value), Vec<Value>>,
+    parents: Vec<Option<KindId>>,
+}
+
+impl RuleSet {
+    /// A tree of rows: kind, id, and the id above. Rows of kinds that lie within none have no effect.
+    ///
+    /// ```
+    /// # use rolekeep::{model::value::Value, rules::{Policy, RuleSet, Schema}};
+    /// let policy = Policy::new()
+    ///     .resource_type("site", [("region_id", "string"), ("country_id", "string?")])
+    ///     .scope_kind("country", "country_id")
+    ///     .nested_scope_kind("region", "region_id", "country_id");
+    /// let rules = RuleSet::compile(&policy, &Schema::new())?;
+    /// let tree = rules.scope_tree([("region", Value::from("tyrol"), Value::from("austria"))]);
+    /// # let _ = tree;
+    /// # Ok::<(), rolekeep::Error>(())
+    /// ```
+    pub fn scope_tree<'k>(&self, rows: impl IntoIterator<Item = (&'k str, Value, Value)>) -> ScopeTree {
+        let kinds = &self.shared.words.kinds;
+        let mut tree = ScopeTree { parents: kinds.iter().map(|kind| kind.parent).collect(), ..ScopeTree::default() };
+        for (name, id, above) in rows {
+            if let Some((kind, id, above)) = row(kinds, name, &id, &above) {
+                if let Some(before) = tree.above.insert((kind, id.clone()), above.clone())
+                    && let Some(others) = tree.within.get_mut(&(kind, before))
+                {
+                    // Said twice: it lies where it was said to last.
+                    others.retain(|other| *other != id);
+                }
+                tree.within.entry((kind, above)).or_default().push(id);
+            }
+        }
+        tree
+    }
+
+    /// Whether rows of a kind lie within rows of another.
+    pub(in crate::rules) fn lies_under(&self, kind: KindId, outer: KindId) -> bool {
+        let parent = |kind: &KindId| self.shared.words.kinds.get(kind.0 as usize)?.parent;
+        std::iter::successors(parent(&kind), parent).any(|above| above == outer)
+    }
+}
+
+fn row(kinds: &[ScopeKind], name: &str, id: &Value, above: &Value) -> Option<(KindId, Value, Value)> {
+    let at = kinds.iter().position(|kind| kind.name == name)?;
+    let parent = kinds.get(kinds[at].parent?.0 as usize)?;
+    Some((KindId(u32::try_from(at).ok()?), kinds[at].convert(id)?, parent.convert(above)?))
+}
+
+impl ScopeTree {
+    /// Whether the row of `kind` with this id lies within the row of `outer`; each within itself.
+    pub(in crate::rules) fn is_within(&self, kind: KindId, id: &Value, outer: KindId, outer_id: &Value) -> bool {
+        self.ancestor(kind, id, outer) == Some(outer_id)
+    }
+
+    /// The row of `outer` that a row of `kind` lies within; itself where the kinds are one.
+    pub(in crate::rules) fn ancestor<'t>(&'t self, kind: KindId, id: &'t Value, outer: KindId) -> Option<&'t Value> {
+        let (mut kind, mut id) = (kind, id);
+        while kind != outer {
+            let above = self.above.get(&(kind, id.clone()))?;
+            (kind, id) = ((*self.parents.get(kind.0 as usize)?)?, above);
+        }
+        Some(id)
+    }
+
+    /// The ids of `kind` that lie within a row of `outer`.
+    pub(in crate::rules) fn within(&self, kind: KindId, outer: KindId, outer_id: &Value) -> Vec<Value> {
+        let mut path = vec![kind];
+        while let Some(Some(parent)) = path.last().and_then(|kind| self.parents.get(kind.0 as usize)) {
+            if *parent == outer {
+                let mut ids = vec![outer_id.clone()];
+                for kind in path.iter().rev() {
+                    let inner = ids.into_iter().flat_map(|id| self.within.get(&(*kind, id)).into_iter().flatten());
+                    ids = inner.cloned().collect();
+                }
+                return ids;
+            }
+            path.push(*parent);
+        }
+        Vec::new()
+    }
+}
