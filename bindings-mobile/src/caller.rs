@@ -188,7 +188,7 @@ impl Caller {
     ///
     /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
     pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
-        read_filter(|asked| rolekeep::door::ask(&self.caller, "filter", asked), &permission, &table)
+        read_filter(|asked| rolekeep::ffi::ask(&self.caller, "filter", asked), &permission, &table)
     }
 
     /// Why the caller may or may not do this: for the host, not for the caller's eyes.
@@ -216,7 +216,7 @@ impl Caller {
     /// Throws what the operation throws, and `VALIDATION_ERROR` for a name or JSON that is none.
     pub async fn call(&self, operation: String, input: String) -> Result<String> {
         let caller = self.caller.clone();
-        run(async move { Ok(rolekeep::door::call(&caller, &operation, &input).await?) }).await
+        run(async move { Ok(rolekeep::ffi::call(&caller, &operation, &input).await?) }).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rolekeep for Kotlin and Swift.
 //!
 //! The hand-written parts open a store, check, and let a host keep the data itself; operations and
-//! records are generated into `face/`. All of it goes through the core's door.
+//! records are generated into `face/`. All of it goes through the core's `ffi` module.
 
 mod caller;
 mod direct;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use rolekeep::{
-    door::rules::{Subject, compile},
+    ffi::rules::{Subject, compile},
     model::time::Time,
 };
 use serde::Serialize;

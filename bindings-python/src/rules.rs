@@ -2,7 +2,7 @@
 
 use pyo3::{prelude::*, types::PyString};
 use rolekeep::{
-    door::rules::{Subject, compile},
+    ffi::rules::{Subject, compile},
     model::time::Time,
 };
 

@@ -8,7 +8,7 @@ use pyo3::{
     types::{PyDict, PyString},
 };
 use rolekeep::{
-    Error, Reason, RequestContext, Result, UserManagement, door, model::id::UserId, rules::Context, settings::Settings,
+    Error, Reason, RequestContext, Result, UserManagement, ffi, model::id::UserId, rules::Context, settings::Settings,
 };
 use serde::Deserialize;
 
@@ -117,12 +117,12 @@ impl Store {
                 Some(encode(&given)?)
             }
         };
-        at_once(py, || door::check(um, user_id(user)?, text(permission)?, given.as_deref()))
+        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, given.as_deref()))
     }
 
     fn _consult(&self, py: Python<'_>, question: String, input: String) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
-        Ok(Answer::new(self.0.plan.is_in_memory, async move { door::consult(&um, &question, &input).await }))
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { ffi::consult(&um, &question, &input).await }))
     }
 
     /// The newest commit that this instance has made or heard of.
@@ -210,7 +210,7 @@ impl Caller {
     fn _call(&self, py: Python<'_>, operation: &Bound<'_, PyString>, input: &Bound<'_, PyString>) -> PyResult<Answer> {
         let caller = self.0.here(py)?.clone();
         let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
-        Ok(Answer::new(self.0.store.plan.is_in_memory, async move { door::call(&caller, &operation, &input).await }))
+        Ok(Answer::new(self.0.store.plan.is_in_memory, async move { ffi::call(&caller, &operation, &input).await }))
     }
 
     fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {
@@ -228,7 +228,7 @@ impl Caller {
         let py = permission.py();
         let resource = resource.map(encode).transpose()?;
         let caller = self.0.here(py)?;
-        at_once(py, || door::can(caller, text(permission)?, resource.as_deref()))
+        at_once(py, || ffi::can(caller, text(permission)?, resource.as_deref()))
     }
 
     /// Whether the caller may do this to anything at all: a menu's question.
@@ -246,7 +246,7 @@ impl Caller {
     /// The questions that come as JSON.
     fn _ask(&self, py: Python<'_>, question: &str, input: &Bound<'_, PyString>) -> PyResult<String> {
         let caller = self.0.here(py)?;
-        at_once(py, || door::ask(caller, question, text(input)?))
+        at_once(py, || ffi::ask(caller, question, text(input)?))
     }
 
     fn __repr__(&self) -> String {

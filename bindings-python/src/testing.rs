@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use rolekeep::{
     describe::{Shape, TypeRef},
-    door,
+    ffi,
 };
 
 use crate::answer::{Answer, at_once};
@@ -12,7 +12,7 @@ use crate::answer::{Answer, at_once};
 /// `field User email`, `word UserStatus active`.
 #[pyfunction]
 fn catalogue() -> Vec<String> {
-    let catalogue = door::catalogue();
+    let catalogue = ffi::catalogue();
     let mut lines = Vec::new();
     for area in &catalogue.areas {
         for operation in &area.operations {

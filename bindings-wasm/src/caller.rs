@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{
-    Caller, Error, Reason, RequestContext, Result, UserManagement, checks::KnownUser, door, rules::PermissionHandle,
+    Caller, Error, Reason, RequestContext, Result, UserManagement, checks::KnownUser, ffi, rules::PermissionHandle,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -63,30 +63,30 @@ pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
 
 /// What the TypeScript half holds for a caller.
 #[wasm_bindgen]
-pub struct CallerDoor {
+pub struct CallerFfi {
     caller: Caller,
 }
 
-impl From<Caller> for CallerDoor {
+impl From<Caller> for CallerFfi {
     fn from(caller: Caller) -> Self {
         Self { caller }
     }
 }
 
 #[wasm_bindgen]
-impl CallerDoor {
+impl CallerFfi {
     /// Runs an operation by name: JSON in, a promise of JSON out.
     pub fn call(&self, operation: String, input: String) -> Promise {
         let caller = self.caller.clone();
-        promise(async move { door::call(&caller, &operation, &input).await })
+        promise(async move { ffi::call(&caller, &operation, &input).await })
     }
 
     /// Whether the caller may do this; a resource as JSON with its `type`.
     pub fn can(&self, permission: &str, resource: Option<String>) -> Result<bool, JsValue> {
-        door::can(&self.caller, permission, resource.as_deref()).map_err(stamped)
+        ffi::can(&self.caller, permission, resource.as_deref()).map_err(stamped)
     }
 
-    /// [`CallerDoor::can`] for a permission by number, without a resource.
+    /// [`CallerFfi::can`] for a permission by number, without a resource.
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, permission: u32) -> u32 {
         by_number(permission, |permission| self.caller.can_by(permission))
@@ -100,12 +100,12 @@ impl CallerDoor {
 
     /// The questions that come as JSON.
     pub fn ask(&self, question: &str, input: &str) -> Result<String, JsValue> {
-        door::ask(&self.caller, question, input).map_err(stamped)
+        ffi::ask(&self.caller, question, input).map_err(stamped)
     }
 
     /// The same caller, knowing this of the request, too: what is not given stays as it was known.
     #[wasm_bindgen(js_name = withRequest)]
-    pub fn with_request(&self, context: String) -> Result<CallerDoor, JsValue> {
+    pub fn with_request(&self, context: String) -> Result<CallerFfi, JsValue> {
         Ok(self.caller.with_request(request(Some(&context)).map_err(stamped)?).into())
     }
 }

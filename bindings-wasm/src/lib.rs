@@ -1,4 +1,4 @@
-//! The wasm half of the npm package `rolekeep`: a door of strings, which the TypeScript half gives types.
+//! The wasm half of the npm package `rolekeep`: functions of strings, which the TypeScript half gives types.
 #![cfg(target_arch = "wasm32")]
 
 #[cfg(not(feature = "rules"))]

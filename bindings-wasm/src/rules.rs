@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use rolekeep::{
     Result,
-    door::rules::{Subject, compile},
     environment::Environment,
+    ffi::rules::{Subject, compile},
     rules::{PermissionId, Rules},
 };
 use wasm_bindgen::prelude::*;
@@ -17,28 +17,28 @@ const IN_FULL: u32 = 2;
 
 /// What the TypeScript half holds for a compiled policy.
 #[wasm_bindgen]
-pub struct RulesDoor {
+pub struct RulesFfi {
     rules: Rules,
     permissions: RefCell<Vec<PermissionId>>,
 }
 
 /// Compiles a policy: settings as JSON.
 #[wasm_bindgen(js_name = compileRules)]
-pub fn compile_rules(settings: &str) -> Result<RulesDoor, JsValue> {
+pub fn compile_rules(settings: &str) -> Result<RulesFfi, JsValue> {
     let rules = compile(settings, || JsEnvironment.now()).map_err(stamped)?;
-    Ok(RulesDoor { rules, permissions: RefCell::default() })
+    Ok(RulesFfi { rules, permissions: RefCell::default() })
 }
 
 #[wasm_bindgen]
-impl RulesDoor {
+impl RulesFfi {
     /// Somebody, described as JSON.
-    pub fn principal(&self, data: &str) -> Result<PrincipalDoor, JsValue> {
-        Ok(PrincipalDoor { subject: Subject::described(&self.rules, data).map_err(stamped)? })
+    pub fn principal(&self, data: &str) -> Result<PrincipalFfi, JsValue> {
+        Ok(PrincipalFfi { subject: Subject::described(&self.rules, data).map_err(stamped)? })
     }
 
     /// Somebody who is not signed in.
-    pub fn anonymous(&self) -> PrincipalDoor {
-        PrincipalDoor { subject: Subject::anonymous(&self.rules) }
+    pub fn anonymous(&self) -> PrincipalFfi {
+        PrincipalFfi { subject: Subject::anonymous(&self.rules) }
     }
 
     /// A number for a permission that is asked about often: a text costs more on its way here than the answer does.
@@ -51,9 +51,9 @@ impl RulesDoor {
         u32::try_from(known.len() - 1).ok()
     }
 
-    /// [`PrincipalDoor::can`] at all, by such a number: 1 for yes, 0 for no, 2 where it is to be asked in full.
+    /// [`PrincipalFfi::can`] at all, by such a number: 1 for yes, 0 for no, 2 where it is to be asked in full.
     #[wasm_bindgen(js_name = canByNumber)]
-    pub fn can_by_number(&self, principal: &PrincipalDoor, permission: u32) -> u32 {
+    pub fn can_by_number(&self, principal: &PrincipalFfi, permission: u32) -> u32 {
         let permission = self.permissions.borrow().get(permission as usize).copied();
         permission.and_then(|id| principal.subject.can_by(id).ok()).map_or(IN_FULL, u32::from)
     }
@@ -61,12 +61,12 @@ impl RulesDoor {
 
 /// What the TypeScript half holds for somebody who asks.
 #[wasm_bindgen]
-pub struct PrincipalDoor {
+pub struct PrincipalFfi {
     subject: Subject,
 }
 
 #[wasm_bindgen]
-impl PrincipalDoor {
+impl PrincipalFfi {
     /// Whether the principal may do this; a resource as JSON with its `type`.
     pub fn can(&self, permission: &str, resource: Option<String>) -> Result<bool, JsValue> {
         self.subject.can(permission, resource.as_deref()).map_err(stamped)
@@ -79,7 +79,7 @@ impl PrincipalDoor {
 
     /// The same, with values that conditions read as `context.…`.
     #[wasm_bindgen(js_name = withContext)]
-    pub fn with_context(&self, values: &str) -> Result<PrincipalDoor, JsValue> {
-        Ok(PrincipalDoor { subject: self.subject.with_context(values).map_err(stamped)? })
+    pub fn with_context(&self, values: &str) -> Result<PrincipalFfi, JsValue> {
+        Ok(PrincipalFfi { subject: self.subject.with_context(values).map_err(stamped)? })
     }
 }

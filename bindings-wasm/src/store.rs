@@ -3,12 +3,12 @@
 use std::{future::Future, pin::Pin};
 
 use js_sys::Promise;
-use rolekeep::{Error, Reason, Result, UserManagement, door, model::id::UserId, settings::Settings};
+use rolekeep::{Error, Reason, Result, UserManagement, ffi, model::id::UserId, settings::Settings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::{
-    caller::{CallerDoor, check_by_number, request},
+    caller::{CallerFfi, check_by_number, request},
     environment::JsEnvironment,
     error::stamped,
     persister::JsPersister,
@@ -16,45 +16,45 @@ use crate::{
 
 /// What the TypeScript half holds for an open store.
 #[wasm_bindgen]
-pub struct StoreDoor {
+pub struct StoreFfi {
     store: UserManagement,
 }
 
 /// Opens a store: settings as JSON, and a persister or undefined.
-#[wasm_bindgen(unchecked_return_type = "Promise<StoreDoor>")]
+#[wasm_bindgen(unchecked_return_type = "Promise<StoreFfi>")]
 pub fn open(settings: String, persister: JsValue) -> Promise {
     promise(async move {
         let mut builder = Settings::from_json(&settings)?.builder()?.environment(JsEnvironment);
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }
-        Ok(StoreDoor { store: builder.open().await? })
+        Ok(StoreFfi { store: builder.open().await? })
     })
 }
 
 #[wasm_bindgen]
-impl StoreDoor {
+impl StoreFfi {
     /// The host itself.
-    pub fn system(&self) -> CallerDoor {
+    pub fn system(&self) -> CallerFfi {
         self.store.system().into()
     }
 
     /// Somebody who has not signed in.
-    pub fn anonymous(&self, context: Option<String>) -> Result<CallerDoor, JsValue> {
+    pub fn anonymous(&self, context: Option<String>) -> Result<CallerFfi, JsValue> {
         Ok(self.store.anonymous(request(context.as_deref()).map_err(stamped)?).into())
     }
 
     /// The user whom an access token was made for.
     pub fn authenticate(&self, token: String, context: Option<String>) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(CallerDoor::from(store.authenticate(&token, request(context.as_deref())?).await?)) })
+        promise(async move { Ok(CallerFfi::from(store.authenticate(&token, request(context.as_deref())?).await?)) })
     }
 
     /// A user for whom the host vouches.
     #[wasm_bindgen(js_name = actingAs)]
     pub fn acting_as(&self, user: String) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(CallerDoor::from(store.acting_as(user_id(&user)?).await?)) })
+        promise(async move { Ok(CallerFfi::from(store.acting_as(user_id(&user)?).await?)) })
     }
 
     /// Whether any user may do this, both by number: 1 for yes, 0 for no, 2 where it is to be asked in full.
@@ -66,13 +66,13 @@ impl StoreDoor {
     /// Whether any user may do this, by the rights in memory; circumstances as JSON.
     pub fn check(&self, user: &str, permission: &str, circumstances: Option<String>) -> Result<bool, JsValue> {
         let user = user_id(user).map_err(stamped)?;
-        door::check(&self.store, user, permission, circumstances.as_deref()).map_err(stamped)
+        ffi::check(&self.store, user, permission, circumstances.as_deref()).map_err(stamped)
     }
 
     /// The questions about users that come as JSON.
     pub fn consult(&self, question: String, input: String) -> Promise {
         let store = self.store.clone();
-        promise(async move { door::consult(&store, &question, &input).await })
+        promise(async move { ffi::consult(&store, &question, &input).await })
     }
 
     /// The newest commit that this instance has made or heard of.

@@ -3,7 +3,7 @@ import { fromJson, toJson } from "./codec.js";
 import { invalid, only, text } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Json } from "./generated/types.js";
-import type { CallerDoor } from "./rolekeep.js";
+import type { CallerFfi } from "./rolekeep.js";
 import { store } from "./wasm.js";
 
 /** What the host knows of a request. Its address and program are kept in sessions and in the audit log. */
@@ -30,7 +30,7 @@ export interface RequestContext {
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
 }
 
-// The door reads no more, in UTF-8 bytes; longer text is not even copied to it.
+// The core reads no more, in UTF-8 bytes; longer text is not even copied to it.
 const MAX_INPUT = 16 * 1024 * 1024;
 
 /** The numbers by which the wasm knows permissions that were asked for: a text costs more on its way than the answer. */
@@ -49,12 +49,12 @@ export function learn(permission: string): void {
 
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
 export class Caller extends Areas {
-  readonly #door: CallerDoor;
+  readonly #native: CallerFfi;
 
   /** @internal */
-  constructor(door: CallerDoor) {
+  constructor(native: CallerFfi) {
     super();
-    this.#door = door;
+    this.#native = native;
   }
 
   /** Runs an operation by name, typed by the areas. */
@@ -66,17 +66,17 @@ export class Caller extends Areas {
   /** Runs an operation by name: JSON in, JSON out, both as `docs/operations.md` has them. */
   async call(operation: string, json: string): Promise<string> {
     if (text(json, "json").length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
-    return this.#door.call(text(operation, "operation"), json).catch(rethrow);
+    return this.#native.call(text(operation, "operation"), json).catch(rethrow);
   }
 
   /** Asks by the name of a question. @internal */
   protected ask(question: string, input: string): string {
-    return this.#door.ask(question, input);
+    return this.#native.ask(question, input);
   }
 
   /** Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on. */
   get isSignedIn(): boolean {
-    return this.#door.isSignedIn();
+    return this.#native.isSignedIn();
   }
 
   /**
@@ -90,10 +90,10 @@ export class Caller extends Areas {
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = resource === undefined ? numberOf(permission) : undefined;
-    const answer = number === undefined ? 2 : this.#door.canByNumber(number);
+    const answer = number === undefined ? 2 : this.#native.canByNumber(number);
     if (answer < 2) return answer === 1;
     return safely(() => {
-      const isAllowed = this.#door.can(text(permission, "permission"), attributes(resource));
+      const isAllowed = this.#native.can(text(permission, "permission"), attributes(resource));
       if (!permission.endsWith("}")) learn(permission);
       return isAllowed;
     });
@@ -111,7 +111,7 @@ export class Caller extends Areas {
 
   /** The same caller, knowing this of the request, too: what is not given stays as it was known. */
   withRequest(request: RequestContext): Caller {
-    return safely(() => new Caller(this.#door.withRequest(contextJson(request) ?? "{}")));
+    return safely(() => new Caller(this.#native.withRequest(contextJson(request) ?? "{}")));
   }
 }
 

@@ -1,7 +1,7 @@
 import { invalid, toCamel } from "./errors.js";
 import { records } from "./generated/codec.js";
 
-// Deeper input than the door reads, in levels.
+// Deeper input than the core reads, in levels.
 const MAX_DEPTH = 120;
 
 interface Field {
@@ -35,7 +35,7 @@ function shapeOf(record: string): Shape {
 
 const PAGE = "items total pages page limit has_next has_previous next_cursor".split(" ");
 
-/** An input as the JSON of the door; what JSON cannot say is refused, never dropped or made null. */
+/** An input as the JSON that the core reads; what JSON cannot say is refused, never dropped or made null. */
 export function toJson(value: unknown, form: string): string {
   return JSON.stringify(encode(value, form, "", 0));
 }
@@ -77,7 +77,7 @@ function shown(value: unknown): string {
   return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
 }
 
-/** What the door answered, with the names and types that it has here. */
+/** What the core answered, with the names and types that it has here. */
 export function fromJson(text: string, form: string): unknown {
   return decode(JSON.parse(text), form);
 }
@@ -94,7 +94,7 @@ function hiding(secrets: readonly string[]) {
   };
 }
 
-// What comes from the door has the form that the door was generated for.
+// What comes from the core has the form that this file was generated for.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 function decode(value: any, form: string): unknown {
   if (form === "" || form === "secret" || value === null) return value ?? undefined;

@@ -19,7 +19,7 @@ export interface RowFilter<V = SqliteValue | PostgresValue> extends Omit<SqlFilt
   readonly kinds: readonly SqlKind[];
 }
 
-/** @internal Asks for a filter; what the door answers, with values of this language. */
+/** @internal Asks for a filter; what the core answers, with values of this language. */
 export function filtered(permission: string, table: TableMapping, ask: (input: string) => string): RowFilter {
   try {
     const input = `{"permission":${toJson(text(permission, "permission"), "")},"table":${toJson(table, "SqlTable")}}`;
@@ -38,7 +38,7 @@ function native({ kind, value }: SqlParameter): SqliteValue | PostgresValue {
   return value as PostgresValue;
 }
 
-// The door writes digits as text where a number would not say which integer was meant.
+// The core writes digits as text where a number would not say which integer was meant.
 function integer(value: number | string): number | bigint {
   return typeof value === "string" ? BigInt(value) : value;
 }

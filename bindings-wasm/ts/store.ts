@@ -4,7 +4,7 @@ import { fromJson, toJson } from "./codec.js";
 import { only, text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
-import type { StoreDoor } from "./rolekeep.js";
+import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSource } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
@@ -39,37 +39,37 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
   const { persister, wasm, ...settings } = options;
   const json = toJson(settings, "Settings");
   const functions = await store.load(platform, wasm);
-  const door = await functions.open(json, persister).catch(rethrow);
+  const native = await functions.open(json, persister).catch(rethrow);
   // A failure will show when the store is asked.
-  persister?.watch?.(() => void door.refresh().catch(() => {}));
-  return new UserManagement(door);
+  persister?.watch?.(() => void native.refresh().catch(() => {}));
+  return new UserManagement(native);
 }
 
 /** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */
 export class UserManagement {
-  readonly #door: StoreDoor;
+  readonly #native: StoreFfi;
   /** The host itself: no rule holds it back, every invariant does. Not for requests of others. */
   readonly system: Caller;
 
   /** @internal */
-  constructor(door: StoreDoor) {
-    this.#door = door;
-    this.system = new Caller(door.system());
+  constructor(native: StoreFfi) {
+    this.#native = native;
+    this.system = new Caller(native.system());
   }
 
   /** Somebody who has not signed in. */
   anonymous(request?: RequestContext): Caller {
-    return safely(() => new Caller(this.#door.anonymous(contextJson(request))));
+    return safely(() => new Caller(this.#native.anonymous(contextJson(request))));
   }
 
   /** The user whom an access token was made for; an `UnauthorizedError` if it is none, or no longer good. */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
-    return new Caller(await this.#door.authenticate(text(accessToken, "accessToken"), contextJson(request)).catch(rethrow));
+    return new Caller(await this.#native.authenticate(text(accessToken, "accessToken"), contextJson(request)).catch(rethrow));
   }
 
   /** A user for whom the host vouches itself, without a session. */
   async actingAs(userId: string): Promise<Caller> {
-    return new Caller(await this.#door.actingAs(text(userId, "userId")).catch(rethrow));
+    return new Caller(await this.#native.actingAs(text(userId, "userId")).catch(rethrow));
   }
 
   /** Signs in with an e-mail address or username and the password; short for `anonymous().sessions.login(…)`. */
@@ -86,12 +86,12 @@ export class UserManagement {
   check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
     if (resource === undefined && circumstances === undefined) {
       const [user, number] = [users.get(userId), numberOf(permission)];
-      const answer = user === undefined || number === undefined ? 2 : this.#door.checkByNumber(user, number);
+      const answer = user === undefined || number === undefined ? 2 : this.#native.checkByNumber(user, number);
       if (answer < 2) return answer === 1;
     }
     return safely(() => {
       const given = resource || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
-      const isAllowed = this.#door.check(text(userId, "userId"), text(permission, "permission"), given);
+      const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), given);
       if (!permission.endsWith("}")) learn(permission);
       meet(userId);
       return isAllowed;
@@ -114,7 +114,7 @@ export class UserManagement {
   }
 
   async #consult<T>(question: string, input: object, answers = ""): Promise<T> {
-    return fromJson((await this.#door.consult(question, toJson(input, "")).catch(rethrow)) as string, answers) as T;
+    return fromJson((await this.#native.consult(question, toJson(input, "")).catch(rethrow)) as string, answers) as T;
   }
 
   /**
@@ -122,17 +122,17 @@ export class UserManagement {
    * it makes another instance answer by what was written up to here.
    */
   get position(): number {
-    return this.#door.position();
+    return this.#native.position();
   }
 
   /** Hears at once what others wrote to the same storage; without it that takes 200 ms at most. */
   async refresh(): Promise<void> {
-    await this.#door.refresh().catch(rethrow);
+    await this.#native.refresh().catch(rethrow);
   }
 
   /** Finishes running commits, refuses further operations and lets go of the storage. */
   async close(): Promise<void> {
-    await this.#door.close().catch(rethrow);
+    await this.#native.close().catch(rethrow);
   }
 }
 

@@ -99,7 +99,7 @@ pub struct AreaShape {
     pub operations: Vec<OperationShape>,
 }
 
-/// An operation: `me.users.create(…)`; the door knows it as `users.create`.
+/// An operation: `me.users.create(…)`; other languages call it `users.create`.
 #[derive(Debug)]
 pub struct OperationShape {
     /// `create`

@@ -48,9 +48,9 @@ pub mod config;
 pub mod credentials;
 #[cfg(feature = "describe")]
 pub mod describe;
-pub mod door;
 mod engine;
 pub mod environment;
+pub mod ffi;
 /// Turning away who asks too often.
 pub mod limit {
     pub use crate::engine::limit::{Attempt, Limiter};
@@ -75,4 +75,4 @@ pub use config::Config;
 pub use manager::UserManagement;
 pub use model::error::{Code, Error, Reason, Result};
 pub use operations::actor::RequestContext;
-pub use rules::{Policy, Resource, ResourceShape};
+pub use rules::{Policy, Resource, ResourceLayout};

@@ -18,7 +18,7 @@ const LAYERS: &[&str] = &[
     "engine",
     "manager+caller+checks",
     "settings",
-    "door command",
+    "ffi command",
     "lib",
 ];
 
@@ -73,7 +73,7 @@ fn bindings_are_thin() {
 fn layers_are_as_drawn() {
     assert!(may_use("storage", "audit") && may_use("model", "describe") && may_use("engine", "operations"));
     assert!(!may_use("rules", "credentials") && !may_use("audit", "rules") && !may_use("operations", "engine"));
-    assert!(!may_use("model", "unheard_of") && may_use("caller", "manager") && !may_use("manager", "door"));
+    assert!(!may_use("model", "unheard_of") && may_use("caller", "manager") && !may_use("manager", "ffi"));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn reads_what_a_file_uses() {
             audit::{chain::{seal, verify}, Entry},
             environment::Env as World, rules,
         };
-        // crate::door is only spoken of, as in [`crate::manager`]
+        // crate::ffi is only spoken of, as in [`crate::manager`]
         fn f(x: crate::storage::Row) -> &'static str { \"see crate::engine\" }
         pub(crate) fn g() {}
         use crate::Result;

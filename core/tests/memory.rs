@@ -6,7 +6,7 @@
 #[path = "common/counting.rs"]
 mod counting;
 
-use rolekeep::rules::{Policy, RuleSet, testing};
+use rolekeep::rules::{Policy, RuleSet};
 
 use counting::peak;
 
@@ -106,7 +106,7 @@ fn hostile_policies_cost_bounded_memory() {
     let mut failed = Vec::new();
     let mut measure = |name: String, text: &str, read: fn(&str) -> rolekeep::Result<Policy>| {
         let (refused, bytes) = peak(|| {
-            let compiled = read(text).and_then(|policy| RuleSet::compile(&policy, &testing::schema()));
+            let compiled = read(text).and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema()));
             compiled.err().map(|error| (error.message().to_owned(), error.to_string().len()))
         });
         let line = format!("{name}: {} MiB, {refused:?}", bytes / MIB);

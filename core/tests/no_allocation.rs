@@ -13,8 +13,8 @@ use std::{
 use rolekeep::{
     model::{time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Directory, Policy, PrincipalFacts, Question, Resource, ResourceShape, Role, RuleSet,
-        Schema, Scope,
+        Context, Policy, PrincipalCache, Question, Resource, ResourceLayout, Role, RuleSet, Schema, Scope,
+        StoredAssignment, StoredPrincipal,
     },
 };
 use uuid::Uuid;
@@ -71,12 +71,12 @@ fn at(micros: i64) -> Time {
     Time::from_microsecond(micros).unwrap()
 }
 
-fn held(role: &str, scope: Scope, from: i64, until: i64) -> AssignmentFacts {
-    AssignmentFacts { role: role.into(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
+fn held(role: &str, scope: Scope, from: i64, until: i64) -> StoredAssignment {
+    StoredAssignment { role: role.into(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
 }
 
 /// A user whose checks take every path: plain, inherited, denied, in a window, in a region, conditional.
-fn directory() -> Directory {
+fn directory() -> PrincipalCache {
     let policy = Policy::new()
         .resource_type("user", [("level", "int")])
         .resource_type("drone", [("region_id", "id"), ("level", "int"), ("status", "string")])
@@ -91,12 +91,12 @@ fn directory() -> Directory {
                 .deny_when("drone:drop", "resource.status == \"active\""),
         );
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
-    let directory = Directory::new(Arc::new(rules), 10);
-    let mut facts = PrincipalFacts::new(USER);
+    let directory = PrincipalCache::new(Arc::new(rules), 10);
+    let mut facts = StoredPrincipal::new(USER);
     facts.attributes = vec![("level".into(), Value::Int(5))];
     let (day, region) = (86_400_000_000, Scope::region(EAST));
     facts.assignments = vec![
-        AssignmentFacts { role: "editor".into(), scope: Scope::Global, from: None, until: None, group: None },
+        StoredAssignment { role: "editor".into(), scope: Scope::Global, from: None, until: None, group: None },
         held("printer", Scope::Global, NOW - day, NOW + day),
         held("flyer", Scope::Global, NOW + day, NOW + 2 * day),
         held("pilot", region, NOW - day, NOW + day),
@@ -172,10 +172,10 @@ fn decisions_about_resources_of_many_attributes_allocate_nothing() {
     let reader = Role::new("reader").allow_when("thing:read", condition.join(" and "));
     let policy = Policy::new().resource_type("thing", attributes).permissions(["thing:read"]).add_role(reader);
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
-    let assignments = vec![AssignmentFacts::new("reader", Scope::region(EAST))];
-    let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(USER) });
+    let assignments = vec![StoredAssignment::new("reader", Scope::region(EAST))];
+    let principal = rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(USER) });
     let (permission, context, now) = (rules.permission("thing:read").unwrap(), Context::new(), at(NOW));
-    let shape = ResourceShape::new("thing", names.iter().cloned().chain(["region_id".to_owned()]));
+    let shape = ResourceLayout::new("thing", names.iter().cloned().chain(["region_id".to_owned()]));
     for (region, last, wanted) in [(EAST, 1, true), (WEST, 1, false), (EAST, 2, false)] {
         let levels = || (0..9).map(|at| Value::Int(if at == 8 { last } else { 1 }));
         let named =

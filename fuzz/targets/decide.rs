@@ -7,8 +7,8 @@ mod shared;
 use libfuzzer_sys::fuzz_target;
 use rolekeep::rules::{
     Policy, Question, RuleSet,
-    testing::{self, Case, Choices},
 };
+use rolekeep_test_cases::{Case, Choices};
 
 fuzz_target!(|bytes: &[u8]| {
     // Two bytes a choice: a mutation changes one.
@@ -16,9 +16,9 @@ fuzz_target!(|bytes: &[u8]| {
     let case = Case::draw(&mut Choices::new(numbers.collect()));
     let policy = case.policy();
     shared::hold(Ok(policy.clone()));
-    let Ok(rules) = RuleSet::compile(&policy, &testing::schema()) else { return };
+    let Ok(rules) = RuleSet::compile(&policy, &rolekeep_test_cases::schema()) else { return };
     let expected = answers(&case, &rules);
-    let compiled = |policy: rolekeep::Result<Policy>| RuleSet::compile(&policy.expect("a policy"), &testing::schema());
+    let compiled = |policy: rolekeep::Result<Policy>| RuleSet::compile(&policy.expect("a policy"), &rolekeep_test_cases::schema());
     let (toml, json) = (policy.to_toml().expect("TOML"), policy.to_json().expect("JSON"));
     assert_eq!(expected, answers(&case, &compiled(Policy::from_toml(&toml)).expect("TOML compiles")), "{toml}");
     assert_eq!(expected, answers(&case, &compiled(Policy::from_json(&json)).expect("JSON compiles")), "{json}");
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Every permission, on every thing and on none; and on each a filter agrees.
 fn answers(case: &Case, rules: &RuleSet) -> Vec<Option<bool>> {
-    let principal = rules.principal(case.principal.clone());
+    let principal = case.principal(rules).expect("a principal of the policy");
     let context = case.context();
     let mut answers = Vec::new();
     for info in rules.permissions() {

@@ -1,10 +1,10 @@
 // What several targets hold a policy to.
 
-use rolekeep::rules::{Policy, RoleInfo, RuleSet, testing};
+use rolekeep::rules::{Policy, RoleInfo, RuleSet};
 
 /// An author of any policy is told what is wrong, or it compiles and is the same once written and read again.
 pub fn hold(policy: rolekeep::Result<Policy>) {
-    let compiled = policy.and_then(|policy| Ok((RuleSet::compile(&policy, &testing::schema())?, policy)));
+    let compiled = policy.and_then(|policy| Ok((RuleSet::compile(&policy, &rolekeep_test_cases::schema())?, policy)));
     let (rules, policy) = match compiled {
         Ok(compiled) => compiled,
         Err(error) => return told(&error),
@@ -14,7 +14,7 @@ pub fn hold(policy: rolekeep::Result<Policy>) {
     for (read, text) in [(Policy::from_toml(&toml), &toml), (Policy::from_json(&json), &json)] {
         let read = read.unwrap_or_else(|error| panic!("what was written is not read: {error}\n{text}"));
         assert_eq!(policy, read, "{text}");
-        let again = RuleSet::compile(&read, &testing::schema());
+        let again = RuleSet::compile(&read, &rolekeep_test_cases::schema());
         let again = again.unwrap_or_else(|error| panic!("what was written does not compile: {error}\n{text}"));
         assert_eq!(rules.permissions().collect::<Vec<_>>(), again.permissions().collect::<Vec<_>>(), "{text}");
         assert_eq!(roles(&rules), roles(&again), "{text}");

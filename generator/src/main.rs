@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-use rolekeep::{describe::Catalogue, door};
+use rolekeep::{describe::Catalogue, ffi};
 
 /// A file of a face: its path from the top of the repository, and its text.
 pub(crate) struct Face {
@@ -36,7 +36,7 @@ const EMITTERS: [Emitter; 5] = [operations::faces, python::faces, typescript::fa
 fn main() -> ExitCode {
     let only_check = std::env::args().any(|argument| argument == "--check");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let catalogue = door::catalogue();
+    let catalogue = ffi::catalogue();
     let faces = EMITTERS.iter().flat_map(|emit| emit(&catalogue));
     let stale: Vec<Face> =
         faces.filter(|face| fs::read_to_string(root.join(&face.path)).ok().as_ref() != Some(&face.text)).collect();

@@ -15,13 +15,13 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
 
 #[cfg(test)]
 mod tests {
-    use rolekeep::door;
+    use rolekeep::ffi;
 
     use crate::EMITTERS;
 
     #[test]
     fn nothing_that_holds_a_secret_prints_it() {
-        let catalogue = door::catalogue();
+        let catalogue = ffi::catalogue();
         let faces: Vec<_> = EMITTERS.iter().flat_map(|emit| emit(&catalogue)).collect();
         let all = |of: &str| {
             let texts = faces.iter().filter(|face| face.path.starts_with(of)).map(|face| face.text.as_str());

@@ -158,7 +158,7 @@ pub const ALL: &[Contender] = &[
         key: "ours-strings-scoped",
         label: "**Rolekeep, by strings**",
         kind: Kind::Ours,
-        about: "the resource by a `ResourceShape`, its values in order",
+        about: "the resource by a `ResourceLayout`, its values in order",
         package: Some("rolekeep"),
         all: false,
         after: None,

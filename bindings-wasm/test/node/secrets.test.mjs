@@ -10,7 +10,7 @@ import { CHEAP, text } from "./support.mjs";
 const MARK = "correct horse battery staple";
 const secrets = Object.entries(JSON.parse(text("tests/conformance/secrets.json")));
 
-/** A record as the door writes it, with this text wherever it holds a secret. */
+/** A record as `ffi` writes it, with this text wherever it holds a secret. */
 const answered = (record) => {
   const fields = records[record].split(" ").map((field) => field.split(":"));
   const value = (form = "") => (form.startsWith("secret") ? (form.endsWith("{}") ? { [MARK]: MARK } : MARK) : form.endsWith("[]") ? [] : null);

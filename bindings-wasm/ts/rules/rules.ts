@@ -2,7 +2,7 @@ import { Asker, attributes, type Resource, safely } from "../ask.js";
 import { toJson } from "../codec.js";
 import { text } from "../errors.js";
 import type { Json, PrincipalData, RulesSettings } from "../generated/types.js";
-import type { PrincipalDoor, RulesDoor } from "../rolekeep_rules.js";
+import type { PrincipalFfi, RulesFfi } from "../rolekeep_rules.js";
 import type * as browser from "../rolekeep_rules.js";
 import { type Platform, Wasm, type WasmSource } from "../wasm.js";
 
@@ -35,13 +35,13 @@ export async function compileOn(platform: Platform<RulesFunctions>, options: Com
  * has to be awaited. Made by `compile`.
  */
 export class Rules {
-  readonly #door: RulesDoor;
+  readonly #native: RulesFfi;
   /** The numbers by which the wasm knows permissions that were asked for. */
   readonly #numbers = new Map<string, number>();
 
   /** @internal */
-  constructor(door: RulesDoor) {
-    this.#door = door;
+  constructor(native: RulesFfi) {
+    this.#native = native;
   }
 
   /**
@@ -51,31 +51,31 @@ export class Rules {
    * that it does not declare or that are of another type, and those that its conditions read and that are missing.
    */
   principal(data: PrincipalData): Principal {
-    return safely(() => new Principal(this.#door.principal(toJson(data, "PrincipalData")), this.#door, this.#numbers));
+    return safely(() => new Principal(this.#native.principal(toJson(data, "PrincipalData")), this.#native, this.#numbers));
   }
 
   /** Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any. */
   anonymous(): Principal {
-    return new Principal(this.#door.anonymous(), this.#door, this.#numbers);
+    return new Principal(this.#native.anonymous(), this.#native, this.#numbers);
   }
 }
 
 /** Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`. */
 export class Principal extends Asker {
-  readonly #door: PrincipalDoor;
-  readonly #rules: RulesDoor;
+  readonly #native: PrincipalFfi;
+  readonly #rules: RulesFfi;
   readonly #numbers: Map<string, number>;
 
   /** @internal */
-  constructor(door: PrincipalDoor, rules: RulesDoor, numbers: Map<string, number>) {
+  constructor(native: PrincipalFfi, rules: RulesFfi, numbers: Map<string, number>) {
     super();
-    this.#door = door;
+    this.#native = native;
     this.#rules = rules;
     this.#numbers = numbers;
   }
 
   protected ask(question: string, input: string): string {
-    return this.#door.ask(question, input);
+    return this.#native.ask(question, input);
   }
 
   /**
@@ -87,10 +87,10 @@ export class Principal extends Asker {
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = resource === undefined ? this.#numbers.get(permission) : undefined;
-    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#door, number);
+    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#ffi, number);
     if (answer < 2) return answer === 1;
     return safely(() => {
-      const isAllowed = this.#door.can(text(permission, "permission"), attributes(resource));
+      const isAllowed = this.#native.can(text(permission, "permission"), attributes(resource));
       this.#learn(permission);
       return isAllowed;
     });
@@ -105,6 +105,6 @@ export class Principal extends Asker {
 
   /** The same principal, where the policy's conditions read these values, too, as `context.…`: what is not given stays as it was. */
   withContext(values: Context): Principal {
-    return safely(() => new Principal(this.#door.withContext(toJson(values, "")), this.#rules, this.#numbers));
+    return safely(() => new Principal(this.#native.withContext(toJson(values, "")), this.#rules, this.#numbers));
   }
 }

@@ -30,7 +30,7 @@ use crate::{
         id::{ChangeSetId, SessionId},
     },
     operations::{Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
-    rules::Directory,
+    rules::PrincipalCache,
     storage::{ChangeSet, CommitError, Committed},
 };
 use cache::Cache;
@@ -70,7 +70,7 @@ enum Finish {
 pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The rights of users, as read last.
-    pub(crate) directory: Directory,
+    pub(crate) directory: PrincipalCache,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
@@ -103,7 +103,7 @@ pub(crate) struct Hooks {
 
 impl Engine {
     pub(crate) fn new(services: Services, hooks: Hooks) -> Self {
-        let directory = Directory::new(services.rules(), services.config.users_in_memory);
+        let directory = PrincipalCache::new(services.rules(), services.config.users_in_memory);
         Self {
             services,
             directory,

@@ -1,5 +1,5 @@
 //! THE list of operations: each is declared here once, and every face of the library (Rust
-//! methods, the door, Python, TypeScript, Kotlin, Swift) follows from the list.
+//! methods, the ffi, Python, TypeScript, Kotlin, Swift) follows from the list.
 //!
 //! An operation is one type: its input, its permission, and its plan. The engine takes the five
 //! steps (authorise, validate, read, plan, commit) in order; see `engine`.

@@ -15,17 +15,17 @@ use crate::{
         user::{User, UserStatus},
         value::Value,
     },
-    rules::{AssignmentFacts, PrincipalFacts, Scope},
+    rules::{Scope, StoredAssignment, StoredPrincipal},
 };
 
 /// Reads the facts of users; those that do not exist are left out. Their version is that of their guard, 0 where
 /// there is none. Three reads, however many users.
-pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<PrincipalFacts>> {
+pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<StoredPrincipal>> {
     // The guards first: a change in between makes what is committed on these rights stale, never the reverse.
     let guards: Vec<Guard> = reads.many(ids.iter().map(|id| (Guard::of_user(*id),))).await?;
     let versions: HashMap<String, i64> = guards.into_iter().map(|guard| (guard.name, guard.version)).collect();
     let users: Vec<User> = reads.many(ids.iter().map(|id| (*id,))).await?;
-    let mut held: HashMap<UserId, Vec<AssignmentFacts>> = HashMap::new();
+    let mut held: HashMap<UserId, Vec<StoredAssignment>> = HashMap::new();
     let mut values: Vec<Value> = users.iter().map(|user| Value::Id(user.id.0)).collect();
     values.sort_unstable();
     values.dedup();
@@ -33,7 +33,7 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Pri
         // A scope that cannot be read covers nothing.
         let Ok(scope) = assignment.scope.parse::<Scope>() else { continue };
         let (from, until) = (assignment.valid_from, assignment.valid_until);
-        let facts = AssignmentFacts { from, until, ..AssignmentFacts::new(assignment.role, scope) };
+        let facts = StoredAssignment { from, until, ..StoredAssignment::new(assignment.role, scope) };
         held.entry(assignment.user_id).or_default().push(facts);
     }
     let facts = users.into_iter().map(|user| {
@@ -42,7 +42,7 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Pri
         let row = user.to_row();
         // Documents are no attributes.
         let columns = User::TABLE.columns.iter().zip(row.0).filter(|(column, _)| column.kind != Kind::Json);
-        PrincipalFacts {
+        StoredPrincipal {
             id: user.id.0,
             is_active,
             status: user.status.to_string().into(),

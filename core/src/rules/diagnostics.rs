@@ -2,7 +2,11 @@
 
 use std::{ops::Range, sync::Arc};
 
-use crate::model::{decode::nearest, error::{Error, Problem, Reason}, report::{Earlier, Mark, Marked}};
+use crate::model::{
+    decode::nearest,
+    error::{Error, Problem, Reason},
+    report::{Earlier, Mark, Marked},
+};
 
 use crate::rules::policy::file::literal;
 
@@ -63,7 +67,7 @@ impl From<String> for Text {
 
 /// One problem, not yet placed. The order is that of the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Fault {
+pub(crate) struct Diagnostic {
     /// In bytes of the file, or of the condition where that was written in code; the greatest for
     /// what else was written in code.
     start: u32,
@@ -84,7 +88,7 @@ struct First {
     label: &'static str,
 }
 
-impl Fault {
+impl Diagnostic {
     /// A few words to stand at the carets.
     pub(crate) fn label(&mut self, label: &'static str) -> &mut Self {
         self.label = Some(label);
@@ -102,11 +106,11 @@ impl Fault {
 
 /// All problems met so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Faults {
+pub(crate) struct Diagnostics {
     source: Option<Arc<str>>,
     /// Whether the file is JSON, which has objects where TOML has tables.
     pub(crate) is_json: bool,
-    list: Vec<Fault>,
+    list: Vec<Diagnostic>,
     /// How many there are besides.
     more: usize,
     suggestions: u32,
@@ -114,7 +118,7 @@ pub(crate) struct Faults {
     copies: usize,
 }
 
-impl Faults {
+impl Diagnostics {
     pub(crate) fn of(source: Option<Arc<str>>, is_json: bool) -> Self {
         Self { source, is_json, ..Self::default() }
     }
@@ -129,7 +133,7 @@ impl Faults {
         self.copies <= MAX_COPIES
     }
 
-    pub(crate) fn add(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) -> &mut Fault {
+    pub(crate) fn add(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) -> &mut Diagnostic {
         self.push(spot.start, spot.end, message.into(), help)
     }
 
@@ -140,7 +144,7 @@ impl Faults {
         inside: Range<usize>,
         message: impl Into<String>,
         help: Option<String>,
-    ) -> &mut Fault {
+    ) -> &mut Diagnostic {
         let Spot { start, end } = text.spot;
         let raw = self.source.as_deref().and_then(|source| source.get(start as usize..end as usize));
         let place = |inside| match raw {
@@ -156,13 +160,13 @@ impl Faults {
         fault
     }
 
-    fn push(&mut self, start: u32, end: u32, message: String, help: Option<String>) -> &mut Fault {
+    fn push(&mut self, start: u32, end: u32, message: String, help: Option<String>) -> &mut Diagnostic {
         if self.list.len() > MAX_FAULTS {
             self.list.truncate(MAX_FAULTS);
             self.more += 1;
         }
         let at = self.list.len();
-        self.list.push(Fault { start, message, help, end, label: None, first: None, condition: None });
+        self.list.push(Diagnostic { start, message, help, end, label: None, first: None, condition: None });
         &mut self.list[at]
     }
 

@@ -6,9 +6,30 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::{error::{Error, Reason, Result}, predicate::{Comparison, Link, Name, Predicate}, time::Time, value::Value};
+use crate::model::{
+    error::{Error, Reason, Result},
+    predicate::{Comparison, Link, Name, Predicate},
+    time::Time,
+    value::Value,
+};
 
-use crate::rules::{authorize::{Here, Question}, compile::{attribute::{Attribute, ResourceType, Stored}, role::NONE, rule_set::{PermissionId, RuleSet}}, condition::{code::{Operand, Path, Source, Test, TestKind, Tree, Values}, parser::{Operator, Root}, value::{Datum, Held, Type, read}}, policy::Effect, principal::Principal, resource::Context, scope::kind::BoundScope};
+use crate::rules::{
+    authorize::{EvaluationContext, Question},
+    compile::{
+        attribute::{Attribute, ResourceType, Stored},
+        role::NONE,
+        rule_set::{PermissionId, RuleSet},
+    },
+    condition::{
+        code::{Operand, Path, Source, Test, TestKind, Tree, Values},
+        parser::{Operator, Root},
+        value::{GivenValue, Type, TypedValue, read},
+    },
+    policy::Effect,
+    principal::Principal,
+    resource::Context,
+    scope::kind::BoundScope,
+};
 
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.
 const LIFETIME: i64 = 5;
@@ -99,14 +120,14 @@ impl RuleSet {
         context: &Context,
         now: Time,
     ) -> Result<RowFilter> {
-        let here = self.here(&Question { principal, permission, fields: &[], resource: None, context, now })?;
-        let predicate = Lowering { here: &here, is_strict: true }.predicate(permission)?;
+        let cx = self.cx(&Question { principal, permission, fields: &[], resource: None, context, now })?;
+        let predicate = Lowering { cx: &cx, is_strict: true }.predicate(permission)?;
         let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-        let now_micros = here.now();
-        let next = chain.filter_map(|one| one.held().filter_map(|held| held.next_edge(now_micros)).min()).min();
+        let now_micros = cx.now();
+        let next = chain.filter_map(|one| one.assignments().filter_map(|held| held.next_edge(now_micros)).min()).min();
         let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
         let latest = now.plus_seconds(LIFETIME);
-        let attributes = attributes_of(&predicate, here.ty);
+        let attributes = attributes_of(&predicate, cx.ty);
         Ok(RowFilter { predicate, made_at: now, expires: next.map_or(latest, |next| next.min(latest)), attributes })
     }
 
@@ -119,8 +140,8 @@ impl RuleSet {
     }
 
     /// Whether the filter does not fold to nothing.
-    pub(super) fn is_possible(&self, permission: PermissionId, here: &Here<'_>) -> bool {
-        let lowered = Lowering { here, is_strict: false }.predicate(permission);
+    pub(super) fn is_possible(&self, permission: PermissionId, cx: &EvaluationContext<'_>) -> bool {
+        let lowered = Lowering { cx, is_strict: false }.predicate(permission);
         !matches!(lowered, Ok(Predicate::Never))
     }
 }
@@ -148,7 +169,7 @@ fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribut
 
 /// Conditions and scopes to predicates.
 struct Lowering<'l, 'h> {
-    here: &'l Here<'h>,
+    cx: &'l EvaluationContext<'h>,
     /// Whether what no column holds is an error; else it is "perhaps".
     is_strict: bool,
 }
@@ -214,28 +235,28 @@ impl Lowering<'_, '_> {
     /// What all may do who ask together.
     fn predicate(&self, permission: PermissionId) -> Result<Predicate> {
         let own = self.own_predicate(permission)?;
-        match self.here.principal.on_behalf_of() {
+        match self.cx.principal.on_behalf_of() {
             Some(principal) => {
-                let here = self.here.of(principal);
-                Ok(own.and(Lowering { here: &here, is_strict: self.is_strict }.predicate(permission)?))
+                let cx = self.cx.of(principal);
+                Ok(own.and(Lowering { cx: &cx, is_strict: self.is_strict }.predicate(permission)?))
             }
             None => Ok(own),
         }
     }
 
     fn own_predicate(&self, permission: PermissionId) -> Result<Predicate> {
-        let (here, rules) = (self.here, self.here.rules);
-        let principal = here.principal;
+        let (cx, rules) = (self.cx, self.cx.rules);
+        let principal = cx.principal;
         if !principal.is_active() || !principal.is_within_key(permission.0) {
             return Ok(Predicate::Never);
         }
-        if rules.administration(principal, here.now()).is_some() {
+        if rules.administration(principal, cx.now()).is_some() {
             return Ok(Predicate::Always);
         }
         // Fifty scopes of one condition become one set.
         let mut reaches = Reaches::default();
-        let now = here.now();
-        let counted = principal.held().filter(|one| rules.counts(*one, now));
+        let now = cx.now();
+        let counted = principal.assignments().filter(|one| rules.counts(*one, now));
         let counted: SmallVec<[(u32, &BoundScope); 8]> = counted.map(|held| (held.role, held.scope())).collect();
         // Assignments of one role follow each other, and differ in their scopes alone.
         for run in counted.chunk_by(|one, next| one.0 == next.0) {
@@ -263,10 +284,10 @@ impl Lowering<'_, '_> {
 
     /// What a role says of a permission, as places among the reaches.
     fn grants_of(&self, role: u32, permission: PermissionId, reaches: &mut Reaches) -> SmallVec<[usize; 4]> {
-        let rules = self.here.rules;
+        let rules = self.cx.rules;
         let mut grants = SmallVec::new();
-        for part in rules.parts(self.here.principal, role) {
-            if rules.columns.has(part, permission.0) {
+        for part in rules.parts(self.cx.principal, role) {
+            if rules.permission_index.has(part, permission.0) {
                 grants.push(reaches.place(Effect::Allow, NONE));
             }
             let allows = rules.specials(part, permission.0).iter().filter(|one| one.effect == Effect::Allow);
@@ -282,7 +303,7 @@ impl Lowering<'_, '_> {
     fn widen(&self, reach: &mut Reach, run: &[(u32, &BoundScope)]) {
         let scopes = || run.iter().map(|(_, scope)| *scope);
         reach.is_global |= scopes().any(|scope| *scope == BoundScope::Global);
-        for (bound, slot) in &self.here.ty.bound {
+        for (bound, slot) in &self.cx.ty.bound {
             let mut own = scopes().filter(|scope| scope.kind() == Some(*bound)).peekable();
             if own.peek().is_some() {
                 let within = reach.within(*slot, run.len().min(ROOM));
@@ -293,7 +314,7 @@ impl Lowering<'_, '_> {
                     }
                 }
             }
-            let Some(tree) = self.here.principal.tree() else { continue };
+            let Some(tree) = self.cx.principal.tree() else { continue };
             for (kind, id) in scopes().filter_map(|scope| scope.kind().zip(scope.id())) {
                 if kind != *bound {
                     let ids = tree.within(*bound, kind, &id);
@@ -311,7 +332,7 @@ impl Lowering<'_, '_> {
         let mut within = reach.within;
         within.sort_by_key(|(slot, _)| *slot);
         for (slot, within) in within {
-            let Some(attribute) = self.here.ty.attributes.get(slot as usize) else { continue };
+            let Some(attribute) = self.cx.ty.attributes.get(slot as usize) else { continue };
             parts.push(match self.column(attribute) {
                 Some(name) => Predicate::In(name, within.set()),
                 None => self.unsayable(attribute)?,
@@ -340,16 +361,16 @@ impl Lowering<'_, '_> {
 
     fn test(&self, test: &TestKind) -> Result<Predicate> {
         if test.paths().all(|path| path.root != Root::Resource) {
-            return Ok(if test.holds(self.here) { Predicate::Always } else { Predicate::Never });
+            return Ok(if test.holds(self.cx) { Predicate::Always } else { Predicate::Never });
         }
         match test {
             TestKind::Has(path) => self.has(*path),
             TestKind::Compare(left, operator, right) => match (self.side(left), self.side(right)) {
-                (Side::Column(column, offset), Side::Constant(datum)) => {
-                    Ok(compare(column, *operator, datum.moved(-offset)))
+                (Side::Column(column, offset), Side::Constant(value)) => {
+                    Ok(compare(column, *operator, value.moved(-offset)))
                 }
-                (Side::Constant(datum), Side::Column(column, offset)) => {
-                    Ok(compare(column, flipped(*operator), datum.moved(-offset)))
+                (Side::Constant(value), Side::Column(column, offset)) => {
+                    Ok(compare(column, flipped(*operator), value.moved(-offset)))
                 }
                 (Side::Column(left, one), Side::Column(right, other)) => {
                     Ok(compare_columns(left, *operator, right, other - one))
@@ -359,7 +380,7 @@ impl Lowering<'_, '_> {
             },
             TestKind::InLiterals(one, literals) => match self.side(one) {
                 Side::Column(column, offset) => {
-                    let values = literals.iter().filter_map(|literal| literal.as_datum().moved(-offset).to_value());
+                    let values = literals.iter().filter_map(|literal| literal.as_value().moved(-offset).to_value());
                     Ok(is_in(column, values))
                 }
                 Side::Beyond(attribute) => self.unsayable(attribute),
@@ -380,7 +401,7 @@ impl Lowering<'_, '_> {
     }
 
     fn has(&self, path: Path) -> Result<Predicate> {
-        match self.here.ty.attributes.get(path.slot as usize) {
+        match self.cx.ty.attributes.get(path.slot as usize) {
             // A relation is never absent, either.
             Some(attribute) if !attribute.is_optional => Ok(Predicate::Always),
             Some(attribute) => match self.column(attribute) {
@@ -394,11 +415,11 @@ impl Lowering<'_, '_> {
     fn in_path(&self, one: &Operand, set: Path) -> Result<Predicate> {
         let one = self.side(one);
         if set.root == Root::Resource {
-            let Some(attribute) = self.here.ty.attributes.get(set.slot as usize) else { return Ok(Predicate::Never) };
+            let Some(attribute) = self.cx.ty.attributes.get(set.slot as usize) else { return Ok(Predicate::Never) };
             let Some(Stored::Link(link)) = &attribute.stored else {
                 let Some(set) = self.column(attribute) else { return self.unsayable(attribute) };
                 return match one {
-                    Side::Constant(datum) => Ok(match datum.to_value() {
+                    Side::Constant(value) => Ok(match value.to_value() {
                         Some(value) => Predicate::Contains(set, value),
                         None => Predicate::Never,
                     }),
@@ -407,34 +428,32 @@ impl Lowering<'_, '_> {
                 };
             };
             return match one {
-                Side::Constant(datum) => Ok(linked(link, datum)),
+                Side::Constant(value) => Ok(linked(link, value)),
                 Side::Column(column, _) => Ok(Predicate::LinkedToColumn(link.clone(), column)),
                 Side::Beyond(attribute) => self.unsayable(attribute),
             };
         }
-        match (one, self.here.at(set)) {
-            (Side::Column(column, offset), Datum::Set(held)) => {
-                let values = Held::values(held, set.ty.base);
+        match (one, self.cx.at(set)) {
+            (Side::Column(column, offset), TypedValue::Set(held)) => {
+                let values = GivenValue::values(held, set.ty.base);
                 let moved = values.iter().filter_map(|value| read(value, set.ty.base).moved(-offset).to_value());
                 Ok(is_in(column, moved))
             }
-            (Side::Beyond(attribute), Datum::Set(_)) => self.unsayable(attribute),
+            (Side::Beyond(attribute), TypedValue::Set(_)) => self.unsayable(attribute),
             _ => Ok(Predicate::Never),
         }
     }
 
     fn side<'o>(&'o self, operand: &'o Operand) -> Side<'o> {
         match operand.source {
-            Source::Path(path) if path.root == Root::Resource => {
-                match self.here.ty.attributes.get(path.slot as usize) {
-                    Some(attribute) => match self.column(attribute) {
-                        Some(name) => Side::Column(name, operand.offset),
-                        None => Side::Beyond(attribute),
-                    },
-                    None => Side::Constant(Datum::Absent),
-                }
-            }
-            _ => Side::Constant(operand.value(self.here)),
+            Source::Path(path) if path.root == Root::Resource => match self.cx.ty.attributes.get(path.slot as usize) {
+                Some(attribute) => match self.column(attribute) {
+                    Some(name) => Side::Column(name, operand.offset),
+                    None => Side::Beyond(attribute),
+                },
+                None => Side::Constant(TypedValue::Absent),
+            },
+            _ => Side::Constant(operand.value(self.cx)),
         }
     }
 
@@ -443,7 +462,7 @@ impl Lowering<'_, '_> {
     fn column(&self, attribute: &Attribute) -> Option<Name> {
         match &attribute.stored {
             Some(Stored::Column(_, name)) => Some(Name::Borrowed(name)),
-            None if self.here.ty.table.is_none() => Some(Name::Owned(attribute.name.clone())),
+            None if self.cx.ty.table.is_none() => Some(Name::Owned(attribute.name.clone())),
             Some(Stored::Link(_)) | None => None,
         }
     }
@@ -455,7 +474,7 @@ impl Lowering<'_, '_> {
         }
         let message = format!(
             "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",
-            attribute.name, self.here.ty.name
+            attribute.name, self.cx.ty.name
         );
         Err(Error::new(Reason::InvalidInput, message))
     }
@@ -463,15 +482,15 @@ impl Lowering<'_, '_> {
 
 /// One side of a test.
 enum Side<'a> {
-    Constant(Datum<'a>),
+    Constant(TypedValue<'a>),
     /// Moved by microseconds.
     Column(Name, i64),
     /// An attribute that no column holds.
     Beyond(&'a Attribute),
 }
 
-fn compare(column: Name, operator: Operator, datum: Datum<'_>) -> Predicate {
-    match datum.to_value() {
+fn compare(column: Name, operator: Operator, value: TypedValue<'_>) -> Predicate {
+    match value.to_value() {
         Some(value) => Predicate::Compare(column, comparison(operator), value),
         None => Predicate::Never,
     }
@@ -486,8 +505,8 @@ fn is_in(column: Name, values: impl Iterator<Item = Value>) -> Predicate {
     if values.is_empty() { Predicate::Never } else { Predicate::In(column, values) }
 }
 
-fn linked(link: &Link, datum: Datum<'_>) -> Predicate {
-    match datum.to_value() {
+fn linked(link: &Link, value: TypedValue<'_>) -> Predicate {
+    match value.to_value() {
         Some(value) => Predicate::Linked(link.clone(), Predicate::set([value])),
         None => Predicate::Never,
     }

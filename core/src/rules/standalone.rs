@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::model::{error::{Error, Reason, Result}, time::Time};
+use crate::model::{
+    error::{Error, Reason, Result},
+    time::Time,
+};
 
-use crate::rules::{Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope};
+use crate::rules::{
+    Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
+};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
 

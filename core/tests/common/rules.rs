@@ -9,11 +9,9 @@ use rolekeep::{
         predicate::{Link, Links},
         value::Value,
     },
-    rules::{
-        Context, Explanation, FieldId, Principal, Question, Resource, ResourceShape, RuleSet,
-        testing::{Case, Choices, Query, THINGS, ThingRow},
-    },
+    rules::{Context, Explanation, FieldId, Principal, Question, Resource, ResourceLayout, RuleSet},
 };
+use rolekeep_test_cases::{Case, Choices, Query, THINGS, ThingRow};
 use uuid::Uuid;
 
 /// The same cases in every run; others with `PROPTEST_RNG_SEED`.
@@ -99,9 +97,9 @@ fn shaped(thing: &ThingRow) -> [Resource<'static>; 2] {
         let columns = THINGS.columns.iter().map(|column| column.name).filter(|name| *name != "notes");
         columns.chain(["assigned_users"]).collect()
     });
-    static SHAPES: LazyLock<[ResourceShape; 2]> = LazyLock::new(|| {
+    static SHAPES: LazyLock<[ResourceLayout; 2]> = LazyLock::new(|| {
         let backwards = (0..12).map(|at| format!("n{at}")).chain(NAMES.iter().rev().map(|name| (*name).to_owned()));
-        [ResourceShape::new("thing", NAMES.iter().copied()), ResourceShape::new("thing", backwards)]
+        [ResourceLayout::new("thing", NAMES.iter().copied()), ResourceLayout::new("thing", backwards)]
     });
     let users: Vec<String> = thing.users.iter().map(|id| format!("\"{id}\"")).collect();
     let users = Value::Json(format!("[{}]", users.join(",")).into());

@@ -4,9 +4,7 @@
 use rolekeep::{
     Reason,
     model::{predicate::Predicate, time::Time, value::Value},
-    rules::{
-        AssignmentFacts, Context, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope, testing,
-    },
+    rules::{Context, Policy, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
 };
 use uuid::Uuid;
 
@@ -66,10 +64,10 @@ fn doc() -> Resource<'static> {
         .with("sure", 1)
 }
 
-fn facts(role: &str) -> PrincipalFacts {
-    PrincipalFacts {
-        assignments: vec![AssignmentFacts::new(role, Scope::Global)],
-        ..PrincipalFacts::new(Uuid::try_parse(ID).unwrap())
+fn facts(role: &str) -> StoredPrincipal {
+    StoredPrincipal {
+        assignments: vec![StoredAssignment::new(role, Scope::Global)],
+        ..StoredPrincipal::new(Uuid::try_parse(ID).unwrap())
     }
 }
 
@@ -296,8 +294,8 @@ fn free_attributes_are_perhaps() {
             .add_role(role)
     };
     let ask = |role: Role, scope: Scope| {
-        let rules = RuleSet::compile(&policy(role), &testing::schema()).unwrap();
-        let mut facts = PrincipalFacts { assignments: vec![AssignmentFacts::new("r", scope)], ..facts("r") };
+        let rules = RuleSet::compile(&policy(role), &rolekeep_test_cases::schema()).unwrap();
+        let mut facts = StoredPrincipal { assignments: vec![StoredAssignment::new("r", scope)], ..facts("r") };
         facts.attributes.push(("username".into(), Value::from("x")));
         facts.attributes.push(("names".into(), json("[\"x\"]")));
         let principal = rules.principal(facts);
@@ -351,7 +349,7 @@ fn free_attributes_are_perhaps() {
 #[test]
 fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let large = policy().permissions(["zebra:ride"]).role("r", ["doc:read"]);
-    let large = RuleSet::compile(&large, &testing::schema()).unwrap();
+    let large = RuleSet::compile(&large, &rolekeep_test_cases::schema()).unwrap();
     let small = rules("resource.sure == 1").unwrap();
     let principal = small.principal(facts("r"));
     let context = Context::new();
@@ -399,7 +397,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let verified = RuleSet::compile(&verified, &Schema::new()).unwrap();
     let (read, list) = (verified.permission("doc:read").unwrap(), verified.permission("doc:list").unwrap());
     for is_verified in [true, false] {
-        let one = verified.principal(PrincipalFacts { is_verified, ..facts("r") });
+        let one = verified.principal(StoredPrincipal { is_verified, ..facts("r") });
         assert_eq!(verified.check(&one, read, now()).unwrap(), is_verified);
         assert!(verified.check(&one, list, now()).unwrap());
     }
@@ -419,7 +417,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     // Every account has a username, says the schema: without it nothing is decided that may read it.
     let policy = Policy::new()
         .add_role(Role::new("r").allow_when("drone:read", "principal.username == 'ada'").allow("region:read"));
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let nameless = rules.principal(facts("r"));
     let (drone, region) = (rules.permission("drone:read").unwrap(), rules.permission("region:read").unwrap());
     assert_eq!(rules.check(&nameless, drone, now()).unwrap_err().reason(), Reason::ResourceIncomplete);

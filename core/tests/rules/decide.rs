@@ -7,11 +7,9 @@ use crate::kit::{Engine, FIELDS, Tied, cases, config, scaled};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use rolekeep::{
     model::{predicate::Predicate, value::Value},
-    rules::{
-        Context, Effect, Policy, Question, Scope,
-        testing::{Asker, Case, Choices, Condition, GeneratedGrant, Operand, Query, Reference, THINGS},
-    },
+    rules::{Context, Effect, Policy, Question, Scope},
 };
+use rolekeep_test_cases::{Asker, Case, Choices, Condition, GeneratedGrant, Operand, Query, Reference, THINGS};
 
 /// The engine and the reference, on 100,000 questions at least.
 #[test]
@@ -129,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn absence_opens_no_door(case in cases(), hidden in any::<u32>()) {
+    fn absence_opens_no_ffi(case in cases(), hidden in any::<u32>()) {
         // `has` may be used to open or close a door on purpose: here it is only where it guards.
         let mut case = case;
         for role in &mut case.roles {

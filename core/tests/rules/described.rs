@@ -2,7 +2,7 @@
 
 use rolekeep::{
     Error, Policy, Reason, Resource,
-    door::rules::{Subject, compile},
+    ffi::rules::{Subject, compile},
     model::{time::Time, value::Value},
     rules::{AssignedRole, Context, PrincipalData, Rules, Scope},
     storage::sql::TableMapping,

@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use rolekeep::{
     model::time::Time,
     rules::{
-        AssignmentFacts, Directory, Pin, Policy, PrincipalFacts, Role, RuleSet, Schema, Scope, Ticket, UserHandle,
+        Pin, Policy, PrincipalCache, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal, Ticket,
+        UserHandle,
     },
 };
 use uuid::Uuid;
@@ -26,9 +27,9 @@ fn policy() -> Policy {
     Policy::new().permissions(["document:read", "document:edit"]).role("reader", ["document:read"])
 }
 
-fn facts(user: u128, version: i64, role: &str) -> PrincipalFacts {
-    let assignments = vec![AssignmentFacts::new(role, Scope::Global)];
-    PrincipalFacts { assignments, version, ..PrincipalFacts::new(Uuid::from_u128(user)) }
+fn facts(user: u128, version: i64, role: &str) -> StoredPrincipal {
+    let assignments = vec![StoredAssignment::new(role, Scope::Global)];
+    StoredPrincipal { assignments, version, ..StoredPrincipal::new(Uuid::from_u128(user)) }
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ proptest! {
     #[test]
     fn a_directory_is_a_map_that_may_forget(steps in steps()) {
         let mut rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
-        let directory = Directory::new(rules.clone(), MAX);
+        let directory = PrincipalCache::new(rules.clone(), MAX);
         let mut model = Model::default();
         let mut count = 0;
         for (version, step) in (1_i64..).zip(steps) {
@@ -251,7 +252,7 @@ fn forget_unknown(model: &mut Model, went: &[Uuid], version: i64) -> Result<(), 
 #[test]
 fn a_reader_sees_one_moment() {
     let rules = RuleSet::compile(&policy(), &Schema::new()).unwrap();
-    let directory = Directory::new(Arc::new(rules.clone()), 1_000);
+    let directory = PrincipalCache::new(Arc::new(rules.clone()), 1_000);
     directory.put_all((1..=50).map(|user| facts(user, 0, "reader")));
     let (is_done, looks) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
@@ -297,7 +298,7 @@ fn who_is_asked_about_stays() {
     let read = rules.permission("document:read").unwrap();
     let full = 1..=MAX as u128;
     for (by_handle, by_id) in full.clone().flat_map(|one| full.clone().map(move |other| (one, other))) {
-        let directory = Directory::new(rules.clone(), MAX);
+        let directory = PrincipalCache::new(rules.clone(), MAX);
         directory.put_all(full.clone().map(|user| facts(user, 0, "reader")));
         // Whoever is new is asked about in a moment: this one makes all others old.
         directory.put(facts(100, 0, "reader"));
@@ -324,23 +325,23 @@ fn who_is_asked_about_stays() {
 fn facts_read_before_a_change_are_dropped() {
     let rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
     let id = Uuid::from_u128(1);
-    let outdate = |directory: &Directory| drop(directory.outdate([id]));
-    let put = |directory: &Directory| {
+    let outdate = |directory: &PrincipalCache| drop(directory.outdate([id]));
+    let put = |directory: &PrincipalCache| {
         directory.put(facts(1, 2, "reader"));
     };
-    let remove = |directory: &Directory| directory.remove(id);
-    let put_all = |directory: &Directory| directory.put_all([facts(1, 2, "reader")]);
-    type Change<'c> = (&'static str, &'c dyn Fn(&Directory));
+    let remove = |directory: &PrincipalCache| directory.remove(id);
+    let put_all = |directory: &PrincipalCache| directory.put_all([facts(1, 2, "reader")]);
+    type Change<'c> = (&'static str, &'c dyn Fn(&PrincipalCache));
     let changes: [Change<'_>; 4] = [("outdate", &outdate), ("remove", &remove), ("put", &put), ("put_all", &put_all)];
     for (name, change) in changes {
-        let directory = Directory::new(rules.clone(), 10);
+        let directory = PrincipalCache::new(rules.clone(), 10);
         let ticket = directory.ticket(id);
         change(&directory);
         assert!(directory.put_read(&ticket, facts(1, 1, "reader"), None).is_none(), "{name}");
         let ticket = directory.ticket(id);
         assert!(directory.put_read(&ticket, facts(1, 3, "reader"), None).is_some(), "{name}");
     }
-    let directory = Directory::new(rules, 10);
+    let directory = PrincipalCache::new(rules, 10);
     let ticket = directory.ticket(id);
     directory.replace_rules(|| Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap()));
     assert!(directory.put_read(&ticket, facts(1, 1, "reader"), None).is_none());

@@ -6,10 +6,10 @@ use std::{cell::Cell, collections::BTreeMap};
 use crate::kit::{FIELDS, Tied, config, scaled};
 use proptest::{prelude::*, test_runner::TestRunner};
 use rolekeep::rules::{
-    AssignmentFacts, Context, Explanation, FieldId, Policy, Principal, PrincipalFacts, Question, Role, RuleSet, Schema,
-    Scope,
-    testing::{Case, Choices, THINGS, ThingRow, schema},
+    Context, Explanation, FieldId, Policy, Principal, Question, Role, RuleSet, Schema, Scope, StoredAssignment,
+    StoredPrincipal,
 };
+use rolekeep_test_cases::{Case, Choices, THINGS, ThingRow, schema};
 
 const ROLES: usize = 6;
 
@@ -186,9 +186,9 @@ fn two_edits_of_one_rule_set_give_two_roles_two_numbers() {
     let one = rules.with_role(Role::new("reader").allow("document:read")).unwrap();
     let other = rules.with_role(Role::new("editor").allow("document:edit")).unwrap();
     assert!(one.is_akin_to(&other));
-    let facts = PrincipalFacts {
-        assignments: vec![AssignmentFacts::new("reader", Scope::Global)],
-        ..PrincipalFacts::new(uuid::Uuid::from_u128(1))
+    let facts = StoredPrincipal {
+        assignments: vec![StoredAssignment::new("reader", Scope::Global)],
+        ..StoredPrincipal::new(uuid::Uuid::from_u128(1))
     };
     let reader = one.principal(facts);
     let (now, edit) = ("2026-06-01T12:00:00Z".parse().unwrap(), other.permission("document:edit").unwrap());

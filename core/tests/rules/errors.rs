@@ -2,11 +2,11 @@
 
 use rolekeep::{
     Error, Reason,
-    rules::{Policy, Role, RuleSet, testing},
+    rules::{Policy, Role, RuleSet},
 };
 
 fn errors(policy: Result<Policy, Error>) -> String {
-    match policy.and_then(|policy| RuleSet::compile(&policy, &testing::schema())) {
+    match policy.and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema())) {
         Ok(_) => "no error".to_owned(),
         Err(error) => {
             assert_eq!(error.reason(), Reason::PolicyInvalid);

@@ -8,11 +8,11 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use rolekeep::{
     model::{time::Time, value::Value},
     rules::{
-        AssignmentFacts, AssignmentTrace, Change, ChangeKind, Context, Effect, Policy, PrincipalFacts, Question,
-        Resource, Role, RuleSet, Schema, Scope,
-        testing::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow},
+        AssignmentTrace, Change, ChangeKind, Context, Effect, Policy, Question, Resource, Role, RuleSet, Schema, Scope,
+        StoredAssignment, StoredPrincipal,
     },
 };
+use rolekeep_test_cases::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow};
 use uuid::Uuid;
 
 /// Of larger sets not all parts are tried, but all that lack one change.
@@ -49,7 +49,7 @@ impl World<'_> {
                     ChangeKind::Activate => facts.is_active = true,
                     ChangeKind::AssignRole => {
                         let scope = change.scopes[0].parse().unwrap();
-                        facts.assignments.push(AssignmentFacts::new(role.clone(), scope));
+                        facts.assignments.push(StoredAssignment::new(role.clone(), scope));
                     }
                     ChangeKind::MoveWindow => {
                         let moved = &mut facts.assignments[assignment.unwrap()];
@@ -59,7 +59,7 @@ impl World<'_> {
                         facts.assignments[assignment.unwrap()].scope = change.scopes[0].parse().unwrap();
                     }
                     ChangeKind::AddGrant => {
-                        facts.assignments.push(AssignmentFacts::new("added", Scope::Global));
+                        facts.assignments.push(StoredAssignment::new("added", Scope::Global));
                         let asker = &mut world.case.askers[twin];
                         if asker.key.is_some() || asker.session.is_some() {
                             activate(asker, "added".to_owned());
@@ -118,7 +118,7 @@ fn activate(asker: &mut Asker, role: String) {
 }
 
 fn place(asker: &Asker, moved: &AssignmentTrace) -> usize {
-    let is_it = |one: &AssignmentFacts| {
+    let is_it = |one: &StoredAssignment| {
         let group = one.group.as_deref().map(str::to_owned);
         (one.role.clone(), group, one.scope.to_string(), one.from, one.until)
             == (moved.role.as_str().into(), moved.group.clone(), moved.scope.clone(), moved.from, moved.until)
@@ -193,7 +193,7 @@ fn an_account_that_stands_twice_in_a_chain_changes_once() {
         .role("lister", ["doc:list"]);
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let here = Uuid::from_u128(7);
-    let held = |scope: Scope, until| AssignmentFacts { until, ..AssignmentFacts::new("reader", scope) };
+    let held = |scope: Scope, until| StoredAssignment { until, ..StoredAssignment::new("reader", scope) };
     let at = Time::UNIX_EPOCH;
     for (name, permission, is_active, scope, until) in [
         ("suspended", "doc:read", false, Scope::Global, None),
@@ -202,12 +202,12 @@ fn an_account_that_stands_twice_in_a_chain_changes_once() {
         ("too low", "doc:write", true, Scope::Global, None),
         ("not held", "doc:list", true, Scope::Global, None),
     ] {
-        let owner = rules.principal(PrincipalFacts {
+        let owner = rules.principal(StoredPrincipal {
             is_active,
             status: if is_active { "active".into() } else { "suspended".into() },
             attributes: vec![("level".into(), Value::Int(1))],
             assignments: vec![held(scope, until)],
-            ..PrincipalFacts::new(Uuid::from_u128(1))
+            ..StoredPrincipal::new(Uuid::from_u128(1))
         });
         let key = rules.api_key(&owner, &["reader", "lister"], &["doc:*"]).unwrap();
         let asker = rules.on_behalf_of(&key, &owner).unwrap();

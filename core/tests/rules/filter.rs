@@ -11,7 +11,7 @@ use rolekeep::{
         time::Time,
         value::Value,
     },
-    rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Question, Role, RowFilter, RuleSet, Scope, testing},
+    rules::{Context, Policy, Question, Role, RowFilter, RuleSet, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{SqlValue, TableMapping},
 };
 use uuid::Uuid;
@@ -53,23 +53,23 @@ fn policy(role: Role) -> Policy {
         .add_role(role)
 }
 
-fn filter_of(role: Role, permission: &str, assignments: Vec<AssignmentFacts>) -> Result<RowFilter> {
-    let rules = RuleSet::compile(&policy(role), &testing::schema()).unwrap();
+fn filter_of(role: Role, permission: &str, assignments: Vec<StoredAssignment>) -> Result<RowFilter> {
+    let rules = RuleSet::compile(&policy(role), &rolekeep_test_cases::schema()).unwrap();
     let json = |text: &str| Value::Json(text.into());
-    let principal = rules.principal(PrincipalFacts {
+    let principal = rules.principal(StoredPrincipal {
         attributes: vec![
             ("username".into(), "ada".into()),
             ("shifts".into(), json(r#"["2026-06-01T12:00:00Z"]"#)),
             ("words".into(), json(r#"["a"]"#)),
         ],
         assignments,
-        ..PrincipalFacts::new(Uuid::from_u128(7))
+        ..StoredPrincipal::new(Uuid::from_u128(7))
     });
     rules.filter(&principal, rules.permission(permission).unwrap(), &Context::new(), now())
 }
 
-fn held(scope: Scope) -> AssignmentFacts {
-    AssignmentFacts::new("r", scope)
+fn held(scope: Scope) -> StoredAssignment {
+    StoredAssignment::new("r", scope)
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_scope_that_is_held_twice_is_asked_for_once() {
 #[test]
 fn a_filter_ends_when_a_window_opens_or_closes_next() {
     let expires = |from: Option<&str>, until: Option<&str>| {
-        let limited = AssignmentFacts { from: from.map(time), until: until.map(time), ..held(Scope::Global) };
+        let limited = StoredAssignment { from: from.map(time), until: until.map(time), ..held(Scope::Global) };
         filter_of(Role::new("r").allow("doc:list"), "doc:list", vec![limited]).unwrap().expires()
     };
     let latest = time("2026-06-01T12:00:05Z");
@@ -177,7 +177,7 @@ fn a_filter_and_the_check_of_its_table_name_what_rules_read() {
     let filter = filter_of(role(), "doc:list", vec![held(Scope::Global)]).unwrap();
     let condition = filter.to_sql(&mapping, now()).unwrap();
     assert_eq!(condition.text, r#"("d"."bytes" = $1::bigint OR "d"."bytes" = $2::bigint) AND "d"."until" IS NOT NULL"#);
-    let rules = RuleSet::compile(&policy(role()), &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy(role()), &rolekeep_test_cases::schema()).unwrap();
     let check = mapping.check_sql(&rules, "doc", "docs").unwrap();
     // Conditions read two; scopes are of ids and regions.
     let names = ["id", "bytes", "until", "region_id"].map(str::to_owned).to_vec();
@@ -202,13 +202,13 @@ fn each_role_lists_where_it_is_held() {
         .role("r", ["drone:list"])
         .add_role(Role::new("active").allow_when("drone:list", "resource.status == 'ACTIVE'"))
         .add_role(Role::new("stopped").deny_when("drone:list", "resource.status == 'STOPPED'"));
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let [north, south, far, country, island] = [1, 2, 3, 4, 5].map(Uuid::from_u128);
     let rows = [north, south].map(|region| ("region", Value::Id(region), Value::Id(country)));
     let tree = Arc::new(rules.scope_tree(rows));
     let listed = |assignments: &[(&str, Scope)]| {
-        let assignments = assignments.iter().map(|(role, scope)| AssignmentFacts::new(*role, scope.clone())).collect();
-        let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(7)) };
+        let assignments = assignments.iter().map(|(role, scope)| StoredAssignment::new(*role, scope.clone())).collect();
+        let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
         let list = rules.permission("drone:list").unwrap();
         rules
             .filter(&rules.principal_in(facts, Some(&tree)), list, &Context::new(), now())
@@ -248,7 +248,7 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
         .role("reader", ["drone:read"])
         .role("lister", ["drone:list"])
         .add_role(Role::new("proven").allow_when("drone:list", "principal.verified == true"));
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let (past, future) = (Some(time("2026-06-01T11:00:00Z")), Some(time("2026-06-01T13:00:00Z")));
     let windows = [(None, None, true), (past, future, true), (None, past, false), (future, None, false)];
     let mut all = Vec::new();
@@ -256,7 +256,7 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
         for scope in [Scope::Global, Scope::region(Uuid::nil())] {
             for (from, until, is_now) in windows {
                 let counts = is_now && scope == Scope::Global;
-                all.push((AssignmentFacts { from, until, ..AssignmentFacts::new(role, scope.clone()) }, counts));
+                all.push((StoredAssignment { from, until, ..StoredAssignment::new(role, scope.clone()) }, counts));
             }
         }
     }
@@ -264,7 +264,7 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
     for (is_active, is_verified) in accounts {
         for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
             let assignments = vec![one.0.clone(), other.0.clone()];
-            let facts = PrincipalFacts { is_active, is_verified, assignments, ..PrincipalFacts::new(Uuid::nil()) };
+            let facts = StoredPrincipal { is_active, is_verified, assignments, ..StoredPrincipal::new(Uuid::nil()) };
             let principal = rules.principal(facts);
             for (name, roles) in [("drone:read", &["reader"][..]), ("drone:list", &["lister", "proven"])] {
                 let expected = is_active

@@ -12,12 +12,10 @@ use rolekeep::{
         time::Time,
         value::Value,
     },
-    rules::{
-        Question,
-        testing::{Case, Choices, THING_USERS, THINGS, ThingRow},
-    },
+    rules::Question,
     storage::{ChangeSet, MemoryStorage, Query, SqliteOptions, SqliteStorage, Storage, Write, sqlite::Durability},
 };
+use rolekeep_test_cases::{Case, Choices, THING_USERS, THINGS, ThingRow};
 use uuid::Uuid;
 
 const ROWS: usize = 80;

@@ -4,8 +4,8 @@
 use rolekeep::{
     model::{error::Error, time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, ResourceShape, Role, RuleSet,
-        Schema, Scope,
+        Context, Policy, Principal, Question, Resource, ResourceLayout, Role, RuleSet, Schema, Scope, StoredAssignment,
+        StoredPrincipal,
     },
 };
 use serde_json::json;
@@ -54,8 +54,8 @@ fn rules() -> RuleSet {
 
 fn reader(rules: &RuleSet, attributes: &[(&'static str, Value)]) -> Principal {
     let attributes = attributes.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-    let assignments = vec![AssignmentFacts::new("reader", Scope::Global)];
-    rules.principal(PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) })
+    let assignments = vec![StoredAssignment::new("reader", Scope::Global)];
+    rules.principal(StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
 }
 
 /// By every way to ask, which must agree; asked again, the answer is the same.
@@ -95,7 +95,7 @@ fn with_one(rules: &RuleSet, name: &str, value: &Value) -> Result<bool, String> 
         names.iter().fold(Resource::of("doc"), |resource, one| resource.with(*one, value_of(one)))
     };
     let backwards: Vec<&str> = ALL.iter().rev().copied().collect();
-    let shape = ResourceShape::new("doc", ALL);
+    let shape = ResourceLayout::new("doc", ALL);
     let json = ALL.iter().map(|one| ((*one).to_owned(), value_of(one).to_json())).collect();
     // An id is a text in JSON, and what is no JSON is null.
     let is_json = match value {
@@ -177,7 +177,7 @@ fn an_attribute_that_nobody_declared_is_an_error_where_the_type_declares_any() {
     assert_eq!(ask(&rules, &nobody, "doc:read", Some(&with("levl")), &context), Err("resource_invalid".to_owned()));
     // No condition and no scope reads anything for it, and still.
     assert_eq!(ask(&rules, &nobody, "doc:list", Some(&with("levl")), &context), Err("resource_invalid".to_owned()));
-    let shape = ResourceShape::new("doc", ALL.iter().copied().chain(["levl"]));
+    let shape = ResourceLayout::new("doc", ALL.iter().copied().chain(["levl"]));
     let shaped = shape.resource(ALL.map(plain).into_iter().chain([Value::Null]));
     assert_eq!(ask(&rules, &nobody, "doc:read", Some(&shaped), &context), Err("resource_invalid".to_owned()));
     // Mended, the same resource is asked about again.

@@ -1,12 +1,10 @@
 //! Hostile and enormous policies are refused or compiled in bounded time: never a panic, never an
 //! exhausted stack.
 
-use rolekeep::rules::{
-    AssignmentFacts, Context, Policy, PrincipalFacts, Question, Role, RuleSet, Schema, Scope, testing,
-};
+use rolekeep::rules::{Context, Policy, Question, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal};
 
 fn told(policy: Result<Policy, rolekeep::Error>) -> String {
-    match policy.and_then(|policy| RuleSet::compile(&policy, &testing::schema())) {
+    match policy.and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema())) {
         Ok(_) => "no error".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -85,7 +83,7 @@ fn a_file_full_of_mistakes_tells_them_all_up_to_a_limit() {
     let refused = |count: usize| {
         let mistakes: Vec<String> = (0..count).map(|number| format!("\"nothing:here{number}\"")).collect();
         let policy = Policy::from_json(&format!("{{\"roles\":{{\"r\":{{\"allow\":[{}]}}}}}}", mistakes.join(",")));
-        RuleSet::compile(&policy.unwrap(), &testing::schema()).unwrap_err()
+        RuleSet::compile(&policy.unwrap(), &rolekeep_test_cases::schema()).unwrap_err()
     };
     let error = refused(20_000);
     assert_eq!((error.problems().len(), error.message()), (20_000, "the policy has errors"));
@@ -96,7 +94,7 @@ fn a_file_full_of_mistakes_tells_them_all_up_to_a_limit() {
 #[test]
 fn what_is_given_twice_is_refused_with_both_places() {
     let problems = |policy: Result<Policy, rolekeep::Error>| {
-        let error = policy.and_then(|policy| RuleSet::compile(&policy, &testing::schema())).unwrap_err();
+        let error = policy.and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema())).unwrap_err();
         let told = error.problems().iter().map(|one| {
             format!("{}:{} {} ({})", one.line, one.column, one.message, one.help.as_deref().unwrap_or_default())
         });
@@ -133,7 +131,7 @@ fn what_is_given_twice_is_refused_with_both_places() {
 fn an_empty_policy_or_a_backward_window_allows_nothing() {
     let now = "2026-06-01T12:00:00Z".parse().unwrap();
     let time = |text: &str| Some(text.parse().unwrap());
-    let window = |from, until| AssignmentFacts { from, until, ..AssignmentFacts::new("r", Scope::Global) };
+    let window = |from, until| StoredAssignment { from, until, ..StoredAssignment::new("r", Scope::Global) };
     let windows = [
         window(time("2026-07-01T00:00:00Z"), time("2026-05-01T00:00:00Z")),
         window(time("2026-06-01T12:00:00Z"), time("2026-06-01T12:00:00Z")),
@@ -148,9 +146,9 @@ fn an_empty_policy_or_a_backward_window_allows_nothing() {
         (role, false, windows.to_vec()),
     ] {
         let policy = if is_json { Policy::from_json(text) } else { Policy::from_toml(text) }.unwrap();
-        let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+        let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
         let principal =
-            rules.principal(PrincipalFacts { assignments: facts, ..PrincipalFacts::new(uuid::Uuid::nil()) });
+            rules.principal(StoredPrincipal { assignments: facts, ..StoredPrincipal::new(uuid::Uuid::nil()) });
         let context = Context::new();
         for info in rules.permissions() {
             let permission = rules.permission(&info.name).unwrap();
@@ -187,9 +185,9 @@ fn a_chain_of_a_thousand_roles_decides() {
         })
     });
     let rules = RuleSet::compile(&chain, &Schema::new()).unwrap();
-    let held = AssignmentFacts::new("role999", Scope::Global);
+    let held = StoredAssignment::new("role999", Scope::Global);
     let principal =
-        rules.principal(PrincipalFacts { assignments: vec![held], ..PrincipalFacts::new(uuid::Uuid::from_u128(1)) });
+        rules.principal(StoredPrincipal { assignments: vec![held], ..StoredPrincipal::new(uuid::Uuid::from_u128(1)) });
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let permission = rules.permission("a:b").unwrap();
     let context = Context::new();

@@ -4,8 +4,8 @@ use rolekeep::{
     Reason, Result,
     model::{predicate::Predicate, time::Time, value::Value},
     rules::{
-        AssignmentFacts, Cause, ChangeKind, Context, Decision, Explanation, Policy, Principal, PrincipalFacts,
-        Question, Resource, Role, RuleSet, Schema, Scope, testing,
+        Cause, ChangeKind, Context, Decision, Explanation, Policy, Principal, Question, Resource, Role, RuleSet,
+        Schema, Scope, StoredAssignment, StoredPrincipal,
     },
 };
 use uuid::Uuid;
@@ -24,18 +24,18 @@ fn now() -> Time {
     time("2026-06-01T12:00:00Z")
 }
 
-fn held(role: &str, scope: Scope) -> AssignmentFacts {
-    AssignmentFacts::new(role, scope)
+fn held(role: &str, scope: Scope) -> StoredAssignment {
+    StoredAssignment::new(role, scope)
 }
 
-fn facts(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) -> PrincipalFacts {
+fn facts(id: Uuid, region: Option<Uuid>, assignments: Vec<StoredAssignment>) -> StoredPrincipal {
     let attributes = vec![
         ("username".into(), Value::from("somebody")),
         ("email".into(), Value::from("somebody@example.org")),
         ("status".into(), Value::from("active")),
         ("region_id".into(), region.into()),
     ];
-    PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(id) }
+    StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(id) }
 }
 
 fn user(id: Uuid, region: Option<Uuid>) -> Resource<'static> {
@@ -75,7 +75,7 @@ fn why(rules: &RuleSet, principal: &Principal, permission: &str, resource: Optio
 }
 
 fn flyos() -> RuleSet {
-    RuleSet::compile(&Policy::preset("flyos").unwrap(), &testing::schema()).unwrap()
+    RuleSet::compile(&Policy::preset("flyos").unwrap(), &rolekeep_test_cases::schema()).unwrap()
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn flyos_is_the_table_of_its_page() {
 
 #[test]
 fn standard_lets_users_look_after_themselves() {
-    let rules = RuleSet::compile(&Policy::preset("standard").unwrap(), &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&Policy::preset("standard").unwrap(), &rolekeep_test_cases::schema()).unwrap();
     let user_1 = rules.principal(facts(MAIN, None, vec![held("user", Scope::Global)]));
     let moderator = rules.principal(facts(EASTERN, None, vec![held("moderator", Scope::Global)]));
     let admin = rules.principal(facts(OPERATOR, None, vec![held("admin", Scope::Global)]));
@@ -178,8 +178,8 @@ fn an_explanation_says_what_would_have_to_change() {
     let policy = Policy::preset("flyos").unwrap().add_role(Role::new("watch").allow("drone:read")).add_role(
         Role::new("grounded").deny_when("drone:read", "has resource.region_id and resource.region_id != principal.id"),
     );
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
-    let soon = AssignmentFacts { from: Some(time("2026-07-01T00:00:00Z")), ..held("watch", Scope::region(EAST)) };
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
+    let soon = StoredAssignment { from: Some(time("2026-07-01T00:00:00Z")), ..held("watch", Scope::region(EAST)) };
     let principal = rules.principal(facts(EASTERN, Some(EAST), vec![held("watch", Scope::region(EAST)), soon]));
     let explanation = why(&rules, &principal, "drone:read", Some(&drone(Some(WEST), &[])));
     let moved = &explanation.changes[0];
@@ -231,7 +231,7 @@ fn what_is_missing_is_an_error_and_never_a_decision() {
     let policy = Policy::new()
         .context("ip", "ip")
         .add_role(Role::new("r").allow_when("audit:read", "context.ip in '10.0.0.0/8'"));
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let principal = rules.principal(facts(MAIN, None, vec![held("r", Scope::Global)]));
     let asked = |context: &Context| {
         let permission = rules.permission("audit:read").unwrap();
@@ -249,7 +249,7 @@ fn admin_all_is_held_globally_or_not_at_all() {
     let rules = flyos();
     let scoped = rules.principal(facts(MAIN, Some(EAST), vec![held("MAIN_HQ", Scope::region(EAST))]));
     assert!(!can(&rules, &scoped, "drone:read", &drone(Some(EAST), &[])));
-    let ended = AssignmentFacts { until: Some(now()), ..held("MAIN_HQ", Scope::Global) };
+    let ended = StoredAssignment { until: Some(now()), ..held("MAIN_HQ", Scope::Global) };
     let ended = rules.principal(facts(MAIN, Some(EAST), vec![ended]));
     assert!(!can(&rules, &ended, "drone:read", &drone(Some(EAST), &[])));
 }
@@ -261,7 +261,7 @@ fn free_attributes_decide_but_cannot_list() {
             .allow_when("drone:list", "principal.clearance >= 3")
             .allow_when("user:list", "resource.tags contains 'x'"),
     );
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let with = |value: Value| {
         let mut facts = facts(MAIN, None, vec![held("r", Scope::Global)]);
         facts.attributes.push(("clearance".into(), value));
@@ -288,7 +288,8 @@ fn who_is_not_signed_in_has_a_role_of_its_own() {
         "drone:read",
         "has principal.region_id and resource.region_id == principal.region_id or resource.status == 'ACTIVE'",
     );
-    let rules = RuleSet::compile(&Policy::new().add_role(open).anonymous("guest"), &testing::schema()).unwrap();
+    let rules =
+        RuleSet::compile(&Policy::new().add_role(open).anonymous("guest"), &rolekeep_test_cases::schema()).unwrap();
     let anonymous = rules.anonymous();
     let status = |status: &str| drone(None, &[]).with("status", status);
     assert!(can(&rules, &anonymous, "drone:read", &status("ACTIVE")));
@@ -296,11 +297,12 @@ fn who_is_not_signed_in_has_a_role_of_its_own() {
     // Nothing is known of them, so what reads them must say what absence means.
     let careless =
         Role::new("guest").allow("drone:list").deny_when("drone:read", "resource.operator_id == principal.id");
-    let error = RuleSet::compile(&Policy::new().add_role(careless).anonymous("guest"), &testing::schema()).unwrap_err();
+    let error = RuleSet::compile(&Policy::new().add_role(careless).anonymous("guest"), &rolekeep_test_cases::schema())
+        .unwrap_err();
     assert!(error.to_string().contains("`principal.id` may be absent"), "{error}");
     let administrator = Policy::new().role("guest", ["admin:all"]).anonymous("guest");
-    assert!(RuleSet::compile(&administrator, &testing::schema()).is_err());
-    let none = RuleSet::compile(&Policy::new(), &testing::schema()).unwrap();
+    assert!(RuleSet::compile(&administrator, &rolekeep_test_cases::schema()).is_err());
+    let none = RuleSet::compile(&Policy::new(), &rolekeep_test_cases::schema()).unwrap();
     assert!(!can(&none, &none.anonymous(), "drone:read", &drone(None, &[])));
     // What others' conditions read of the principal is nothing that they would have to have.
     let flyos = flyos();
@@ -312,7 +314,7 @@ fn who_is_not_signed_in_has_a_role_of_its_own() {
 #[test]
 fn a_filter_folds_scopes_and_expires() {
     let policy = Policy::new().role("watch", ["drone:list"]);
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let mut assignments: Vec<_> = (0..50).map(|number| held("watch", Scope::region(Uuid::from_u128(number)))).collect();
     assignments[0].until = Some(time("2026-06-01T12:00:01Z"));
     let principal = rules.principal(facts(MAIN, None, assignments));

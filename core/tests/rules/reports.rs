@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use rolekeep::{
     Error,
-    rules::{Policy, Role, RuleSet, testing},
+    rules::{Policy, Role, RuleSet},
 };
 
 fn folder() -> PathBuf {
@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 }
 
 fn refused(policy: Result<Policy, Error>) -> Error {
-    policy.and_then(|policy| RuleSet::compile(&policy, &testing::schema())).unwrap_err()
+    policy.and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema())).unwrap_err()
 }
 
 fn read(text: &str, is_json: bool) -> Error {

@@ -9,11 +9,9 @@ use proptest::{
 };
 use rolekeep::{
     operations::target,
-    rules::{
-        Policy, RuleSet,
-        testing::{self, Case, Choices},
-    },
+    rules::{Policy, RuleSet},
 };
+use rolekeep_test_cases::{Case, Choices};
 use serde_json::{Value as Json, json};
 
 struct Editor {
@@ -213,7 +211,7 @@ fn an_editor_complains_of_nothing_that_is_accepted() {
             let mut policy: Json = serde_json::from_str(&policy.to_json().unwrap()).unwrap();
             spoil(&mut policy, &mut Choices::new(spoiling.to_vec()));
             let read = Policy::from_json(&policy.to_string());
-            let is_accepted = read.and_then(|policy| RuleSet::compile(&policy, &testing::schema())).is_ok();
+            let is_accepted = read.and_then(|policy| RuleSet::compile(&policy, &rolekeep_test_cases::schema())).is_ok();
             match editor.complaint(&policy) {
                 Some(complaint) if is_accepted => panic!("{policy}: {complaint}"),
                 Some(_) => complaints.set(complaints.get() + 1),

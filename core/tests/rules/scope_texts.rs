@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rolekeep::{
     model::{predicate::Predicate, time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, ResourceShape, Role, RuleSet,
-        Schema, Scope,
+        Context, Policy, Principal, Question, Resource, ResourceLayout, Role, RuleSet, Schema, Scope, StoredAssignment,
+        StoredPrincipal,
     },
     storage::sql::{SqlValue, TableMapping},
 };
@@ -42,14 +42,14 @@ fn rules(ty: &str) -> RuleSet {
 }
 
 fn holder(rules: &RuleSet, held: &[(&str, Scope)], tree: Option<&Arc<rolekeep::rules::ScopeTree>>) -> Principal {
-    let assignments = held.iter().map(|(role, scope)| AssignmentFacts::new(*role, scope.clone())).collect();
-    rules.principal_in(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) }, tree)
+    let assignments = held.iter().map(|(role, scope)| StoredAssignment::new(*role, scope.clone())).collect();
+    rules.principal_in(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) }, tree)
 }
 
 /// By every way there is to ask, which must agree.
 fn may_read(rules: &RuleSet, principal: &Principal, zone: &Value) -> bool {
     let (permission, context, now) = (rules.permission("parcel:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
-    let shape = ResourceShape::new("parcel", ["zone"]);
+    let shape = ResourceLayout::new("parcel", ["zone"]);
     let json = serde_json::from_value(serde_json::json!({"zone": zone.to_json()})).unwrap();
     let forms = [
         Resource::of("parcel").with("zone", zone.clone()),

@@ -6,7 +6,7 @@ use rolekeep::{
     Reason,
     model::{error::Error, time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope,
+        Context, Policy, Principal, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal,
     },
 };
 use uuid::Uuid;
@@ -30,8 +30,8 @@ fn rules() -> RuleSet {
 }
 
 fn holding(rules: &RuleSet, scope: Scope) -> Principal {
-    let assignments = vec![AssignmentFacts::new("reader", scope)];
-    rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) })
+    let assignments = vec![StoredAssignment::new("reader", scope)];
+    rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
 }
 
 /// By the short way and by the long one, which must agree.
@@ -128,8 +128,8 @@ fn a_number_is_no_id() {
 fn a_country_covers_what_lies_in_its_regions() {
     let rules = rules();
     let tree = Arc::new(rules.scope_tree([("region", Value::Id(HERE), Value::Id(THERE))]));
-    let assignments = vec![AssignmentFacts::new("reader", Scope::of("country", THERE))];
-    let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) };
+    let assignments = vec![StoredAssignment::new("reader", Scope::of("country", THERE))];
+    let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) };
     let reader = rules.principal_in(facts, Some(&tree));
     assert!(ask(&rules, &reader, &parcel(HERE), "parcel").unwrap());
     // The region that has the country's own id lies nowhere.
@@ -137,9 +137,9 @@ fn a_country_covers_what_lies_in_its_regions() {
 }
 
 /// What is held of one role, and whether that allows a parcel here to be moved: always, where it is open, never.
-fn holdings() -> [(AssignmentFacts, [bool; 2]); 9] {
-    let of = AssignmentFacts::new;
-    let ended = AssignmentFacts { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
+fn holdings() -> [(StoredAssignment, [bool; 2]); 9] {
+    let of = StoredAssignment::new;
+    let ended = StoredAssignment { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
     [
         (of("mover", Scope::Global), [false, true]),
         (of("mover", Scope::region(HERE)), [false, true]),
@@ -174,8 +174,8 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                 Role::new("helper").allow("parcel:weigh").allow_when("parcel:lift", "resource.state == \"closed\""),
             );
         // More than a principal has places for.
-        let readers: Vec<AssignmentFacts> =
-            (0..5).map(|at| AssignmentFacts::new(format!("reader-{at}"), Scope::Global)).collect();
+        let readers: Vec<StoredAssignment> =
+            (0..5).map(|at| StoredAssignment::new(format!("reader-{at}"), Scope::Global)).collect();
         let policy = readers.iter().fold(policy, |policy, reader| policy.role(&*reader.role, ["parcel:read"]));
         let policy = (0..others).fold(policy, |policy, at| policy.role(format!("other-{at}"), ["parcel:read"]));
         let mover = ["parcel:move", "parcel:lift", "parcel:weigh"]
@@ -194,17 +194,17 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
         }
         for held in held {
             let assignments: Vec<_> = held.iter().map(|at| all[*at].0.clone()).collect();
-            let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) };
+            let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) };
             for (at, state) in ["closed", "open"].into_iter().enumerate() {
                 let parcel = parcel(HERE).with("state", state);
                 let expected = held.iter().any(|one| all[*one].1[at]);
                 // Nothing of an account that is to be read again later counts as held for ever.
-                let passing = PrincipalFacts { good_until: Some(Time::MAX), ..facts.clone() };
-                let since = PrincipalFacts { good_from: Some(Time::MIN), ..facts.clone() };
+                let passing = StoredPrincipal { good_until: Some(Time::MAX), ..facts.clone() };
+                let since = StoredPrincipal { good_from: Some(Time::MIN), ..facts.clone() };
                 let [mut before, mut after] = [facts.clone(), facts.clone()];
                 before.assignments.splice(..0, readers.clone());
                 after.assignments.extend(readers.clone());
-                let suspended = PrincipalFacts { is_active: false, ..facts.clone() };
+                let suspended = StoredPrincipal { is_active: false, ..facts.clone() };
                 let in_tree = expected || at == 1 && held.contains(&COUNTRY);
                 let askers = [
                     (&rules, rules.principal(facts.clone()), expected),
@@ -228,8 +228,8 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
         // Of roles that these rules do not know yet none of their words has a bit, whatever their numbers.
         let parcel = parcel(HERE).with("state", "open");
         for at in 0..70 {
-            let mut facts = PrincipalFacts::new(Uuid::from_u128(1));
-            facts.assignments = vec![AssignmentFacts::new(format!("mover-{at}"), Scope::region(HERE))];
+            let mut facts = StoredPrincipal::new(Uuid::from_u128(1));
+            facts.assignments = vec![StoredAssignment::new(format!("mover-{at}"), Scope::region(HERE))];
             let principal = edited.principal(facts);
             assert!(ask_to(&edited, &principal, &parcel, "parcel:move").unwrap());
             assert!(!ask_to(&rules, &principal, &parcel, "parcel:move").unwrap(), "{at}");

@@ -4,8 +4,8 @@ use rolekeep::{
     Reason,
     model::{error::Error, time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Policy, PrincipalFacts, Question, Resource, ResourceShape, Role, RuleSet, Schema,
-        Scope,
+        Context, Policy, Question, Resource, ResourceLayout, Role, RuleSet, Schema, Scope, StoredAssignment,
+        StoredPrincipal,
     },
 };
 use uuid::Uuid;
@@ -24,8 +24,8 @@ fn rules(condition: &str) -> RuleSet {
 }
 
 fn ask(rules: &RuleSet, permission: &str, resource: &Resource<'_>) -> Result<bool, Error> {
-    let assignments = vec![AssignmentFacts::new("reader", Scope::region(REGION))];
-    let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) });
+    let assignments = vec![StoredAssignment::new("reader", Scope::region(REGION))];
+    let principal = rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) });
     let (permission, context, now) = (rules.permission(permission)?, Context::new(), Time::UNIX_EPOCH);
     let question =
         Question { principal: &principal, permission, fields: &[], resource: Some(resource), context: &context, now };
@@ -40,7 +40,7 @@ fn tags(text: &str) -> Value {
 
 #[test]
 fn one_shape_serves_rules_that_read_other_things() {
-    let shape = ResourceShape::new("thing", ["status", "level", "tags", "region_id"]);
+    let shape = ResourceLayout::new("thing", ["status", "level", "tags", "region_id"]);
     let by_level = rules("resource.level > 3");
     let by_tag = rules("\"red\" in resource.tags and has resource.status");
     for (status, level, tag, region, expected) in [
@@ -62,7 +62,7 @@ fn one_shape_serves_rules_that_read_other_things() {
 #[test]
 fn what_is_missing_or_of_another_type_is_an_error() {
     let rules = rules("resource.level > 3 and (not has resource.status or resource.status == \"on\")");
-    let shape = ResourceShape::new("thing", ["region_id", "status", "level"]);
+    let shape = ResourceLayout::new("thing", ["region_id", "status", "level"]);
     let reason = |resource: &Resource<'_>, permission: &str| {
         let error = ask(&rules, permission, resource).unwrap_err();
         (error.reason(), error.to_string())
@@ -74,11 +74,11 @@ fn what_is_missing_or_of_another_type_is_an_error() {
     }
     let (wrong, message) = reason(&shape.resource([region.clone(), Value::Null, Value::from("4")]), "thing:read");
     assert_eq!((wrong, message.contains("`level`")), (Reason::ResourceInvalid, true), "{message}");
-    let (missing, message) = reason(&ResourceShape::new("thing", ["region_id", "level"]).resource([]), "thing:read");
+    let (missing, message) = reason(&ResourceLayout::new("thing", ["region_id", "level"]).resource([]), "thing:read");
     assert_eq!((missing, message.contains("`region_id`")), (Reason::ResourceIncomplete, true), "{message}");
     // Absent where it may be, and not even that.
     assert!(ask(&rules, "thing:read", &shape.resource([region.clone(), Value::Null, Value::Int(4)])).unwrap());
-    let short = ResourceShape::new("thing", ["region_id", "level"]);
+    let short = ResourceLayout::new("thing", ["region_id", "level"]);
     let (missing, message) = reason(&short.resource([region.clone(), Value::Int(4)]), "thing:read");
     assert_eq!((missing, message.contains("`status`")), (Reason::ResourceIncomplete, true), "{message}");
     let whole = shape.resource([region, Value::Null, Value::Int(4), Value::from("one too many")]);
@@ -93,7 +93,7 @@ fn what_is_missing_or_of_another_type_is_an_error() {
 #[test]
 fn attributes_can_be_given_afterwards() {
     let rules = rules("\"red\" in resource.tags and resource.level > 3");
-    let shape = ResourceShape::new("thing", ["region_id", "level", "level"]);
+    let shape = ResourceLayout::new("thing", ["region_id", "level", "level"]);
     let thing = || shape.resource([Value::Id(REGION), Value::Int(3)]);
     let may = |resource: Resource<'_>| ask(&rules, "thing:read", &resource.clone()).unwrap();
     // Of a name that stands twice the first counts, then too.
@@ -115,11 +115,12 @@ fn values_are_told_by_their_names_in_whatever_order_they_are_given() {
         .resource_type("thing", [("low", "int"), ("high", "int"), ("note", "int?")])
         .add_role(Role::new("reader").allow_when("thing:read", "resource.low < resource.high"));
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
-    let reader = vec![AssignmentFacts::new("reader", Scope::Global)];
-    let principal = rules.principal(PrincipalFacts { assignments: reader, ..PrincipalFacts::new(Uuid::from_u128(1)) });
+    let reader = vec![StoredAssignment::new("reader", Scope::Global)];
+    let principal =
+        rules.principal(StoredPrincipal { assignments: reader, ..StoredPrincipal::new(Uuid::from_u128(1)) });
     let (permission, context) = (rules.permission("thing:read").unwrap(), Context::new());
     for names in [["low", "high", "note"], ["high", "low", "note"], ["note", "high", "low"], ["high", "note", "low"]] {
-        let shape = ResourceShape::new("thing", names);
+        let shape = ResourceLayout::new("thing", names);
         for (low, high) in [(1, 2), (2, 1)] {
             let values = names.map(|name| Value::Int(if name == "low" { low } else { high }));
             let named = names
@@ -156,7 +157,7 @@ fn what_must_be_there_is_missed_wherever_it_stands() {
         let all = || std::iter::once("region_id").chain(names.iter().map(String::as_str));
         let resource = |given: &dyn Fn(&str) -> Option<Value>| {
             let given: Vec<(&str, Value)> = all().filter_map(|name| Some((name, given(name)?))).collect();
-            let shape = ResourceShape::new("thing", given.iter().map(|(name, _)| (*name).to_owned()));
+            let shape = ResourceLayout::new("thing", given.iter().map(|(name, _)| (*name).to_owned()));
             let shaped = shape.resource(given.iter().map(|(_, value)| value.clone()));
             let named = given
                 .iter()

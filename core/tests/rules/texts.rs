@@ -5,9 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use rolekeep::{
     model::{time::Time, value::Value},
-    rules::{
-        AssignmentFacts, Context, Policy, Principal, PrincipalFacts, Question, Resource, Role, RuleSet, Scope, testing,
-    },
+    rules::{Context, Policy, Principal, Question, Resource, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
 };
 use uuid::Uuid;
 
@@ -23,22 +21,22 @@ fn time(text: &str) -> Time {
     text.parse().unwrap()
 }
 
-fn held(role: &str, scope: Scope) -> AssignmentFacts {
-    AssignmentFacts::new(role, scope)
+fn held(role: &str, scope: Scope) -> StoredAssignment {
+    StoredAssignment::new(role, scope)
 }
 
-fn everywhere(role: &str) -> Vec<AssignmentFacts> {
+fn everywhere(role: &str) -> Vec<StoredAssignment> {
     vec![held(role, Scope::Global)]
 }
 
-fn account(id: Uuid, region: Option<Uuid>, assignments: Vec<AssignmentFacts>) -> PrincipalFacts {
+fn account(id: Uuid, region: Option<Uuid>, assignments: Vec<StoredAssignment>) -> StoredPrincipal {
     let attributes = vec![
         ("username".into(), Value::from("ada")),
         ("email".into(), Value::from("ada@example.org")),
         ("status".into(), Value::from("active")),
         ("region_id".into(), region.into()),
     ];
-    PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(id) }
+    StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(id) }
 }
 
 fn drone(region: Option<Uuid>) -> Resource<'static> {
@@ -102,7 +100,7 @@ impl Told<'_> {
 
 #[test]
 fn presets() {
-    let flyos = RuleSet::compile(&Policy::preset("flyos").unwrap(), &testing::schema()).unwrap();
+    let flyos = RuleSet::compile(&Policy::preset("flyos").unwrap(), &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &flyos, context: Context::new() };
     let of = |role: &str, region| flyos.principal(account(ADA, region, everywhere(role)));
     told.tell("allowed_by_administrator", &of("MAIN_HQ", None), "drone:update", Some(&drone(None)));
@@ -113,12 +111,12 @@ fn presets() {
     told.tell("denied_for_administrators_only", &of("OPERATOR", None), "drone:update", Some(&drone(None)));
     told.tell("denied_without_a_resource", &of("OPERATOR", None), "drone:read", None);
     let suspended =
-        PrincipalFacts { is_active: false, status: "suspended".into(), ..account(BOB, None, everywhere("OPERATOR")) };
+        StoredPrincipal { is_active: false, status: "suspended".into(), ..account(BOB, None, everywhere("OPERATOR")) };
     told.tell("denied_suspended", &flyos.principal(suspended.clone()), "drone:read", Some(&drone(None)));
-    let suspended = PrincipalFacts { id: ADA, ..suspended };
+    let suspended = StoredPrincipal { id: ADA, ..suspended };
     told.tell("denied_suspended_and_more", &flyos.principal(suspended), "drone:read", Some(&drone(None)));
 
-    let standard = RuleSet::compile(&Policy::preset("standard").unwrap(), &testing::schema()).unwrap();
+    let standard = RuleSet::compile(&Policy::preset("standard").unwrap(), &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &standard, context: Context::new() };
     let of = |role: &str| standard.principal(account(ADA, None, everywhere(role)));
     told.tell("allowed_plainly", &of("moderator"), "user:update", Some(&user(ADA)));
@@ -135,15 +133,15 @@ fn presets() {
 
 #[test]
 fn everything() {
-    let rules = RuleSet::compile(&own(), &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&own(), &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &rules, context: Context::new().with("mfa", false) };
     let tree = [("region", EAST, AUSTRIA), ("region", WEST, ITALY)];
     let rows = tree.into_iter().map(|(kind, id, above)| (kind, Value::Id(id), Value::Id(above)));
     let tree = Arc::new(rules.scope_tree(rows));
-    let of = |assignments: Vec<AssignmentFacts>| rules.principal_in(account(ADA, None, assignments), Some(&tree));
+    let of = |assignments: Vec<StoredAssignment>| rules.principal_in(account(ADA, None, assignments), Some(&tree));
     let east = drone(Some(EAST));
 
-    let crew = AssignmentFacts { group: Some("night crew".into()), ..held("chief", Scope::region(EAST)) };
+    let crew = StoredAssignment { group: Some("night crew".into()), ..held("chief", Scope::region(EAST)) };
     told.tell("allowed_by_group_region_and_role_path", &of(vec![crew]), "drone:read", Some(&east));
     let austria = || vec![held("reader", Scope::of("country", AUSTRIA))];
     told.tell("allowed_by_nested_scope", &of(austria()), "drone:read", Some(&east));
@@ -167,7 +165,7 @@ fn everything() {
     );
 
     let window = |from: Option<&str>, until: Option<&str>| {
-        vec![AssignmentFacts { from: from.map(time), until: until.map(time), ..held("reader", Scope::Global) }]
+        vec![StoredAssignment { from: from.map(time), until: until.map(time), ..held("reader", Scope::Global) }]
     };
     told.tell("denied_window_over", &of(window(None, Some("2026-05-31T00:00:00Z"))), "drone:read", Some(&east));
     told.tell("denied_window_to_come", &of(window(Some("2026-07-01T00:00:00Z"), None)), "drone:read", Some(&east));
@@ -211,7 +209,7 @@ fn everything() {
 #[test]
 fn what_no_role_gives() {
     let policy = Policy::new().permissions(["document:read", "document:print"]).role("reader", ["document:read"]);
-    let rules = RuleSet::compile(&policy, &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &rules, context: Context::new() };
     let reader = rules.principal(account(ADA, None, everywhere("reader")));
     told.tell("denied_policy_lacks_it", &reader, "document:print", Some(&Resource::of("document")));

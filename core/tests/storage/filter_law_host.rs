@@ -11,12 +11,10 @@ use proptest::{
 };
 use rolekeep::{
     model::value::Value,
-    rules::{
-        Question, Resource, RowFilter,
-        testing::{Choices, DOCUMENT, DocumentCase, DocumentRow, array},
-    },
+    rules::{Question, Resource, RowFilter},
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlValue, TableMapping},
 };
+use rolekeep_test_cases::{Choices, DOCUMENT, DocumentCase, DocumentRow, array};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 

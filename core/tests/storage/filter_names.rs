@@ -3,7 +3,7 @@
 use rolekeep::{
     Policy, Reason,
     model::time::Time,
-    rules::{AssignmentFacts, Context, PrincipalFacts, Role, RowFilter, RuleSet, Schema, Scope},
+    rules::{Context, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{SqlValue, TableMapping},
 };
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
@@ -20,8 +20,8 @@ fn filter(attributes: &[(&str, &str)], when: &str, scopes: &[Scope]) -> RowFilte
         when => Role::new("reader").allow_when("document:list", when),
     };
     let rules = RuleSet::compile(&policy.add_role(role), &Schema::new()).unwrap_or_else(|error| panic!("{error}"));
-    let assignments = scopes.iter().map(|scope| AssignmentFacts::new("reader", scope.clone())).collect();
-    let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(7)) };
+    let assignments = scopes.iter().map(|scope| StoredAssignment::new("reader", scope.clone())).collect();
+    let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
     let list = rules.permission("document:list").unwrap();
     rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap()
 }
@@ -83,8 +83,8 @@ fn more_parameters_than_a_statement_takes_are_refused() {
             roles = roles.add_role(Role::new(format!("r{at}")).allow_when("document:list", when));
         }
         let rules = RuleSet::compile(&roles, &Schema::new()).unwrap_or_else(|error| panic!("{error}"));
-        let assignments = (0..many.len()).map(|at| AssignmentFacts::new(format!("r{at}"), Scope::Global)).collect();
-        let facts = PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(7)) };
+        let assignments = (0..many.len()).map(|at| StoredAssignment::new(format!("r{at}"), Scope::Global)).collect();
+        let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
         let list = rules.permission("document:list").unwrap();
         let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
         assert_eq!(filter.to_sql(&mapping, now()).unwrap_err().reason(), Reason::InvalidInput);

@@ -4,9 +4,7 @@
 use rolekeep::{
     Policy, Reason,
     model::time::Time,
-    rules::{
-        AssignmentFacts, Context, PrincipalFacts, Question, Resource, Role, RowFilter, RuleSet, Schema, Scope, testing,
-    },
+    rules::{Context, Question, Resource, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlValue, TableMapping, TimeStorage},
 };
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
@@ -19,7 +17,7 @@ fn now() -> Time {
 }
 
 fn schema() -> Schema {
-    testing::schema()
+    rolekeep_test_cases::schema()
 }
 
 /// A policy with one role that allows listing documents under this condition.
@@ -53,16 +51,16 @@ fn filter_of(policy: &Policy, scopes: impl IntoIterator<Item = Scope>) -> RowFil
     rules.filter(&rules.principal(reader(scopes)), permission, &Context::new(), now()).unwrap()
 }
 
-fn reader(scopes: impl IntoIterator<Item = Scope>) -> PrincipalFacts {
-    let held = |scope| AssignmentFacts::new("reader", scope);
-    PrincipalFacts {
+fn reader(scopes: impl IntoIterator<Item = Scope>) -> StoredPrincipal {
+    let held = |scope| StoredAssignment::new("reader", scope);
+    StoredPrincipal {
         attributes: vec![
             ("username".into(), "ada".into()),
             ("email".into(), "ada@example.org".into()),
             ("status".into(), "active".into()),
         ],
         assignments: scopes.into_iter().map(held).collect(),
-        ..PrincipalFacts::new(ME)
+        ..StoredPrincipal::new(ME)
     }
 }
 
@@ -136,7 +134,7 @@ fn scopes_fold_into_one_parameter_and_numbers_begin_where_the_host_says() {
     let policy =
         policy("").add_role(Role::new("owner").allow_when("document:list", "resource.owner_id == principal.id"));
     let mut facts = reader(regions.iter().map(|id| Scope::region(*id)));
-    facts.assignments.push(AssignmentFacts::new("owner", Scope::Global));
+    facts.assignments.push(StoredAssignment::new("owner", Scope::Global));
     let rules = RuleSet::compile(&policy, &schema()).unwrap();
     let list = rules.permission("document:list").unwrap();
     let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();

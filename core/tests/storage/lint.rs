@@ -3,7 +3,7 @@
 use rolekeep::{
     Policy, Reason, Resource,
     model::value::Value,
-    rules::{AssignmentFacts, Context, PrincipalFacts, Question, Role, RuleSet, Schema, Scope},
+    rules::{Context, Question, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, TableMapping},
 };
 use uuid::Uuid;
@@ -49,9 +49,9 @@ fn denies_that_read_loose_columns_are_told() {
 #[test]
 fn a_guarded_deny_does_not_fire_on_a_stored_value_of_another_type() {
     let rules = rules();
-    let facts = PrincipalFacts {
-        assignments: vec![AssignmentFacts::new("reader", Scope::Global)],
-        ..PrincipalFacts::new(Uuid::from_u128(1))
+    let facts = StoredPrincipal {
+        assignments: vec![StoredAssignment::new("reader", Scope::Global)],
+        ..StoredPrincipal::new(Uuid::from_u128(1))
     };
     let (principal, context) = (rules.principal(facts), Context::new());
     for (level, is_allowed) in [("4", false), ("\"4\"", true), ("3", true)] {

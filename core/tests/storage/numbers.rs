@@ -2,7 +2,7 @@
 
 use rolekeep::{
     model::{time::Time, value::Value},
-    rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Question, Resource, Role, RuleSet, Schema, Scope},
+    rules::{Context, Policy, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, SqlValue, TableMapping},
 };
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
@@ -23,8 +23,8 @@ fn both_of(when: &str, ty: &str, keys: &[&str], documents: &[(String, String)]) 
         .permissions(["doc:read"])
         .add_role(Role::new("reader").allow_when("doc:read", when));
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
-    let assignments = vec![AssignmentFacts::new("reader", Scope::Global)];
-    let principal = rules.principal(PrincipalFacts { assignments, ..PrincipalFacts::new(Uuid::from_u128(1)) });
+    let assignments = vec![StoredAssignment::new("reader", Scope::Global)];
+    let principal = rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) });
     let (permission, context, now) = (rules.permission("doc:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
     let allowed = documents.iter().filter(|(_, member)| {
         let resource = Resource::of("doc").stored("m", Value::Json(member.as_str().into()));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use rolekeep::{
     Policy, RequestContext, Resource, UserManagement,
-    door::rules::{Subject, compile},
+    ffi::rules::{Subject, compile},
     model::{id::UserId, time::Time},
     operations::{
         regions::CreateRegion,

@@ -14,7 +14,7 @@ use rolekeep::{
         target,
         users::{CreateUser, DeactivateUser},
     },
-    rules::{AssignmentFacts, Context, PrincipalFacts, Question, Role, RuleSet, Scope},
+    rules::{Context, Question, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
 };
 use uuid::Uuid;
 
@@ -140,9 +140,9 @@ impl World {
                 None => rules.anonymous(),
                 Some(user) => {
                     let assignments =
-                        held.iter().map(|(role, scope)| AssignmentFacts::new(role.as_str(), scope.clone()));
+                        held.iter().map(|(role, scope)| StoredAssignment::new(role.as_str(), scope.clone()));
                     let assignments = assignments.collect();
-                    rules.principal(PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(user) })
+                    rules.principal(StoredPrincipal { is_verified: false, assignments, ..StoredPrincipal::new(user) })
                 }
             };
             let scopes: BTreeSet<Scope> = held.iter().map(|(_, scope)| scope.clone()).chain([Scope::Global]).collect();

@@ -11,8 +11,8 @@ use std::{
 use rolekeep::{
     Code, Policy, Reason, RequestContext, Resource, Result, UserManagement,
     checks::KnownUser,
-    door,
     environment::{Environment, Task, TokioEnvironment, Work},
+    ffi,
     model::{id::UserId, time::Time},
     operations::{
         regions::CreateRegion,
@@ -383,7 +383,7 @@ async fn other_languages_ask_by_name() {
     let ada = user(&um, "ada", &["editor"]).await;
     let me = um.acting_as(ada).await.unwrap();
     let ask = |question: &str, input: Json| {
-        door::ask(&me, question, &input.to_string()).map(|answer| serde_json::from_str::<Json>(&answer).unwrap())
+        ffi::ask(&me, question, &input.to_string()).map(|answer| serde_json::from_str::<Json>(&answer).unwrap())
     };
     let mine = json!({"type": "document", "owner_id": ada.to_string(), "region_id": null});
     let checks =
@@ -405,18 +405,18 @@ async fn other_languages_ask_by_name() {
     assert_eq!(reason(ask("explain", json!({"permission": "document:edit", "resource": {}}))), Reason::InvalidInput);
 
     let resource = json!({"resource": mine}).to_string();
-    assert!(door::check(&um, ada, "document:edit", Some(&resource)).unwrap());
-    assert!(!door::check(&um, ada, "document:edit", None).unwrap());
+    assert!(ffi::check(&um, ada, "document:edit", Some(&resource)).unwrap());
+    assert!(!ffi::check(&um, ada, "document:edit", None).unwrap());
     let late = json!({"at_least": um.position() + 1}).to_string();
-    assert_eq!(reason(door::check(&um, ada, "document:read", Some(&late))), Reason::RightsStale);
-    assert_eq!(reason(door::check(&um, ada, "document:read", Some("{\"at_least\": -1}"))), Reason::InvalidInput);
+    assert_eq!(reason(ffi::check(&um, ada, "document:read", Some(&late))), Reason::RightsStale);
+    assert_eq!(reason(ffi::check(&um, ada, "document:read", Some("{\"at_least\": -1}"))), Reason::InvalidInput);
     let about = json!({"user_id": ada.to_string(), "permission": "document:edit", "resource": mine});
-    assert_eq!(door::consult(&um, "check", &about.to_string()).await.unwrap(), "true");
+    assert_eq!(ffi::consult(&um, "check", &about.to_string()).await.unwrap(), "true");
     let why: Json =
-        serde_json::from_str(&door::consult(&um, "explain_user", &about.to_string()).await.unwrap()).unwrap();
+        serde_json::from_str(&ffi::consult(&um, "explain_user", &about.to_string()).await.unwrap()).unwrap();
     assert_eq!(why["cause"], "allowed");
     let many = json!({"checks": [about, {"user_id": ada.to_string(), "permission": "document:delete"}]});
-    assert_eq!(door::consult(&um, "check_many", &many.to_string()).await.unwrap(), "[true,false]");
-    assert_eq!(reason(door::consult(&um, "check", "{}").await), Reason::InvalidInput);
-    assert_eq!(reason(door::consult(&um, "chekc", "{}").await), Reason::UnknownOperation);
+    assert_eq!(ffi::consult(&um, "check_many", &many.to_string()).await.unwrap(), "[true,false]");
+    assert_eq!(reason(ffi::consult(&um, "check", "{}").await), Reason::InvalidInput);
+    assert_eq!(reason(ffi::consult(&um, "chekc", "{}").await), Reason::UnknownOperation);
 }

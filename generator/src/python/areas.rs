@@ -31,8 +31,8 @@ impl Way {
         }
     }
 
-    fn door(self) -> String {
-        format!("{}Door", self.prefix())
+    fn protocol(self) -> String {
+        format!("{}Ffi", self.prefix())
     }
 }
 
@@ -56,13 +56,13 @@ fn module(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
     }
     let used: Vec<&str> = used.into_iter().collect();
     let own: [(&str, &[&str]); 3] =
-        [("..._codec", &["EMPTY", "UNSET", "Unset", "decode"]), ("...records", &used), (".._door", &[&way.door()])];
+        [("..._codec", &["EMPTY", "UNSET", "Unset", "decode"]), ("...records", &used), (".._ffi", &[&way.protocol()])];
     format!("{}\n{}{class}", docstring(area.about, &[], ""), imports(&class, &own))
 }
 
 /// All areas of one way.
 fn package(catalogue: &Catalogue, way: Way) -> String {
-    let mut imports = format!("from .._door import {}\n", way.door());
+    let mut imports = format!("from .._ffi import {}\n", way.protocol());
     for area in &catalogue.areas {
         let _ = writeln!(imports, "from .{} import {}", area.name, class_name(area, way));
     }
@@ -101,10 +101,10 @@ fn class(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
     let about = docstring(area.about, &[], "    ");
     let methods: String = area.operations.iter().map(|operation| method(catalogue, area, operation, way)).collect();
     let class = class_name(area, way);
-    let door = way.door();
+    let protocol = way.protocol();
     format!(
         "\n\nclass {class}:\n{about}\n    __slots__ = (\"_caller\",)\n\n    \
-         def __init__(self, caller: {door}) -> None:\n        self._caller = caller\n{methods}"
+         def __init__(self, caller: {protocol}) -> None:\n        self._caller = caller\n{methods}"
     )
 }
 
@@ -125,14 +125,16 @@ fn method(catalogue: &Catalogue, area: &AreaShape, operation: &OperationShape, w
 
 /// `me.users`, `me.roles`, …
 fn mixin(catalogue: &Catalogue, way: Way) -> String {
-    let (prefix, door) = (way.prefix(), way.door());
+    let (prefix, protocol) = (way.prefix(), way.protocol());
     let properties: String = catalogue
         .areas
         .iter()
         .map(|area| {
             let (name, class) = (area.name, class_name(area, way));
             let about = docstring(area.about, &[], "        ");
-            format!("\n    @property\n    def {name}(self: {door}) -> {class}:\n{about}        return {class}(self)\n")
+            format!(
+                "\n    @property\n    def {name}(self: {protocol}) -> {class}:\n{about}        return {class}(self)\n"
+            )
         })
         .collect();
     format!("\n\nclass {prefix}Areas:\n    \"\"\"All areas of a caller.\"\"\"\n\n    __slots__ = ()\n{properties}")

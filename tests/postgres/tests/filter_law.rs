@@ -10,13 +10,11 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use rolekeep::{
-    rules::{
-        Question, Resource, RowFilter,
-        testing::{Choices, DOCUMENT, DocumentCase, DocumentRow},
-    },
+    rules::{Question, Resource, RowFilter},
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, TableMapping, TimeStorage},
 };
 use rolekeep_postgres_tests::{Cluster, rows};
+use rolekeep_test_cases::{Choices, DOCUMENT, DocumentCase, DocumentRow};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 

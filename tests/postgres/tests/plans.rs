@@ -5,7 +5,7 @@
 use rolekeep::{
     Policy,
     model::time::Time,
-    rules::{AssignmentFacts, Context, PrincipalFacts, Question, Resource, Role, RowFilter, RuleSet, Scope, testing},
+    rules::{Context, Question, Resource, Role, RowFilter, RuleSet, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, TableMapping, TimeStorage},
 };
 use rolekeep_postgres_tests::{Cluster, bound, rows};
@@ -55,17 +55,18 @@ fn policy(when: &str) -> Policy {
     })
 }
 
-fn reader(scopes: impl IntoIterator<Item = Scope>) -> PrincipalFacts {
-    let held = |scope| AssignmentFacts::new("reader", scope);
-    PrincipalFacts {
+fn reader(scopes: impl IntoIterator<Item = Scope>) -> StoredPrincipal {
+    let held = |scope| StoredAssignment::new("reader", scope);
+    StoredPrincipal {
         attributes: Vec::new(),
         assignments: scopes.into_iter().map(held).collect(),
-        ..PrincipalFacts::new(ME)
+        ..StoredPrincipal::new(ME)
     }
 }
 
 fn filter_of(when: &str, scopes: impl IntoIterator<Item = Scope>) -> RowFilter {
-    let rules = RuleSet::compile(&policy(when), &testing::schema()).unwrap_or_else(|error| panic!("{error}"));
+    let rules =
+        RuleSet::compile(&policy(when), &rolekeep_test_cases::schema()).unwrap_or_else(|error| panic!("{error}"));
     let list = rules.permission("document:list").unwrap();
     let mut facts = reader(scopes);
     facts.attributes.extend([
@@ -122,7 +123,7 @@ async fn common_filters_use_indexes() {
 async fn a_hundred_thousand_scopes_are_one_parameter() {
     let cluster = Cluster::start();
     let mut connection = filled(&cluster).await;
-    let rules = RuleSet::compile(&policy(""), &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy(""), &rolekeep_test_cases::schema()).unwrap();
     let list = rules.permission("document:list").unwrap();
     let scopes = (0..100_000).map(|id| Scope::region(Uuid::from_u128(if id < 50 { id * 3 } else { 1_000 + id })));
     let principal = rules.principal(reader(scopes));
@@ -157,7 +158,7 @@ async fn the_check_at_start_finds_what_the_mapping_gets_wrong() {
     sqlx::raw_sql(tables).execute(&mut connection).await.unwrap();
     let when = "resource.title == \"a\" or resource.code == \"b\" or resource.owner_id == principal.id \
                 or resource.made_at < now or resource.tags contains \"x\" or resource.readers contains principal.id";
-    let rules = RuleSet::compile(&policy(when), &testing::schema()).unwrap();
+    let rules = RuleSet::compile(&policy(when), &rolekeep_test_cases::schema()).unwrap();
     let mut problems_of = async |table: &str| {
         let check = mapping().check_sql(&rules, "document", table).unwrap();
         let found = bound(check.text, &check.parameters).fetch_all(&mut connection).await.unwrap();

@@ -9,8 +9,8 @@ use rolekeep::{
     Reason,
     model::{time::Time, value::Value},
     rules::{
-        AssignmentFacts, Context, Directory, PermissionId, Policy, Principal, PrincipalFacts, Question, Resource,
-        Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle, testing,
+        StoredAssignment, Context, PrincipalCache, PermissionId, Policy, Principal, StoredPrincipal, Question, Resource,
+        Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle,
     },
 };
 
@@ -52,17 +52,17 @@ fn names(workload: &Workload) -> Vec<Arc<str>> {
 }
 
 /// What is stored about a user.
-fn facts(workload: &Workload, names: &[Arc<str>], user: u32) -> PrincipalFacts {
+fn facts(workload: &Workload, names: &[Arc<str>], user: u32) -> StoredPrincipal {
     let assignments = workload.assignments(user).iter();
     let attributes = match workload.variant {
         Variant::Scoped => vec![("level".into(), Value::Int(Workload::level(user)))],
         _ => Vec::new(),
     };
     let assignments = assignments.map(|one| assignment(workload, names, one)).collect();
-    PrincipalFacts { attributes, assignments, ..PrincipalFacts::new(Workload::user_id(user)) }
+    StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(Workload::user_id(user)) }
 }
 
-fn assignment(workload: &Workload, names: &[Arc<str>], one: &Assignment) -> AssignmentFacts {
+fn assignment(workload: &Workload, names: &[Arc<str>], one: &Assignment) -> StoredAssignment {
     let (from, until) = one.window.ends();
     let time = |micros: i64| Time::from_microsecond(micros).ok();
     let scope = match workload.variant {
@@ -70,12 +70,12 @@ fn assignment(workload: &Workload, names: &[Arc<str>], one: &Assignment) -> Assi
         _ => Scope::Global,
     };
     let role = names[one.role as usize].clone();
-    AssignmentFacts { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
+    StoredAssignment { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
 }
 
 /// The directory, and a snapshot of it at hand.
 pub struct House {
-    directory: Directory,
+    directory: PrincipalCache,
     rights: Arc<Rights>,
     context: Context,
     now: Time,
@@ -84,7 +84,7 @@ pub struct House {
 impl House {
     fn load(workload: &Workload) -> Result<Self> {
         let rules = RuleSet::compile(&policy(workload), &Schema::new())?;
-        let directory = Directory::new(Arc::new(rules), workload.asked() as usize);
+        let directory = PrincipalCache::new(Arc::new(rules), workload.asked() as usize);
         let names = names(workload);
         directory.put_all((0..workload.asked()).map(|user| facts(workload, &names, user)));
         let rights = directory.rights();
@@ -111,9 +111,9 @@ impl House {
 
     fn assign(&mut self, edit: &Edit, on: bool) -> Result<()> {
         let held = edit.held.iter().chain(on.then_some(&edit.role_name));
-        let mut facts = PrincipalFacts::new(edit.query.user_id);
+        let mut facts = StoredPrincipal::new(edit.query.user_id);
         facts.assignments = held
-            .map(|role| AssignmentFacts {
+            .map(|role| StoredAssignment {
                 role: role.as_str().into(),
                 scope: Scope::Global,
                 from: None,
@@ -283,11 +283,11 @@ pub struct Reader {
 impl Reader {
     /// In so many.
     pub fn of(regions: u32) -> Result<Self> {
-        let rules = RuleSet::compile(&Policy::new().role("reader", ["thing:read"]), &testing::schema())?;
-        let mut facts = PrincipalFacts::new(Workload::user_id(0));
+        let rules = RuleSet::compile(&Policy::new().role("reader", ["thing:read"]), &rolekeep_test_cases::schema())?;
+        let mut facts = StoredPrincipal::new(Workload::user_id(0));
         let scopes = (0..regions).map(|region| Scope::region(Workload::region_id(region)));
         facts.assignments = scopes
-            .map(|scope| AssignmentFacts { role: "reader".into(), scope, from: None, until: None, group: None })
+            .map(|scope| StoredAssignment { role: "reader".into(), scope, from: None, until: None, group: None })
             .collect();
         Ok(Self {
             principal: rules.principal(facts),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use anyhow::{Context as _, Result};
 use rolekeep::{
     model::value::Value,
-    rules::{PermissionId, Resource, ResourceShape, UserHandle},
+    rules::{PermissionId, Resource, ResourceLayout, UserHandle},
 };
 
 use super::House;
@@ -17,7 +17,7 @@ pub trait Giving {
     fn resource(query: &Query) -> Result<Resource<'static>>;
 }
 
-/// By [`ResourceShape`]s, which a host makes once.
+/// By [`ResourceLayout`]s, which a host makes once.
 pub struct Shaped;
 
 /// With names, each time.
@@ -38,9 +38,9 @@ impl Giving for Shaped {
             sync::{LazyLock, Mutex, PoisonError},
         };
         // Those of a host are static, too.
-        static SHAPES: LazyLock<Mutex<HashMap<String, &'static ResourceShape>>> = LazyLock::new(Mutex::default);
+        static SHAPES: LazyLock<Mutex<HashMap<String, &'static ResourceLayout>>> = LazyLock::new(Mutex::default);
         let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || &*Box::leak(Box::new(ResourceShape::new(query.resource.clone(), NAMES)));
+        let new = || &*Box::leak(Box::new(ResourceLayout::new(query.resource.clone(), NAMES)));
         Ok(shapes.entry(query.resource.clone()).or_insert_with(new).resource(values(query)?))
     }
 }

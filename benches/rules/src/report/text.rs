@@ -295,7 +295,7 @@ fn threads(run: &Run) -> Table {
             let found = run.rust.threads.iter().find(|(name, threads, _)| name == way && *threads == count);
             found.map_or("–".to_owned(), |(_, _, ns)| time(*ns))
         };
-        table.row(vec![format!("`Directory::{way}` for each check"), ns(1), ns(4)]);
+        table.row(vec![format!("`PrincipalCache::{way}` for each check"), ns(1), ns(4)]);
     }
     table
 }

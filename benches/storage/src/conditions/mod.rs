@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use rolekeep::{
     Policy,
     model::time::Time,
-    rules::{AssignmentFacts, Context, PrincipalFacts, Role, RowFilter, RuleSet, Schema, Scope},
+    rules::{StoredAssignment, Context, StoredPrincipal, Role, RowFilter, RuleSet, Schema, Scope},
     storage::sql::{SqlCondition, SqlValue, TableMapping},
 };
 use rolekeep_lab::{
@@ -159,11 +159,11 @@ fn filter_of(case: &Case, now: Time) -> Result<RowFilter> {
     );
     let policy = Policy::new().resource_type("user", [("level", "int")]).resource_type("thing", attributes);
     let rules = RuleSet::compile(&policy.permissions(["thing:list"]).add_role(reader), &Schema::new())?;
-    let mut facts = PrincipalFacts::new(owner(ME));
+    let mut facts = StoredPrincipal::new(owner(ME));
     facts.attributes = vec![("level".into(), LEVEL.into())];
     let scopes = (0..case.regions).map(|at| Scope::region(region(at)));
     let scopes = scopes.chain((case.regions == 0).then_some(Scope::Global));
-    facts.assignments = scopes.map(|scope| AssignmentFacts::new("reader", scope)).collect();
+    facts.assignments = scopes.map(|scope| StoredAssignment::new("reader", scope)).collect();
     Ok(rules.filter(&rules.principal(facts), rules.permission("thing:list")?, &Context::new(), now)?)
 }
 

@@ -19,7 +19,7 @@ use crate::{
         plan::{Plan, expect_version},
         policy::{
             edit::{self, Blame},
-            state::{PolicyRows, PolicyState, built_in},
+            state::{PolicyState, StoredPolicy, built_in},
         },
         roles::{MAX_DESCRIPTION, RoleGrant, shown},
         services::Services,
@@ -286,7 +286,7 @@ pub(in crate::operations) fn without_permission(
     policy: &PolicyState,
     name: &str,
     now: Time,
-) -> (PolicyRows, Vec<RemovedGrant>) {
+) -> (StoredPolicy, Vec<RemovedGrant>) {
     let mut rows = policy.rows.clone();
     rows.permissions.remove(name);
     let left: Vec<(String, String)> = policy

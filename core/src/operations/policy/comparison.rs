@@ -14,7 +14,7 @@ use crate::{
         error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
     },
     operations::{administrators, plan::Plan},
-    rules::{FlatAnswer, FlatRoles, Names, Said, Scope, Verdicts},
+    rules::{Names, RoleAnswer, RoleClosures, RoleStatements, Scope, Verdicts},
 };
 
 /// So many users are read at a time.
@@ -30,12 +30,12 @@ struct Comparison<'p> {
 
 struct Side<'p> {
     policy: &'p PolicyState,
-    roles: FlatRoles<'p>,
-    said: HashMap<String, Said>,
+    roles: RoleClosures<'p>,
+    said: HashMap<String, RoleStatements>,
 }
 
 impl<'p> Side<'p> {
-    fn said<'s>(&'s mut self, names: &mut Names, role: &str) -> &'s Said {
+    fn said<'s>(&'s mut self, names: &mut Names, role: &str) -> &'s RoleStatements {
         if !self.said.contains_key(role) {
             let said = self.roles.said(names, role);
             self.said.insert(role.to_owned(), said);
@@ -50,7 +50,7 @@ impl<'p> Side<'p> {
         held: &[(Scope, String)],
         permission: (u32, &str),
         scope: &Scope,
-    ) -> FlatAnswer {
+    ) -> RoleAnswer {
         let (number, name) = permission;
         let mut verdicts = Verdicts::default();
         let Ok(id) = self.policy.rules.permission(name) else { return verdicts.answer() };
@@ -75,7 +75,7 @@ impl<'p> Comparison<'p> {
         let mut names = Names::new(permissions.map(|permission| permission.name));
         let side = |policy: &'p PolicyState| Side {
             policy,
-            roles: FlatRoles::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules),
+            roles: RoleClosures::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules),
             said: HashMap::new(),
         };
         let mut sides = [side(before), side(after)];
@@ -161,7 +161,7 @@ impl<'p> Comparison<'p> {
         user_id: Option<UserId>,
         permission: &str,
         scope: &Scope,
-        answers: [&FlatAnswer; 2],
+        answers: [&RoleAnswer; 2],
     ) {
         found.total += 1;
         if found.total <= found.skip || found.decisions.len() >= found.limit {
@@ -179,11 +179,11 @@ impl<'p> Comparison<'p> {
         });
     }
 
-    fn shown(&self, answer: &FlatAnswer) -> (DecisionAnswer, Vec<String>) {
+    fn shown(&self, answer: &RoleAnswer) -> (DecisionAnswer, Vec<String>) {
         match answer {
-            FlatAnswer::Allowed => (DecisionAnswer::Allowed, Vec::new()),
-            FlatAnswer::Denied => (DecisionAnswer::Denied, Vec::new()),
-            FlatAnswer::Depends(allows, denies) => {
+            RoleAnswer::Allowed => (DecisionAnswer::Allowed, Vec::new()),
+            RoleAnswer::Denied => (DecisionAnswer::Denied, Vec::new()),
+            RoleAnswer::Depends(allows, denies) => {
                 let texts = |numbers: &BTreeSet<u32>| -> Vec<String> {
                     numbers.iter().map(|number| self.names.condition(*number).to_owned()).collect()
                 };

@@ -6,7 +6,7 @@ use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::state::PolicyRows;
+use super::state::StoredPolicy;
 use crate::model::policy::{RoleForm, StoredGrant};
 
 /// A part of a policy.
@@ -64,7 +64,7 @@ pub struct PolicyFieldChange {
 type Parts = BTreeMap<(PolicyPart, String), Map<String, Json>>;
 
 /// Everything that differs, by part and name.
-pub(super) fn between(before: &PolicyRows, after: &PolicyRows) -> Vec<PolicyChange> {
+pub(super) fn between(before: &StoredPolicy, after: &StoredPolicy) -> Vec<PolicyChange> {
     let (before, after) = (parts(before), parts(after));
     let keys: BTreeSet<&(PolicyPart, String)> = before.keys().chain(after.keys()).collect();
     let change = |key: &(PolicyPart, String)| {
@@ -89,7 +89,7 @@ pub(super) fn between(before: &PolicyRows, after: &PolicyRows) -> Vec<PolicyChan
 }
 
 /// Each part with the fields that say something.
-fn parts(rows: &PolicyRows) -> Parts {
+fn parts(rows: &StoredPolicy) -> Parts {
     let mut parts = Parts::new();
     for row in rows.permissions.values() {
         let fields = said([("description", Json::from(row.description.clone()))]);

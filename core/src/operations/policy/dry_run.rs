@@ -9,7 +9,7 @@ use super::{
     comparison, edit,
     file::{self, PolicyFormat},
     open,
-    state::{PolicyRows, PolicyState},
+    state::{PolicyState, StoredPolicy},
 };
 use crate::{
     model::{
@@ -30,7 +30,7 @@ use crate::{
         roles::{NewGrant, stored, without_role},
         services::Services,
     },
-    rules::PolicyParts,
+    rules::PolicyRows,
 };
 
 const MAX_LIMIT: u32 = 1000;
@@ -118,7 +118,7 @@ pub enum DecisionAnswer {
 /// What would be done.
 pub enum Proposal {
     /// The policy replaced by this one.
-    File(PolicyParts),
+    File(PolicyRows),
     /// A role changed or created.
     Role(RoleEdit),
     /// A role deleted, wherever it is used.
@@ -191,7 +191,7 @@ impl Operation for DryRunPolicy {
 }
 
 /// The rows that the policy would have.
-fn proposed(before: &PolicyState, proposal: &Proposal, now: Time) -> Result<PolicyRows> {
+fn proposed(before: &PolicyState, proposal: &Proposal, now: Time) -> Result<StoredPolicy> {
     let mut rows = before.rows.clone();
     match proposal {
         Proposal::File(parts) => return Ok(open::rows_of(parts, &rows, now)),
@@ -231,7 +231,7 @@ fn proposed(before: &PolicyState, proposal: &Proposal, now: Time) -> Result<Poli
     Ok(rows)
 }
 
-fn misfit(rows: &PolicyRows, error: Error, proposal: &Proposal) -> Error {
+fn misfit(rows: &StoredPolicy, error: Error, proposal: &Proposal) -> Error {
     let (blame, under) = match proposal {
         Proposal::File(_) => (edit::Blame::Field("text"), ""),
         Proposal::Role(role) => (edit::Blame::Role(&role.name), "role."),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::state::{PolicyRows, PolicyState};
+use super::state::{PolicyState, StoredPolicy};
 use crate::{
     model::{
         decode::{FieldCode, FieldError},
@@ -33,7 +33,7 @@ pub enum Blame<'a> {
 /// [`Reason::InvalidInput`] naming fields where the policy would be wrong, [`Reason::LastAdministrator`].
 pub async fn change(
     plan: &mut Plan<'_>,
-    rows: PolicyRows,
+    rows: StoredPolicy,
     lost: &[RoleAssignment],
     blame: Blame<'_>,
 ) -> Result<Arc<PolicyState>> {
@@ -43,14 +43,14 @@ pub async fn change(
 /// [`change`] to rows whose rules may be known already.
 pub(super) async fn change_to(
     plan: &mut Plan<'_>,
-    rows: PolicyRows,
+    rows: StoredPolicy,
     rules: Option<Arc<RuleSet>>,
     lost: &[RoleAssignment],
     blame: Blame<'_>,
 ) -> Result<Arc<PolicyState>> {
     let now = plan.actor.policy.clone();
     let mut is_changed = false;
-    let mut rows = PolicyRows {
+    let mut rows = StoredPolicy {
         rest: match (&now.rows.rest, rows.rest) {
             (before, Some(after)) => Some(write(plan, before.as_ref(), after, &mut is_changed)),
             (before, None) => before.clone(),
@@ -136,7 +136,7 @@ fn write_all<R: Part>(
 }
 
 /// What is wrong with a policy, as errors of the input that would make it so.
-pub(super) fn told(rows: &PolicyRows, error: Error, blame: Blame<'_>) -> Error {
+pub(super) fn told(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error {
     let problems = match rows.to_policy() {
         Ok(policy) => policy.problems(&target::schema()),
         Err(error) => return error,

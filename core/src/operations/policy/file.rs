@@ -20,7 +20,7 @@ use crate::{
         plan::{Plan, expect_version},
         services::Services,
     },
-    rules::{Policy, PolicyParts},
+    rules::{Policy, PolicyRows},
 };
 
 /// How a policy is written.
@@ -137,7 +137,7 @@ pub struct ImportPolicy {
 }
 
 /// Reads a policy file and compiles it.
-pub(super) fn read(text: &str, format: Option<PolicyFormat>) -> Result<PolicyParts> {
+pub(super) fn read(text: &str, format: Option<PolicyFormat>) -> Result<PolicyRows> {
     let is_json = match format {
         Some(format) => format == PolicyFormat::Json,
         None => text.trim_start().starts_with('{'),
@@ -233,18 +233,18 @@ impl Operation for ValidatePolicy {
 #[portable_async]
 impl Operation for DiffPolicy {
     type Target = ();
-    type Valid = PolicyParts;
+    type Valid = PolicyRows;
     type Output = Vec<PolicyChange>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
     const LIMITS: Limits = Limits::TEXT;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<PolicyParts> {
+    async fn validate(self, _: &Services, _: Time) -> Result<PolicyRows> {
         read(&self.text, self.format)
     }
 
-    async fn plan(parts: &PolicyParts, (): (), plan: &mut Plan<'_>) -> Result<Vec<PolicyChange>> {
+    async fn plan(parts: &PolicyRows, (): (), plan: &mut Plan<'_>) -> Result<Vec<PolicyChange>> {
         let rows = &plan.actor.policy.rows;
         Ok(difference::between(rows, &open::rows_of(parts, rows, plan.now)))
     }
@@ -253,18 +253,18 @@ impl Operation for DiffPolicy {
 #[portable_async]
 impl Operation for ImportPolicy {
     type Target = ();
-    type Valid = (PolicyParts, Option<i64>, bool);
+    type Valid = (PolicyRows, Option<i64>, bool);
     type Output = ImportedPolicy;
 
     const ACCESS: Access = Access::Everywhere("policy:import");
     const LIMITS: Limits = Limits::TEXT;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<(PolicyParts, Option<i64>, bool)> {
+    async fn validate(self, _: &Services, _: Time) -> Result<(PolicyRows, Option<i64>, bool)> {
         Ok((read(&self.text, self.format)?, self.expected_version, self.force.unwrap_or(false)))
     }
 
     async fn plan(
-        (parts, expected, force): &(PolicyParts, Option<i64>, bool),
+        (parts, expected, force): &(PolicyRows, Option<i64>, bool),
         (): (),
         plan: &mut Plan<'_>,
     ) -> Result<ImportedPolicy> {

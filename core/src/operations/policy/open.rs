@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     edit::{self, Blame},
-    state::{self, PolicyRows, PolicyState, Stored},
+    state::{self, PolicyState, Stored, StoredPolicy},
 };
 use crate::{
     model::{
@@ -22,7 +22,7 @@ use crate::{
         plan::Plan,
         services::Services,
     },
-    rules::{Policy, PolicyParts, RuleSet},
+    rules::{Policy, PolicyRows, RuleSet},
     storage::{ChangeSet, CommitError},
 };
 
@@ -36,7 +36,7 @@ const ROLE: &str = "role";
 
 /// A policy that is right in itself.
 pub struct Given {
-    parts: PolicyParts,
+    parts: PolicyRows,
     rules: Arc<RuleSet>,
 }
 
@@ -52,8 +52,8 @@ impl Given {
 }
 
 /// The parts of a policy that are stored: what only says again what the library has is not.
-pub(super) fn parts_of(policy: &Policy) -> Result<PolicyParts> {
-    let mut parts = policy.to_parts()?;
+pub(super) fn parts_of(policy: &Policy) -> Result<PolicyRows> {
+    let mut parts = policy.to_rows()?;
     parts.permissions.retain(|name, about| !about.is_empty() || !state::built_in().contains_key(name));
     Ok(parts)
 }
@@ -74,8 +74,8 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
             }
         };
         let Stored { version, rows, given: last } = stored.unwrap_or_default();
-        let is_same = Forms::of_rows(&rows) == Forms::of_parts(&given.parts);
-        if version > 0 && is_same && Forms::of_given(&last) == Forms::of_parts(&given.parts) {
+        let is_same = Forms::of_rows(&rows) == Forms::from_rows(&given.parts);
+        if version > 0 && is_same && Forms::of_given(&last) == Forms::from_rows(&given.parts) {
             services.replace_policy(Arc::new(PolicyState::of(version, rows, given.rules.clone())));
             return Ok(());
         }
@@ -111,7 +111,7 @@ async fn import(
 ) -> Result<Option<Import>, CommitError> {
     let now = services.now();
     let (stored, given_last) = (Forms::of_rows(&actor.policy.rows), Forms::of_given(last));
-    let given_now = Forms::of_parts(&given.parts);
+    let given_now = Forms::from_rows(&given.parts);
     let merged = stored.merge(&given_last, &given_now, |_| false);
     let mut plan = Plan::new(services, actor, now);
     let rows = merged.to_rows(&actor.policy.rows, now);
@@ -197,7 +197,7 @@ impl Form {
 struct Forms(BTreeMap<(String, String), Form>);
 
 impl Forms {
-    fn of_parts(parts: &PolicyParts) -> Self {
+    fn from_rows(parts: &PolicyRows) -> Self {
         let key = |part: &str, name: &str| (part.to_owned(), name.to_owned());
         let permissions = parts.permissions.iter();
         let permissions = permissions.map(|(name, about)| (key(PERMISSION, name), Form::Permission(about.clone())));
@@ -206,7 +206,7 @@ impl Forms {
         Self(permissions.chain(roles).chain([rest]).collect())
     }
 
-    fn of_rows(rows: &PolicyRows) -> Self {
+    fn of_rows(rows: &StoredPolicy) -> Self {
         let key = |part: &str, name: &str| (part.to_owned(), name.to_owned());
         let permissions = rows.permissions.values();
         let permissions =
@@ -238,8 +238,8 @@ impl Forms {
     }
 
     /// As rows; those that are stored already keep what they were.
-    fn to_rows(&self, stored: &PolicyRows, now: Time) -> PolicyRows {
-        let mut rows = PolicyRows::default();
+    fn to_rows(&self, stored: &StoredPolicy, now: Time) -> StoredPolicy {
+        let mut rows = StoredPolicy::default();
         for ((_, name), form) in &self.0 {
             match form {
                 Form::Permission(about) => {
@@ -256,11 +256,11 @@ impl Forms {
 }
 
 /// The parts of a policy as rows, in place of those that are stored.
-pub(super) fn rows_of(parts: &PolicyParts, stored: &PolicyRows, now: Time) -> PolicyRows {
-    Forms::of_parts(parts).to_rows(stored, now)
+pub(super) fn rows_of(parts: &PolicyRows, stored: &StoredPolicy, now: Time) -> StoredPolicy {
+    Forms::from_rows(parts).to_rows(stored, now)
 }
 
-fn permission(stored: &PolicyRows, name: &str, about: &str, now: Time) -> Arc<PermissionRow> {
+fn permission(stored: &StoredPolicy, name: &str, about: &str, now: Time) -> Arc<PermissionRow> {
     match stored.permissions.get(name) {
         Some(row) if row.description == about => row.clone(),
         Some(row) => Arc::new(PermissionRow { description: about.to_owned(), updated_at: now, ..row.as_ref().clone() }),
@@ -268,7 +268,7 @@ fn permission(stored: &PolicyRows, name: &str, about: &str, now: Time) -> Arc<Pe
     }
 }
 
-fn role(stored: &PolicyRows, name: &str, form: &RoleForm, now: Time) -> Arc<RoleRow> {
+fn role(stored: &StoredPolicy, name: &str, form: &RoleForm, now: Time) -> Arc<RoleRow> {
     match stored.roles.get(name) {
         Some(row) if row.form() == *form => row.clone(),
         Some(row) => Arc::new(row.with(form.clone(), now)),
@@ -276,7 +276,7 @@ fn role(stored: &PolicyRows, name: &str, form: &RoleForm, now: Time) -> Arc<Role
     }
 }
 
-fn rest(stored: &PolicyRows, content: &Json, now: Time) -> Arc<PolicyRow> {
+fn rest(stored: &StoredPolicy, content: &Json, now: Time) -> Arc<PolicyRow> {
     let content = Document(content.clone());
     match &stored.rest {
         Some(row) if row.content == content => row.clone(),

@@ -22,7 +22,7 @@ pub struct PolicyState {
     /// The version of the guard [`Guard::POLICY`], which every edit moves; 0: nothing is stored yet.
     pub version: i64,
     /// What is stored.
-    pub rows: PolicyRows,
+    pub rows: StoredPolicy,
     /// The same, compiled.
     pub rules: Arc<RuleSet>,
     /// Who is not signed in.
@@ -31,7 +31,7 @@ pub struct PolicyState {
 
 /// The rows of a policy. Rows are shared with the states before and after.
 #[derive(Clone, Default)]
-pub struct PolicyRows {
+pub struct StoredPolicy {
     /// What else it says; none: a policy without anything else.
     pub rest: Option<Arc<PolicyRow>>,
     /// By name; without those of the library.
@@ -40,28 +40,28 @@ pub struct PolicyRows {
     pub roles: BTreeMap<String, Arc<RoleRow>>,
 }
 
-impl PolicyRows {
+impl StoredPolicy {
     /// As a policy, to be compiled or written to a file.
     pub fn to_policy(&self) -> Result<Policy> {
         let nothing = serde_json::Value::Object(serde_json::Map::new());
         let rest = self.rest.as_ref().map_or(&nothing, |rest| &rest.content.0);
         let permissions = self.permissions.values().map(|one| (one.name.as_str(), one.description.as_str()));
         let roles = self.roles.values().map(|one| (one.name.as_str(), one.form()));
-        Policy::of_parts(rest, permissions, roles)
+        Policy::from_rows(rest, permissions, roles)
     }
 }
 
 impl PolicyState {
     /// A store's before anything was stored: nobody may do anything.
     pub fn empty() -> Result<Self> {
-        Self::make(None, 0, PolicyRows::default())
+        Self::make(None, 0, StoredPolicy::default())
     }
 
     /// THE place where the rules of a changed policy are made; `before` is what they were until now.
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`].
-    pub fn make(before: Option<&Self>, version: i64, rows: PolicyRows) -> Result<Self> {
+    pub fn make(before: Option<&Self>, version: i64, rows: StoredPolicy) -> Result<Self> {
         let rules = match before.and_then(|before| before.edited(&rows)) {
             Some(rules) => rules,
             None => compile(&rows.to_policy()?)?,
@@ -71,7 +71,7 @@ impl PolicyState {
 
     /// The rules where nothing but a few roles changed, without compiling the others again. None where
     /// more did, or where an edit is wrong: what compiles all of it says what.
-    fn edited(&self, rows: &PolicyRows) -> Option<RuleSet> {
+    fn edited(&self, rows: &StoredPolicy) -> Option<RuleSet> {
         let (before, is_same_rest) = (&self.rows, self.rows.rest.as_ref().map(|rest| &rest.content));
         if is_same_rest != rows.rest.as_ref().map(|rest| &rest.content)
             || !has_same(&before.permissions, &rows.permissions)
@@ -108,7 +108,7 @@ impl PolicyState {
     }
 
     /// Rows whose rules are known.
-    pub(super) fn of(version: i64, rows: PolicyRows, rules: Arc<RuleSet>) -> Self {
+    pub(super) fn of(version: i64, rows: StoredPolicy, rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
         Self { version, rows, rules, anonymous }
     }
@@ -124,7 +124,7 @@ impl PolicyState {
 #[derive(Default)]
 pub(super) struct Stored {
     pub(super) version: i64,
-    pub(super) rows: PolicyRows,
+    pub(super) rows: StoredPolicy,
     /// What the host gave last, where that was asked for.
     pub(super) given: Vec<GivenRow>,
 }
@@ -144,7 +144,7 @@ impl Stored {
             if reads.guard(Guard::POLICY).await? != Some(version) {
                 continue;
             }
-            let rows = PolicyRows {
+            let rows = StoredPolicy {
                 rest: rest.into_iter().next().map(Arc::new),
                 permissions: permissions.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
                 roles: roles.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),

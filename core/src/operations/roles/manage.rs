@@ -20,11 +20,11 @@ use crate::{
         plan::{Plan, expect_version},
         policy::{
             edit::{self, Blame},
-            state::{PolicyRows, PolicyState},
+            state::{PolicyState, StoredPolicy},
         },
         services::Services,
     },
-    rules::{Effect, FlatAnswer, FlatRoles, Names, Verdicts},
+    rules::{Effect, Names, RoleAnswer, RoleClosures, Verdicts},
 };
 
 /// The longest description of a role or permission, in characters.
@@ -219,16 +219,16 @@ fn view_as(row: &RoleRow, is_administrator: bool) -> RoleView {
 
 fn details(policy: &PolicyState, row: &RoleRow) -> RoleDetails {
     let mut names = Names::new(policy.rules.permissions().map(|permission| permission.name));
-    let roles = FlatRoles::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules);
+    let roles = RoleClosures::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules);
     let said = roles.said(&mut names, &row.name);
     let (mut permissions, mut conditional_permissions) = (Vec::new(), Vec::new());
     for (number, name) in (0_u32..).zip(names.permissions()) {
         let mut verdicts = Verdicts::default();
         said.add_to(number, &mut verdicts);
         match verdicts.answer() {
-            FlatAnswer::Allowed => permissions.push(name.clone()),
-            FlatAnswer::Depends(..) => conditional_permissions.push(name.clone()),
-            FlatAnswer::Denied => {}
+            RoleAnswer::Allowed => permissions.push(name.clone()),
+            RoleAnswer::Depends(..) => conditional_permissions.push(name.clone()),
+            RoleAnswer::Denied => {}
         }
     }
     let RoleView { name, description, is_default, is_administrator, inherits, grants, created_at, updated_at, version } =
@@ -429,7 +429,7 @@ fn in_use(name: &str, users: usize, uses: &Uses) -> Error {
 }
 
 /// A policy without a role, and where it spoke of it.
-pub(in crate::operations) fn without_role(rows: &PolicyRows, name: &str, now: Time) -> (PolicyRows, Uses) {
+pub(in crate::operations) fn without_role(rows: &StoredPolicy, name: &str, now: Time) -> (StoredPolicy, Uses) {
     let mut rows = rows.clone();
     rows.roles.remove(name);
     let mut inherited_by = Vec::new();

@@ -5,7 +5,14 @@ use serde::Serialize;
 
 use crate::model::time::Time;
 
-use crate::rules::{compile::{role::{GrantKind, HeldGrant}, rule_set::RuleSet}, policy::Effect, principal::Principal};
+use crate::rules::{
+    compile::{
+        role::{GrantKind, HeldGrant},
+        rule_set::RuleSet,
+    },
+    policy::Effect,
+    principal::Principal,
+};
 
 /// A grant that somebody holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
@@ -37,7 +44,7 @@ impl RuleSet {
             return Vec::new();
         }
         let mut effective = Vec::new();
-        for held in principal.held().filter(|one| self.counts(*one, now)) {
+        for held in principal.assignments().filter(|one| self.counts(*one, now)) {
             let Some(role) = self.roles.get(held.role as usize) else { continue };
             let active: Vec<u32> = self.parts(principal, held.role).collect();
             let is_active = |junior: u32| {

@@ -1,9 +1,27 @@
 //! The values of one question.
 
-use crate::model::{error::{Error, Reason, Result}, time::Time, value::Value};
+use crate::model::{
+    error::{Error, Reason, Result},
+    time::Time,
+    value::Value,
+};
 
-use crate::rules::{compile::{attribute::ResourceType, reads::{Bound, ReadAttribute, TypeRead, TypeReads}, rule_set::RuleSet}, condition::{code::{Path, Values}, parser::Root, value::{Base, Datum, Found, Halves}}, principal::Principal, resource::{Context, Resource, Seen}, scope::kind::{BoundScope, KindId}};
 use super::Question;
+use crate::rules::{
+    compile::{
+        attribute::ResourceType,
+        reads::{Bound, ReadAttribute, TypeRead, TypeReads},
+        rule_set::RuleSet,
+    },
+    condition::{
+        code::{Path, Values},
+        parser::Root,
+        value::{Base, Found, Halves, TypedValue},
+    },
+    principal::Principal,
+    resource::{Context, Resource, Seen},
+    scope::kind::{BoundScope, KindId},
+};
 
 /// So many values of a resource are found once for all conditions, in the order of
 /// [`TypeReads::attributes`].
@@ -11,7 +29,7 @@ const AT_HAND: usize = 6;
 
 /// The values of one question.
 #[derive(Clone, Copy)]
-pub(in crate::rules) struct Here<'a> {
+pub(in crate::rules) struct EvaluationContext<'a> {
     pub(in crate::rules) rules: &'a RuleSet,
     pub(in crate::rules) ty: &'a ResourceType,
     read: &'a TypeRead,
@@ -27,36 +45,47 @@ pub(in crate::rules) struct Here<'a> {
 
 impl RuleSet {
     /// Checks that the question is complete, before anything else.
-    pub(in crate::rules) fn here<'a>(&'a self, question: &Question<'a>) -> Result<Here<'a>> {
-        let mut here = self.unread(question);
-        here.read(question)?;
-        Ok(here)
+    pub(in crate::rules) fn cx<'a>(&'a self, question: &Question<'a>) -> Result<EvaluationContext<'a>> {
+        let mut cx = self.unread(question);
+        cx.read(question)?;
+        Ok(cx)
     }
 
-    /// Before any value was looked up; [`Here::read`] comes next. Apart, as moving the values would cost
+    /// Before any value was looked up; [`EvaluationContext::read`] comes next. Apart, as moving the values would cost
     /// as much as finding them.
     #[inline]
-    pub(in crate::rules) fn unread<'a>(&'a self, question: &Question<'a>) -> Here<'a> {
+    pub(in crate::rules) fn unread<'a>(&'a self, question: &Question<'a>) -> EvaluationContext<'a> {
         let Question { principal, permission, resource, context, .. } = *question;
         let (ty, read) = self.type_of(permission);
         let (at_hand, lies_at, when) = ([Found::Nothing; AT_HAND], None, question.now);
-        Here { rules: self, ty, read, reads: &read.reads, principal, resource, at_hand, lies_at, context, when }
+        EvaluationContext {
+            rules: self,
+            ty,
+            read,
+            reads: &read.reads,
+            principal,
+            resource,
+            at_hand,
+            lies_at,
+            context,
+            when,
+        }
     }
 }
 
-impl Values for Here<'_> {
+impl Values for EvaluationContext<'_> {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    fn at(&self, path: Path) -> Datum<'_> {
+    fn at(&self, path: Path) -> TypedValue<'_> {
         let slot = path.slot as usize;
         match path.root {
             Root::Principal => self.principal.attribute(path),
             Root::Context => {
-                self.rules.shared.words.context.get(slot).map_or(Datum::Absent, |one| self.context.value(one))
+                self.rules.shared.symbols.context.get(slot).map_or(TypedValue::Absent, |one| self.context.value(one))
             }
             // Without a resource, all at hand are absent.
             Root::Resource => match self.reads.place(path.slot).and_then(|place| self.at_hand.get(place)) {
                 Some(found) => found.read(path.ty),
-                None => self.far_value(path.slot).unwrap_or(Datum::Absent),
+                None => self.far_value(path.slot).unwrap_or(TypedValue::Absent),
             },
         }
     }
@@ -68,7 +97,7 @@ impl Values for Here<'_> {
     }
 }
 
-impl<'a> Here<'a> {
+impl<'a> EvaluationContext<'a> {
     /// Looks up what is read of the resource, and checks that nothing is missing.
     #[inline]
     pub(in crate::rules) fn read(&mut self, question: &Question<'_>) -> Result<()> {
@@ -97,11 +126,11 @@ impl<'a> Here<'a> {
     }
 
     /// The same question, asked by somebody else.
-    pub(in crate::rules) fn of<'b>(&self, principal: &'b Principal) -> Here<'b>
+    pub(in crate::rules) fn of<'b>(&self, principal: &'b Principal) -> EvaluationContext<'b>
     where
         'a: 'b,
     {
-        Here { principal, ..*self }
+        EvaluationContext { principal, ..*self }
     }
 
     /// Where the resource lies, where it is bound to one kind of scope, by an id.
@@ -126,14 +155,14 @@ impl<'a> Here<'a> {
             BoundScope::Nowhere => false,
             BoundScope::Id(kind, id) => {
                 let id = Halves::from(*id);
-                self.lies_in(*kind, scope, |value| matches!(value, Datum::Id(own) if own == id))
+                self.lies_in(*kind, scope, |value| matches!(value, TypedValue::Id(own) if own == id))
             }
             BoundScope::Other(kind, id) => self.lies_in(*kind, scope, |value| value.is(id)),
         }
     }
 
     /// Whether the resource lies in a scope of this kind, whose id `is_it` knows.
-    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(Datum<'_>) -> bool) -> bool {
+    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(TypedValue<'_>) -> bool) -> bool {
         self.reads.bound.iter().any(|bound| match self.at_hand.get(bound.place as usize) {
             Some(found) if bound.kind == kind => is_it(found.read(bound.ty)),
             None if bound.kind == kind => self.far_value(bound.slot).is_some_and(&is_it),
@@ -148,7 +177,7 @@ impl<'a> Here<'a> {
 
     /// The value of an attribute of the resource; none where there is none, not even null.
     #[inline]
-    fn value(&self, slot: u32) -> Option<Datum<'a>> {
+    fn value(&self, slot: u32) -> Option<TypedValue<'a>> {
         let at_hand = |place: usize| Some((self.at_hand.get(place)?, self.reads.attributes.get(place)?));
         match self.reads.place(slot).and_then(at_hand) {
             Some((found, attribute)) => self.resource.map(|_| found.read(attribute.ty)),
@@ -158,7 +187,7 @@ impl<'a> Here<'a> {
 
     /// The same, of an attribute that is read by no condition and no scope, or one of many.
     #[cold]
-    fn far_value(&self, slot: u32) -> Option<Datum<'a>> {
+    fn far_value(&self, slot: u32) -> Option<TypedValue<'a>> {
         let seen = self.resource?.seen(self.read)?;
         let find = |place: usize, attribute: &ReadAttribute| {
             seen.find(place, self.reads.table, attribute).map(|found| found.read(attribute.ty))
@@ -195,9 +224,9 @@ impl<'a> Here<'a> {
                 self.lies_at = Some((bound.kind, Halves::from(*id)));
             }
         }
-        self.context.check(self.rules.stamp, &self.rules.shared.words.context)?;
+        self.context.check(self.rules.stamp, &self.rules.shared.symbols.context)?;
         for slot in &self.reads.context {
-            let Some(attribute) = self.rules.shared.words.context.get(*slot as usize) else { continue };
+            let Some(attribute) = self.rules.shared.symbols.context.get(*slot as usize) else { continue };
             if self.context.value(attribute).is_absent() {
                 return Err(missing(Reason::ContextIncomplete, "context", &attribute.name));
             }
@@ -245,7 +274,7 @@ impl<'a> Here<'a> {
         }
         match self.reads.principal.iter().find(|path| self.principal.attribute(**path).is_absent()) {
             Some(path) => {
-                let attribute = self.rules.shared.words.principal.get(path.slot as usize);
+                let attribute = self.rules.shared.symbols.principal.get(path.slot as usize);
                 Err(missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name)))
             }
             None => Ok(()),

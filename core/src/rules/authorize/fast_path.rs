@@ -2,21 +2,30 @@
 
 use crate::model::time::Time;
 
-use crate::rules::{compile::{permission_index::Column, role::Says, rule_set::{Mark, PermissionId, RuleSet}}, condition::value::Halves, principal::{Glance, Principal}, scope::kind::BoundScope};
-use super::Here;
+use super::EvaluationContext;
+use crate::rules::{
+    compile::{
+        permission_index::Column,
+        role::Says,
+        rule_set::{Mark, PermissionId, RuleSet},
+    },
+    condition::value::Halves,
+    principal::{FastPath, Principal},
+    scope::kind::BoundScope,
+};
 
 impl RuleSet {
     /// The answer to a question without resource and fields, where a few roles that are held everywhere and
     /// always settle it.
     // Calls nothing, so it needs no frame: inlined, its caller would need a larger one.
     #[inline(never)]
-    pub(crate) fn at_a_glance(&self, glance: &Glance, permission: PermissionId) -> Option<bool> {
+    pub(crate) fn fast_path(&self, fast_path: &FastPath, permission: PermissionId) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
         // What was allowed is no part of it: half of all answers are yes, which no processor can guess.
-        if *mark != Mark::default() || !glance.is_simple_of(self) {
+        if *mark != Mark::default() || !fast_path.is_simple_of(self) {
             return None;
         }
-        Some(self.columns.any_of(&glance.first, permission.0))
+        Some(self.permission_index.any_of(&fast_path.first, permission.0))
     }
 
     /// The answer to a question without resource and fields, where windows have a say too.
@@ -37,23 +46,27 @@ impl RuleSet {
 
     /// The answer to a question about a resource without fields, where scopes and conditions have a say too.
     #[inline]
-    pub(in crate::rules) fn at_a_closer_glance(&self, permission: PermissionId, here: &Here<'_>) -> Option<bool> {
+    pub(in crate::rules) fn at_a_closer_glance(
+        &self,
+        permission: PermissionId,
+        cx: &EvaluationContext<'_>,
+    ) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
-        let holds = |condition| Some(self.condition_allows(condition, here));
+        let holds = |condition| Some(self.condition_allows(condition, cx));
         if mark.is_conditional()
-            && let Some(may_allow) = self.may_allow_here(permission.0, here)
+            && let Some(may_allow) = self.may_allow_here(permission.0, cx)
         {
             return if may_allow { holds(*self.lone.get(permission.0 as usize)?) } else { Some(false) };
         }
-        self.sum(here.principal, permission.0, *mark, here.when, |scope| here.covers(scope), holds)
+        self.sum(cx.principal, permission.0, *mark, cx.when, |scope| cx.covers(scope), holds)
     }
 
     /// Whether a role that is held where the resource is allows a permission under its lone condition, where
     /// nothing else can allow it and scopes alone limit what is held; none where it takes more to know.
     #[inline(never)]
-    fn may_allow_here(&self, permission: u32, here: &Here<'_>) -> Option<bool> {
-        let (first, limited) = here.principal.scoped()?;
-        let (kind, at) = here.lies_at()?;
+    fn may_allow_here(&self, permission: u32, cx: &EvaluationContext<'_>) -> Option<bool> {
+        let (first, limited) = cx.principal.scoped()?;
+        let (kind, at) = cx.lies_at()?;
         let column = self.conditional.of(permission);
         if first.iter().any(|role| self.is_administrator(*role)) {
             return None;
@@ -104,7 +117,7 @@ impl RuleSet {
             return None;
         }
         if !mark.has(Mark::SPECIAL) {
-            let plain = self.columns.of(permission);
+            let plain = self.permission_index.of(permission);
             return self.any_role(principal, now, covers, |role| Some(plain.has(role)));
         }
         if mark.has(Mark::ALIKE) {
@@ -114,7 +127,7 @@ impl RuleSet {
             let mut is_conditional = false;
             let gives = |role: u32| {
                 is_conditional |= conditional.has(role);
-                Some((!never_plain || self.is_administrator(role)) && self.columns.has(role, permission))
+                Some((!never_plain || self.is_administrator(role)) && self.permission_index.has(role, permission))
             };
             let is_allowed = self.any_role(principal, now, covers, gives)?;
             return match is_conditional && !is_allowed {
@@ -122,7 +135,7 @@ impl RuleSet {
                 false => Some(is_allowed),
             };
         }
-        let plain = self.columns.of(permission);
+        let plain = self.permission_index.of(permission);
         let gives = |role: u32| {
             let Some(own) = self.role_marks.get(role as usize) else { return Some(false) };
             if own.has_plain && plain.has(role) {

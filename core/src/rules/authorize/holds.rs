@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::rules::{Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope, principal::HeldRole, scope::kind::{BoundScope, bind}};
 use crate::model::{time::Time, value::Value};
+use crate::rules::{
+    Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope,
+    principal::RoleAssignment,
+    scope::kind::{BoundScope, bind},
+};
 
 impl Resource<'static> {
     /// A resource from JSON. A value is read by the type that the policy declares for the
@@ -33,7 +37,7 @@ impl RuleSet {
         let now = now.as_microsecond();
         let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
         chain.all(|one| {
-            let is_administrator = one.held().any(|held| self.administers(one, held, now));
+            let is_administrator = one.assignments().any(|held| self.administers(one, held, now));
             one.is_active() && one.is_of(self) && !one.is_key() && is_administrator
         })
     }
@@ -45,16 +49,16 @@ impl RuleSet {
     /// permissions where there is a choice.
     pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
         let now = now.as_microsecond();
-        let scope = scope.map(|scope| bind(&self.shared.words.kinds, scope));
+        let scope = scope.map(|scope| bind(&self.shared.symbols.kinds, scope));
         let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
         let is_senior = |one: u32| self.roles.get(one as usize).is_some_and(|one| one.has_junior(role.0));
         let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
         chain.all(|one| {
-            let counts = |held: HeldRole<'_>| {
+            let counts = |held: RoleAssignment<'_>| {
                 let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
                 is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
             };
-            one.is_active() && one.is_of(self) && one.held().any(counts)
+            one.is_active() && one.is_of(self) && one.assignments().any(counts)
         })
     }
 }

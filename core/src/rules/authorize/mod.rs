@@ -18,8 +18,20 @@ pub use handle::PermissionHandle;
 
 use crate::model::{error::Result, time::Time};
 
-use crate::rules::{compile::{bits, role::{GrantId, NONE, Says, Special}, rule_set::{FieldId, Mark, PermissionId, RuleSet}}, condition::parser::Root, explain::Explanation, policy::Effect, principal::{HeldRole, Principal}, resource::{Context, Resource}, scope::kind::BoundScope};
-pub(in crate::rules) use evaluation_context::Here;
+use crate::rules::{
+    compile::{
+        bits,
+        role::{GrantId, NONE, Says, Special},
+        rule_set::{FieldId, Mark, PermissionId, RuleSet},
+    },
+    condition::parser::Root,
+    explain::Explanation,
+    policy::Effect,
+    principal::{Principal, RoleAssignment},
+    resource::{Context, Resource},
+    scope::kind::BoundScope,
+};
+pub(in crate::rules) use evaluation_context::EvaluationContext;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +101,7 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.at_a_glance(principal.as_glance(), permission) {
+        match self.fast_path(principal.as_fast_path(), permission) {
             Some(is_allowed) => Ok(is_allowed),
             None => self.check_closely(principal, permission, now),
         }
@@ -107,7 +119,7 @@ impl RuleSet {
         }
         // What is said beside the question is looked at even where nothing reads it.
         if question.resource.is_none() && question.context.is_empty() {
-            return match self.at_a_glance(principal.as_glance(), permission) {
+            return match self.fast_path(principal.as_fast_path(), permission) {
                 Some(is_allowed) => Ok(is_allowed),
                 None => match self.at_a_second_glance(principal, permission, now) {
                     Some(is_allowed) => Ok(is_allowed),
@@ -115,19 +127,24 @@ impl RuleSet {
                 },
             };
         }
-        let mut here = self.unread(question);
-        here.read(question)?;
+        let mut cx = self.unread(question);
+        cx.read(question)?;
         if question.resource.is_none() {
-            return Ok(self.judge(question, &here).is_allowed());
+            return Ok(self.judge(question, &cx).is_allowed());
         }
-        match self.at_a_closer_glance(permission, &here) {
+        match self.at_a_closer_glance(permission, &cx) {
             Some(is_allowed) => Ok(is_allowed),
-            None => Ok(self.judge(question, &here).is_allowed()),
+            None => Ok(self.judge(question, &cx).is_allowed()),
         }
     }
 
     #[inline(never)]
-    pub(in crate::rules) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
+    pub(in crate::rules) fn check_closely(
+        &self,
+        principal: &Principal,
+        permission: PermissionId,
+        now: Time,
+    ) -> Result<bool> {
         if let Some(is_allowed) = self.at_a_second_glance(principal, permission, now) {
             return Ok(is_allowed);
         }
@@ -150,15 +167,15 @@ impl RuleSet {
 
     #[inline(never)]
     fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
-        Ok(self.judge(question, &self.here(question)?))
+        Ok(self.judge(question, &self.cx(question)?))
     }
 
     /// About all who ask together.
-    fn judge(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
-        let mut verdict = self.verdict(question, here);
+    fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
+        let mut verdict = self.verdict(question, cx);
         let mut behind = question.principal.on_behalf_of();
         while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
-            let other = self.verdict(question, &here.of(principal));
+            let other = self.verdict(question, &cx.of(principal));
             // Allowed is what all may do; the explanation is about who asks, or who may not.
             verdict = if other.is_allowed() { verdict } else { other };
             behind = principal.on_behalf_of();
@@ -176,28 +193,28 @@ impl RuleSet {
         now: Time,
     ) -> Result<bool> {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
-        let here = self.here(&question)?;
-        Ok(self.is_possible(permission, &here))
+        let cx = self.cx(&question)?;
+        Ok(self.is_possible(permission, &cx))
     }
 
     /// About one principal, whoever it acts on behalf of.
-    pub(in crate::rules) fn verdict(&self, question: &Question<'_>, here: &Here<'_>) -> Verdict {
-        let principal = here.principal;
+    pub(in crate::rules) fn verdict(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
+        let principal = cx.principal;
         if !principal.is_active() {
             return Verdict::Inactive;
         }
         if !principal.is_within_key(question.permission.0) {
             return Verdict::BeyondKey;
         }
-        if let Some(assignment) = self.administration(principal, here.now()) {
+        if let Some(assignment) = self.administration(principal, cx.now()) {
             return Verdict::Admin { assignment };
         }
         let mut verdict = Verdict::NothingGrants { field: None };
         if question.fields.is_empty() {
-            return self.verdict_on(question.permission.0, None, here);
+            return self.verdict_on(question.permission.0, None, cx);
         }
         for field in question.fields {
-            verdict = self.verdict_on(question.permission.0, Some(*field), here);
+            verdict = self.verdict_on(question.permission.0, Some(*field), cx);
             if !verdict.is_allowed() {
                 return verdict;
             }
@@ -209,18 +226,18 @@ impl RuleSet {
     #[inline]
     pub(in crate::rules) fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
         // Most hold no such role, which is seen at once.
-        let is_possible = principal.held().any(|held| self.is_administrator(held.role));
-        is_possible.then(|| principal.held().position(|one| self.administers(principal, one, now)))?
+        let is_possible = principal.assignments().any(|held| self.is_administrator(held.role));
+        is_possible.then(|| principal.assignments().position(|one| self.administers(principal, one, now)))?
     }
 
-    fn verdict_on(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Verdict {
+    fn verdict_on(&self, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> Verdict {
         let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
-        let principal = here.principal;
+        let principal = cx.principal;
         let is_whole = principal.active().is_none();
-        let gives = |role| self.gives(role, permission, mark, field, here);
-        let allows = |held: HeldRole<'_>| {
-            self.counts(held, here.now())
-                && here.covers(held.scope())
+        let gives = |role| self.gives(role, permission, mark, field, cx);
+        let allows = |held: RoleAssignment<'_>| {
+            self.counts(held, cx.now())
+                && cx.covers(held.scope())
                 && match is_whole {
                     true => gives(held.role),
                     false => self.parts(principal, held.role).any(gives),
@@ -228,38 +245,45 @@ impl RuleSet {
         };
         // Denies come first, and not activating a role never sheds its own.
         if mark.has(Mark::DENIED)
-            && let Some((assignment, special)) = self.denial(permission, field, here)
+            && let Some((assignment, special)) = self.denial(permission, field, cx)
         {
             return Verdict::Denied { assignment, grant: special.grant, field };
         }
-        match principal.held().position(allows) {
+        match principal.assignments().position(allows) {
             Some(assignment) => Verdict::Allowed { assignment },
             None => Verdict::NothingGrants { field },
         }
     }
 
     /// The first assignment that denies, and its grant.
-    fn denial(&self, permission: u32, field: Option<FieldId>, here: &Here<'_>) -> Option<(usize, &Special)> {
-        let counted = here.principal.held().enumerate().filter(|(_, held)| self.counts(*held, here.now()));
+    fn denial(&self, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> Option<(usize, &Special)> {
+        let counted = cx.principal.assignments().enumerate().filter(|(_, held)| self.counts(*held, cx.now()));
         counted.into_iter().find_map(|(at, held)| {
             let mut specials = self.specials(held.role, permission).iter();
-            let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, here);
+            let denies = |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, cx);
             specials.find(denies).map(|special| (at, special))
         })
     }
 
     /// Whether a role, held where the resource is, allows.
     #[inline]
-    fn gives(&self, role: u32, permission: u32, mark: Mark, field: Option<FieldId>, here: &Here<'_>) -> bool {
+    fn gives(
+        &self,
+        role: u32,
+        permission: u32,
+        mark: Mark,
+        field: Option<FieldId>,
+        cx: &EvaluationContext<'_>,
+    ) -> bool {
         let Some(own) = self.role_marks.get(role as usize) else { return false };
-        if own.has_plain && self.columns.has(role, permission) {
+        if own.has_plain && self.permission_index.has(role, permission) {
             return true;
         }
         match mark.has(Mark::SPECIAL).then(|| own.index.says(permission)) {
             None | Some(Says::Nothing) => false,
-            Some(Says::AllowsIf(condition)) => self.condition_allows(condition, here),
+            Some(Says::AllowsIf(condition)) => self.condition_allows(condition, cx),
             Some(Says::More(_)) => {
-                let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, here);
+                let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
                 self.specials(role, permission).iter().any(allows)
             }
         }
@@ -281,12 +305,12 @@ impl RuleSet {
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
-    pub(in crate::rules) fn counts(&self, held: HeldRole<'_>, now: i64) -> bool {
+    pub(in crate::rules) fn counts(&self, held: RoleAssignment<'_>, now: i64) -> bool {
         held.is_valid(now) && (matches!(held.scope(), BoundScope::Global) || !self.is_administrator(held.role))
     }
 
     /// Whether an assignment holds `admin:all` now, in active roles.
-    pub(in crate::rules) fn administers(&self, principal: &Principal, held: HeldRole<'_>, now: i64) -> bool {
+    pub(in crate::rules) fn administers(&self, principal: &Principal, held: RoleAssignment<'_>, now: i64) -> bool {
         self.is_administrator(held.role)
             && self.counts(held, now)
             && self.parts(principal, held.role).any(|role| self.is_administrator(role))
@@ -302,31 +326,36 @@ impl RuleSet {
     }
 
     /// Whether a grant allows that is held where the resource is.
-    pub(in crate::rules) fn grants(&self, special: &Special, field: Option<FieldId>, here: &Here<'_>) -> bool {
+    pub(in crate::rules) fn grants(
+        &self,
+        special: &Special,
+        field: Option<FieldId>,
+        cx: &EvaluationContext<'_>,
+    ) -> bool {
         // Asked without fields, a narrowed allow does not count.
-        self.is_on(special.fields, field, false) && self.condition_allows(special.condition, here)
+        self.is_on(special.fields, field, false) && self.condition_allows(special.condition, cx)
     }
 
     pub(in crate::rules) fn denies(
         &self,
         special: &Special,
-        held: HeldRole<'_>,
+        held: RoleAssignment<'_>,
         field: Option<FieldId>,
-        here: &Here<'_>,
+        cx: &EvaluationContext<'_>,
     ) -> bool {
         if !self.is_on(special.fields, field, true) {
             return false;
         }
         // Without a resource, whatever might matter there counts: it fails closed.
-        let covers = here.resource.is_none() || here.covers(held.scope());
+        let covers = cx.resource.is_none() || cx.covers(held.scope());
         let condition = self.condition(special.condition);
-        let is_open = here.resource.is_none() && condition.is_some_and(|one| one.reads(Root::Resource));
-        covers && (is_open || condition.is_none_or(|condition| condition.holds(here)))
+        let is_open = cx.resource.is_none() && condition.is_some_and(|one| one.reads(Root::Resource));
+        covers && (is_open || condition.is_none_or(|condition| condition.holds(cx)))
     }
 
-    fn condition_allows(&self, condition: u32, here: &Here<'_>) -> bool {
+    fn condition_allows(&self, condition: u32, cx: &EvaluationContext<'_>) -> bool {
         let Some(condition) = self.condition(condition) else { return true };
-        (here.resource.is_some() || !condition.reads(Root::Resource)) && condition.holds(here)
+        (cx.resource.is_some() || !condition.reads(Root::Resource)) && condition.holds(cx)
     }
 
     /// Whether a grant narrowed to `fields` is about this question.
@@ -337,7 +366,7 @@ impl RuleSet {
         match field {
             None => without,
             Some(field) => {
-                self.pool.field_sets.get(fields as usize).is_some_and(|set| set.binary_search(&field.0).is_ok())
+                self.interner.field_sets.get(fields as usize).is_some_and(|set| set.binary_search(&field.0).is_ok())
             }
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
-use super::page_table::{Slot, Slots};
+use super::page_table::{PageTable, Slot};
 
 /// Tables on a shelf, and shelves. A new user copies one table and the way to it, of a million some 50 KB; with
 /// more tables there would be less to copy, but the tables' own places would crowd the processor's cache.
@@ -21,13 +21,13 @@ const SHELF: usize = 16;
 
 /// Where each user stands among the slots.
 #[derive(Clone, Debug)]
-pub(in crate::rules) struct Ids {
+pub(in crate::rules) struct IdIndex {
     shelves: Arc<[Shelf]>,
 }
 
 type Shelf = Arc<[Table]>;
 
-impl Default for Ids {
+impl Default for IdIndex {
     fn default() -> Self {
         let shelf: Shelf = std::iter::repeat_n(Table::default(), SHELF).collect();
         Self { shelves: std::iter::repeat_n(shelf, SHELF).collect() }
@@ -47,10 +47,10 @@ fn place(hash: u64) -> (usize, usize) {
     (hash as usize % SHELF, hash as usize / SHELF % SHELF)
 }
 
-impl Ids {
+impl IdIndex {
     /// The number and the slot of a user.
     #[inline]
-    pub(in crate::rules) fn find<'s>(&self, slots: &'s Slots, id: Uuid) -> Option<(u32, &'s Slot)> {
+    pub(in crate::rules) fn find<'s>(&self, slots: &'s PageTable, id: Uuid) -> Option<(u32, &'s Slot)> {
         let hash = hash(id);
         let (shelf, table) = place(hash);
         let slot_of = |index| slots.get(index).filter(|slot| slot.principal.is(id)).map(|slot| (index, slot));

@@ -1,6 +1,6 @@
 //! The principals that are in memory: asked without locks, changed one at a time.
 //!
-//! A [`Directory`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new
+//! A [`PrincipalCache`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new
 //! rights that share all but a few hundred bytes with those before; who holds older ones is not
 //! disturbed. Users that nobody asked about cost nothing; beyond a limit those that were not asked
 //! about lately are let go.
@@ -15,7 +15,6 @@ mod id_index;
 mod page_table;
 mod rights;
 
-
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
@@ -27,27 +26,31 @@ use std::{
 use arc_swap::ArcSwap;
 use uuid::Uuid;
 
-use crate::rules::{compile::rule_set::RuleSet, principal::{Principal, PrincipalFacts}, scope::tree::ScopeTree};
+use crate::rules::{
+    compile::rule_set::RuleSet,
+    principal::{Principal, StoredPrincipal},
+    scope::tree::ScopeTree,
+};
 pub use rights::{Rights, UserHandle};
 
 /// The principals that are in memory, and the rules they are asked by.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use rolekeep::rules::{AssignmentFacts, Directory, Policy, PrincipalFacts, RuleSet, Schema, Scope};
+/// # use rolekeep::rules::{StoredAssignment, PrincipalCache, Policy, StoredPrincipal, RuleSet, Schema, Scope};
 /// # use uuid::Uuid;
 /// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-/// let directory = Directory::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
+/// let directory = PrincipalCache::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
 /// let ada = Uuid::from_u128(1);
-/// let assignments = vec![AssignmentFacts::new("editor", Scope::Global)];
-/// directory.put(PrincipalFacts { assignments, ..PrincipalFacts::new(ada) });
+/// let assignments = vec![StoredAssignment::new("editor", Scope::Global)];
+/// directory.put(StoredPrincipal { assignments, ..StoredPrincipal::new(ada) });
 ///
 /// let rights = directory.rights();
 /// let (user, edit) = (rights.user(ada).unwrap(), rights.rules().permission("document:edit")?);
 /// assert!(rights.check(user, edit, "2026-01-01T00:00:00Z".parse().unwrap())?);
 /// # Ok::<(), rolekeep::Error>(())
 /// ```
-pub struct Directory {
+pub struct PrincipalCache {
     current: ArcSwap<Rights>,
     writer: Mutex<Writer>,
     max: usize,
@@ -92,7 +95,7 @@ type Reading = AtomicBool;
 /// leaves old rights behind.
 #[must_use = "dropped at once, it lets the users go"]
 pub struct Outdated<'d> {
-    directory: &'d Directory,
+    directory: &'d PrincipalCache,
     ids: Vec<Uuid>,
 }
 
@@ -160,7 +163,7 @@ impl Kept<Reading> {
     }
 }
 
-impl Directory {
+impl PrincipalCache {
     /// Without principals; `max` of them are kept, beside those that are pinned.
     pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
         Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
@@ -173,7 +176,7 @@ impl Directory {
     }
 
     /// Looks at what is so now, for as long as `look` takes: for a single check cheaper
-    /// than [`Directory::rights`].
+    /// than [`PrincipalCache::rights`].
     pub fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
         look(&self.current.load())
     }
@@ -184,10 +187,10 @@ impl Directory {
     }
 
     /// Puts a user in, or in place of what was known of it.
-    pub fn put(&self, facts: PrincipalFacts) -> UserHandle {
+    pub fn put(&self, stored: StoredPrincipal) -> UserHandle {
         self.change(|rights, writer| {
-            writer.reads.outdate(facts.id);
-            self.insert(rights, writer, facts, None)
+            writer.reads.outdate(stored.id);
+            self.insert(rights, writer, stored, None)
         })
     }
 
@@ -197,23 +200,23 @@ impl Directory {
     pub fn put_read(
         &self,
         ticket: &Ticket,
-        facts: PrincipalFacts,
+        stored: StoredPrincipal,
         tree: Option<&Arc<ScopeTree>>,
     ) -> Option<UserHandle> {
         self.change(|rights, writer| {
-            let is_new = facts.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
-            is_new.then(|| self.insert(rights, writer, facts, tree))
+            let is_new = stored.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
+            is_new.then(|| self.insert(rights, writer, stored, tree))
         })
     }
 
     /// Puts many users in, seen together.
-    pub fn put_all(&self, all: impl IntoIterator<Item = PrincipalFacts>) {
+    pub fn put_all(&self, all: impl IntoIterator<Item = StoredPrincipal>) {
         let all = all.into_iter();
         self.change(|rights, writer| {
             rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
-            for facts in all {
-                writer.reads.outdate(facts.id);
-                self.insert(rights, writer, facts, None);
+            for stored in all {
+                writer.reads.outdate(stored.id);
+                self.insert(rights, writer, stored, None);
             }
         });
     }
@@ -238,7 +241,7 @@ impl Directory {
         outdated
     }
 
-    /// [`Directory::outdate`] of everybody: nobody knows who changed.
+    /// [`PrincipalCache::outdate`] of everybody: nobody knows who changed.
     pub fn outdate_all(&self) -> Outdated<'_> {
         lock(&self.writer).reads.outdate_all();
         let known: Vec<Uuid> = self.with_rights(|rights| rights.users().filter_map(|(_, one)| one.id()).collect());
@@ -311,11 +314,11 @@ impl Directory {
         &self,
         rights: &mut Rights,
         writer: &mut Writer,
-        facts: PrincipalFacts,
+        stored: StoredPrincipal,
         tree: Option<&Arc<ScopeTree>>,
     ) -> UserHandle {
-        let id = facts.id;
-        let principal = rights.rules().principal_in(facts, tree);
+        let id = stored.id;
+        let principal = rights.rules().principal_in(stored, tree);
         if let Some(handle) = rights.user(id) {
             rights.replace(handle, principal);
             return handle;

@@ -8,8 +8,11 @@ use std::{
     },
 };
 
-use crate::rules::{compile::rule_set::Stamp, principal::{Glance, Principal}};
 use super::rights::UserHandle;
+use crate::rules::{
+    compile::rule_set::Stamp,
+    principal::{FastPath, Principal},
+};
 
 /// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
 /// other shelves, so the three numbers are balanced for a million.
@@ -30,7 +33,7 @@ pub(in crate::rules) struct Slot {
 #[derive(Clone, Debug)]
 #[repr(align(32))]
 pub(in crate::rules) struct Short {
-    pub(in crate::rules) glance: Glance,
+    pub(in crate::rules) fast_path: FastPath,
     generation: u32,
     asked: Asked,
 }
@@ -66,7 +69,7 @@ impl Slot {
 
     fn short(&self) -> Short {
         let asked = Asked(AtomicBool::new(false));
-        Short { glance: *self.principal.as_glance(), generation: self.generation, asked }
+        Short { fast_path: *self.principal.as_fast_path(), generation: self.generation, asked }
     }
 
     /// Notes that it was asked about.
@@ -91,12 +94,12 @@ type Shelf = [Arc<Piece>; SHELF];
 
 /// A vector that is cheap to clone and cheap to change afterwards.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rules) struct Slots {
+pub(in crate::rules) struct PageTable {
     shelves: Vec<Arc<Shelf>>,
     len: usize,
 }
 
-impl Slots {
+impl PageTable {
     /// One more than the largest number in use.
     pub(in crate::rules) fn len(&self) -> usize {
         self.len
@@ -125,13 +128,13 @@ impl Slots {
 
     /// In short; notes that it was asked about.
     #[inline]
-    pub(in crate::rules) fn glance(&self, user: UserHandle) -> Option<&Glance> {
+    pub(in crate::rules) fn fast_path(&self, user: UserHandle) -> Option<&FastPath> {
         let short = &self.piece(user.index)?.short[user.index as usize % PIECE];
         if short.generation != user.generation.get() {
             return None;
         }
         short.asked.note();
-        Some(&short.glance)
+        Some(&short.fast_path)
     }
 
     /// Whether a user was asked about since this was asked last.
@@ -181,21 +184,21 @@ mod tests {
         assert_eq!([size_of::<Slot>(), size_of::<Short>()], [64, 32]);
     }
 
-    use crate::rules::{Policy, PrincipalFacts, RuleSet, Schema};
+    use crate::rules::{Policy, RuleSet, Schema, StoredPrincipal};
     use uuid::Uuid;
 
     #[test]
     fn clones_do_not_see_later_changes() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
         let of =
-            |id: usize| Slot::new(rules.principal(PrincipalFacts::new(Uuid::from_u128(id as u128))), NonZeroU32::MIN);
-        let mut slots = Slots::default();
+            |id: usize| Slot::new(rules.principal(StoredPrincipal::new(Uuid::from_u128(id as u128))), NonZeroU32::MIN);
+        let mut slots = PageTable::default();
         let many = PIECE * SHELF + PIECE + 3;
         (0..many).for_each(|id| slots.put(id as u32, of(id)));
         let before = slots.clone();
         slots.put(5, of(1_000_000));
         slots.clear(many as u32 - 1);
-        let id = |slots: &Slots, at: usize| slots.get(at as u32).and_then(|slot| slot.principal.id());
+        let id = |slots: &PageTable, at: usize| slots.get(at as u32).and_then(|slot| slot.principal.id());
         assert!((0..many).all(|at| id(&before, at) == Some(Uuid::from_u128(at as u128))));
         assert_eq!(id(&slots, 5), Some(Uuid::from_u128(1_000_000)));
         assert_eq!(id(&slots, many - 1), None);

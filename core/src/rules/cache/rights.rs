@@ -7,12 +7,23 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::model::{error::{Error, Reason, Result}, id::parse_uuid, time::Time};
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::parse_uuid,
+    time::Time,
+};
 
-use crate::rules::{compile::rule_set::{PermissionId, RuleSet}, principal::Principal};
-use super::{Pin, id_index::Ids, page_table::{Slot, Slots}};
+use super::{
+    Pin,
+    id_index::IdIndex,
+    page_table::{PageTable, Slot},
+};
+use crate::rules::{
+    compile::rule_set::{PermissionId, RuleSet},
+    principal::Principal,
+};
 
-/// A user of one [`crate::rules::cache::Directory`]: quicker than its id. One that was let go is told from the one
+/// A user of one [`crate::rules::cache::PrincipalCache`]: quicker than its id. One that was let go is told from the one
 /// that came after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserHandle {
@@ -37,8 +48,8 @@ impl UserHandle {
 pub struct Rights {
     rules: Arc<RuleSet>,
     anonymous: Arc<Principal>,
-    slots: Slots,
-    ids: Ids,
+    slots: PageTable,
+    ids: IdIndex,
     count: usize,
     /// How many principals hold a role that the rules do not know.
     unknown: usize,
@@ -48,7 +59,7 @@ pub struct Rights {
 impl Rights {
     pub(in crate::rules) fn new(rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
-        let (slots, ids) = (Slots::default(), Ids::default());
+        let (slots, ids) = (PageTable::default(), IdIndex::default());
         Self { rules, anonymous, slots, ids, count: 0, unknown: 0, generation: NonZeroU32::MIN }
     }
 
@@ -113,8 +124,8 @@ impl Rights {
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
     #[inline]
     pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
-        let glance = self.slots.glance(user).and_then(|glance| self.rules.at_a_glance(glance, permission));
-        match glance {
+        let fast_path = self.slots.fast_path(user).and_then(|fast_path| self.rules.fast_path(fast_path, permission));
+        match fast_path {
             Some(is_allowed) => Ok(is_allowed),
             None => self.check_closely(user, permission, now),
         }

@@ -2,7 +2,10 @@
 
 use crate::model::{predicate::Link, record::Table};
 
-use crate::rules::{condition::value::{Base, Type}, scope::kind::KindId};
+use crate::rules::{
+    condition::value::{Base, Type},
+    scope::kind::KindId,
+};
 
 /// An attribute or relation of a resource type, an attribute of principals, or a context value.
 #[derive(Clone, Debug)]

@@ -3,10 +3,26 @@
 
 use std::sync::Arc;
 
-use crate::{model::error::{Error, Reason, Result}, rules::{diagnostics::{Faults, shown}, policy::{Policy, Role}}};
-use super::{bits::{self, Bits}, interner::{Pool, place}, reads::Reads, role::{CompiledRole, NONE, Own, Specials}, rule_set::{RoleId, RuleSet, Stamp}};
+use super::{
+    bits::{self, Bits},
+    interner::{Interner, place},
+    reads::Reads,
+    role::{CompiledRole, NONE, Own, Specials},
+    rule_set::{RoleId, RuleSet, Stamp},
+};
+use crate::{
+    model::error::{Error, Reason, Result},
+    rules::{
+        diagnostics::{Diagnostics, shown},
+        policy::{Policy, Role},
+    },
+};
 
-use super::{Budget, compile, conditions, flatten::{Flat, too_large}, grants, refuse, roles};
+use super::{
+    Budget, compile, conditions,
+    flatten::{Flat, too_large},
+    grants, refuse, roles,
+};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -32,36 +48,36 @@ impl RuleSet {
     /// ```
     pub fn with_role(&self, role: Role) -> Result<Self> {
         let known = self.role_ids.get(role.name.text.as_str()).copied();
-        let (mut faults, mut budget) = (Faults::default(), Budget::new());
+        let (mut diagnostics, mut budget) = (Diagnostics::default(), Budget::new());
         if known.is_none() {
-            roles::check_name(&role.name, &mut faults);
+            roles::check_name(&role.name, &mut diagnostics);
         }
         let find = |name: &str| self.role(name).ok();
         let names = || self.live_roles().map(CompiledRole::name);
         let id = known.unwrap_or_else(|| self.numbers.of(&role.name.text, self.roles.len()));
-        let inherits = roles::juniors(&role, self.shared.base.limited_hierarchy, &find, names, &mut faults);
+        let inherits = roles::juniors(&role, self.shared.base.limited_hierarchy, &find, names, &mut diagnostics);
         let mut closure = vec![id];
         for junior in inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
             if junior.has_junior(id) {
                 let (one, other) = (shown(&role.name.text), junior.name());
                 let message = format!("roles inherit from each other in a circle: {one} → {other} → {one}");
-                faults.add(role.name.spot, message, None);
+                diagnostics.add(role.name.spot, message, None);
             }
             closure.extend_from_slice(&junior.closure);
         }
         closure.sort_unstable();
         closure.dedup();
-        let mut pool = (*self.pool).clone();
-        let own = grants::own(id, &role, &self.shared.words, &mut pool, &mut budget, &mut faults);
-        refuse(faults)?;
+        let mut interner = (*self.interner).clone();
+        let own = grants::own(id, &role, &self.shared.symbols, &mut interner, &mut budget, &mut diagnostics);
+        refuse(diagnostics)?;
         let own = own.ok_or_else(too_large)?;
-        if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&pool) {
+        if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
             let mut policy = self.policy();
             policy.roles.retain(|other| other.name != role.name);
             return compile(&policy.add_role(role), &self.shared.schema);
         }
         let mut edited = self.clone();
-        edited.pool = Arc::new(pool);
+        edited.interner = Arc::new(interner);
         let inherits = inherits.into();
         let flat = Flat { id, source: Arc::new(role), inherits, closure: closure.into(), own: Arc::new(own) };
         edited.put(id, flat, &mut budget)?;
@@ -109,12 +125,12 @@ impl RuleSet {
         role.is_some_and(|role| role.has_junior(id) || closure.contains(&id) && self.anonymous == Some(RoleId(id)))
     }
 
-    fn has_much_left_over(&self, pool: &Pool) -> bool {
+    fn has_much_left_over(&self, interner: &Interner) -> bool {
         let is_much = |count: usize, used: usize| count > MAX_LEFT_OVER + 2 * used;
         let narrowed = |role: &CompiledRole| role.own.special.iter().filter(|one| one.fields != NONE).count();
-        is_much(pool.conditions.len(), self.conditions_in_use())
+        is_much(interner.conditions.len(), self.conditions_in_use())
             || is_much(self.roles.len(), self.live_roles().count())
-            || is_much(pool.field_sets.len(), self.live_roles().map(narrowed).sum())
+            || is_much(interner.field_sets.len(), self.live_roles().map(narrowed).sum())
     }
 
     fn conditions_in_use(&self) -> usize {
@@ -168,7 +184,7 @@ impl RuleSet {
     /// Another role in the place of the one that was there.
     fn change(&mut self, id: u32, role: CompiledRole) {
         let Some(known) = self.roles.get_mut(id as usize) else { return };
-        self.columns.change(id, &known.plain, &role.plain);
+        self.permission_index.change(id, &known.plain, &role.plain);
         // Most roles of most policies have none, and a row is a bit for each permission.
         if !known.special.all().is_empty() || !role.special.all().is_empty() {
             self.conditional.change(id, &known.conditional(), &role.conditional());
@@ -185,7 +201,7 @@ impl RuleSet {
     fn after_edit(&mut self, before: &Self) {
         let (new, old) = (conditions(self), conditions(before));
         if new != old {
-            self.reads = Arc::new(Reads::of(&self.shared.words, &self.pool, &new));
+            self.reads = Arc::new(Reads::of(&self.shared.symbols, &self.interner, &new));
             // Each way: a principal holds the attributes that were read when it was made.
             if self.reads.principal != before.reads.principal {
                 self.stamp = Stamp::new();

@@ -2,8 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::{model::error::{Error, Reason, Result}, rules::policy::{Policy, Role}};
-use super::{bits::{self, Bits}, permission_index::Columns, role::{CompiledRole, Own, Specials}, rule_set::{RoleId, RuleSet}};
+use super::{
+    bits::{self, Bits},
+    permission_index::PermissionIndex,
+    role::{CompiledRole, Own, Specials},
+    rule_set::{RoleId, RuleSet},
+};
+use crate::{
+    model::error::{Error, Reason, Result},
+    rules::policy::{Policy, Role},
+};
 
 use super::{Budget, roles::Hierarchy};
 
@@ -35,9 +43,9 @@ pub(super) fn all(
     // Every role has its turn in the order, or the hierarchy was refused before.
     rules.roles = flat.into_iter().flatten().collect();
     let permissions = rules.all_permissions().len();
-    rules.columns = Columns::new(permissions, rules.roles.iter().map(|role| &role.plain));
+    rules.permission_index = PermissionIndex::new(permissions, rules.roles.iter().map(|role| &role.plain));
     let conditional: Vec<Bits> = rules.roles.iter().map(|role| role.conditional()).collect();
-    rules.conditional = Columns::new(permissions, conditional.iter());
+    rules.conditional = PermissionIndex::new(permissions, conditional.iter());
     rules.role_ids = Arc::new(hierarchy.ids);
     Ok(())
 }

@@ -2,27 +2,38 @@
 
 use std::collections::HashMap;
 
-use crate::rules::{condition::{Flaw, check::{Vocabulary, check}, parser::{Expr, Root, parse}}, diagnostics::{Faults, Text, shown}, policy::{Effect, Grant, Role, name::Pattern}};
-use super::{interner::{Pool, place}, role::{GrantId, GrantKind, NONE, Own, Special}};
+use super::{
+    interner::{Interner, place},
+    role::{GrantId, GrantKind, NONE, Own, Special},
+};
+use crate::rules::{
+    condition::{
+        Flaw,
+        check::{Vocabulary, check},
+        parser::{Expr, Root, parse},
+    },
+    diagnostics::{Diagnostics, Text, shown},
+    policy::{Effect, Grant, Role, name::Pattern},
+};
 
-use super::{Budget, symbols::Words};
+use super::{Budget, symbols::Symbols};
 
 /// What the grants of a role say; none where the policy is too large.
 pub(super) fn own(
     id: u32,
     role: &Role,
-    words: &Words,
-    pool: &mut Pool,
+    symbols: &Symbols,
+    interner: &mut Interner,
     budget: &mut Budget,
-    faults: &mut Faults,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Own> {
     let mut gathered = Gathered::default();
     for (at, grant) in (0_u32..).zip(&role.grants) {
         let place = GrantId { role: id, at };
         let role_name = &role.name.text;
-        let mut one = One { place, role_name, grant, words, pool, gathered: &mut gathered, budget, faults };
+        let mut one = One { place, role_name, grant, symbols, interner, gathered: &mut gathered, budget, diagnostics };
         if !one.add() {
-            faults.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
+            diagnostics.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
             return None;
         }
     }
@@ -55,11 +66,11 @@ struct One<'g> {
     place: GrantId,
     role_name: &'g str,
     grant: &'g Grant,
-    words: &'g Words,
-    pool: &'g mut Pool,
+    symbols: &'g Symbols,
+    interner: &'g mut Interner,
     gathered: &'g mut Gathered,
     budget: &'g mut Budget,
-    faults: &'g mut Faults,
+    diagnostics: &'g mut Diagnostics,
 }
 
 impl One<'_> {
@@ -70,7 +81,7 @@ impl One<'_> {
         let text = &self.grant.pattern.text;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.faults.add(
+            self.diagnostics.add(
                 self.grant.pattern.spot,
                 format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
                 Some(help),
@@ -102,7 +113,7 @@ impl One<'_> {
         // Permissions of one type share a condition and a set of fields.
         let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
         for permission in matched {
-            let Some(ty) = self.words.permissions.get(permission as usize).map(|one| one.ty) else { continue };
+            let Some(ty) = self.symbols.permissions.get(permission as usize).map(|one| one.ty) else { continue };
             let entry = match of_type.get(&ty) {
                 Some(entry) => *entry,
                 None => {
@@ -129,7 +140,7 @@ impl One<'_> {
         true
     }
 
-    /// Held unconditionally or not at all, and never denied.
+    /// GivenValue unconditionally or not at all, and never denied.
     fn admin(&mut self, pattern: &Pattern<'_>) {
         let message = if self.grant.effect == Effect::Deny {
             "`admin:all` cannot be denied"
@@ -141,19 +152,19 @@ impl One<'_> {
             self.gathered.is_administrator = true;
             return;
         };
-        self.faults.add(self.grant.pattern.spot, message, None);
+        self.diagnostics.add(self.grant.pattern.spot, message, None);
     }
 
     fn matched(&mut self, pattern: &Pattern<'_>) -> Vec<u32> {
-        let words = self.words;
-        let of_type = |name: &str| words.type_ids.get(name).and_then(|id| words.types.get(*id as usize));
+        let symbols = self.symbols;
+        let of_type = |name: &str| symbols.type_ids.get(name).and_then(|id| symbols.types.get(*id as usize));
         let matched: Vec<u32> = match (pattern.resource, pattern.action) {
-            (None, None) => words.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
-            (None, Some(action)) => words.by_action.get(action).cloned().unwrap_or_default(),
+            (None, None) => symbols.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
+            (None, Some(action)) => symbols.by_action.get(action).cloned().unwrap_or_default(),
             (Some(resource), None) => of_type(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
             (Some(resource), Some(action)) => {
                 let name = format!("{resource}:{action}");
-                let found = words.permissions.binary_search_by(|one| one.name.cmp(&name));
+                let found = symbols.permissions.binary_search_by(|one| one.name.cmp(&name));
                 found.ok().map(place).into_iter().collect()
             }
         };
@@ -162,21 +173,22 @@ impl One<'_> {
             let name = text.split('{').next().unwrap_or(text);
             let (message, help) = match (pattern.resource, pattern.action) {
                 (Some(_), Some(_)) => {
-                    let known = words.permissions.iter().map(|one| one.name.as_str());
-                    (format!("there is no permission `{}`", shown(name)), self.faults.suggest(name, known))
+                    let known = symbols.permissions.iter().map(|one| one.name.as_str());
+                    (format!("there is no permission `{}`", shown(name)), self.diagnostics.suggest(name, known))
                 }
                 (Some(resource), None) => {
-                    let known = words.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    let help = self.faults.suggest_as(resource, known, |near| format!("{near}:*"));
+                    let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
+                    let help = self.diagnostics.suggest_as(resource, known, |near| format!("{near}:*"));
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
                 (_, action) => {
-                    let known = words.by_action.keys().map(String::as_str);
-                    let help = self.faults.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
+                    let known = symbols.by_action.keys().map(String::as_str);
+                    let help =
+                        self.diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
                     (format!("`{}` matches no permission", shown(name)), help)
                 }
             };
-            self.faults.add(self.grant.pattern.spot, message, help).label("not declared");
+            self.diagnostics.add(self.grant.pattern.spot, message, help).label("not declared");
         }
         matched
     }
@@ -193,16 +205,16 @@ impl One<'_> {
 
     fn fields(&mut self, ty: u32, pattern: &Pattern<'_>) -> Option<u32> {
         let Some(names) = &pattern.fields else { return Some(NONE) };
-        let ty = self.words.types.get(ty as usize)?;
+        let ty = self.symbols.types.get(ty as usize)?;
         let mut slots = Vec::with_capacity(names.len());
         for name in names {
             match ty.slot(name) {
                 Some(slot) => slots.push(slot),
                 None => {
                     let known = ty.attributes.iter().map(|one| one.name.as_str());
-                    let help = self.faults.suggest(name, known);
+                    let help = self.diagnostics.suggest(name, known);
                     let message = format!("type `{}` has no field `{}`", ty.name, shown(name));
-                    self.faults.add(self.grant.pattern.spot, message, help);
+                    self.diagnostics.add(self.grant.pattern.spot, message, help);
                 }
             }
         }
@@ -211,25 +223,25 @@ impl One<'_> {
         }
         slots.sort_unstable();
         slots.dedup();
-        Some(self.pool.fields(slots))
+        Some(self.interner.fields(slots))
     }
 
     fn condition(&mut self, ty: u32, expr: &Expr, when: &Text) -> Option<u32> {
         let is_deny = self.grant.effect == Effect::Deny;
-        if let Some(known) = self.pool.known(&when.text, ty, is_deny) {
+        if let Some(known) = self.interner.known(&when.text, ty, is_deny) {
             return Some(known);
         }
-        let resource = self.words.types.get(ty as usize)?;
+        let resource = self.symbols.types.get(ty as usize)?;
         let vocabulary = Vocabulary {
             resource_type: &resource.name,
             resource: &resource.attributes,
-            principal: &self.words.principal,
-            context: &self.words.context,
+            principal: &self.symbols.principal,
+            context: &self.symbols.context,
         };
         match check(expr, &when.text, is_deny, &vocabulary) {
             Ok(condition) => {
                 let ty = condition.reads(Root::Resource).then_some(ty);
-                Some(self.pool.add(condition, ty, is_deny))
+                Some(self.interner.add(condition, ty, is_deny))
             }
             Err(flaws) => {
                 flaws.into_iter().for_each(|flaw| self.flaw(flaw));
@@ -246,6 +258,6 @@ impl One<'_> {
             true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
             false => flaw.message,
         };
-        self.faults.add_inside(when, span, message, flaw.help);
+        self.diagnostics.add_inside(when, span, message, flaw.help);
     }
 }

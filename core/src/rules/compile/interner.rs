@@ -6,7 +6,7 @@ use crate::rules::condition::code::{Condition, Path};
 
 /// What the grants of all roles share. Grows with edits; a policy compiled anew has only what it needs.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rules) struct Pool {
+pub(in crate::rules) struct Interner {
     pub(in crate::rules) conditions: Vec<Arc<Condition>>,
     pub(in crate::rules) field_sets: Vec<Arc<[u32]>>,
     /// Conditions by text, type (none where no resource is read) and strictness.
@@ -16,7 +16,7 @@ pub(in crate::rules) struct Pool {
     known_fields: HashMap<Arc<[u32]>, u32>,
 }
 
-impl Pool {
+impl Interner {
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {
         self.conditions.get(condition as usize).map(AsRef::as_ref)
     }

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `words` | types, attributes, permissions, kinds of scope |
+//! | `symbols` | types, attributes, permissions, kinds of scope |
 //! | `roles` | the hierarchy |
 //! | `grants` | a role's own grants: patterns and conditions, permission by permission |
 //! | `flatten` | a role with all that it inherits |
@@ -27,8 +27,18 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::model::error::Result;
 
-use crate::rules::{diagnostics::{Faults, shown}, policy::Policy};
-use {permission_index::Columns, interner::Pool, reads::Reads, role::Own, rule_set::{RuleSet, Shared, Stamp}, schema::Schema};
+use crate::rules::{
+    diagnostics::{Diagnostics, shown},
+    policy::Policy,
+};
+use {
+    interner::Interner,
+    permission_index::PermissionIndex,
+    reads::Reads,
+    role::Own,
+    rule_set::{RuleSet, Shared, Stamp},
+    schema::Schema,
+};
 
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
 /// beyond is refused, not served slowly.
@@ -36,16 +46,16 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 const MAX_STEPS: usize = 30_000_000;
 
 pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
-    let mut faults = policy.origin.as_ref().map_or_else(Faults::default, |origin| origin.faults.clone());
+    let mut diagnostics = policy.origin.as_ref().map_or_else(Diagnostics::default, |origin| origin.diagnostics.clone());
     let mut budget = Budget::new();
-    let mut words = symbols::words(policy, schema, &mut faults);
-    let hierarchy = roles::hierarchy(policy, &mut budget, &mut faults);
-    words.anonymous_reads_little(policy, &hierarchy);
-    let mut pool = Pool::default();
+    let mut symbols = symbols::symbols(policy, schema, &mut diagnostics);
+    let hierarchy = roles::hierarchy(policy, &mut budget, &mut diagnostics);
+    symbols.anonymous_reads_little(policy, &hierarchy);
+    let mut interner = Interner::default();
     let mut own: Vec<Arc<Own>> = Vec::with_capacity(hierarchy.roles.len());
     for (id, declared) in (0_u32..).zip(&hierarchy.roles) {
         let role = &policy.roles[declared.at];
-        let Some(one) = grants::own(id, role, &words, &mut pool, &mut budget, &mut faults) else { break };
+        let Some(one) = grants::own(id, role, &symbols, &mut interner, &mut budget, &mut diagnostics) else { break };
         own.push(Arc::new(one));
     }
     if let Some(role) = hierarchy.anonymous
@@ -54,21 +64,21 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         && let Some(name) = &policy.anonymous
     {
         let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
-        faults.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
+        diagnostics.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
     }
-    refuse(faults)?;
+    refuse(diagnostics)?;
     let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
-    let reads = Reads::of(&words, &pool, &conditions);
-    let types = words.permissions.iter().map(|permission| permission.ty).collect();
+    let reads = Reads::of(&symbols, &interner, &conditions);
+    let types = symbols.permissions.iter().map(|permission| permission.ty).collect();
     let mut rules = RuleSet {
         stamp: Stamp::new(),
-        shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), words }),
-        pool: Arc::new(pool),
+        shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
+        interner: Arc::new(interner),
         reads: Arc::new(reads),
         types,
         roles: Vec::new(),
-        columns: Columns::new(0, [].iter()),
-        conditional: Columns::new(0, [].iter()),
+        permission_index: PermissionIndex::new(0, [].iter()),
+        conditional: PermissionIndex::new(0, [].iter()),
         role_ids: Arc::default(),
         numbers: Arc::default(),
         marks: Box::default(),
@@ -83,10 +93,10 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
 }
 
 /// The problems that were found, if any.
-fn refuse(faults: Faults) -> Result<()> {
-    match faults.is_empty() {
+fn refuse(diagnostics: Diagnostics) -> Result<()> {
+    match diagnostics.is_empty() {
         true => Ok(()),
-        false => Err(faults.into_error("the policy has errors")),
+        false => Err(diagnostics.into_error("the policy has errors")),
     }
 }
 

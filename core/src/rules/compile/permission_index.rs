@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use super::bits::{self, Bits};
 
-/// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
+/// PermissionIndex in a block: an edit copies the blocks of the permissions that it gives or takes.
 const BLOCK: usize = 16;
-/// Columns are bits, which answer fastest, while all of them take no more bytes than this.
+/// PermissionIndex are bits, which answer fastest, while all of them take no more bytes than this.
 const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
 /// A longer list is searched, a shorter one looked through.
 const SHORT: usize = 64;
 
 /// The columns of all permissions, by number. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in crate::rules) struct Columns {
+pub(in crate::rules) struct PermissionIndex {
     permissions: usize,
-    /// Words of a column as bits.
+    /// Symbols of a column as bits.
     height: usize,
     blocks: Vec<Block>,
 }
 
-/// Columns that stand together, in the form that takes less.
+/// PermissionIndex that stand together, in the form that takes less.
 #[derive(Clone, Debug)]
 enum Block {
     /// One bit for each permission and role.
@@ -174,17 +174,20 @@ impl Making {
             Making::Bits(words) => words.get_mut(at * height..).into_iter().for_each(|column| bits::set(column, role)),
             Making::Lists(all) => {
                 let Some(next) = all.get_mut(at) else { return };
-                let here = *next as usize;
+                let cx = *next as usize;
                 *next += 1;
-                all.get_mut(here).into_iter().for_each(|number| *number = role);
+                all.get_mut(cx).into_iter().for_each(|number| *number = role);
             }
         }
     }
 }
 
-impl Columns {
+impl PermissionIndex {
     /// What each of so many roles has.
-    pub(in crate::rules) fn new<'b>(permissions: usize, roles: impl ExactSizeIterator<Item = &'b Bits> + Clone) -> Self {
+    pub(in crate::rules) fn new<'b>(
+        permissions: usize,
+        roles: impl ExactSizeIterator<Item = &'b Bits> + Clone,
+    ) -> Self {
         Self::within(MAX_BITS_BYTES, permissions, roles)
     }
 
@@ -279,7 +282,7 @@ impl Columns {
     }
 }
 
-/// Words of a column of so many roles.
+/// Symbols of a column of so many roles.
 fn height(roles: usize) -> usize {
     roles / 64 + 1
 }
@@ -299,8 +302,8 @@ fn place(at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Columns};
     use super::bits::{self, Bits};
+    use super::{Block, PermissionIndex};
 
     const PERMISSIONS: usize = 200;
 
@@ -312,7 +315,7 @@ mod tests {
         Bits::of(&words)
     }
 
-    fn assert_all(columns: &Columns, rows: &[Bits]) {
+    fn assert_all(columns: &PermissionIndex, rows: &[Bits]) {
         for role in 0..rows.len() + 200 {
             for permission in 0..PERMISSIONS as u32 + 200 {
                 let wanted =
@@ -328,7 +331,7 @@ mod tests {
         for (max_bytes, count, step, are_bits) in all {
             let mut rows: Vec<Bits> = (0..count).map(|role| some(role, step)).collect();
             rows[5] = Bits::All;
-            let mut columns = Columns::within(max_bytes, PERMISSIONS, rows.iter());
+            let mut columns = PermissionIndex::within(max_bytes, PERMISSIONS, rows.iter());
             assert_eq!(matches!(columns.blocks[0], Block::Bits(_)), are_bits);
             assert_all(&columns, &rows);
             let before = (columns.clone(), rows.clone());

@@ -12,8 +12,15 @@ use std::{
 
 use crate::model::{record::Table, value::Value};
 
-use crate::rules::{condition::{code::Path, parser::Root, value::Type}, scope::kind::KindId};
-use super::{attribute::{Attribute, ResourceType, Stored}, interner::Pool, symbols::Words};
+use super::{
+    attribute::{Attribute, ResourceType, Stored},
+    interner::Interner,
+    symbols::Symbols,
+};
+use crate::rules::{
+    condition::{code::Path, parser::Root, value::Type},
+    scope::kind::KindId,
+};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]
@@ -133,31 +140,31 @@ impl TypeReads {
 
 impl Reads {
     /// From the types and the conditions that apply to them.
-    pub(in crate::rules) fn of(words: &Words, pool: &Pool, conditions: &BTreeSet<(u32, u32)>) -> Self {
+    pub(in crate::rules) fn of(symbols: &Symbols, interner: &Interner, conditions: &BTreeSet<(u32, u32)>) -> Self {
         let mut slots: Vec<BTreeSet<u32>> =
-            words.types.iter().map(|ty| ty.bound.iter().map(|(_, slot)| *slot).collect()).collect();
+            symbols.types.iter().map(|ty| ty.bound.iter().map(|(_, slot)| *slot).collect()).collect();
         let mut reads = Self::default();
-        let mut others = vec![(Vec::new(), Vec::new()); words.types.len()];
+        let mut others = vec![(Vec::new(), Vec::new()); symbols.types.len()];
         for (ty, condition) in conditions {
             let (Some((context, principal)), Some(slots)) = (others.get_mut(*ty as usize), slots.get_mut(*ty as usize))
             else {
                 continue;
             };
-            for path in pool.condition(*condition).into_iter().flat_map(|condition| &condition.paths) {
+            for path in interner.condition(*condition).into_iter().flat_map(|condition| &condition.paths) {
                 match path.root {
                     Root::Resource => {
                         slots.insert(path.slot);
                     }
                     Root::Context => {
-                        if words.context.get(path.slot as usize).is_some_and(|one| !one.is_optional) {
+                        if symbols.context.get(path.slot as usize).is_some_and(|one| !one.is_optional) {
                             context.push(path.slot);
                         }
                     }
                     Root::Principal => {
                         reads.principal.insert(path.slot);
                         // `id` and `verified` are always there.
-                        let is_given = path.slot >= Words::ALWAYS_GIVEN;
-                        if words.principal.get(path.slot as usize).is_some_and(|one| is_given && !one.is_optional) {
+                        let is_given = path.slot >= Symbols::ALWAYS_GIVEN;
+                        if symbols.principal.get(path.slot as usize).is_some_and(|one| is_given && !one.is_optional) {
                             principal.push(*path);
                         }
                     }
@@ -168,7 +175,7 @@ impl Reads {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // What is read of thousands of types is often the same, and then stands in the processor's cache.
         let mut known: HashMap<Vec<String>, Vec<Arc<TypeReads>>> = HashMap::new();
-        for ((ty, slots), (context, principal)) in words.types.iter().zip(&slots).zip(others) {
+        for ((ty, slots), (context, principal)) in symbols.types.iter().zip(&slots).zip(others) {
             let own = TypeReads::of(ty, slots, context, principal);
             let alike = known.entry(own.names.clone()).or_default();
             let shared = alike.iter().find(|one| ***one == own).cloned().unwrap_or_else(|| {
@@ -178,7 +185,7 @@ impl Reads {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             reads.types.push(TypeRead { number, name: ty.name.as_str().into(), reads: shared });
         }
-        let name = |slot: &u32| words.principal.get(*slot as usize).map(|one| one.name.clone());
+        let name = |slot: &u32| symbols.principal.get(*slot as usize).map(|one| one.name.clone());
         reads.principal_names = reads.principal.iter().filter_map(name).collect();
         reads
     }

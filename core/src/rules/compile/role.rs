@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::rules::policy::{Effect, Grant, Role, name::Pattern};
 use super::{bits::Bits, interner::place, rule_set::RoleId};
+use crate::rules::policy::{Effect, Grant, Role, name::Pattern};
 
 /// Stands for "no condition" and "not narrowed".
 pub(in crate::rules) const NONE: u32 = u32::MAX;

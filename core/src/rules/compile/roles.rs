@@ -2,8 +2,11 @@
 
 use smol_str::SmolStr;
 
-use crate::rules::{diagnostics::{Faults, Text, shown}, policy::{Policy, Role, name::is_word}};
 use super::rule_set::{RoleId, RoleIds};
+use crate::rules::{
+    diagnostics::{Diagnostics, Text, shown},
+    policy::{Policy, Role, name::is_word},
+};
 
 use super::Budget;
 
@@ -36,11 +39,11 @@ impl Hierarchy {
     }
 }
 
-pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Faults) -> Hierarchy {
+pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut Diagnostics) -> Hierarchy {
     let mut hierarchy = Hierarchy::default();
     if policy.roles.len() > MAX_ROLES {
         if let Some(role) = policy.roles.get(MAX_ROLES) {
-            faults.add(role.name.spot, format!("a policy has at most {MAX_ROLES} roles"), None);
+            diagnostics.add(role.name.spot, format!("a policy has at most {MAX_ROLES} roles"), None);
         }
         return hierarchy;
     }
@@ -49,28 +52,28 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, faults: &mut Fault
     for at in sorted {
         let role = &policy.roles[at];
         let name = &role.name.text;
-        check_name(&role.name, faults);
+        check_name(&role.name, diagnostics);
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
         if let Some(first) = hierarchy.ids.insert(name.as_str().into(), id) {
             let first = policy.roles[hierarchy.declared(first)].name.spot;
-            let fault = faults.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
+            let fault = diagnostics.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
             fault.label("declared again").first(first, "first declared");
         }
         hierarchy.roles.push(Declared { name: name.clone(), inherits: Vec::new(), at });
     }
-    resolve(policy, &mut hierarchy, faults);
-    close(policy, &mut hierarchy, budget, faults);
+    resolve(policy, &mut hierarchy, diagnostics);
+    close(policy, &mut hierarchy, budget, diagnostics);
     hierarchy
 }
 
-fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, faults: &mut Faults) {
+fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, diagnostics: &mut Diagnostics) {
     let ids = &hierarchy.ids;
     let find = |name: &str| ids.get(name).copied().map(RoleId);
     let known = || ids.keys().map(SmolStr::as_str);
     for declared in &mut hierarchy.roles {
-        declared.inherits = juniors(&policy.roles[declared.at], policy.limited_hierarchy, &find, known, faults);
+        declared.inherits = juniors(&policy.roles[declared.at], policy.limited_hierarchy, &find, known, diagnostics);
     }
-    hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, faults));
+    hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, diagnostics));
 }
 
 /// A role's direct juniors, once each; what else it says that cannot be is a fault.
@@ -79,28 +82,32 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
     is_limited: bool,
     find: &impl Fn(&str) -> Option<RoleId>,
     known: impl Fn() -> N,
-    faults: &mut Faults,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<RoleId> {
     let mut inherits: Vec<RoleId> =
-        role.inherits.iter().filter_map(|junior| named(junior, find, &known, faults)).collect();
+        role.inherits.iter().filter_map(|junior| named(junior, find, &known, diagnostics)).collect();
     inherits.sort_unstable();
     inherits.dedup();
     for holder in &role.grantable_by {
-        named(holder, find, &known, faults);
+        named(holder, find, &known, diagnostics);
     }
     let name = shown(&role.name.text);
     if is_limited && let Some(second) = role.inherits.get(1) {
         let help = Some("in a `limited` hierarchy a role inherits from one other at most".to_owned());
-        faults.add(second.spot, format!("role `{name}` inherits from several roles"), help);
+        diagnostics.add(second.spot, format!("role `{name}` inherits from several roles"), help);
     }
     if role.max_holders == Some(0) {
-        faults.add(role.name.spot, format!("role `{name}` may have no holder at all"), None);
+        diagnostics.add(role.name.spot, format!("role `{name}` may have no holder at all"), None);
     }
     // What a policy says must hold, or be refused: assigning a role does not look at these yet.
     let unenforced =
         [("max_holders", role.max_holders.is_some_and(|max| max > 0)), ("grantable_by", !role.grantable_by.is_empty())];
     for (key, _) in unenforced.iter().filter(|(_, is_given)| *is_given) {
-        faults.add(role.name.spot, format!("`{key}` of role `{name}` is not enforced yet, so it is refused"), None);
+        diagnostics.add(
+            role.name.spot,
+            format!("`{key}` of role `{name}` is not enforced yet, so it is refused"),
+            None,
+        );
     }
     inherits
 }
@@ -109,27 +116,27 @@ fn named<'n, N: Iterator<Item = &'n str>>(
     text: &Text,
     find: &impl Fn(&str) -> Option<RoleId>,
     known: impl Fn() -> N,
-    faults: &mut Faults,
+    diagnostics: &mut Diagnostics,
 ) -> Option<RoleId> {
     let found = find(&text.text);
     if found.is_none() {
-        let help = faults.suggest(&text.text, known());
-        faults.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
+        let help = diagnostics.suggest(&text.text, known());
+        diagnostics.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
     }
     found
 }
 
 /// Whether this names a role.
-pub(super) fn check_name(name: &Text, faults: &mut Faults) {
+pub(super) fn check_name(name: &Text, diagnostics: &mut Diagnostics) {
     if !is_word(&name.text) {
         let help =
             "names of roles are letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters";
-        faults.add(name.spot, format!("`{}` cannot name a role", shown(&name.text)), Some(help.to_owned()));
+        diagnostics.add(name.spot, format!("`{}` cannot name a role", shown(&name.text)), Some(help.to_owned()));
     }
 }
 
 /// Orders juniors before seniors, and gathers every role's juniors. What cannot be ordered is in a cycle.
-fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, faults: &mut Faults) {
+fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagnostics) {
     let count = hierarchy.roles.len();
     let mut seniors: Vec<Vec<u32>> = vec![Vec::new(); count];
     let mut waits: Vec<usize> = Vec::with_capacity(count);
@@ -148,7 +155,7 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, faults
         closure.dedup();
         if !budget.takes_bytes(closure.len() * 4) || !budget.takes_steps(closure.len()) {
             let spot = policy.roles[hierarchy.declared(role)].name.spot;
-            faults.add(spot, "the hierarchy of this policy is too large", None);
+            diagnostics.add(spot, "the hierarchy of this policy is too large", None);
             return;
         }
         hierarchy.closures[role as usize] = closure.into();
@@ -161,12 +168,12 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, faults
         }
     }
     if hierarchy.order.len() < count {
-        report_cycle(policy, hierarchy, &waits, faults);
+        report_cycle(policy, hierarchy, &waits, diagnostics);
     }
 }
 
 /// Follows juniors that wait, from any role that waits: the walk must come back to itself.
-fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults: &mut Faults) {
+fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
     let mut path: Vec<usize> = Vec::new();
     let mut place = vec![usize::MAX; waits.len()];
     let Some(mut at) = waits.iter().position(|waits| *waits > 0) else { return };
@@ -181,7 +188,7 @@ fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], faults:
     let cycle = &path[place[at]..];
     let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
     let spot = policy.roles[hierarchy.roles[at].at].name.spot;
-    faults
+    diagnostics
         .add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None)
         .label("inherits from itself");
 }

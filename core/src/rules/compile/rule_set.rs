@@ -12,10 +12,31 @@ use rolekeep_macros::Describe;
 use serde::Serialize;
 use smol_str::SmolStr;
 
-use crate::model::{decode::{nearest, nearest_of_many}, error::{Error, Reason, Result}};
+use crate::model::{
+    decode::{nearest, nearest_of_many},
+    error::{Error, Reason, Result},
+};
 
-use crate::rules::{compile, condition::code::Condition, diagnostics::shown, policy::{Effect, Policy, name::Pattern}, scope::{Scope, kind::{BoundScope, ScopeKind, bind}}};
-use super::{attribute::ResourceType, bits, interner::{Pool, place}, permission_index::Columns, reads::{Reads, TypeRead, TypeReads}, role::{self, CompiledRole, HeldGrant, Index, NONE}, schema::Schema, symbols::{Permission, Words}};
+use super::{
+    attribute::ResourceType,
+    bits,
+    interner::{Interner, place},
+    permission_index::PermissionIndex,
+    reads::{Reads, TypeRead, TypeReads},
+    role::{self, CompiledRole, HeldGrant, Index, NONE},
+    schema::Schema,
+    symbols::{Permission, Symbols},
+};
+use crate::rules::{
+    compile,
+    condition::code::Condition,
+    diagnostics::shown,
+    policy::{Effect, Policy, name::Pattern},
+    scope::{
+        Scope,
+        kind::{BoundScope, ScopeKind, bind},
+    },
+};
 
 /// A permission of one rule set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,14 +57,14 @@ pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.
     pub(in crate::rules) stamp: Stamp,
     pub(in crate::rules) shared: Arc<Shared>,
-    pub(in crate::rules) pool: Arc<Pool>,
+    pub(in crate::rules) interner: Arc<Interner>,
     pub(in crate::rules) reads: Arc<Reads>,
     /// By number; a deleted role keeps its own.
     pub(in crate::rules) roles: Vec<Arc<CompiledRole>>,
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
-    pub(in crate::rules) columns: Columns,
+    pub(in crate::rules) permission_index: PermissionIndex,
     /// Of each permission, the roles whose closure allows it under a lone condition ([`CompiledRole::conditional`]).
-    pub(in crate::rules) conditional: Columns,
+    pub(in crate::rules) conditional: PermissionIndex,
     /// Deleted roles included.
     pub(in crate::rules) role_ids: Arc<RoleIds>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
@@ -116,7 +137,7 @@ pub(in crate::rules) struct Shared {
     /// The policy without its roles.
     pub(in crate::rules) base: Policy,
     pub(in crate::rules) schema: Schema,
-    pub(in crate::rules) words: Words,
+    pub(in crate::rules) symbols: Symbols,
 }
 
 /// What a decision on a permission must look at beside the rows, as bits.
@@ -209,7 +230,7 @@ impl RuleSet {
 
     /// A permission by name; the error names the nearest known one.
     pub fn permission(&self, name: &str) -> Result<PermissionId> {
-        match self.shared.words.permission_ids.get(name) {
+        match self.shared.symbols.permission_ids.get(name) {
             Some(id) => Ok(PermissionId(*id)),
             None => Err(self.unknown_permission(name)),
         }
@@ -220,7 +241,7 @@ impl RuleSet {
         let shared = self.shared.clone();
         Error::unknown(Reason::UnknownPermission, no_such("permission", name), name, move |name| {
             // They are sorted: what was meant mostly stands near.
-            let all = &shared.words.permissions;
+            let all = &shared.symbols.permissions;
             let at = all.partition_point(|one| one.name.as_str() < name);
             let near = all.get(at.saturating_sub(NEIGHBOURS)..all.len().min(at + NEIGHBOURS)).unwrap_or_default();
             nearest(name, near.iter().map(|one| one.name.as_str())).map(str::to_owned)
@@ -260,8 +281,11 @@ impl RuleSet {
                 let shared = self.shared.clone();
                 let resource_type = resource_type.to_owned();
                 Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
-                    let ty =
-                        shared.words.type_ids.get(&resource_type).and_then(|id| shared.words.types.get(*id as usize));
+                    let ty = shared
+                        .symbols
+                        .type_ids
+                        .get(&resource_type)
+                        .and_then(|id| shared.symbols.types.get(*id as usize));
                     let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
                     nearest_of_many(name, known).map(str::to_owned)
                 }))
@@ -335,7 +359,7 @@ impl RuleSet {
     /// Attributes that the policy declares for types whose rows are stored, but that no column keeps:
     /// `user.department`. A host that asks about such rows gives them itself.
     pub fn free_attributes(&self) -> Vec<String> {
-        let stored = self.shared.words.types.iter().filter(|ty| ty.table.is_some());
+        let stored = self.shared.symbols.types.iter().filter(|ty| ty.table.is_some());
         let free =
             stored.flat_map(|ty| ty.attributes.iter().filter(|one| one.stored.is_none()).map(move |one| (ty, one)));
         free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
@@ -351,10 +375,10 @@ impl RuleSet {
     /// Whether an assignment may have this scope: its kind exists and its id is one of that kind's.
     pub fn check_scope(&self, scope: &Scope) -> Result<()> {
         let Scope::Of { kind, .. } = scope else { return Ok(()) };
-        if bind(&self.shared.words.kinds, scope) != BoundScope::Nowhere {
+        if bind(&self.shared.symbols.kinds, scope) != BoundScope::Nowhere {
             return Ok(());
         }
-        let names = || self.shared.words.kinds.iter().map(|one| one.name.as_str());
+        let names = || self.shared.symbols.kinds.iter().map(|one| one.name.as_str());
         let message = match names().any(|name| name == kind) {
             true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
             false => {
@@ -367,7 +391,7 @@ impl RuleSet {
     /// The form in which a scope is stored: of one id or number, which may be written in several ways, always the
     /// same; texts, and scopes that cover nothing, as they are.
     pub fn canonical_scope(&self, scope: &Scope) -> Scope {
-        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.words.kinds, scope).id()) else {
+        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.symbols.kinds, scope).id()) else {
             return scope.clone();
         };
         Scope::of(kind, id)
@@ -379,19 +403,19 @@ impl RuleSet {
     }
 
     pub(in crate::rules) fn kinds(&self) -> &[ScopeKind] {
-        &self.shared.words.kinds
+        &self.shared.symbols.kinds
     }
 
     pub(in crate::rules) fn all_permissions(&self) -> &[Permission] {
-        &self.shared.words.permissions
+        &self.shared.symbols.permissions
     }
 
     pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {
-        self.shared.words.types.get(*self.shared.words.type_ids.get(name)? as usize)
+        self.shared.symbols.types.get(*self.shared.symbols.type_ids.get(name)? as usize)
     }
 
     fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
-        self.reads.types.get(*self.shared.words.type_ids.get(resource_type)? as usize).map(|ty| &*ty.reads)
+        self.reads.types.get(*self.shared.symbols.type_ids.get(resource_type)? as usize).map(|ty| &*ty.reads)
     }
 
     /// The resource type of a permission, and what questions about it read.
@@ -399,11 +423,11 @@ impl RuleSet {
     pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeRead) {
         // A permission of another rule set may have a number that is too large here.
         let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
-        (&self.shared.words.types[ty], &self.reads.types[ty])
+        (&self.shared.symbols.types[ty], &self.reads.types[ty])
     }
 
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {
-        self.pool.condition(condition)
+        self.interner.condition(condition)
     }
 
     /// Sets the marks of all permissions.

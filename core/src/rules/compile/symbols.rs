@@ -4,8 +4,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use smol_str::SmolStr;
 
-use crate::rules::{condition::value::{Base, parse_type, type_names}, diagnostics::{Faults, Spot, Text, shown}, policy::{AttributeDecl, Policy, ScopeDecl, name::{ADMIN, is_name, split}}, scope::kind::{KindId, ScopeKind}};
-use super::{attribute::{Attribute, ResourceType, Stored}, schema::Schema};
+use super::{
+    attribute::{Attribute, ResourceType, Stored},
+    schema::Schema,
+};
+use crate::rules::{
+    condition::value::{Base, parse_type, type_names},
+    diagnostics::{Diagnostics, Spot, Text, shown},
+    policy::{
+        AttributeDecl, Policy, ScopeDecl,
+        name::{ADMIN, is_name, split},
+    },
+    scope::kind::{KindId, ScopeKind},
+};
 
 use super::roles::Hierarchy;
 
@@ -16,7 +27,7 @@ pub(in crate::rules) const USER: &str = "user";
 const REGION: (&str, &str) = ("region", "region_id");
 
 #[derive(Debug, Default)]
-pub(in crate::rules) struct Words {
+pub(in crate::rules) struct Symbols {
     /// Sorted by name.
     pub(in crate::rules) permissions: Vec<Permission>,
     pub(in crate::rules) permission_ids: hashbrown::HashMap<SmolStr, u32>,
@@ -38,19 +49,19 @@ pub(in crate::rules) struct Permission {
     pub(in crate::rules) ty: u32,
 }
 
-pub(in crate::rules) fn words(policy: &Policy, schema: &Schema, faults: &mut Faults) -> Words {
-    let mut words = Words::default();
-    words.schema_types(schema);
-    words.policy_types(policy, faults);
-    words.permissions(policy, schema, faults);
-    words.principal(policy, faults);
-    let context = attributes_of(&policy.context, "a context value", faults);
-    words.context = context.into_iter().map(|(attribute, _)| attribute).collect();
-    words.kinds(policy, faults);
-    words
+pub(in crate::rules) fn symbols(policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) -> Symbols {
+    let mut symbols = Symbols::default();
+    symbols.schema_types(schema);
+    symbols.policy_types(policy, diagnostics);
+    symbols.permissions(policy, schema, diagnostics);
+    symbols.principal(policy, diagnostics);
+    let context = attributes_of(&policy.context, "a context value", diagnostics);
+    symbols.context = context.into_iter().map(|(attribute, _)| attribute).collect();
+    symbols.kinds(policy, diagnostics);
+    symbols
 }
 
-impl Words {
+impl Symbols {
     /// `principal.id` and `principal.verified` come first, and every account has them.
     pub(in crate::rules) const ALWAYS_GIVEN: u32 = 2;
 
@@ -78,28 +89,32 @@ impl Words {
         }
     }
 
-    fn policy_types(&mut self, policy: &Policy, faults: &mut Faults) {
+    fn policy_types(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
         let mut seen = HashSet::new();
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                faults.add(declared.name.spot, format!("`{}` cannot name a resource type", shown(name)), name_help());
+                diagnostics.add(
+                    declared.name.spot,
+                    format!("`{}` cannot name a resource type", shown(name)),
+                    name_help(),
+                );
                 continue;
             }
             if !seen.insert(name) {
-                faults.add(declared.name.spot, format!("type `{name}` is declared twice"), None);
+                diagnostics.add(declared.name.spot, format!("type `{name}` is declared twice"), None);
             }
             let id = self.type_id(name);
             let ours = self.types[id].table;
-            for (attribute, decl) in attributes_of(&declared.attributes, "an attribute", faults) {
+            for (attribute, decl) in attributes_of(&declared.attributes, "an attribute", diagnostics) {
                 let is_taken = ours.is_some_and(|table| table.position(&attribute.name).is_some())
                     || self.types[id].slot(&attribute.name).is_some();
                 if is_taken {
                     let message = format!("type `{name}` has an attribute `{}` of its own", attribute.name);
-                    faults.add(decl.name.spot, message, None);
+                    diagnostics.add(decl.name.spot, message, None);
                 } else if ours.is_some() && !attribute.is_optional {
                     let message = format!("`{}` is a free attribute of `{name}`, so it may be absent", attribute.name);
-                    faults.add(decl.ty.spot, message, Some(format!("write `{}?`", attribute.ty)));
+                    diagnostics.add(decl.ty.spot, message, Some(format!("write `{}?`", attribute.ty)));
                 } else {
                     self.types[id].attributes.push(attribute);
                 }
@@ -107,7 +122,7 @@ impl Words {
         }
     }
 
-    fn permissions(&mut self, policy: &Policy, schema: &Schema, faults: &mut Faults) {
+    fn permissions(&mut self, policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) {
         let mut all: BTreeMap<String, String> = BTreeMap::new();
         all.insert(ADMIN.to_owned(), "Everything".to_owned());
         for name in schema.records.keys() {
@@ -119,13 +134,13 @@ impl Words {
             let Text { text: name, spot } = &declared.name;
             if split(name).is_none() {
                 let message = format!("`{}` cannot name a permission", shown(name));
-                faults.add(
+                diagnostics.add(
                     *spot,
                     message,
                     Some("a permission is written `resource:action`, in small letters".to_owned()),
                 );
             } else if let Some(first) = seen.insert(name, *spot) {
-                let fault = faults.add(*spot, format!("permission `{name}` is declared twice"), None);
+                let fault = diagnostics.add(*spot, format!("permission `{name}` is declared twice"), None);
                 fault.label("declared again").first(first, "first declared");
             } else {
                 let about = all.entry(name.clone()).or_default();
@@ -148,12 +163,12 @@ impl Words {
         }
     }
 
-    fn principal(&mut self, policy: &Policy, faults: &mut Faults) {
+    fn principal(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
         let user = self.type_ids.get(USER).map(|id| &self.types[*id as usize]);
         let attributes = user.into_iter().flat_map(|user| &user.attributes);
         let (always, own): (Vec<&Attribute>, Vec<&Attribute>) =
             attributes.partition(|one| one.name == "id" || one.name == "verified");
-        let given = |name: &str, bases: &[Base], faults: &mut Faults| {
+        let given = |name: &str, bases: &[Base], diagnostics: &mut Diagnostics| {
             let own = always.iter().find(|one| one.name == name);
             let is_right = |one: &Attribute| !one.ty.is_set && !one.is_optional && bases.contains(&one.ty.base);
             match own.filter(|one| is_right(one)) {
@@ -162,14 +177,14 @@ impl Words {
                     if own.is_some() {
                         let names: Vec<&str> = bases.iter().map(|base| base.name()).collect();
                         let message = format!("`principal.{name}` is what everybody has: {}", names.join(" or "));
-                        faults.add(spot_of(policy, name), message, None);
+                        diagnostics.add(spot_of(policy, name), message, None);
                     }
                     bases[0].one()
                 }
             }
         };
-        let id = given("id", &[Base::Id, Base::String, Base::Int], faults);
-        let verified = given("verified", &[Base::Bool], faults);
+        let id = given("id", &[Base::Id, Base::String, Base::Int], diagnostics);
+        let verified = given("verified", &[Base::Bool], diagnostics);
         let always = [Attribute::new("id", id, false), Attribute::new("verified", verified, false)];
         // Relations of accounts are not in a principal's facts.
         let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
@@ -182,7 +197,7 @@ impl Words {
     }
 
     /// Who is not signed in has no attributes, so conditions must say what absence means.
-    pub(in crate::rules) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
+    pub(super) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
         let Some(role) = hierarchy.anonymous else { return };
         let closure = hierarchy.closures.get(role.0 as usize).map(AsRef::as_ref).unwrap_or_default();
         let grants =
@@ -192,17 +207,17 @@ impl Words {
         }
     }
 
-    fn kinds(&mut self, policy: &Policy, faults: &mut Faults) {
+    fn kinds(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
         let mut declared: Vec<(&str, &str, Option<&ScopeDecl>)> = Vec::new();
         for scope in &policy.scopes {
             let name = &scope.name.text;
             if name == "resource" || name == "global" {
                 let help = "`global` and `resource:TYPE` are there already".to_owned();
-                faults.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
+                diagnostics.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
             } else if !is_name(name) {
-                faults.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
+                diagnostics.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
             } else if declared.iter().any(|(known, _, _)| known == name) {
-                faults.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
+                diagnostics.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
             } else {
                 declared.push((name, &scope.attribute.text, Some(scope)));
             }
@@ -211,9 +226,9 @@ impl Words {
             declared.push((REGION.0, REGION.1, None));
         }
         for (name, attribute, written) in &declared {
-            self.kind(name, attribute, written.map(|scope| &scope.attribute), faults);
+            self.kind(name, attribute, written.map(|scope| &scope.attribute), diagnostics);
         }
-        self.nest(&declared, faults);
+        self.nest(&declared, diagnostics);
         for at in 0..self.types.len() {
             let Some(slot) = self.types[at].slot("id") else { continue };
             let base = self.types[at].attributes[slot as usize].ty.base;
@@ -223,16 +238,16 @@ impl Words {
     }
 
     /// Leads each kind to the one above; kinds above each other in a circle are refused.
-    fn nest(&mut self, declared: &[(&str, &str, Option<&ScopeDecl>)], faults: &mut Faults) {
+    fn nest(&mut self, declared: &[(&str, &str, Option<&ScopeDecl>)], diagnostics: &mut Diagnostics) {
         for (at, (name, _, written)) in declared.iter().enumerate() {
             let Some(parent) = written.and_then(|scope| scope.parent.as_ref()) else { continue };
             match declared.iter().position(|(_, attribute, _)| *attribute == parent.text) {
                 Some(above) => self.kinds[at].parent = u32::try_from(above).ok().map(KindId),
                 None => {
-                    let help = faults.suggest(&parent.text, declared.iter().map(|(_, attribute, _)| *attribute));
+                    let help = diagnostics.suggest(&parent.text, declared.iter().map(|(_, attribute, _)| *attribute));
                     let message =
                         format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(&parent.text));
-                    faults.add(parent.spot, message, help);
+                    diagnostics.add(parent.spot, message, help);
                 }
             }
         }
@@ -246,13 +261,13 @@ impl Words {
             if steps > declared.len() {
                 self.kinds[at].parent = None;
                 let spot = written.and_then(|scope| scope.parent.as_ref()).map_or(Spot::CODE, |parent| parent.spot);
-                faults.add(spot, format!("kind of scope `{}` lies within itself", shown(name)), None);
+                diagnostics.add(spot, format!("kind of scope `{}` lies within itself", shown(name)), None);
             }
         }
     }
 
     /// Binds one kind on every type that has its attribute; on the type of its own name, by `id`.
-    fn kind(&mut self, name: &str, attribute: &str, written: Option<&Text>, faults: &mut Faults) {
+    fn kind(&mut self, name: &str, attribute: &str, written: Option<&Text>, diagnostics: &mut Diagnostics) {
         let bound = |ty: &ResourceType| {
             let slot = ty.slot(if ty.name == name { "id" } else { attribute })?;
             ty.attributes.get(slot as usize).map(|one| (slot, one.ty))
@@ -275,16 +290,19 @@ impl Words {
                     false => {
                         let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
                         let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
-                        (format!("no type has an attribute `{}`", shown(attribute)), faults.suggest(attribute, names))
+                        (
+                            format!("no type has an attribute `{}`", shown(attribute)),
+                            diagnostics.suggest(attribute, names),
+                        )
                     }
                 };
-                faults.add(at, message, help);
+                diagnostics.add(at, message, help);
             } else if !is_usable || !is_one_type {
                 let message = format!(
                     "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
                     shown(attribute)
                 );
-                faults.add(at, message, None);
+                diagnostics.add(at, message, None);
             }
         }
         let kind = self.new_kind(name.to_owned(), first.map_or(Base::Id, |ty| ty.base));
@@ -307,29 +325,29 @@ impl Words {
 fn attributes_of<'p>(
     declared: &'p [AttributeDecl],
     what: &str,
-    faults: &mut Faults,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<(Attribute, &'p AttributeDecl)> {
     let mut attributes = Vec::with_capacity(declared.len());
     let mut seen = HashSet::new();
     for decl in declared {
         let AttributeDecl { name, ty } = decl;
         if !is_name(&name.text) || name.text.contains('-') {
-            faults.add(name.spot, format!("`{}` cannot name {what}", shown(&name.text)), name_help());
+            diagnostics.add(name.spot, format!("`{}` cannot name {what}", shown(&name.text)), name_help());
         }
         if !seen.insert(&name.text) {
-            faults.add(name.spot, format!("`{}` is declared twice", shown(&name.text)), None);
+            diagnostics.add(name.spot, format!("`{}` is declared twice", shown(&name.text)), None);
         }
         match parse_type(&ty.text) {
             Some((known, is_optional)) => attributes.push((Attribute::new(&name.text, known, is_optional), decl)),
             None => {
-                let help = faults.suggest(&ty.text, type_names());
+                let help = diagnostics.suggest(&ty.text, type_names());
                 let help = help.or_else(|| {
                     Some(
                         "types are bool, int, string, id, time, duration, ip and set<…>; `?` makes one optional"
                             .to_owned(),
                     )
                 });
-                faults.add(ty.spot, format!("there is no type `{}`", shown(&ty.text)), help);
+                diagnostics.add(ty.spot, format!("there is no type `{}`", shown(&ty.text)), help);
             }
         }
     }

@@ -3,10 +3,21 @@
 
 use std::cmp::Ordering;
 
-use crate::{model::{decode::nearest, id::parse_uuid}, rules::{compile::attribute::Attribute, diagnostics::shown}};
-use super::{duration, value::{Base, Cidr, Type, parse_ip, parse_time}};
+use super::{
+    duration,
+    value::{Base, Cidr, Type, parse_ip, parse_time},
+};
+use crate::{
+    model::{decode::nearest, id::parse_uuid},
+    rules::{compile::attribute::Attribute, diagnostics::shown},
+};
 
-use super::{Flaw, code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree}, parser::{Atom, Expr, Operator, RawPath, RawSet, RawTest, RawValue, Root, TestKind as Raw}, presence::unguarded};
+use super::{
+    Flaw,
+    code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree},
+    parser::{Atom, Expr, Operator, RawPath, RawSet, RawTest, RawValue, Root, TestKind as Raw},
+    presence::unguarded,
+};
 
 /// What the names of a condition mean.
 pub(in crate::rules) struct Vocabulary<'v> {
@@ -32,7 +43,7 @@ pub(in crate::rules) fn check(
     let is_optional = |path: Path| words.of(path.root).get(path.slot as usize).is_some_and(|one| one.is_optional);
     let open = unguarded(&condition, is_deny, is_optional);
     let flaws: Vec<Flaw> =
-        open.into_iter().map(|(test, path)| words.open_door(&condition, test, path, is_deny)).collect();
+        open.into_iter().map(|(test, path)| words.open_ffi(&condition, test, path, is_deny)).collect();
     if flaws.is_empty() { Ok(condition) } else { Err(flaws) }
 }
 
@@ -45,7 +56,7 @@ impl Vocabulary<'_> {
         }
     }
 
-    fn open_door(&self, condition: &Condition, test: u32, path: Path, is_deny: bool) -> Flaw {
+    fn open_ffi(&self, condition: &Condition, test: u32, path: Path, is_deny: bool) -> Flaw {
         let name = self.of(path.root).get(path.slot as usize).map_or("", |one| one.name.as_str());
         let name = format!("{}.{name}", path.root.word());
         let place = if is_deny { "in a deny" } else { "under `not` or in `!=`" };
@@ -158,7 +169,7 @@ impl Checker<'_> {
                 _ => return Err(Flaw::new(raw.start, "a set is written with literals").help("compare paths with `==`")),
             }
         }
-        set.sort_unstable_by(|a, b| a.as_datum().order(b.as_datum()).unwrap_or(Ordering::Equal));
+        set.sort_unstable_by(|a, b| a.as_value().order(b.as_value()).unwrap_or(Ordering::Equal));
         set.dedup();
         Ok(TestKind::InLiterals(operand, set))
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::value::{Base, Cidr, Datum, Held, Type};
+use super::value::{Base, Cidr, GivenValue, Type, TypedValue};
 
 use super::parser::{Operator, Root};
 
@@ -179,15 +179,15 @@ pub(in crate::rules) enum Literal {
 }
 
 impl Literal {
-    pub(in crate::rules) fn as_datum(&self) -> Datum<'_> {
+    pub(in crate::rules) fn as_value(&self) -> TypedValue<'_> {
         match self {
-            Literal::Bool(bool) => Datum::Bool(*bool),
-            Literal::Int(int) => Datum::Int(*int),
-            Literal::Text(text) => Datum::Text(text),
-            Literal::Id(id) => Datum::id(*id),
-            Literal::Time(micros) => Datum::Time(*micros),
-            Literal::Duration(micros) => Datum::Duration(*micros),
-            Literal::Ip(ip) => Datum::ip(*ip),
+            Literal::Bool(bool) => TypedValue::Bool(*bool),
+            Literal::Int(int) => TypedValue::Int(*int),
+            Literal::Text(text) => TypedValue::Text(text),
+            Literal::Id(id) => TypedValue::id(*id),
+            Literal::Time(micros) => TypedValue::Time(*micros),
+            Literal::Duration(micros) => TypedValue::Duration(*micros),
+            Literal::Ip(ip) => TypedValue::ip(*ip),
         }
     }
 }
@@ -195,15 +195,15 @@ impl Literal {
 /// Where paths get their values.
 pub(in crate::rules) trait Values {
     /// The value of an attribute; absent where it is null.
-    fn at(&self, path: Path) -> Datum<'_>;
+    fn at(&self, path: Path) -> TypedValue<'_>;
     /// The time of the question, in microseconds.
     fn now(&self) -> i64;
 }
 
 /// Whether a set path's value holds a datum.
-pub(in crate::rules) fn holds(set: Datum<'_>, wanted: Datum<'_>, base: Base) -> bool {
+pub(in crate::rules) fn holds(set: TypedValue<'_>, wanted: TypedValue<'_>, base: Base) -> bool {
     match set {
-        Datum::Set(held) => Held::contains(held, wanted, base),
+        TypedValue::Set(held) => GivenValue::contains(held, wanted, base),
         _ => false,
     }
 }

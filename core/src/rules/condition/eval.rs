@@ -2,9 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::value::Datum;
+use super::value::TypedValue;
 
-use super::{code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds}, parser::Operator};
+use super::{
+    code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds},
+    parser::Operator,
+};
 
 impl Condition {
     /// Whether it holds. Linear in its size: a test never leads to one before it.
@@ -41,7 +44,7 @@ impl TestKind {
                 one.value(values).as_ip().is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }
             TestKind::StartsWith(one, prefix) => match one.value(values) {
-                Datum::Text(text) => text.as_bytes().starts_with(prefix.as_bytes()),
+                TypedValue::Text(text) => text.as_bytes().starts_with(prefix.as_bytes()),
                 _ => false,
             },
         }
@@ -49,19 +52,19 @@ impl TestKind {
 }
 
 /// `literals` are sorted, of one type.
-pub(in crate::rules) fn is_one_of(one: Datum<'_>, literals: &[Literal]) -> bool {
-    let found = literals.binary_search_by(|literal| literal.as_datum().order(one).unwrap_or(Ordering::Less));
+pub(in crate::rules) fn is_one_of(one: TypedValue<'_>, literals: &[Literal]) -> bool {
+    let found = literals.binary_search_by(|literal| literal.as_value().order(one).unwrap_or(Ordering::Less));
     !one.is_absent() && found.is_ok()
 }
 
 impl Operand {
     /// Its value here.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn value<'v>(&'v self, values: &'v impl Values) -> Datum<'v> {
+    pub(in crate::rules) fn value<'v>(&'v self, values: &'v impl Values) -> TypedValue<'v> {
         let value = match &self.source {
-            Source::Literal(literal) => literal.as_datum(),
+            Source::Literal(literal) => literal.as_value(),
             Source::Path(path) => values.at(*path),
-            Source::Now => Datum::Time(values.now()),
+            Source::Now => TypedValue::Time(values.now()),
         };
         value.moved(self.offset)
     }
@@ -70,9 +73,9 @@ impl Operand {
 impl Operator {
     /// Whether the left compares so with the right; never where one is absent.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn holds(self, left: Datum<'_>, right: Datum<'_>) -> bool {
+    pub(in crate::rules) fn holds(self, left: TypedValue<'_>, right: TypedValue<'_>) -> bool {
         // The most common one, for which the order does not matter.
-        if let (Operator::Equal, Datum::Text(left), Datum::Text(right)) = (self, left, right) {
+        if let (Operator::Equal, TypedValue::Text(left), TypedValue::Text(right)) = (self, left, right) {
             return left == right;
         }
         let Some(order) = left.order(right) else { return false };
@@ -89,7 +92,7 @@ impl Operator {
 
 #[cfg(test)]
 mod tests {
-    use super::{Datum, Operator};
+    use super::{Operator, TypedValue};
 
     #[test]
     fn a_comparison_with_an_absent_value_is_false() {
@@ -102,12 +105,12 @@ mod tests {
             Operator::GreaterOrEqual,
         ];
         for operator in all {
-            for (left, right) in [(Datum::Absent, Datum::Int(1)), (Datum::Int(1), Datum::Absent)] {
+            for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
                 // Policies that load guard `!=`, so that no decision would show it.
                 assert!(!operator.holds(left, right), "{operator:?}");
             }
-            assert!(!operator.holds(Datum::Absent, Datum::Absent), "{operator:?}");
-            assert!(!operator.holds(Datum::Int(1), Datum::Text("1")), "{operator:?}");
+            assert!(!operator.holds(TypedValue::Absent, TypedValue::Absent), "{operator:?}");
+            assert!(!operator.holds(TypedValue::Int(1), TypedValue::Text("1")), "{operator:?}");
         }
     }
 }

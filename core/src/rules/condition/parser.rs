@@ -1,6 +1,9 @@
 //! Tokens to a tree of names, by the grammar of RBAC.md. Bounded, so that no input exhausts the stack.
 
-use super::{Flaw, lexer::{Kind, Token, tokens}};
+use super::{
+    Flaw,
+    lexer::{Kind, Token, tokens},
+};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -3,10 +3,17 @@
 
 use std::collections::HashMap;
 
-use super::{code::{Condition, Path, TestKind, Tree}, parser::Operator};
+use super::{
+    code::{Condition, Path, TestKind, Tree},
+    parser::Operator,
+};
 
 /// The tests that read an optional path unguarded, with that path.
-pub(in crate::rules) fn unguarded(condition: &Condition, is_deny: bool, is_optional: impl Fn(Path) -> bool) -> Vec<(u32, Path)> {
+pub(in crate::rules) fn unguarded(
+    condition: &Condition,
+    is_deny: bool,
+    is_optional: impl Fn(Path) -> bool,
+) -> Vec<(u32, Path)> {
     let mut walk = Walk { condition, is_optional, present: HashMap::new(), found: Vec::new() };
     walk.part(&condition.tree, is_deny);
     walk.found

@@ -9,7 +9,12 @@ use std::{
 use uuid::Uuid;
 
 pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
-use crate::model::{id::parse_uuid, record::Kind, time::{self, Time}, value::Value};
+use crate::model::{
+    id::parse_uuid,
+    record::Kind,
+    time::{self, Time},
+    value::Value,
+};
 
 /// The type of an attribute, of a context value, or of a part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,26 +132,28 @@ pub(in crate::rules) fn type_names() -> impl Iterator<Item = &'static str> {
 
 /// A value that a host gives for an attribute or for the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum Held {
+pub(in crate::rules) enum GivenValue {
     One(Value),
     Set(Box<[Value]>),
     /// A relation: sorted.
     Ids(Box<[Uuid]>),
     /// What a document holds, which nobody has checked.
-    Stored(Box<Held>),
+    Stored(Box<GivenValue>),
 }
 
-impl From<Value> for Held {
+impl From<Value> for GivenValue {
     /// JSON arrays become sets; JSON scalars what they are.
     fn from(value: Value) -> Self {
-        let Value::Json(text) = &value else { return Held::One(value) };
+        let Value::Json(text) = &value else { return GivenValue::One(value) };
         let held = match serde_json::from_str(text) {
-            Ok(serde_json::Value::Array(items)) => items.into_iter().map(scalar).collect::<Option<_>>().map(Held::Set),
-            Ok(json) => scalar(json).map(Held::One),
+            Ok(serde_json::Value::Array(items)) => {
+                items.into_iter().map(scalar).collect::<Option<_>>().map(GivenValue::Set)
+            }
+            Ok(json) => scalar(json).map(GivenValue::One),
             Err(_) => None,
         };
         // What is of no type of ours stays as it is, and reads as none.
-        held.unwrap_or(Held::One(value))
+        held.unwrap_or(GivenValue::One(value))
     }
 }
 
@@ -166,16 +173,16 @@ fn scalar(json: serde_json::Value) -> Option<Value> {
 pub(in crate::rules) enum Found<'a> {
     Nothing,
     One(&'a Value),
-    Many(&'a Held),
+    Many(&'a GivenValue),
 }
 
-impl<'a> From<&'a Held> for Found<'a> {
+impl<'a> From<&'a GivenValue> for Found<'a> {
     #[inline]
-    fn from(held: &'a Held) -> Self {
+    fn from(held: &'a GivenValue) -> Self {
         match held {
-            Held::One(value) => Found::One(value),
-            Held::Set(_) | Held::Ids(_) => Found::Many(held),
-            Held::Stored(held) => Found::from(&**held),
+            GivenValue::One(value) => Found::One(value),
+            GivenValue::Set(_) | GivenValue::Ids(_) => Found::Many(held),
+            GivenValue::Stored(held) => Found::from(&**held),
         }
     }
 }
@@ -183,11 +190,11 @@ impl<'a> From<&'a Held> for Found<'a> {
 impl<'a> Found<'a> {
     /// As the declared type; absent where it is of another.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn read(self, ty: Type) -> Datum<'a> {
+    pub(in crate::rules) fn read(self, ty: Type) -> TypedValue<'a> {
         match self {
             Found::One(value) if !ty.is_set => read(value, ty.base),
             Found::Many(held) => held.read_set(ty),
-            Found::One(_) | Found::Nothing => Datum::Absent,
+            Found::One(_) | Found::Nothing => TypedValue::Absent,
         }
     }
 }
@@ -196,7 +203,7 @@ impl<'a> Found<'a> {
 // Three words, and what it holds in the last two: it is moved often, word by word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub(in crate::rules) enum Datum<'a> {
+pub(in crate::rules) enum TypedValue<'a> {
     /// Null, or of another type than declared.
     Absent,
     Bool(bool),
@@ -207,7 +214,7 @@ pub(in crate::rules) enum Datum<'a> {
     Duration(i64),
     Ip4(Ipv4Addr),
     Ip6(Halves),
-    Set(&'a Held),
+    Set(&'a GivenValue),
 }
 
 /// An id or a long address, as two numbers. Their order is total, and means nothing.
@@ -229,43 +236,45 @@ impl From<Halves> for Uuid {
     }
 }
 
-impl<'a> Datum<'a> {
+impl<'a> TypedValue<'a> {
     #[inline]
     pub(in crate::rules) fn id(id: Uuid) -> Self {
-        Datum::Id(id.into())
+        TypedValue::Id(id.into())
     }
 
     pub(in crate::rules) fn ip(ip: IpAddr) -> Self {
         match ip {
-            IpAddr::V4(ip) => Datum::Ip4(ip),
-            IpAddr::V6(ip) => Datum::Ip6(Uuid::from_bytes(ip.octets()).into()),
+            IpAddr::V4(ip) => TypedValue::Ip4(ip),
+            IpAddr::V6(ip) => TypedValue::Ip6(Uuid::from_bytes(ip.octets()).into()),
         }
     }
 
     pub(in crate::rules) fn as_ip(self) -> Option<IpAddr> {
         match self {
-            Datum::Ip4(ip) => Some(IpAddr::V4(ip)),
-            Datum::Ip6(halves) => Some(IpAddr::from(Uuid::from(halves).into_bytes())),
+            TypedValue::Ip4(ip) => Some(IpAddr::V4(ip)),
+            TypedValue::Ip6(halves) => Some(IpAddr::from(Uuid::from(halves).into_bytes())),
             _ => None,
         }
     }
 
     #[inline]
     pub(in crate::rules) fn is_absent(self) -> bool {
-        matches!(self, Datum::Absent)
+        matches!(self, TypedValue::Absent)
     }
 
     /// None where either is absent, or where they are of different types.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn order(self, other: Datum<'_>) -> Option<Ordering> {
+    pub(in crate::rules) fn order(self, other: TypedValue<'_>) -> Option<Ordering> {
         match (self, other) {
-            (Datum::Bool(a), Datum::Bool(b)) => Some(a.cmp(&b)),
-            (Datum::Int(a), Datum::Int(b))
-            | (Datum::Time(a), Datum::Time(b))
-            | (Datum::Duration(a), Datum::Duration(b)) => Some(a.cmp(&b)),
-            (Datum::Text(a), Datum::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-            (Datum::Id(a), Datum::Id(b)) | (Datum::Ip6(a), Datum::Ip6(b)) => Some(a.cmp(&b)),
-            (Datum::Ip4(_) | Datum::Ip6(_), Datum::Ip4(_) | Datum::Ip6(_)) => Some(self.as_ip().cmp(&other.as_ip())),
+            (TypedValue::Bool(a), TypedValue::Bool(b)) => Some(a.cmp(&b)),
+            (TypedValue::Int(a), TypedValue::Int(b))
+            | (TypedValue::Time(a), TypedValue::Time(b))
+            | (TypedValue::Duration(a), TypedValue::Duration(b)) => Some(a.cmp(&b)),
+            (TypedValue::Text(a), TypedValue::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+            (TypedValue::Id(a), TypedValue::Id(b)) | (TypedValue::Ip6(a), TypedValue::Ip6(b)) => Some(a.cmp(&b)),
+            (TypedValue::Ip4(_) | TypedValue::Ip6(_), TypedValue::Ip4(_) | TypedValue::Ip6(_)) => {
+                Some(self.as_ip().cmp(&other.as_ip()))
+            }
             _ => None,
         }
     }
@@ -274,9 +283,9 @@ impl<'a> Datum<'a> {
     #[inline]
     pub(in crate::rules) fn is(&self, value: &Value) -> bool {
         match (self, value) {
-            (Datum::Id(own), Value::Id(id)) => *own == Halves::from(*id),
-            (Datum::Text(own), Value::Text(text)) => own == text,
-            (Datum::Int(own), Value::Int(int)) => own == int,
+            (TypedValue::Id(own), Value::Id(id)) => *own == Halves::from(*id),
+            (TypedValue::Text(own), Value::Text(text)) => own == text,
+            (TypedValue::Int(own), Value::Int(int)) => own == int,
             _ => false,
         }
     }
@@ -285,7 +294,7 @@ impl<'a> Datum<'a> {
     #[inline]
     pub(in crate::rules) fn moved(self, micros: i64) -> Self {
         match self {
-            Datum::Time(time) => Datum::Time(time.saturating_add(micros)),
+            TypedValue::Time(time) => TypedValue::Time(time.saturating_add(micros)),
             other => other,
         }
     }
@@ -293,35 +302,35 @@ impl<'a> Datum<'a> {
     /// As a column would hold it: durations in microseconds, addresses as text.
     pub(in crate::rules) fn to_value(self) -> Option<Value> {
         match self {
-            Datum::Bool(bool) => Some(Value::Bool(bool)),
-            Datum::Int(int) => Some(Value::Int(int)),
-            Datum::Text(text) => Some(Value::Text(text.to_owned())),
-            Datum::Id(id) => Some(Value::Id(id.into())),
-            Datum::Time(time) => Some(Value::Time(time)),
-            Datum::Duration(micros) => Some(Value::Int(micros)),
-            Datum::Ip4(_) | Datum::Ip6(_) => self.as_ip().map(|ip| Value::Text(ip.to_string())),
-            Datum::Absent | Datum::Set(_) => None,
+            TypedValue::Bool(bool) => Some(Value::Bool(bool)),
+            TypedValue::Int(int) => Some(Value::Int(int)),
+            TypedValue::Text(text) => Some(Value::Text(text.to_owned())),
+            TypedValue::Id(id) => Some(Value::Id(id.into())),
+            TypedValue::Time(time) => Some(Value::Time(time)),
+            TypedValue::Duration(micros) => Some(Value::Int(micros)),
+            TypedValue::Ip4(_) | TypedValue::Ip6(_) => self.as_ip().map(|ip| Value::Text(ip.to_string())),
+            TypedValue::Absent | TypedValue::Set(_) => None,
         }
     }
 }
 
 /// Text for explanations.
-impl std::fmt::Display for Datum<'_> {
+impl std::fmt::Display for TypedValue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Datum::Absent => f.write_str("nothing"),
-            Datum::Bool(bool) => write!(f, "{bool}"),
-            Datum::Int(int) => write!(f, "{int}"),
-            Datum::Text(text) => write!(f, "{text:?}"),
-            Datum::Id(id) => write!(f, "{}", Uuid::from(*id)),
-            Datum::Time(micros) => match Time::from_microsecond(*micros) {
+            TypedValue::Absent => f.write_str("nothing"),
+            TypedValue::Bool(bool) => write!(f, "{bool}"),
+            TypedValue::Int(int) => write!(f, "{int}"),
+            TypedValue::Text(text) => write!(f, "{text:?}"),
+            TypedValue::Id(id) => write!(f, "{}", Uuid::from(*id)),
+            TypedValue::Time(micros) => match Time::from_microsecond(*micros) {
                 Ok(time) => write!(f, "{time}"),
                 Err(_) => f.write_str("a time out of range"),
             },
-            Datum::Duration(micros) => f.write_str(&crate::rules::condition::duration::write(*micros)),
-            Datum::Ip4(ip) => write!(f, "{ip}"),
-            Datum::Ip6(ip) => write!(f, "{}", Ipv6Addr::from(Uuid::from(*ip).into_bytes())),
-            Datum::Set(held) => {
+            TypedValue::Duration(micros) => f.write_str(&crate::rules::condition::duration::write(*micros)),
+            TypedValue::Ip4(ip) => write!(f, "{ip}"),
+            TypedValue::Ip6(ip) => write!(f, "{}", Ipv6Addr::from(Uuid::from(*ip).into_bytes())),
+            TypedValue::Set(held) => {
                 let count = held.len();
                 write!(f, "a set of {count}")
             }
@@ -329,87 +338,89 @@ impl std::fmt::Display for Datum<'_> {
     }
 }
 
-impl Held {
+impl GivenValue {
     /// As the declared type; absent where it is of another.
     #[inline]
-    pub(in crate::rules) fn read(&self, ty: Type) -> Datum<'_> {
+    pub(in crate::rules) fn read(&self, ty: Type) -> TypedValue<'_> {
         Found::from(self).read(ty)
     }
 
     /// Whether it may be handed in for an attribute of the type: a value of it, or null.
     pub(in crate::rules) fn is_of(&self, ty: Type) -> bool {
         match self {
-            Held::One(Value::Null) | Held::Stored(_) => true,
+            GivenValue::One(Value::Null) | GivenValue::Stored(_) => true,
             held => !held.read(ty).is_absent(),
         }
     }
 
-    fn read_set(&self, ty: Type) -> Datum<'_> {
+    fn read_set(&self, ty: Type) -> TypedValue<'_> {
         match self {
-            Held::Stored(held) => held.read_set(ty),
-            Held::Ids(_) if ty == Base::Id.set() => Datum::Set(self),
+            GivenValue::Stored(held) => held.read_set(ty),
+            GivenValue::Ids(_) if ty == Base::Id.set() => TypedValue::Set(self),
             // One element of another type makes the whole set absent.
-            Held::Set(items) if ty.is_set && items.iter().all(|item| !read(item, ty.base).is_absent()) => {
-                Datum::Set(self)
+            GivenValue::Set(items) if ty.is_set && items.iter().all(|item| !read(item, ty.base).is_absent()) => {
+                TypedValue::Set(self)
             }
-            _ => Datum::Absent,
+            _ => TypedValue::Absent,
         }
     }
 
     pub(in crate::rules) fn len(&self) -> usize {
         match self {
-            Held::One(_) => 1,
-            Held::Set(items) => items.len(),
-            Held::Ids(ids) => ids.len(),
-            Held::Stored(held) => held.len(),
+            GivenValue::One(_) => 1,
+            GivenValue::Set(items) => items.len(),
+            GivenValue::Ids(ids) => ids.len(),
+            GivenValue::Stored(held) => held.len(),
         }
     }
 
     /// Whether the set holds it; `wanted` has the set's element type.
-    pub(in crate::rules) fn contains(&self, wanted: Datum<'_>, base: Base) -> bool {
+    pub(in crate::rules) fn contains(&self, wanted: TypedValue<'_>, base: Base) -> bool {
         match self {
-            Held::Ids(ids) => matches!(wanted, Datum::Id(id) if ids.binary_search(&id.into()).is_ok()),
-            Held::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
-            Held::Stored(held) => held.contains(wanted, base),
-            Held::One(_) => false,
+            GivenValue::Ids(ids) => matches!(wanted, TypedValue::Id(id) if ids.binary_search(&id.into()).is_ok()),
+            GivenValue::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
+            GivenValue::Stored(held) => held.contains(wanted, base),
+            GivenValue::One(_) => false,
         }
     }
 
     /// The elements as columns hold them.
     pub(in crate::rules) fn values(&self, base: Base) -> Vec<Value> {
         match self {
-            Held::Ids(ids) => ids.iter().copied().map(Value::Id).collect(),
-            Held::Set(items) => items.iter().filter_map(|item| read(item, base).to_value()).collect(),
-            Held::Stored(held) => held.values(base),
-            Held::One(_) => Vec::new(),
+            GivenValue::Ids(ids) => ids.iter().copied().map(Value::Id).collect(),
+            GivenValue::Set(items) => items.iter().filter_map(|item| read(item, base).to_value()).collect(),
+            GivenValue::Stored(held) => held.values(base),
+            GivenValue::One(_) => Vec::new(),
         }
     }
 }
 
 /// A stored value as the declared type; absent where it is of another.
 #[inline]
-pub(in crate::rules) fn read(value: &Value, base: Base) -> Datum<'_> {
+pub(in crate::rules) fn read(value: &Value, base: Base) -> TypedValue<'_> {
     match (base, value) {
-        (Base::Id, Value::Id(id)) => Datum::id(*id),
-        (Base::Int, Value::Int(int)) => Datum::Int(*int),
-        (Base::String, Value::Text(text)) => Datum::Text(text),
+        (Base::Id, Value::Id(id)) => TypedValue::id(*id),
+        (Base::Int, Value::Int(int)) => TypedValue::Int(*int),
+        (Base::String, Value::Text(text)) => TypedValue::Text(text),
         _ => convert(value, base),
     }
 }
 
 /// What is not stored as declared: text is also read as what JSON has no type for.
-fn convert(value: &Value, base: Base) -> Datum<'_> {
+fn convert(value: &Value, base: Base) -> TypedValue<'_> {
     let read = match (base, value) {
-        (Base::Bool, Value::Bool(bool)) => Some(Datum::Bool(*bool)),
-        (Base::Id, Value::Text(text)) => parse_uuid(text).map(Datum::id),
-        (Base::Time, Value::Time(micros)) => Some(Datum::Time(*micros)),
-        (Base::Time, Value::Text(text)) => parse_time(text).map(Datum::Time),
-        (Base::Duration, Value::Int(micros)) if crate::rules::condition::duration::is_in_range(*micros) => Some(Datum::Duration(*micros)),
-        (Base::Duration, Value::Text(text)) => crate::rules::condition::duration::parse(text).map(Datum::Duration),
-        (Base::Ip, Value::Text(text)) => parse_ip(text).map(Datum::ip),
+        (Base::Bool, Value::Bool(bool)) => Some(TypedValue::Bool(*bool)),
+        (Base::Id, Value::Text(text)) => parse_uuid(text).map(TypedValue::id),
+        (Base::Time, Value::Time(micros)) => Some(TypedValue::Time(*micros)),
+        (Base::Time, Value::Text(text)) => parse_time(text).map(TypedValue::Time),
+        (Base::Duration, Value::Int(micros)) if crate::rules::condition::duration::is_in_range(*micros) => {
+            Some(TypedValue::Duration(*micros))
+        }
+        (Base::Duration, Value::Text(text)) => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
+        (Base::Ip, Value::Text(text)) => parse_ip(text).map(TypedValue::ip),
         _ => None,
     };
-    read.unwrap_or(Datum::Absent)
+    read.unwrap_or(TypedValue::Absent)
 }
 
 /// RFC 3339, years 1 to 9999, in microseconds.
@@ -419,21 +430,22 @@ pub(in crate::rules) fn parse_time(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Datum;
+    use super::TypedValue;
 
     #[test]
     fn is_three_words() {
-        assert_eq!(size_of::<Datum<'_>>(), 24);
+        assert_eq!(size_of::<TypedValue<'_>>(), 24);
     }
 
     #[test]
     fn addresses_are_read_as_written() {
         for (text, written) in [("10.0.0.1", "10.0.0.1"), ("2001:DB8::1", "2001:db8::1"), ("::", "::")] {
-            let datum = super::parse_ip(text).map(Datum::ip).unwrap();
+            let datum = super::parse_ip(text).map(TypedValue::ip).unwrap();
             assert_eq!(datum.to_string(), written);
             assert_eq!(datum.as_ip().map(|ip| ip.to_string()).as_deref(), Some(written));
         }
-        let [small, large, long] = ["9.0.0.1", "10.0.0.1", "::1"].map(|text| Datum::ip(super::parse_ip(text).unwrap()));
+        let [small, large, long] =
+            ["9.0.0.1", "10.0.0.1", "::1"].map(|text| TypedValue::ip(super::parse_ip(text).unwrap()));
         assert!(small.order(large).unwrap().is_lt() && large.order(long).unwrap().is_lt());
     }
 }

@@ -6,9 +6,19 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use crate::{model::id::UserId, rules::{condition::code::{Condition, Test}, policy::{Effect, name::Pattern}, scope::{Scope, kind::KindId}}};
+use crate::{
+    model::id::UserId,
+    rules::{
+        condition::code::{Condition, Test},
+        policy::{Effect, name::Pattern},
+        scope::{Scope, kind::KindId},
+    },
+};
 
-use super::{AssignmentTrace, text, what_if::{Plan, Step, Target, TestKey, World, key}};
+use super::{
+    AssignmentTrace, text,
+    what_if::{Plan, Step, Target, TestKey, World, key},
+};
 
 /// What kind of change it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]
@@ -156,7 +166,7 @@ impl World<'_> {
     }
 
     fn moved(&self, who: usize, at: usize) -> Option<AssignmentTrace> {
-        self.principal(who).held().nth(at).map(|held| self.assignment_trace(who, held))
+        self.principal(who).assignments().nth(at).map(|held| self.assignment_trace(who, held))
     }
 
     fn named(&self, plan: &Plan) -> Change {
@@ -168,7 +178,7 @@ impl World<'_> {
     fn test_outcome(&self, of: &TestKey, holds: bool, plan: &Plan) -> TestOutcome {
         // Every test in a plan is of a condition that somebody holds, or of one of a role to assign.
         let permission = self.question.permission.0;
-        let held = (0..self.chain.len()).flat_map(|who| self.held(who, plan));
+        let held = (0..self.chain.len()).flat_map(|who| self.assignments(who, plan));
         let roles = held.filter_map(|taken| self.rules.roles.get(taken.role as usize));
         let conditions = roles
             .flat_map(|role| role.special_of(permission))
@@ -181,20 +191,20 @@ impl World<'_> {
 
     /// Where an assignment moves: within its kind where that can be said, else to the one resource.
     fn target(&self, who: usize, at: usize, target: Target) -> Scope {
-        let here = self.here(who);
-        let (Target::Here, Some(_)) = (target, here.resource) else { return Scope::Global };
-        let kind = self.principal(who).held().nth(at).and_then(|held| held.scope().kind());
+        let cx = self.cx(who);
+        let (Target::Here, Some(_)) = (target, cx.resource) else { return Scope::Global };
+        let kind = self.principal(who).assignments().nth(at).and_then(|held| held.scope().kind());
         let of_kind = kind.and_then(|kind| self.place_of(who, kind));
-        let own = here.ty.slot("id").and_then(|slot| here.slot_value(slot));
-        of_kind.or_else(|| own.map(|id| Scope::resource(&here.ty.name, id))).unwrap_or(Scope::Global)
+        let own = cx.ty.slot("id").and_then(|slot| cx.slot_value(slot));
+        of_kind.or_else(|| own.map(|id| Scope::resource(&cx.ty.name, id))).unwrap_or(Scope::Global)
     }
 
     /// Where the resource lies in a kind of scope: itself, or by what it is bound to within.
     pub(super) fn place_of(&self, who: usize, kind: KindId) -> Option<Scope> {
-        let here = self.here(who);
-        let name = |kind: KindId| self.rules.shared.words.kinds.get(kind.0 as usize).map(|one| one.name.as_str());
-        here.ty.bound.iter().find_map(|(bound, slot)| {
-            let value = here.slot_value(*slot)?;
+        let cx = self.cx(who);
+        let name = |kind: KindId| self.rules.shared.symbols.kinds.get(kind.0 as usize).map(|one| one.name.as_str());
+        cx.ty.bound.iter().find_map(|(bound, slot)| {
+            let value = cx.slot_value(*slot)?;
             let value = match *bound == kind {
                 true => value,
                 false => self.principal(who).tree()?.ancestor(*bound, &value, kind)?.clone(),
@@ -213,7 +223,7 @@ impl World<'_> {
 
     fn words_of(&self, step: &Step, who: usize, change: &Change, plan: &Plan) -> String {
         let principal = self.principal(who);
-        let ty = &self.here(who).ty.name;
+        let ty = &self.cx(who).ty.name;
         let asked = self.rules.permission_name(self.question.permission);
         let role = change.role.as_deref().unwrap_or_default();
         match step {
@@ -241,8 +251,8 @@ impl World<'_> {
             }
             Step::ActivateRole(..) => format!("{role} is held, but is not active in this session"),
             Step::MoveWindow(_, at) => {
-                let held = principal.held().nth(*at);
-                let now = self.here(who).now();
+                let held = principal.assignments().nth(*at);
+                let now = self.cx(who).now();
                 let (name, window) = held.map(|held| (self.role_name(held.role), held.window())).unwrap_or_default();
                 match window {
                     (Some(from), _) if from.as_microsecond() > now => format!("{name} is held only from {from} on"),
@@ -276,8 +286,8 @@ impl World<'_> {
             })
         };
         let mut scopes: Vec<String> = (0..self.chain.len())
-            .flat_map(|who| self.principal(who).held().map(move |held| (who, held)))
-            .filter(|(who, held)| held.is_valid(self.here(*who).now()) && denies(*who, held.role))
+            .flat_map(|who| self.principal(who).assignments().map(move |held| (who, held)))
+            .filter(|(who, held)| held.is_valid(self.cx(*who).now()) && denies(*who, held.role))
             .filter(|(who, held)| held.scope().kind().is_some() && !self.reaches(*who, held.scope(), plan))
             .map(|(_, held)| held.written(self.rules.kinds()).to_string())
             .collect();
@@ -301,7 +311,7 @@ impl World<'_> {
             .live_roles()
             .filter(|one| one.id != role && one.is_administrator == is_administrator)
             .filter(|one| {
-                let is_plain = self.rules.columns.has(one.id, permission);
+                let is_plain = self.rules.permission_index.has(one.id, permission);
                 is_plain || one.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
             .map(|one| one.name())
@@ -321,9 +331,9 @@ impl World<'_> {
     }
 
     fn move_in_words(&self, who: usize, at: usize, target: Target) -> String {
-        let Some(held) = self.principal(who).held().nth(at) else { return String::new() };
+        let Some(held) = self.principal(who).assignments().nth(at) else { return String::new() };
         let name = self.role_name(held.role);
-        let ty = &self.here(who).ty.name;
+        let ty = &self.cx(who).ty.name;
         let written = text::place(&held.written(self.rules.kinds()).to_string());
         let Some(kind) = held.scope().kind() else {
             return format!("{name} is held {written}, which this policy does not know");
@@ -333,16 +343,14 @@ impl World<'_> {
             let why = if is_administrator { "administers everywhere or not at all" } else { "must be held everywhere" };
             return format!("{name} is held {written}, but {why}");
         }
-        let kind_name = self.rules.shared.words.kinds.get(kind.0 as usize).map_or("", |one| one.name.as_str());
-        let bound = &self.here(who).ty.bound;
+        let kind_name = self.rules.shared.symbols.kinds.get(kind.0 as usize).map_or("", |one| one.name.as_str());
+        let bound = &self.cx(who).ty.bound;
         let nearest = bound.iter().find(|(of, _)| *of == kind).or_else(|| {
-            bound
-                .iter()
-                .find(|(of, slot)| self.rules.lies_under(*of, kind) && self.here(who).slot_value(*slot).is_some())
+            bound.iter().find(|(of, slot)| self.rules.lies_under(*of, kind) && self.cx(who).slot_value(*slot).is_some())
         });
         let place = match (self.place_of(who, kind), nearest) {
             (Some(_), Some((_, slot))) if kind_name.starts_with("resource:") => {
-                let id = self.here(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
+                let id = self.cx(who).slot_value(*slot).map(|id| Scope::resource(ty, id).to_string());
                 let id = id.as_deref().and_then(|id| id.splitn(3, ':').nth(2)).unwrap_or_default().to_owned();
                 format!("this is {ty} {id}")
             }

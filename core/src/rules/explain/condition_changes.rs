@@ -1,6 +1,10 @@
 //! Which tests of a condition would have to turn out otherwise for it to hold, or not to hold.
 
-use crate::rules::condition::{code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree, Values}, parser::Root, value::{Base, Datum}};
+use crate::rules::condition::{
+    code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree, Values},
+    parser::Root,
+    value::{Base, TypedValue},
+};
 
 use super::what_if::{Plan, World, holds_with, key};
 
@@ -96,7 +100,7 @@ impl World<'_> {
             TestKind::Compare(left, operator, right) => match (&left.source, &right.source) {
                 // The same on both sides: only the moves differ, whatever it is.
                 (Source::Path(one), Source::Path(other)) if one == other => {
-                    let moved = |by| Datum::Time(by);
+                    let moved = |by| TypedValue::Time(by);
                     let is_so = operator.holds(moved(left.offset), moved(right.offset));
                     is_so == wanted || !wanted && self.may_be_absent(who, *one)
                 }
@@ -115,7 +119,7 @@ impl World<'_> {
         condition.paths.iter().all(|path| {
             let tests = condition.tests.iter().enumerate().filter(|(_, test)| only_path(test) == Some(*path));
             let wanted: Vec<(&Test, bool)> = tests.map(|(at, test)| (test, outcome(at))).collect();
-            let is_now = wanted.iter().all(|(test, wanted)| test.kind.holds(self.here(who)) == *wanted);
+            let is_now = wanted.iter().all(|(test, wanted)| test.kind.holds(self.cx(who)) == *wanted);
             is_now || self.is_one_value_enough(who, *path, &wanted)
         })
     }
@@ -125,7 +129,7 @@ impl World<'_> {
         // What lies between two values that the tests name turns out as one next to either.
         let Some(values) = candidates(path, wanted.iter().map(|(test, _)| *test)) else { return true };
         let mut all = values.into_iter().map(Some).chain(self.may_be_absent(who, path).then_some(None));
-        let now = self.here(who).now();
+        let now = self.cx(who).now();
         all.any(|value| {
             wanted
                 .iter()
@@ -134,10 +138,10 @@ impl World<'_> {
     }
 
     fn may_be_absent(&self, who: usize, path: Path) -> bool {
-        let words = &self.rules.shared.words;
+        let words = &self.rules.shared.symbols;
         let attributes = match path.root {
             Root::Principal => &words.principal,
-            Root::Resource => &self.here(who).ty.attributes,
+            Root::Resource => &self.cx(who).ty.attributes,
             Root::Context => &words.context,
         };
         attributes.get(path.slot as usize).is_none_or(|one| one.is_optional)
@@ -159,8 +163,8 @@ struct Supposed<'v> {
 }
 
 impl Values for Supposed<'_> {
-    fn at(&self, path: Path) -> Datum<'_> {
-        self.value.filter(|_| path == self.path).map_or(Datum::Absent, Literal::as_datum)
+    fn at(&self, path: Path) -> TypedValue<'_> {
+        self.value.filter(|_| path == self.path).map_or(TypedValue::Absent, Literal::as_value)
     }
 
     fn now(&self) -> i64 {

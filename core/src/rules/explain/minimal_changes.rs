@@ -1,8 +1,20 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
-use crate::rules::{compile::rule_set::FieldId, condition::{code::{Condition, Test}, parser::Root}, policy::{Effect, name::ADMIN}, scope::kind::BoundScope};
+use crate::rules::{
+    compile::rule_set::FieldId,
+    condition::{
+        code::{Condition, Test},
+        parser::Root,
+    },
+    policy::{Effect, name::ADMIN},
+    scope::kind::BoundScope,
+};
 
-use super::{Candidate, condition_changes::{Flips, subsets, without}, what_if::{Plan, Step, Target, World, key, reads}};
+use super::{
+    Candidate,
+    condition_changes::{Flips, subsets, without},
+    what_if::{Plan, Step, Target, World, key, reads},
+};
 
 /// Sets of at most so many steps are tried out in every part.
 const MAX_SEARCH: usize = 10;
@@ -68,7 +80,7 @@ impl<'a> World<'a> {
             let narrowed: Vec<Vec<FieldId>> = self
                 .held_candidates(who)
                 .iter()
-                .filter_map(|one| self.rules.pool.field_sets.get(one.fields as usize))
+                .filter_map(|one| self.rules.interner.field_sets.get(one.fields as usize))
                 .map(|set| set.iter().map(|slot| FieldId(*slot)))
                 .map(|set| set.filter(|field| asked.is_empty() || asked.contains(field)).collect())
                 .collect();
@@ -118,11 +130,11 @@ impl<'a> World<'a> {
 
     /// By an assignment that administers, once it is held now, everywhere and actively.
     fn as_administrator(&self, who: usize, base: &Plan) -> Vec<Plan> {
-        let held = self.principal(who).held().enumerate();
+        let held = self.principal(who).assignments().enumerate();
         let administrators = held.filter(|(_, held)| self.rules.is_administrator(held.role));
         let plans = administrators.take(MAX_CLOSE).map(|(at, held)| {
             let mut plan = base.clone();
-            if !held.is_valid(self.here(who).now()) {
+            if !held.is_valid(self.cx(who).now()) {
                 plan.add(Step::MoveWindow(self.account(who), at));
             }
             if *held.scope() != BoundScope::Global {
@@ -198,7 +210,7 @@ impl<'a> World<'a> {
         let condition = self.rules.condition(condition);
         if let Some((at, held)) = held {
             let is_administrator = self.rules.is_administrator(role);
-            if !held.is_valid(self.here(who).now()) {
+            if !held.is_valid(self.cx(who).now()) {
                 next.add(Step::MoveWindow(self.account(who), at));
             }
             let says = |part: u32| self.rules.roles.get(part as usize).is_some_and(|one| one.has_junior(grant.role.id));
@@ -235,7 +247,7 @@ impl<'a> World<'a> {
         if next.names_resource()
             && let Some(kind) = scope.kind()
         {
-            let bound = &self.here(who).ty.bound;
+            let bound = &self.cx(who).ty.bound;
             let has_kind = bound.iter().any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
             let is_free = next.named.within.iter().all(|(_, named)| named.kind() != Some(kind));
@@ -334,7 +346,7 @@ impl<'a> World<'a> {
 
     /// Every allow that is held, whether it counts or not, in an order that edits do not change.
     pub(in crate::rules) fn held_candidates(&self, who: usize) -> Vec<Candidate<'a>> {
-        let held = self.principal(who).held().enumerate();
+        let held = self.principal(who).assignments().enumerate();
         held.flat_map(|(at, held)| self.candidates(Some((at, held)), held.role, Effect::Allow)).collect()
     }
 
@@ -346,7 +358,7 @@ impl<'a> World<'a> {
             .live_roles()
             .filter(|role| !role.is_administrator)
             .filter(|role| {
-                let is_plain = self.rules.columns.has(role.id, permission);
+                let is_plain = self.rules.permission_index.has(role.id, permission);
                 is_plain || role.special_of(permission).iter().any(|one| one.effect == Effect::Allow)
             })
             .collect();

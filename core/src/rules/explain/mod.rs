@@ -26,7 +26,12 @@ use crate::model::time::Time;
 
 pub use changes::{Change, ChangeKind, TestOutcome};
 
-use crate::rules::{authorize::{Decision, Verdict}, compile::role::HeldGrant, policy::Effect, principal::HeldRole};
+use crate::rules::{
+    authorize::{Decision, Verdict},
+    compile::role::HeldGrant,
+    policy::Effect,
+    principal::RoleAssignment,
+};
 use what_if::World;
 
 /// The most grants that an explanation lists.
@@ -132,11 +137,11 @@ impl Explanation {
             changes: Vec::new(),
         };
         // A decision exists only for a complete question.
-        let Ok(here) = rules.here(&question) else { return explanation };
-        let world = World::of(rules, question, here);
+        let Ok(cx) = rules.cx(&question) else { return explanation };
+        let world = World::of(rules, question, cx);
         explanation.permission = world.asked();
         for who in 0..world.chain.len() {
-            let verdict = rules.verdict(&question, world.here(who));
+            let verdict = rules.verdict(&question, world.cx(who));
             // What is allowed is told of who asks; what is denied of everybody who may not.
             if who == 0 || !verdict.is_allowed() {
                 explanation.add(&world, who, verdict);
@@ -174,7 +179,7 @@ impl Explanation {
 /// one that nobody gave.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
-    held: Option<(usize, HeldRole<'a>)>,
+    held: Option<(usize, RoleAssignment<'a>)>,
     role: u32,
     grant: HeldGrant<'a>,
     condition: u32,

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::{model::value::Value, rules::{condition::value::Held, policy::Effect, principal::Principal}};
+use crate::{
+    model::value::Value,
+    rules::{condition::value::GivenValue, policy::Effect, principal::Principal},
+};
 
 use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::World};
 
@@ -45,7 +48,7 @@ pub(super) fn add(
     if let Some(trace) = decided_by {
         grant(out, trace, world, who);
     }
-    let mut held = principal.held().filter_map(|held| world.rules.roles.get(held.role as usize));
+    let mut held = principal.assignments().filter_map(|held| world.rules.roles.get(held.role as usize));
     let is_unknown = principal.has_unknown_roles() || held.any(|role| role.is_gone);
     if is_unknown && !explanation.allowed {
         out.push_str("\n  a role that is held is unknown to this policy, and has no effect");
@@ -74,8 +77,8 @@ pub(super) fn close(explanation: &mut Explanation) {
 /// An account by its id.
 pub(super) fn name_of(principal: &Principal) -> String {
     match (principal.own_id(), principal.id()) {
-        (Some(Held::One(Value::Text(id))), _) => id.clone(),
-        (Some(Held::One(Value::Int(id))), _) => id.to_string(),
+        (Some(GivenValue::One(Value::Text(id))), _) => id.clone(),
+        (Some(GivenValue::One(Value::Int(id))), _) => id.to_string(),
         (_, Some(id)) => id.to_string(),
         (_, None) => "who is not signed in".to_owned(),
     }
@@ -105,7 +108,7 @@ pub(super) fn outcome(test: &TestOutcome) -> String {
 }
 
 fn grant(out: &mut String, trace: &GrantTrace, world: &World<'_>, who: usize) {
-    let ty = &world.here(who).ty.name;
+    let ty = &world.cx(who).ty.name;
     let has_resource = world.question.resource.is_some();
     let assignment = &trace.assignment;
     let effect = if trace.effect == Effect::Deny { "denies" } else { "allows" };

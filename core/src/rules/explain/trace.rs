@@ -2,9 +2,23 @@
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
-use crate::rules::{compile::{role::{GrantId, GrantKind, NONE, Special}, rule_set::FieldId}, condition::{code::{Test, Values}, parser::Root}, policy::Effect, principal::HeldRole};
+use crate::rules::{
+    compile::{
+        role::{GrantId, GrantKind, NONE, Special},
+        rule_set::FieldId,
+    },
+    condition::{
+        code::{Test, Values},
+        parser::Root,
+    },
+    policy::Effect,
+    principal::RoleAssignment,
+};
 
-use super::{AssignmentTrace, Candidate, GrantTrace, MAX_MISSES, TestTrace, what_if::{Plan, Step, World}};
+use super::{
+    AssignmentTrace, Candidate, GrantTrace, MAX_MISSES, TestTrace,
+    what_if::{Plan, Step, World},
+};
 
 impl<'a> World<'a> {
     pub(super) fn asked(&self) -> String {
@@ -14,11 +28,11 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn field_name(&self, field: FieldId) -> &str {
-        self.here(0).ty.attributes.get(field.0 as usize).map_or("", |one| one.name.as_str())
+        self.cx(0).ty.attributes.get(field.0 as usize).map_or("", |one| one.name.as_str())
     }
 
-    fn assignment(&self, who: usize, at: usize) -> Option<(usize, HeldRole<'a>)> {
-        self.principal(who).held().nth(at).map(|held| (at, held))
+    fn assignment(&self, who: usize, at: usize) -> Option<(usize, RoleAssignment<'a>)> {
+        self.principal(who).assignments().nth(at).map(|held| (at, held))
     }
 
     pub(super) fn admin(&self, who: usize, assignment: usize) -> Option<GrantTrace> {
@@ -40,7 +54,7 @@ impl<'a> World<'a> {
     pub(super) fn deny(&self, who: usize, assignment: usize, field: Option<FieldId>) -> Option<GrantTrace> {
         let held = self.assignment(who, assignment)?;
         let mut candidates = self.candidates(Some(held), held.1.role, Effect::Deny).into_iter();
-        let denies = |one: &Candidate<'_>| self.rules.denies(&self.special(one), held.1, field, self.here(who));
+        let denies = |one: &Candidate<'_>| self.rules.denies(&self.special(one), held.1, field, self.cx(who));
         candidates.find(denies).map(|one| self.trace(who, &one))
     }
 
@@ -70,10 +84,10 @@ impl<'a> World<'a> {
     /// Whether an allow gives it here.
     fn counts_now(&self, who: usize, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
         let Some((_, held)) = candidate.held else { return false };
-        self.rules.counts(held, self.here(who).now())
+        self.rules.counts(held, self.cx(who).now())
             && self.is_active(who, candidate)
-            && self.here(who).covers(held.scope())
-            && self.rules.grants(&self.special(candidate), field, self.here(who))
+            && self.cx(who).covers(held.scope())
+            && self.rules.grants(&self.special(candidate), field, self.cx(who))
     }
 
     fn is_active(&self, who: usize, candidate: &Candidate<'_>) -> bool {
@@ -97,7 +111,7 @@ impl<'a> World<'a> {
     /// name, an order that edits do not change.
     pub(super) fn candidates(
         &self,
-        held: Option<(usize, HeldRole<'a>)>,
+        held: Option<(usize, RoleAssignment<'a>)>,
         of: u32,
         effect: Effect,
     ) -> Vec<Candidate<'a>> {
@@ -122,11 +136,11 @@ impl<'a> World<'a> {
     fn trace(&self, who: usize, candidate: &Candidate<'_>) -> GrantTrace {
         let Candidate { held, role, grant, condition, .. } = *candidate;
         let condition = self.rules.condition(condition);
-        let here = self.here(who);
+        let cx = self.cx(who);
         let tests = condition.iter().flat_map(|condition| {
             condition.tests.iter().map(|test| TestTrace {
                 text: condition.text_of(test).to_owned(),
-                holds: test.kind.holds(here),
+                holds: test.kind.holds(cx),
                 values: self.values(who, test),
             })
         });
@@ -137,12 +151,12 @@ impl<'a> World<'a> {
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),
-            condition_holds: condition.is_none_or(|condition| condition.holds(here)),
+            condition_holds: condition.is_none_or(|condition| condition.holds(cx)),
             tests: tests.collect(),
         }
     }
 
-    pub(super) fn assignment_trace(&self, who: usize, held: HeldRole<'_>) -> AssignmentTrace {
+    pub(super) fn assignment_trace(&self, who: usize, held: RoleAssignment<'_>) -> AssignmentTrace {
         let (from, until) = held.window();
         AssignmentTrace {
             role: self.role_name(held.role).to_owned(),
@@ -150,8 +164,8 @@ impl<'a> World<'a> {
             scope: held.written(self.rules.kinds()).to_string(),
             from,
             until,
-            is_valid: held.is_valid(self.here(who).now()),
-            covers: self.here(who).covers(held.scope()),
+            is_valid: held.is_valid(self.cx(who).now()),
+            covers: self.cx(who).covers(held.scope()),
         }
     }
 
@@ -161,10 +175,10 @@ impl<'a> World<'a> {
 
     /// What a test reads, by path.
     pub(super) fn values(&self, who: usize, test: &Test) -> BTreeMap<String, String> {
-        let here = self.here(who);
+        let cx = self.cx(who);
         let named = test.kind.paths().map(|path| {
-            let is_unknown = path.root == Root::Resource && here.resource.is_none();
-            let value = if is_unknown { "unknown".to_owned() } else { here.at(path).to_string() };
+            let is_unknown = path.root == Root::Resource && cx.resource.is_none();
+            let value = if is_unknown { "unknown".to_owned() } else { cx.at(path).to_string() };
             (self.path_name(who, path), value)
         });
         let mut values: BTreeMap<String, String> = named.collect();

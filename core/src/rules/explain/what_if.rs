@@ -3,7 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::rules::{authorize::{Here, Question}, compile::{role::{GrantId, Special}, rule_set::{FieldId, RuleSet}}, condition::{code::{Condition, Path, Test, TestKind, Tree}, parser::Root}, policy::Effect, principal::Principal, scope::{Scope, kind::BoundScope}};
+use crate::rules::{
+    authorize::{EvaluationContext, Question},
+    compile::{
+        role::{GrantId, Special},
+        rule_set::{FieldId, RuleSet},
+    },
+    condition::{
+        code::{Condition, Path, Test, TestKind, Tree},
+        parser::Root,
+    },
+    policy::Effect,
+    principal::Principal,
+    scope::{Scope, kind::BoundScope},
+};
 
 /// One thing that is otherwise. Numbers of those who ask count from 0, who asks; numbers of
 /// assignments are their places.
@@ -76,7 +89,7 @@ impl Plan {
 pub(in crate::rules) struct World<'a> {
     pub(in crate::rules) rules: &'a RuleSet,
     pub(in crate::rules) question: Question<'a>,
-    pub(in crate::rules) chain: Vec<Here<'a>>,
+    pub(in crate::rules) chain: Vec<EvaluationContext<'a>>,
     /// Of each of them, the first that is the same account.
     accounts: Vec<usize>,
 }
@@ -91,16 +104,18 @@ pub(in crate::rules) struct Taken<'a> {
 
 #[derive(Clone, Copy)]
 enum Place<'a> {
-    Held(&'a BoundScope),
+    GivenValue(&'a BoundScope),
     Moved(Target),
 }
 
 impl<'a> World<'a> {
-    pub(in crate::rules) fn of(rules: &'a RuleSet, question: Question<'a>, here: Here<'a>) -> Self {
+    pub(in crate::rules) fn of(rules: &'a RuleSet, question: Question<'a>, cx: EvaluationContext<'a>) -> Self {
         let chain = std::iter::successors(Some(question.principal), |one| one.on_behalf_of());
-        let chain: Vec<Here<'a>> = chain.map(|principal| here.of(principal)).collect();
-        let is_same = |one: &Here<'a>, other: &Here<'a>| is_same_account(one.principal, other.principal);
-        let first = |own: &Here<'a>| chain.iter().position(|one| is_same(one, own)).unwrap_or_default();
+        let chain: Vec<EvaluationContext<'a>> = chain.map(|principal| cx.of(principal)).collect();
+        let is_same = |one: &EvaluationContext<'a>, other: &EvaluationContext<'a>| {
+            is_same_account(one.principal, other.principal)
+        };
+        let first = |own: &EvaluationContext<'a>| chain.iter().position(|one| is_same(one, own)).unwrap_or_default();
         let accounts = chain.iter().map(first).collect();
         Self { rules, question, chain, accounts }
     }
@@ -111,10 +126,10 @@ impl<'a> World<'a> {
     }
 
     pub(in crate::rules) fn principal(&self, who: usize) -> &'a Principal {
-        self.chain.get(who).map_or(self.question.principal, |here| here.principal)
+        self.chain.get(who).map_or(self.question.principal, |cx| cx.principal)
     }
 
-    pub(in crate::rules) fn here(&self, who: usize) -> &Here<'a> {
+    pub(in crate::rules) fn cx(&self, who: usize) -> &EvaluationContext<'a> {
         // Every number comes from the chain itself, which is never empty.
         self.chain.get(who).unwrap_or(&self.chain[0])
     }
@@ -148,24 +163,24 @@ impl<'a> World<'a> {
         if !principal.is_active() && !plan.has(&Step::Activate(self.account(who))) || has_key && !is_within_key {
             return false;
         }
-        if self.held(who, plan).any(|taken| self.administers(who, &taken, plan)) {
+        if self.assignments(who, plan).any(|taken| self.administers(who, &taken, plan)) {
             return true;
         }
         let mut fields = self.fields(plan).into_iter();
         fields.all(|field| self.denies(who, field, plan).is_empty() && self.gives(who, field, plan))
     }
 
-    pub(in crate::rules) fn held(&self, who: usize, plan: &Plan) -> impl Iterator<Item = Taken<'a>> {
-        let now = self.here(who).now();
+    pub(in crate::rules) fn assignments(&self, who: usize, plan: &Plan) -> impl Iterator<Item = Taken<'a>> {
+        let now = self.cx(who).now();
         let account = self.account(who);
-        let held = self.principal(who).held().enumerate().map(move |(at, held)| {
+        let held = self.principal(who).assignments().enumerate().map(move |(at, held)| {
             let moved = plan.steps.iter().find_map(|step| match step {
                 Step::MoveScope(of, place, target) if (*of, *place) == (account, at) => Some(*target),
                 _ => None,
             });
             Taken {
                 role: held.role,
-                place: moved.map_or(Place::Held(held.scope()), Place::Moved),
+                place: moved.map_or(Place::GivenValue(held.scope()), Place::Moved),
                 is_valid: held.is_valid(now) || plan.has(&Step::MoveWindow(account, at)),
             }
         });
@@ -210,9 +225,9 @@ impl<'a> World<'a> {
     pub(in crate::rules) fn gives(&self, who: usize, field: Option<FieldId>, plan: &Plan) -> bool {
         let permission = self.question.permission.0;
         plan.has(&Step::AddGrant(self.account(who)))
-            || self.held(who, plan).filter(|taken| self.counts(taken)).any(|taken| {
+            || self.assignments(who, plan).filter(|taken| self.counts(taken)).any(|taken| {
                 self.parts(who, taken.role, plan).any(|role| {
-                    let is_plain = self.rules.columns.has(role, permission);
+                    let is_plain = self.rules.permission_index.has(role, permission);
                     let specials = self.rules.roles.get(role as usize).map(|role| role.special_of(permission));
                     let mut allows = specials.unwrap_or_default().iter().filter(|one| one.effect == Effect::Allow);
                     is_plain && self.covers(who, &taken, plan)
@@ -233,7 +248,7 @@ impl<'a> World<'a> {
     /// The denies that count, each grant once, with its condition.
     pub(in crate::rules) fn denies(&self, who: usize, field: Option<FieldId>, plan: &Plan) -> Vec<(GrantId, u32)> {
         let mut found: Vec<(GrantId, u32)> = Vec::new();
-        for taken in self.held(who, plan).filter(|taken| self.counts(taken)) {
+        for taken in self.assignments(who, plan).filter(|taken| self.counts(taken)) {
             let role = self.rules.roles.get(taken.role as usize);
             let specials = role.map(|role| role.special_of(self.question.permission.0)).unwrap_or_default();
             for special in specials.iter().filter(|one| one.effect == Effect::Deny) {
@@ -272,14 +287,14 @@ impl<'a> World<'a> {
     pub(in crate::rules) fn covers(&self, who: usize, taken: &Taken<'_>, plan: &Plan) -> bool {
         match taken.place {
             Place::Moved(_) => true,
-            Place::Held(scope) => self.reaches(who, scope, plan),
+            Place::GivenValue(scope) => self.reaches(who, scope, plan),
         }
     }
 
     /// Whether a scope covers the resource.
     pub(in crate::rules) fn reaches(&self, who: usize, scope: &BoundScope, plan: &Plan) -> bool {
         if !plan.names_resource() {
-            return self.here(who).covers(scope);
+            return self.cx(who).covers(scope);
         }
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
         let tree = self.principal(who).tree();
@@ -309,7 +324,7 @@ impl<'a> World<'a> {
         if plan.names_resource() && reads(test, Root::Resource) {
             return self.is_always_there(who, test);
         }
-        test.kind.holds(self.here(who))
+        test.kind.holds(self.cx(who))
     }
 
     /// Whether a test that must hold reads it: what is absent makes none hold.
@@ -327,9 +342,9 @@ impl<'a> World<'a> {
     /// `resource.region_id`
     pub(in crate::rules) fn path_name(&self, who: usize, path: Path) -> String {
         let attributes = match path.root {
-            Root::Principal => &self.rules.shared.words.principal,
-            Root::Resource => &self.here(who).ty.attributes,
-            Root::Context => &self.rules.shared.words.context,
+            Root::Principal => &self.rules.shared.symbols.principal,
+            Root::Resource => &self.cx(who).ty.attributes,
+            Root::Context => &self.rules.shared.symbols.context,
         };
         let name = attributes.get(path.slot as usize).map_or("", |one| one.name.as_str());
         format!("{}.{name}", path.root.word())
@@ -346,20 +361,21 @@ impl<'a> World<'a> {
 
     fn is_always_there(&self, who: usize, test: &Test) -> bool {
         let TestKind::Has(path) = &test.kind else { return false };
-        self.here(who).ty.attributes.get(path.slot as usize).is_some_and(|one| !one.is_optional)
+        self.cx(who).ty.attributes.get(path.slot as usize).is_some_and(|one| !one.is_optional)
     }
 }
 
 impl Taken<'_> {
     fn is_everywhere(&self) -> bool {
-        matches!(self.place, Place::Moved(Target::Everywhere) | Place::Held(BoundScope::Global))
+        matches!(self.place, Place::Moved(Target::Everywhere) | Place::GivenValue(BoundScope::Global))
     }
 }
 
 /// Whether they are one account, as far as what it holds goes: a key of it, a session, itself.
 fn is_same_account(one: &Principal, other: &Principal) -> bool {
-    let held =
-        |of: &Principal| -> Vec<_> { of.held().map(|held| (held.role, held.scope().clone(), held.window())).collect() };
+    let held = |of: &Principal| -> Vec<_> {
+        of.assignments().map(|held| (held.role, held.scope().clone(), held.window())).collect()
+    };
     std::ptr::eq(one, other)
         || one.id().is_some() && (one.id(), one.own_id()) == (other.id(), other.own_id()) && held(one) == held(other)
 }

@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::policy::RoleRow;
 
-use crate::rules::{compile::rule_set::{PermissionId, RuleSet}, scope::{Scope, kind::{BoundScope, bind}}};
 use super::name::{ADMIN, Pattern};
+use crate::rules::{
+    compile::rule_set::{PermissionId, RuleSet},
+    scope::{
+        Scope,
+        kind::{BoundScope, bind},
+    },
+};
 
 /// The number of a text that is no condition: it always holds.
 const ALWAYS: u32 = 0;
@@ -20,7 +26,7 @@ pub struct Names {
 
 /// The roles of one policy.
 #[derive(Debug)]
-pub struct FlatRoles<'p> {
+pub struct RoleClosures<'p> {
     roles: BTreeMap<&'p str, &'p RoleRow>,
     /// Permissions of this policy, by resource, by action, and all.
     by_resource: HashMap<String, Vec<u32>>,
@@ -30,7 +36,7 @@ pub struct FlatRoles<'p> {
 
 /// One thing that is said: of a permission, to allow or deny it, under a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Saying {
+struct Statement {
     permission: u32,
     is_deny: bool,
     condition: u32,
@@ -38,10 +44,10 @@ struct Saying {
 
 /// All that a role says, itself and through its juniors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct RoleStatements {
     /// Whether it holds `admin:all`.
     pub is_administrator: bool,
-    sayings: Vec<Saying>,
+    sayings: Vec<Statement>,
 }
 
 /// What several roles together say of one permission.
@@ -54,7 +60,7 @@ pub struct Verdicts {
 
 /// The answer of some roles to one permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlatAnswer {
+pub enum RoleAnswer {
     /// Allowed, whatever the resource, context and fields.
     Allowed,
     /// Denied, whatever they are.
@@ -95,7 +101,7 @@ impl Names {
     }
 }
 
-impl<'p> FlatRoles<'p> {
+impl<'p> RoleClosures<'p> {
     /// The roles of a policy that compiles, and its permissions.
     pub fn new(names: &Names, roles: impl IntoIterator<Item = &'p RoleRow>, rules: &RuleSet) -> Self {
         let (mut by_resource, mut by_action) = (HashMap::<_, Vec<u32>>::new(), HashMap::<_, Vec<u32>>::new());
@@ -132,8 +138,8 @@ impl<'p> FlatRoles<'p> {
     }
 
     /// All that a role says; a role that is not there says nothing.
-    pub fn said(&self, names: &mut Names, role: &str) -> Said {
-        let mut said = Said::default();
+    pub fn said(&self, names: &mut Names, role: &str) -> RoleStatements {
+        let mut said = RoleStatements::default();
         for role in self.closure(role) {
             let Some(role) = self.roles.get(role) else { continue };
             for grant in &role.grants.0 {
@@ -151,7 +157,8 @@ impl<'p> FlatRoles<'p> {
                     continue;
                 }
                 let condition = names.number(condition);
-                let saying = |permission: &u32| Saying { permission: *permission, is_deny: grant.is_deny, condition };
+                let saying =
+                    |permission: &u32| Statement { permission: *permission, is_deny: grant.is_deny, condition };
                 match (pattern.resource, pattern.action) {
                     (Some(_), Some(_)) => said.sayings.extend(self.by_name.get(name).map(saying)),
                     (Some(resource), None) => {
@@ -170,7 +177,7 @@ impl<'p> FlatRoles<'p> {
     }
 }
 
-impl Said {
+impl RoleStatements {
     /// The permissions of which the two do not say the same; none: all of them.
     pub fn differing(&self, other: &Self) -> Option<BTreeSet<u32>> {
         if self.is_administrator != other.is_administrator {
@@ -212,18 +219,18 @@ impl Said {
 
 impl Verdicts {
     /// What comes of it.
-    pub fn answer(self) -> FlatAnswer {
+    pub fn answer(self) -> RoleAnswer {
         if self.is_administrator {
-            return FlatAnswer::Allowed;
+            return RoleAnswer::Allowed;
         }
         if self.denies.contains(&ALWAYS) || self.allows.is_empty() {
-            return FlatAnswer::Denied;
+            return RoleAnswer::Denied;
         }
         let is_plain = self.allows.contains(&ALWAYS);
         match (is_plain, self.denies.is_empty()) {
-            (true, true) => FlatAnswer::Allowed,
-            (true, false) => FlatAnswer::Depends(BTreeSet::from([ALWAYS]), self.denies),
-            (false, _) => FlatAnswer::Depends(self.allows, self.denies),
+            (true, true) => RoleAnswer::Allowed,
+            (true, false) => RoleAnswer::Depends(BTreeSet::from([ALWAYS]), self.denies),
+            (false, _) => RoleAnswer::Depends(self.allows, self.denies),
         }
     }
 }
@@ -231,7 +238,7 @@ impl Verdicts {
 impl RuleSet {
     /// Whether a scope can cover a resource of the permission's type.
     pub fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
-        let scope = bind(&self.shared.words.kinds, scope);
+        let scope = bind(&self.shared.symbols.kinds, scope);
         let Some(kind) = scope.kind() else { return scope == BoundScope::Global };
         let bound = &self.type_of(permission).0.bound;
         bound.iter().any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind))

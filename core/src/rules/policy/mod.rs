@@ -12,7 +12,7 @@ use rolekeep_macros::{Describe, Word};
 
 use crate::model::error::Result;
 
-use crate::rules::diagnostics::{Faults, Text};
+use crate::rules::diagnostics::{Diagnostics, Text};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///
@@ -45,7 +45,7 @@ pub struct Policy {
 #[derive(Debug)]
 pub(in crate::rules) struct Origin {
     /// What is wrong with the file's shape, and the file's text to place what else is wrong.
-    pub(in crate::rules) faults: Faults,
+    pub(in crate::rules) diagnostics: Diagnostics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{error::{Error, Reason, Result}, policy::{RoleForm, StoredGrant}};
+use crate::model::{
+    error::{Error, Reason, Result},
+    policy::{RoleForm, StoredGrant},
+};
 
-use crate::rules::{RuleSet, Schema, diagnostics::{Text, shown}};
-use super::{Effect, Grant, Policy, Role, file::place::{Places, Step}};
+use super::{
+    Effect, Grant, Policy, Role,
+    file::place::{Places, Step},
+};
+use crate::rules::{
+    RuleSet, Schema,
+    diagnostics::{Text, shown},
+};
 
 /// A policy's permissions and roles by name, and the rest of it as in a policy file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PolicyParts {
+pub struct PolicyRows {
     /// Types, context, kinds of scope, hierarchy, the anonymous role, the description.
     pub rest: serde_json::Value,
     /// What each permission is for.
@@ -23,13 +32,13 @@ impl Policy {
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] where a text holds the character NUL, which no storage keeps.
-    pub fn to_parts(&self) -> Result<PolicyParts> {
+    pub fn to_rows(&self) -> Result<PolicyRows> {
         let rest = Self { permissions: Vec::new(), roles: Vec::new(), ..self.clone() };
         let rest = serde_json::to_value(&rest)
             .map_err(|problem| Error::new(Reason::Internal, format!("the policy cannot be written: {problem}")))?;
         let permissions = self.permissions.iter().map(|one| (one.name.text.clone(), one.about.clone()));
         let roles = self.roles.iter().map(|role| (role.name.text.clone(), RoleForm::of(role)));
-        let parts = PolicyParts { rest, permissions: permissions.collect(), roles: roles.collect() };
+        let parts = PolicyRows { rest, permissions: permissions.collect(), roles: roles.collect() };
         let about = parts.permissions.iter().map(|(name, about)| (name, Some(about)));
         let mut texts = about.chain(parts.roles.iter().map(|(name, role)| (name, role.description.as_ref())));
         if let Some((name, _)) = texts.find(|(_, text)| text.is_some_and(|text| text.contains('\0'))) {
@@ -43,13 +52,13 @@ impl Policy {
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] where `rest` is no part of a policy file.
-    pub fn of_parts<'p>(
+    pub fn from_rows<'p>(
         rest: &serde_json::Value,
         permissions: impl IntoIterator<Item = (&'p str, &'p str)>,
         roles: impl IntoIterator<Item = (&'p str, RoleForm)>,
     ) -> Result<Self> {
         let mut policy = Self::from_json(&rest.to_string())?;
-        let is_whole = policy.origin.take().is_none_or(|origin| origin.faults.is_empty());
+        let is_whole = policy.origin.take().is_none_or(|origin| origin.diagnostics.is_empty());
         if !is_whole {
             return Err(Error::new(Reason::PolicyInvalid, "the stored policy was not written by this version"));
         }
@@ -65,7 +74,7 @@ impl Policy {
 
 /// A problem of a policy that stands in no file, and the part that has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartProblem {
+pub struct RowProblem {
     /// The role, where it is one's.
     pub role: Option<String>,
     /// The field of the role: `inherits[0]`, `grants[2].when`, counted as in [`RoleForm`]; else the
@@ -77,8 +86,8 @@ pub struct PartProblem {
 
 impl Policy {
     /// Every problem that compiling would name, by the part that has it instead of a place in a file.
-    pub fn problems(&self, schema: &Schema) -> Vec<PartProblem> {
-        let whole = |message: &str| PartProblem { role: None, field: String::new(), message: message.to_owned() };
+    pub fn problems(&self, schema: &Schema) -> Vec<RowProblem> {
+        let whole = |message: &str| RowProblem { role: None, field: String::new(), message: message.to_owned() };
         // Written out once more, so that every problem has a place to be found by.
         let text = match self.to_json() {
             Ok(text) => text,
@@ -99,7 +108,7 @@ impl Policy {
                 true => format!(", at character {inside}"),
                 false => String::new(),
             };
-            PartProblem { role, field, message: format!("{}{place}{help}", problem.message) }
+            RowProblem { role, field, message: format!("{}{place}{help}", problem.message) }
         };
         error.problems().iter().map(problem).collect()
     }
@@ -194,12 +203,12 @@ mod tests {
             .add_role(Role::new("editor").inherits("reader").allow("document:edit{owner_id}").by_default())
             .anonymous("reader");
         for policy in [own, Policy::preset("flyos").unwrap(), Policy::preset("standard").unwrap(), Policy::new()] {
-            let parts = policy.to_parts().unwrap();
+            let parts = policy.to_rows().unwrap();
             let permissions = parts.permissions.iter().map(|(name, about)| (name.as_str(), about.as_str()));
             let roles = parts.roles.iter().map(|(name, form)| (name.as_str(), form.clone()));
-            let again = Policy::of_parts(&parts.rest, permissions, roles).unwrap();
+            let again = Policy::from_rows(&parts.rest, permissions, roles).unwrap();
             assert_eq!(again, policy);
-            assert_eq!(again.to_parts().unwrap(), parts);
+            assert_eq!(again.to_rows().unwrap(), parts);
         }
     }
 
@@ -223,6 +232,6 @@ mod tests {
     #[test]
     fn nul_is_refused() {
         let policy = Policy::new().permission("document:edit", "a\0b");
-        assert_eq!(policy.to_parts().unwrap_err().reason(), crate::Reason::PolicyInvalid);
+        assert_eq!(policy.to_rows().unwrap_err().reason(), crate::Reason::PolicyInvalid);
     }
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use crate::model::{time::Time, value::Value};
 
-use crate::rules::scope::{Scope, kind::{BoundScope, ScopeKind, bind}};
-use super::{Principal, stored::AssignmentFacts};
+use super::{Principal, stored::StoredAssignment};
+use crate::rules::scope::{
+    Scope,
+    kind::{BoundScope, ScopeKind, bind},
+};
 
 /// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
 #[derive(Clone, Debug)]
@@ -15,8 +18,8 @@ pub(in crate::rules) struct Assignment {
 }
 
 impl Assignment {
-    pub(in crate::rules) fn new(role: u32, facts: &AssignmentFacts, kinds: &[ScopeKind]) -> Self {
-        Self { role, scope: bind(kinds, &facts.scope) }
+    pub(in crate::rules) fn new(role: u32, stored: &StoredAssignment, kinds: &[ScopeKind]) -> Self {
+        Self { role, scope: bind(kinds, &stored.scope) }
     }
 }
 
@@ -27,9 +30,9 @@ pub(in crate::rules) struct Window(i64, i64);
 impl Window {
     pub(in crate::rules) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
 
-    pub(in crate::rules) fn of(facts: &AssignmentFacts) -> Self {
-        let from = facts.from.map_or(i64::MIN, Time::as_microsecond);
-        Self(from, facts.until.map_or(i64::MAX, Time::as_microsecond))
+    pub(in crate::rules) fn of(stored: &StoredAssignment) -> Self {
+        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
+        Self(from, stored.until.map_or(i64::MAX, Time::as_microsecond))
     }
 
     #[inline]
@@ -64,7 +67,7 @@ impl<T> Notes<T> {
     }
 }
 
-/// Whether [`HeldRole::written`] can tell how a scope was written from how it is bound.
+/// Whether [`RoleAssignment::written`] can tell how a scope was written from how it is bound.
 pub(in crate::rules) fn tells(bound: &BoundScope, written: &Scope) -> bool {
     match (bound, written) {
         (BoundScope::Global, Scope::Global) => true,
@@ -81,7 +84,7 @@ pub(in crate::rules) fn tells(bound: &BoundScope, written: &Scope) -> bool {
 
 /// An assignment of a principal.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::rules) struct HeldRole<'a> {
+pub(in crate::rules) struct RoleAssignment<'a> {
     pub(in crate::rules) role: u32,
     at: u32,
     /// None: everywhere.
@@ -104,7 +107,7 @@ pub(in crate::rules) struct HeldRoles<'a> {
 
 impl Principal {
     /// Every assignment, by its place.
-    pub(in crate::rules) fn held(&self) -> HeldRoles<'_> {
+    pub(in crate::rules) fn assignments(&self) -> HeldRoles<'_> {
         let ([first, more], (limited, windows)) = (self.plain(), self.limited());
         let [first, more] = [first, more].map(<[u32]>::iter);
         HeldRoles { principal: self, at: 0, first, more, limited: limited.iter(), windows: windows.iter() }
@@ -112,9 +115,9 @@ impl Principal {
 }
 
 impl<'a> Iterator for HeldRoles<'a> {
-    type Item = HeldRole<'a>;
+    type Item = RoleAssignment<'a>;
 
-    fn next(&mut self) -> Option<HeldRole<'a>> {
+    fn next(&mut self) -> Option<RoleAssignment<'a>> {
         let (role, scope, window) = match self.first.next().or_else(|| self.more.next()) {
             Some(role) => (*role, None, Window::ALWAYS),
             None => {
@@ -124,11 +127,11 @@ impl<'a> Iterator for HeldRoles<'a> {
         };
         let at = self.at;
         self.at += 1;
-        Some(HeldRole { role, at, scope, window, principal: self.principal })
+        Some(RoleAssignment { role, at, scope, window, principal: self.principal })
     }
 }
 
-impl<'a> HeldRole<'a> {
+impl<'a> RoleAssignment<'a> {
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
         self.window.holds(now)

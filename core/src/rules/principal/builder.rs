@@ -5,10 +5,33 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::{error::{Error, Reason, Result}, predicate::Name, value::Value};
+use crate::model::{
+    error::{Error, Reason, Result},
+    predicate::Name,
+    value::Value,
+};
 
-use crate::rules::{compile::{bits, rule_set::{RoleId, RuleSet, Stamp}, symbols::Words}, condition::{code::Path, parser::Root, value::{Base, Held}}, diagnostics::shown, policy::name::Pattern, resource::given::Declared, scope::{kind::BoundScope, tree::ScopeTree}};
-use super::{Detail, FIRST, Flags, Glance, Principal, Rare, assignments::{Assignment, HeldRole, Notes, Window, tells}, stored::{self, AssignmentFacts, PrincipalFacts}};
+use super::{
+    Detail, FIRST, FastPath, Flags, Principal, Rare,
+    assignments::{Assignment, Notes, RoleAssignment, Window, tells},
+    stored::{self, StoredAssignment, StoredPrincipal},
+};
+use crate::rules::{
+    compile::{
+        bits,
+        rule_set::{RoleId, RuleSet, Stamp},
+        symbols::Symbols,
+    },
+    condition::{
+        code::Path,
+        parser::Root,
+        value::{Base, GivenValue},
+    },
+    diagnostics::shown,
+    policy::name::Pattern,
+    resource::given::Declared,
+    scope::{kind::BoundScope, tree::ScopeTree},
+};
 
 /// The roles of an account, being sorted into what decides at once and what needs a look.
 #[derive(Default)]
@@ -25,18 +48,18 @@ struct Roles {
 type Note = (usize, Option<crate::rules::principal::Group>, Option<crate::rules::principal::Scope>);
 
 impl Roles {
-    fn add(&mut self, facts: AssignmentFacts, rules: &RuleSet, is_steady: bool) {
-        let Some(role) = rules.role_ids.get(&*facts.role).copied() else {
+    fn add(&mut self, stored: StoredAssignment, rules: &RuleSet, is_steady: bool) {
+        let Some(role) = rules.role_ids.get(&*stored.role).copied() else {
             self.has_unknown = true;
             return;
         };
-        let assignment = Assignment::new(role, &facts, &rules.shared.words.kinds);
-        let window = Window::of(&facts);
+        let assignment = Assignment::new(role, &stored, &rules.shared.symbols.kinds);
+        let window = Window::of(&stored);
         let is_plain = is_steady && assignment.scope == BoundScope::Global && window == Window::ALWAYS;
-        let written = (!tells(&assignment.scope, &facts.scope)).then_some(facts.scope);
-        if facts.group.is_some() || written.is_some() {
+        let written = (!tells(&assignment.scope, &stored.scope)).then_some(stored.scope);
+        if stored.group.is_some() || written.is_some() {
             let at = if is_plain { self.plain.len() } else { self.limited.len() };
-            self.notes[usize::from(!is_plain)].push((at, facts.group, written));
+            self.notes[usize::from(!is_plain)].push((at, stored.group, written));
         }
         match is_plain {
             true => self.plain.push(role),
@@ -77,7 +100,7 @@ impl Principal {
             id: Uuid::nil(),
             version: 0,
             detail: None,
-            glance: Glance { first: [u32::MAX; FIRST], stamp },
+            fast_path: FastPath { first: [u32::MAX; FIRST], stamp },
             first_count: 0,
             flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
         }
@@ -93,8 +116,8 @@ impl Principal {
 
     fn set_plain(&mut self, roles: &[u32]) {
         let (first, more) = roles.split_at(roles.len().min(FIRST));
-        self.glance.first = [u32::MAX; FIRST];
-        self.glance.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
+        self.fast_path.first = [u32::MAX; FIRST];
+        self.fast_path.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
         self.first_count = u8::try_from(first.len()).unwrap_or_default();
         if !more.is_empty() || self.plain()[1] != more {
             self.detail_mut().more = more.into();
@@ -103,11 +126,11 @@ impl Principal {
 
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
-        self.glance.stamp = self.glance.stamp.with_more();
+        self.fast_path.stamp = self.fast_path.stamp.with_more();
         self.flags = self.flags.with(Flags::SPECIAL, true).with(Flags::SCOPED, false);
         // Plain roles came first, and still do.
-        let limited = |one: HeldRole<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
-        let all = self.held().map(limited).unzip();
+        let limited = |one: RoleAssignment<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
+        let all = self.assignments().map(limited).unzip();
         self.set_plain(&[]);
         self.detail_mut().limit(all);
         self
@@ -117,35 +140,35 @@ impl Principal {
 impl RuleSet {
     /// Somebody with an account. Where an attribute is not of the type that the policy declares, or none of its, all
     /// questions about the principal are errors: `PRINCIPAL_INVALID`.
-    pub fn principal(&self, facts: PrincipalFacts) -> Principal {
-        self.principal_in(facts, None)
+    pub fn principal(&self, stored: StoredPrincipal) -> Principal {
+        self.principal_in(stored, None)
     }
 
     /// Somebody with an account, some of whose scopes may lie above others.
-    pub fn principal_in(&self, facts: PrincipalFacts, tree: Option<&Arc<ScopeTree>>) -> Principal {
-        let is_steady = facts.is_active && facts.good_from.is_none() && facts.good_until.is_none();
+    pub fn principal_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
+        let is_steady = stored.is_active && stored.good_from.is_none() && stored.good_until.is_none();
         let mut roles = Roles::default();
-        for one in facts.assignments {
+        for one in stored.assignments {
             roles.add(one, self, is_steady);
         }
         let flags = Flags::SIGNED_IN
-            .with(Flags::ACTIVE, facts.is_active)
-            .with(Flags::VERIFIED, facts.is_verified)
+            .with(Flags::ACTIVE, stored.is_active)
+            .with(Flags::VERIFIED, stored.is_verified)
             .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
         let is_simple = is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST;
         let stamp = if is_simple { self.stamp } else { self.stamp.with_more() };
-        let mut principal = Principal { id: facts.id, version: facts.version, flags, ..Principal::nobody(stamp) };
+        let mut principal = Principal { id: stored.id, version: stored.version, flags, ..Principal::nobody(stamp) };
         principal.set_plain(&roles.plain);
-        let attributes = self.attributes_read(&facts.attributes);
+        let attributes = self.attributes_read(&stored.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
-        let problem = self.problem_of(&facts.attributes);
+        let problem = self.problem_of(&stored.attributes);
         let is_complete = problem.is_none() && self.must_have().all(|path| !principal.attribute(path).is_absent());
         principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
         if let Some(problem) = problem {
             principal.rare_mut().problem = Some(problem.into());
-            principal.glance.stamp = principal.glance.stamp.with_more();
+            principal.fast_path.stamp = principal.fast_path.stamp.with_more();
             principal.flags = principal.flags.with(Flags::SPECIAL, true);
         }
         let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
@@ -153,13 +176,13 @@ impl RuleSet {
             principal.rare_mut().tree = Some(tree.clone());
             principal.flags = principal.flags.with(Flags::SPECIAL, true);
         }
-        if facts.status != stored::ACTIVE {
-            principal.rare_mut().status = Some(facts.status.into());
+        if stored.status != stored::ACTIVE {
+            principal.rare_mut().status = Some(stored.status.into());
         }
-        if let Some(good_from) = facts.good_from {
+        if let Some(good_from) = stored.good_from {
             principal.rare_mut().good_from = good_from.as_microsecond();
         }
-        if let Some(good_until) = facts.good_until {
+        if let Some(good_until) = stored.good_until {
             principal.rare_mut().good_until = good_until.as_microsecond();
         }
         let (groups, written) = roles.notes();
@@ -180,29 +203,29 @@ impl RuleSet {
     }
 
     /// By slot, the attributes that conditions read.
-    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, Held); 1]> {
+    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, GivenValue); 1]> {
         // A UUID stands in the principal itself; another id is kept for explanations, too, whether it is read or not.
-        let own = (self.shared.words.principal_id() != Base::Id).then_some(0);
-        let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Words::ALWAYS_GIVEN);
+        let own = (self.shared.symbols.principal_id() != Base::Id).then_some(0);
+        let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Symbols::ALWAYS_GIVEN);
         let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
-            let attribute = self.shared.words.principal.get(slot as usize)?;
+            let attribute = self.shared.symbols.principal.get(slot as usize)?;
             let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;
-            (!value.is_null()).then(|| (slot, Held::from(value.clone())))
+            (!value.is_null()).then(|| (slot, GivenValue::from(value.clone())))
         });
         read.collect()
     }
 
     /// What is wrong with the first attribute that is not as declared.
     fn problem_of(&self, given: &[(Name, Value)]) -> Option<String> {
-        let declared = &self.shared.words.principal;
-        if declared.len() <= Words::ALWAYS_GIVEN as usize {
+        let declared = &self.shared.symbols.principal;
+        if declared.len() <= Symbols::ALWAYS_GIVEN as usize {
             return None;
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
             let problem = match value {
-                Value::Json(_) => declared.problem(name, &Held::from(value.clone())),
+                Value::Json(_) => declared.problem(name, &GivenValue::from(value.clone())),
                 value => declared.problem_of(name, value),
             };
             Some(problem?.of("principal", name))
@@ -212,7 +235,7 @@ impl RuleSet {
     /// The attributes that conditions read and that an account must have.
     fn must_have(&self) -> impl Iterator<Item = Path> + '_ {
         self.reads.principal.iter().filter_map(|slot| {
-            let attribute = self.shared.words.principal.get(*slot as usize)?;
+            let attribute = self.shared.symbols.principal.get(*slot as usize)?;
             (!attribute.is_optional).then_some(Path { root: Root::Principal, slot: *slot, ty: attribute.ty })
         })
     }
@@ -220,7 +243,7 @@ impl RuleSet {
     /// Whether rows of another kind may lie within the scope of an assignment.
     fn lies_above(&self, one: &Assignment) -> bool {
         let Some(kind) = one.scope.kind() else { return false };
-        self.shared.words.kinds.iter().any(|other| other.parent == Some(kind))
+        self.shared.symbols.kinds.iter().any(|other| other.parent == Some(kind))
     }
 
     /// Somebody who is not signed in: the policy's anonymous role, and no attribute.

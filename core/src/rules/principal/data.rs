@@ -6,10 +6,31 @@ use rolekeep_macros::{Describe, Input};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::model::{check::{Checks, Invalid}, decode::{self, Decoder, FieldCode, FromJson}, error::Result, id::UserId, input::{Limits, read}, predicate::Name, time::Time, value::Value};
+use crate::model::{
+    check::{Checks, Invalid},
+    decode::{self, Decoder, FieldCode, FromJson},
+    error::Result,
+    id::UserId,
+    input::{Limits, read},
+    predicate::Name,
+    time::Time,
+    value::Value,
+};
 
-use crate::rules::{compile::{rule_set::RuleSet, symbols::{USER, Words}}, condition::value::{Base, Held}, diagnostics::shown, resource::given::Declared, scope::Scope};
-use super::{Principal, stored::{self, AssignmentFacts, PrincipalFacts}};
+use super::{
+    Principal,
+    stored::{self, StoredAssignment, StoredPrincipal},
+};
+use crate::rules::{
+    compile::{
+        rule_set::RuleSet,
+        symbols::{Symbols, USER},
+    },
+    condition::value::{Base, GivenValue},
+    diagnostics::shown,
+    resource::given::Declared,
+    scope::Scope,
+};
 
 /// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
 #[derive(Clone, Debug, Input, Describe)]
@@ -135,28 +156,30 @@ impl RuleSet {
     /// conditions read and that are missing.
     pub fn described(&self, data: &PrincipalData) -> Result<Principal> {
         let mut checks = Checks::default();
-        let mut facts = PrincipalFacts::new(Uuid::nil());
-        self.identify(&data.id, &mut facts, &mut checks);
+        let mut stored = StoredPrincipal::new(Uuid::nil());
+        self.identify(&data.id, &mut stored, &mut checks);
         if let Some(status) = &data.status {
-            facts.is_active = status == stored::ACTIVE;
-            facts.status = Name::Owned(status.clone());
+            stored.is_active = status == stored::ACTIVE;
+            stored.status = Name::Owned(status.clone());
         }
-        facts.is_verified = data.verified.unwrap_or(true);
+        stored.is_verified = data.verified.unwrap_or(true);
         self.check_attributes(&data.attributes, &mut checks);
-        facts.attributes.extend(data.attributes.iter().map(|(name, value)| (Name::Owned(name.clone()), value.clone())));
-        self.assign("roles", &data.roles, None, &mut facts, &mut checks);
+        stored
+            .attributes
+            .extend(data.attributes.iter().map(|(name, value)| (Name::Owned(name.clone()), value.clone())));
+        self.assign("roles", &data.roles, None, &mut stored, &mut checks);
         for (group, roles) in &data.groups {
-            self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut facts, &mut checks);
+            self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut stored, &mut checks);
         }
         checks.finish()?;
-        Ok(self.principal(facts))
+        Ok(self.principal(stored))
     }
 
-    fn identify(&self, PrincipalId(given): &PrincipalId, facts: &mut PrincipalFacts, checks: &mut Checks) {
-        let base = self.shared.words.principal_id();
+    fn identify(&self, PrincipalId(given): &PrincipalId, stored: &mut StoredPrincipal, checks: &mut Checks) {
+        let base = self.shared.symbols.principal_id();
         match base.id_of(given) {
-            Some(Value::Id(id)) => facts.id = id,
-            Some(other) => facts.attributes.push((Name::Borrowed("id"), other)),
+            Some(Value::Id(id)) => stored.id = id,
+            Some(other) => stored.attributes.push((Name::Borrowed("id"), other)),
             None => {
                 let message = match base {
                     Base::Id => {
@@ -170,11 +193,11 @@ impl RuleSet {
     }
 
     fn check_attributes(&self, given: &BTreeMap<String, Value>, checks: &mut Checks) {
-        let own = self.shared.words.principal.get(Words::ALWAYS_GIVEN as usize..).unwrap_or_default();
+        let own = self.shared.symbols.principal.get(Symbols::ALWAYS_GIVEN as usize..).unwrap_or_default();
         let mut declared = Declared::of(own);
         for (name, value) in given {
             let field = || format!("attributes.{}", shown(name));
-            if let Some(problem) = declared.problem(name, &Held::from(value.clone())) {
+            if let Some(problem) = declared.problem(name, &GivenValue::from(value.clone())) {
                 checks.error(&field(), problem.into_invalid("principal", name));
             } else if own.is_empty() {
                 let message = "the policy declares no attributes for the type `user`";
@@ -183,10 +206,11 @@ impl RuleSet {
         }
         // As declared: that others ask who have not signed in makes nothing optional for those who have.
         let Some(user) = self.type_named(USER) else { return };
-        for slot in self.reads.principal.iter().filter(|slot| **slot >= Words::ALWAYS_GIVEN) {
-            let name = self.shared.words.principal.get(*slot as usize).map_or("", |one| one.name.as_str());
+        for slot in self.reads.principal.iter().filter(|slot| **slot >= Symbols::ALWAYS_GIVEN) {
+            let name = self.shared.symbols.principal.get(*slot as usize).map_or("", |one| one.name.as_str());
             let is_optional = user.attributes.iter().any(|one| one.name == name && one.is_optional);
-            let is_given = given.get(name).is_some_and(|value| Held::from(value.clone()) != Held::One(Value::Null));
+            let is_given =
+                given.get(name).is_some_and(|value| GivenValue::from(value.clone()) != GivenValue::One(Value::Null));
             if !is_given && !is_optional {
                 checks.error(&format!("attributes.{name}"), Invalid::new(FieldCode::Required, "the policy reads it"));
             }
@@ -198,7 +222,7 @@ impl RuleSet {
         field: &str,
         roles: &[AssignedRole],
         group: Option<&str>,
-        facts: &mut PrincipalFacts,
+        stored: &mut StoredPrincipal,
         checks: &mut Checks,
     ) {
         for (at, one) in roles.iter().enumerate() {
@@ -219,11 +243,11 @@ impl RuleSet {
                 let message = "must be later than valid_from";
                 checks.error(&part("valid_until"), Invalid::new(FieldCode::OutOfRange, message));
             }
-            facts.assignments.push(AssignmentFacts {
+            stored.assignments.push(StoredAssignment {
                 from: one.valid_from,
                 until: one.valid_until,
                 group: group.map(Into::into),
-                ..AssignmentFacts::new(one.role.as_str(), scope)
+                ..StoredAssignment::new(one.role.as_str(), scope)
             });
         }
     }

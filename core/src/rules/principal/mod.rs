@@ -19,12 +19,20 @@ use uuid::Uuid;
 
 use crate::model::time::Time;
 
-use crate::rules::{compile::rule_set::{RuleSet, Stamp}, condition::{code::Path, parser::Root, value::{Base, Datum, Held}}, scope::{Scope, tree::ScopeTree}};
+use crate::rules::{
+    compile::rule_set::{RuleSet, Stamp},
+    condition::{
+        code::Path,
+        parser::Root,
+        value::{Base, GivenValue, TypedValue},
+    },
+    scope::{Scope, tree::ScopeTree},
+};
 
-pub use data::{AssignedRole, PrincipalData, PrincipalId};
-pub use stored::{AssignmentFacts, PrincipalFacts};
-pub(super) use assignments::{Assignment, HeldRole, Window};
+pub(super) use assignments::{Assignment, RoleAssignment, Window};
 use assignments::{Group, Notes};
+pub use data::{AssignedRole, PrincipalData, PrincipalId};
+pub use stored::{StoredAssignment, StoredPrincipal};
 
 /// Plain roles that need no look elsewhere.
 const FIRST: usize = 4;
@@ -38,14 +46,14 @@ pub struct Principal {
     id: Uuid,
     version: i64,
     detail: Option<Arc<Detail>>,
-    glance: Glance,
+    fast_path: FastPath,
     first_count: u8,
     flags: Flags,
 }
 
 /// What most answers need.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct FastPath {
     /// The first roles that an active account holds everywhere and always; in places that are empty a
     /// number that no role has.
     pub(super) first: [u32; FIRST],
@@ -53,7 +61,7 @@ pub(crate) struct Glance {
     stamp: Stamp,
 }
 
-impl Glance {
+impl FastPath {
     /// Whether these rules, or those that they are akin to, made it, and its first roles are all that counts.
     #[inline]
     pub(super) fn is_simple_of(&self, rules: &RuleSet) -> bool {
@@ -99,7 +107,7 @@ impl Flags {
 struct Detail {
     assignments: SmallVec<[Assignment; 3]>,
     /// By slot, those that conditions read.
-    attributes: SmallVec<[(u32, Held); 1]>,
+    attributes: SmallVec<[(u32, GivenValue); 1]>,
     /// When each of the assignments holds; empty where all always do.
     windows: Box<[Window]>,
     /// Plain roles after the first ones.
@@ -154,7 +162,7 @@ impl Principal {
     }
 
     /// What the host knows it by, where that is no UUID.
-    pub(super) fn own_id(&self) -> Option<&Held> {
+    pub(super) fn own_id(&self) -> Option<&GivenValue> {
         let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
         attributes.iter().find(|(slot, _)| *slot == 0).map(|(_, held)| held)
     }
@@ -211,20 +219,20 @@ impl Principal {
 
     /// What most answers need.
     #[inline]
-    pub(crate) fn as_glance(&self) -> &Glance {
-        &self.glance
+    pub(crate) fn as_fast_path(&self) -> &FastPath {
+        &self.fast_path
     }
 
     /// Whether these rules, or those that they are akin to, made it.
     #[inline]
     pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
-        self.glance.stamp.of_rules() == rules.stamp
+        self.fast_path.stamp.of_rules() == rules.stamp
     }
 
     /// The first of the plain roles.
     #[inline]
     pub(super) fn first(&self) -> &[u32] {
-        self.glance.first.get(..self.first_count as usize).unwrap_or_default()
+        self.fast_path.first.get(..self.first_count as usize).unwrap_or_default()
     }
 
     /// The roles that an active account holds everywhere and always.
@@ -285,15 +293,15 @@ impl Principal {
 
     /// An attribute that conditions read; absent where it was not given.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(super) fn attribute(&self, path: Path) -> Datum<'_> {
+    pub(super) fn attribute(&self, path: Path) -> TypedValue<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
-            0 if path.ty.base == Base::Id => self.id().map_or(Datum::Absent, Datum::id),
-            1 => Datum::Bool(self.flags.has(Flags::VERIFIED)),
+            0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::id),
+            1 => TypedValue::Bool(self.flags.has(Flags::VERIFIED)),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
                 let found = attributes.iter().find(|(known, _)| *known == slot);
-                found.map_or(Datum::Absent, |(_, held)| held.read(path.ty))
+                found.map_or(TypedValue::Absent, |(_, held)| held.read(path.ty))
             }
         }
     }
@@ -304,15 +312,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use uuid::Uuid;
 
-    use stored::PrincipalFacts;
     use super::Principal;
+    use super::stored::StoredPrincipal;
     use crate::rules::{Policy, RuleSet, Schema};
 
     /// By it a directory tells an account from another whose id happens to hash alike.
     #[test]
     fn is_the_principal_of_its_own_account_alone() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let (one, nobody) = (rules.principal(PrincipalFacts::new(Uuid::from_u128(1))), rules.anonymous());
+        let (one, nobody) = (rules.principal(StoredPrincipal::new(Uuid::from_u128(1))), rules.anonymous());
         assert!(one.is(Uuid::from_u128(1)) && !one.is(Uuid::from_u128(2)) && !one.is(Uuid::nil()));
         assert!(!nobody.is(Uuid::nil()) && nobody.id().is_none());
     }

@@ -13,7 +13,7 @@ pub(in crate::rules) const ACTIVE: &str = "active";
 
 /// What is stored about somebody who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrincipalFacts {
+pub struct StoredPrincipal {
     /// The account's id.
     pub id: Uuid,
     /// Whether the account may do anything at all.
@@ -25,7 +25,7 @@ pub struct PrincipalFacts {
     /// The attributes of the type `user`.
     pub attributes: Vec<(Name, Value)>,
     /// The roles it holds, itself and through its groups.
-    pub assignments: Vec<AssignmentFacts>,
+    pub assignments: Vec<StoredAssignment>,
     /// Before this moment the facts are others, and must be read again: a suspension ended then, and clocks can be put
     /// back.
     pub good_from: Option<Time>,
@@ -35,7 +35,7 @@ pub struct PrincipalFacts {
     pub version: i64,
 }
 
-impl PrincipalFacts {
+impl StoredPrincipal {
     /// An active account that holds nothing yet.
     pub fn new(id: impl Into<Uuid>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl PrincipalFacts {
 
 /// A role that somebody holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AssignmentFacts {
+pub struct StoredAssignment {
     /// The role; one that the policy does not know has no effect. Shared, as a million users hold few of them.
     pub role: Arc<str>,
     /// Where.
@@ -67,7 +67,7 @@ pub struct AssignmentFacts {
     pub group: Option<Arc<str>>,
 }
 
-impl AssignmentFacts {
+impl StoredAssignment {
     /// A role held by the account itself, for ever.
     pub fn new(role: impl Into<Arc<str>>, scope: Scope) -> Self {
         Self { role: role.into(), scope, from: None, until: None, group: None }

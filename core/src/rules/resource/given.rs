@@ -3,9 +3,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::model::{check::Invalid, decode::FieldCode, error::{Error, Reason}, value::Value};
+use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
+    error::{Error, Reason},
+    value::Value,
+};
 
-use crate::rules::{compile::{attribute::Attribute, rule_set::suggestion}, condition::value::{Held, read}, diagnostics::shown};
+use crate::rules::{
+    compile::{attribute::Attribute, rule_set::suggestion},
+    condition::value::{GivenValue, read},
+    diagnostics::shown,
+};
 
 /// For which declarations something was found right last; 0: for none.
 #[derive(Debug, Default)]
@@ -60,7 +69,7 @@ impl<'d> Declared<'d> {
     }
 
     /// What is wrong with this value; where nothing is declared, anything may be given.
-    pub(in crate::rules) fn problem(&mut self, name: &str, held: &Held) -> Option<Problem<'d>> {
+    pub(in crate::rules) fn problem(&mut self, name: &str, held: &GivenValue) -> Option<Problem<'d>> {
         if self.attributes.is_empty() {
             return None;
         }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::{predicate::Name, value::Value};
 
-use crate::rules::{compile::reads::TypeRead, condition::value::Held};
 use super::Resource;
+use crate::rules::{compile::reads::TypeRead, condition::value::GivenValue};
 
 /// The attributes that a host gives of its resources of one type, in the order in which it gives them.
 ///
@@ -20,10 +20,10 @@ use super::Resource;
 ///     .add_role(Role::new("reader").allow_when("document:read", "resource.status == \"public\""))
 ///     .permissions(["document:read"]);
 /// let rules = RuleSet::compile(&policy, &Schema::new())?;
-/// let reader = AssignmentFacts::new("reader", Scope::Global);
-/// let ada = rules.principal(PrincipalFacts { assignments: vec![reader], ..PrincipalFacts::new(Uuid::from_u128(1)) });
+/// let reader = StoredAssignment::new("reader", Scope::Global);
+/// let ada = rules.principal(StoredPrincipal { assignments: vec![reader], ..StoredPrincipal::new(Uuid::from_u128(1)) });
 ///
-/// let documents = ResourceShape::new("document", ["status", "level"]);
+/// let documents = ResourceLayout::new("document", ["status", "level"]);
 /// for (status, may) in [("public", true), ("draft", false)] {
 ///     let document = documents.resource([Value::from(status), Value::Int(3)]);
 ///     let (permission, context) = (rules.permission("document:read")?, Context::new());
@@ -35,7 +35,7 @@ use super::Resource;
 /// # Ok::<(), rolekeep::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct ResourceShape {
+pub struct ResourceLayout {
     resource_type: Name,
     names: Box<[Name]>,
     /// The [`Positions`] that were found last, with the number of what read them.
@@ -52,7 +52,7 @@ const BITS: u32 = 24;
 /// Stands for "not given, or too far behind".
 const ELSEWHERE: u64 = 15;
 
-impl ResourceShape {
+impl ResourceLayout {
     /// A type, and the names of the attributes to come. Of a name that stands twice, the first counts.
     pub fn new<N: Into<Name>>(resource_type: impl Into<Name>, names: impl IntoIterator<Item = N>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
@@ -62,7 +62,7 @@ impl ResourceShape {
     /// A resource with these values, in the order of the names; null where there is none, and a set as a
     /// JSON array. One that is missing at the end was not given; one too many has no effect.
     pub fn resource(&self, values: impl IntoIterator<Item = Value>) -> Resource<'_> {
-        Resource::shaped(self, values.into_iter().map(Held::from).collect())
+        Resource::shaped(self, values.into_iter().map(GivenValue::from).collect())
     }
 
     pub(in crate::rules) fn resource_type(&self) -> &Name {

@@ -7,10 +7,25 @@ use std::mem::discriminant;
 
 use uuid::Uuid;
 
-use crate::model::{error::{Reason, Result}, predicate::Name, record::{Row, Table}, value::Value};
+use crate::model::{
+    error::{Reason, Result},
+    predicate::Name,
+    record::{Row, Table},
+    value::Value,
+};
 
-use crate::rules::{compile::{attribute::{Attribute, ResourceType}, reads::{ReadAttribute, TypeRead}, rule_set::Stamp}, condition::value::{Datum, Found, Held}};
-use {given::{Checked, Declared}, layout::{Positions, ResourceShape}};
+use crate::rules::{
+    compile::{
+        attribute::{Attribute, ResourceType},
+        reads::{ReadAttribute, TypeRead},
+        rule_set::Stamp,
+    },
+    condition::value::{Found, GivenValue, TypedValue},
+};
+use {
+    given::{Checked, Declared},
+    layout::{Positions, ResourceLayout},
+};
 
 /// A resource with every attribute and relation that the policy reads for its type.
 #[derive(Clone, Debug)]
@@ -22,22 +37,22 @@ pub struct Resource<'r> {
 #[derive(Clone, Debug)]
 enum Form<'r> {
     Named(Box<Named<'r>>),
-    Shaped { shape: &'r ResourceShape, values: Box<[Held]>, checked: Checked },
+    Shaped { shape: &'r ResourceLayout, values: Box<[GivenValue]>, checked: Checked },
 }
 
 #[derive(Clone, Debug, Default)]
 struct Named<'r> {
     resource_type: Name,
     row: Option<(&'static Table, &'r Row)>,
-    given: Vec<(Name, Held)>,
+    given: Vec<(Name, GivenValue)>,
     checked: Checked,
 }
 
 /// A resource, as what is read of its type.
 #[derive(Clone, Copy)]
 pub(in crate::rules) enum Seen<'s> {
-    Named { row: Option<(&'static Table, &'s Row)>, given: &'s [(Name, Held)] },
-    Shaped { shape: &'s ResourceShape, positions: Positions, values: &'s [Held] },
+    Named { row: Option<(&'static Table, &'s Row)>, given: &'s [(Name, GivenValue)] },
+    Shaped { shape: &'s ResourceLayout, positions: Positions, values: &'s [GivenValue] },
 }
 
 impl<'r> Resource<'r> {
@@ -55,7 +70,7 @@ impl<'r> Resource<'r> {
         Self { form: Form::Named(named.into()) }
     }
 
-    pub(in crate::rules) fn shaped(shape: &'r ResourceShape, values: Box<[Held]>) -> Self {
+    pub(in crate::rules) fn shaped(shape: &'r ResourceLayout, values: Box<[GivenValue]>) -> Self {
         Self { form: Form::Shaped { shape, values, checked: Checked::default() } }
     }
 
@@ -63,13 +78,13 @@ impl<'r> Resource<'r> {
     /// the policy declares, or of an attribute that it does not, makes every question about the resource an error:
     /// `RESOURCE_INVALID`.
     pub fn with(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
-        self.put(name.into(), Held::from(value.into()))
+        self.put(name.into(), GivenValue::from(value.into()))
     }
 
     /// Gives an attribute as a document of the host's holds it, JSON mostly: a value of another type than declared counts
     /// as absent, as it does to a row filter over that document.
     pub fn stored(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
-        self.put(name.into(), Held::Stored(Held::from(value.into()).into()))
+        self.put(name.into(), GivenValue::Stored(GivenValue::from(value.into()).into()))
     }
 
     /// Gives a relation: the ids of the other side, in any order.
@@ -77,10 +92,10 @@ impl<'r> Resource<'r> {
         let mut ids: Vec<Uuid> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
         ids.dedup();
-        self.put(name.into(), Held::Ids(ids.into()))
+        self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(mut self, name: Name, held: Held) -> Self {
+    fn put(mut self, name: Name, held: GivenValue) -> Self {
         match &mut self.form {
             Form::Named(named) => {
                 named.checked = Checked::default();
@@ -140,7 +155,7 @@ impl Resource<'_> {
     #[cold]
     fn check_each(&self, checked: &Checked, read: &TypeRead, ty: &ResourceType) -> Result<()> {
         let mut declared = Declared::of(&ty.attributes);
-        let mut check = |name: &Name, held: &Held| match declared.problem(name, held) {
+        let mut check = |name: &Name, held: &GivenValue| match declared.problem(name, held) {
             Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
             None => Ok(()),
         };
@@ -182,7 +197,9 @@ impl<'s> Seen<'s> {
                 }
             };
             match held {
-                Some(Held::One(value)) if attribute.plain == Some(discriminant(value)) => *found = Found::One(value),
+                Some(GivenValue::One(value)) if attribute.plain == Some(discriminant(value)) => {
+                    *found = Found::One(value)
+                }
                 _ => return false,
             }
         }
@@ -191,13 +208,13 @@ impl<'s> Seen<'s> {
 
     /// What was given for the attribute at this place of what is read.
     #[inline]
-    fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s Held> {
+    fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s GivenValue> {
         match self {
             Seen::Shaped { shape, positions, values } => {
                 values.get(positions.of(place).or_else(|| shape.position(&attribute.name))?)
             }
             Seen::Named { given, .. } => {
-                let is_it = |given: &&(Name, Held)| *given.0 == *attribute.name;
+                let is_it = |given: &&(Name, GivenValue)| *given.0 == *attribute.name;
                 given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)).map(|(_, held)| held)
             }
         }
@@ -206,7 +223,12 @@ impl<'s> Seen<'s> {
     /// What was given, or is stored, for the attribute at this place of what is read; none where there is
     /// neither. `stored` is where rows of the type are.
     #[inline]
-    pub(in crate::rules) fn find(self, place: usize, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Found<'s>> {
+    pub(in crate::rules) fn find(
+        self,
+        place: usize,
+        stored: Option<&Table>,
+        attribute: &ReadAttribute,
+    ) -> Option<Found<'s>> {
         match self.given(place, attribute) {
             Some(held) => Some(held.into()),
             None => self.stored(stored, attribute),
@@ -238,7 +260,7 @@ fn column<'r>(
 /// The values that the policy's `[context]` declares, given by the host and never by a caller.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    given: Vec<(Name, Held)>,
+    given: Vec<(Name, GivenValue)>,
     checked: Checked,
 }
 
@@ -252,7 +274,7 @@ impl Context {
     /// that it does not declare, too, where it declares any.
     pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
         self.checked = Checked::default();
-        put(&mut self.given, name.into(), Held::from(value.into()));
+        put(&mut self.given, name.into(), GivenValue::from(value.into()));
         self
     }
 
@@ -292,13 +314,13 @@ impl Context {
         Ok(())
     }
 
-    pub(in crate::rules) fn value(&self, attribute: &Attribute) -> Datum<'_> {
+    pub(in crate::rules) fn value(&self, attribute: &Attribute) -> TypedValue<'_> {
         let found = self.given.iter().find(|(name, _)| *name == attribute.name);
-        found.map_or(Datum::Absent, |(_, held)| held.read(attribute.ty))
+        found.map_or(TypedValue::Absent, |(_, held)| held.read(attribute.ty))
     }
 }
 
-fn put(given: &mut Vec<(Name, Held)>, name: Name, held: Held) {
+fn put(given: &mut Vec<(Name, GivenValue)>, name: Name, held: GivenValue) {
     match given.iter_mut().find(|(known, _)| *known == name) {
         Some(entry) => entry.1 = held,
         None => given.push((name, held)),

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use crate::model::value::Value;
 
-use crate::rules::condition::value::Base;
 use super::Scope;
+use crate::rules::condition::value::Base;
 
 /// A kind of scope by its place in the rule set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,11 @@ pub(in crate::rules) mod tree;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::model::{decode::{Decoder, FieldCode, FromJson, Misread}, id::parse_uuid, value::Value};
+use crate::model::{
+    decode::{Decoder, FieldCode, FromJson, Misread},
+    id::parse_uuid,
+    value::Value,
+};
 
 use crate::rules::policy::name::is_name;
 

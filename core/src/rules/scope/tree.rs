@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::model::value::Value;
 
-use crate::rules::compile::rule_set::RuleSet;
 use super::kind::{KindId, ScopeKind};
+use crate::rules::compile::rule_set::RuleSet;
 
 /// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it
 /// and to those that edits of its roles give.
@@ -33,14 +33,14 @@ impl RuleSet {
     /// # Ok::<(), rolekeep::Error>(())
     /// ```
     pub fn scope_tree<'k>(&self, rows: impl IntoIterator<Item = (&'k str, Value, Value)>) -> ScopeTree {
-        let kinds = &self.shared.words.kinds;
+        let kinds = &self.shared.symbols.kinds;
         let mut tree = ScopeTree { parents: kinds.iter().map(|kind| kind.parent).collect(), ..ScopeTree::default() };
         for (name, id, above) in rows {
             if let Some((kind, id, above)) = row(kinds, name, &id, &above) {
                 if let Some(before) = tree.above.insert((kind, id.clone()), above.clone())
                     && let Some(others) = tree.within.get_mut(&(kind, before))
                 {
-                    // Said twice: it lies where it was said to last.
+                    // RoleStatements twice: it lies where it was said to last.
                     others.retain(|other| *other != id);
                 }
                 tree.within.entry((kind, above)).or_default().push(id);
@@ -51,7 +51,7 @@ impl RuleSet {
 
     /// Whether rows of a kind lie within rows of another.
     pub(in crate::rules) fn lies_under(&self, kind: KindId, outer: KindId) -> bool {
-        let parent = |kind: &KindId| self.shared.words.kinds.get(kind.0 as usize)?.parent;
+        let parent = |kind: &KindId| self.shared.symbols.kinds.get(kind.0 as usize)?.parent;
         std::iter::successors(parent(&kind), parent).any(|above| above == outer)
     }
 }

@@ -12,9 +12,11 @@ mod feed;
 mod queries;
 mod records;
 mod samples;
+mod tables;
 
 pub use records::{Item, Tie, audit, change_set, change_set_id, id, tables, time};
 pub use samples::{expected, items, orders, predicates, ties};
+pub use tables::{THING_USERS, THINGS};
 
 use super::Storage;
 use crate::model::error::{Error, Result};

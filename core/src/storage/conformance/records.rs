@@ -10,9 +10,10 @@ use crate::{
         record::{Document, Listed, Record, Table},
         time::Time,
     },
-    rules::testing::{THING_USERS, THINGS},
     storage::{ChangeSet, Write},
 };
+
+use super::tables::{THING_USERS, THINGS};
 
 /// A row with every kind of column.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]

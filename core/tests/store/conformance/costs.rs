@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use rolekeep::{
-    Result, door,
+    Result, ffi,
     model::{
         id::ChangeSetId,
         record::{Key, Row, Table},
@@ -213,7 +213,7 @@ async fn costs_are_as_written() {
     let wasm: BTreeMap<String, usize> =
         serde_json::from_str(&fs::read_to_string(docs.join("wasm-bytes.json")).unwrap()).unwrap();
     let mut page = HEAD.to_owned();
-    for name in door::OPERATIONS {
+    for name in ffi::OPERATIONS {
         let Cost { reads, twice, checks, writes, entries, statements, .. } =
             costs.get(*name).unwrap_or_else(|| panic!("{name}"));
         let twice = twice.len();

@@ -1,5 +1,5 @@
 //! Plays `tests/conformance/scenarios`, which say what every language must do alike, in Rust: each
-//! on memory and on an SQLite file, through the typed methods, and through the door where they say `raw`.
+//! on memory and on an SQLite file, through the typed methods, and through `ffi::call` where they say `raw`.
 //!
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
@@ -34,7 +34,7 @@ async fn sqlite() {
 fn every_operation_is_played() {
     let scenarios = scenario::all();
     let played: BTreeSet<&str> = scenarios.iter().flat_map(Scenario::operations).collect();
-    let missing: Vec<_> = rolekeep::door::OPERATIONS.iter().filter(|name| !played.contains(**name)).collect();
+    let missing: Vec<_> = rolekeep::ffi::OPERATIONS.iter().filter(|name| !played.contains(**name)).collect();
     assert!(missing.is_empty(), "no scenario calls {missing:?}");
 }
 

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future;
 use rolekeep::{
-    Caller, Error, RequestContext, Resource, UserManagement, door,
+    Caller, Error, RequestContext, Resource, UserManagement,
     environment::{Environment, TokioEnvironment},
+    ffi,
     manager::Builder,
     model::decode,
     operations::sessions::Login,
@@ -192,8 +193,8 @@ impl Player {
         let with = step.with.as_ref().map_or_else(|| json!({}), |with| self.filled(with));
         if step.raw || step.text.is_some() {
             let input = step.text.clone().unwrap_or_else(|| with.to_string());
-            let answer = door::call(caller, operation, &input).await?;
-            return Ok(serde_json::from_str(&answer).expect("the door answers JSON"));
+            let answer = ffi::call(caller, operation, &input).await?;
+            return Ok(serde_json::from_str(&answer).expect("`ffi` answers JSON"));
         }
         let answer = typed::call(caller, operation, with).await;
         answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))

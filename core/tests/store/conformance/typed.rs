@@ -68,5 +68,5 @@ fn json(answer: impl serde::Serialize) -> Json {
 
 #[test]
 fn every_operation_has_its_method() {
-    assert_eq!(NAMES, rolekeep::door::OPERATIONS);
+    assert_eq!(NAMES, rolekeep::ffi::OPERATIONS);
 }

@@ -1,6 +1,6 @@
 //! What callers do in a sequence: drawn, told as an operation with its input, and done to the model.
 
-use rolekeep::rules::testing::Choices;
+use rolekeep_test_cases::Choices;
 use serde_json::{Map, Value as Json, json};
 
 use super::{

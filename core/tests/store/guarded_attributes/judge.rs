@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rolekeep::rules::testing::Choices;
+use rolekeep_test_cases::Choices;
 
 use super::{
     deeds::Deed,

@@ -15,7 +15,7 @@ use judge::Judge;
 use play::Store;
 use policy::Policy;
 use proptest::prelude::*;
-use rolekeep::rules::testing::Choices;
+use rolekeep_test_cases::Choices;
 use rows::{ADMINISTRATOR, Row, USERS};
 
 const STEPS: usize = 25;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep::{
-    Caller, Policy, Resource, UserManagement, door,
+    Caller, Policy, Resource, UserManagement, ffi,
     model::{
         drone::Drone,
         id::UserId,
@@ -47,7 +47,7 @@ impl Store {
     }
 
     async fn system(&self, operation: &str, input: Json) -> Json {
-        let answer = door::call(&self.um.system(), operation, &input.to_string()).await.unwrap();
+        let answer = ffi::call(&self.um.system(), operation, &input.to_string()).await.unwrap();
         serde_json::from_str(&answer).unwrap()
     }
 
@@ -59,7 +59,7 @@ impl Store {
         makes: Option<Row>,
     ) -> Result<(), String> {
         let input = self.filled(&input).to_string();
-        let answer = door::call(&self.callers[user], operation, &input).await;
+        let answer = ffi::call(&self.callers[user], operation, &input).await;
         let answer = answer.map_err(|error| error.code().as_str().to_owned())?;
         if let Some(row) = makes {
             let answer: Json = serde_json::from_str(&answer).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use rolekeep::rules::testing::Choices;
+use rolekeep_test_cases::Choices;
 
 use super::rows::{ADMINISTRATOR, DRONES, Drone, Held, REGIONS, Region, Row, Scope, USERS, User, World};
 

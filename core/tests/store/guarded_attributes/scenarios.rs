@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use rolekeep::rules::testing::Choices;
+use rolekeep_test_cases::Choices;
 use serde_json::{Map, Value as Json, json};
 
 use super::{

@@ -9,8 +9,9 @@ use std::{
 };
 
 use rolekeep::{
-    Code, Config, Reason, UserManagement, door,
+    Code, Config, Reason, UserManagement,
     environment::{Environment, Task, Work, os_elapsed, os_random},
+    ffi,
     model::{decode::FieldCode, time::Time},
     operations::{
         actor::RequestContext,
@@ -37,7 +38,7 @@ async fn sec_8_what_is_no_callers_choice_is_refused() {
         {
             let mut input = base.clone();
             input[field] = json!(true);
-            let refused = door::call(&system, operation, &input.to_string()).await.unwrap_err();
+            let refused = ffi::call(&system, operation, &input.to_string()).await.unwrap_err();
             let fields: Vec<_> = refused.fields().iter().map(|error| (error.field.as_str(), error.code)).collect();
             assert_eq!(fields, [(field, FieldCode::UnknownField)], "{operation}");
         }
@@ -53,7 +54,7 @@ async fn sec_11_keys_and_requests_begin_no_line_of_a_log() {
         ("setup.seed", json!({"passwords": {key.as_str(): 5}})),
         ("users.create", json!({"email": "a@example.org", key.as_str(): 5})),
     ] {
-        let refused = door::call(&anonymous, operation, &input.to_string()).await.unwrap_err();
+        let refused = ffi::call(&anonymous, operation, &input.to_string()).await.unwrap_err();
         for field in refused.fields() {
             assert!(!field.field.contains(['\n', '\u{2028}']), "{operation}: {:?}", field.field);
             assert!(field.field.len() < 200, "{operation}: a key of {} bytes is echoed", field.field.len());
@@ -115,7 +116,7 @@ async fn sec_14_pages_and_cursors_of_any_size() {
     }
     let deep = "[".repeat(100_000);
     for input in [deep.as_str(), "{\"email\":", "", "\"\\ud800\"", "NaN", "{\"limit\": 1e400}", "{\"page\": -1}"] {
-        let refused = door::call(&system, "users.list", input).await.unwrap_err();
+        let refused = ffi::call(&system, "users.list", input).await.unwrap_err();
         assert_eq!(refused.code(), Code::Validation, "{input:.20}");
     }
 }
@@ -222,12 +223,12 @@ async fn flt_6_a_seed_with_a_password_for_nobody_is_refused() {
         "users": [{"id": "0190a0b0-0000-7000-8000-000000000001", "email": "ann@example.org"}],
         "passwords": {"anm@example.org": PASSWORD},
     });
-    let refused = door::call(&um.system(), "setup.seed", &seed.to_string()).await.unwrap_err();
+    let refused = ffi::call(&um.system(), "setup.seed", &seed.to_string()).await.unwrap_err();
     assert_eq!(refused.fields()[0].field, "passwords");
     assert!(!format!("{refused:?}{refused}").contains(PASSWORD));
     let nul =
         json!({"regions": [{"id": "0190a0b0-0000-7000-8000-000000000001", "code": "e", "name": "E", "area": "\u{7}"}]});
-    let refused = door::call(&um.system(), "setup.seed", &nul.to_string()).await.unwrap_err();
+    let refused = ffi::call(&um.system(), "setup.seed", &nul.to_string()).await.unwrap_err();
     assert_eq!(refused.fields()[0].field, "regions[0].area");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Caller, Code, Error, Policy, UserManagement, door,
+    Caller, Code, Error, Policy, UserManagement, ffi,
     operations::{
         drones::CreateDrone,
         regions::CreateRegion,
@@ -132,7 +132,7 @@ impl World {
     }
 
     async fn knock(&self, caller: &Caller, operation: &str, input: &Value) -> Result<String, Error> {
-        door::call(caller, operation, &input.to_string()).await
+        ffi::call(caller, operation, &input.to_string()).await
     }
 }
 
@@ -149,7 +149,7 @@ async fn sec_9_without_rights_every_operation_is_refused() {
         ("a user without roles", world.um.acting_as(nobody.id).await.unwrap()),
     ];
     let before = world.storage.position().await.unwrap();
-    for operation in door::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
+    for operation in ffi::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
         for (who, caller) in &callers {
             let refused = world.knock(caller, operation, &world.input(operation)).await;
             let refused = refused.err().unwrap_or_else(|| panic!("{operation} as {who} is allowed"));
@@ -172,14 +172,14 @@ async fn sec_9_own_operations_need_somebody() {
         assert_eq!(refused.code(), Code::Unauthorized, "{operation}");
     }
     for operation in PUBLIC.iter().chain(&OWN).chain(&SYSTEM) {
-        assert!(door::OPERATIONS.contains(operation), "{operation} is no operation any more");
+        assert!(ffi::OPERATIONS.contains(operation), "{operation} is no operation any more");
     }
 }
 
 /// A row whose input would be refused anyway tests nothing.
 #[tokio::test]
 async fn sec_9_the_rows_work_for_who_may() {
-    for operation in door::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
+    for operation in ffi::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
         let world = World::new().await;
         let new = CreateUser::new("root@example.org").roles(["admin"]);
         let admin = world.um.system().users().create(new).await.unwrap();

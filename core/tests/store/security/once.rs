@@ -40,9 +40,9 @@ async fn a_request_that_is_sent_again_is_not_done_again() {
     keyed(&me, "k2").roles().assign(assign()).await.unwrap();
     keyed(&me, "k1").roles().unassign(UnassignRole::new(holder, "clerk")).await.unwrap();
     keyed(&um.system(), "k1").roles().assign(assign()).await.unwrap();
-    // The same through the door.
+    // The same through `ffi::call`.
     let input = format!(r#"{{"user_id": "{holder}", "role": "clerk"}}"#);
-    let error = rolekeep::door::call(&keyed(&me, "k1"), "roles.assign", &input).await.unwrap_err();
+    let error = rolekeep::ffi::call(&keyed(&me, "k1"), "roles.assign", &input).await.unwrap_err();
     require_done_before(&error);
 }
 

@@ -12,7 +12,7 @@ class BadInputTest {
     private fun reason(run: suspend () -> Unit) = assertFailsWith<RolekeepException> { runBlocking { run() } }.reason
 
     @Test
-    fun `the raw door says what is wrong`() {
+    fun `the raw call says what is wrong`() {
         assertEquals(Reason.UNKNOWN_OPERATION, reason { me.call("users.crate", "{}") })
         assertEquals(Reason.UNKNOWN_OPERATION, reason { me.call("x".repeat(1_000_000), "{}") })
         assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "{") })

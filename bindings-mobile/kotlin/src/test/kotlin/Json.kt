@@ -3,7 +3,7 @@ import java.time.Instant
 import java.time.LocalDate
 import java.util.UUID
 
-/** What a scenario says and the types of Kotlin cannot: it belongs through the raw door. */
+/** What a scenario says and the types of Kotlin cannot: it belongs through the untyped call. */
 class Inexpressible(message: String) : Exception(message)
 
 private fun inexpressible(what: String): Nothing = throw Inexpressible(what)

@@ -116,7 +116,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             try {
                 return dispatch(me, operation, with)
             } catch (_: Inexpressible) {
-                // A program that says so does not compile; what is left is the door.
+                // A program that says so does not compile; what is left is the untyped call.
             }
         }
         return Json.parseToJsonElement(me.call(operation, text ?: with.toString()))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .roles import AsyncRoles
@@ -34,46 +34,46 @@ class AsyncAreas:
     __slots__ = ()
 
     @property
-    def users(self: AsyncDoor) -> AsyncUsers:
+    def users(self: AsyncFfi) -> AsyncUsers:
         """Accounts."""
         return AsyncUsers(self)
 
     @property
-    def sessions(self: AsyncDoor) -> AsyncSessions:
+    def sessions(self: AsyncFfi) -> AsyncSessions:
         """Logins: tokens and the sessions they belong to."""
         return AsyncSessions(self)
 
     @property
-    def roles(self: AsyncDoor) -> AsyncRoles:
+    def roles(self: AsyncFfi) -> AsyncRoles:
         """Roles of the policy, and who holds them."""
         return AsyncRoles(self)
 
     @property
-    def permissions(self: AsyncDoor) -> AsyncPermissions:
+    def permissions(self: AsyncFfi) -> AsyncPermissions:
         """The permissions that exist, what a caller may do, and why."""
         return AsyncPermissions(self)
 
     @property
-    def policy(self: AsyncDoor) -> AsyncPolicy:
+    def policy(self: AsyncFfi) -> AsyncPolicy:
         """The policy as a whole: its version, files, and what an edit of it would change."""
         return AsyncPolicy(self)
 
     @property
-    def regions(self: AsyncDoor) -> AsyncRegions:
+    def regions(self: AsyncFfi) -> AsyncRegions:
         """Regions that users and drones belong to."""
         return AsyncRegions(self)
 
     @property
-    def drones(self: AsyncDoor) -> AsyncDrones:
+    def drones(self: AsyncFfi) -> AsyncDrones:
         """Drones, and who flies them."""
         return AsyncDrones(self)
 
     @property
-    def audit(self: AsyncDoor) -> AsyncAudit:
+    def audit(self: AsyncFfi) -> AsyncAudit:
         """The audit log."""
         return AsyncAudit(self)
 
     @property
-    def setup(self: AsyncDoor) -> AsyncSetup:
+    def setup(self: AsyncFfi) -> AsyncSetup:
         """First steps of a store."""
         return AsyncSetup(self)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ...records import AuditReport, AuditView, ChangeOutcome, Page
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncAudit:
@@ -16,7 +16,7 @@ class AsyncAudit:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def list(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import DroneModel, DroneStatus, DroneView, Page
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncDrones:
@@ -15,7 +15,7 @@ class AsyncDrones:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def create(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import EMPTY, UNSET, Unset, decode
 from ...records import DeletedPermission, EffectiveGrant, Explanation, PermissionView
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncPermissions:
@@ -18,7 +18,7 @@ class AsyncPermissions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def create(

@@ -16,7 +16,7 @@ from ...records import (
     PolicyValidation,
     RoleEdit,
 )
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncPolicy:
@@ -24,7 +24,7 @@ class AsyncPolicy:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def get(self) -> PolicySummary:

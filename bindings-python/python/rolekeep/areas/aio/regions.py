@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..._codec import UNSET, Unset, decode
 from ...records import Page, RegionStatus, RegionView
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncRegions:
@@ -13,7 +13,7 @@ class AsyncRegions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def create(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import DeletedRole, NewGrant, Page, RoleAssignment, RoleDetails, RoleView
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncRoles:
@@ -18,7 +18,7 @@ class AsyncRoles:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def create(

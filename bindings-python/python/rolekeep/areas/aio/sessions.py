@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ...records import LoginResult, SessionView
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncSessions:
@@ -16,7 +16,7 @@ class AsyncSessions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def login(

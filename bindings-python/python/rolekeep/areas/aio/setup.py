@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..._codec import EMPTY, decode
 from ...records import SeedDrone, SeedRegion, SeedResult, SeedUser
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncSetup:
@@ -15,7 +15,7 @@ class AsyncSetup:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def seed(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import Page, User, UserSort, UserStatus
-from .._door import AsyncDoor
+from .._ffi import AsyncFfi
 
 
 class AsyncUsers:
@@ -17,7 +17,7 @@ class AsyncUsers:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: AsyncDoor) -> None:
+    def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
 
     async def create(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .._door import Door
+from .._ffi import Ffi
 from .users import Users
 from .sessions import Sessions
 from .roles import Roles
@@ -34,46 +34,46 @@ class Areas:
     __slots__ = ()
 
     @property
-    def users(self: Door) -> Users:
+    def users(self: Ffi) -> Users:
         """Accounts."""
         return Users(self)
 
     @property
-    def sessions(self: Door) -> Sessions:
+    def sessions(self: Ffi) -> Sessions:
         """Logins: tokens and the sessions they belong to."""
         return Sessions(self)
 
     @property
-    def roles(self: Door) -> Roles:
+    def roles(self: Ffi) -> Roles:
         """Roles of the policy, and who holds them."""
         return Roles(self)
 
     @property
-    def permissions(self: Door) -> Permissions:
+    def permissions(self: Ffi) -> Permissions:
         """The permissions that exist, what a caller may do, and why."""
         return Permissions(self)
 
     @property
-    def policy(self: Door) -> Policy:
+    def policy(self: Ffi) -> Policy:
         """The policy as a whole: its version, files, and what an edit of it would change."""
         return Policy(self)
 
     @property
-    def regions(self: Door) -> Regions:
+    def regions(self: Ffi) -> Regions:
         """Regions that users and drones belong to."""
         return Regions(self)
 
     @property
-    def drones(self: Door) -> Drones:
+    def drones(self: Ffi) -> Drones:
         """Drones, and who flies them."""
         return Drones(self)
 
     @property
-    def audit(self: Door) -> Audit:
+    def audit(self: Ffi) -> Audit:
         """The audit log."""
         return Audit(self)
 
     @property
-    def setup(self: Door) -> Setup:
+    def setup(self: Ffi) -> Setup:
         """First steps of a store."""
         return Setup(self)

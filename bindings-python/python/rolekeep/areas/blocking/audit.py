@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ...records import AuditReport, AuditView, ChangeOutcome, Page
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Audit:
@@ -16,7 +16,7 @@ class Audit:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def list(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import DroneModel, DroneStatus, DroneView, Page
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Drones:
@@ -15,7 +15,7 @@ class Drones:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def create(

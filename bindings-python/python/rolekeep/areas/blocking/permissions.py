@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import EMPTY, UNSET, Unset, decode
 from ...records import DeletedPermission, EffectiveGrant, Explanation, PermissionView
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Permissions:
@@ -18,7 +18,7 @@ class Permissions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def create(

@@ -16,7 +16,7 @@ from ...records import (
     PolicyValidation,
     RoleEdit,
 )
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Policy:
@@ -24,7 +24,7 @@ class Policy:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def get(self) -> PolicySummary:

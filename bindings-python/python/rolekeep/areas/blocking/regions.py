@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..._codec import UNSET, Unset, decode
 from ...records import Page, RegionStatus, RegionView
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Regions:
@@ -13,7 +13,7 @@ class Regions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def create(

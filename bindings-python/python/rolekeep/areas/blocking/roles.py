@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import DeletedRole, NewGrant, Page, RoleAssignment, RoleDetails, RoleView
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Roles:
@@ -18,7 +18,7 @@ class Roles:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def create(

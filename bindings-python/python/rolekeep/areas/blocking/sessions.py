@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ...records import LoginResult, SessionView
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Sessions:
@@ -16,7 +16,7 @@ class Sessions:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def login(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..._codec import EMPTY, decode
 from ...records import SeedDrone, SeedRegion, SeedResult, SeedUser
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Setup:
@@ -15,7 +15,7 @@ class Setup:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def seed(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ...records import Page, User, UserSort, UserStatus
-from .._door import Door
+from .._ffi import Ffi
 
 
 class Users:
@@ -17,7 +17,7 @@ class Users:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Door) -> None:
+    def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
     def create(

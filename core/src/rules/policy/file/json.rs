@@ -8,23 +8,26 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::rules::diagnostics::{Faults, Spot, shown};
+use crate::rules::diagnostics::{Diagnostics, Spot, shown};
 
-use super::{MAX_DEPTH, MAX_PARTS, too_many_parts, tree::{Key, Node, Tree}};
+use super::{
+    MAX_DEPTH, MAX_PARTS, too_many_parts,
+    tree::{Key, Node, Tree},
+};
 
-pub(in crate::rules) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) -> Option<Node<'s>> {
     if let Some(at) = too_many(text) {
-        too_many_parts(at, faults);
+        too_many_parts(at, diagnostics);
         return None;
     }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) => {
-            let mut reader = Reader { file: text, faults, is_broken: false };
+            let mut reader = Reader { file: text, diagnostics, is_broken: false };
             let node = reader.node(raw, 0);
             (!reader.is_broken).then_some(node)
         }
         Err(error) => {
-            unreadable(text, &error, faults);
+            unreadable(text, &error, diagnostics);
             None
         }
     }
@@ -32,7 +35,7 @@ pub(in crate::rules) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<
 
 struct Reader<'s, 'f> {
     file: &'s str,
-    faults: &'f mut Faults,
+    diagnostics: &'f mut Diagnostics,
     is_broken: bool,
 }
 
@@ -41,7 +44,7 @@ impl<'s> Reader<'s, '_> {
         let spot = self.spot(raw.get());
         let value = match raw.get().as_bytes().first() {
             Some(b'{' | b'[') if depth >= MAX_DEPTH => {
-                self.faults.add(spot, "nested too deeply", None);
+                self.diagnostics.add(spot, "nested too deeply", None);
                 Tree::Refused
             }
             Some(b'{') => self.table(raw, depth),
@@ -74,7 +77,7 @@ impl<'s> Reader<'s, '_> {
                 Cow::Owned(_) => self.key_before(value.get()),
             };
             if let Some(first) = seen.get(&key) {
-                let fault = self.faults.add(spot, format!("`{}` is given twice", shown(&key)), None);
+                let fault = self.diagnostics.add(spot, format!("`{}` is given twice", shown(&key)), None);
                 fault.label("given again").first(*first, "first given");
                 continue;
             }
@@ -90,7 +93,7 @@ impl<'s> Reader<'s, '_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let start = self.offset(raw.get());
-                self.faults.add(at(self.file, start, &error), message(&error), None);
+                self.diagnostics.add(at(self.file, start, &error), message(&error), None);
                 self.is_broken = true;
                 None
             }
@@ -133,21 +136,21 @@ fn too_many(text: &str) -> Option<usize> {
 }
 
 /// What is wrong with a file that is no JSON.
-fn unreadable(text: &str, error: &serde_json::Error, faults: &mut Faults) {
+fn unreadable(text: &str, error: &serde_json::Error, diagnostics: &mut Diagnostics) {
     let end = text.trim_end().len();
     if end == 0 {
         let help = "a policy without any roles is written `{}`".to_owned();
-        faults.add(Spot::of(0..0), "the file is empty", Some(help));
+        diagnostics.add(Spot::of(0..0), "the file is empty", Some(help));
     } else if error.is_eof() {
         let message = message(error);
         let within = message.strip_prefix("EOF while parsing ").unwrap_or("something");
-        faults.add(Spot::of(end..end), format!("the file ends within {within}"), None);
+        diagnostics.add(Spot::of(end..end), format!("the file ends within {within}"), None);
     } else {
         let spot = at(text, 0, error);
         let before = text.get(..spot.start as usize).unwrap_or_default().trim_end();
         let help = before.ends_with(',').then(|| "JSON has no comma after the last one".to_owned());
         let message = message(error).replace("expected value", "expected a value");
-        faults.add(spot, message, help);
+        diagnostics.add(spot, message, help);
     }
 }
 

@@ -10,10 +10,13 @@ pub(in crate::rules) mod write;
 
 use std::sync::Arc;
 
-use crate::model::{decode::nearest, error::{Error, Reason, Result}};
+use crate::model::{
+    decode::nearest,
+    error::{Error, Reason, Result},
+};
 
-use crate::rules::diagnostics::{Faults, Spot};
 use super::{Origin, Policy};
+use crate::rules::diagnostics::{Diagnostics, Spot};
 
 /// The largest policy file, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -50,24 +53,24 @@ pub(in crate::rules) fn preset(name: &str) -> Result<Policy> {
 }
 
 /// What the file must not be, told at its place.
-fn too_many_parts(at: usize, faults: &mut Faults) {
+fn too_many_parts(at: usize, diagnostics: &mut Diagnostics) {
     let message = format!("the policy file has more than {MAX_PARTS} parts");
-    faults.add(Spot::of(at..at), message, None);
+    diagnostics.add(Spot::of(at..at), message, None);
 }
 
 /// A parser of one format: the tree, or the problems that leave none.
-type Parse = for<'s> fn(&'s str, &mut Faults) -> Option<tree::Node<'s>>;
+type Parse = for<'s> fn(&'s str, &mut Diagnostics) -> Option<tree::Node<'s>>;
 
 fn read_file(text: &str, parse: Parse, is_json: bool) -> Result<Policy> {
     if text.len() > MAX_BYTES {
         let message = format!("the policy file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err(Error::new(Reason::PolicyInvalid, message));
     }
-    let mut faults = Faults::of(Some(text.into()), is_json);
-    let Some(root) = parse(text, &mut faults) else {
-        return Err(faults.into_error("the policy file cannot be read"));
+    let mut diagnostics = Diagnostics::of(Some(text.into()), is_json);
+    let Some(root) = parse(text, &mut diagnostics) else {
+        return Err(diagnostics.into_error("the policy file cannot be read"));
     };
-    let mut policy = read::policy(&root, &mut faults);
-    policy.origin = Some(Arc::new(Origin { faults }));
+    let mut policy = read::policy(&root, &mut diagnostics);
+    policy.origin = Some(Arc::new(Origin { diagnostics }));
     Ok(policy)
 }

@@ -1,8 +1,11 @@
 //! From a place in a file back to the part of the policy that stands there.
 
-use crate::rules::diagnostics::Faults;
+use crate::rules::diagnostics::Diagnostics;
 
-use super::{json, tree::{Node, Tree}};
+use super::{
+    json,
+    tree::{Node, Tree},
+};
 
 /// A step from a value to one inside of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub(in crate::rules) struct Places<'t> {
 
 impl<'t> Places<'t> {
     pub(in crate::rules) fn of(text: &'t str) -> Self {
-        Self { text, root: json::parse(text, &mut Faults::default()) }
+        Self { text, root: json::parse(text, &mut Diagnostics::default()) }
     }
 
     /// The innermost value (or key) at a line and column, both from 1, and how many characters before

@@ -1,6 +1,9 @@
 //! The tree to the policy. What does not fit is a fault; the rest is read on.
 
-use crate::rules::{diagnostics::{Faults, Text, shown}, policy::{AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl}};
+use crate::rules::{
+    diagnostics::{Diagnostics, Text, shown},
+    policy::{AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
+};
 
 use super::tree::{Key, Node, Tree};
 
@@ -13,75 +16,76 @@ pub(in crate::rules) const ROLE: &[&str] =
     &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
 pub(in crate::rules) const GRANT: &[&str] = &["permission", "when"];
 
-pub(in crate::rules) fn policy(root: &Node<'_>, faults: &mut Faults) -> Policy {
+pub(in crate::rules) fn policy(root: &Node<'_>, diagnostics: &mut Diagnostics) -> Policy {
     let mut policy = Policy::new();
-    for (key, node) in table(root, faults) {
+    for (key, node) in table(root, diagnostics) {
         match key.text.as_ref() {
             // For editors alone.
-            "$schema" => drop(text(node, faults)),
-            "description" => policy.description = text(node, faults).map(|text| text.text),
-            "hierarchy" => policy.limited_hierarchy = is_limited(node, faults),
-            "anonymous" => policy.anonymous = text(node, faults),
-            "context" => policy.context = attributes(node, faults),
-            "scopes" => policy.scopes = scopes(node, faults),
-            "types" => policy.types = types(node, faults),
-            "permissions" => policy.permissions = permissions(node, faults),
+            "$schema" => drop(text(node, diagnostics)),
+            "description" => policy.description = text(node, diagnostics).map(|text| text.text),
+            "hierarchy" => policy.limited_hierarchy = is_limited(node, diagnostics),
+            "anonymous" => policy.anonymous = text(node, diagnostics),
+            "context" => policy.context = attributes(node, diagnostics),
+            "scopes" => policy.scopes = scopes(node, diagnostics),
+            "types" => policy.types = types(node, diagnostics),
+            "permissions" => policy.permissions = permissions(node, diagnostics),
             "roles" => {
-                policy.roles = table(node, faults).iter().map(|(key, node)| role(key, node, faults).into()).collect()
+                policy.roles =
+                    table(node, diagnostics).iter().map(|(key, node)| role(key, node, diagnostics).into()).collect()
             }
-            _ => unknown(key, POLICY, faults),
+            _ => unknown(key, POLICY, diagnostics),
         }
     }
     policy
 }
 
-fn is_limited(node: &Node<'_>, faults: &mut Faults) -> bool {
-    let Some(text) = text(node, faults) else { return false };
+fn is_limited(node: &Node<'_>, diagnostics: &mut Diagnostics) -> bool {
+    let Some(text) = text(node, diagnostics) else { return false };
     if !["general", "limited"].contains(&text.text.as_str()) {
-        let help = faults.suggest(&text.text, ["general", "limited"]);
-        faults.add(text.spot, "a hierarchy is `general` or `limited`", help);
+        let help = diagnostics.suggest(&text.text, ["general", "limited"]);
+        diagnostics.add(text.spot, "a hierarchy is `general` or `limited`", help);
     }
     text.text == "limited"
 }
 
-fn attributes(node: &Node<'_>, faults: &mut Faults) -> Vec<AttributeDecl> {
+fn attributes(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<AttributeDecl> {
     let mut read = Vec::new();
-    for (key, node) in table(node, faults) {
-        read.extend(text(node, faults).map(|ty| AttributeDecl { name: key.to_text(), ty }));
+    for (key, node) in table(node, diagnostics) {
+        read.extend(text(node, diagnostics).map(|ty| AttributeDecl { name: key.to_text(), ty }));
     }
     read
 }
 
-fn scopes(node: &Node<'_>, faults: &mut Faults) -> Vec<ScopeDecl> {
+fn scopes(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<ScopeDecl> {
     let mut read = Vec::new();
-    for (key, node) in table(node, faults) {
+    for (key, node) in table(node, diagnostics) {
         let (mut attribute, mut parent) = (None, None);
-        for (inner, node) in table(node, faults) {
+        for (inner, node) in table(node, diagnostics) {
             match inner.text.as_ref() {
-                "attribute" => attribute = text(node, faults),
-                "parent" => parent = text(node, faults),
-                _ => unknown(inner, SCOPE, faults),
+                "attribute" => attribute = text(node, diagnostics),
+                "parent" => parent = text(node, diagnostics),
+                _ => unknown(inner, SCOPE, diagnostics),
             }
         }
         match attribute {
             Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute, parent }),
             None => {
                 let message = format!("scope kind `{}` names no `attribute`", shown(&key.text));
-                faults.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
+                diagnostics.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
             }
         }
     }
     read
 }
 
-fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
+fn types(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<TypeDecl> {
     let mut read = Vec::new();
-    for (key, node) in table(node, faults) {
+    for (key, node) in table(node, diagnostics) {
         let mut declared = TypeDecl { name: key.to_text(), attributes: Vec::new() };
-        for (inner, node) in table(node, faults) {
+        for (inner, node) in table(node, diagnostics) {
             match inner.text.as_ref() {
-                "attributes" => declared.attributes = attributes(node, faults),
-                _ => unknown(inner, TYPE, faults),
+                "attributes" => declared.attributes = attributes(node, diagnostics),
+                _ => unknown(inner, TYPE, diagnostics),
             }
         }
         read.push(declared);
@@ -90,46 +94,46 @@ fn types(node: &Node<'_>, faults: &mut Faults) -> Vec<TypeDecl> {
 }
 
 /// A list of names, or a table of names and what they are for.
-fn permissions(node: &Node<'_>, faults: &mut Faults) -> Vec<PermissionDecl> {
+fn permissions(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<PermissionDecl> {
     if let Tree::List(_) = node.value {
-        let names = texts(node, faults).into_iter();
+        let names = texts(node, diagnostics).into_iter();
         return names.map(|name| PermissionDecl { name, about: String::new() }).collect();
     }
     let mut read = Vec::new();
-    for (key, node) in table(node, faults) {
-        let about = text(node, faults).map(|about| about.text).unwrap_or_default();
+    for (key, node) in table(node, diagnostics) {
+        let about = text(node, diagnostics).map(|about| about.text).unwrap_or_default();
         read.push(PermissionDecl { name: key.to_text(), about });
     }
     read
 }
 
-fn role(key: &Key<'_>, node: &Node<'_>, faults: &mut Faults) -> Role {
+fn role(key: &Key<'_>, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Role {
     let mut role = Role::named(key.to_text());
-    for (key, node) in table(node, faults) {
+    for (key, node) in table(node, diagnostics) {
         match key.text.as_ref() {
-            "description" => role.description = text(node, faults).map(|text| text.text),
-            "inherits" => role.inherits = texts(node, faults),
+            "description" => role.description = text(node, diagnostics).map(|text| text.text),
+            "inherits" => role.inherits = texts(node, diagnostics),
             "default" => match node.value {
                 Tree::Bool(is_default) => role.is_default = is_default,
-                _ => wrong(node, "true or false", faults),
+                _ => wrong(node, "true or false", diagnostics),
             },
             "max_holders" => match node.value {
                 Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
                     role.max_holders = u32::try_from(holders).ok();
                 }
-                _ => wrong(node, "a whole number of 1 or more", faults),
+                _ => wrong(node, "a whole number of 1 or more", diagnostics),
             },
-            "grantable_by" => role.grantable_by = texts(node, faults),
-            "allow" => grants(node, Effect::Allow, &mut role.grants, faults),
-            "deny" => grants(node, Effect::Deny, &mut role.grants, faults),
-            _ => unknown(key, ROLE, faults),
+            "grantable_by" => role.grantable_by = texts(node, diagnostics),
+            "allow" => grants(node, Effect::Allow, &mut role.grants, diagnostics),
+            "deny" => grants(node, Effect::Deny, &mut role.grants, diagnostics),
+            _ => unknown(key, ROLE, diagnostics),
         }
     }
     role
 }
 
-fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut Faults) {
-    for item in list(node, faults) {
+fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, diagnostics: &mut Diagnostics) {
+    for item in list(node, diagnostics) {
         match &item.value {
             Tree::Text(pattern) => {
                 let pattern = Text { text: pattern.clone().into_owned(), spot: item.spot };
@@ -139,86 +143,96 @@ fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, faults: &mut
                 let (mut patterns, mut when) = (None, None);
                 for (key, node) in entries {
                     match key.text.as_ref() {
-                        "permission" if matches!(node.value, Tree::List(_)) => patterns = Some(texts(node, faults)),
-                        "permission" => patterns = Some(text(node, faults).into_iter().collect()),
+                        "permission" if matches!(node.value, Tree::List(_)) => {
+                            patterns = Some(texts(node, diagnostics))
+                        }
+                        "permission" => patterns = Some(text(node, diagnostics).into_iter().collect()),
                         "when" => {
-                            when = text(node, faults);
+                            when = text(node, diagnostics);
                             // A grant whose condition cannot be read must not become unconditional.
                             if when.is_none() {
                                 when = Some(Text { text: "false == true".into(), spot: node.spot });
                             }
                         }
-                        _ => unknown(key, GRANT, faults),
+                        _ => unknown(key, GRANT, diagnostics),
                     }
                 }
                 let Some(patterns) = patterns else {
                     let help = "beside `when` stands `permission`, with one pattern or a list of them".to_owned();
-                    faults.add(item.spot, "this grant names no `permission`", Some(help));
+                    diagnostics.add(item.spot, "this grant names no `permission`", Some(help));
                     continue;
                 };
                 // Each has a copy of the condition.
                 let copies = when.as_ref().map_or(0, |when| when.text.len()).saturating_mul(patterns.len());
-                if !faults.takes_copies(copies) {
-                    faults.add(item.spot, "the conditions of this policy are too long for so many permissions", None);
+                if !diagnostics.takes_copies(copies) {
+                    diagnostics.add(
+                        item.spot,
+                        "the conditions of this policy are too long for so many permissions",
+                        None,
+                    );
                     continue;
                 }
                 let grant = |pattern| Grant { effect, pattern, when: when.clone().map(Box::new) };
                 grants.extend(patterns.into_iter().map(grant));
             }
-            _ => wrong(item, "a permission, or `permission` and `when` together", faults),
+            _ => wrong(item, "a permission, or `permission` and `when` together", diagnostics),
         }
     }
 }
 
-fn table<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [(Key<'s>, Node<'s>)] {
+fn table<'n, 's>(node: &'n Node<'s>, diagnostics: &mut Diagnostics) -> &'n [(Key<'s>, Node<'s>)] {
     match &node.value {
         Tree::Table(entries) => entries,
         _ => {
-            wrong(node, if faults.is_json { "an object" } else { "a table" }, faults);
+            wrong(node, if diagnostics.is_json { "an object" } else { "a table" }, diagnostics);
             &[]
         }
     }
 }
 
-fn list<'n, 's>(node: &'n Node<'s>, faults: &mut Faults) -> &'n [Node<'s>] {
+fn list<'n, 's>(node: &'n Node<'s>, diagnostics: &mut Diagnostics) -> &'n [Node<'s>] {
     match &node.value {
         Tree::List(items) => items,
         _ => {
-            wrong(node, "a list", faults);
+            wrong(node, "a list", diagnostics);
             &[]
         }
     }
 }
 
-fn text(node: &Node<'_>, faults: &mut Faults) -> Option<Text> {
+fn text(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Text> {
     match &node.value {
         Tree::Text(text) => Some(Text { text: text.clone().into_owned(), spot: node.spot }),
         _ => {
-            wrong(node, "a string", faults);
+            wrong(node, "a string", diagnostics);
             None
         }
     }
 }
 
-fn texts(node: &Node<'_>, faults: &mut Faults) -> Vec<Text> {
+fn texts(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<Text> {
     let mut read = Vec::new();
-    for item in list(node, faults) {
-        read.extend(text(item, faults));
+    for item in list(node, diagnostics) {
+        read.extend(text(item, diagnostics));
     }
     read
 }
 
-fn wrong(node: &Node<'_>, expected: &str, faults: &mut Faults) {
+fn wrong(node: &Node<'_>, expected: &str, diagnostics: &mut Diagnostics) {
     if !matches!(node.value, Tree::Refused) {
-        faults.add(node.spot, format!("expected {expected}, found {}", node.value.kind(faults.is_json)), None);
+        diagnostics.add(
+            node.spot,
+            format!("expected {expected}, found {}", node.value.kind(diagnostics.is_json)),
+            None,
+        );
     }
 }
 
-fn unknown(key: &Key<'_>, known: &[&'static str], faults: &mut Faults) {
-    let help = faults.suggest(&key.text, known.iter().copied());
+fn unknown(key: &Key<'_>, known: &[&'static str], diagnostics: &mut Diagnostics) {
+    let help = diagnostics.suggest(&key.text, known.iter().copied());
     let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
     let help = help.unwrap_or_else(|| format!("there are: {}", known()));
-    faults.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
+    diagnostics.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
 }
 
 #[cfg(test)]
@@ -230,7 +244,7 @@ mod tests {
     use super::{GRANT, POLICY, ROLE, SCOPE, TYPE};
     use crate::rules::{Policy, RuleSet, Schema};
 
-    const SCHEMA: &str = include_str!("../../../policies/policy.schema.json");
+    const SCHEMA: &str = include_str!("../../../../policies/policy.schema.json");
 
     fn keys_of(schema: &Json) -> BTreeSet<&str> {
         schema["properties"].as_object().expect("an object").keys().map(String::as_str).collect()

@@ -7,33 +7,36 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::rules::diagnostics::{Faults, Spot, shown};
+use crate::rules::diagnostics::{Diagnostics, Spot, shown};
 
-use super::{MAX_DEPTH, MAX_PARTS, too_many_parts, tree::{Key, Node, Tree}};
+use super::{
+    MAX_DEPTH, MAX_PARTS, too_many_parts,
+    tree::{Key, Node, Tree},
+};
 
 /// Of a file that is no TOML and has more parts, the first error alone is told.
 const MAX_PARTS_TOLD: usize = 20_000;
 /// So many keys that are given twice are told with the place of the first.
 const MAX_SEARCHES: u32 = 20;
 
-pub(in crate::rules) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<Node<'s>> {
+pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) -> Option<Node<'s>> {
     // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
     // they build exhausts the stack.
     let parts = match measure(text) {
         Measure::Parts(parts) => parts,
         Measure::TooDeep(at) => {
-            faults.add(Spot::of(at..at), "nested too deeply", None);
+            diagnostics.add(Spot::of(at..at), "nested too deeply", None);
             return None;
         }
         Measure::TooMany(at) => {
-            too_many_parts(at, faults);
+            too_many_parts(at, diagnostics);
             return None;
         }
     };
     let first = match DeTable::parse(text) {
         Ok(table) => {
             let spot = Spot::of(table.span());
-            return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, faults) });
+            return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, diagnostics) });
         }
         Err(error) => error,
     };
@@ -43,12 +46,12 @@ pub(in crate::rules) fn parse<'s>(text: &'s str, faults: &mut Faults) -> Option<
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         if error.message() == "duplicate key" {
-            again.tell(text, span, faults);
+            again.tell(text, span, diagnostics);
             continue;
         }
         let is_unquoted = error.message().starts_with("invalid unquoted key");
         let help = "a name with other characters stands in quotes, such as \"document:edit\"".to_owned();
-        faults.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
+        diagnostics.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
     }
     None
 }
@@ -62,12 +65,12 @@ struct Again {
 }
 
 impl Again {
-    fn tell(&mut self, text: &str, span: Range<usize>, faults: &mut Faults) {
+    fn tell(&mut self, text: &str, span: Range<usize>, diagnostics: &mut Diagnostics) {
         let message = format!("`{}` is given twice", shown(text.get(span.clone()).unwrap_or_default()));
         self.searches += 1;
         // Looking for the other key costs a walk through the file.
         let Some(before) = text.get(..span.start).filter(|_| self.searches <= MAX_SEARCHES) else {
-            faults.add(Spot::of(span), message, None).label("given again");
+            diagnostics.add(Spot::of(span), message, None).label("given again");
             return;
         };
         let line = before.rfind('\n').map_or(0, |end| end + 1);
@@ -81,7 +84,7 @@ impl Again {
         }
         let region = if is_header { 0..line } else { header..line };
         let first = line_of(text, region, &text[line..span.end]).map(|first| first + span.end - line);
-        let fault = faults.add(Spot::of(span.clone()), message, None).label("given again");
+        let fault = diagnostics.add(Spot::of(span.clone()), message, None).label("given again");
         if let Some(end) = first {
             fault.first(Spot::of(end - span.len()..end), "first given");
         }
@@ -101,11 +104,11 @@ fn line_of(text: &str, region: Range<usize>, begins: &str) -> Option<usize> {
     None
 }
 
-fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, faults: &mut Faults) -> Node<'s> {
+fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, diagnostics: &mut Diagnostics) -> Node<'s> {
     let spot = Spot::of(value.span());
     let value = match value.into_inner() {
         DeValue::Array(_) | DeValue::Table(_) if depth >= MAX_DEPTH => {
-            faults.add(spot, "nested too deeply", None);
+            diagnostics.add(spot, "nested too deeply", None);
             Tree::Refused
         }
         DeValue::String(text) => Tree::Text(text),
@@ -116,15 +119,15 @@ fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, faults: &mut Faults) -> N
         DeValue::Boolean(bool) => Tree::Bool(bool),
         DeValue::Float(_) => Tree::Other("a fraction"),
         DeValue::Datetime(_) => Tree::Other("a date"),
-        DeValue::Array(items) => Tree::List(items.into_iter().map(|item| node(item, depth + 1, faults)).collect()),
-        DeValue::Table(table) => tree_of_table(table, depth, faults),
+        DeValue::Array(items) => Tree::List(items.into_iter().map(|item| node(item, depth + 1, diagnostics)).collect()),
+        DeValue::Table(table) => tree_of_table(table, depth, diagnostics),
     };
     Node { spot, value }
 }
 
-fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, faults: &mut Faults) -> Tree<'s> {
+fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, diagnostics: &mut Diagnostics) -> Tree<'s> {
     let entry = |(key, value): (Spanned<_>, _)| {
-        (Key { spot: Spot::of(key.span()), text: key.into_inner() }, node(value, depth + 1, faults))
+        (Key { spot: Spot::of(key.span()), text: key.into_inner() }, node(value, depth + 1, diagnostics))
     };
     Tree::Table(table.into_iter().map(entry).collect())
 }

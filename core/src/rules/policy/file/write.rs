@@ -5,7 +5,10 @@ use serde::{
     ser::{SerializeMap, SerializeSeq},
 };
 
-use crate::{model::error::{Error, Reason, Result}, rules::policy::{AttributeDecl, Effect, Grant, Policy, Role}};
+use crate::{
+    model::error::{Error, Reason, Result},
+    rules::policy::{AttributeDecl, Effect, Grant, Policy, Role},
+};
 
 pub(in crate::rules) fn to_toml(policy: &Policy) -> Result<String> {
     toml::to_string_pretty(policy).map_err(|error| unwritable(&error))
@@ -63,7 +66,8 @@ impl Serialize for Policy {
 
 impl Serialize for Role {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let names = |texts: &[crate::rules::diagnostics::Text]| texts.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
+        let names =
+            |texts: &[crate::rules::diagnostics::Text]| texts.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
         let mut map = serializer.serialize_map(None)?;
         if let Some(description) = &self.description {
             map.serialize_entry("description", description)?;

@@ -1,6 +1,9 @@
 //! Constants: Kotlin, Swift, Rust.
 
-use super::{Name, Names, Taken, spelling::{RUST, SWIFT, camel, pascal, screaming, snake, unreserved}};
+use super::{
+    Name, Names, Taken,
+    spelling::{RUST, SWIFT, camel, pascal, screaming, snake, unreserved},
+};
 
 /// How a language writes a group of constants in another.
 struct Syntax {

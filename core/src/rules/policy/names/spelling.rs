@@ -124,7 +124,7 @@ pub(in crate::rules) const RUST: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{camel, one_line, pascal, screaming, unreserved};
+    use super::{RUST, camel, one_line, pascal, screaming, unreserved};
 
     #[test]
     fn names_become_identifiers() {
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(screaming("set-status"), "SET_STATUS");
         assert_eq!(screaming("operatorOnCall"), "OPERATOR_ON_CALL");
         assert_eq!(screaming("MAIN_HQ"), "MAIN_HQ");
-        assert_eq!(unreserved("type".to_owned(), crate::rules::policy::names::RUST), "type_");
+        assert_eq!(unreserved("type".to_owned(), RUST), "type_");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{
+use rolekeep::{
     model::{error::Result, time::Time, value::Value},
-    rules::{AssignmentFacts, Principal, PrincipalFacts, RoleId, RuleSet, Scope, ScopeTree},
+    rules::{Principal, RoleId, RuleSet, Scope, ScopeTree, StoredAssignment, StoredPrincipal},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Asker {
     /// The account. Of somebody who is not signed in: the anonymous role, and no attribute.
-    pub facts: PrincipalFacts,
+    pub facts: StoredPrincipal,
     /// The set attribute `principal.teams`; none: absent.
     pub teams: Option<Vec<Uuid>>,
     /// False: nobody is.
@@ -40,7 +40,7 @@ pub struct GeneratedKey {
 
 impl Asker {
     /// An account that asks for itself.
-    pub fn account(facts: PrincipalFacts) -> Self {
+    pub fn account(facts: StoredPrincipal) -> Self {
         Self { facts, teams: None, is_signed_in: true, session: None, key: None }
     }
 
@@ -68,8 +68,8 @@ impl Choices {
     /// An asker; of as many roles, and of one that is not declared.
     pub(super) fn asker(&mut self, roles: usize, anonymous: Option<usize>) -> Asker {
         if let Some(role) = anonymous.filter(|_| self.once_in(5)) {
-            let assignments = vec![AssignmentFacts::new(format!("role{role}"), Scope::Global)];
-            let facts = PrincipalFacts { is_verified: false, assignments, ..PrincipalFacts::new(Uuid::nil()) };
+            let assignments = vec![StoredAssignment::new(format!("role{role}"), Scope::Global)];
+            let facts = StoredPrincipal { is_verified: false, assignments, ..StoredPrincipal::new(Uuid::nil()) };
             return Asker { is_signed_in: false, ..Asker::account(facts) };
         }
         let assignments = (0..[1, 2, 3, 4, 0][self.below(5)]).map(|_| self.assignment(roles)).collect();
@@ -88,13 +88,13 @@ impl Choices {
             attributes.push(("teams".into(), Value::Json(format!("[{}]", ids.join(",")).into())));
         }
         let id = self.id();
-        let facts = PrincipalFacts {
+        let facts = StoredPrincipal {
             is_active: !self.once_in(16),
             status: "suspended".into(),
             is_verified: self.once_in(2),
             attributes,
             assignments,
-            ..PrincipalFacts::new(id)
+            ..StoredPrincipal::new(id)
         };
         let session = self.once_in(6).then(|| self.some_roles(roles));
         let key = self.once_in(7).then(|| GeneratedKey {
@@ -108,7 +108,7 @@ impl Choices {
         (0..1 + self.below(2)).map(|_| format!("role{}", self.below(roles))).collect()
     }
 
-    fn assignment(&mut self, roles: usize) -> AssignmentFacts {
+    fn assignment(&mut self, roles: usize) -> StoredAssignment {
         let scope = match self.below(9) {
             0 => Scope::region(self.id()),
             1 => Scope::resource("thing", self.id()),
@@ -122,7 +122,7 @@ impl Choices {
         let (from, until) = (edge().map(time), edge().map(time));
         let role = if self.once_in(10) { roles } else { self.below(roles) };
         let group = self.once_in(4).then(|| Arc::from(*self.one(&["crew", "staff"])));
-        AssignmentFacts { from, until, group, ..AssignmentFacts::new(format!("role{role}"), scope) }
+        StoredAssignment { from, until, group, ..StoredAssignment::new(format!("role{role}"), scope) }
     }
 }
 

@@ -1,12 +1,13 @@
-//! A schema like the library's own, and a type `thing` with columns of every kind.
+//! A schema like the library's own, with the type `thing`.
 
-use crate::{
+use rolekeep::{
     model::{
         noun::{Noun, Upkeep},
         predicate::Link,
         record::{Column, Kind, Replication, Table},
     },
     rules::Schema,
+    storage::conformance::THINGS,
 };
 
 const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {
@@ -17,32 +18,6 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static [us
     let version = columns.len() - 1;
     Table { name, columns, key, indexes: &[], search: &[], version, sync: Replication::SiteLocal, noun: Noun::NONE }
 }
-
-/// The stored type `thing`: a column of every kind, nullable and not.
-pub static THINGS: Table = table(
-    "things",
-    &[
-        column("id", Kind::Id, false),
-        column("code", Kind::Text, false),
-        column("label", Kind::Text, true),
-        column("region_id", Kind::Id, true),
-        column("owner_id", Kind::Id, true),
-        column("count", Kind::Int, true),
-        column("flag", Kind::Bool, true),
-        column("made_at", Kind::Time, false),
-        column("seen_at", Kind::Time, true),
-        column("notes", Kind::Json, true),
-        column("version", Kind::Int, false),
-    ],
-    &[0],
-);
-
-/// The link between things and users.
-pub static THING_USERS: Table = table(
-    "thing_users",
-    &[column("thing_id", Kind::Id, false), column("user_id", Kind::Id, false), column("version", Kind::Int, false)],
-    &[0, 1],
-);
 
 static USERS: Table = table(
     "users",

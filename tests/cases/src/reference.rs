@@ -1,9 +1,9 @@
 //! The decision as RBAC.md's pseudo-code says it, as naive as can be: what the engine is measured
 //! against. It compiles nothing, remembers nothing, and reads a [`Case`] anew for every question.
 
-use crate::{
+use rolekeep::{
     model::value::Value,
-    rules::{AssignmentFacts, Effect, Scope},
+    rules::{Effect, Scope, StoredAssignment},
 };
 
 use super::{Asker, Case, Condition, GeneratedGrant, Operand, THINGS, ThingRow, case::KINDS};
@@ -27,7 +27,7 @@ pub struct HeldPair<'a> {
     /// The role: the one assigned, or one of its juniors.
     pub role: usize,
     /// The assignment.
-    pub assignment: &'a AssignmentFacts,
+    pub assignment: &'a StoredAssignment,
     /// False in a session, or a key, that does not use it.
     pub is_active: bool,
 }
@@ -110,7 +110,7 @@ impl About<'_> {
         !is_denied && held.iter().any(|pair| pair.is_active && allows(pair))
     }
 
-    fn allows(self, grant: &GeneratedGrant, assignment: &AssignmentFacts) -> bool {
+    fn allows(self, grant: &GeneratedGrant, assignment: &StoredAssignment) -> bool {
         // Asked without fields, a narrowed allow does not count; without a resource, neither does one
         // that is scoped or reads it.
         let is_on = grant.fields.is_empty() || self.field.is_some_and(|field| grant.fields.contains(&field));
@@ -125,7 +125,7 @@ impl About<'_> {
             && grant.when.as_ref().is_none_or(|when| self.holds(when))
     }
 
-    fn denies(self, grant: &GeneratedGrant, assignment: &AssignmentFacts) -> bool {
+    fn denies(self, grant: &GeneratedGrant, assignment: &StoredAssignment) -> bool {
         let is_on = grant.fields.is_empty() || self.field.is_none_or(|field| grant.fields.contains(&field));
         let is_unknown = !self.has_resource() && reads_resource(grant);
         grant.effect == Effect::Deny

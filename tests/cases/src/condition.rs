@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::model::{time::Time, value::Value};
+use rolekeep::model::{time::Time, value::Value};
 
 use super::Choices;
 

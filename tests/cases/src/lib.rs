@@ -1,4 +1,4 @@
-//! Random policies, principals and rows, for tests of the rules and of storages (feature `testing`).
+//! Random policies, principals and rows, for tests of the rules and of storages.
 //!
 //! Everything is drawn from [`Choices`], a list of numbers: a property test makes the list, and a
 //! shorter list with smaller numbers gives a simpler case.
@@ -15,7 +15,8 @@ pub use case::{Case, GeneratedGrant, GeneratedRole, ThingRow};
 pub use condition::{Condition, Operand, Shape};
 pub use document::{DOCUMENT, DocumentCase, DocumentRow, array};
 pub use reference::{Query, Reference};
-pub use tables::{THING_USERS, THINGS, assigned_users, schema};
+pub use rolekeep::storage::conformance::{THING_USERS, THINGS};
+pub use tables::{assigned_users, schema};
 
 /// Decisions of a generator, one number each; 0 when they run out.
 #[derive(Clone, Debug)]

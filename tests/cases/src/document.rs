@@ -3,9 +3,9 @@
 
 use uuid::Uuid;
 
-use crate::{
+use rolekeep::{
     model::{time::Time, value::Value},
-    rules::{AssignmentFacts, Context, Policy, PrincipalFacts, Resource, Role, RuleSet, Scope},
+    rules::{Context, Policy, Resource, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
 };
 
 use super::{
@@ -182,7 +182,7 @@ pub struct DocumentCase {
     /// The policy.
     pub policy: Policy,
     /// Who asks.
-    pub principal: PrincipalFacts,
+    pub principal: StoredPrincipal,
     /// `context.hour` and `context.tag`.
     pub context: (i64, Option<String>),
     /// When.
@@ -238,7 +238,7 @@ impl DocumentCase {
     }
 
     /// The policy compiled.
-    pub fn rules(&self) -> crate::Result<RuleSet> {
+    pub fn rules(&self) -> rolekeep::Result<RuleSet> {
         RuleSet::compile(&self.policy, &schema())
     }
 
@@ -390,7 +390,7 @@ impl Choices {
         }
     }
 
-    fn document_assignment(&mut self, roles: usize) -> AssignmentFacts {
+    fn document_assignment(&mut self, roles: usize) -> StoredAssignment {
         let scope = match self.below(9) {
             0 => Scope::region(self.id()),
             1 => Scope::resource("document", self.id()),
@@ -400,10 +400,10 @@ impl Choices {
             5 => Scope::of("meta_owner", self.id()),
             _ => Scope::Global,
         };
-        AssignmentFacts::new(format!("role{}", self.below(roles)), scope)
+        StoredAssignment::new(format!("role{}", self.below(roles)), scope)
     }
 
-    fn document_principal(&mut self, assignments: Vec<AssignmentFacts>) -> PrincipalFacts {
+    fn document_principal(&mut self, assignments: Vec<StoredAssignment>) -> StoredPrincipal {
         let mut attributes = vec![
             ("username".into(), Value::Text(self.document_text())),
             ("email".into(), Value::from("someone@example.org")),
@@ -419,14 +419,14 @@ impl Choices {
         attributes.push(("wait".into(), wait.into()));
         let address = self.perhaps(|choices| *choices.one(ADDRESSES));
         attributes.push(("address".into(), address.into()));
-        PrincipalFacts {
+        StoredPrincipal {
             id: self.id(),
             is_active: !self.once_in(20),
             status: "suspended".into(),
             is_verified: self.once_in(2),
             attributes,
             assignments,
-            ..PrincipalFacts::new(Uuid::nil())
+            ..StoredPrincipal::new(Uuid::nil())
         }
     }
 }

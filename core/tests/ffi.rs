@@ -1,4 +1,4 @@
-//! What hostile input costs at the door (SEC-14): 1 MiB of anything is refused at once and in little memory, whichever
+//! What hostile input costs at the `ffi` module (SEC-14): 1 MiB of anything is refused at once and in little memory, whichever
 //! operation it is for. A program of its own, as it counts every allocation.
 #![cfg(feature = "testing")]
 #![allow(
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rolekeep::{Caller, Code, Error, Policy, UserManagement, door};
+use rolekeep::{Caller, Code, Error, Policy, UserManagement, ffi};
 
 struct Counting;
 
@@ -158,7 +158,7 @@ async fn sec_14_hostile_input_is_refused_at_once() {
         largest = largest.clone().max((memory, what));
     };
     for (shape, input) in shapes() {
-        for operation in door::OPERATIONS {
+        for operation in ffi::OPERATIONS {
             // Without optimisation all of them take minutes.
             let is_asked =
                 !cfg!(debug_assertions) || ["users.create", "roles.create", "setup.seed"].contains(operation);
@@ -166,15 +166,15 @@ async fn sec_14_hostile_input_is_refused_at_once() {
                 continue;
             }
             for (who, caller) in &callers {
-                let (answer, time, memory) = measured(door::call(caller, operation, &input)).await;
+                let (answer, time, memory) = measured(ffi::call(caller, operation, &input)).await;
                 look(format!("{shape} for {operation} as {who}"), answer, time, memory);
             }
         }
-        for question in door::QUESTIONS {
+        for question in ffi::QUESTIONS {
             let caller = &callers[0].1;
-            let (answer, time, memory) = measured(async { door::ask(caller, question, &input) }).await;
+            let (answer, time, memory) = measured(async { ffi::ask(caller, question, &input) }).await;
             look(format!("{shape} for {question}"), answer, time, memory);
-            let (answer, time, memory) = measured(door::consult(&um, question, &input)).await;
+            let (answer, time, memory) = measured(ffi::consult(&um, question, &input)).await;
             look(format!("{shape} for {question} of any user"), answer, time, memory);
         }
     }
@@ -204,7 +204,7 @@ async fn sec_14_a_seed_of_wrong_rows_is_refused() {
     ] {
         let input = format!("{{\"{what}\": [{rows}]}}");
         assert!(input.len() < 16 * MIB, "{}", input.len());
-        let (answer, time, memory) = measured(door::call(&um.system(), "setup.seed", &input)).await;
+        let (answer, time, memory) = measured(ffi::call(&um.system(), "setup.seed", &input)).await;
         let refused = answer.unwrap_err();
         println!("{what}: {} bytes, {time:?}, {} KiB: {}", input.len(), memory / 1024, refused.message());
         assert_eq!((refused.code(), refused.fields().len()), (Code::Validation, 100));
@@ -212,7 +212,7 @@ async fn sec_14_a_seed_of_wrong_rows_is_refused() {
         assert!(time < Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 2 }), "{what}: {time:?}");
         assert!(memory < 40 * input.len(), "{what}: {} KiB", memory / 1024);
         // Nobody but the host gives as much.
-        let refused = door::call(&um.anonymous(Default::default()), "setup.seed", &input).await.unwrap_err();
+        let refused = ffi::call(&um.anonymous(Default::default()), "setup.seed", &input).await.unwrap_err();
         assert!(refused.fields().is_empty(), "{refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! What other languages knock at: the name of an operation or of a question and JSON in, JSON out.
+//! What the bindings call: the name of an operation or of a question and JSON in, JSON out.
 
 mod filters;
 mod questions;

@@ -7,15 +7,17 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{
+use rolekeep::{
     model::{record::Row, time::Time, value::Value},
     rules::{Context, Effect, Policy, Principal, Resource, Role, RuleSet},
 };
 
+use rolekeep::storage::conformance::THINGS;
+
 use super::{
     Asker, Choices,
     condition::{Condition, HOUR, START, Shape},
-    tables::{THINGS, schema},
+    tables::schema,
 };
 
 /// A policy, somebody who asks, and what is asked about.
@@ -183,12 +185,12 @@ impl Case {
     }
 
     /// The policy compiled.
-    pub fn rules(&self) -> crate::Result<RuleSet> {
+    pub fn rules(&self) -> rolekeep::Result<RuleSet> {
         RuleSet::compile(&self.policy(), &schema())
     }
 
     /// Who asks, with those on whose behalf.
-    pub fn principal(&self, rules: &RuleSet) -> crate::Result<Principal> {
+    pub fn principal(&self, rules: &RuleSet) -> rolekeep::Result<Principal> {
         let rows = self.tree.iter().map(|(kind, id, above)| (*kind, Value::Id(*id), Value::Id(*above)));
         let tree = Arc::new(rules.scope_tree(rows));
         let mut principal: Option<Principal> = None;

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class Door(Protocol):
+class Ffi(Protocol):
     """A caller of blocking code."""
 
     def call(self, operation: str, given: Mapping[str, Any] | str = ...) -> str:
@@ -14,7 +14,7 @@ class Door(Protocol):
         ...
 
 
-class AsyncDoor(Protocol):
+class AsyncFfi(Protocol):
     """A caller of asyncio code."""
 
     async def call(self, operation: str, given: Mapping[str, Any] | str = ...) -> str:
