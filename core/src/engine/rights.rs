@@ -315,7 +315,7 @@ pub(crate) fn allows_at_all(
     clock: &Clock<'_>,
 ) -> Result<bool> {
     let question = || Question { principal, permission, fields: &[], resource: None, context, now: clock.now() };
-    rules.fast_path(principal.as_fast_path(), permission).map_or_else(|| rules.allows(&question()), Ok)
+    rules.fast_path(principal, permission).map_or_else(|| rules.allows(&question()), Ok)
 }
 
 fn not_loaded() -> Error {

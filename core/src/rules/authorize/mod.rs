@@ -21,7 +21,7 @@ use crate::model::{error::Result, time::Time};
 use crate::rules::{
     compile::{
         bits,
-        role::{GrantId, NONE, Says, Special},
+        role::{GrantId, NONE, Special},
         rule_set::{FieldId, Mark, PermissionId, RuleSet},
     },
     condition::parser::Root,
@@ -101,7 +101,7 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.fast_path(principal.as_fast_path(), permission) {
+        match self.fast_path(principal, permission) {
             Some(is_allowed) => Ok(is_allowed),
             None => self.check_closely(principal, permission, now),
         }
@@ -113,41 +113,15 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline]
     pub fn allows(&self, question: &Question<'_>) -> Result<bool> {
-        let Question { principal, permission, now, .. } = *question;
-        if !question.fields.is_empty() {
-            return Ok(self.settle(question)?.is_allowed());
-        }
         // What is said beside the question is looked at even where nothing reads it.
-        if question.resource.is_none() && question.context.is_empty() {
-            return match self.fast_path(principal.as_fast_path(), permission) {
-                Some(is_allowed) => Ok(is_allowed),
-                None => match self.at_a_second_glance(principal, permission, now) {
-                    Some(is_allowed) => Ok(is_allowed),
-                    None => Ok(self.settle(question)?.is_allowed()),
-                },
-            };
+        if question.fields.is_empty() && question.resource.is_none() && question.context.is_empty() {
+            return self.check(question.principal, question.permission, question.now);
         }
-        let mut cx = self.unread(question);
-        cx.read(question)?;
-        if question.resource.is_none() {
-            return Ok(self.judge(question, &cx).is_allowed());
-        }
-        match self.at_a_closer_glance(permission, &cx) {
-            Some(is_allowed) => Ok(is_allowed),
-            None => Ok(self.judge(question, &cx).is_allowed()),
-        }
+        Ok(self.settle(question)?.is_allowed())
     }
 
     #[inline(never)]
-    pub(in crate::rules) fn check_closely(
-        &self,
-        principal: &Principal,
-        permission: PermissionId,
-        now: Time,
-    ) -> Result<bool> {
-        if let Some(is_allowed) = self.at_a_second_glance(principal, permission, now) {
-            return Ok(is_allowed);
-        }
+    pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         let context = Context::new();
         let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
         Ok(self.settle(&question)?.is_allowed())
@@ -275,32 +249,14 @@ impl RuleSet {
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
     ) -> bool {
-        let Some(own) = self.role_marks.get(role as usize) else { return false };
-        if own.has_plain && self.permission_index.has(role, permission) {
-            return true;
-        }
-        match mark.has(Mark::SPECIAL).then(|| own.index.says(permission)) {
-            None | Some(Says::Nothing) => false,
-            Some(Says::AllowsIf(condition)) => self.condition_allows(condition, cx),
-            Some(Says::More(_)) => {
-                let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
-                self.specials(role, permission).iter().any(allows)
-            }
-        }
+        let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
+        self.permission_index.has(role, permission)
+            || mark.has(Mark::SPECIAL) && self.specials(role, permission).iter().any(allows)
     }
 
-    /// What a role says of a permission beside its plain bits.
+    /// What a role says of a permission beside its plain bits, grant by grant.
     #[inline]
-    fn says(&self, role: u32, permission: u32) -> Says {
-        self.role_marks.get(role as usize).map_or(Says::Nothing, |mark| mark.index.says(permission))
-    }
-
-    /// The same, grant by grant.
-    #[inline]
-    pub(in crate::rules) fn specials(&self, role: u32, permission: u32) -> &[Special] {
-        if self.says(role, permission) == Says::Nothing {
-            return &[];
-        }
+    pub(super) fn specials(&self, role: u32, permission: u32) -> &[Special] {
         self.roles.get(role as usize).map(|role| role.special_of(permission)).unwrap_or_default()
     }
 

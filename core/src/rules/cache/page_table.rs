@@ -11,7 +11,7 @@ use std::{
 use super::rights::UserHandle;
 use crate::rules::{
     compile::rule_set::Stamp,
-    principal::{FastPath, Principal},
+    principal::Principal,
 };
 
 /// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
@@ -25,15 +25,6 @@ const SHELF: usize = 128;
 pub(in crate::rules) struct Slot {
     pub(in crate::rules) principal: Principal,
     /// Tells a user from the one that had its number before; 0: nobody is here.
-    generation: u32,
-    asked: Asked,
-}
-
-/// What most answers need of a user, half as large: twice as many stand in the processor's cache.
-#[derive(Clone, Debug)]
-#[repr(align(32))]
-pub(in crate::rules) struct Short {
-    pub(in crate::rules) fast_path: FastPath,
     generation: u32,
     asked: Asked,
 }
@@ -67,11 +58,6 @@ impl Slot {
         Self { principal: Principal::nobody(Stamp::NONE), generation: 0, asked: Asked(AtomicBool::new(false)) }
     }
 
-    fn short(&self) -> Short {
-        let asked = Asked(AtomicBool::new(false));
-        Short { fast_path: *self.principal.as_fast_path(), generation: self.generation, asked }
-    }
-
     /// Notes that it was asked about.
     #[inline]
     pub(in crate::rules) fn note(&self) {
@@ -86,7 +72,6 @@ impl Slot {
 
 #[derive(Clone, Debug)]
 struct Piece {
-    short: [Short; PIECE],
     slots: [Slot; PIECE],
 }
 
@@ -126,23 +111,11 @@ impl PageTable {
         (slot.generation == user.generation.get()).then_some(slot)
     }
 
-    /// In short; notes that it was asked about.
-    #[inline]
-    pub(in crate::rules) fn fast_path(&self, user: UserHandle) -> Option<&FastPath> {
-        let short = &self.piece(user.index)?.short[user.index as usize % PIECE];
-        if short.generation != user.generation.get() {
-            return None;
-        }
-        short.asked.note();
-        Some(&short.fast_path)
-    }
-
     /// Whether a user was asked about since this was asked last.
     pub(in crate::rules) fn was_asked(&self, index: u32) -> bool {
         let Some(piece) = self.piece(index) else { return false };
         let at = index as usize % PIECE;
-        [&piece.slots[at].asked, &piece.short[at].asked].map(|asked| asked.0.swap(false, Ordering::Relaxed))
-            != [false; 2]
+        piece.slots[at].asked.0.swap(false, Ordering::Relaxed)
     }
 
     /// Puts a user at a number at most one beyond the last.
@@ -151,13 +124,11 @@ impl PageTable {
         let (shelf, piece) = (index / (PIECE * SHELF), index / PIECE % SHELF);
         if shelf == self.shelves.len() {
             // All share one empty piece until something is put in.
-            let short = std::array::from_fn(|_| Slot::empty().short());
-            let empty = Arc::new(Piece { short, slots: std::array::from_fn(|_| Slot::empty()) });
+            let empty = Arc::new(Piece { slots: std::array::from_fn(|_| Slot::empty()) });
             self.shelves.push(Arc::new(std::array::from_fn(|_| empty.clone())));
         }
         let Some(shelf) = self.shelves.get_mut(shelf) else { return };
         let piece = Arc::make_mut(&mut Arc::make_mut(shelf)[piece]);
-        piece.short[index % PIECE] = slot.short();
         piece.slots[index % PIECE] = slot;
         self.len = self.len.max(index + 1);
     }
@@ -181,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_slot_fills_one_line() {
-        assert_eq!([size_of::<Slot>(), size_of::<Short>()], [64, 32]);
+        assert_eq!(size_of::<Slot>(), 64);
     }
 
     use crate::rules::{Policy, RuleSet, Schema, StoredPrincipal};

@@ -124,17 +124,8 @@ impl Rights {
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
     #[inline]
     pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
-        let fast_path = self.slots.fast_path(user).and_then(|fast_path| self.rules.fast_path(fast_path, permission));
-        match fast_path {
-            Some(is_allowed) => Ok(is_allowed),
-            None => self.check_closely(user, permission, now),
-        }
-    }
-
-    #[inline(never)]
-    fn check_closely(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
         match self.principal(user) {
-            Some(principal) => self.rules.check_closely(principal, permission, now),
+            Some(principal) => self.rules.check(principal, permission, now),
             None => Err(not_loaded()),
         }
     }

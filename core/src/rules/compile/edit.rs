@@ -185,10 +185,6 @@ impl RuleSet {
     fn change(&mut self, id: u32, role: CompiledRole) {
         let Some(known) = self.roles.get_mut(id as usize) else { return };
         self.permission_index.change(id, &known.plain, &role.plain);
-        // Most roles of most policies have none, and a row is a bit for each permission.
-        if !known.special.all().is_empty() || !role.special.all().is_empty() {
-            self.conditional.change(id, &known.conditional(), &role.conditional());
-        }
         *known = Arc::new(role);
     }
 

@@ -44,8 +44,6 @@ pub(super) fn all(
     rules.roles = flat.into_iter().flatten().collect();
     let permissions = rules.all_permissions().len();
     rules.permission_index = PermissionIndex::new(permissions, rules.roles.iter().map(|role| &role.plain));
-    let conditional: Vec<Bits> = rules.roles.iter().map(|role| role.conditional()).collect();
-    rules.conditional = PermissionIndex::new(permissions, conditional.iter());
     rules.role_ids = Arc::new(hierarchy.ids);
     Ok(())
 }

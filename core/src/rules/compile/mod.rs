@@ -78,12 +78,9 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         types,
         roles: Vec::new(),
         permission_index: PermissionIndex::new(0, [].iter()),
-        conditional: PermissionIndex::new(0, [].iter()),
         role_ids: Arc::default(),
         numbers: Arc::default(),
         marks: Box::default(),
-        role_marks: Box::default(),
-        lone: Box::default(),
         administrators: Box::default(),
         anonymous: hierarchy.anonymous,
     };

@@ -23,7 +23,7 @@ use super::{
     interner::{Interner, place},
     permission_index::PermissionIndex,
     reads::{Reads, TypeRead, TypeReads},
-    role::{self, CompiledRole, HeldGrant, Index, NONE},
+    role::{CompiledRole, HeldGrant},
     schema::Schema,
     symbols::{Permission, Symbols},
 };
@@ -63,8 +63,6 @@ pub struct RuleSet {
     pub(in crate::rules) roles: Vec<Arc<CompiledRole>>,
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(in crate::rules) permission_index: PermissionIndex,
-    /// Of each permission, the roles whose closure allows it under a lone condition ([`CompiledRole::conditional`]).
-    pub(in crate::rules) conditional: PermissionIndex,
     /// Deleted roles included.
     pub(in crate::rules) role_ids: Arc<RoleIds>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
@@ -73,10 +71,6 @@ pub struct RuleSet {
     pub(in crate::rules) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(in crate::rules) marks: Box<[Mark]>,
-    /// Of each permission that is [`Mark::ALIKE`], the condition.
-    pub(in crate::rules) lone: Box<[u32]>,
-    /// What a decision looks at of each role beside its columns.
-    pub(in crate::rules) role_marks: Box<[RoleMark]>,
     /// A bit for each role that holds `admin:all`.
     pub(in crate::rules) administrators: Box<[u64]>,
     pub(in crate::rules) anonymous: Option<RoleId>,
@@ -151,20 +145,9 @@ impl Mark {
     pub(in crate::rules) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(in crate::rules) const DEMANDING: Mark = Mark(4);
-    /// All that roles say of it beside their plain bits is to allow it under one condition, the same for all.
-    pub(in crate::rules) const ALIKE: Mark = Mark(8);
-    /// It is special, and but for administrators no role allows it otherwise.
-    pub(in crate::rules) const NEVER_PLAIN: Mark = Mark(16);
-
     #[inline]
     pub(in crate::rules) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
-    }
-
-    /// Whether nothing but its lone condition, and administrators, may allow it, and no role denies it.
-    #[inline]
-    pub(in crate::rules) fn is_conditional(self) -> bool {
-        self.0 & !Mark::DEMANDING.0 == Mark::SPECIAL.or(Mark::ALIKE).or(Mark::NEVER_PLAIN).0
     }
 
     #[must_use]
@@ -172,26 +155,6 @@ impl Mark {
         Mark(self.0 | other.0)
     }
 
-    #[must_use]
-    const fn with(self, other: Mark, on: bool) -> Mark {
-        Mark(if on { self.0 | other.0 } else { self.0 & !other.0 })
-    }
-}
-
-/// What a decision looks at of a role beside its column.
-#[derive(Clone, Debug, Default)]
-pub(in crate::rules) struct RoleMark {
-    /// What it says beside its plain bits.
-    pub(in crate::rules) index: Index,
-    /// Whether it allows anything under no condition, unnarrowed.
-    pub(in crate::rules) has_plain: bool,
-}
-
-impl RoleMark {
-    fn of(role: &CompiledRole) -> Self {
-        let (index, has_plain) = (role.special.index().clone(), !role.plain.is_empty());
-        Self { index, has_plain }
-    }
 }
 
 /// A permission and what it is for.
@@ -430,41 +393,20 @@ impl RuleSet {
         self.interner.condition(condition)
     }
 
-    /// Sets the marks of all permissions.
+    /// Sets what follows from all roles together.
     pub(in crate::rules) fn mark(&mut self) {
-        let mut marks: Box<[Mark]> = self
-            .all_permissions()
-            .iter()
-            .map(|permission| {
-                let reads = &self.reads.types[permission.ty as usize].reads;
-                let is_demanding = !reads.context.is_empty() || !reads.principal.is_empty();
-                if is_demanding { Mark::DEMANDING } else { Mark::default() }
-            })
-            .collect();
-        let has_special = self.roles.iter().any(|role| !role.own.special.is_empty());
-        let mut lone = vec![NONE; if has_special { marks.len() } else { 0 }];
+        let demanding = |ty: u32| {
+            let reads = &self.reads.types[ty as usize].reads;
+            if reads.context.is_empty() && reads.principal.is_empty() { Mark::default() } else { Mark::DEMANDING }
+        };
+        let mut marks: Box<[Mark]> = self.all_permissions().iter().map(|permission| demanding(permission.ty)).collect();
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
-            let at = special.permission as usize;
-            let (Some(mark), Some(lone)) = (marks.get_mut(at), lone.get_mut(at)) else { continue };
-            let is_alike = role::lone(&[*special]).is_some_and(|condition| match mark.has(Mark::SPECIAL) {
-                true => *lone == condition,
-                false => condition != NONE,
-            });
-            *lone = if is_alike { special.condition } else { NONE };
-            *mark = mark.or(Mark::SPECIAL.or(Mark::NEVER_PLAIN)).with(Mark::ALIKE, is_alike);
-            if special.effect == Effect::Deny {
-                *mark = mark.or(Mark::DENIED);
+            let denied = if special.effect == Effect::Deny { Mark::DENIED } else { Mark::default() };
+            if let Some(mark) = marks.get_mut(special.permission as usize) {
+                *mark = mark.or(Mark::SPECIAL).or(denied);
             }
         }
-        for role in self.roles.iter().filter(|role| has_special && !role.is_administrator) {
-            for permission in &role.own.plain {
-                if let Some(mark) = marks.get_mut(*permission as usize) {
-                    *mark = mark.with(Mark::NEVER_PLAIN, false);
-                }
-            }
-        }
-        (self.marks, self.lone) = (marks, lone.into());
-        self.role_marks = self.roles.iter().map(|role| RoleMark::of(role)).collect();
+        self.marks = marks;
         let mut administrators = bits::empty(self.roles.len());
         let found = self.roles.iter().filter(|role| role.is_administrator);
         found.for_each(|role| bits::set(&mut administrators, role.id));

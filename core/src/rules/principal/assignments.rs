@@ -5,9 +5,12 @@ use std::sync::Arc;
 use crate::model::{time::Time, value::Value};
 
 use super::{Principal, stored::StoredAssignment};
-use crate::rules::scope::{
-    Scope,
-    kind::{BoundScope, ScopeKind, bind},
+use crate::rules::{
+    compile::role::NONE,
+    scope::{
+        Scope,
+        kind::{BoundScope, ScopeKind, bind},
+    },
 };
 
 /// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
@@ -108,8 +111,8 @@ pub(in crate::rules) struct HeldRoles<'a> {
 impl Principal {
     /// Every assignment, by its place.
     pub(in crate::rules) fn assignments(&self) -> HeldRoles<'_> {
-        let ([first, more], (limited, windows)) = (self.plain(), self.limited());
-        let [first, more] = [first, more].map(<[u32]>::iter);
+        let (limited, windows) = self.limited();
+        let (first, more) = (self.first().iter(), self.more().iter());
         HeldRoles { principal: self, at: 0, first, more, limited: limited.iter(), windows: windows.iter() }
     }
 }
@@ -118,7 +121,7 @@ impl<'a> Iterator for HeldRoles<'a> {
     type Item = RoleAssignment<'a>;
 
     fn next(&mut self) -> Option<RoleAssignment<'a>> {
-        let (role, scope, window) = match self.first.next().or_else(|| self.more.next()) {
+        let (role, scope, window) = match self.first.next().filter(|role| **role != NONE).or_else(|| self.more.next()) {
             Some(role) => (*role, None, Window::ALWAYS),
             None => {
                 let limited = self.limited.next()?;

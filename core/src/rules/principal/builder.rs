@@ -12,13 +12,14 @@ use crate::model::{
 };
 
 use super::{
-    Detail, FIRST, FastPath, Flags, Principal, Rare,
+    Detail, FIRST, Flags, Principal, Rare,
     assignments::{Assignment, Notes, RoleAssignment, Window, tells},
     stored::{self, StoredAssignment, StoredPrincipal},
 };
 use crate::rules::{
     compile::{
         bits,
+        role::NONE,
         rule_set::{RoleId, RuleSet, Stamp},
         symbols::Symbols,
     },
@@ -100,8 +101,8 @@ impl Principal {
             id: Uuid::nil(),
             version: 0,
             detail: None,
-            fast_path: FastPath { first: [u32::MAX; FIRST], stamp },
-            first_count: 0,
+            first: [NONE; FIRST],
+            stamp,
             flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
         }
     }
@@ -116,17 +117,16 @@ impl Principal {
 
     fn set_plain(&mut self, roles: &[u32]) {
         let (first, more) = roles.split_at(roles.len().min(FIRST));
-        self.fast_path.first = [u32::MAX; FIRST];
-        self.fast_path.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
-        self.first_count = u8::try_from(first.len()).unwrap_or_default();
-        if !more.is_empty() || self.plain()[1] != more {
+        self.first = [NONE; FIRST];
+        self.first.iter_mut().zip(first).for_each(|(place, role)| *place = *role);
+        if !more.is_empty() {
             self.detail_mut().more = more.into();
         }
     }
 
     /// No fast path leads past what decides here.
     fn slow(mut self) -> Self {
-        self.fast_path.stamp = self.fast_path.stamp.with_more();
+        self.stamp = self.stamp.with_more();
         self.flags = self.flags.with(Flags::SPECIAL, true).with(Flags::SCOPED, false);
         // Plain roles came first, and still do.
         let limited = |one: RoleAssignment<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
@@ -155,7 +155,7 @@ impl RuleSet {
             .with(Flags::ACTIVE, stored.is_active)
             .with(Flags::VERIFIED, stored.is_verified)
             .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
-        let is_simple = is_steady && roles.limited.is_empty() && roles.plain.len() <= FIRST;
+        let is_simple = is_steady && roles.limited.is_empty();
         let stamp = if is_simple { self.stamp } else { self.stamp.with_more() };
         let mut principal = Principal { id: stored.id, version: stored.version, flags, ..Principal::nobody(stamp) };
         principal.set_plain(&roles.plain);
@@ -168,7 +168,7 @@ impl RuleSet {
         principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
         if let Some(problem) = problem {
             principal.rare_mut().problem = Some(problem.into());
-            principal.fast_path.stamp = principal.fast_path.stamp.with_more();
+            principal.stamp = principal.stamp.with_more();
             principal.flags = principal.flags.with(Flags::SPECIAL, true);
         }
         let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
@@ -193,12 +193,6 @@ impl RuleSet {
         if !roles.limited.is_empty() {
             principal.detail_mut().limit((roles.limited, roles.windows));
         }
-        let is_scoped = principal.is_active()
-            && !principal.is_special()
-            && principal.plain()[1].is_empty()
-            && principal.limited().1.is_empty()
-            && principal.limited().0.iter().all(|one| matches!(one.scope, BoundScope::Id(..)));
-        principal.flags = principal.flags.with(Flags::SCOPED, is_scoped);
         principal
     }
 

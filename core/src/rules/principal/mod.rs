@@ -20,7 +20,10 @@ use uuid::Uuid;
 use crate::model::time::Time;
 
 use crate::rules::{
-    compile::rule_set::{RuleSet, Stamp},
+    compile::{
+        role::NONE,
+        rule_set::{RuleSet, Stamp},
+    },
     condition::{
         code::Path,
         parser::Root,
@@ -35,7 +38,7 @@ pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub use stored::{StoredAssignment, StoredPrincipal};
 
 /// Plain roles that need no look elsewhere.
-const FIRST: usize = 4;
+pub(super) const FIRST: usize = 4;
 
 /// Somebody who asks, ready to be asked about. Belongs to the [`super::RuleSet`] that made it. Cheap to
 /// clone.
@@ -46,27 +49,12 @@ pub struct Principal {
     id: Uuid,
     version: i64,
     detail: Option<Arc<Detail>>,
-    fast_path: FastPath,
-    first_count: u8,
-    flags: Flags,
-}
-
-/// What most answers need.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FastPath {
-    /// The first roles that an active account holds everywhere and always; in places that are empty a
-    /// number that no role has.
-    pub(super) first: [u32; FIRST],
-    /// Of the rules that made it, and whether the first roles are all that counts.
+    /// The first roles that an active account holds everywhere and always; in places that are empty a number that no
+    /// role has.
+    first: [u32; FIRST],
+    /// Of the rules that made it, and whether the plain roles are all that counts.
     stamp: Stamp,
-}
-
-impl FastPath {
-    /// Whether these rules, or those that they are akin to, made it, and its first roles are all that counts.
-    #[inline]
-    pub(super) fn is_simple_of(&self, rules: &RuleSet) -> bool {
-        self.stamp == rules.stamp
-    }
+    flags: Flags,
 }
 
 /// What is so of a principal, as bits.
@@ -217,41 +205,38 @@ impl Principal {
         if self.is_special() { self.rare()?.on_behalf_of.as_deref() } else { None }
     }
 
-    /// What most answers need.
-    #[inline]
-    pub(crate) fn as_fast_path(&self) -> &FastPath {
-        &self.fast_path
-    }
-
     /// Whether these rules, or those that they are akin to, made it.
     #[inline]
     pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
-        self.fast_path.stamp.of_rules() == rules.stamp
+        self.stamp.of_rules() == rules.stamp
     }
 
-    /// The first of the plain roles.
+    /// Whether these rules made it, and its plain roles are all that counts.
     #[inline]
-    pub(super) fn first(&self) -> &[u32] {
-        self.fast_path.first.get(..self.first_count as usize).unwrap_or_default()
+    pub(super) fn is_plain_of(&self, rules: &RuleSet) -> bool {
+        self.stamp == rules.stamp
     }
 
-    /// The roles that an active account holds everywhere and always.
+    /// The first plain roles, with places that no role is in.
     #[inline]
-    pub(super) fn plain(&self) -> [&[u32]; 2] {
-        [self.first(), self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default()]
+    pub(super) fn first(&self) -> &[u32; FIRST] {
+        &self.first
+    }
+
+    /// The plain roles that come after the first.
+    #[inline]
+    pub(super) fn more(&self) -> &[u32] {
+        // Most have none, and then what they need not is not fetched.
+        match self.first {
+            [.., NONE] => &[],
+            _ => self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default(),
+        }
     }
 
     /// The assignments that have limits, and when each holds; no windows where all always do.
     #[inline]
     pub(super) fn limited(&self) -> (&[Assignment], &[Window]) {
         self.detail.as_deref().map(|detail| (&*detail.assignments, &*detail.windows)).unwrap_or_default()
-    }
-
-    /// The first plain roles, and the others, where nothing but scopes limits them, each an id.
-    #[inline]
-    pub(super) fn scoped(&self) -> Option<(&[u32], &[Assignment])> {
-        let limited = self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default();
-        self.flags.has(Flags::SCOPED).then_some((self.first(), limited))
     }
 
     fn rare(&self) -> Option<&Rare> {
