@@ -75,4 +75,4 @@ pub use config::Config;
 pub use manager::UserManagement;
 pub use model::error::{Code, Error, Reason, Result};
 pub use operations::actor::RequestContext;
-pub use rules::{Policy, Resource, ResourceLayout};
+pub use rules::{Policy, Resource};

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result};
 use rolekeep_lab::{
     Edit, Engine, Query, Size, Variant, Workload, floors,
-    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed, Shaped, WithNames},
+    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
 };
 
 /// So many questions, each asked once.
@@ -34,8 +34,7 @@ pub const ALL: &[Path] = &[
     Path { name: "check-handles-roles-5-m", run: || checks::<Handles>(Size::M, Variant::Roles(5)) },
     Path { name: "check-strings-unknown-m", run: || checks::<Named>(Size::M, Variant::Unknown) },
     Path { name: "decide-scoped-handles-m", run: || checks::<ScopedHandles>(Size::M, Variant::Scoped) },
-    Path { name: "decide-scoped-strings-m", run: || checks::<ScopedNamed<Shaped>>(Size::M, Variant::Scoped) },
-    Path { name: "decide-scoped-names-m", run: || checks::<ScopedNamed<WithNames>>(Size::M, Variant::Scoped) },
+    Path { name: "decide-scoped-strings-m", run: || checks::<ScopedNamed>(Size::M, Variant::Scoped) },
     Path { name: "change-assignment-m", run: || changes(Handles::assign) },
     Path { name: "change-role-m", run: || changes(Handles::grant) },
     Path { name: "load-s", run: load },

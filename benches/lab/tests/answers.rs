@@ -4,7 +4,7 @@
 
 use rolekeep_lab::{
     Engine, Size, Variant, Workload, floors,
-    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed, Shaped, WithNames},
+    ours::{Handles, Named, Newest, Reader, ScopedHandles, ScopedNamed},
 };
 
 const QUERIES: usize = 2_000;
@@ -64,8 +64,7 @@ fn ours_agrees_with_the_reference() {
     }
     answers::<Named>(Variant::Unknown);
     answers::<ScopedHandles>(Variant::Scoped);
-    answers::<ScopedNamed<Shaped>>(Variant::Scoped);
-    answers::<ScopedNamed<WithNames>>(Variant::Scoped);
+    answers::<ScopedNamed>(Variant::Scoped);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 use crate::rules::{
-    authorize::{EvaluationContext, Question},
+    authorize::{EvaluationContext, Question, ResourceValues},
     compile::{
         attribute::{Attribute, ResourceType, Stored},
         role::NONE,
@@ -120,7 +120,10 @@ impl RuleSet {
         context: &Context,
         now: Time,
     ) -> Result<RowFilter> {
-        let cx = self.cx(&Question { principal, permission, fields: &[], resource: None, context, now })?;
+        let question = Question { principal, permission, fields: &[], resource: None, context, now };
+        let mut values = ResourceValues::new();
+        self.find_values(&question, &mut values)?;
+        let cx = self.evaluation_context(&question, &values);
         let predicate = Lowering { cx: &cx, is_strict: true }.predicate(permission)?;
         let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
         let now_micros = cx.now();

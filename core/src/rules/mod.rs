@@ -43,7 +43,7 @@ pub use policy::{
     rows::{PolicyRows, RowProblem},
 };
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
-pub use resource::{Context, Resource, layout::ResourceLayout};
+pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};
 pub use standalone::{Asking, Rules};
 pub(crate) use {condition::duration::LIMIT as WIDEST_DURATION, condition::value::Base, filter::FilterAttribute};

@@ -1,15 +1,13 @@
 //! What tests of the rules share: random cases, and the engine on one of them.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test takes what it needs")]
 
-use std::sync::LazyLock;
-
 use proptest::{prelude::*, test_runner::RngSeed};
 use rolekeep::{
     model::{
         predicate::{Link, Links},
         value::Value,
     },
-    rules::{Context, Explanation, FieldId, Principal, Question, Resource, ResourceLayout, RuleSet},
+    rules::{Context, Explanation, FieldId, Principal, Question, Resource, RuleSet},
 };
 use rolekeep_test_cases::{Case, Choices, Query, THINGS, ThingRow};
 use uuid::Uuid;
@@ -77,8 +75,8 @@ impl<'a> Engine<'a> {
         let decision = self.rules.decide(&question).unwrap();
         // The way that does not explain.
         assert_eq!(self.rules.allows(&question).unwrap(), decision.is_allowed());
-        // The same thing, by shapes that all cases share.
-        for shaped in query.thing.into_iter().flat_map(shaped) {
+        // The same thing, its values given one by one.
+        for shaped in query.thing.into_iter().flat_map(given) {
             let question = Question { resource: Some(&shaped), ..question };
             assert_eq!(self.rules.allows(&question).unwrap(), decision.is_allowed());
         }
@@ -91,22 +89,15 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// A thing in the order of its columns, and backwards behind names that nothing reads.
-fn shaped(thing: &ThingRow) -> [Resource<'static>; 2] {
-    static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let columns = THINGS.columns.iter().map(|column| column.name).filter(|name| *name != "notes");
-        columns.chain(["assigned_users"]).collect()
-    });
-    static SHAPES: LazyLock<[ResourceLayout; 2]> = LazyLock::new(|| {
-        let backwards = (0..12).map(|at| format!("n{at}")).chain(NAMES.iter().rev().map(|name| (*name).to_owned()));
-        [ResourceLayout::new("thing", NAMES.iter().copied()), ResourceLayout::new("thing", backwards)]
-    });
+/// A thing whose values are given in the order of its columns, and backwards.
+fn given(thing: &ThingRow) -> [Resource<'static>; 2] {
     let users: Vec<String> = thing.users.iter().map(|id| format!("\"{id}\"")).collect();
     let users = Value::Json(format!("[{}]", users.join(",")).into());
-    let values = THINGS.columns.iter().zip(&thing.row.0).filter(|(column, _)| column.name != "notes");
-    let values: Vec<Value> = values.map(|(_, value)| value.clone()).chain([users]).collect();
-    let backwards = (0..12).map(Value::Int).chain(values.iter().rev().cloned());
-    [SHAPES[1].resource(backwards), SHAPES[0].resource(values)]
+    let columns = THINGS.columns.iter().zip(&thing.row.0).filter(|(column, _)| column.name != "notes");
+    let values = columns.map(|(column, value)| (column.name, value.clone())).chain([("assigned_users", users)]);
+    let values: Vec<_> = values.collect();
+    let with = |resource: Resource<'static>, (name, value): &(&'static str, Value)| resource.with(*name, value.clone());
+    [values.iter().fold(Resource::of("thing"), with), values.iter().rev().fold(Resource::of("thing"), with)]
 }
 
 /// The links of one thing.

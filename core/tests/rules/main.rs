@@ -28,6 +28,5 @@ mod reports;
 mod schema;
 mod scope_texts;
 mod scopes;
-mod shapes;
 mod suggestions;
 mod texts;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use rolekeep::{
     model::{predicate::Predicate, time::Time, value::Value},
     rules::{
-        Context, Policy, Principal, Question, Resource, ResourceLayout, Role, RuleSet, Schema, Scope, StoredAssignment,
-        StoredPrincipal,
+        Context, Policy, Principal, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal,
     },
     storage::sql::{SqlValue, TableMapping},
 };
@@ -49,13 +48,8 @@ fn holder(rules: &RuleSet, held: &[(&str, Scope)], tree: Option<&Arc<rolekeep::r
 /// By every way there is to ask, which must agree.
 fn may_read(rules: &RuleSet, principal: &Principal, zone: &Value) -> bool {
     let (permission, context, now) = (rules.permission("parcel:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
-    let shape = ResourceLayout::new("parcel", ["zone"]);
     let json = serde_json::from_value(serde_json::json!({"zone": zone.to_json()})).unwrap();
-    let forms = [
-        Resource::of("parcel").with("zone", zone.clone()),
-        shape.resource([zone.clone()]),
-        Resource::from_json("parcel", &json),
-    ];
+    let forms = [Resource::of("parcel").with("zone", zone.clone()), Resource::from_json("parcel", &json)];
     let edited = rules.with_role(Role::new("other").allow("parcel:read")).unwrap();
     let mut answers = Vec::new();
     for rules in [rules, &edited] {

@@ -14,7 +14,7 @@ use rolekeep::{
     },
 };
 
-pub use scoped::{Giving, ScopedHandles, ScopedNamed, Shaped, WithNames};
+pub use scoped::{ScopedHandles, ScopedNamed};
 
 use crate::{Assignment, Edit, Engine, NOW, Query, Variant, Workload};
 

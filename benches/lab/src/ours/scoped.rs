@@ -1,55 +1,23 @@
 //! About resources, with scopes and conditions.
 
-use std::marker::PhantomData;
-
 use anyhow::{Context as _, Result};
 use rolekeep::{
     model::value::Value,
-    rules::{PermissionId, Resource, ResourceLayout, UserHandle},
+    rules::{PermissionId, Resource, UserHandle},
 };
 
 use super::House;
 use crate::{Engine, Query, Workload};
 
-/// How a host gives what conditions read of a resource.
-pub trait Giving {
-    /// The resource that a question is about.
-    fn resource(query: &Query) -> Result<Resource<'static>>;
-}
-
-/// By [`ResourceLayout`]s, which a host makes once.
-pub struct Shaped;
-
-/// With names, each time.
-pub struct WithNames;
-
 const NAMES: [&str; 3] = ["region_id", "level", "status"];
 
-fn values(query: &Query) -> Result<[Value; 3]> {
+/// The resource that a question is about.
+fn resource(query: &Query) -> Result<Resource<'static>> {
     let thing = query.thing.as_ref().context("a question without a resource")?;
     let region = Value::Id(Workload::region_id(thing.region));
-    Ok([region, Value::Int(thing.level), Value::Text(thing.status.to_owned())])
-}
-
-impl Giving for Shaped {
-    fn resource(query: &Query) -> Result<Resource<'static>> {
-        use std::{
-            collections::HashMap,
-            sync::{LazyLock, Mutex, PoisonError},
-        };
-        // Those of a host are static, too.
-        static SHAPES: LazyLock<Mutex<HashMap<String, &'static ResourceLayout>>> = LazyLock::new(Mutex::default);
-        let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || &*Box::leak(Box::new(ResourceLayout::new(query.resource.clone(), NAMES)));
-        Ok(shapes.entry(query.resource.clone()).or_insert_with(new).resource(values(query)?))
-    }
-}
-
-impl Giving for WithNames {
-    fn resource(query: &Query) -> Result<Resource<'static>> {
-        let resource = Resource::of(query.resource.clone());
-        Ok(NAMES.into_iter().zip(values(query)?).fold(resource, |resource, (name, value)| resource.with(name, value)))
-    }
+    let values = [region, Value::Int(thing.level), Value::Text(thing.status.to_owned())];
+    let resource = Resource::of(query.resource.clone());
+    Ok(NAMES.into_iter().zip(values).fold(resource, |resource, (name, value)| resource.with(name, value)))
 }
 
 /// By handles.
@@ -64,7 +32,7 @@ impl Engine for ScopedHandles {
 
     fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
         let (user, permission) = self.0.handle(query)?;
-        Ok((user, permission, Shaped::resource(query)?))
+        Ok((user, permission, resource(query)?))
     }
 
     #[inline]
@@ -74,17 +42,17 @@ impl Engine for ScopedHandles {
 }
 
 /// By strings.
-pub struct ScopedNamed<G>(House, PhantomData<G>);
+pub struct ScopedNamed(House);
 
-impl<G: Giving> Engine for ScopedNamed<G> {
+impl Engine for ScopedNamed {
     type Ask = (String, String, Resource<'static>);
 
     fn load(workload: &Workload) -> Result<Self> {
-        Ok(Self(House::load(workload)?, PhantomData))
+        Ok(Self(House::load(workload)?))
     }
 
     fn ask(&self, _: &Workload, query: &Query) -> Result<Self::Ask> {
-        Ok((query.user_name.clone(), query.permission_name.clone(), G::resource(query)?))
+        Ok((query.user_name.clone(), query.permission_name.clone(), resource(query)?))
     }
 
     #[inline]

@@ -1,35 +1,11 @@
-//! Resources and contexts that come as JSON from other languages.
+//! What somebody holds, whatever it is for.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
-
-use crate::model::{time::Time, value::Value};
+use crate::model::time::Time;
 use crate::rules::{
-    Cause, Context, Explanation, Principal, Resource, RoleId, RuleSet, Scope,
+    Cause, Explanation, Principal, RoleId, RuleSet, Scope,
     principal::RoleAssignment,
     scope::kind::{BoundScope, bind},
 };
-
-impl Resource<'static> {
-    /// A resource from JSON. A value is read by the type that the policy declares for the
-    /// attribute; one of another type counts as absent (RBAC.md, "Conditions").
-    pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
-        let resource = Self::of(resource_type.to_owned());
-        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
-    }
-}
-
-impl Context {
-    /// A context from JSON, read as [`Resource::from_json`] reads resources.
-    pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
-        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
-    }
-}
-
-fn of_json(value: &Json) -> Value {
-    Value::Json(value.to_string().into())
-}
 
 impl RuleSet {
     /// Whether a principal holds `admin:all` now.
@@ -41,9 +17,7 @@ impl RuleSet {
             one.is_active() && one.is_of(self) && !one.is_key() && is_administrator
         })
     }
-}
 
-impl RuleSet {
     /// Whether a principal holds a role now, itself or as the junior of one that it holds: everywhere, or, where a
     /// scope is given, everywhere or just there. Roles say what somebody is, not what it may do: ask for
     /// permissions where there is a choice.

@@ -31,7 +31,7 @@ use crate::rules::{
     resource::{Context, Resource},
     scope::kind::BoundScope,
 };
-pub(in crate::rules) use evaluation_context::EvaluationContext;
+pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, missing};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ impl RuleSet {
         Ok(self.settle(&question)?.is_allowed())
     }
 
-    /// Decides. Allocates nothing.
+    /// Decides. Allocates nothing where questions about the type read at most eight attributes.
     ///
     /// # Errors
     /// Where the question is no question: `RESOURCE_INCOMPLETE` and `CONTEXT_INCOMPLETE` where a value is
@@ -141,7 +141,9 @@ impl RuleSet {
 
     #[inline(never)]
     fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
-        Ok(self.judge(question, &self.cx(question)?))
+        let mut values = ResourceValues::new();
+        self.find_values(question, &mut values)?;
+        Ok(self.judge(question, &self.evaluation_context(question, &values)))
     }
 
     /// About all who ask together.
@@ -167,7 +169,9 @@ impl RuleSet {
         now: Time,
     ) -> Result<bool> {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
-        let cx = self.cx(&question)?;
+        let mut values = ResourceValues::new();
+        self.find_values(&question, &mut values)?;
+        let cx = self.evaluation_context(&question, &values);
         Ok(self.is_possible(permission, &cx))
     }
 

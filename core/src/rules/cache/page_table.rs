@@ -9,10 +9,7 @@ use std::{
 };
 
 use super::rights::UserHandle;
-use crate::rules::{
-    compile::rule_set::Stamp,
-    principal::Principal,
-};
+use crate::rules::{compile::rule_set::Stamp, principal::Principal};
 
 /// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
 /// other shelves, so the three numbers are balanced for a million.

@@ -1,45 +1,24 @@
 //! What questions read, by the conditions and scopes that can apply to them: what a resource must
 //! carry, and which attributes are guarded because they carry authority.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    mem::Discriminant,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
-
-use crate::model::{record::Table, value::Value};
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     attribute::{Attribute, ResourceType, Stored},
     interner::Interner,
     symbols::Symbols,
 };
-use crate::rules::{
-    condition::{code::Path, parser::Root, value::Type},
-    scope::kind::KindId,
-};
+use crate::rules::condition::{code::Path, parser::Root, value::Type};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Reads {
     /// By resource type.
-    pub(in crate::rules) types: Vec<TypeRead>,
+    pub(in crate::rules) types: Vec<TypeReads>,
     /// Slots of principal attributes that any condition reads.
     pub(in crate::rules) principal: BTreeSet<u32>,
     /// Their names.
     pub(in crate::rules) principal_names: HashSet<String>,
-}
-
-/// A resource type, and what questions about it read; types that are read alike share it.
-#[derive(Debug)]
-pub(in crate::rules) struct TypeRead {
-    /// Tells it from all others of this process, from 1 on.
-    pub(in crate::rules) number: u64,
-    pub(in crate::rules) name: Box<str>,
-    pub(in crate::rules) reads: Arc<TypeReads>,
 }
 
 /// What questions about one resource type read.
@@ -48,11 +27,7 @@ pub(in crate::rules) struct TypeReads {
     /// What a resource must carry, by slot.
     pub(in crate::rules) attributes: Box<[ReadAttribute]>,
     /// The place of each slot among [`TypeReads::attributes`], or [`NO_PLACE`].
-    places: Box<[u8]>,
-    /// For each kind of scope, the attribute that it compares with, by its place and slot.
-    pub(in crate::rules) bound: Box<[Bound]>,
-    /// Where rows of the type are stored.
-    pub(in crate::rules) table: Option<&'static Table>,
+    places: Box<[u32]>,
     /// The names of the attributes.
     pub(in crate::rules) names: Vec<String>,
     /// Those of them that are relations.
@@ -63,22 +38,11 @@ pub(in crate::rules) struct TypeReads {
     pub(in crate::rules) principal: Vec<Path>,
 }
 
-/// What a kind of scope compares with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) struct Bound {
-    pub(in crate::rules) kind: KindId,
-    pub(in crate::rules) place: u32,
-    pub(in crate::rules) slot: u32,
-    pub(in crate::rules) ty: Type,
-}
-
 /// What a question needs to know of an attribute that it reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::rules) struct ReadAttribute {
     pub(in crate::rules) name: Box<str>,
     pub(in crate::rules) ty: Type,
-    /// [`crate::rules::condition::value::Base::plain`]; none for a set.
-    pub(in crate::rules) plain: Option<Discriminant<Value>>,
     pub(in crate::rules) is_optional: bool,
     /// The position of its column, where a row is stored.
     pub(in crate::rules) column: Option<usize>,
@@ -91,13 +55,12 @@ impl ReadAttribute {
             _ => None,
         };
         let Attribute { ty, is_optional, .. } = *attribute;
-        let plain = if ty.is_set { None } else { ty.base.plain() };
-        Self { name: attribute.name.as_str().into(), ty, plain, is_optional, column }
+        Self { name: attribute.name.as_str().into(), ty, is_optional, column }
     }
 }
 
-/// Stands for "not read, or too many are".
-const NO_PLACE: u8 = u8::MAX;
+/// Stands for "not read".
+const NO_PLACE: u32 = u32::MAX;
 
 impl TypeReads {
     fn of(ty: &ResourceType, slots: &BTreeSet<u32>, mut context: Vec<u32>, mut principal: Vec<Path>) -> Self {
@@ -113,17 +76,9 @@ impl TypeReads {
                 *known = place;
             }
         }
-        // Of more places than there are at hand, the number does not matter.
-        let at = |slot: u32| u32::try_from(slots.range(..slot).count()).unwrap_or(u32::MAX);
-        let bound = |(kind, slot): &(KindId, u32)| {
-            let ty = ty.attributes.get(*slot as usize)?.ty;
-            Some(Bound { kind: *kind, place: at(*slot), slot: *slot, ty })
-        };
         Self {
             attributes: read().map(ReadAttribute::of).collect(),
             places: places.into(),
-            bound: ty.bound.iter().filter_map(bound).collect(),
-            table: ty.table,
             names: read().map(|one| one.name.clone()).collect(),
             relation_names: relations.map(|one| one.name.clone()).collect(),
             context,
@@ -134,7 +89,7 @@ impl TypeReads {
     /// Where a slot stands among [`TypeReads::attributes`].
     #[inline]
     pub(in crate::rules) fn place(&self, slot: u32) -> Option<usize> {
-        self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| usize::from(*place))
+        self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| *place as usize)
     }
 }
 
@@ -171,19 +126,8 @@ impl Reads {
                 }
             }
         }
-        // A shape keeps 40 bits of it: enough for a thousand types, read anew each second for 30 years.
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        // What is read of thousands of types is often the same, and then stands in the processor's cache.
-        let mut known: HashMap<Vec<String>, Vec<Arc<TypeReads>>> = HashMap::new();
         for ((ty, slots), (context, principal)) in symbols.types.iter().zip(&slots).zip(others) {
-            let own = TypeReads::of(ty, slots, context, principal);
-            let alike = known.entry(own.names.clone()).or_default();
-            let shared = alike.iter().find(|one| ***one == own).cloned().unwrap_or_else(|| {
-                alike.push(Arc::new(own));
-                alike[alike.len() - 1].clone()
-            });
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            reads.types.push(TypeRead { number, name: ty.name.as_str().into(), reads: shared });
+            reads.types.push(TypeReads::of(ty, slots, context, principal));
         }
         let name = |slot: &u32| symbols.principal.get(*slot as usize).map(|one| one.name.clone());
         reads.principal_names = reads.principal.iter().filter_map(name).collect();

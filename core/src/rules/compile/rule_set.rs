@@ -22,7 +22,7 @@ use super::{
     bits,
     interner::{Interner, place},
     permission_index::PermissionIndex,
-    reads::{Reads, TypeRead, TypeReads},
+    reads::{Reads, TypeReads},
     role::{CompiledRole, HeldGrant},
     schema::Schema,
     symbols::{Permission, Symbols},
@@ -154,7 +154,6 @@ impl Mark {
     pub(in crate::rules) const fn or(self, other: Mark) -> Mark {
         Mark(self.0 | other.0)
     }
-
 }
 
 /// A permission and what it is for.
@@ -378,12 +377,12 @@ impl RuleSet {
     }
 
     fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
-        self.reads.types.get(*self.shared.symbols.type_ids.get(resource_type)? as usize).map(|ty| &*ty.reads)
+        self.reads.types.get(*self.shared.symbols.type_ids.get(resource_type)? as usize)
     }
 
     /// The resource type of a permission, and what questions about it read.
     #[inline]
-    pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeRead) {
+    pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeReads) {
         // A permission of another rule set may have a number that is too large here.
         let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
         (&self.shared.symbols.types[ty], &self.reads.types[ty])
@@ -396,7 +395,7 @@ impl RuleSet {
     /// Sets what follows from all roles together.
     pub(in crate::rules) fn mark(&mut self) {
         let demanding = |ty: u32| {
-            let reads = &self.reads.types[ty as usize].reads;
+            let reads = &self.reads.types[ty as usize];
             if reads.context.is_empty() && reads.principal.is_empty() { Mark::default() } else { Mark::DEMANDING }
         };
         let mut marks: Box<[Mark]> = self.all_permissions().iter().map(|permission| demanding(permission.ty)).collect();

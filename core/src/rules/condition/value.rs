@@ -2,7 +2,6 @@
 
 use std::{
     cmp::Ordering,
-    mem::{Discriminant, discriminant},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -52,18 +51,6 @@ impl Base {
 
     pub(in crate::rules) const fn set(self) -> Type {
         Type { base: self, is_set: true }
-    }
-
-    /// The form in which a value of it is mostly given, and is never absent.
-    pub(in crate::rules) fn plain(self) -> Option<Discriminant<Value>> {
-        match self {
-            Base::Bool => Some(discriminant(&Value::Bool(false))),
-            Base::Int => Some(discriminant(&Value::Int(0))),
-            Base::String => Some(discriminant(&Value::Text(String::new()))),
-            Base::Id => Some(discriminant(&Value::Id(Uuid::nil()))),
-            Base::Time => Some(discriminant(&Value::Time(0))),
-            Base::Duration | Base::Ip => None,
-        }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -209,50 +196,31 @@ pub(in crate::rules) enum TypedValue<'a> {
     Bool(bool),
     Int(i64),
     Text(&'a str),
-    Id(Halves),
+    Id(Uuid),
     Time(i64),
     Duration(i64),
     Ip4(Ipv4Addr),
-    Ip6(Halves),
+    Ip6(Ipv6Addr),
     Set(&'a GivenValue),
-}
-
-/// An id or a long address, as two numbers. Their order is total, and means nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::rules) struct Halves(u64, u64);
-
-impl From<Uuid> for Halves {
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the halves")]
-    fn from(id: Uuid) -> Self {
-        let bits = u128::from_ne_bytes(id.into_bytes());
-        Self(bits as u64, (bits >> 64) as u64)
-    }
-}
-
-impl From<Halves> for Uuid {
-    fn from(Halves(low, high): Halves) -> Self {
-        Uuid::from_bytes((u128::from(high) << 64 | u128::from(low)).to_ne_bytes())
-    }
 }
 
 impl<'a> TypedValue<'a> {
     #[inline]
     pub(in crate::rules) fn id(id: Uuid) -> Self {
-        TypedValue::Id(id.into())
+        TypedValue::Id(id)
     }
 
     pub(in crate::rules) fn ip(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => TypedValue::Ip4(ip),
-            IpAddr::V6(ip) => TypedValue::Ip6(Uuid::from_bytes(ip.octets()).into()),
+            IpAddr::V6(ip) => TypedValue::Ip6(ip),
         }
     }
 
     pub(in crate::rules) fn as_ip(self) -> Option<IpAddr> {
         match self {
             TypedValue::Ip4(ip) => Some(IpAddr::V4(ip)),
-            TypedValue::Ip6(halves) => Some(IpAddr::from(Uuid::from(halves).into_bytes())),
+            TypedValue::Ip6(ip) => Some(IpAddr::V6(ip)),
             _ => None,
         }
     }
@@ -271,7 +239,7 @@ impl<'a> TypedValue<'a> {
             | (TypedValue::Time(a), TypedValue::Time(b))
             | (TypedValue::Duration(a), TypedValue::Duration(b)) => Some(a.cmp(&b)),
             (TypedValue::Text(a), TypedValue::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-            (TypedValue::Id(a), TypedValue::Id(b)) | (TypedValue::Ip6(a), TypedValue::Ip6(b)) => Some(a.cmp(&b)),
+            (TypedValue::Id(a), TypedValue::Id(b)) => Some(a.cmp(&b)),
             (TypedValue::Ip4(_) | TypedValue::Ip6(_), TypedValue::Ip4(_) | TypedValue::Ip6(_)) => {
                 Some(self.as_ip().cmp(&other.as_ip()))
             }
@@ -283,7 +251,7 @@ impl<'a> TypedValue<'a> {
     #[inline]
     pub(in crate::rules) fn is(&self, value: &Value) -> bool {
         match (self, value) {
-            (TypedValue::Id(own), Value::Id(id)) => *own == Halves::from(*id),
+            (TypedValue::Id(own), Value::Id(id)) => own == id,
             (TypedValue::Text(own), Value::Text(text)) => own == text,
             (TypedValue::Int(own), Value::Int(int)) => own == int,
             _ => false,
@@ -305,7 +273,7 @@ impl<'a> TypedValue<'a> {
             TypedValue::Bool(bool) => Some(Value::Bool(bool)),
             TypedValue::Int(int) => Some(Value::Int(int)),
             TypedValue::Text(text) => Some(Value::Text(text.to_owned())),
-            TypedValue::Id(id) => Some(Value::Id(id.into())),
+            TypedValue::Id(id) => Some(Value::Id(id)),
             TypedValue::Time(time) => Some(Value::Time(time)),
             TypedValue::Duration(micros) => Some(Value::Int(micros)),
             TypedValue::Ip4(_) | TypedValue::Ip6(_) => self.as_ip().map(|ip| Value::Text(ip.to_string())),
@@ -322,14 +290,14 @@ impl std::fmt::Display for TypedValue<'_> {
             TypedValue::Bool(bool) => write!(f, "{bool}"),
             TypedValue::Int(int) => write!(f, "{int}"),
             TypedValue::Text(text) => write!(f, "{text:?}"),
-            TypedValue::Id(id) => write!(f, "{}", Uuid::from(*id)),
+            TypedValue::Id(id) => write!(f, "{id}"),
             TypedValue::Time(micros) => match Time::from_microsecond(*micros) {
                 Ok(time) => write!(f, "{time}"),
                 Err(_) => f.write_str("a time out of range"),
             },
             TypedValue::Duration(micros) => f.write_str(&crate::rules::condition::duration::write(*micros)),
             TypedValue::Ip4(ip) => write!(f, "{ip}"),
-            TypedValue::Ip6(ip) => write!(f, "{}", Ipv6Addr::from(Uuid::from(*ip).into_bytes())),
+            TypedValue::Ip6(ip) => write!(f, "{ip}"),
             TypedValue::Set(held) => {
                 let count = held.len();
                 write!(f, "a set of {count}")
@@ -346,10 +314,12 @@ impl GivenValue {
     }
 
     /// Whether it may be handed in for an attribute of the type: a value of it, or null.
+    #[inline]
     pub(in crate::rules) fn is_of(&self, ty: Type) -> bool {
         match self {
             GivenValue::One(Value::Null) | GivenValue::Stored(_) => true,
-            held => !held.read(ty).is_absent(),
+            GivenValue::One(value) if !ty.is_set => !read(value, ty.base).is_absent(),
+            set => !set.read_set(ty).is_absent(),
         }
     }
 
@@ -377,7 +347,7 @@ impl GivenValue {
     /// Whether the set holds it; `wanted` has the set's element type.
     pub(in crate::rules) fn contains(&self, wanted: TypedValue<'_>, base: Base) -> bool {
         match self {
-            GivenValue::Ids(ids) => matches!(wanted, TypedValue::Id(id) if ids.binary_search(&id.into()).is_ok()),
+            GivenValue::Ids(ids) => matches!(wanted, TypedValue::Id(id) if ids.binary_search(&id).is_ok()),
             GivenValue::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
             GivenValue::Stored(held) => held.contains(wanted, base),
             GivenValue::One(_) => false,

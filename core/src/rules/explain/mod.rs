@@ -27,7 +27,7 @@ use crate::model::time::Time;
 pub use changes::{Change, ChangeKind, TestOutcome};
 
 use crate::rules::{
-    authorize::{Decision, Verdict},
+    authorize::{Decision, ResourceValues, Verdict},
     compile::role::HeldGrant,
     policy::Effect,
     principal::RoleAssignment,
@@ -137,7 +137,11 @@ impl Explanation {
             changes: Vec::new(),
         };
         // A decision exists only for a complete question.
-        let Ok(cx) = rules.cx(&question) else { return explanation };
+        let mut values = ResourceValues::new();
+        if rules.find_values(&question, &mut values).is_err() {
+            return explanation;
+        }
+        let cx = rules.evaluation_context(&question, &values);
         let world = World::of(rules, question, cx);
         explanation.permission = world.asked();
         for who in 0..world.chain.len() {

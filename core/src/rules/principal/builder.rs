@@ -218,11 +218,8 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
-            let problem = match value {
-                Value::Json(_) => declared.problem(name, &GivenValue::from(value.clone())),
-                value => declared.problem_of(name, value),
-            };
-            Some(problem?.of("principal", name))
+            let problem = declared.problem(name, &GivenValue::from(value.clone()))?;
+            Some(problem.of("principal", name))
         })
     }
 

@@ -1,41 +1,16 @@
-//! Whether what a host hands in with a question is of the declared types. Checked once for each resource and context,
-//! not with every question.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Whether what a host hands in with a question is of the declared types.
 
 use crate::model::{
     check::Invalid,
     decode::FieldCode,
     error::{Error, Reason},
-    value::Value,
 };
 
 use crate::rules::{
     compile::{attribute::Attribute, rule_set::suggestion},
-    condition::value::{GivenValue, read},
+    condition::value::GivenValue,
     diagnostics::shown,
 };
-
-/// For which declarations something was found right last; 0: for none.
-#[derive(Debug, Default)]
-pub(in crate::rules) struct Checked(AtomicU64);
-
-impl Checked {
-    #[inline]
-    pub(in crate::rules) fn is_by(&self, number: u64) -> bool {
-        self.0.load(Ordering::Relaxed) == number
-    }
-
-    pub(in crate::rules) fn note(&self, number: u64) {
-        self.0.store(number, Ordering::Relaxed);
-    }
-}
-
-impl Clone for Checked {
-    fn clone(&self) -> Self {
-        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
-    }
-}
 
 /// Declared attributes, in whatever order they are asked for; in their own order at little cost.
 pub(in crate::rules) struct Declared<'d> {
@@ -48,7 +23,7 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    pub(in crate::rules) fn find(&mut self, name: &str) -> Option<&'d Attribute> {
+    fn find(&mut self, name: &str) -> Option<&'d Attribute> {
         let at = match self.attributes.get(self.next) {
             Some(next) if next.name == name => self.next,
             _ => self.attributes.iter().position(|one| one.name == name)?,
@@ -57,24 +32,13 @@ impl<'d> Declared<'d> {
         self.attributes.get(at)
     }
 
-    /// The same of what is no JSON.
-    pub(in crate::rules) fn problem_of(&mut self, name: &str, value: &Value) -> Option<Problem<'d>> {
-        match self.find(name) {
-            Some(attribute) => {
-                let is_right = value.is_null() || !attribute.ty.is_set && !read(value, attribute.ty.base).is_absent();
-                (!is_right).then_some(Problem::Type(attribute))
-            }
-            None => Some(Problem::Undeclared(self.attributes)),
-        }
-    }
-
     /// What is wrong with this value; where nothing is declared, anything may be given.
-    pub(in crate::rules) fn problem(&mut self, name: &str, held: &GivenValue) -> Option<Problem<'d>> {
+    pub(in crate::rules) fn problem(&mut self, name: &str, value: &GivenValue) -> Option<Problem<'d>> {
         if self.attributes.is_empty() {
             return None;
         }
         match self.find(name) {
-            Some(attribute) => (!held.is_of(attribute.ty)).then_some(Problem::Type(attribute)),
+            Some(attribute) => (!value.is_of(attribute.ty)).then_some(Problem::Type(attribute)),
             None => Some(Problem::Undeclared(self.attributes)),
         }
     }

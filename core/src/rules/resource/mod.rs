@@ -1,77 +1,46 @@
 //! What is asked about, and the circumstances.
 
 pub(in crate::rules) mod given;
-pub(in crate::rules) mod layout;
 
-use std::mem::discriminant;
+use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::model::{
-    error::{Reason, Result},
+    error::{Error, Reason, Result},
     predicate::Name,
     record::{Row, Table},
     value::Value,
 };
 
 use crate::rules::{
+    authorize::{ResourceValues, missing},
     compile::{
         attribute::{Attribute, ResourceType},
-        reads::{ReadAttribute, TypeRead},
-        rule_set::Stamp,
+        reads::{ReadAttribute, TypeReads},
     },
     condition::value::{Found, GivenValue, TypedValue},
 };
-use {
-    given::{Checked, Declared},
-    layout::{Positions, ResourceLayout},
-};
+use given::Declared;
 
 /// A resource with every attribute and relation that the policy reads for its type.
-#[derive(Clone, Debug)]
-pub struct Resource<'r> {
-    form: Form<'r>,
-}
-
-// Four words: hosts keep many at hand, and all that a question reads passes through the processor's cache.
-#[derive(Clone, Debug)]
-enum Form<'r> {
-    Named(Box<Named<'r>>),
-    Shaped { shape: &'r ResourceLayout, values: Box<[GivenValue]>, checked: Checked },
-}
-
 #[derive(Clone, Debug, Default)]
-struct Named<'r> {
+pub struct Resource<'r> {
     resource_type: Name,
     row: Option<(&'static Table, &'r Row)>,
     given: Vec<(Name, GivenValue)>,
-    checked: Checked,
-}
-
-/// A resource, as what is read of its type.
-#[derive(Clone, Copy)]
-pub(in crate::rules) enum Seen<'s> {
-    Named { row: Option<(&'static Table, &'s Row)>, given: &'s [(Name, GivenValue)] },
-    Shaped { shape: &'s ResourceLayout, positions: Positions, values: &'s [GivenValue] },
 }
 
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
     pub fn of(resource_type: impl Into<Name>) -> Self {
-        Self::named(Named { resource_type: resource_type.into(), row: None, ..Named::default() })
+        Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
-        Self::named(Named { resource_type: resource_type.into(), row: Some((table, row)), ..Named::default() })
-    }
-
-    fn named(named: Named<'r>) -> Self {
-        Self { form: Form::Named(named.into()) }
-    }
-
-    pub(in crate::rules) fn shaped(shape: &'r ResourceLayout, values: Box<[GivenValue]>) -> Self {
-        Self { form: Form::Shaped { shape, values, checked: Checked::default() } }
+        Self { row: Some((table, row)), ..Self::of(resource_type) }
     }
 
     /// Gives an attribute; null where it has no value. A set is given as a JSON array. A value of another type than
@@ -95,173 +64,96 @@ impl<'r> Resource<'r> {
         self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(mut self, name: Name, held: GivenValue) -> Self {
-        match &mut self.form {
-            Form::Named(named) => {
-                named.checked = Checked::default();
-                put(&mut named.given, name, held);
-            }
-            Form::Shaped { shape, values, checked } => match shape.position(&name).and_then(|at| values.get_mut(at)) {
-                Some(value) => (*value, *checked) = (held, Checked::default()),
-                None => {
-                    let values = shape.names().iter().cloned().zip(std::mem::take(values));
-                    // Backwards, as of a name that stands twice the first counts.
-                    let mut given = Vec::with_capacity(values.len() + 1);
-                    values.rev().for_each(|(name, held)| put(&mut given, name, held));
-                    put(&mut given, name, held);
-                    return Self::named(Named {
-                        resource_type: shape.resource_type().clone(),
-                        given,
-                        ..Named::default()
-                    });
-                }
-            },
-        }
+    fn put(mut self, name: Name, value: GivenValue) -> Self {
+        put(&mut self.given, name, value);
         self
     }
 
-    pub(in crate::rules) fn resource_type(&self) -> &Name {
-        match &self.form {
-            Form::Named(named) => &named.resource_type,
-            Form::Shaped { shape, .. } => shape.resource_type(),
+    /// What questions about a type read of it.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`] where it is of another type, [`Reason::ResourceInvalid`] where a value is not as
+    /// declared, [`Reason::ResourceIncomplete`] where one is missing.
+    pub(in crate::rules) fn find_values<'a>(
+        &'a self,
+        ty: &ResourceType,
+        reads: &TypeReads,
+        values: &mut ResourceValues<'a>,
+    ) -> Result<()> {
+        if *self.resource_type != *ty.name {
+            return Err(self.of_other_type(ty));
         }
+        let mut read = 0;
+        for (place, attribute) in reads.attributes.iter().enumerate() {
+            // Many hosts give them in the order in which they are read.
+            let is_it = |given: &&(Name, GivenValue)| *given.0 == *attribute.name;
+            let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
+            let value = match (given, self.row) {
+                (Some((_, given)), _) if given.is_of(attribute.ty) => {
+                    read += 1;
+                    given.into()
+                }
+                (Some(_), _) => break,
+                (None, Some(row)) => column(row, ty, attribute),
+                (None, None) => Found::Nothing,
+            };
+            let is_missing = match value {
+                Found::Nothing => true,
+                value => !attribute.is_optional && value.read(attribute.ty).is_absent(),
+            };
+            if is_missing {
+                return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
+            }
+            values.push(value);
+        }
+        // What nothing reads must be right, too.
+        if read == self.given.len() { Ok(()) } else { self.check(ty) }
     }
 
-    /// As what is read of a type; none where it is not of the type.
-    #[inline]
-    pub(in crate::rules) fn seen(&self, read: &TypeRead) -> Option<Seen<'_>> {
-        match &self.form {
-            Form::Named(named) => {
-                (*named.resource_type == *read.name).then_some(Seen::Named { row: named.row, given: &named.given })
-            }
-            Form::Shaped { shape, values, .. } => {
-                shape.positions(read).map(|positions| Seen::Shaped { shape, positions, values })
-            }
-        }
-    }
-}
-
-impl Resource<'_> {
-    /// Checks that every value which was handed in is of the type that was declared for it.
-    #[inline]
-    pub(in crate::rules) fn check(&self, read: &TypeRead, ty: &ResourceType) -> Result<()> {
-        let checked = match &self.form {
-            Form::Named(named) => &named.checked,
-            Form::Shaped { checked, .. } => checked,
-        };
-        if checked.is_by(read.number) { Ok(()) } else { self.check_each(checked, read, ty) }
+    fn check(&self, ty: &ResourceType) -> Result<()> {
+        let mut declared = Declared::of(&ty.attributes);
+        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, given) {
+            Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
+            None => Ok(()),
+        })
     }
 
     #[cold]
-    fn check_each(&self, checked: &Checked, read: &TypeRead, ty: &ResourceType) -> Result<()> {
-        let mut declared = Declared::of(&ty.attributes);
-        let mut check = |name: &Name, held: &GivenValue| match declared.problem(name, held) {
-            Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
-            None => Ok(()),
-        };
-        match &self.form {
-            Form::Named(named) => named.given.iter().try_for_each(|(name, held)| check(name, held))?,
-            Form::Shaped { shape, values, .. } => {
-                shape.names().iter().zip(values).try_for_each(|(name, held)| check(name, held))?;
-            }
-        }
-        checked.note(read.number);
-        Ok(())
-    }
-}
-
-impl<'s> Seen<'s> {
-    /// Whether so many values were given, and nothing else.
-    #[inline]
-    pub(in crate::rules) fn is_of_just(self, count: usize) -> bool {
-        match self {
-            Seen::Named { given, .. } => given.len() == count,
-            Seen::Shaped { values, .. } => values.len() == count,
-        }
+    fn of_other_type(&self, ty: &ResourceType) -> Error {
+        let message = format!("a {} is no {}, which this permission is about", self.resource_type, ty.name);
+        Error::new(Reason::InvalidInput, message)
     }
 
-    /// Finds all that is read, where each value was given in its plain form, as most are. False where that is
-    /// not so; some may have been found then.
-    // Apart, as there are registers enough for this alone.
-    #[inline(never)]
-    pub(in crate::rules) fn find_plain(self, attributes: &[ReadAttribute], found: &mut [Found<'s>]) -> bool {
-        if attributes.len() > found.len() {
-            return false;
-        }
-        for (at, (attribute, found)) in attributes.iter().zip(found).enumerate() {
-            let held = match self {
-                Seen::Shaped { positions, values, .. } => positions.of(at).and_then(|position| values.get(position)),
-                // Many hosts give them in the order in which they are read.
-                Seen::Named { given, .. } => {
-                    given.get(at).filter(|(name, _)| **name == *attribute.name).map(|(_, held)| held)
-                }
-            };
-            match held {
-                Some(GivenValue::One(value)) if attribute.plain == Some(discriminant(value)) => {
-                    *found = Found::One(value)
-                }
-                _ => return false,
-            }
-        }
-        true
-    }
-
-    /// What was given for the attribute at this place of what is read.
-    #[inline]
-    fn given(self, place: usize, attribute: &ReadAttribute) -> Option<&'s GivenValue> {
-        match self {
-            Seen::Shaped { shape, positions, values } => {
-                values.get(positions.of(place).or_else(|| shape.position(&attribute.name))?)
-            }
-            Seen::Named { given, .. } => {
-                let is_it = |given: &&(Name, GivenValue)| *given.0 == *attribute.name;
-                given.get(place).filter(is_it).or_else(|| given.iter().find(is_it)).map(|(_, held)| held)
-            }
-        }
-    }
-
-    /// What was given, or is stored, for the attribute at this place of what is read; none where there is
-    /// neither. `stored` is where rows of the type are.
-    #[inline]
-    pub(in crate::rules) fn find(
-        self,
-        place: usize,
-        stored: Option<&Table>,
-        attribute: &ReadAttribute,
-    ) -> Option<Found<'s>> {
-        match self.given(place, attribute) {
-            Some(held) => Some(held.into()),
-            None => self.stored(stored, attribute),
-        }
-    }
-
-    /// What the row has of an attribute; none where there is no such column.
-    fn stored(self, stored: Option<&Table>, attribute: &ReadAttribute) -> Option<Found<'s>> {
-        match self {
-            Seen::Named { row, .. } => column(row?, stored, attribute),
-            Seen::Shaped { .. } => None,
+    /// What was given, or is stored, for an attribute that questions do not read.
+    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &ReadAttribute) -> Option<Found<'_>> {
+        match self.given.iter().find(|(name, _)| **name == *attribute.name) {
+            Some((_, given)) => Some(given.into()),
+            None => Some(column(self.row?, ty, attribute)),
         }
     }
 }
 
-fn column<'r>(
-    (table, row): (&'static Table, &'r Row),
-    stored: Option<&Table>,
-    attribute: &ReadAttribute,
-) -> Option<Found<'r>> {
-    let at = match (attribute.column, stored) {
-        (Some(at), Some(stored)) if std::ptr::eq(stored, table) => at,
-        _ => table.position(&attribute.name)?,
+/// What a row has of an attribute.
+fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &ReadAttribute) -> Found<'r> {
+    let at = match (attribute.column, ty.table) {
+        (Some(at), Some(stored)) if std::ptr::eq(stored, table) => Some(at),
+        _ => table.position(&attribute.name),
     };
-    let value = row.0.get(at)?;
-    Some(Found::One(value))
+    at.and_then(|at| row.0.get(at)).map_or(Found::Nothing, Found::One)
+}
+
+impl Resource<'static> {
+    /// A resource from JSON. A value is read by the type that the policy declares for the attribute.
+    pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
+        let resource = Self::of(resource_type.to_owned());
+        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
+    }
 }
 
 /// The values that the policy's `[context]` declares, given by the host and never by a caller.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     given: Vec<(Name, GivenValue)>,
-    checked: Checked,
 }
 
 impl Context {
@@ -270,10 +162,14 @@ impl Context {
         Self::default()
     }
 
+    /// A context from JSON, read as [`Resource::from_json`] reads resources.
+    pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
+        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
+    }
+
     /// Gives a value. One of another type than the policy declares makes every question an error, `CONTEXT_INVALID`; one
     /// that it does not declare, too, where it declares any.
     pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
-        self.checked = Checked::default();
         put(&mut self.given, name.into(), GivenValue::from(value.into()));
         self
     }
@@ -283,7 +179,7 @@ impl Context {
         if others.given.is_empty() {
             return self;
         }
-        let mut all = Self { given: others.given.clone(), ..Self::default() };
+        let mut all = others.clone();
         for (name, held) in self.given {
             put(&mut all.given, name, held);
         }
@@ -297,21 +193,12 @@ impl Context {
 
     /// Checks that every value is of the type that was declared for it.
     #[inline]
-    pub(in crate::rules) fn check(&self, stamp: Stamp, declared: &[Attribute]) -> Result<()> {
-        let number = u64::from(stamp.number());
-        if self.is_empty() || self.checked.is_by(number) { Ok(()) } else { self.check_each(number, declared) }
-    }
-
-    #[cold]
-    fn check_each(&self, number: u64, declared: &[Attribute]) -> Result<()> {
+    pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
-        for (name, held) in &self.given {
-            if let Some(problem) = declared.problem(name, held) {
-                return Err(problem.into_error(Reason::ContextInvalid, "context", name));
-            }
-        }
-        self.checked.note(number);
-        Ok(())
+        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, given) {
+            Some(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
+            None => Ok(()),
+        })
     }
 
     pub(in crate::rules) fn value(&self, attribute: &Attribute) -> TypedValue<'_> {
@@ -325,4 +212,8 @@ fn put(given: &mut Vec<(Name, GivenValue)>, name: Name, held: GivenValue) {
         Some(entry) => entry.1 = held,
         None => given.push((name, held)),
     }
+}
+
+fn of_json(value: &Json) -> Value {
+    Value::Json(value.to_string().into())
 }
