@@ -13,65 +13,40 @@ use crate::rules::{
     },
 };
 
-/// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
+/// An assignment, in numbers. There may be millions: what few have stands elsewhere.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
-    pub(in crate::rules) scope: BoundScope,
-}
-
-impl Assignment {
-    pub(in crate::rules) fn new(role: u32, stored: &StoredAssignment, kinds: &[ScopeKind]) -> Self {
-        Self { role, scope: bind(kinds, &stored.scope) }
-    }
+    scope: BoundScope,
+    window: Window,
 }
 
 /// When an assignment holds, in microseconds: from the first on, until before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) struct Window(i64, i64);
+struct Window(i64, i64);
 
 impl Window {
-    pub(in crate::rules) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
-
-    pub(in crate::rules) fn of(stored: &StoredAssignment) -> Self {
-        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
-        Self(from, stored.until.map_or(i64::MAX, Time::as_microsecond))
-    }
-
-    #[inline]
-    pub(in crate::rules) fn holds(self, now: i64) -> bool {
-        self.0 <= now && now < self.1
-    }
+    const ALWAYS: Window = Window(i64::MIN, i64::MAX);
 }
 
-/// What few assignments have, by their place among those of the principal.
+/// What few assignments have.
 #[derive(Clone, Debug)]
-pub(in crate::rules) struct Notes<T>(Box<[(u32, T)]>);
-
-impl<T> Default for Notes<T> {
-    fn default() -> Self {
-        Self(Box::default())
-    }
+pub(super) struct Note {
+    /// The group that holds the role for the account.
+    group: Option<Arc<str>>,
+    /// The scope, where it cannot be told from how it is bound.
+    written: Option<Scope>,
 }
 
-impl<T> Notes<T> {
-    /// Sorted by place.
-    pub(in crate::rules) fn new(all: Vec<(u32, T)>) -> Self {
-        Self(all.into())
-    }
-
-    pub(in crate::rules) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn get(&self, at: u32) -> Option<&T> {
-        let found = self.0.binary_search_by_key(&at, |(place, _)| *place);
-        found.ok().and_then(|found| self.0.get(found)).map(|(_, note)| note)
+impl Note {
+    pub(super) fn of(bound: &Assignment, stored: StoredAssignment) -> Option<Self> {
+        let written = (!tells(&bound.scope, &stored.scope)).then_some(stored.scope);
+        (stored.group.is_some() || written.is_some()).then_some(Self { group: stored.group, written })
     }
 }
 
 /// Whether [`RoleAssignment::written`] can tell how a scope was written from how it is bound.
-pub(in crate::rules) fn tells(bound: &BoundScope, written: &Scope) -> bool {
+fn tells(bound: &BoundScope, written: &Scope) -> bool {
     match (bound, written) {
         (BoundScope::Global, Scope::Global) => true,
         (BoundScope::Id(_, bound), Scope::Of { id, .. }) => Value::Id(*bound) == *id,
@@ -85,69 +60,93 @@ pub(in crate::rules) fn tells(bound: &BoundScope, written: &Scope) -> bool {
     }
 }
 
+impl Assignment {
+    pub(super) fn new(role: u32, stored: &StoredAssignment, kinds: &[ScopeKind]) -> Self {
+        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
+        let window = Window(from, stored.until.map_or(i64::MAX, Time::as_microsecond));
+        Self { role, scope: bind(kinds, &stored.scope), window }
+    }
+
+    /// Whether it is held everywhere and always.
+    pub(super) fn is_plain(&self) -> bool {
+        self.scope == BoundScope::Global && self.window == Window::ALWAYS
+    }
+
+    /// Whether rows of another kind may lie within its scope.
+    pub(super) fn lies_above(&self, kinds: &[ScopeKind]) -> bool {
+        self.scope.kind().is_some_and(|kind| kinds.iter().any(|other| other.parent == Some(kind)))
+    }
+}
+
 /// An assignment of a principal.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::rules) struct RoleAssignment<'a> {
     pub(in crate::rules) role: u32,
     at: u32,
-    /// None: everywhere.
-    scope: Option<&'a BoundScope>,
-    window: Window,
+    /// None: everywhere and always.
+    limits: Option<&'a Assignment>,
     principal: &'a Principal,
 }
 
 /// The assignments of a principal, by their places. Written out: as a chain of adapters, each walk along it
 /// would be compiled anew.
 #[derive(Clone)]
-pub(in crate::rules) struct HeldRoles<'a> {
+pub(in crate::rules) struct Assignments<'a> {
     principal: &'a Principal,
     at: u32,
     first: std::slice::Iter<'a, u32>,
     more: std::slice::Iter<'a, u32>,
     limited: std::slice::Iter<'a, Assignment>,
-    windows: std::slice::Iter<'a, Window>,
 }
 
 impl Principal {
-    /// Every assignment, by its place.
-    pub(in crate::rules) fn assignments(&self) -> HeldRoles<'_> {
-        let (limited, windows) = self.limited();
-        let (first, more) = (self.first().iter(), self.more().iter());
-        HeldRoles { principal: self, at: 0, first, more, limited: limited.iter(), windows: windows.iter() }
+    /// Every assignment, by its place: plain ones first.
+    #[inline]
+    pub(in crate::rules) fn assignments(&self) -> Assignments<'_> {
+        let (first, more, limited) = (self.first().iter(), self.more().iter(), self.limited().iter());
+        Assignments { principal: self, at: 0, first, more, limited }
     }
 }
 
-impl<'a> Iterator for HeldRoles<'a> {
+impl<'a> Iterator for Assignments<'a> {
     type Item = RoleAssignment<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<RoleAssignment<'a>> {
-        let (role, scope, window) = match self.first.next().filter(|role| **role != NONE).or_else(|| self.more.next()) {
-            Some(role) => (*role, None, Window::ALWAYS),
-            None => {
-                let limited = self.limited.next()?;
-                (limited.role, Some(&limited.scope), self.windows.next().copied().unwrap_or(Window::ALWAYS))
-            }
+        let plain = self.first.next().filter(|role| **role != NONE).or_else(|| self.more.next());
+        let (role, limits) = match plain {
+            Some(role) => (*role, None),
+            None => self.limited.next().map(|limited| (limited.role, Some(limited)))?,
         };
         let at = self.at;
         self.at += 1;
-        Some(RoleAssignment { role, at, scope, window, principal: self.principal })
+        Some(RoleAssignment { role, at, limits, principal: self.principal })
     }
 }
 
 impl<'a> RoleAssignment<'a> {
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        self.window.holds(now)
+        self.limits.is_none_or(|Assignment { window: Window(from, until), .. }| *from <= now && now < *until)
     }
 
     #[inline]
     pub(in crate::rules) fn scope(&self) -> &'a BoundScope {
-        self.scope.unwrap_or(&BoundScope::Global)
+        self.limits.map_or(&BoundScope::Global, |limits| &limits.scope)
+    }
+
+    fn note(&self) -> Option<&'a Note> {
+        let notes = &self.principal.rare()?.notes;
+        notes
+            .binary_search_by_key(&self.at, |(at, _)| *at)
+            .ok()
+            .and_then(|found| notes.get(found))
+            .map(|(_, note)| note)
     }
 
     /// As stored.
     pub(in crate::rules) fn written(&self, kinds: &[ScopeKind]) -> Scope {
-        if let Some(written) = self.principal.rare().and_then(|rare| rare.written.get(self.at)) {
+        if let Some(written) = self.note().and_then(|note| note.written.as_ref()) {
             return written.clone();
         }
         match self.scope().kind().zip(self.scope().id()) {
@@ -157,30 +156,27 @@ impl<'a> RoleAssignment<'a> {
     }
 
     pub(in crate::rules) fn group(&self) -> Option<&'a str> {
-        self.principal.rare()?.groups.get(self.at).map(AsRef::<str>::as_ref)
+        self.note()?.group.as_deref()
     }
 
-    pub(in crate::rules) fn when(&self) -> Window {
-        self.window
+    fn ends(&self) -> Window {
+        self.limits.map_or(Window::ALWAYS, |limits| limits.window)
     }
 
     /// When its window begins or ends next, in microseconds.
     #[inline]
     pub(in crate::rules) fn next_edge(&self, now: i64) -> Option<i64> {
-        let Window(from, until) = self.window;
+        let Window(from, until) = self.ends();
         let next = if from > now { from } else { until };
         (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Ends of its window, for people.
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
-        let Window(from, until) = self.window;
+        let Window(from, until) = self.ends();
         let time = |micros: i64, unbounded: i64| {
             if micros == unbounded { None } else { Time::from_microsecond(micros).ok() }
         };
         (time(from, i64::MIN), time(until, i64::MAX))
     }
 }
-
-/// What a group is called.
-pub(in crate::rules) type Group = Arc<str>;

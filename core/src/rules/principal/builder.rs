@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     Detail, FIRST, Flags, Principal, Rare,
-    assignments::{Assignment, Notes, RoleAssignment, Window, tells},
+    assignments::{Assignment, Note},
     stored::{self, StoredAssignment, StoredPrincipal},
 };
 use crate::rules::{
@@ -31,68 +31,8 @@ use crate::rules::{
     diagnostics::shown,
     policy::name::Pattern,
     resource::given::Declared,
-    scope::{kind::BoundScope, tree::ScopeTree},
+    scope::tree::ScopeTree,
 };
-
-/// The roles of an account, being sorted into what decides at once and what needs a look.
-#[derive(Default)]
-struct Roles {
-    plain: SmallVec<[u32; FIRST]>,
-    limited: SmallVec<[Assignment; 3]>,
-    windows: SmallVec<[Window; 3]>,
-    /// Group and written scope, where one must be kept: of plain roles, and of limited ones.
-    notes: [Vec<Note>; 2],
-    has_unknown: bool,
-}
-
-/// Its place among the roles of its kind, the group and the scope.
-type Note = (usize, Option<crate::rules::principal::Group>, Option<crate::rules::principal::Scope>);
-
-impl Roles {
-    fn add(&mut self, stored: StoredAssignment, rules: &RuleSet, is_steady: bool) {
-        let Some(role) = rules.role_ids.get(&*stored.role).copied() else {
-            self.has_unknown = true;
-            return;
-        };
-        let assignment = Assignment::new(role, &stored, &rules.shared.symbols.kinds);
-        let window = Window::of(&stored);
-        let is_plain = is_steady && assignment.scope == BoundScope::Global && window == Window::ALWAYS;
-        let written = (!tells(&assignment.scope, &stored.scope)).then_some(stored.scope);
-        if stored.group.is_some() || written.is_some() {
-            let at = if is_plain { self.plain.len() } else { self.limited.len() };
-            self.notes[usize::from(!is_plain)].push((at, stored.group, written));
-        }
-        match is_plain {
-            true => self.plain.push(role),
-            false => {
-                self.limited.push(assignment);
-                self.windows.push(window);
-            }
-        }
-    }
-
-    /// Groups and scopes by their place among all roles: plain ones come first.
-    fn notes(&mut self) -> (Notes<crate::rules::principal::Group>, Notes<crate::rules::principal::Scope>) {
-        let (mut groups, mut written) = (Vec::new(), Vec::new());
-        let count = self.plain.len();
-        for (first, notes) in [0, count].into_iter().zip(&mut self.notes) {
-            for (at, group, scope) in notes.drain(..) {
-                let at = u32::try_from(first + at).unwrap_or(u32::MAX);
-                groups.extend(group.map(|group| (at, group)));
-                written.extend(scope.map(|scope| (at, scope)));
-            }
-        }
-        (Notes::new(groups), Notes::new(written))
-    }
-}
-
-impl Detail {
-    fn limit(&mut self, (assignments, windows): (SmallVec<[Assignment; 3]>, SmallVec<[Window; 3]>)) {
-        self.assignments = assignments;
-        let is_always = windows.iter().all(|window| *window == Window::ALWAYS);
-        self.windows = if is_always { Box::default() } else { windows.as_slice().into() };
-    }
-}
 
 impl Principal {
     /// Without an account, and without roles.
@@ -124,18 +64,14 @@ impl Principal {
         }
     }
 
-    /// No fast path leads past what decides here.
-    fn slow(mut self) -> Self {
+    /// More counts than its plain roles: the fast path does not answer for it.
+    fn with_more(&mut self) {
         self.stamp = self.stamp.with_more();
-        self.flags = self.flags.with(Flags::SPECIAL, true).with(Flags::SCOPED, false);
-        // Plain roles came first, and still do.
-        let limited = |one: RoleAssignment<'_>| (Assignment { role: one.role, scope: one.scope().clone() }, one.when());
-        let all = self.assignments().map(limited).unzip();
-        self.set_plain(&[]);
-        self.detail_mut().limit(all);
-        self
     }
 }
+
+/// Assignments as they are bound, and as stored.
+type Bound = SmallVec<[(Assignment, StoredAssignment); FIRST]>;
 
 impl RuleSet {
     /// Somebody with an account. Where an attribute is not of the type that the policy declares, or none of its, all
@@ -146,35 +82,25 @@ impl RuleSet {
 
     /// Somebody with an account, some of whose scopes may lie above others.
     pub fn principal_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
-        let is_steady = stored.is_active && stored.good_from.is_none() && stored.good_until.is_none();
-        let mut roles = Roles::default();
-        for one in stored.assignments {
-            roles.add(one, self, is_steady);
+        let mut principal = Principal { id: stored.id, version: stored.version, ..Principal::nobody(self.stamp) };
+        let has_unknown = self.bind_roles(stored.assignments, tree, &mut principal);
+        if !stored.is_active || stored.good_from.is_some() || stored.good_until.is_some() {
+            principal.with_more();
         }
-        let flags = Flags::SIGNED_IN
-            .with(Flags::ACTIVE, stored.is_active)
-            .with(Flags::VERIFIED, stored.is_verified)
-            .with(Flags::UNKNOWN_ROLE, roles.has_unknown);
-        let is_simple = is_steady && roles.limited.is_empty();
-        let stamp = if is_simple { self.stamp } else { self.stamp.with_more() };
-        let mut principal = Principal { id: stored.id, version: stored.version, flags, ..Principal::nobody(stamp) };
-        principal.set_plain(&roles.plain);
         let attributes = self.attributes_read(&stored.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
         let problem = self.problem_of(&stored.attributes);
         let is_complete = problem.is_none() && self.must_have().all(|path| !principal.attribute(path).is_absent());
-        principal.flags = principal.flags.with(Flags::COMPLETE, is_complete);
+        principal.flags = Flags::SIGNED_IN
+            .with(Flags::ACTIVE, stored.is_active)
+            .with(Flags::VERIFIED, stored.is_verified)
+            .with(Flags::UNKNOWN_ROLE, has_unknown)
+            .with(Flags::COMPLETE, is_complete);
         if let Some(problem) = problem {
             principal.rare_mut().problem = Some(problem.into());
-            principal.stamp = principal.stamp.with_more();
-            principal.flags = principal.flags.with(Flags::SPECIAL, true);
-        }
-        let tree = tree.filter(|_| roles.limited.iter().any(|one| self.lies_above(one)));
-        if let Some(tree) = tree {
-            principal.rare_mut().tree = Some(tree.clone());
-            principal.flags = principal.flags.with(Flags::SPECIAL, true);
+            principal.with_more();
         }
         if stored.status != stored::ACTIVE {
             principal.rare_mut().status = Some(stored.status.into());
@@ -185,15 +111,38 @@ impl RuleSet {
         if let Some(good_until) = stored.good_until {
             principal.rare_mut().good_until = good_until.as_microsecond();
         }
-        let (groups, written) = roles.notes();
-        if !groups.is_empty() || !written.is_empty() {
-            let rare = principal.rare_mut();
-            (rare.groups, rare.written) = (groups, written);
-        }
-        if !roles.limited.is_empty() {
-            principal.detail_mut().limit((roles.limited, roles.windows));
-        }
         principal
+    }
+
+    /// Gives the principal its roles; true where one is unknown here.
+    fn bind_roles(
+        &self,
+        stored: Vec<StoredAssignment>,
+        tree: Option<&Arc<ScopeTree>>,
+        principal: &mut Principal,
+    ) -> bool {
+        let (kinds, count) = (&self.shared.symbols.kinds, stored.len());
+        let known = stored.into_iter().filter_map(|one| {
+            let role = *self.role_ids.get(&*one.role)?;
+            Some((Assignment::new(role, &one, kinds), one))
+        });
+        let (plain, limited): (Bound, Bound) = known.partition(|(bound, _)| bound.is_plain());
+        let has_unknown = plain.len() + limited.len() < count;
+        let roles: SmallVec<[u32; FIRST]> = plain.iter().map(|(bound, _)| bound.role).collect();
+        principal.set_plain(&roles);
+        if !limited.is_empty() {
+            principal.with_more();
+            principal.detail_mut().assignments = limited.iter().map(|(bound, _)| bound.clone()).collect();
+        }
+        if let Some(tree) = tree.filter(|_| limited.iter().any(|(bound, _)| bound.lies_above(kinds))) {
+            principal.rare_mut().tree = Some(tree.clone());
+        }
+        let notes = (0..).zip(plain.into_iter().chain(limited));
+        let notes: Box<[_]> = notes.filter_map(|(at, (bound, one))| Some((at, Note::of(&bound, one)?))).collect();
+        if !notes.is_empty() {
+            principal.rare_mut().notes = notes;
+        }
+        has_unknown
     }
 
     /// By slot, the attributes that conditions read.
@@ -231,12 +180,6 @@ impl RuleSet {
         })
     }
 
-    /// Whether rows of another kind may lie within the scope of an assignment.
-    fn lies_above(&self, one: &Assignment) -> bool {
-        let Some(kind) = one.scope.kind() else { return false };
-        self.shared.symbols.kinds.iter().any(|other| other.parent == Some(kind))
-    }
-
     /// Somebody who is not signed in: the policy's anonymous role, and no attribute.
     pub fn anonymous(&self) -> Principal {
         let mut principal = Principal::nobody(self.stamp);
@@ -253,7 +196,8 @@ impl RuleSet {
     pub fn with_active_roles(&self, principal: &Principal, roles: &[RoleId]) -> Principal {
         let mut active: Vec<u32> = roles.iter().map(|role| role.0).collect();
         active.sort_unstable();
-        let mut narrowed = principal.clone().slow();
+        let mut narrowed = principal.clone();
+        narrowed.with_more();
         narrowed.rare_mut().active = Some(active.into());
         narrowed
     }
@@ -294,7 +238,8 @@ impl RuleSet {
             Some(next) => self.on_behalf_of(next, other)?,
             None => other.clone(),
         };
-        let mut acting = actor.clone().slow();
+        let mut acting = actor.clone();
+        acting.with_more();
         acting.rare_mut().on_behalf_of = Some(Arc::new(behind));
         Ok(acting)
     }

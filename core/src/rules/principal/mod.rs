@@ -29,11 +29,11 @@ use crate::rules::{
         parser::Root,
         value::{Base, GivenValue, TypedValue},
     },
-    scope::{Scope, tree::ScopeTree},
+    scope::tree::ScopeTree,
 };
 
-pub(super) use assignments::{Assignment, RoleAssignment, Window};
-use assignments::{Group, Notes};
+use assignments::Note;
+pub(super) use assignments::{Assignment, RoleAssignment};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub use stored::{StoredAssignment, StoredPrincipal};
 
@@ -49,10 +49,9 @@ pub struct Principal {
     id: Uuid,
     version: i64,
     detail: Option<Arc<Detail>>,
-    /// The first roles that an active account holds everywhere and always; in places that are empty a number that no
-    /// role has.
+    /// The first plain roles, held everywhere and always; in places that are empty a number that no role has.
     first: [u32; FIRST],
-    /// Of the rules that made it, and whether the plain roles are all that counts.
+    /// Of the rules that made it, and whether an active account's plain roles are all that counts.
     stamp: Stamp,
     flags: Flags,
 }
@@ -71,11 +70,6 @@ impl Flags {
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
     const COMPLETE: Flags = Flags(16);
-    /// It is a session, a key or a chain, lies in a tree of scopes, or something wrong was said of it.
-    const SPECIAL: Flags = Flags(32);
-    /// An active account whose roles, but for the first plain ones, are limited by scopes alone, each an id.
-    const SCOPED: Flags = Flags(64);
-
     #[inline]
     const fn has(self, other: Flags) -> bool {
         self.0 & other.0 != 0
@@ -88,16 +82,13 @@ impl Flags {
 }
 
 /// What not every principal has.
-// One allocation for most: each further one would be fetched from far away. What most questions about a resource
-// read comes first, together.
+// One allocation for most: each further one would be fetched from far away.
 #[derive(Clone, Debug, Default)]
-#[repr(C)]
 struct Detail {
-    assignments: SmallVec<[Assignment; 3]>,
+    /// Assignments that have limits.
+    assignments: SmallVec<[Assignment; 2]>,
     /// By slot, those that conditions read.
     attributes: SmallVec<[(u32, GivenValue); 1]>,
-    /// When each of the assignments holds; empty where all always do.
-    windows: Box<[Window]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
     rare: Option<Box<Rare>>,
@@ -111,10 +102,8 @@ struct Rare {
     /// In microseconds.
     good_from: i64,
     good_until: i64,
-    /// Who holds roles for the account.
-    groups: Notes<Group>,
-    /// Scopes that cannot be told from how they are bound.
-    written: Notes<Scope>,
+    /// What few assignments have, by their places.
+    notes: Box<[(u32, Note)]>,
     tree: Option<Arc<ScopeTree>>,
     /// Only these roles, and their juniors, allow; all others still deny.
     active: Option<Box<[u32]>>,
@@ -131,8 +120,7 @@ impl Default for Rare {
             status: None,
             good_from: i64::MIN,
             good_until: i64::MAX,
-            groups: Notes::default(),
-            written: Notes::default(),
+            notes: Box::default(),
             tree: None,
             active: None,
             key: None,
@@ -201,8 +189,7 @@ impl Principal {
     /// On whose behalf it asks.
     #[inline]
     pub fn on_behalf_of(&self) -> Option<&Principal> {
-        // What most do not need is not fetched.
-        if self.is_special() { self.rare()?.on_behalf_of.as_deref() } else { None }
+        self.rare()?.on_behalf_of.as_deref()
     }
 
     /// Whether these rules, or those that they are akin to, made it.
@@ -233,21 +220,14 @@ impl Principal {
         }
     }
 
-    /// The assignments that have limits, and when each holds; no windows where all always do.
+    /// The assignments that have limits.
     #[inline]
-    pub(super) fn limited(&self) -> (&[Assignment], &[Window]) {
-        self.detail.as_deref().map(|detail| (&*detail.assignments, &*detail.windows)).unwrap_or_default()
+    pub(super) fn limited(&self) -> &[Assignment] {
+        self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
     }
 
     fn rare(&self) -> Option<&Rare> {
         self.detail.as_deref()?.rare.as_deref()
-    }
-
-    /// Whether neither its plain roles nor its assignments tell all: it is a session, a key or a chain, or
-    /// lies in a tree of scopes.
-    #[inline]
-    pub(super) fn is_special(&self) -> bool {
-        self.flags.has(Flags::SPECIAL)
     }
 
     pub(super) fn status(&self) -> &str {
