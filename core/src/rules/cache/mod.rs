@@ -211,9 +211,7 @@ impl PrincipalCache {
 
     /// Puts many users in, seen together.
     pub fn put_all(&self, all: impl IntoIterator<Item = StoredPrincipal>) {
-        let all = all.into_iter();
         self.change(|rights, writer| {
-            rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
             for stored in all {
                 writer.reads.outdate(stored.id);
                 self.insert(rights, writer, stored, None);
@@ -350,11 +348,11 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
         writer.hand = (writer.hand + 1) % count.max(1);
         let Ok(index) = u32::try_from(writer.hand) else { return false };
         let Some(slot) = rights.slot(index) else { continue };
-        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| writer.pins.is_held(id)) {
+        if slot.was_asked() || slot.principal.id().is_some_and(|id| writer.pins.is_held(id)) {
             continue;
         }
-        let Some(handle) = slot.handle(index) else { continue };
-        remove(rights, writer, handle);
+        let user = slot.handle(index);
+        remove(rights, writer, user);
         return true;
     }
     false

@@ -81,7 +81,7 @@ impl Rights {
     /// A user by id; none where it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.ids.find(&self.slots, id).and_then(|(index, slot)| slot.handle(index))
+        self.ids.find(&self.slots, id).map(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none where it was let go.
@@ -124,19 +124,7 @@ impl Rights {
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
     #[inline]
     pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
-        let fast_path = self.slots.fast_path(user).and_then(|fast_path| self.rules.fast_path(fast_path, permission));
-        match fast_path {
-            Some(is_allowed) => Ok(is_allowed),
-            None => self.check_closely(user, permission, now),
-        }
-    }
-
-    #[inline(never)]
-    fn check_closely(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.principal(user) {
-            Some(principal) => self.rules.check_closely(principal, permission, now),
-            None => Err(not_loaded()),
-        }
+        self.rules.check(self.principal(user).ok_or_else(not_loaded)?, permission, now)
     }
 
     /// The same by the user's id and the permission's name.
@@ -159,59 +147,57 @@ impl Rights {
         self.slots.iter().map(|(handle, slot)| (handle, &slot.principal))
     }
 
+    /// How many principals hold a role that the rules do not know.
     pub(in crate::rules) fn unknown(&self) -> usize {
         self.unknown
     }
 
-    /// Whether a user was asked about since this was asked last.
-    pub(in crate::rules) fn was_asked(&self, index: u32) -> bool {
-        self.slots.was_asked(index)
-    }
-
+    /// Who stands at a number.
     pub(in crate::rules) fn slot(&self, index: u32) -> Option<&Slot> {
         self.slots.get(index)
     }
 
+    /// A number that nobody had yet; smaller ones may be free, too.
     pub(in crate::rules) fn next_index(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        self.slots.len()
     }
 
+    /// Other rules from now on.
     pub(in crate::rules) fn set_rules(&mut self, rules: Arc<RuleSet>) {
         self.anonymous = Arc::new(rules.anonymous());
         self.rules = rules;
     }
 
-    /// Makes room for so many more.
-    pub(in crate::rules) fn reserve(&mut self, more: usize) {
-        self.ids.reserve(more);
-    }
-
+    /// Puts a user in who is not here, at a number that is free.
     pub(in crate::rules) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        self.count += 1;
-        self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(index, Slot::new(principal, self.generation));
-        self.ids.insert(id, index);
-        UserHandle { index, generation: self.generation }
+        let user = UserHandle { index, generation: self.generation };
+        self.replace(user, principal);
+        self.ids.insert(&self.slots, id, index);
+        user
     }
 
+    /// Puts a user in place of what was known of it.
     pub(in crate::rules) fn replace(&mut self, user: UserHandle, principal: Principal) {
-        if let Some(before) = self.slots.get(user.index) {
-            self.unknown -= usize::from(before.principal.has_unknown_roles());
-        }
-        self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(user.index, Slot::new(principal, user.generation));
+        self.set(user.index, Some(Slot::new(principal, user.generation)));
     }
 
+    /// Takes a user out.
     pub(in crate::rules) fn remove(&mut self, user: UserHandle) {
-        let Some(slot) = self.slots.get(user.index) else { return };
-        let (id, has_unknown) = (slot.principal.id(), slot.principal.has_unknown_roles());
-        self.count -= 1;
-        self.unknown -= usize::from(has_unknown);
-        if let Some(id) = id {
+        if let Some(id) = self.slots.of(user).and_then(|slot| slot.principal.id()) {
             self.ids.remove(id, user.index);
+            self.set(user.index, None);
         }
-        self.slots.clear(user.index);
+    }
+
+    fn set(&mut self, index: u32, slot: Option<Slot>) {
+        let count = |slot: &Option<Slot>| usize::from(slot.is_some());
+        let unknown =
+            |slot: &Option<Slot>| usize::from(slot.as_ref().is_some_and(|slot| slot.principal.has_unknown_roles()));
+        let entry = self.slots.entry(index);
+        self.count = self.count + count(&slot) - count(entry);
+        self.unknown = self.unknown + unknown(&slot) - unknown(entry);
+        *entry = slot;
     }
 }
 
