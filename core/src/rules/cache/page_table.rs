@@ -129,20 +129,18 @@ mod tests {
     #[test]
     fn clones_do_not_see_later_changes() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let of = |id: u32| {
-            let stored = StoredPrincipal::new(Uuid::from_u128(id.into()));
-            Some(Slot::new(rules.principal(stored), NonZeroU32::MIN))
-        };
+        let stored = |id: u32| StoredPrincipal::new(Uuid::from_u128(id.into()));
+        let of = |id: u32| Some(Slot::new(rules.principal(stored(id)), NonZeroU32::MIN));
+        let ids = |slots: &PageTable| slots.iter().filter_map(|(_, slot)| slot.principal.id()).collect::<Vec<_>>();
         let mut slots = PageTable::default();
         let many = (PAGE * CHAPTER + PAGE + 3) as u32;
         (0..many).for_each(|id| *slots.entry(id) = of(id));
-        let before = slots.clone();
-        *slots.entry(5) = of(1_000_000);
-        *slots.entry(many - 1) = None;
-        let id = |slots: &PageTable, at: u32| slots.get(at).and_then(|slot| slot.principal.id());
-        assert!((0..many).all(|at| id(&before, at) == Some(Uuid::from_u128(at.into()))));
-        assert_eq!(id(&slots, 5), Some(Uuid::from_u128(1_000_000)));
-        assert_eq!(id(&slots, many - 1), None);
-        assert_eq!(slots.iter().count() as u32, many - 1);
+        let (before, mut expected) = (slots.clone(), ids(&slots));
+        assert!(expected.iter().copied().eq((0..many).map(|id| Uuid::from_u128(id.into()))));
+        (*slots.entry(5), *slots.entry(many - 1)) = (of(many), None);
+        assert_eq!(ids(&before), expected);
+        expected.pop();
+        expected[5] = Uuid::from_u128(many.into());
+        assert_eq!(ids(&slots), expected);
     }
 }

@@ -1,9 +1,6 @@
 //! One moment: the rules, and the principals that are in memory.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
@@ -31,32 +28,22 @@ pub struct UserHandle {
     pub(in crate::rules) generation: NonZeroU32,
 }
 
-impl UserHandle {
-    fn of(number: u64) -> Option<Self> {
-        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-        let (index, generation) = (number as u32, (number >> 32) as u32);
-        NonZeroU32::new(generation).map(|generation| Self { index, generation })
-    }
-
-    fn to_number(self) -> u64 {
-        u64::from(self.generation.get()) << 32 | u64::from(self.index)
-    }
-}
-
 /// Rules and principals as they were at one moment. Immutable; shared between threads.
 #[derive(Clone, Debug)]
 pub struct Rights {
     rules: Arc<RuleSet>,
     anonymous: Arc<Principal>,
-    slots: PageTable,
+    pub(super) slots: PageTable,
     ids: IdIndex,
     count: usize,
     /// How many principals hold a role that the rules do not know.
-    unknown: usize,
+    pub(super) unknown: usize,
+    /// Of the user who came last.
     generation: NonZeroU32,
 }
 
 impl Rights {
+    /// Without principals.
     pub(in crate::rules) fn new(rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
         let (slots, ids) = (PageTable::default(), IdIndex::default());
@@ -106,16 +93,10 @@ impl Rights {
         self.principal_of(parse_uuid(user)?)
     }
 
-    /// A pinned user's principal, by where it stood last where it still does.
+    /// A pinned user's principal.
     #[inline]
     pub fn pinned(&self, pin: &Pin) -> Option<&Principal> {
-        let last = UserHandle::of(pin.place.load(Ordering::Relaxed));
-        if let Some(principal) = last.and_then(|last| self.principal(last)).filter(|one| one.id() == Some(pin.id)) {
-            return Some(principal);
-        }
-        let user = self.user(pin.id)?;
-        pin.place.store(user.to_number(), Ordering::Relaxed);
-        self.principal(user)
+        self.principal_of(pin.id)
     }
 
     /// Whether a user may do this, to no resource in particular. Allocates nothing.
@@ -145,21 +126,6 @@ impl Rights {
     /// Every user in memory.
     pub fn users(&self) -> impl Iterator<Item = (UserHandle, &Principal)> {
         self.slots.iter().map(|(handle, slot)| (handle, &slot.principal))
-    }
-
-    /// How many principals hold a role that the rules do not know.
-    pub(in crate::rules) fn unknown(&self) -> usize {
-        self.unknown
-    }
-
-    /// Who stands at a number.
-    pub(in crate::rules) fn slot(&self, index: u32) -> Option<&Slot> {
-        self.slots.get(index)
-    }
-
-    /// A number that nobody had yet; smaller ones may be free, too.
-    pub(in crate::rules) fn next_index(&self) -> u32 {
-        self.slots.len()
     }
 
     /// Other rules from now on.

@@ -137,32 +137,3 @@ pub(in crate::rules) fn each(words: &[u64], mut see: impl FnMut(u32)) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{Bits, empty, set};
-
-    #[test]
-    fn all_forms_agree() {
-        for (step, as_bits) in [(1, false), (3, true), (30, false), (70, true), (70, false)] {
-            let (mut words, mut numbers) = (empty(512), Vec::new());
-            (0..512).step_by(step).for_each(|number| set(&mut words, number));
-            let bits = Bits::of(&words);
-            bits.each(512, |number| numbers.push(number));
-            assert!(numbers.iter().copied().eq((0..512).step_by(step)));
-            let mut left = numbers.len();
-            let mut filled = Bits::room(left, 512, as_bits);
-            numbers.iter().for_each(|number| filled.fill(*number, &mut left));
-            for number in 0..600 {
-                let wanted = number < 512 && (number as usize).is_multiple_of(step);
-                assert_eq!([&bits, &filled].map(|one| one.has_any(&[u32::MAX, number])), [wanted; 2]);
-            }
-            let mut again = empty(512);
-            filled.add_to(&mut again);
-            assert_eq!(words, again);
-        }
-        let mut words = empty(512);
-        Bits::All.add_to(&mut words);
-        assert!(Bits::All.has_any(&[511]) && words.iter().all(|word| *word == u64::MAX));
-    }
-}

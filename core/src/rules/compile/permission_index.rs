@@ -158,15 +158,30 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_a_policy_that_is_too_large_as_bits_are_lists_and_edits_are_seen() {
-        let (permissions, roles) = (60_000, 20_000);
-        let mut rows = vec![Bits::default(); roles];
-        (rows[7], rows[19_000]) = (Bits::Few([5, 40_000].into()), Bits::Few([40_000, 50_000].into()));
-        let mut index = PermissionIndex::new(permissions, rows.iter());
-        assert!(matches!(index.column(40_000), Some(Bits::Few(list)) if **list == [7, 19_000]));
-        index.change(8, &rows[8], &rows[7]);
-        assert!(matches!(index.column(40_000), Some(Bits::Few(list)) if **list == [7, 8, 19_000]));
-        index.change(7, &rows[7], &rows[8]);
-        assert!(index.any_of(&[u32::MAX, 8], 5) && !index.any_of(&[7, 9], 5));
+    fn where_all_as_bits_take_too_much_what_few_roles_say_is_a_list() {
+        let mut rows = vec![Bits::default(); 20_000];
+        (0..4_000).for_each(|role| rows[role * 5] = Bits::Few([1, 2].into()));
+        (0..100).for_each(|role| rows[role * 5 + 1] = Bits::Few([2, 40_000].into()));
+        (rows[7], rows[19_000]) = (Bits::Few([5].into()), Bits::Few([5, 40_000].into()));
+        let mut index = PermissionIndex::new(60_000, rows.iter());
+        let is_list = |index: &PermissionIndex, permission| matches!(index.column(permission), Some(Bits::Few(_)));
+        let assert_all = |index: &PermissionIndex, rows: &[Bits]| {
+            assert_eq!([1, 2, 5, 40_000].map(|one| is_list(index, one)), [false, false, true, true]);
+            for (permission, (role, row)) in
+                [1, 2, 5, 40_000].map(|one| rows.iter().enumerate().map(move |row| (one, row))).into_iter().flatten()
+            {
+                assert_eq!(
+                    index.any_of(&[u32::MAX, role as u32], permission),
+                    row.has_any(&[permission]),
+                    "{role} {permission}"
+                );
+            }
+        };
+        assert_all(&index, &rows);
+        for (role, after) in [(8, Bits::Few([2, 5, 40_000].into())), (7, Bits::default())] {
+            index.change(role as u32, &rows[role].clone(), &after);
+            rows[role] = after;
+        }
+        assert_all(&index, &rows);
     }
 }
