@@ -11,10 +11,10 @@
 #[path = "../common/rules.rs"]
 mod kit;
 
+mod cache;
 mod conditions;
 mod decide;
 mod described;
-mod directory;
 mod edits;
 mod errors;
 mod explain;

@@ -1,15 +1,14 @@
 //! The principals that are in memory: asked without locks, changed one at a time.
 //!
-//! A [`PrincipalCache`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new
-//! rights that share all but a few hundred bytes with those before; who holds older ones is not
-//! disturbed. Users that nobody asked about cost nothing; beyond a limit those that were not asked
-//! about lately are let go.
+//! A [`PrincipalCache`] gives out [`Rights`]: what was so at one moment, immutable. A change makes new rights that share
+//! all but a page or two with those before; who holds older ones is not disturbed. Users that nobody asked about cost
+//! nothing; beyond a limit those that were not asked about lately are let go.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `rights` | one moment: rules and principals, by handle and by id |
-//! | `slots` | principals by number, in pieces that changes share |
-//! | `ids` | numbers by id, likewise |
+//! | `page_table` | principals by number, in pages that changes share |
+//! | `id_index` | numbers by id, in shards that changes share |
 
 mod id_index;
 mod page_table;
@@ -19,7 +18,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -40,12 +39,12 @@ pub use rights::{Rights, UserHandle};
 /// # use rolekeep::rules::{StoredAssignment, PrincipalCache, Policy, StoredPrincipal, RuleSet, Schema, Scope};
 /// # use uuid::Uuid;
 /// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-/// let directory = PrincipalCache::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
+/// let cache = PrincipalCache::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);
 /// let ada = Uuid::from_u128(1);
 /// let assignments = vec![StoredAssignment::new("editor", Scope::Global)];
-/// directory.put(StoredPrincipal { assignments, ..StoredPrincipal::new(ada) });
+/// cache.put(StoredPrincipal { assignments, ..StoredPrincipal::new(ada) });
 ///
-/// let rights = directory.rights();
+/// let rights = cache.rights();
 /// let (user, edit) = (rights.user(ada).unwrap(), rights.rules().permission("document:edit")?);
 /// assert!(rights.check(user, edit, "2026-01-01T00:00:00Z".parse().unwrap())?);
 /// # Ok::<(), rolekeep::Error>(())
@@ -61,12 +60,12 @@ pub struct PrincipalCache {
 struct Writer {
     /// Numbers of users that were let go.
     free: Vec<u32>,
-    /// Users that somebody relies on, and how many there may be before those are looked for that nobody does.
-    pins: Kept<Place>,
+    /// Users that somebody relies on.
+    pins: Kept<()>,
     /// Users whose facts are being read.
     reads: Kept<Reading>,
     /// Where the search for users to let go stands.
-    hand: usize,
+    hand: u32,
 }
 
 /// Keeps a user in memory for as long as it is held.
@@ -74,11 +73,8 @@ struct Writer {
 pub struct Pin {
     /// The user.
     pub id: Uuid,
-    place: Arc<Place>,
+    _held: Arc<()>,
 }
-
-/// Where a pinned user stood last, as a handle in one number; 0: nowhere.
-type Place = AtomicU64;
 
 /// Taken before a user's facts are read: facts that changed meanwhile are not put in.
 #[derive(Clone, Debug)]
@@ -94,8 +90,8 @@ type Reading = AtomicBool;
 /// stand, and whoever was not when this is dropped is let go. So no cancelled or failed reading
 /// leaves old rights behind.
 #[must_use = "dropped at once, it lets the users go"]
-pub struct Outdated<'d> {
-    directory: &'d PrincipalCache,
+pub struct Outdated<'c> {
+    cache: &'c PrincipalCache,
     ids: Vec<Uuid>,
 }
 
@@ -114,7 +110,7 @@ impl Outdated<'_> {
 impl Drop for Outdated<'_> {
     fn drop(&mut self) {
         if !self.ids.is_empty() {
-            self.directory.remove_all(&self.ids);
+            self.cache.remove_all(&self.ids);
         }
     }
 }
@@ -122,6 +118,7 @@ impl Drop for Outdated<'_> {
 /// What others hold, by user, for as long as they do.
 struct Kept<T> {
     held: HashMap<Uuid, Weak<T>>,
+    /// How many there may be before those are looked for that nobody holds any more.
     before_sweep: usize,
 }
 
@@ -211,9 +208,7 @@ impl PrincipalCache {
 
     /// Puts many users in, seen together.
     pub fn put_all(&self, all: impl IntoIterator<Item = StoredPrincipal>) {
-        let all = all.into_iter();
         self.change(|rights, writer| {
-            rights.reserve(all.size_hint().0.min(self.max.saturating_sub(rights.count())));
             for stored in all {
                 writer.reads.outdate(stored.id);
                 self.insert(rights, writer, stored, None);
@@ -226,7 +221,7 @@ impl PrincipalCache {
     pub fn outdate(&self, ids: impl IntoIterator<Item = Uuid>) -> Outdated<'_> {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         if ids.is_empty() {
-            return Outdated { directory: self, ids: Vec::new() };
+            return Outdated { cache: self, ids: Vec::new() };
         }
         let (gone, ids) = {
             let mut writer = lock(&self.writer);
@@ -234,7 +229,7 @@ impl PrincipalCache {
             ids.into_iter().partition::<Vec<_>, _>(|id| !writer.pins.is_held(*id))
         };
         // Made first: who is relied on must not stay should the rest be interrupted.
-        let outdated = Outdated { directory: self, ids };
+        let outdated = Outdated { cache: self, ids };
         if self.with_rights(|rights| gone.iter().any(|id| rights.user(*id).is_some())) {
             self.remove_all(&gone);
         }
@@ -254,20 +249,12 @@ impl PrincipalCache {
     }
 
     fn remove_all(&self, ids: &[Uuid]) {
-        self.change(|rights, writer| {
-            for id in ids {
-                writer.reads.outdate(*id);
-                if let Some(handle) = rights.user(*id) {
-                    remove(rights, writer, handle);
-                }
-            }
-        });
+        self.change(|rights, writer| remove_all(rights, writer, ids));
     }
 
     /// Keeps a user in memory from when it is put in.
     pub fn pin(&self, id: Uuid) -> Pin {
-        let place = lock(&self.writer).pins.of(id);
-        Pin { id, place }
+        Pin { id, _held: lock(&self.writer).pins.of(id) }
     }
 
     /// Other rules from now on. Users stay where the new rules are akin to the old ones
@@ -280,25 +267,17 @@ impl PrincipalCache {
             let rules = rules();
             let is_akin = rules.is_akin_to(rights.rules());
             let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
-            let going: Vec<(UserHandle, Uuid)> = match is_akin && rights.unknown() == 0 {
+            let going: Vec<Uuid> = match is_akin && rights.unknown == 0 {
                 true => Vec::new(),
-                false => rights
-                    .users()
-                    .filter(|(_, one)| goes(one))
-                    .filter_map(|(handle, one)| Some((handle, one.id()?)))
-                    .collect(),
+                false => rights.users().filter(|(_, one)| goes(one)).filter_map(|(_, one)| one.id()).collect(),
             };
-            let pinned = going.iter().map(|(_, id)| *id).filter(|id| writer.pins.is_held(*id)).collect();
-            for (handle, id) in going {
-                writer.reads.outdate(id);
-                remove(rights, writer, handle);
-            }
+            remove_all(rights, writer, &going);
             if !is_akin {
                 // What is being read now was asked for by the old rules.
                 writer.reads.outdate_all();
             }
             rights.set_rules(rules);
-            pinned
+            going.into_iter().filter(|id| writer.pins.is_held(*id)).collect()
         })
     }
 
@@ -326,8 +305,8 @@ impl PrincipalCache {
         // More than one where many were pinned and are no more.
         while rights.count() >= self.max && make_room(rights, writer) {}
         // A change that panicked may have named a number free that is not.
-        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slot(*index).is_none());
-        let index = free.unwrap_or_else(|| rights.next_index());
+        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slots.get(*index).is_none());
+        let index = free.unwrap_or_else(|| rights.slots.len());
         rights.insert(index, id, principal)
     }
 }
@@ -337,25 +316,34 @@ fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn remove(rights: &mut Rights, writer: &mut Writer, handle: UserHandle) {
-    rights.remove(handle);
-    writer.free.push(handle.index);
+/// Takes users out, and whatever is being read of them.
+fn remove_all(rights: &mut Rights, writer: &mut Writer, ids: &[Uuid]) {
+    for id in ids {
+        writer.reads.outdate(*id);
+        if let Some(user) = rights.user(*id) {
+            remove(rights, writer, user);
+        }
+    }
+}
+
+fn remove(rights: &mut Rights, writer: &mut Writer, user: UserHandle) {
+    rights.remove(user);
+    writer.free.push(user.index);
 }
 
 /// Lets one user go that was not asked about since the hand came by last (second chance); false where
 /// all are pinned.
 fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
-    let count = rights.next_index() as usize;
-    for _ in 0..2 * count {
-        writer.hand = (writer.hand + 1) % count.max(1);
-        let Ok(index) = u32::try_from(writer.hand) else { return false };
-        let Some(slot) = rights.slot(index) else { continue };
-        if rights.was_asked(index) || slot.principal.id().is_some_and(|id| writer.pins.is_held(id)) {
-            continue;
+    let len = rights.slots.len();
+    for _ in 0..2 * u64::from(len) {
+        writer.hand = (writer.hand + 1) % len;
+        let Some(slot) = rights.slots.get(writer.hand) else { continue };
+        let is_pinned = || slot.principal.id().is_some_and(|id| writer.pins.is_held(id));
+        if !slot.was_asked() && !is_pinned() {
+            let user = slot.handle(writer.hand);
+            remove(rights, writer, user);
+            return true;
         }
-        let Some(handle) = slot.handle(index) else { continue };
-        remove(rights, writer, handle);
-        return true;
     }
     false
 }

@@ -1,4 +1,4 @@
-//! Principals by number, in pieces: a change copies one piece and the way to it, and shares the rest.
+//! Principals by number, in pages: a change copies one page and the way to it, and shares the rest.
 
 use std::{
     num::NonZeroU32,
@@ -9,167 +9,138 @@ use std::{
 };
 
 use super::rights::UserHandle;
-use crate::rules::{compile::rule_set::Stamp, principal::Principal};
+use crate::rules::principal::Principal;
 
-/// Principals in a piece, and pieces on a shelf. A change copies one of each and counts references of all
-/// other shelves, so the three numbers are balanced for a million.
-const PIECE: usize = 64;
-const SHELF: usize = 128;
+/// Users on a page, and pages in a chapter. A change copies one of each and counts references to all other
+/// chapters, so the three numbers are balanced for a million.
+const PAGE: usize = 64;
+const CHAPTER: usize = 128;
 
 /// A user. A line of the processor's cache.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[repr(align(64))]
 pub(in crate::rules) struct Slot {
     pub(in crate::rules) principal: Principal,
-    /// Tells a user from the one that had its number before; 0: nobody is here.
-    generation: u32,
-    asked: Asked,
-}
-
-/// Whether a user was asked about lately.
-#[derive(Debug)]
-struct Asked(AtomicBool);
-
-impl Asked {
-    /// Writes only where that is news, so that readers do not contend.
-    #[inline]
-    fn note(&self) {
-        if !self.0.load(Ordering::Relaxed) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Clone for Asked {
-    fn clone(&self) -> Self {
-        Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
-    }
+    /// Tells a user from the one that had its number before.
+    generation: NonZeroU32,
+    /// Whether it was asked about lately.
+    asked: AtomicBool,
 }
 
 impl Slot {
+    /// One that is new counts as asked about.
     pub(in crate::rules) fn new(principal: Principal, generation: NonZeroU32) -> Self {
-        Self { principal, generation: generation.get(), asked: Asked(AtomicBool::new(true)) }
+        Self { principal, generation, asked: AtomicBool::new(true) }
     }
 
-    fn empty() -> Self {
-        Self { principal: Principal::nobody(Stamp::NONE), generation: 0, asked: Asked(AtomicBool::new(false)) }
-    }
-
-    /// Notes that it was asked about.
+    /// Notes that it was asked about: writes only where that is news, so that readers do not contend.
     #[inline]
     pub(in crate::rules) fn note(&self) {
-        self.asked.note();
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
     }
 
-    /// None where nobody is here.
-    pub(in crate::rules) fn handle(&self, index: u32) -> Option<UserHandle> {
-        NonZeroU32::new(self.generation).map(|generation| UserHandle { index, generation })
+    /// Whether it was asked about since this was asked last.
+    pub(in crate::rules) fn was_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Its handle, at this number.
+    #[inline]
+    pub(in crate::rules) fn handle(&self, index: u32) -> UserHandle {
+        UserHandle { index, generation: self.generation }
     }
 }
 
-#[derive(Clone, Debug)]
-struct Piece {
-    slots: [Slot; PIECE],
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        let asked = AtomicBool::new(self.asked.load(Ordering::Relaxed));
+        Self { principal: self.principal.clone(), generation: self.generation, asked }
+    }
 }
 
-type Shelf = [Arc<Piece>; SHELF];
+type Page = [Option<Slot>; PAGE];
+type Chapter = [Arc<Page>; CHAPTER];
 
 /// A vector that is cheap to clone and cheap to change afterwards.
 #[derive(Clone, Debug, Default)]
 pub(in crate::rules) struct PageTable {
-    shelves: Vec<Arc<Shelf>>,
-    len: usize,
+    chapters: Vec<Arc<Chapter>>,
+    len: u32,
+}
+
+/// The chapter, the page there, and the place on it.
+#[inline]
+fn place(index: u32) -> (usize, usize, usize) {
+    let index = index as usize;
+    (index / (PAGE * CHAPTER), index / PAGE % CHAPTER, index % PAGE)
 }
 
 impl PageTable {
-    /// One more than the largest number in use.
-    pub(in crate::rules) fn len(&self) -> usize {
+    /// One more than the largest number that was ever in use.
+    pub(in crate::rules) fn len(&self) -> u32 {
         self.len
-    }
-
-    #[inline]
-    fn piece(&self, index: u32) -> Option<&Piece> {
-        let index = index as usize;
-        let shelf = self.shelves.get(index / (PIECE * SHELF))?;
-        Some(&shelf[index / PIECE % SHELF])
     }
 
     /// The user of a number.
     #[inline]
     pub(in crate::rules) fn get(&self, index: u32) -> Option<&Slot> {
-        let slot = &self.piece(index)?.slots[index as usize % PIECE];
-        (slot.generation != 0).then_some(slot)
+        let (chapter, page, at) = place(index);
+        self.chapters.get(chapter)?[page][at].as_ref()
     }
 
     /// The user of a handle; none where it was let go.
     #[inline]
     pub(in crate::rules) fn of(&self, user: UserHandle) -> Option<&Slot> {
-        let slot = &self.piece(user.index)?.slots[user.index as usize % PIECE];
-        (slot.generation == user.generation.get()).then_some(slot)
+        self.get(user.index).filter(|slot| slot.generation == user.generation)
     }
 
-    /// Whether a user was asked about since this was asked last.
-    pub(in crate::rules) fn was_asked(&self, index: u32) -> bool {
-        let Some(piece) = self.piece(index) else { return false };
-        let at = index as usize % PIECE;
-        piece.slots[at].asked.0.swap(false, Ordering::Relaxed)
-    }
-
-    /// Puts a user at a number at most one beyond the last.
-    pub(in crate::rules) fn put(&mut self, index: u32, slot: Slot) {
-        let index = index as usize;
-        let (shelf, piece) = (index / (PIECE * SHELF), index / PIECE % SHELF);
-        if shelf == self.shelves.len() {
-            // All share one empty piece until something is put in.
-            let empty = Arc::new(Piece { slots: std::array::from_fn(|_| Slot::empty()) });
-            self.shelves.push(Arc::new(std::array::from_fn(|_| empty.clone())));
+    /// The place of a number, to put somebody there or take who is there out.
+    pub(in crate::rules) fn entry(&mut self, index: u32) -> &mut Option<Slot> {
+        let (chapter, page, at) = place(index);
+        while chapter >= self.chapters.len() {
+            // All share one empty page until something is put in.
+            let empty = Arc::new(std::array::from_fn(|_| None));
+            self.chapters.push(Arc::new(std::array::from_fn(|_| Arc::clone(&empty))));
         }
-        let Some(shelf) = self.shelves.get_mut(shelf) else { return };
-        let piece = Arc::make_mut(&mut Arc::make_mut(shelf)[piece]);
-        piece.slots[index % PIECE] = slot;
-        self.len = self.len.max(index + 1);
+        self.len = self.len.max(index.saturating_add(1));
+        let page = &mut Arc::make_mut(&mut self.chapters[chapter])[page];
+        &mut Arc::make_mut(page)[at]
     }
 
-    /// Takes the user of a number out.
-    pub(in crate::rules) fn clear(&mut self, index: u32) {
-        if self.get(index).is_some() {
-            self.put(index, Slot::empty());
-        }
-    }
-
+    /// Every user.
     pub(in crate::rules) fn iter(&self) -> impl Iterator<Item = (UserHandle, &Slot)> {
-        let all = (0..u32::try_from(self.len).unwrap_or(u32::MAX)).filter_map(|index| Some((index, self.get(index)?)));
-        all.filter_map(|(index, slot)| Some((slot.handle(index)?, slot)))
+        (0..self.len).filter_map(|index| self.get(index).map(|slot| (slot.handle(index), slot)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slot_fills_one_line() {
-        assert_eq!(size_of::<Slot>(), 64);
-    }
-
     use crate::rules::{Policy, RuleSet, Schema, StoredPrincipal};
     use uuid::Uuid;
 
     #[test]
+    fn a_slot_fills_one_line() {
+        assert_eq!(size_of::<Option<Slot>>(), 64);
+    }
+
+    #[test]
     fn clones_do_not_see_later_changes() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let of =
-            |id: usize| Slot::new(rules.principal(StoredPrincipal::new(Uuid::from_u128(id as u128))), NonZeroU32::MIN);
+        let stored = |id: u32| StoredPrincipal::new(Uuid::from_u128(id.into()));
+        let of = |id: u32| Some(Slot::new(rules.principal(stored(id)), NonZeroU32::MIN));
+        let ids = |slots: &PageTable| slots.iter().filter_map(|(_, slot)| slot.principal.id()).collect::<Vec<_>>();
         let mut slots = PageTable::default();
-        let many = PIECE * SHELF + PIECE + 3;
-        (0..many).for_each(|id| slots.put(id as u32, of(id)));
-        let before = slots.clone();
-        slots.put(5, of(1_000_000));
-        slots.clear(many as u32 - 1);
-        let id = |slots: &PageTable, at: usize| slots.get(at as u32).and_then(|slot| slot.principal.id());
-        assert!((0..many).all(|at| id(&before, at) == Some(Uuid::from_u128(at as u128))));
-        assert_eq!(id(&slots, 5), Some(Uuid::from_u128(1_000_000)));
-        assert_eq!(id(&slots, many - 1), None);
-        assert_eq!(slots.iter().count(), many - 1);
+        let many = (PAGE * CHAPTER + PAGE + 3) as u32;
+        (0..many).for_each(|id| *slots.entry(id) = of(id));
+        let (before, mut expected) = (slots.clone(), ids(&slots));
+        assert!(expected.iter().copied().eq((0..many).map(|id| Uuid::from_u128(id.into()))));
+        (*slots.entry(5), *slots.entry(many - 1)) = (of(many), None);
+        assert_eq!(ids(&before), expected);
+        expected.pop();
+        expected[5] = Uuid::from_u128(many.into());
+        assert_eq!(ids(&slots), expected);
     }
 }

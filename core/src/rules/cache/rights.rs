@@ -1,9 +1,6 @@
 //! One moment: the rules, and the principals that are in memory.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
@@ -31,32 +28,22 @@ pub struct UserHandle {
     pub(in crate::rules) generation: NonZeroU32,
 }
 
-impl UserHandle {
-    fn of(number: u64) -> Option<Self> {
-        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-        let (index, generation) = (number as u32, (number >> 32) as u32);
-        NonZeroU32::new(generation).map(|generation| Self { index, generation })
-    }
-
-    fn to_number(self) -> u64 {
-        u64::from(self.generation.get()) << 32 | u64::from(self.index)
-    }
-}
-
 /// Rules and principals as they were at one moment. Immutable; shared between threads.
 #[derive(Clone, Debug)]
 pub struct Rights {
     rules: Arc<RuleSet>,
     anonymous: Arc<Principal>,
-    slots: PageTable,
+    pub(super) slots: PageTable,
     ids: IdIndex,
     count: usize,
     /// How many principals hold a role that the rules do not know.
-    unknown: usize,
+    pub(super) unknown: usize,
+    /// Of the user who came last.
     generation: NonZeroU32,
 }
 
 impl Rights {
+    /// Without principals.
     pub(in crate::rules) fn new(rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
         let (slots, ids) = (PageTable::default(), IdIndex::default());
@@ -81,7 +68,7 @@ impl Rights {
     /// A user by id; none where it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.ids.find(&self.slots, id).and_then(|(index, slot)| slot.handle(index))
+        self.ids.find(&self.slots, id).map(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none where it was let go.
@@ -106,16 +93,10 @@ impl Rights {
         self.principal_of(parse_uuid(user)?)
     }
 
-    /// A pinned user's principal, by where it stood last where it still does.
+    /// A pinned user's principal.
     #[inline]
     pub fn pinned(&self, pin: &Pin) -> Option<&Principal> {
-        let last = UserHandle::of(pin.place.load(Ordering::Relaxed));
-        if let Some(principal) = last.and_then(|last| self.principal(last)).filter(|one| one.id() == Some(pin.id)) {
-            return Some(principal);
-        }
-        let user = self.user(pin.id)?;
-        pin.place.store(user.to_number(), Ordering::Relaxed);
-        self.principal(user)
+        self.principal_of(pin.id)
     }
 
     /// Whether a user may do this, to no resource in particular. Allocates nothing.
@@ -124,10 +105,7 @@ impl Rights {
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
     #[inline]
     pub fn check(&self, user: UserHandle, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.principal(user) {
-            Some(principal) => self.rules.check(principal, permission, now),
-            None => Err(not_loaded()),
-        }
+        self.rules.check(self.principal(user).ok_or_else(not_loaded)?, permission, now)
     }
 
     /// The same by the user's id and the permission's name.
@@ -150,59 +128,42 @@ impl Rights {
         self.slots.iter().map(|(handle, slot)| (handle, &slot.principal))
     }
 
-    pub(in crate::rules) fn unknown(&self) -> usize {
-        self.unknown
-    }
-
-    /// Whether a user was asked about since this was asked last.
-    pub(in crate::rules) fn was_asked(&self, index: u32) -> bool {
-        self.slots.was_asked(index)
-    }
-
-    pub(in crate::rules) fn slot(&self, index: u32) -> Option<&Slot> {
-        self.slots.get(index)
-    }
-
-    pub(in crate::rules) fn next_index(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
-    }
-
+    /// Other rules from now on.
     pub(in crate::rules) fn set_rules(&mut self, rules: Arc<RuleSet>) {
         self.anonymous = Arc::new(rules.anonymous());
         self.rules = rules;
     }
 
-    /// Makes room for so many more.
-    pub(in crate::rules) fn reserve(&mut self, more: usize) {
-        self.ids.reserve(more);
-    }
-
+    /// Puts a user in who is not here, at a number that is free.
     pub(in crate::rules) fn insert(&mut self, index: u32, id: Uuid, principal: Principal) -> UserHandle {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        self.count += 1;
-        self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(index, Slot::new(principal, self.generation));
-        self.ids.insert(id, index);
-        UserHandle { index, generation: self.generation }
+        let user = UserHandle { index, generation: self.generation };
+        self.replace(user, principal);
+        self.ids.insert(&self.slots, id, index);
+        user
     }
 
+    /// Puts a user in place of what was known of it.
     pub(in crate::rules) fn replace(&mut self, user: UserHandle, principal: Principal) {
-        if let Some(before) = self.slots.get(user.index) {
-            self.unknown -= usize::from(before.principal.has_unknown_roles());
-        }
-        self.unknown += usize::from(principal.has_unknown_roles());
-        self.slots.put(user.index, Slot::new(principal, user.generation));
+        self.set(user.index, Some(Slot::new(principal, user.generation)));
     }
 
+    /// Takes a user out.
     pub(in crate::rules) fn remove(&mut self, user: UserHandle) {
-        let Some(slot) = self.slots.get(user.index) else { return };
-        let (id, has_unknown) = (slot.principal.id(), slot.principal.has_unknown_roles());
-        self.count -= 1;
-        self.unknown -= usize::from(has_unknown);
-        if let Some(id) = id {
+        if let Some(id) = self.slots.of(user).and_then(|slot| slot.principal.id()) {
             self.ids.remove(id, user.index);
+            self.set(user.index, None);
         }
-        self.slots.clear(user.index);
+    }
+
+    fn set(&mut self, index: u32, slot: Option<Slot>) {
+        let count = |slot: &Option<Slot>| usize::from(slot.is_some());
+        let unknown =
+            |slot: &Option<Slot>| usize::from(slot.as_ref().is_some_and(|slot| slot.principal.has_unknown_roles()));
+        let entry = self.slots.entry(index);
+        self.count = self.count + count(&slot) - count(entry);
+        self.unknown = self.unknown + unknown(&slot) - unknown(entry);
+        *entry = slot;
     }
 }
 

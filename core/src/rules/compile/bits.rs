@@ -1,4 +1,4 @@
-//! A set of small numbers, in the form that takes least space.
+//! A set of small numbers, as a list or as bits.
 
 use std::sync::Arc;
 
@@ -14,24 +14,7 @@ pub(in crate::rules) enum Bits {
 }
 
 impl Bits {
-    #[cfg(test)]
-    pub(in crate::rules) fn has(&self, number: u32) -> bool {
-        match self {
-            Bits::Many(words) => has(words, number),
-            Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
-            Bits::All => true,
-        }
-    }
-
-    pub(in crate::rules) fn add_to(&self, words: &mut [u64]) {
-        match self {
-            Bits::Few(numbers) => numbers.iter().for_each(|number| set(words, *number)),
-            Bits::Many(own) => words.iter_mut().zip(own.iter()).for_each(|(word, own)| *word |= own),
-            Bits::All => words.fill(u64::MAX),
-        }
-    }
-
-    /// From one bit each.
+    /// In the form that takes less space, from one bit each.
     pub(in crate::rules) fn of(words: &[u64]) -> Self {
         let count: usize = words.iter().map(|word| word.count_ones() as usize).sum();
         if count * 4 > words.len() * 8 {
@@ -40,6 +23,52 @@ impl Bits {
         let mut numbers = Vec::with_capacity(count);
         each(words, |number| numbers.push(number));
         Bits::Few(numbers.into())
+    }
+
+    /// Room for so many numbers below a bound, as bits or in the form that takes less space.
+    pub(in crate::rules) fn room(count: usize, bound: usize, as_bits: bool) -> Self {
+        let words = bound.div_ceil(64);
+        match count {
+            0 => Bits::default(),
+            _ if as_bits || count * 4 > words * 8 => Bits::Many(std::iter::repeat_n(0, words).collect()),
+            _ => Bits::Few(std::iter::repeat_n(u32::MAX, count).collect()),
+        }
+    }
+
+    /// Puts the next number into the room that was made for so many that are left, smaller ones first.
+    pub(in crate::rules) fn fill(&mut self, number: u32, left: &mut usize) {
+        match self {
+            Bits::Many(words) => set(Arc::make_mut(words), number),
+            Bits::Few(numbers) => {
+                let next = numbers.len().saturating_sub(*left);
+                Arc::make_mut(numbers).get_mut(next).into_iter().for_each(|place| *place = number);
+                *left -= 1;
+            }
+            Bits::All => {}
+        }
+    }
+
+    /// Whether one of a few numbers is in it. All are looked at: a branch for each, that no processor can guess, would
+    /// cost more.
+    #[inline]
+    pub(in crate::rules) fn has_any<const N: usize>(&self, wanted: &[u32; N]) -> bool {
+        match self {
+            Bits::Many(words) => {
+                let bits = |number: &u32| words.get(*number as usize / 64).map_or(0, |word| word >> (number % 64));
+                wanted.iter().fold(0, |any, number| any | bits(number)) & 1 == 1
+            }
+            Bits::Few(numbers) => list_has_any(numbers, wanted),
+            Bits::All => true,
+        }
+    }
+
+    /// Adds its numbers to one bit each.
+    pub(in crate::rules) fn add_to(&self, words: &mut [u64]) {
+        match self {
+            Bits::Few(numbers) => numbers.iter().for_each(|number| set(words, *number)),
+            Bits::Many(own) => words.iter_mut().zip(own.iter()).for_each(|(word, own)| *word |= own),
+            Bits::All => words.fill(u64::MAX),
+        }
     }
 
     /// Every number below a bound that it has.
@@ -51,14 +80,16 @@ impl Bits {
         }
     }
 
+    /// Whether it has no number.
     pub(in crate::rules) fn is_empty(&self) -> bool {
         matches!(self, Bits::Few(numbers) if numbers.is_empty())
     }
 
+    /// What it takes.
     pub(in crate::rules) fn bytes(&self) -> usize {
         match self {
-            Bits::Few(numbers) => numbers.len() * 4,
-            Bits::Many(words) => words.len() * 8,
+            Bits::Few(numbers) => size_of_val(&**numbers),
+            Bits::Many(words) => size_of_val(&**words),
             Bits::All => 0,
         }
     }
@@ -67,6 +98,16 @@ impl Bits {
 impl Default for Bits {
     fn default() -> Self {
         Bits::Few(Arc::default())
+    }
+}
+
+/// Whether one of a few numbers is in a sorted list: a longer one is searched, a shorter one looked through.
+// Apart: it would crowd the registers of what most ask.
+#[inline(never)]
+fn list_has_any<const N: usize>(list: &[u32], wanted: &[u32; N]) -> bool {
+    match list.len() <= 64 {
+        true => list.iter().fold(false, |any, number| any | wanted.contains(number)),
+        false => wanted.iter().any(|number| list.binary_search(number).is_ok()),
     }
 }
 
@@ -83,9 +124,7 @@ pub(in crate::rules) fn has(words: &[u64], number: u32) -> bool {
 
 /// Sets one bit.
 pub(in crate::rules) fn set(words: &mut [u64], number: u32) {
-    if let Some(word) = words.get_mut(number as usize / 64) {
-        *word |= 1 << (number % 64);
-    }
+    words.get_mut(number as usize / 64).into_iter().for_each(|word| *word |= 1 << (number % 64));
 }
 
 /// Every bit that is set, in order.
@@ -96,31 +135,5 @@ pub(in crate::rules) fn each(words: &[u64], mut see: impl FnMut(u32)) {
             see(at * 64 + left.trailing_zeros());
             left &= left - 1;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Bits, empty, set};
-
-    #[test]
-    fn all_forms_agree() {
-        for step in [1, 3, 30, 70] {
-            let mut words = empty(512);
-            (0..512).step_by(step).for_each(|number| set(&mut words, number));
-            let mut numbers = Vec::new();
-            let bits = Bits::of(&words);
-            bits.each(512, |number| numbers.push(number));
-            assert!(numbers.iter().copied().eq((0..512).step_by(step)));
-            for number in 0..600 {
-                assert_eq!(bits.has(number), number < 512 && (number as usize).is_multiple_of(step));
-            }
-            let mut again = empty(512);
-            bits.add_to(&mut again);
-            assert_eq!(words, again);
-        }
-        let mut words = empty(512);
-        Bits::All.add_to(&mut words);
-        assert!(Bits::All.has(511) && words.iter().all(|word| *word == u64::MAX));
     }
 }

@@ -83,9 +83,6 @@ pub struct RuleSet {
 pub(in crate::rules) struct Stamp(u32);
 
 impl Stamp {
-    /// Of what belongs to no rule set.
-    pub(in crate::rules) const NONE: Stamp = Stamp(0);
-
     pub(in crate::rules) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(2);
         Self(NEXT.fetch_add(2, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! The directory of principals against a plain map: puts, invalidations, evictions, pins, edits of the
+//! The cache of principals against a plain map: puts, invalidations, evictions, pins, edits of the
 //! rules; and readers that see one moment.
 
 use std::{
@@ -106,27 +106,27 @@ proptest! {
     #![proptest_config(config(1_000))]
 
     #[test]
-    fn a_directory_is_a_map_that_may_forget(steps in steps()) {
+    fn a_cache_is_a_map_that_may_forget(steps in steps()) {
         let mut rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
-        let directory = PrincipalCache::new(rules.clone(), MAX);
+        let cache = PrincipalCache::new(rules.clone(), MAX);
         let mut model = Model::default();
         let mut count = 0;
         for (version, step) in (1_i64..).zip(steps) {
             match step {
                 Step::Put { user, is_unknown } => {
                     let role = if is_unknown { "writer" } else { "reader" };
-                    let handle = directory.put(facts(user, version, role));
+                    let handle = cache.put(facts(user, version, role));
                     model.users.insert(user, (version, role));
                     model.changed.insert(user, version);
                     model.handles.push((handle, user));
                 }
                 Step::TakeTicket { user } => {
-                    model.tickets.insert(user, (directory.ticket(Uuid::from_u128(user)), version));
+                    model.tickets.insert(user, (cache.ticket(Uuid::from_u128(user)), version));
                 }
                 Step::PutRead { user } => {
                     let Some((ticket, taken)) = model.tickets.get(&user).cloned() else { continue };
                     let is_old = model.changed.get(&user).is_some_and(|changed| *changed > taken);
-                    let handle = directory.put_read(&ticket, facts(user, taken, "reader"), None);
+                    let handle = cache.put_read(&ticket, facts(user, taken, "reader"), None);
                     prop_assert!(!is_old || handle.is_none(), "old facts of {}", user);
                     // Other rules may let go of what is being read; nothing else does without need.
                     prop_assert!(is_old || model.rules_since > taken || handle.is_some(), "new facts of {}", user);
@@ -137,13 +137,13 @@ proptest! {
                 }
                 Step::Outdate { user, is_renewed } => {
                     let id = Uuid::from_u128(user);
-                    let mut outdated = directory.outdate([id]);
+                    let mut outdated = cache.outdate([id]);
                     let is_pinned = model.pins.contains_key(&user);
                     prop_assert_eq!(outdated.ids(), if is_pinned { vec![id] } else { Vec::new() });
                     model.changed.insert(user, version);
-                    let read = directory.ticket(id);
+                    let read = cache.ticket(id);
                     if is_renewed && is_pinned {
-                        let handle = directory.put_read(&read, facts(user, version, "reader"), None);
+                        let handle = cache.put_read(&read, facts(user, version, "reader"), None);
                         prop_assert!(handle.is_some());
                         outdated.renewed(id);
                         model.users.insert(user, (version, "reader"));
@@ -153,14 +153,14 @@ proptest! {
                     }
                 }
                 Step::Remove { user } => {
-                    directory.remove(Uuid::from_u128(user));
+                    cache.remove(Uuid::from_u128(user));
                     model.changed.insert(user, version);
                     model.users.remove(&user);
                 }
                 Step::Pin { user } => {
-                    model.pins.insert(user, directory.pin(Uuid::from_u128(user)));
+                    model.pins.insert(user, cache.pin(Uuid::from_u128(user)));
                     // A pin is no promise about whom was let go before.
-                    if directory.rights().user(Uuid::from_u128(user)).is_none() {
+                    if cache.rights().user(Uuid::from_u128(user)).is_none() {
                         model.users.remove(&user);
                     }
                 }
@@ -173,22 +173,22 @@ proptest! {
                     let role = patterns.iter().fold(Role::new("reader"), |role, pattern| role.allow(*pattern));
                     rules = Arc::new(rules.with_role(role).unwrap());
                     model.may_edit = may_edit;
-                    let went = directory.replace_rules(|| rules.clone());
+                    let went = cache.replace_rules(|| rules.clone());
                     forget_unknown(&mut model, &went, version)?;
                 }
                 Step::AddUnknownRole => {
                     model.rules_since = version;
                     rules = Arc::new(rules.with_role(Role::new("writer").allow("document:edit")).unwrap());
                     model.knows_writer = true;
-                    let went = directory.replace_rules(|| rules.clone());
+                    let went = cache.replace_rules(|| rules.clone());
                     forget_unknown(&mut model, &went, version)?;
                 }
                 Step::OtherRules => {
                     rules = Arc::new(RuleSet::compile(&rules.policy(), &Schema::new()).unwrap());
                     let there: Vec<u128> = model.pins.keys().copied().filter(|user| {
-                        directory.rights().user(Uuid::from_u128(*user)).is_some()
+                        cache.rights().user(Uuid::from_u128(*user)).is_some()
                     }).collect();
-                    let mut went = directory.replace_rules(|| rules.clone());
+                    let mut went = cache.replace_rules(|| rules.clone());
                     went.sort();
                     prop_assert_eq!(went, there.into_iter().map(Uuid::from_u128).collect::<Vec<_>>());
                     model.users.clear();
@@ -196,7 +196,7 @@ proptest! {
                 }
                 Step::Ask { user } => {
                     let now = "2026-06-01T12:00:00Z".parse().unwrap();
-                    let rights = directory.rights();
+                    let rights = cache.rights();
                     let edit = rights.rules().permission("document:edit").unwrap();
                     if let Some(handle) = rights.user(Uuid::from_u128(user)) {
                         let role = model.users[&user].1;
@@ -207,7 +207,7 @@ proptest! {
                     }
                 }
             }
-            let rights = directory.rights();
+            let rights = cache.rights();
             // Room is made when somebody comes: whoever was pinned may stay until then.
             let most = if rights.count() > count { MAX.max(model.pins.len() + 1) } else { count };
             count = rights.count();
@@ -252,8 +252,8 @@ fn forget_unknown(model: &mut Model, went: &[Uuid], version: i64) -> Result<(), 
 #[test]
 fn a_reader_sees_one_moment() {
     let rules = RuleSet::compile(&policy(), &Schema::new()).unwrap();
-    let directory = PrincipalCache::new(Arc::new(rules.clone()), 1_000);
-    directory.put_all((1..=50).map(|user| facts(user, 0, "reader")));
+    let cache = PrincipalCache::new(Arc::new(rules.clone()), 1_000);
+    cache.put_all((1..=50).map(|user| facts(user, 0, "reader")));
     let (is_done, looks) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..2)
@@ -261,7 +261,7 @@ fn a_reader_sees_one_moment() {
                 scope.spawn(|| {
                     let mut last = 0;
                     while !is_done.load(Ordering::Acquire) {
-                        let rights = directory.rights();
+                        let rights = cache.rights();
                         let mut versions: Vec<i64> = rights.users().map(|(_, one)| one.version()).collect();
                         versions.dedup();
                         assert_eq!(versions.len(), 1, "{versions:?}");
@@ -282,8 +282,8 @@ fn a_reader_sees_one_moment() {
                 break;
             }
             let marked = rules.with_role(Role::new("mark").description(version.to_string())).unwrap();
-            directory.replace_rules(|| Arc::new(marked));
-            directory.put_all((1..=50).map(|user| facts(user, version, "reader")));
+            cache.replace_rules(|| Arc::new(marked));
+            cache.put_all((1..=50).map(|user| facts(user, version, "reader")));
         }
         is_done.store(true, Ordering::Release);
         readers.into_iter().for_each(|reader| reader.join().unwrap());
@@ -298,11 +298,11 @@ fn who_is_asked_about_stays() {
     let read = rules.permission("document:read").unwrap();
     let full = 1..=MAX as u128;
     for (by_handle, by_id) in full.clone().flat_map(|one| full.clone().map(move |other| (one, other))) {
-        let directory = PrincipalCache::new(rules.clone(), MAX);
-        directory.put_all(full.clone().map(|user| facts(user, 0, "reader")));
+        let cache = PrincipalCache::new(rules.clone(), MAX);
+        cache.put_all(full.clone().map(|user| facts(user, 0, "reader")));
         // Whoever is new is asked about in a moment: this one makes all others old.
-        directory.put(facts(100, 0, "reader"));
-        let rights = directory.rights();
+        cache.put(facts(100, 0, "reader"));
+        let rights = cache.rights();
         let Some(handle) = rights.user(Uuid::from_u128(by_handle)) else { continue };
         if by_handle == by_id || rights.user(Uuid::from_u128(by_id)).is_none() {
             continue;
@@ -311,9 +311,9 @@ fn who_is_asked_about_stays() {
         assert!(rights.check_named(&Uuid::from_u128(by_id).to_string(), "document:read", Time::UNIX_EPOCH).unwrap());
         let news = 101..101 + MAX as u128 - 3;
         for user in news.clone() {
-            directory.put(facts(user, 0, "reader"));
+            cache.put(facts(user, 0, "reader"));
         }
-        let mut left: Vec<Uuid> = directory.rights().users().filter_map(|(_, one)| one.id()).collect();
+        let mut left: Vec<Uuid> = cache.rights().users().filter_map(|(_, one)| one.id()).collect();
         left.sort_unstable();
         let mut expected: Vec<Uuid> = [by_handle, by_id, 100].into_iter().chain(news).map(Uuid::from_u128).collect();
         expected.sort_unstable();
@@ -325,24 +325,24 @@ fn who_is_asked_about_stays() {
 fn facts_read_before_a_change_are_dropped() {
     let rules = Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap());
     let id = Uuid::from_u128(1);
-    let outdate = |directory: &PrincipalCache| drop(directory.outdate([id]));
-    let put = |directory: &PrincipalCache| {
-        directory.put(facts(1, 2, "reader"));
+    let outdate = |cache: &PrincipalCache| drop(cache.outdate([id]));
+    let put = |cache: &PrincipalCache| {
+        cache.put(facts(1, 2, "reader"));
     };
-    let remove = |directory: &PrincipalCache| directory.remove(id);
-    let put_all = |directory: &PrincipalCache| directory.put_all([facts(1, 2, "reader")]);
+    let remove = |cache: &PrincipalCache| cache.remove(id);
+    let put_all = |cache: &PrincipalCache| cache.put_all([facts(1, 2, "reader")]);
     type Change<'c> = (&'static str, &'c dyn Fn(&PrincipalCache));
     let changes: [Change<'_>; 4] = [("outdate", &outdate), ("remove", &remove), ("put", &put), ("put_all", &put_all)];
     for (name, change) in changes {
-        let directory = PrincipalCache::new(rules.clone(), 10);
-        let ticket = directory.ticket(id);
-        change(&directory);
-        assert!(directory.put_read(&ticket, facts(1, 1, "reader"), None).is_none(), "{name}");
-        let ticket = directory.ticket(id);
-        assert!(directory.put_read(&ticket, facts(1, 3, "reader"), None).is_some(), "{name}");
+        let cache = PrincipalCache::new(rules.clone(), 10);
+        let ticket = cache.ticket(id);
+        change(&cache);
+        assert!(cache.put_read(&ticket, facts(1, 1, "reader"), None).is_none(), "{name}");
+        let ticket = cache.ticket(id);
+        assert!(cache.put_read(&ticket, facts(1, 3, "reader"), None).is_some(), "{name}");
     }
-    let directory = PrincipalCache::new(rules, 10);
-    let ticket = directory.ticket(id);
-    directory.replace_rules(|| Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap()));
-    assert!(directory.put_read(&ticket, facts(1, 1, "reader"), None).is_none());
+    let cache = PrincipalCache::new(rules, 10);
+    let ticket = cache.ticket(id);
+    cache.replace_rules(|| Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap()));
+    assert!(cache.put_read(&ticket, facts(1, 1, "reader"), None).is_none());
 }
