@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
-    interner::{Interner, place},
+    interner::Interner,
     role::{GrantId, GrantKind, NONE, Own, Special},
+    rule_set::{PermissionId, RuleSet},
 };
 use crate::rules::{
     condition::{
@@ -157,17 +158,7 @@ impl One<'_> {
 
     fn matched(&mut self, pattern: &Pattern<'_>) -> Vec<u32> {
         let symbols = self.symbols;
-        let of_type = |name: &str| symbols.type_ids.get(name).and_then(|id| symbols.types.get(*id as usize));
-        let matched: Vec<u32> = match (pattern.resource, pattern.action) {
-            (None, None) => symbols.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
-            (None, Some(action)) => symbols.by_action.get(action).cloned().unwrap_or_default(),
-            (Some(resource), None) => of_type(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
-            (Some(resource), Some(action)) => {
-                let name = format!("{resource}:{action}");
-                let found = symbols.permissions.binary_search_by(|one| one.name.cmp(&name));
-                found.ok().map(place).into_iter().collect()
-            }
-        };
+        let matched = symbols.matching(pattern);
         if matched.is_empty() {
             let text = &self.grant.pattern.text;
             let name = text.split('{').next().unwrap_or(text);
@@ -259,5 +250,17 @@ impl One<'_> {
             false => flaw.message,
         };
         self.diagnostics.add_inside(when, span, message, flaw.help);
+    }
+}
+
+impl RuleSet {
+    /// The permissions that a grant of this pattern is about; `admin:all` is about itself.
+    pub fn permissions_matching(&self, pattern: &str) -> Vec<PermissionId> {
+        let pattern = Pattern::parse(pattern);
+        pattern
+            .map_or_else(Vec::new, |pattern| self.shared.symbols.matching(&pattern))
+            .into_iter()
+            .map(PermissionId)
+            .collect()
     }
 }

@@ -13,7 +13,7 @@ use crate::rules::{
     diagnostics::{Diagnostics, Spot, Text, shown},
     policy::{
         AttributeDecl, Policy, ScopeDecl,
-        name::{ADMIN, is_name, split},
+        name::{ADMIN, Pattern, is_name, split},
     },
     scope::kind::{KindId, ScopeKind},
 };
@@ -189,6 +189,19 @@ impl Symbols {
         // Relations of accounts are not in a principal's facts.
         let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
         self.principal = always.into_iter().chain(own.cloned()).collect();
+    }
+
+    /// The permissions that a pattern is about, fields aside.
+    pub(super) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
+        let of_type = |name: &str| self.types.get(*self.type_ids.get(name)? as usize);
+        match (pattern.resource, pattern.action) {
+            (None, None) => self.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
+            (None, Some(action)) => self.by_action.get(action).cloned().unwrap_or_default(),
+            (Some(resource), None) => of_type(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
+            (Some(resource), Some(action)) => {
+                self.permission_ids.get(format!("{resource}:{action}").as_str()).copied().into_iter().collect()
+            }
+        }
     }
 
     /// The type of `principal.id`: a UUID, unless the policy declares the accounts itself.

@@ -1,9 +1,7 @@
 //! The policy: what a host writes, in a file or in code. One model, checked when compiled.
 
-pub(in crate::rules) mod diff;
 pub(in crate::rules) mod file;
 pub(in crate::rules) mod name;
-pub(in crate::rules) mod names;
 pub(in crate::rules) mod rows;
 
 use std::sync::Arc;
