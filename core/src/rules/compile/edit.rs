@@ -21,7 +21,7 @@ use crate::{
 use super::{
     Budget, compile, conditions,
     flatten::{Flat, too_large},
-    grants, refuse, roles,
+    grants, roles,
 };
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
@@ -61,7 +61,7 @@ impl RuleSet {
             if junior.has_junior(id) {
                 let (one, other) = (shown(&role.name.text), junior.name());
                 let message = format!("roles inherit from each other in a circle: {one} → {other} → {one}");
-                diagnostics.add(role.name.spot, message, None);
+                diagnostics.add(role.name.span, message);
             }
             closure.extend_from_slice(&junior.closure);
         }
@@ -69,7 +69,7 @@ impl RuleSet {
         closure.dedup();
         let mut interner = (*self.interner).clone();
         let own = grants::own(id, &role, &self.shared.symbols, &mut interner, &mut budget, &mut diagnostics);
-        refuse(diagnostics)?;
+        diagnostics.refuse()?;
         let own = own.ok_or_else(too_large)?;
         if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
             let mut policy = self.policy();

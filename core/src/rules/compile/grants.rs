@@ -34,7 +34,7 @@ pub(super) fn own(
         let role_name = &role.name.text;
         let mut one = One { place, role_name, grant, symbols, interner, gathered: &mut gathered, budget, diagnostics };
         if !one.add() {
-            diagnostics.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
+            diagnostics.add(grant.pattern.span, "the policy is too large: its grants match too many permissions");
             return None;
         }
     }
@@ -81,12 +81,9 @@ impl One<'_> {
         self.gathered.grants.push(GrantKind::Special);
         let text = &self.grant.pattern.text;
         let Some(pattern) = Pattern::parse(text) else {
-            let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.diagnostics.add(
-                self.grant.pattern.spot,
-                format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
-                Some(help),
-            );
+            let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`";
+            let message = format!("`{}` is neither a permission nor a pattern of permissions", shown(text));
+            self.diagnostics.add(self.grant.pattern.span, message).help(help);
             return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
@@ -141,7 +138,7 @@ impl One<'_> {
         true
     }
 
-    /// GivenValue unconditionally or not at all, and never denied.
+    /// Given unconditionally or not at all, and never denied.
     fn admin(&mut self, pattern: &Pattern<'_>) {
         let message = if self.grant.effect == Effect::Deny {
             "`admin:all` cannot be denied"
@@ -153,35 +150,37 @@ impl One<'_> {
             self.gathered.is_administrator = true;
             return;
         };
-        self.diagnostics.add(self.grant.pattern.spot, message, None);
+        self.diagnostics.add(self.grant.pattern.span, message);
     }
 
     fn matched(&mut self, pattern: &Pattern<'_>) -> Vec<u32> {
         let symbols = self.symbols;
         let matched = symbols.matching(pattern);
         if matched.is_empty() {
-            let text = &self.grant.pattern.text;
-            let name = text.split('{').next().unwrap_or(text);
-            let (message, help) = match (pattern.resource, pattern.action) {
-                (Some(_), Some(_)) => {
-                    let known = symbols.permissions.iter().map(|one| one.name.as_str());
-                    (format!("there is no permission `{}`", shown(name)), self.diagnostics.suggest(name, known))
-                }
-                (Some(resource), None) => {
-                    let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    let help = self.diagnostics.suggest_as(resource, known, |near| format!("{near}:*"));
-                    (format!("`{}` matches no permission", shown(name)), help)
-                }
-                (_, action) => {
-                    let known = symbols.by_action.keys().map(String::as_str);
-                    let help =
-                        self.diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
-                    (format!("`{}` matches no permission", shown(name)), help)
-                }
-            };
-            self.diagnostics.add(self.grant.pattern.spot, message, help).label("not declared");
+            self.unmatched(pattern);
         }
         matched
+    }
+
+    fn unmatched(&mut self, pattern: &Pattern<'_>) {
+        let (symbols, text) = (self.symbols, &self.grant.pattern.text);
+        let name = text.split('{').next().unwrap_or(text);
+        let (mut message, diagnostics) = (format!("`{}` matches no permission", shown(name)), &mut *self.diagnostics);
+        let help = match (pattern.resource, pattern.action) {
+            (Some(_), Some(_)) => {
+                message = format!("there is no permission `{}`", shown(name));
+                diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()))
+            }
+            (Some(resource), None) => {
+                let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
+                diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
+            }
+            (_, action) => {
+                let known = symbols.by_action.keys().map(String::as_str);
+                diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
+            }
+        };
+        diagnostics.add(self.grant.pattern.span, message).help_if(help).label("not declared");
     }
 
     /// The condition and the fields as this type has them; none where they do not fit it.
@@ -205,7 +204,7 @@ impl One<'_> {
                     let known = ty.attributes.iter().map(|one| one.name.as_str());
                     let help = self.diagnostics.suggest(name, known);
                     let message = format!("type `{}` has no field `{}`", ty.name, shown(name));
-                    self.diagnostics.add(self.grant.pattern.spot, message, help);
+                    self.diagnostics.add(self.grant.pattern.span, message).help_if(help);
                 }
             }
         }
@@ -245,11 +244,11 @@ impl One<'_> {
         let Some(when) = &self.grant.when else { return };
         let span = flaw.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
-        let message = match when.spot.is_code() {
+        let message = match when.span.is_code() {
             true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
             false => flaw.message,
         };
-        self.diagnostics.add_inside(when, span, message, flaw.help);
+        self.diagnostics.add_inside(when, span, message).help_if(flaw.help);
     }
 }
 
