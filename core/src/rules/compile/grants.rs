@@ -9,9 +9,9 @@ use super::{
 };
 use crate::rules::{
     condition::{
-        Flaw,
-        check::{Vocabulary, check},
-        parser::{Expr, Root, parse},
+        ConditionError,
+        check::Vocabulary,
+        parser::{Root, check_grammar, parse},
     },
     diagnostics::{Diagnostics, Text, shown},
     policy::{Effect, Grant, Role, name::Pattern},
@@ -92,18 +92,16 @@ impl One<'_> {
             return true;
         }
         let matched = self.matched(&pattern);
-        let expr = match self.grant.when.as_ref().map(|when| parse(&when.text)) {
-            None => None,
-            Some(Ok(expr)) => Some(expr),
-            Some(Err(flaw)) => {
-                self.flaw(flaw);
-                return true;
-            }
-        };
+        if let Some(when) = &self.grant.when
+            && let Err(error) = check_grammar(&when.text)
+        {
+            self.wrong(when, error);
+            return true;
+        }
         if !self.budget.takes_steps(matched.len()) {
             return false;
         }
-        if self.grant.effect == Effect::Allow && expr.is_none() && pattern.fields.is_none() {
+        if self.grant.effect == Effect::Allow && self.grant.when.is_none() && pattern.fields.is_none() {
             self.gathered.grants[kind] = GrantKind::Plain;
             self.gathered.plain.extend(matched);
             return true;
@@ -120,7 +118,7 @@ impl One<'_> {
                     if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(2 * length) {
                         return false;
                     }
-                    let entry = self.on_type(ty, &pattern, expr.as_ref());
+                    let entry = self.on_type(ty, &pattern);
                     of_type.insert(ty, entry);
                     entry
                 }
@@ -184,12 +182,9 @@ impl One<'_> {
     }
 
     /// The condition and the fields as this type has them; none where they do not fit it.
-    fn on_type(&mut self, ty: u32, pattern: &Pattern<'_>, expr: Option<&Expr>) -> Option<(u32, u32)> {
+    fn on_type(&mut self, ty: u32, pattern: &Pattern<'_>) -> Option<(u32, u32)> {
         let fields = self.fields(ty, pattern);
-        let condition = match (expr, &self.grant.when) {
-            (Some(expr), Some(when)) => self.condition(ty, expr, when),
-            _ => Some(NONE),
-        };
+        let condition = self.grant.when.as_ref().map_or(Some(NONE), |when| self.condition(ty, when));
         Some((condition?, fields?))
     }
 
@@ -216,7 +211,7 @@ impl One<'_> {
         Some(self.interner.fields(slots))
     }
 
-    fn condition(&mut self, ty: u32, expr: &Expr, when: &Text) -> Option<u32> {
+    fn condition(&mut self, ty: u32, when: &Text) -> Option<u32> {
         let is_deny = self.grant.effect == Effect::Deny;
         if let Some(known) = self.interner.known(&when.text, ty, is_deny) {
             return Some(known);
@@ -228,27 +223,26 @@ impl One<'_> {
             principal: &self.symbols.principal,
             context: &self.symbols.context,
         };
-        match check(expr, &when.text, is_deny, &vocabulary) {
+        match parse(&when.text, is_deny, &vocabulary) {
             Ok(condition) => {
                 let ty = condition.reads(Root::Resource).then_some(ty);
                 Some(self.interner.add(condition, ty, is_deny))
             }
-            Err(flaws) => {
-                flaws.into_iter().for_each(|flaw| self.flaw(flaw));
+            Err(errors) => {
+                errors.into_iter().for_each(|error| self.wrong(when, error));
                 None
             }
         }
     }
 
-    fn flaw(&mut self, flaw: Flaw) {
-        let Some(when) = &self.grant.when else { return };
-        let span = flaw.span(&when.text);
+    fn wrong(&mut self, when: &Text, error: ConditionError) {
+        let span = error.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
         let message = match when.span.is_code() {
-            true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
-            false => flaw.message,
+            true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), error.message),
+            false => error.message,
         };
-        self.diagnostics.add_inside(when, span, message).help_if(flaw.help);
+        self.diagnostics.add_inside(when, span, message).help_if(error.help);
     }
 }
 

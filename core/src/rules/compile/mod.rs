@@ -81,7 +81,7 @@ pub(in crate::rules) fn check(policy: &Policy, schema: &Schema) -> std::result::
     if let Some(name) = policy.anonymous.as_ref().filter(|_| hierarchy.anonymous_closure().iter().any(is_administrator))
     {
         let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
-        diagnostics.add(name.span, "who is not signed in may not hold `admin:all`").help(help);
+        diagnostics.add(name.span, "those who are not signed in cannot hold `admin:all`").help(help);
     }
     if diagnostics.is_empty() { Ok(Checked { symbols, hierarchy, interner, own, budget }) } else { Err(diagnostics) }
 }

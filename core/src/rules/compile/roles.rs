@@ -104,7 +104,7 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
         diagnostics.add(second.span, format!("role `{name}` inherits from several roles")).help(help);
     }
     if role.max_holders == Some(0) {
-        diagnostics.add(span, format!("role `{name}` may have no holder at all"));
+        diagnostics.add(span, format!("`max_holders` of role `{name}` is 0, so nobody could hold it"));
     }
     // What a policy says must hold, or be refused: assigning a role does not look at these yet.
     let is_limiting = role.max_holders.is_some_and(|max| max > 0);

@@ -107,7 +107,7 @@ impl Symbols {
             {
                 let own = &attribute.name;
                 if ours.is_some_and(|table| table.position(own).is_some()) || self.types[id].slot(own).is_some() {
-                    diagnostics.add(at.span, format!("type `{name}` has an attribute `{own}` of its own"));
+                    diagnostics.add(at.span, format!("type `{name}` already has an attribute `{own}`"));
                 } else if ours.is_some() && !attribute.is_optional {
                     let message = format!("`{own}` is a free attribute of `{name}`, so it may be absent");
                     diagnostics.add(ty.span, message).help(format!("write `{}?`", attribute.ty));
@@ -268,8 +268,8 @@ impl Symbols {
             if found.is_empty() {
                 self.unbound(name, attribute, *span, diagnostics);
             } else if !is_usable || !is_one_type {
-                let rule = "a scope compares with an id, a string or an int, the same in every type";
-                diagnostics.add(*span, format!("{rule}: not so `{}`", shown(attribute)));
+                let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
+                diagnostics.add(*span, format!("`{}` {rule}", shown(attribute)));
             }
         }
         let kind = self.new_kind(name.to_owned(), first.map_or(Base::Id, |ty| ty.base));

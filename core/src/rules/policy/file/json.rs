@@ -115,7 +115,7 @@ fn unreadable(text: &str, error: &serde_json::Error, diagnostics: &mut Diagnosti
     } else {
         let span = at(text, 0, error);
         let is_after_comma = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with(','));
-        let help = is_after_comma.then(|| "JSON has no comma after the last one".to_owned());
+        let help = is_after_comma.then(|| "JSON allows no comma after the last item".to_owned());
         diagnostics.add(span, message.replace("expected value", "expected a value")).help_if(help);
     }
 }

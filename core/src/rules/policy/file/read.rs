@@ -64,7 +64,7 @@ impl Reader<'_> {
             _ => parent = reader.text(node),
         });
         if attribute.is_none() {
-            let message = format!("scope kind `{}` names no `attribute`", shown(&name.text));
+            let message = format!("scope kind `{}` has no `attribute`", shown(&name.text));
             self.diagnostics.add(name.span, message).help("write `attribute = \"…\"`: what it compares with");
         }
         Some(ScopeDecl { name, attribute: attribute?, parent })
@@ -128,8 +128,8 @@ impl Reader<'_> {
             }
         });
         let Some(patterns) = patterns else {
-            let help = "beside `when` stands `permission`, with one pattern or a list of them";
-            self.diagnostics.add(span, "this grant names no `permission`").help(help);
+            let help = "write `permission` beside `when`, with one pattern or a list of them";
+            self.diagnostics.add(span, "this grant has no `permission`").help(help);
             return None;
         };
         // Each has a copy of the condition.

@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
         }
         let told = diagnostics.add(Span::of(span), error.message());
         if error.message().starts_with("invalid unquoted key") {
-            told.help("a name with other characters stands in quotes, such as \"document:edit\"");
+            told.help("a name with other characters is written in quotes, such as \"document:edit\"");
         }
     }
     None
