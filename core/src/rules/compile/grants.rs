@@ -28,37 +28,38 @@ pub(super) fn own(
     budget: &mut Budget,
     diagnostics: &mut Diagnostics,
 ) -> Option<Own> {
-    let mut gathered = Gathered::default();
+    let (mut kinds, mut said) = (Vec::with_capacity(role.grants.len()), Said::default());
     for (at, grant) in (0_u32..).zip(&role.grants) {
         let place = GrantId { role: id, at };
         let role_name = &role.name.text;
-        let mut one = One { place, role_name, grant, symbols, interner, gathered: &mut gathered, budget, diagnostics };
-        if !one.add() {
+        let Some(kind) =
+            One { place, role_name, grant, symbols, interner, said: &mut said, budget, diagnostics }.kind()
+        else {
             diagnostics.add(grant.pattern.span, "the policy is too large: its grants match too many permissions");
             return None;
-        }
+        };
+        kinds.push(kind);
     }
-    let Gathered { grants, mut plain, mut special, is_administrator, mut conditions } = gathered;
+    let Said { mut plain, mut special, mut conditions } = said;
     plain.sort_unstable();
     plain.dedup();
     special.sort_unstable();
     conditions.sort_unstable();
     conditions.dedup();
     Some(Own {
-        grants: grants.into(),
+        is_administrator: kinds.contains(&GrantKind::Admin),
+        grants: kinds.into(),
         plain: plain.into(),
         special: special.into(),
-        is_administrator,
         conditions: conditions.into(),
     })
 }
 
+/// Gathered from a role's grants, as in [`Own`].
 #[derive(Default)]
-struct Gathered {
-    grants: Vec<GrantKind>,
+struct Said {
     plain: Vec<u32>,
     special: Vec<Special>,
-    is_administrator: bool,
     conditions: Vec<(u32, u32)>,
 }
 
@@ -69,95 +70,75 @@ struct One<'g> {
     grant: &'g Grant,
     symbols: &'g Symbols,
     interner: &'g mut Interner,
-    gathered: &'g mut Gathered,
+    said: &'g mut Said,
     budget: &'g mut Budget,
     diagnostics: &'g mut Diagnostics,
 }
 
 impl One<'_> {
-    /// False where the policy is too large.
-    fn add(&mut self) -> bool {
-        let kind = self.gathered.grants.len();
-        self.gathered.grants.push(GrantKind::Special);
-        let text = &self.grant.pattern.text;
+    /// Adds what the grant says. None where the policy is too large.
+    fn kind(&mut self) -> Option<GrantKind> {
+        let Grant { effect, pattern: Text { text, span }, when } = self.grant;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`";
             let message = format!("`{}` is neither a permission nor a pattern of permissions", shown(text));
-            self.diagnostics.add(self.grant.pattern.span, message).help(help);
-            return true;
+            self.diagnostics.add(*span, message).help(help);
+            return Some(GrantKind::Special);
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
-            self.gathered.grants[kind] = GrantKind::Admin;
-            self.admin(&pattern);
-            return true;
+            return Some(if self.is_admin(&pattern) { GrantKind::Admin } else { GrantKind::Special });
         }
-        let matched = self.matched(&pattern);
-        if let Some(when) = &self.grant.when
+        let matched = self.symbols.matching(&pattern);
+        if matched.is_empty() {
+            self.unmatched(&pattern);
+        }
+        if let Some(when) = when
             && let Err(error) = check_grammar(&when.text)
         {
             self.wrong(when, error);
-            return true;
+            return Some(GrantKind::Special);
         }
-        if !self.budget.takes_steps(matched.len()) {
-            return false;
-        }
-        if self.grant.effect == Effect::Allow && self.grant.when.is_none() && pattern.fields.is_none() {
-            self.gathered.grants[kind] = GrantKind::Plain;
-            self.gathered.plain.extend(matched);
-            return true;
+        self.budget.takes_steps(matched.len()).then_some(())?;
+        if *effect == Effect::Allow && when.is_none() && pattern.fields.is_none() {
+            self.said.plain.extend(matched);
+            return Some(GrantKind::Plain);
         }
         // Permissions of one type share a condition and a set of fields.
         let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
         for permission in matched {
             let Some(ty) = self.symbols.permissions.get(permission as usize).map(|one| one.ty) else { continue };
-            let entry = match of_type.get(&ty) {
-                Some(entry) => *entry,
+            let known = match of_type.get(&ty) {
+                Some(known) => *known,
                 None => {
                     // Every type has a copy of the condition, known by its text.
-                    let length = self.grant.when.as_ref().map_or(0, |when| when.text.len());
-                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(2 * length) {
-                        return false;
-                    }
-                    let entry = self.on_type(ty, &pattern);
-                    of_type.insert(ty, entry);
-                    entry
+                    let length = when.as_ref().map_or(0, |when| when.text.len());
+                    self.budget.takes_steps(100 + length / 10).then_some(())?;
+                    self.budget.takes_bytes(2 * length).then_some(())?;
+                    let new = self.on_type(ty, &pattern);
+                    of_type.insert(ty, new);
+                    new
                 }
             };
-            let Some((condition, fields)) = entry else { continue };
-            if !self.budget.takes_bytes(size_of::<Special>()) {
-                return false;
-            }
+            let Some((condition, fields)) = known else { continue };
+            self.budget.takes_bytes(size_of::<Special>()).then_some(())?;
             if condition != NONE {
-                self.gathered.conditions.push((ty, condition));
+                self.said.conditions.push((ty, condition));
             }
-            let (effect, grant) = (self.grant.effect, self.place);
-            self.gathered.special.push(Special { permission, effect, condition, fields, grant });
+            self.said.special.push(Special { permission, effect: *effect, condition, fields, grant: self.place });
         }
-        true
+        Some(GrantKind::Special)
     }
 
     /// Given unconditionally or not at all, and never denied.
-    fn admin(&mut self, pattern: &Pattern<'_>) {
-        let message = if self.grant.effect == Effect::Deny {
-            "`admin:all` cannot be denied"
-        } else if self.grant.when.is_some() {
-            "`admin:all` is held without a condition or not at all"
-        } else if pattern.fields.is_some() {
-            "`admin:all` has no fields"
-        } else {
-            self.gathered.is_administrator = true;
-            return;
+    fn is_admin(&mut self, pattern: &Pattern<'_>) -> bool {
+        let message = match (self.grant.effect, &self.grant.when, &pattern.fields) {
+            (Effect::Deny, _, _) => "`admin:all` cannot be denied",
+            (_, Some(_), _) => "`admin:all` is held without a condition or not at all",
+            (_, _, Some(_)) => "`admin:all` has no fields",
+            (Effect::Allow, None, None) => return true,
         };
         self.diagnostics.add(self.grant.pattern.span, message);
-    }
-
-    fn matched(&mut self, pattern: &Pattern<'_>) -> Vec<u32> {
-        let symbols = self.symbols;
-        let matched = symbols.matching(pattern);
-        if matched.is_empty() {
-            self.unmatched(pattern);
-        }
-        matched
+        false
     }
 
     fn unmatched(&mut self, pattern: &Pattern<'_>) {
