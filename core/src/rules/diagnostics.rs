@@ -90,7 +90,7 @@ impl Diagnostic {
         self
     }
 
-    /// A few words to stand at the carets.
+    /// What stands at the carets, in short.
     pub(crate) fn label(&mut self, label: &'static str) -> &mut Self {
         self.label = Some(label);
         self

@@ -98,7 +98,7 @@ impl RuleSet {
         Ok(edited)
     }
 
-    /// Whether principals of the other rule set may be asked about here.
+    /// Whether principals of the other rule set may be asked about with this one.
     pub fn is_akin_to(&self, other: &Self) -> bool {
         self.stamp == other.stamp
     }
@@ -144,8 +144,8 @@ impl RuleSet {
         let mut seniors: Vec<Arc<CompiledRole>> = self.roles.iter().filter(is_senior).cloned().collect();
         // A senior's closure is larger than that of any of its juniors.
         seniors.sort_by_key(|senior| senior.closure.len());
-        let mut words = bits::empty(self.all_permissions().len());
-        let role = self.flattened(role, &mut words, budget)?;
+        let mut row = bits::empty(self.all_permissions().len());
+        let role = self.flattened(role, &mut row, budget)?;
         if !self.role_ids.contains_key(role.name()) {
             let mut ids = (*self.role_ids).clone();
             ids.insert(role.name().into(), id);
@@ -160,7 +160,7 @@ impl RuleSet {
             let CompiledRole { id, source, inherits, own, .. } = &*senior;
             let closure = self.closure(*id, inherits);
             let role = CompiledRole::new(*id, source.clone(), inherits.clone(), closure, own.clone());
-            let role = self.flattened(role, &mut words, budget)?;
+            let role = self.flattened(role, &mut row, budget)?;
             self.change(role);
         }
         Ok(())
@@ -177,9 +177,9 @@ impl RuleSet {
         *known = Arc::new(role);
     }
 
-    fn flattened(&self, role: CompiledRole, words: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
+    fn flattened(&self, role: CompiledRole, row: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
         let junior = |junior: &RoleId| self.roles.get(junior.0 as usize).map(AsRef::as_ref);
-        role.flattened(junior, words, budget).ok_or_else(too_large)
+        role.flattened(junior, row, budget).ok_or_else(too_large)
     }
 
     /// What follows from the roles as they are now.

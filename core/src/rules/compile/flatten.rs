@@ -24,7 +24,7 @@ pub(super) fn all(
     budget: &mut Budget,
 ) -> Result<()> {
     let mut flat: Vec<Option<Arc<CompiledRole>>> = vec![None; hierarchy.roles.len()];
-    let mut words = bits::empty(rules.all_permissions().len());
+    let mut row = bits::empty(rules.all_permissions().len());
     let mut closures = hierarchy.closures;
     for role in &hierarchy.order {
         let at = *role as usize;
@@ -32,7 +32,7 @@ pub(super) fn all(
         let (source, inherits) = (policy.roles[declared.at].clone(), declared.inherits.clone().into());
         let one = CompiledRole::new(*role, source, inherits, std::mem::take(&mut closures[at]), own[at].clone());
         let junior = |role: &RoleId| flat.get(role.0 as usize)?.as_deref();
-        let flattened = one.flattened(junior, &mut words, budget).ok_or_else(too_large)?;
+        let flattened = one.flattened(junior, &mut row, budget).ok_or_else(too_large)?;
         flat[at] = Some(Arc::new(flattened));
     }
     // Every role has its turn in the order, or the hierarchy was refused before.
@@ -60,25 +60,25 @@ impl CompiledRole {
     pub(super) fn flattened<'j>(
         mut self,
         junior: impl Fn(&RoleId) -> Option<&'j CompiledRole>,
-        words: &mut [u64],
+        row: &mut [u64],
         budget: &mut Budget,
     ) -> Option<Self> {
-        words.fill(0);
-        self.own.plain.iter().for_each(|permission| bits::set(words, *permission));
+        row.fill(0);
+        self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
         let mut special = self.own.special.to_vec();
         self.is_administrator = self.own.is_administrator;
         for junior in self.inherits.iter().filter_map(junior) {
-            junior.plain.add_to(words);
+            junior.plain.add_to(row);
             special.extend_from_slice(junior.special.all());
             self.is_administrator |= junior.is_administrator;
-            // A word holds 64 permissions and costs next to nothing.
-            if !budget.takes_steps(words.len() / 8 + junior.special.all().len()) {
+            // A word of it holds 64 permissions and costs next to nothing.
+            if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
                 return None;
             }
         }
         self.special = Specials::new(special);
         // It matches every permission, and nothing narrows it.
-        self.plain = if self.is_administrator { Bits::All } else { Bits::of(words) };
+        self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
         budget.takes_bytes(self.plain.bytes() + self.special.bytes()).then_some(self)
     }
 }

@@ -94,7 +94,8 @@ impl Symbols {
         let mut seen = HashSet::new();
         for declared in &policy.types {
             let name = &declared.name.text;
-            if !named(&declared.name, "a resource type", diagnostics) {
+            if !is_name(name) {
+                cannot_name(&declared.name, "a resource type", diagnostics);
                 continue;
             }
             if !seen.insert(name) {
@@ -208,7 +209,8 @@ impl Symbols {
             if name == "resource" || name == "global" {
                 let help = "`global` and `resource:TYPE` are there already";
                 diagnostics.add(*span, format!("`{name}` cannot name a kind of scope")).help(help);
-            } else if !named(&scope.name, "a kind of scope", diagnostics) {
+            } else if !is_name(name) {
+                cannot_name(&scope.name, "a kind of scope", diagnostics);
             } else if declared.iter().any(|(known, _, _)| known == name) {
                 diagnostics.add(*span, format!("kind of scope `{name}` is declared twice"));
             } else {
@@ -336,15 +338,6 @@ fn span_of(policy: &Policy, attribute: &str) -> Span {
     let user = policy.types.iter().filter(|one| one.name.text == USER);
     let found = user.flat_map(|user| &user.attributes).find(|one| one.name.text == attribute);
     found.map_or(Span::CODE, |found| found.ty.span)
-}
-
-/// Whether this names a type or kind of scope.
-fn named(name: &Text, what: &str, diagnostics: &mut Diagnostics) -> bool {
-    let is_name = is_name(&name.text);
-    if !is_name {
-        cannot_name(name, what, diagnostics);
-    }
-    is_name
 }
 
 fn cannot_name(name: &Text, what: &str, diagnostics: &mut Diagnostics) {
