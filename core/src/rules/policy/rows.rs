@@ -246,6 +246,9 @@ mod tests {
         sorted.sort();
         assert_eq!(sorted, expected, "{problems:#?}");
         assert!(problems.iter().any(|one| one.message.contains("did you mean `document:edit`")), "{problems:#?}");
+        // `7`, as a person counts; what begins the condition needs no place.
+        assert!(problems.iter().any(|one| one.field == "grants[0].when" && one.message.contains(", at character 17")));
+        assert!(problems.iter().all(|one| one.field != "grants[1].when" || !one.message.contains("at character")));
         assert_eq!(Policy::new().problems(&crate::rules::Schema::new()), []);
     }
 
