@@ -20,14 +20,14 @@ pub fn hold(policy: rolekeep::Result<Policy>) {
         assert_eq!(roles(&rules), roles(&again), "{text}");
     }
     for language in [
-        rolekeep::rules::Language::TypeScript,
-        rolekeep::rules::Language::Python,
-        rolekeep::rules::Language::Kotlin,
-        rolekeep::rules::Language::Swift,
-        rolekeep::rules::Language::Rust,
+        rolekeep::command::Language::TypeScript,
+        rolekeep::command::Language::Python,
+        rolekeep::command::Language::Kotlin,
+        rolekeep::command::Language::Swift,
+        rolekeep::command::Language::Rust,
     ] {
         // Names may collide: that is an error, never a panic.
-        let _ = rules.names(language);
+        let _ = rolekeep::command::names(&rules, language);
     }
 }
 

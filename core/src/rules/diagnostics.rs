@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::model::{
     decode::nearest,
-    error::{Error, Problem, Reason},
+    error::{Error, Problem, Reason, Result},
     report::{Earlier, Mark, Marked},
 };
 
@@ -13,22 +13,20 @@ use crate::rules::policy::file::literal;
 /// Suggestions cost a comparison with every known name, so a file full of mistakes gets some only.
 const MAX_SUGGESTIONS: u32 = 100;
 
-/// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.
-const MAX_COPIES: usize = 64 * 1024 * 1024;
 /// More problems are counted, not told.
-const MAX_FAULTS: usize = 20_000;
+const MAX_TOLD: usize = 20_000;
 
-/// A part of the policy file, in bytes; [`Spot::CODE`] for what was built by code.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
+/// A part of the policy file, in bytes; [`Span::CODE`] for what was built by code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-impl Spot {
-    pub(crate) const CODE: Spot = Spot { start: u32::MAX, end: u32::MAX };
+impl Span {
+    pub(crate) const CODE: Span = Span { start: u32::MAX, end: u32::MAX };
 
-    pub(crate) fn of(range: std::ops::Range<usize>) -> Self {
+    pub(crate) fn of(range: Range<usize>) -> Self {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX - 1);
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
@@ -36,13 +34,17 @@ impl Spot {
     pub(crate) fn is_code(self) -> bool {
         self.start == u32::MAX
     }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A text of the policy and where it stands. Equality is that of the text.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) text: String,
-    pub(crate) spot: Spot,
+    pub(crate) span: Span,
 }
 
 impl PartialEq for Text {
@@ -53,53 +55,50 @@ impl PartialEq for Text {
 
 impl Eq for Text {}
 
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), spot: Spot::CODE }
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self { text, spot: Spot::CODE }
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), span: Span::CODE }
     }
 }
 
 /// One problem, not yet placed. The order is that of the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Diagnostic {
-    /// In bytes of the file, or of the condition where that was written in code; the greatest for
-    /// what else was written in code.
-    start: u32,
-    message: String,
-    help: Option<String>,
-    end: u32,
+    /// In the file, or in the condition where that stands in no file.
+    pub(crate) span: Span,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
     label: Option<&'static str>,
-    first: Option<First>,
-    /// A condition written in code, which stands in no file.
-    condition: Option<Arc<str>>,
-}
-
-/// What stood there before, and was said again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct First {
-    start: u32,
-    end: u32,
-    label: &'static str,
+    /// What stood there before, and was said again.
+    first: Option<(Span, &'static str)>,
+    /// A condition that stands in no file.
+    pub(crate) condition: Option<Arc<str>>,
+    /// Where the text begins that it is about a part of, or it itself.
+    pub(crate) text_start: u32,
 }
 
 impl Diagnostic {
-    /// A few words to stand at the carets.
+    /// What may help.
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What may help, if anything.
+    pub(crate) fn help_if(&mut self, help: Option<String>) -> &mut Self {
+        self.help = help;
+        self
+    }
+
+    /// What stands at the carets, in short.
     pub(crate) fn label(&mut self, label: &'static str) -> &mut Self {
         self.label = Some(label);
         self
     }
 
     /// The place of what was said first, where this says it again.
-    pub(crate) fn first(&mut self, spot: Spot, label: &'static str) -> &mut Self {
-        if !spot.is_code() {
-            self.first = Some(First { start: spot.start, end: spot.end, label });
-        }
+    pub(crate) fn first(&mut self, span: Span, label: &'static str) -> &mut Self {
+        self.first = (!span.is_code()).then_some((span, label));
         self
     }
 }
@@ -108,33 +107,29 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Diagnostics {
     source: Option<Arc<str>>,
-    /// Whether the file is JSON, which has objects where TOML has tables.
-    pub(crate) is_json: bool,
     list: Vec<Diagnostic>,
     /// How many there are besides.
     more: usize,
     suggestions: u32,
-    /// What copies of conditions have taken, in bytes.
-    copies: usize,
 }
 
 impl Diagnostics {
-    pub(crate) fn of(source: Option<Arc<str>>, is_json: bool) -> Self {
-        Self { source, is_json, ..Self::default() }
+    pub(crate) fn of_file(source: &str) -> Self {
+        Self { source: Some(source.into()), ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Whether there is room for so many bytes more of copies.
-    pub(crate) fn takes_copies(&mut self, bytes: usize) -> bool {
-        self.copies = self.copies.saturating_add(bytes);
-        self.copies <= MAX_COPIES
-    }
-
-    pub(crate) fn add(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) -> &mut Diagnostic {
-        self.push(spot.start, spot.end, message.into(), help)
+    pub(crate) fn add(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        if self.list.len() > MAX_TOLD {
+            self.list.truncate(MAX_TOLD);
+            self.more += 1;
+        }
+        let (message, text_start, at) = (message.into(), span.start, self.list.len());
+        self.list.push(Diagnostic { span, message, help: None, label: None, first: None, condition: None, text_start });
+        &mut self.list[at]
     }
 
     /// A problem in some bytes of a text of the policy: escapes are undone to find its column.
@@ -143,31 +138,23 @@ impl Diagnostics {
         text: &Text,
         inside: Range<usize>,
         message: impl Into<String>,
-        help: Option<String>,
     ) -> &mut Diagnostic {
-        let Spot { start, end } = text.spot;
-        let raw = self.source.as_deref().and_then(|source| source.get(start as usize..end as usize));
-        let place = |inside| match raw {
-            Some(raw) => start as usize + literal::offset_of(raw, inside),
-            None => inside,
+        let text_start = text.span.start;
+        let added = match self.source.as_deref().and_then(|source| source.get(text.span.range())) {
+            Some(raw) => {
+                let place = |inside| text_start as usize + literal::offset_of(raw, inside);
+                self.add(Span::of(place(inside.start)..place(inside.end)), message)
+            }
+            None => {
+                let last = self.list.last().and_then(|last| last.condition.clone());
+                let shared = last.filter(|last| **last == *text.text);
+                let added = self.add(Span::of(inside), message);
+                added.condition = Some(shared.unwrap_or_else(|| text.text.as_str().into()));
+                added
+            }
         };
-        let spot = Spot::of(place(inside.start)..place(inside.end));
-        let last = self.list.last().and_then(|fault| fault.condition.as_ref());
-        let shared = last.filter(|last| ***last == *text.text).cloned();
-        let condition = raw.is_none().then(|| shared.unwrap_or_else(|| Arc::from(text.text.as_str())));
-        let fault = self.push(spot.start, spot.end, message.into(), help);
-        fault.condition = condition;
-        fault
-    }
-
-    fn push(&mut self, start: u32, end: u32, message: String, help: Option<String>) -> &mut Diagnostic {
-        if self.list.len() > MAX_FAULTS {
-            self.list.truncate(MAX_FAULTS);
-            self.more += 1;
-        }
-        let at = self.list.len();
-        self.list.push(Diagnostic { start, message, help, end, label: None, first: None, condition: None });
-        &mut self.list[at]
+        added.text_start = text_start;
+        added
     }
 
     /// Names the known name that was probably meant.
@@ -189,55 +176,52 @@ impl Diagnostics {
         nearest(given, known).map(|near| format!("did you mean `{}`?", write(near)))
     }
 
-    /// Every problem once, in the order of the file, and where it stands in the text.
-    pub(crate) fn into_error(self, message: &str) -> Error {
+    /// Every problem once, in the order of the file, and how many more there are.
+    pub(crate) fn into_list(self) -> (Vec<Diagnostic>, usize) {
         let mut list = self.list;
-        let more = self.more + list.len().saturating_sub(MAX_FAULTS);
-        list.truncate(MAX_FAULTS);
+        let more = self.more + list.len().saturating_sub(MAX_TOLD);
+        list.truncate(MAX_TOLD);
         list.sort_unstable();
         list.dedup();
-        let source = self.source.unwrap_or_default();
-        let in_file = list.iter().filter(|fault| fault.condition.is_none());
-        let places = Places::of(
-            &source,
-            in_file.flat_map(|fault| [Some(fault.start), fault.first.as_ref().map(|first| first.start)]),
-        );
-        let (mut problems, mut marks) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
-        for fault in list {
-            let (line, column) = match &fault.condition {
-                Some(condition) => Places::of(condition, [Some(fault.start)]).at(fault.start),
-                None => places.at(fault.start),
+        (list, more)
+    }
+
+    /// The problems of a policy, if there are any.
+    pub(crate) fn refuse(self) -> Result<()> {
+        if self.is_empty() { Ok(()) } else { Err(self.into_error("the policy has errors")) }
+    }
+
+    /// Every problem, and where it stands in the text.
+    pub(crate) fn into_error(self, message: &str) -> Error {
+        let source = self.source.clone().unwrap_or_default();
+        let (list, more) = self.into_list();
+        let in_file = list.iter().filter(|one| one.condition.is_none());
+        let starts = in_file.flat_map(|one| [Some(one.span), one.first.map(|(first, _)| first)]);
+        let places = Places::of(&source, starts.flatten());
+        let (mut problems, mut marks) = (Vec::with_capacity(list.len()), Vec::new());
+        for Diagnostic { span, message, help, label, first, condition, .. } in list {
+            let (line, column) = match &condition {
+                Some(condition) => Places::of(condition, [span]).at(span),
+                None => places.at(span),
             };
-            let first = fault.first.map(|first| {
-                let (line, column) = places.at(first.start);
-                (column, Earlier { line, span: first.start as usize..first.end as usize, label: first.label })
+            let told = first.map(|(first, label)| {
+                let (line, column) = places.at(first);
+                format!("{label} at line {line}, column {column}")
             });
-            let told = first
-                .as_ref()
-                .map(|(column, first)| format!("{} at line {}, column {column}", first.label, first.line));
-            if !cfg!(feature = "reports") {
-                problems.push(Problem { line, column, message: fault.message, help: fault.help.or(told) });
-                continue;
+            if cfg!(feature = "reports") {
+                let earlier =
+                    first.map(|(first, label)| Earlier { line: places.at(first).0, span: first.range(), label });
+                let span = (!span.is_code()).then(|| span.range());
+                marks.push(Mark { span, condition, label, is_help_told: told.is_some(), earlier });
             }
-            marks.push(Mark {
-                span: (fault.start != u32::MAX).then_some(fault.start as usize..fault.end as usize),
-                condition: fault.condition,
-                label: fault.label,
-                is_help_told: told.is_some(),
-                earlier: first.map(|(_, first)| first),
-            });
-            problems.push(Problem { line, column, message: fault.message, help: fault.help.or(told) });
+            problems.push(Problem { line, column, message, help: help.or(told) });
         }
         let message = match more {
             0 => message.to_owned(),
             more => format!("{message}; {more} more than those told"),
         };
-        Error::in_file(Reason::PolicyInvalid, message, problems).marked(Marked {
-            source,
-            marks,
-            file: None,
-            is_colored: false,
-        })
+        let marked = Marked { source, marks, file: None, is_colored: false };
+        Error::in_file(Reason::PolicyInvalid, message, problems).marked(marked)
     }
 }
 
@@ -245,8 +229,8 @@ impl Diagnostics {
 struct Places(Vec<(u32, u32, u32)>);
 
 impl Places {
-    fn of(source: &str, wanted: impl IntoIterator<Item = Option<u32>>) -> Self {
-        let mut wanted: Vec<u32> = wanted.into_iter().flatten().filter(|at| *at != u32::MAX).collect();
+    fn of(source: &str, spans: impl IntoIterator<Item = Span>) -> Self {
+        let mut wanted: Vec<u32> = spans.into_iter().filter(|span| !span.is_code()).map(|span| span.start).collect();
         wanted.sort_unstable();
         wanted.dedup();
         let mut bytes = source.bytes();
@@ -267,8 +251,8 @@ impl Places {
     }
 
     /// The beginning for what stands in no text.
-    fn at(&self, wanted: u32) -> (u32, u32) {
-        let found = self.0.binary_search_by_key(&wanted, |(at, _, _)| *at);
+    fn at(&self, span: Span) -> (u32, u32) {
+        let found = self.0.binary_search_by_key(&span.start, |(at, _, _)| *at);
         found.ok().and_then(|at| self.0.get(at)).map_or((1, 1), |(_, line, column)| (*line, *column))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | folder | holds |
 //! |---|---|
-//! | `policy/` | what a host writes, in code, TOML or JSON; as rows of a store; the difference of two policies; its names as source text |
+//! | `policy/` | what a host writes, in code, TOML or JSON; as rows of a store |
 //! | `compile/` | a policy and what the library brings (`schema`) to a [`RuleSet`] and its tables, or every problem at once |
 //! | `condition/` | the small language behind `when`, and the typed values that it reads |
 //! | `principal/`, `resource/`, `scope/` | who asks, about what, and where roles are held |
@@ -38,8 +38,6 @@ pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, Grant
 pub use filter::RowFilter;
 pub use policy::{
     Effect, Policy, Role,
-    diff::{Names, RoleAnswer, RoleClosures, RoleStatements, Verdicts},
-    names::Language,
     rows::{PolicyRows, RowProblem},
 };
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};

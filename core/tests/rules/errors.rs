@@ -94,7 +94,7 @@ const ALL: &str = r#"
 7:6 there is no type `ipp` (did you mean `ip`?)
 10:33 `Größe` cannot name an attribute (names are small letters, digits and `_`, begin with a letter, and have at most 64 characters)
 13:28 `clearance` is a free attribute of `user`, so it may be absent (write `int?`)
-13:35 type `user` has an attribute `email` of its own
+13:35 type `user` already has an attribute `email`
 17:1 `Document:read` cannot name a permission (a permission is written `resource:action`, in small letters)
 20:13 no type has an attribute `tenant_id`
 23:13 there is no role `reader`
@@ -106,7 +106,7 @@ const ALL: &str = r#"
 29:5 type `document` has no field `titel`
 30:54 type `document` has no attribute `ownr_id` (did you mean `owner_id`?)
 31:37 there is no key `wen` here (did you mean `when`?)
-32:5 this grant names no `permission` (beside `when` stands `permission`, with one pattern or a list of them)
+32:5 this grant has no `permission` (write `permission` beside `when`, with one pattern or a list of them)
 33:5 `drone` is neither a permission nor a pattern of permissions (write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`)
 34:5 expected a permission, or `permission` and `when` together, found the number 7
 36:9 `admin:all` cannot be denied
@@ -193,14 +193,14 @@ fn conditions_are_typed_when_the_policy_loads() {
     let told: String =
         wrong.iter().map(|wrong| format!("{wrong}\n  {}\n", when(wrong).replace('\n', "\n  "))).collect();
     assert_eq!(told, CONDITIONS);
-    assert_eq!(when("resource.code == 'a\0b'"), "20 a string holds no NUL");
+    assert_eq!(when("resource.code == 'a\0b'"), "20 a string cannot hold the character NUL");
     // Where nothing is declared, nothing is listed.
     let bare = Policy::new().add_role(Role::new("r").allow_when("drone:read", "context.hour == 1"));
     assert_eq!(errors(Ok(bare)), "1:9 role r, drone:read: the context declares no `hour`");
 }
 
 const CONDITIONS: &str = r#"resource.code == 5
-  18 `string` is compared with `int` (both sides must have the same type)
+  18 `string` cannot be compared with `int` (both sides must have the same type)
 resource.id == 'drone-001'
   16 this text is not of type `id` (an id is a UUID)
 resource.region_id != principal.id
@@ -212,9 +212,9 @@ not (resource.region_id == principal.id and has resource.operator_id)
 has resource.region_id or resource.region_id != principal.id
   27 `resource.region_id` may be absent, and under `not` or in `!=` absence must be decided (write `has resource.region_id and …` or `not has resource.region_id or …`)
 resource.assigned_users == principal.id
-  28 `set<id>` is compared with `id` (both sides must have the same type)
+  28 `set<id>` cannot be compared with `id` (both sides must have the same type)
 resource.code contains 'x'
-  1 this is no set, but of type `string` (write `==`)
+  1 expected a set, found `string` (write `==`)
 principal.verified
   19 expected a comparison, found the end of the condition (of a bool write `principal.verified == true`)
 principal.verified < true
@@ -226,7 +226,7 @@ resource.code = 'x'
 resource.code == 'x' && principal.verified == true
   22 `&&` means nothing here (write `and`)
 resource.code == x
-  18 `x` is not a value (a path begins with principal, resource or context; text stands in quotes)
+  18 `x` is not a value (a path begins with principal, resource or context; text is written in quotes)
 resorce.code == 'x'
   1 `resorce` is not a value (did you mean `resource`?)
 resource == 'x'
@@ -256,21 +256,21 @@ context.ip in '10.0.0.1/8'
 context.ip in '10.0.0.0'
   15 a range needs its length, as in 10.0.0.0/8
 context.ip == '10.0.0.0/8'
-  15 this text is not of type `ip` (an address is written 10.0.0.1 or 2001:db8::1; a range stands after `in`)
+  15 this text is not of type `ip` (an address is written 10.0.0.1 or 2001:db8::1; a range is written after `in`)
 context.hour in [1, 'a', principal.clearance]
   21 this text is not of type `int` (leave the quotes out)
 context.hours == 1
   9 the context declares no `hours` (did you mean `hour`?)
 resource.code starts_with resource.model
-  27 after `starts_with` stands a string in quotes
+  27 `starts_with` takes a string in quotes
 now > '2026-13-01'
   7 this text is not of type `time` (a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z)
 has now
-  5 `now` is not a value (a path begins with principal, resource or context; text stands in quotes)
+  5 `now` is not a value (a path begins with principal, resource or context; text is written in quotes)
 
   1 expected a value, found the end of the condition
 not not has resource.region_id
-  5 `not` stands once (write `not (not …)`, or neither)
+  5 `not` cannot follow `not` (write `not (not …)`, or neither)
 ä
   1 `\u{e4}` means nothing here
 resource.code == 'x' AND resource.code == 'y'

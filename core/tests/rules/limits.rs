@@ -45,7 +45,7 @@ fn conditions_are_bounded() {
     assert_eq!(when(parentheses(32)), "no error");
     for depth in [33, 1_000, 100_000] {
         assert!(when(parentheses(depth)).contains("parentheses"));
-        assert!(when(format!("{}true == true", "not ".repeat(depth))).contains("stands once"));
+        assert!(when(format!("{}true == true", "not ".repeat(depth))).contains("cannot follow"));
     }
     for word in [" or ", " and "] {
         let terms = |count: usize| vec!["resource.code == 'x'"; count].join(word);

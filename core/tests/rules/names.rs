@@ -4,8 +4,9 @@
 use std::{fs, path::Path};
 
 use rolekeep::{
-    Reason, command,
-    rules::{Language, Policy, RuleSet, Schema},
+    Reason,
+    command::{self, Language},
+    rules::{Policy, RuleSet, Schema},
 };
 
 /// What was written for Rust is compiled here.
@@ -50,7 +51,8 @@ fn names_are_written_for_every_language() {
 #[test]
 fn names_that_become_one_are_refused() {
     let refused = |policy: Policy, language| {
-        let error = RuleSet::compile(&policy, &Schema::new()).unwrap().names(language).unwrap_err();
+        let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
+        let error = command::names(&rules, language).unwrap_err();
         assert_eq!(error.reason(), Reason::PolicyInvalid);
         error.to_string()
     };
@@ -69,7 +71,8 @@ fn names_that_become_one_are_refused() {
     let roles = || Policy::new().role("OnCall", ["admin:all"]).role("ON_CALL", ["admin:all"]);
     assert!(refused(roles(), Language::Kotlin).contains("`ON_CALL` and `OnCall` are both `ON_CALL`"));
     // A union of texts tells them apart.
-    assert!(RuleSet::compile(&roles(), &Schema::new()).unwrap().names(Language::TypeScript).is_ok());
+    let rules = RuleSet::compile(&roles(), &Schema::new()).unwrap();
+    assert!(command::names(&rules, Language::TypeScript).is_ok());
     let keyword = Policy::new().permissions(["type:a", "type_:a"]);
     assert!(refused(keyword, Language::Rust).contains("`type` and `type_` are both `type_`"));
     let own = Policy::new().permissions(["asked:a"]);

@@ -8,13 +8,14 @@ use std::{
 use super::{
     dry_run::{DecisionAnswer, DecisionChange, DryRun},
     state::PolicyState,
+    statements::{Names, RoleAnswer, RoleClosures, RoleStatements, Verdicts},
 };
 use crate::{
     model::{
         error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
     },
     operations::{administrators, plan::Plan},
-    rules::{Names, RoleAnswer, RoleClosures, RoleStatements, Scope, Verdicts},
+    rules::Scope,
 };
 
 /// So many users are read at a time.
@@ -31,16 +32,12 @@ struct Comparison<'p> {
 struct Side<'p> {
     policy: &'p PolicyState,
     roles: RoleClosures<'p>,
-    said: HashMap<String, RoleStatements>,
+    statements: HashMap<String, RoleStatements>,
 }
 
 impl<'p> Side<'p> {
-    fn said<'s>(&'s mut self, names: &mut Names, role: &str) -> &'s RoleStatements {
-        if !self.said.contains_key(role) {
-            let said = self.roles.said(names, role);
-            self.said.insert(role.to_owned(), said);
-        }
-        &self.said[role]
+    fn statements(&mut self, names: &mut Names, role: &str) -> &RoleStatements {
+        self.statements.entry(role.to_owned()).or_insert_with(|| self.roles.statements(names, role))
     }
 
     /// What the assignments of one user come to in a scope.
@@ -59,10 +56,10 @@ impl<'p> Side<'p> {
             if *of != Scope::Global && !rules.can_cover(of, id) {
                 continue;
             }
-            let said = self.said(names, role);
+            let statements = self.statements(names, role);
             // Held in a scope it has no effect at all.
-            if !said.is_administrator || *of == Scope::Global {
-                said.add_to(number, &mut verdicts);
+            if !statements.is_administrator || *of == Scope::Global {
+                statements.add_to(number, &mut verdicts);
             }
         }
         verdicts.answer()
@@ -76,12 +73,12 @@ impl<'p> Comparison<'p> {
         let side = |policy: &'p PolicyState| Side {
             policy,
             roles: RoleClosures::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules),
-            said: HashMap::new(),
+            statements: HashMap::new(),
         };
         let mut sides = [side(before), side(after)];
         // Another kind of scope, or type, may change what any scope covers.
         let is_same_frame = same_rest(before, after);
-        let is_same_words = before.rows.permissions.keys().eq(after.rows.permissions.keys());
+        let has_same_permissions = before.rows.permissions.keys().eq(after.rows.permissions.keys());
         let same_row = |name: &&str| match (before.rows.roles.get(*name), after.rows.roles.get(*name)) {
             (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one.form() == two.form(),
             _ => false,
@@ -89,7 +86,7 @@ impl<'p> Comparison<'p> {
         // An administrator has whatever permission there is.
         let come_or_gone: BTreeSet<u32> = (0_u32..)
             .zip(names.permissions())
-            .filter(|(_, name)| sides[0].roles.has(name) != sides[1].roles.has(name))
+            .filter(|(_, name)| before.rules.permission(name).is_ok() != after.rules.permission(name).is_ok())
             .map(|(number, _)| number)
             .collect();
         let mut differing = BTreeMap::new();
@@ -100,11 +97,11 @@ impl<'p> Comparison<'p> {
                 continue;
             }
             let closures = [sides[0].roles.closure(name), sides[1].roles.closure(name)];
-            if is_same_words && closures[0] == closures[1] && closures[0].iter().all(same_row) {
+            if has_same_permissions && closures[0] == closures[1] && closures[0].iter().all(same_row) {
                 continue;
             }
             let [left, right] = &mut sides;
-            let (one, two) = (left.said(&mut names, name), right.said(&mut names, name));
+            let (one, two) = (left.statements(&mut names, name), right.statements(&mut names, name));
             let mut permissions = one.differing(two);
             if let Some(permissions) = permissions.as_mut().filter(|_| one.is_administrator) {
                 permissions.extend(&come_or_gone);

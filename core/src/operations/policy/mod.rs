@@ -8,6 +8,7 @@
 //! | `file` | get, export, validate, diff, import |
 //! | `difference` | what differs between two policies, as data |
 //! | `dry_run`, `comparison` | which decisions would change |
+//! | `statements` | what roles say of permissions, for the comparison and for who reads one role |
 //!
 //! Roles and permissions one by one are in `operations/roles` and `operations/permissions`.
 
@@ -18,6 +19,7 @@ pub mod edit;
 mod file;
 pub mod open;
 pub mod state;
+pub(in crate::operations) mod statements;
 
 pub use difference::{PolicyChange, PolicyChangeKind, PolicyFieldChange, PolicyPart};
 pub use dry_run::{DecisionAnswer, DecisionChange, DryRun, DryRunPolicy, Proposal, RoleEdit};

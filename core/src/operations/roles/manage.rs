@@ -21,10 +21,11 @@ use crate::{
         policy::{
             edit::{self, Blame},
             state::{PolicyState, StoredPolicy},
+            statements::{Names, RoleAnswer, RoleClosures, Verdicts},
         },
         services::Services,
     },
-    rules::{Effect, Names, RoleAnswer, RoleClosures, Verdicts},
+    rules::Effect,
 };
 
 /// The longest description of a role or permission, in characters.
@@ -220,11 +221,11 @@ fn view_as(row: &RoleRow, is_administrator: bool) -> RoleView {
 fn details(policy: &PolicyState, row: &RoleRow) -> RoleDetails {
     let mut names = Names::new(policy.rules.permissions().map(|permission| permission.name));
     let roles = RoleClosures::new(&names, policy.rows.roles.values().map(AsRef::as_ref), &policy.rules);
-    let said = roles.said(&mut names, &row.name);
+    let statements = roles.statements(&mut names, &row.name);
     let (mut permissions, mut conditional_permissions) = (Vec::new(), Vec::new());
     for (number, name) in (0_u32..).zip(names.permissions()) {
         let mut verdicts = Verdicts::default();
-        said.add_to(number, &mut verdicts);
+        statements.add_to(number, &mut verdicts);
         match verdicts.answer() {
             RoleAnswer::Allowed => permissions.push(name.clone()),
             RoleAnswer::Depends(..) => conditional_permissions.push(name.clone()),

@@ -80,11 +80,6 @@ impl Bits {
         }
     }
 
-    /// Whether it has no number.
-    pub(in crate::rules) fn is_empty(&self) -> bool {
-        matches!(self, Bits::Few(numbers) if numbers.is_empty())
-    }
-
     /// What it takes.
     pub(in crate::rules) fn bytes(&self) -> usize {
         match self {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{
-    bits::{self, Bits},
+    bits,
     interner::{Interner, place},
     reads::Reads,
-    role::{CompiledRole, NONE, Own, Specials},
+    role::{CompiledRole, NONE},
     rule_set::{RoleId, RuleSet, Stamp},
 };
 use crate::{
@@ -18,11 +18,7 @@ use crate::{
     },
 };
 
-use super::{
-    Budget, compile, conditions,
-    flatten::{Flat, too_large},
-    grants, refuse, roles,
-};
+use super::{Budget, compile, conditions, flatten::too_large, grants, roles};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -56,20 +52,17 @@ impl RuleSet {
         let names = || self.live_roles().map(CompiledRole::name);
         let id = known.unwrap_or_else(|| self.numbers.of(&role.name.text, self.roles.len()));
         let inherits = roles::juniors(&role, self.shared.base.limited_hierarchy, &find, names, &mut diagnostics);
-        let mut closure = vec![id];
         for junior in inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
             if junior.has_junior(id) {
                 let (one, other) = (shown(&role.name.text), junior.name());
                 let message = format!("roles inherit from each other in a circle: {one} → {other} → {one}");
-                diagnostics.add(role.name.spot, message, None);
+                diagnostics.add(role.name.span, message);
             }
-            closure.extend_from_slice(&junior.closure);
         }
-        closure.sort_unstable();
-        closure.dedup();
+        let closure = self.closure(id, &inherits);
         let mut interner = (*self.interner).clone();
         let own = grants::own(id, &role, &self.shared.symbols, &mut interner, &mut budget, &mut diagnostics);
-        refuse(diagnostics)?;
+        diagnostics.refuse()?;
         let own = own.ok_or_else(too_large)?;
         if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
             let mut policy = self.policy();
@@ -78,9 +71,7 @@ impl RuleSet {
         }
         let mut edited = self.clone();
         edited.interner = Arc::new(interner);
-        let inherits = inherits.into();
-        let flat = Flat { id, source: Arc::new(role), inherits, closure: closure.into(), own: Arc::new(own) };
-        edited.put(id, flat, &mut budget)?;
+        edited.put(CompiledRole::new(id, Arc::new(role), inherits.into(), closure, Arc::new(own)), &mut budget)?;
         edited.after_edit(self);
         Ok(edited)
     }
@@ -102,12 +93,12 @@ impl RuleSet {
             return Err(Error::new(Reason::PolicyInvalid, message));
         }
         let mut edited = self.clone();
-        edited.change(id, gone(id, name));
+        edited.change(gone(id, name));
         edited.after_edit(self);
         Ok(edited)
     }
 
-    /// Whether principals of the other rule set may be asked about here.
+    /// Whether principals of the other rule set may be asked about with this one.
     pub fn is_akin_to(&self, other: &Self) -> bool {
         self.stamp == other.stamp
     }
@@ -137,60 +128,54 @@ impl RuleSet {
         self.roles.iter().map(|role| role.own.conditions.len()).sum()
     }
 
+    /// A role and all juniors, sorted.
+    fn closure(&self, id: u32, inherits: &[RoleId]) -> Box<[u32]> {
+        let juniors = inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize));
+        let mut closure: Vec<u32> = juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect();
+        closure.sort_unstable();
+        closure.dedup();
+        closure.into()
+    }
+
     /// Puts a role in its place, and makes its seniors anew.
-    fn put(&mut self, id: u32, flat: Flat, budget: &mut Budget) -> Result<()> {
-        let at = id as usize;
-        let mut seniors: Vec<u32> = (0..)
-            .zip(&self.roles)
-            .filter(|(other, role)| *other != id && role.has_junior(id))
-            .map(|(other, _)| other)
-            .collect();
+    fn put(&mut self, role: CompiledRole, budget: &mut Budget) -> Result<()> {
+        let id = role.id;
+        let is_senior = |one: &&Arc<CompiledRole>| one.id != id && one.has_junior(id);
+        let mut seniors: Vec<Arc<CompiledRole>> = self.roles.iter().filter(is_senior).cloned().collect();
         // A senior's closure is larger than that of any of its juniors.
-        seniors.sort_by_key(|senior| self.roles[*senior as usize].closure.len());
-        let mut words = bits::empty(self.all_permissions().len());
-        let name = flat.source.name.text.clone();
-        let flattened = self.flatten(flat, &mut words, budget)?;
-        if !self.role_ids.contains_key(name.as_str()) {
+        seniors.sort_by_key(|senior| senior.closure.len());
+        let mut row = bits::empty(self.all_permissions().len());
+        let role = self.flattened(role, &mut row, budget)?;
+        if !self.role_ids.contains_key(role.name()) {
             let mut ids = (*self.role_ids).clone();
-            ids.insert(name.into(), id);
+            ids.insert(role.name().into(), id);
             self.role_ids = Arc::new(ids);
         }
         // Numbers between are of roles that other edits added.
-        for number in self.roles.len()..=at {
+        for number in self.roles.len()..=id as usize {
             self.roles.push(Arc::new(gone(place(number), "")));
         }
-        self.change(id, flattened);
+        self.change(role);
         for senior in seniors {
-            let role = &self.roles[senior as usize];
-            let mut closure = vec![senior];
-            for junior in role.inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize)) {
-                closure.extend_from_slice(&junior.closure);
-            }
-            closure.sort_unstable();
-            closure.dedup();
-            let flat = Flat {
-                id: senior,
-                source: role.source.clone(),
-                inherits: role.inherits.clone(),
-                closure: closure.into(),
-                own: role.own.clone(),
-            };
-            let flattened = self.flatten(flat, &mut words, budget)?;
-            self.change(senior, flattened);
+            let CompiledRole { id, source, inherits, own, .. } = &*senior;
+            let closure = self.closure(*id, inherits);
+            let role = CompiledRole::new(*id, source.clone(), inherits.clone(), closure, own.clone());
+            let role = self.flattened(role, &mut row, budget)?;
+            self.change(role);
         }
         Ok(())
     }
 
     /// Another role in the place of the one that was there.
-    fn change(&mut self, id: u32, role: CompiledRole) {
-        let Some(known) = self.roles.get_mut(id as usize) else { return };
-        self.permission_index.change(id, &known.plain, &role.plain);
+    fn change(&mut self, role: CompiledRole) {
+        let Some(known) = self.roles.get_mut(role.id as usize) else { return };
+        self.permission_index.change(role.id, &known.plain, &role.plain);
         *known = Arc::new(role);
     }
 
-    fn flatten(&self, flat: Flat, words: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
+    fn flattened(&self, role: CompiledRole, row: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
         let junior = |junior: &RoleId| self.roles.get(junior.0 as usize).map(AsRef::as_ref);
-        flat.flatten(junior, words, budget).ok_or_else(too_large)
+        role.flattened(junior, row, budget).ok_or_else(too_large)
     }
 
     /// What follows from the roles as they are now.
@@ -209,15 +194,6 @@ impl RuleSet {
 
 /// In the place of a role that is not there.
 fn gone(id: u32, name: &str) -> CompiledRole {
-    CompiledRole {
-        id,
-        source: Arc::new(Role::new(name)),
-        is_gone: true,
-        inherits: Box::default(),
-        closure: Box::default(),
-        own: Arc::new(Own::default()),
-        is_administrator: false,
-        plain: Bits::default(),
-        special: Specials::default(),
-    }
+    let nothing = CompiledRole::new(id, Arc::new(Role::new(name)), Box::default(), Box::default(), Arc::default());
+    CompiledRole { is_gone: true, ..nothing }
 }

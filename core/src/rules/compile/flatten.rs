@@ -24,20 +24,15 @@ pub(super) fn all(
     budget: &mut Budget,
 ) -> Result<()> {
     let mut flat: Vec<Option<Arc<CompiledRole>>> = vec![None; hierarchy.roles.len()];
-    let mut words = bits::empty(rules.all_permissions().len());
+    let mut row = bits::empty(rules.all_permissions().len());
     let mut closures = hierarchy.closures;
     for role in &hierarchy.order {
         let at = *role as usize;
         let declared = &hierarchy.roles[at];
-        let one = Flat {
-            id: *role,
-            source: policy.roles[declared.at].clone(),
-            inherits: declared.inherits.clone().into(),
-            closure: std::mem::take(&mut closures[at]),
-            own: own[at].clone(),
-        };
+        let (source, inherits) = (policy.roles[declared.at].clone(), declared.inherits.clone().into());
+        let one = CompiledRole::new(*role, source, inherits, std::mem::take(&mut closures[at]), own[at].clone());
         let junior = |role: &RoleId| flat.get(role.0 as usize)?.as_deref();
-        let flattened = one.flatten(junior, &mut words, budget).ok_or_else(too_large)?;
+        let flattened = one.flattened(junior, &mut row, budget).ok_or_else(too_large)?;
         flat[at] = Some(Arc::new(flattened));
     }
     // Every role has its turn in the order, or the hierarchy was refused before.
@@ -52,51 +47,36 @@ pub(super) fn too_large() -> Error {
     Error::new(Reason::PolicyInvalid, "the policy is too large: its hierarchy multiplies its grants")
 }
 
-/// A role being flattened.
-pub(super) struct Flat {
-    pub(super) id: u32,
-    pub(super) source: Arc<Role>,
-    pub(super) inherits: Box<[RoleId]>,
-    pub(super) closure: Box<[u32]>,
-    pub(super) own: Arc<Own>,
-}
+impl CompiledRole {
+    /// A role that has nothing yet, neither its own grants nor those that it inherits.
+    pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
+        let (plain, special) = (Bits::default(), Specials::default());
+        Self { id, source, is_gone: false, inherits, closure, own, is_administrator: false, plain, special }
+    }
 
-impl Flat {
-    /// None where the policy is too large. Needs room for one bit for each permission.
-    pub(super) fn flatten<'j>(
-        self,
+    /// With all its grants; none where the policy is too large. Needs room for one bit for each permission.
+    pub(super) fn flattened<'j>(
+        mut self,
         junior: impl Fn(&RoleId) -> Option<&'j CompiledRole>,
-        words: &mut [u64],
+        row: &mut [u64],
         budget: &mut Budget,
-    ) -> Option<CompiledRole> {
-        let Self { id, source, inherits, closure, own } = self;
-        words.fill(0);
-        own.plain.iter().for_each(|permission| bits::set(words, *permission));
-        let mut special = own.special.to_vec();
-        let mut is_administrator = own.is_administrator;
-        for junior in inherits.iter().filter_map(junior) {
-            junior.plain.add_to(words);
+    ) -> Option<Self> {
+        row.fill(0);
+        self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
+        let mut special = self.own.special.to_vec();
+        self.is_administrator = self.own.is_administrator;
+        for junior in self.inherits.iter().filter_map(junior) {
+            junior.plain.add_to(row);
             special.extend_from_slice(junior.special.all());
-            is_administrator |= junior.is_administrator;
-            // A word holds 64 permissions and costs next to nothing.
-            if !budget.takes_steps(words.len() / 8 + junior.special.all().len()) {
+            self.is_administrator |= junior.is_administrator;
+            // A word of it holds 64 permissions and costs next to nothing.
+            if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
                 return None;
             }
         }
-        let special = Specials::new(special);
+        self.special = Specials::new(special);
         // It matches every permission, and nothing narrows it.
-        let plain = if is_administrator { Bits::All } else { Bits::of(words) };
-        let bytes = plain.bytes() + special.bytes();
-        budget.takes_bytes(bytes).then_some(CompiledRole {
-            id,
-            source,
-            is_gone: false,
-            inherits,
-            closure,
-            own,
-            is_administrator,
-            plain,
-            special,
-        })
+        self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
+        budget.takes_bytes(self.plain.bytes() + self.special.bytes()).then_some(self)
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use super::{
-    interner::{Interner, place},
+    interner::Interner,
     role::{GrantId, GrantKind, NONE, Own, Special},
+    rule_set::{PermissionId, RuleSet},
 };
 use crate::rules::{
     condition::{
-        Flaw,
-        check::{Vocabulary, check},
-        parser::{Expr, Root, parse},
+        ConditionError,
+        check::Vocabulary,
+        parser::{Root, check_grammar, parse},
     },
     diagnostics::{Diagnostics, Text, shown},
     policy::{Effect, Grant, Role, name::Pattern},
@@ -27,37 +28,38 @@ pub(super) fn own(
     budget: &mut Budget,
     diagnostics: &mut Diagnostics,
 ) -> Option<Own> {
-    let mut gathered = Gathered::default();
+    let (mut kinds, mut said) = (Vec::with_capacity(role.grants.len()), Said::default());
     for (at, grant) in (0_u32..).zip(&role.grants) {
         let place = GrantId { role: id, at };
         let role_name = &role.name.text;
-        let mut one = One { place, role_name, grant, symbols, interner, gathered: &mut gathered, budget, diagnostics };
-        if !one.add() {
-            diagnostics.add(grant.pattern.spot, "the policy is too large: its grants match too many permissions", None);
+        let Some(kind) =
+            One { place, role_name, grant, symbols, interner, said: &mut said, budget, diagnostics }.kind()
+        else {
+            diagnostics.add(grant.pattern.span, "the policy is too large: its grants match too many permissions");
             return None;
-        }
+        };
+        kinds.push(kind);
     }
-    let Gathered { grants, mut plain, mut special, is_administrator, mut conditions } = gathered;
+    let Said { mut plain, mut special, mut conditions } = said;
     plain.sort_unstable();
     plain.dedup();
     special.sort_unstable();
     conditions.sort_unstable();
     conditions.dedup();
     Some(Own {
-        grants: grants.into(),
+        is_administrator: kinds.contains(&GrantKind::Admin),
+        grants: kinds.into(),
         plain: plain.into(),
         special: special.into(),
-        is_administrator,
         conditions: conditions.into(),
     })
 }
 
+/// Gathered from a role's grants, as in [`Own`].
 #[derive(Default)]
-struct Gathered {
-    grants: Vec<GrantKind>,
+struct Said {
     plain: Vec<u32>,
     special: Vec<Special>,
-    is_administrator: bool,
     conditions: Vec<(u32, u32)>,
 }
 
@@ -68,138 +70,102 @@ struct One<'g> {
     grant: &'g Grant,
     symbols: &'g Symbols,
     interner: &'g mut Interner,
-    gathered: &'g mut Gathered,
+    said: &'g mut Said,
     budget: &'g mut Budget,
     diagnostics: &'g mut Diagnostics,
 }
 
 impl One<'_> {
-    /// False where the policy is too large.
-    fn add(&mut self) -> bool {
-        let kind = self.gathered.grants.len();
-        self.gathered.grants.push(GrantKind::Special);
-        let text = &self.grant.pattern.text;
+    /// Adds what the grant says. None where the policy is too large.
+    fn kind(&mut self) -> Option<GrantKind> {
+        let Grant { effect, pattern: Text { text, span }, when } = self.grant;
         let Some(pattern) = Pattern::parse(text) else {
-            let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`".to_owned();
-            self.diagnostics.add(
-                self.grant.pattern.spot,
-                format!("`{}` is neither a permission nor a pattern of permissions", shown(text)),
-                Some(help),
-            );
-            return true;
+            let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`";
+            let message = format!("`{}` is neither a permission nor a pattern of permissions", shown(text));
+            self.diagnostics.add(*span, message).help(help);
+            return Some(GrantKind::Special);
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
-            self.gathered.grants[kind] = GrantKind::Admin;
-            self.admin(&pattern);
-            return true;
+            return Some(if self.is_admin(&pattern) { GrantKind::Admin } else { GrantKind::Special });
         }
-        let matched = self.matched(&pattern);
-        let expr = match self.grant.when.as_ref().map(|when| parse(&when.text)) {
-            None => None,
-            Some(Ok(expr)) => Some(expr),
-            Some(Err(flaw)) => {
-                self.flaw(flaw);
-                return true;
-            }
-        };
-        if !self.budget.takes_steps(matched.len()) {
-            return false;
+        let matched = self.symbols.matching(&pattern);
+        if matched.is_empty() {
+            self.unmatched(&pattern);
         }
-        if self.grant.effect == Effect::Allow && expr.is_none() && pattern.fields.is_none() {
-            self.gathered.grants[kind] = GrantKind::Plain;
-            self.gathered.plain.extend(matched);
-            return true;
+        if let Some(when) = when
+            && let Err(error) = check_grammar(&when.text)
+        {
+            self.wrong(when, error);
+            return Some(GrantKind::Special);
+        }
+        self.budget.takes_steps(matched.len()).then_some(())?;
+        if *effect == Effect::Allow && when.is_none() && pattern.fields.is_none() {
+            self.said.plain.extend(matched);
+            return Some(GrantKind::Plain);
         }
         // Permissions of one type share a condition and a set of fields.
         let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
         for permission in matched {
             let Some(ty) = self.symbols.permissions.get(permission as usize).map(|one| one.ty) else { continue };
-            let entry = match of_type.get(&ty) {
-                Some(entry) => *entry,
+            let known = match of_type.get(&ty) {
+                Some(known) => *known,
                 None => {
                     // Every type has a copy of the condition, known by its text.
-                    let length = self.grant.when.as_ref().map_or(0, |when| when.text.len());
-                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(2 * length) {
-                        return false;
-                    }
-                    let entry = self.on_type(ty, &pattern, expr.as_ref());
-                    of_type.insert(ty, entry);
-                    entry
+                    let length = when.as_ref().map_or(0, |when| when.text.len());
+                    self.budget.takes_steps(100 + length / 10).then_some(())?;
+                    self.budget.takes_bytes(2 * length).then_some(())?;
+                    let new = self.on_type(ty, &pattern);
+                    of_type.insert(ty, new);
+                    new
                 }
             };
-            let Some((condition, fields)) = entry else { continue };
-            if !self.budget.takes_bytes(size_of::<Special>()) {
-                return false;
-            }
+            let Some((condition, fields)) = known else { continue };
+            self.budget.takes_bytes(size_of::<Special>()).then_some(())?;
             if condition != NONE {
-                self.gathered.conditions.push((ty, condition));
+                self.said.conditions.push((ty, condition));
             }
-            let (effect, grant) = (self.grant.effect, self.place);
-            self.gathered.special.push(Special { permission, effect, condition, fields, grant });
+            self.said.special.push(Special { permission, effect: *effect, condition, fields, grant: self.place });
         }
-        true
+        Some(GrantKind::Special)
     }
 
-    /// GivenValue unconditionally or not at all, and never denied.
-    fn admin(&mut self, pattern: &Pattern<'_>) {
-        let message = if self.grant.effect == Effect::Deny {
-            "`admin:all` cannot be denied"
-        } else if self.grant.when.is_some() {
-            "`admin:all` is held without a condition or not at all"
-        } else if pattern.fields.is_some() {
-            "`admin:all` has no fields"
-        } else {
-            self.gathered.is_administrator = true;
-            return;
+    /// Given unconditionally or not at all, and never denied.
+    fn is_admin(&mut self, pattern: &Pattern<'_>) -> bool {
+        let message = match (self.grant.effect, &self.grant.when, &pattern.fields) {
+            (Effect::Deny, _, _) => "`admin:all` cannot be denied",
+            (_, Some(_), _) => "`admin:all` is held without a condition or not at all",
+            (_, _, Some(_)) => "`admin:all` has no fields",
+            (Effect::Allow, None, None) => return true,
         };
-        self.diagnostics.add(self.grant.pattern.spot, message, None);
+        self.diagnostics.add(self.grant.pattern.span, message);
+        false
     }
 
-    fn matched(&mut self, pattern: &Pattern<'_>) -> Vec<u32> {
-        let symbols = self.symbols;
-        let of_type = |name: &str| symbols.type_ids.get(name).and_then(|id| symbols.types.get(*id as usize));
-        let matched: Vec<u32> = match (pattern.resource, pattern.action) {
-            (None, None) => symbols.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
-            (None, Some(action)) => symbols.by_action.get(action).cloned().unwrap_or_default(),
-            (Some(resource), None) => of_type(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
-            (Some(resource), Some(action)) => {
-                let name = format!("{resource}:{action}");
-                let found = symbols.permissions.binary_search_by(|one| one.name.cmp(&name));
-                found.ok().map(place).into_iter().collect()
+    fn unmatched(&mut self, pattern: &Pattern<'_>) {
+        let (symbols, text) = (self.symbols, &self.grant.pattern.text);
+        let name = text.split('{').next().unwrap_or(text);
+        let (mut message, diagnostics) = (format!("`{}` matches no permission", shown(name)), &mut *self.diagnostics);
+        let help = match (pattern.resource, pattern.action) {
+            (Some(_), Some(_)) => {
+                message = format!("there is no permission `{}`", shown(name));
+                diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()))
+            }
+            (Some(resource), None) => {
+                let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
+                diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
+            }
+            (_, action) => {
+                let known = symbols.by_action.keys().map(String::as_str);
+                diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
             }
         };
-        if matched.is_empty() {
-            let text = &self.grant.pattern.text;
-            let name = text.split('{').next().unwrap_or(text);
-            let (message, help) = match (pattern.resource, pattern.action) {
-                (Some(_), Some(_)) => {
-                    let known = symbols.permissions.iter().map(|one| one.name.as_str());
-                    (format!("there is no permission `{}`", shown(name)), self.diagnostics.suggest(name, known))
-                }
-                (Some(resource), None) => {
-                    let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                    let help = self.diagnostics.suggest_as(resource, known, |near| format!("{near}:*"));
-                    (format!("`{}` matches no permission", shown(name)), help)
-                }
-                (_, action) => {
-                    let known = symbols.by_action.keys().map(String::as_str);
-                    let help =
-                        self.diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"));
-                    (format!("`{}` matches no permission", shown(name)), help)
-                }
-            };
-            self.diagnostics.add(self.grant.pattern.spot, message, help).label("not declared");
-        }
-        matched
+        diagnostics.add(self.grant.pattern.span, message).help_if(help).label("not declared");
     }
 
     /// The condition and the fields as this type has them; none where they do not fit it.
-    fn on_type(&mut self, ty: u32, pattern: &Pattern<'_>, expr: Option<&Expr>) -> Option<(u32, u32)> {
+    fn on_type(&mut self, ty: u32, pattern: &Pattern<'_>) -> Option<(u32, u32)> {
         let fields = self.fields(ty, pattern);
-        let condition = match (expr, &self.grant.when) {
-            (Some(expr), Some(when)) => self.condition(ty, expr, when),
-            _ => Some(NONE),
-        };
+        let condition = self.grant.when.as_ref().map_or(Some(NONE), |when| self.condition(ty, when));
         Some((condition?, fields?))
     }
 
@@ -214,7 +180,7 @@ impl One<'_> {
                     let known = ty.attributes.iter().map(|one| one.name.as_str());
                     let help = self.diagnostics.suggest(name, known);
                     let message = format!("type `{}` has no field `{}`", ty.name, shown(name));
-                    self.diagnostics.add(self.grant.pattern.spot, message, help);
+                    self.diagnostics.add(self.grant.pattern.span, message).help_if(help);
                 }
             }
         }
@@ -226,7 +192,7 @@ impl One<'_> {
         Some(self.interner.fields(slots))
     }
 
-    fn condition(&mut self, ty: u32, expr: &Expr, when: &Text) -> Option<u32> {
+    fn condition(&mut self, ty: u32, when: &Text) -> Option<u32> {
         let is_deny = self.grant.effect == Effect::Deny;
         if let Some(known) = self.interner.known(&when.text, ty, is_deny) {
             return Some(known);
@@ -238,26 +204,37 @@ impl One<'_> {
             principal: &self.symbols.principal,
             context: &self.symbols.context,
         };
-        match check(expr, &when.text, is_deny, &vocabulary) {
+        match parse(&when.text, is_deny, &vocabulary) {
             Ok(condition) => {
                 let ty = condition.reads(Root::Resource).then_some(ty);
                 Some(self.interner.add(condition, ty, is_deny))
             }
-            Err(flaws) => {
-                flaws.into_iter().for_each(|flaw| self.flaw(flaw));
+            Err(errors) => {
+                errors.into_iter().for_each(|error| self.wrong(when, error));
                 None
             }
         }
     }
 
-    fn flaw(&mut self, flaw: Flaw) {
-        let Some(when) = &self.grant.when else { return };
-        let span = flaw.span(&when.text);
+    fn wrong(&mut self, when: &Text, error: ConditionError) {
+        let span = error.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
-        let message = match when.spot.is_code() {
-            true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), flaw.message),
-            false => flaw.message,
+        let message = match when.span.is_code() {
+            true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), error.message),
+            false => error.message,
         };
-        self.diagnostics.add_inside(when, span, message, flaw.help);
+        self.diagnostics.add_inside(when, span, message).help_if(error.help);
+    }
+}
+
+impl RuleSet {
+    /// The permissions that a grant of this pattern is about; `admin:all` is about itself.
+    pub fn permissions_matching(&self, pattern: &str) -> Vec<PermissionId> {
+        let pattern = Pattern::parse(pattern);
+        pattern
+            .map_or_else(Vec::new, |pattern| self.shared.symbols.matching(&pattern))
+            .into_iter()
+            .map(PermissionId)
+            .collect()
     }
 }

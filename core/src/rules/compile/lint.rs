@@ -10,7 +10,7 @@ use super::{
 use crate::rules::{condition::parser::Root, filter::FilterAttribute, policy::Effect};
 
 /// A deny that reads an attribute whose column may hold a value of another type. Such a value counts as absent, and a
-/// deny reads what may be absent only where `has` guards it: for that row it does not fire.
+/// deny reads what may be absent only after `has`: for that row it does not fire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LooseDeny {
     /// The role whose grant it is.

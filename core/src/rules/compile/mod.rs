@@ -36,8 +36,10 @@ use {
     permission_index::PermissionIndex,
     reads::Reads,
     role::Own,
+    roles::Hierarchy,
     rule_set::{RuleSet, Shared, Stamp},
     schema::Schema,
+    symbols::Symbols,
 };
 
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
@@ -46,7 +48,24 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 const MAX_STEPS: usize = 30_000_000;
 
 pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
-    let mut diagnostics = policy.origin.as_ref().map_or_else(Diagnostics::default, |origin| origin.diagnostics.clone());
+    match check(policy, schema) {
+        Ok(checked) => checked.flatten(policy, schema),
+        Err(diagnostics) => Err(diagnostics.into_error("the policy has errors")),
+    }
+}
+
+/// A policy in which nothing is wrong, its roles not flattened yet.
+pub(in crate::rules) struct Checked {
+    symbols: Symbols,
+    hierarchy: Hierarchy,
+    interner: Interner,
+    own: Vec<Arc<Own>>,
+    budget: Budget,
+}
+
+/// Every problem, if there are any.
+pub(in crate::rules) fn check(policy: &Policy, schema: &Schema) -> std::result::Result<Checked, Diagnostics> {
+    let mut diagnostics = policy.origin.as_deref().cloned().unwrap_or_default();
     let mut budget = Budget::new();
     let mut symbols = symbols::symbols(policy, schema, &mut diagnostics);
     let hierarchy = roles::hierarchy(policy, &mut budget, &mut diagnostics);
@@ -58,42 +77,38 @@ pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
         let Some(one) = grants::own(id, role, &symbols, &mut interner, &mut budget, &mut diagnostics) else { break };
         own.push(Arc::new(one));
     }
-    if let Some(role) = hierarchy.anonymous
-        && let Some(closure) = hierarchy.closures.get(role.0 as usize)
-        && closure.iter().any(|junior| own.get(*junior as usize).is_some_and(|own| own.is_administrator))
-        && let Some(name) = &policy.anonymous
+    let is_administrator = |role: &u32| own.get(*role as usize).is_some_and(|own| own.is_administrator);
+    if let Some(name) = policy.anonymous.as_ref().filter(|_| hierarchy.anonymous_closure().iter().any(is_administrator))
     {
         let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
-        diagnostics.add(name.spot, "who is not signed in may not hold `admin:all`", Some(help));
+        diagnostics.add(name.span, "those who are not signed in cannot hold `admin:all`").help(help);
     }
-    refuse(diagnostics)?;
-    let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
-    let reads = Reads::of(&symbols, &interner, &conditions);
-    let types = symbols.permissions.iter().map(|permission| permission.ty).collect();
-    let mut rules = RuleSet {
-        stamp: Stamp::new(),
-        shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
-        interner: Arc::new(interner),
-        reads: Arc::new(reads),
-        types,
-        roles: Vec::new(),
-        permission_index: PermissionIndex::new(0, [].iter()),
-        role_ids: Arc::default(),
-        numbers: Arc::default(),
-        marks: Box::default(),
-        administrators: Box::default(),
-        anonymous: hierarchy.anonymous,
-    };
-    flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;
-    rules.mark();
-    Ok(rules)
+    if diagnostics.is_empty() { Ok(Checked { symbols, hierarchy, interner, own, budget }) } else { Err(diagnostics) }
 }
 
-/// The problems that were found, if any.
-fn refuse(diagnostics: Diagnostics) -> Result<()> {
-    match diagnostics.is_empty() {
-        true => Ok(()),
-        false => Err(diagnostics.into_error("the policy has errors")),
+impl Checked {
+    pub(in crate::rules) fn flatten(self, policy: &Policy, schema: &Schema) -> Result<RuleSet> {
+        let Self { symbols, hierarchy, interner, own, mut budget } = self;
+        let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
+        let reads = Reads::of(&symbols, &interner, &conditions);
+        let types = symbols.permissions.iter().map(|permission| permission.ty).collect();
+        let mut rules = RuleSet {
+            stamp: Stamp::new(),
+            shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
+            interner: Arc::new(interner),
+            reads: Arc::new(reads),
+            types,
+            roles: Vec::new(),
+            permission_index: PermissionIndex::new(0, [].iter()),
+            role_ids: Arc::default(),
+            numbers: Arc::default(),
+            marks: Box::default(),
+            administrators: Box::default(),
+            anonymous: hierarchy.anonymous,
+        };
+        flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;
+        rules.mark();
+        Ok(rules)
     }
 }
 
@@ -114,14 +129,16 @@ impl Budget {
     }
 
     fn takes_steps(&mut self, steps: usize) -> bool {
-        let left = self.steps.checked_sub(steps);
-        self.steps = left.unwrap_or(0);
-        left.is_some()
+        take(&mut self.steps, steps)
     }
 
     fn takes_bytes(&mut self, bytes: usize) -> bool {
-        let left = self.bytes.checked_sub(bytes);
-        self.bytes = left.unwrap_or(0);
-        left.is_some()
+        take(&mut self.bytes, bytes)
     }
+}
+
+fn take(left: &mut usize, wanted: usize) -> bool {
+    let after = left.checked_sub(wanted);
+    *left = after.unwrap_or(0);
+    after.is_some()
 }

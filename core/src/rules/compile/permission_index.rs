@@ -18,26 +18,6 @@ pub(in crate::rules) struct PermissionIndex {
     blocks: Vec<Arc<[Bits]>>,
 }
 
-/// The column of one permission.
-#[derive(Clone, Copy)]
-pub(in crate::rules) enum Column<'c> {
-    /// One bit for each role.
-    Bits(&'c [u64]),
-    /// In another form, or none.
-    Other(Option<&'c Bits>),
-}
-
-impl Column<'_> {
-    /// Whether a role says it.
-    #[inline]
-    pub(in crate::rules) fn has(self, role: u32) -> bool {
-        match self {
-            Column::Bits(words) => bits::has(words, role),
-            Column::Other(column) => column.is_some_and(|column| column.has_any(&[role])),
-        }
-    }
-}
-
 impl PermissionIndex {
     /// What each of so many roles has.
     pub(in crate::rules) fn new<'b>(
@@ -67,15 +47,6 @@ impl PermissionIndex {
     #[inline]
     pub(in crate::rules) fn has(&self, role: u32, permission: u32) -> bool {
         self.any_of(&[role], permission)
-    }
-
-    /// What roles say of a permission.
-    #[inline]
-    pub(in crate::rules) fn of(&self, permission: u32) -> Column<'_> {
-        match self.column(permission) {
-            Some(Bits::Many(words)) => Column::Bits(words),
-            other => Column::Other(other),
-        }
     }
 
     #[inline]

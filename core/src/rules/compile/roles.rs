@@ -1,10 +1,12 @@
 //! The hierarchy: names, juniors, cycles.
 
+use std::collections::BTreeSet;
+
 use smol_str::SmolStr;
 
 use super::rule_set::{RoleId, RoleIds};
 use crate::rules::{
-    diagnostics::{Diagnostics, Text, shown},
+    diagnostics::{Diagnostics, Span, Text, shown},
     policy::{Policy, Role, name::is_word},
 };
 
@@ -33,18 +35,26 @@ pub(super) struct Declared {
 }
 
 impl Hierarchy {
-    /// A role's place in the policy.
-    pub(super) fn declared(&self, role: u32) -> usize {
-        self.roles.get(role as usize).map_or(usize::MAX, |role| role.at)
+    /// A role as the policy has it.
+    pub(super) fn declared<'p>(&self, policy: &'p Policy, role: u32) -> Option<&'p Role> {
+        policy.roles.get(self.roles.get(role as usize)?.at).map(AsRef::as_ref)
+    }
+
+    fn span(&self, policy: &Policy, role: u32) -> Span {
+        self.declared(policy, role).map_or(Span::CODE, |role| role.name.span)
+    }
+
+    /// The role of those who are not signed in, and all its juniors.
+    pub(super) fn anonymous_closure(&self) -> &[u32] {
+        let role = self.anonymous.and_then(|role| self.closures.get(role.0 as usize));
+        role.map(AsRef::as_ref).unwrap_or_default()
     }
 }
 
 pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut Diagnostics) -> Hierarchy {
     let mut hierarchy = Hierarchy::default();
-    if policy.roles.len() > MAX_ROLES {
-        if let Some(role) = policy.roles.get(MAX_ROLES) {
-            diagnostics.add(role.name.spot, format!("a policy has at most {MAX_ROLES} roles"), None);
-        }
+    if let Some(role) = policy.roles.get(MAX_ROLES) {
+        diagnostics.add(role.name.span, format!("a policy has at most {MAX_ROLES} roles"));
         return hierarchy;
     }
     let mut sorted: Vec<usize> = (0..policy.roles.len()).collect();
@@ -55,9 +65,8 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut 
         check_name(&role.name, diagnostics);
         let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
         if let Some(first) = hierarchy.ids.insert(name.as_str().into(), id) {
-            let first = policy.roles[hierarchy.declared(first)].name.spot;
-            let fault = diagnostics.add(role.name.spot, format!("role `{}` is declared twice", shown(name)), None);
-            fault.label("declared again").first(first, "first declared");
+            let twice = diagnostics.add(role.name.span, format!("role `{}` is declared twice", shown(name)));
+            twice.label("declared again").first(hierarchy.span(policy, first), "first declared");
         }
         hierarchy.roles.push(Declared { name: name.clone(), inherits: Vec::new(), at });
     }
@@ -76,7 +85,7 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, diagnostics: &mut Diagnos
     hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, diagnostics));
 }
 
-/// A role's direct juniors, once each; what else it says that cannot be is a fault.
+/// A role's direct juniors, once each; what else it says that cannot be is a problem.
 pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
     role: &Role,
     is_limited: bool,
@@ -84,54 +93,49 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
     known: impl Fn() -> N,
     diagnostics: &mut Diagnostics,
 ) -> Vec<RoleId> {
-    let mut inherits: Vec<RoleId> =
-        role.inherits.iter().filter_map(|junior| named(junior, find, &known, diagnostics)).collect();
-    inherits.sort_unstable();
-    inherits.dedup();
+    let inherits = role.inherits.iter().filter_map(|junior| named(junior, find, &known, diagnostics));
+    let inherits: BTreeSet<RoleId> = inherits.collect();
     for holder in &role.grantable_by {
         named(holder, find, &known, diagnostics);
     }
-    let name = shown(&role.name.text);
+    let (name, span) = (shown(&role.name.text), role.name.span);
     if is_limited && let Some(second) = role.inherits.get(1) {
-        let help = Some("in a `limited` hierarchy a role inherits from one other at most".to_owned());
-        diagnostics.add(second.spot, format!("role `{name}` inherits from several roles"), help);
+        let help = "in a `limited` hierarchy a role inherits from one other at most";
+        diagnostics.add(second.span, format!("role `{name}` inherits from several roles")).help(help);
     }
     if role.max_holders == Some(0) {
-        diagnostics.add(role.name.spot, format!("role `{name}` may have no holder at all"), None);
+        diagnostics.add(span, format!("`max_holders` of role `{name}` is 0, so nobody could hold it"));
     }
     // What a policy says must hold, or be refused: assigning a role does not look at these yet.
-    let unenforced =
-        [("max_holders", role.max_holders.is_some_and(|max| max > 0)), ("grantable_by", !role.grantable_by.is_empty())];
-    for (key, _) in unenforced.iter().filter(|(_, is_given)| *is_given) {
-        diagnostics.add(
-            role.name.spot,
-            format!("`{key}` of role `{name}` is not enforced yet, so it is refused"),
-            None,
-        );
+    let is_limiting = role.max_holders.is_some_and(|max| max > 0);
+    for (key, is_given) in [("max_holders", is_limiting), ("grantable_by", !role.grantable_by.is_empty())] {
+        if is_given {
+            diagnostics.add(span, format!("`{key}` of role `{name}` is not enforced yet, so it is refused"));
+        }
     }
-    inherits
+    inherits.into_iter().collect()
 }
 
 fn named<'n, N: Iterator<Item = &'n str>>(
-    text: &Text,
+    Text { text, span }: &Text,
     find: &impl Fn(&str) -> Option<RoleId>,
     known: impl Fn() -> N,
     diagnostics: &mut Diagnostics,
 ) -> Option<RoleId> {
-    let found = find(&text.text);
+    let found = find(text);
     if found.is_none() {
-        let help = diagnostics.suggest(&text.text, known());
-        diagnostics.add(text.spot, format!("there is no role `{}`", shown(&text.text)), help).label("not declared");
+        let help = diagnostics.suggest(text, known());
+        diagnostics.add(*span, format!("there is no role `{}`", shown(text))).help_if(help).label("not declared");
     }
     found
 }
 
 /// Whether this names a role.
-pub(super) fn check_name(name: &Text, diagnostics: &mut Diagnostics) {
-    if !is_word(&name.text) {
+pub(super) fn check_name(Text { text, span }: &Text, diagnostics: &mut Diagnostics) {
+    if !is_word(text) {
         let help =
             "names of roles are letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters";
-        diagnostics.add(name.spot, format!("`{}` cannot name a role", shown(&name.text)), Some(help.to_owned()));
+        diagnostics.add(*span, format!("`{}` cannot name a role", shown(text))).help(help);
     }
 }
 
@@ -154,8 +158,7 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagno
         closure.sort_unstable();
         closure.dedup();
         if !budget.takes_bytes(closure.len() * 4) || !budget.takes_steps(closure.len()) {
-            let spot = policy.roles[hierarchy.declared(role)].name.spot;
-            diagnostics.add(spot, "the hierarchy of this policy is too large", None);
+            diagnostics.add(hierarchy.span(policy, role), "the hierarchy of this policy is too large");
             return;
         }
         hierarchy.closures[role as usize] = closure.into();
@@ -176,19 +179,19 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagno
 fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
     let mut path: Vec<usize> = Vec::new();
     let mut place = vec![usize::MAX; waits.len()];
-    let Some(mut at) = waits.iter().position(|waits| *waits > 0) else { return };
-    while place[at] == usize::MAX {
+    let mut next = waits.iter().position(|waits| *waits > 0);
+    while let Some(at) = next {
+        if place[at] != usize::MAX {
+            let cycle = path[place[at]..].iter().chain([&at]).take(10);
+            let names: Vec<String> = cycle.map(|role| shown(&hierarchy.roles[*role].name)).collect();
+            let message = format!("roles inherit from each other in a circle: {}", names.join(" → "));
+            let span = policy.roles[hierarchy.roles[at].at].name.span;
+            diagnostics.add(span, message).label("inherits from itself");
+            return;
+        }
         place[at] = path.len();
         path.push(at);
-        let next =
-            hierarchy.roles[at].inherits.iter().map(|junior| junior.0 as usize).find(|junior| waits[*junior] > 0);
-        let Some(next) = next else { return };
-        at = next;
+        let mut juniors = hierarchy.roles[at].inherits.iter().map(|junior| junior.0 as usize);
+        next = juniors.find(|junior| waits[*junior] > 0);
     }
-    let cycle = &path[place[at]..];
-    let names = cycle.iter().chain([&at]).take(10).map(|role| shown(&hierarchy.roles[*role].name)).collect::<Vec<_>>();
-    let spot = policy.roles[hierarchy.roles[at].at].name.spot;
-    diagnostics
-        .add(spot, format!("roles inherit from each other in a circle: {}", names.join(" → ")), None)
-        .label("inherits from itself");
 }

@@ -6,14 +6,15 @@ use smol_str::SmolStr;
 
 use super::{
     attribute::{Attribute, ResourceType, Stored},
+    interner::place,
     schema::Schema,
 };
 use crate::rules::{
-    condition::value::{Base, parse_type, type_names},
-    diagnostics::{Diagnostics, Spot, Text, shown},
+    condition::value::{Base, Type, parse_type, type_names},
+    diagnostics::{Diagnostics, Span, Text, shown},
     policy::{
-        AttributeDecl, Policy, ScopeDecl,
-        name::{ADMIN, is_name, split},
+        AttributeDecl, PermissionDecl, Policy, ScopeDecl,
+        name::{ADMIN, Pattern, is_name, split},
     },
     scope::kind::{KindId, ScopeKind},
 };
@@ -70,7 +71,7 @@ impl Symbols {
             return *id as usize;
         }
         let id = self.types.len();
-        self.type_ids.insert(name.to_owned(), u32::try_from(id).unwrap_or(u32::MAX));
+        self.type_ids.insert(name.to_owned(), place(id));
         self.types.push(ResourceType { name: name.to_owned(), ..ResourceType::default() });
         id
     }
@@ -94,27 +95,23 @@ impl Symbols {
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                diagnostics.add(
-                    declared.name.spot,
-                    format!("`{}` cannot name a resource type", shown(name)),
-                    name_help(),
-                );
+                cannot_name(&declared.name, "a resource type", diagnostics);
                 continue;
             }
             if !seen.insert(name) {
-                diagnostics.add(declared.name.spot, format!("type `{name}` is declared twice"), None);
+                diagnostics.add(declared.name.span, format!("type `{name}` is declared twice"));
             }
             let id = self.type_id(name);
             let ours = self.types[id].table;
-            for (attribute, decl) in attributes_of(&declared.attributes, "an attribute", diagnostics) {
-                let is_taken = ours.is_some_and(|table| table.position(&attribute.name).is_some())
-                    || self.types[id].slot(&attribute.name).is_some();
-                if is_taken {
-                    let message = format!("type `{name}` has an attribute `{}` of its own", attribute.name);
-                    diagnostics.add(decl.name.spot, message, None);
+            for (attribute, AttributeDecl { name: at, ty }) in
+                attributes_of(&declared.attributes, "an attribute", diagnostics)
+            {
+                let own = &attribute.name;
+                if ours.is_some_and(|table| table.position(own).is_some()) || self.types[id].slot(own).is_some() {
+                    diagnostics.add(at.span, format!("type `{name}` already has an attribute `{own}`"));
                 } else if ours.is_some() && !attribute.is_optional {
-                    let message = format!("`{}` is a free attribute of `{name}`, so it may be absent", attribute.name);
-                    diagnostics.add(decl.ty.spot, message, Some(format!("write `{}?`", attribute.ty)));
+                    let message = format!("`{own}` is a free attribute of `{name}`, so it may be absent");
+                    diagnostics.add(ty.span, message).help(format!("write `{}?`", attribute.ty));
                 } else {
                     self.types[id].attributes.push(attribute);
                 }
@@ -130,65 +127,66 @@ impl Symbols {
         }
         all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
         let mut seen = HashMap::new();
-        for declared in &policy.permissions {
-            let Text { text: name, spot } = &declared.name;
+        for PermissionDecl { name: Text { text: name, span }, about } in &policy.permissions {
             if split(name).is_none() {
-                let message = format!("`{}` cannot name a permission", shown(name));
-                diagnostics.add(
-                    *spot,
-                    message,
-                    Some("a permission is written `resource:action`, in small letters".to_owned()),
-                );
-            } else if let Some(first) = seen.insert(name, *spot) {
-                let fault = diagnostics.add(*spot, format!("permission `{name}` is declared twice"), None);
-                fault.label("declared again").first(first, "first declared");
+                let help = "a permission is written `resource:action`, in small letters";
+                diagnostics.add(*span, format!("`{}` cannot name a permission", shown(name))).help(help);
+            } else if let Some(first) = seen.insert(name, *span) {
+                let twice = diagnostics.add(*span, format!("permission `{name}` is declared twice"));
+                twice.label("declared again").first(first, "first declared");
             } else {
-                let about = all.entry(name.clone()).or_default();
-                if !declared.about.is_empty() {
-                    about.clone_from(&declared.about);
+                let known = all.entry(name.clone()).or_default();
+                if !about.is_empty() {
+                    known.clone_from(about);
                 }
             }
         }
         for (name, about) in all {
             let Some((resource, action)) = split(&name) else { continue };
-            let ty = self.type_id(resource);
-            let id = u32::try_from(self.permissions.len()).unwrap_or(u32::MAX);
+            let (ty, id) = (self.type_id(resource), place(self.permissions.len()));
             if name != ADMIN {
                 self.types[ty].permissions.push(id);
                 self.by_action.entry(action.to_owned()).or_default().push(id);
             }
-            let ty = u32::try_from(ty).unwrap_or(u32::MAX);
             self.permission_ids.insert(name.as_str().into(), id);
-            self.permissions.push(Permission { name, about, ty });
+            self.permissions.push(Permission { name, about, ty: place(ty) });
         }
     }
 
     fn principal(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
-        let user = self.type_ids.get(USER).map(|id| &self.types[*id as usize]);
-        let attributes = user.into_iter().flat_map(|user| &user.attributes);
+        let attributes = self.type_named(USER).into_iter().flat_map(|user| &user.attributes);
         let (always, own): (Vec<&Attribute>, Vec<&Attribute>) =
             attributes.partition(|one| one.name == "id" || one.name == "verified");
-        let given = |name: &str, bases: &[Base], diagnostics: &mut Diagnostics| {
+        let mut given = |name: &str, bases: &[Base]| {
             let own = always.iter().find(|one| one.name == name);
             let is_right = |one: &Attribute| !one.ty.is_set && !one.is_optional && bases.contains(&one.ty.base);
-            match own.filter(|one| is_right(one)) {
-                Some(own) => own.ty,
-                None => {
-                    if own.is_some() {
-                        let names: Vec<&str> = bases.iter().map(|base| base.name()).collect();
-                        let message = format!("`principal.{name}` is what everybody has: {}", names.join(" or "));
-                        diagnostics.add(spot_of(policy, name), message, None);
-                    }
-                    bases[0].one()
-                }
+            if own.is_some_and(|own| !is_right(own)) {
+                let names: Vec<&str> = bases.iter().map(|base| base.name()).collect();
+                let message = format!("`principal.{name}` is what everybody has: {}", names.join(" or "));
+                diagnostics.add(span_of(policy, name), message);
             }
+            Attribute::new(name, own.filter(|own| is_right(own)).map_or(bases[0].one(), |own| own.ty), false)
         };
-        let id = given("id", &[Base::Id, Base::String, Base::Int], diagnostics);
-        let verified = given("verified", &[Base::Bool], diagnostics);
-        let always = [Attribute::new("id", id, false), Attribute::new("verified", verified, false)];
+        let always = [given("id", &[Base::Id, Base::String, Base::Int]), given("verified", &[Base::Bool])];
         // Relations of accounts are not in a principal's facts.
         let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
         self.principal = always.into_iter().chain(own.cloned()).collect();
+    }
+
+    pub(super) fn type_named(&self, name: &str) -> Option<&ResourceType> {
+        self.types.get(*self.type_ids.get(name)? as usize)
+    }
+
+    /// The permissions that a pattern is about, fields aside.
+    pub(super) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
+        match (pattern.resource, pattern.action) {
+            (None, None) => self.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
+            (None, Some(action)) => self.by_action.get(action).cloned().unwrap_or_default(),
+            (Some(resource), None) => self.type_named(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
+            (Some(resource), Some(action)) => {
+                self.permission_ids.get(format!("{resource}:{action}").as_str()).copied().into_iter().collect()
+            }
+        }
     }
 
     /// The type of `principal.id`: a UUID, unless the policy declares the accounts itself.
@@ -198,11 +196,8 @@ impl Symbols {
 
     /// Who is not signed in has no attributes, so conditions must say what absence means.
     pub(super) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
-        let Some(role) = hierarchy.anonymous else { return };
-        let closure = hierarchy.closures.get(role.0 as usize).map(AsRef::as_ref).unwrap_or_default();
-        let grants =
-            |index: &u32| policy.roles.get(hierarchy.declared(*index)).is_some_and(|role| !role.grants.is_empty());
-        if closure.iter().any(grants) {
+        let grants = |role: &u32| hierarchy.declared(policy, *role).is_some_and(|role| !role.grants.is_empty());
+        if hierarchy.anonymous_closure().iter().any(grants) {
             self.principal.iter_mut().filter(|one| one.name != "verified").for_each(|one| one.is_optional = true);
         }
     }
@@ -210,14 +205,14 @@ impl Symbols {
     fn kinds(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
         let mut declared: Vec<(&str, &str, Option<&ScopeDecl>)> = Vec::new();
         for scope in &policy.scopes {
-            let name = &scope.name.text;
+            let Text { text: name, span } = &scope.name;
             if name == "resource" || name == "global" {
-                let help = "`global` and `resource:TYPE` are there already".to_owned();
-                diagnostics.add(scope.name.spot, format!("`{name}` cannot name a kind of scope"), Some(help));
+                let help = "`global` and `resource:TYPE` are there already";
+                diagnostics.add(*span, format!("`{name}` cannot name a kind of scope")).help(help);
             } else if !is_name(name) {
-                diagnostics.add(scope.name.spot, format!("`{}` cannot name a kind of scope", shown(name)), name_help());
+                cannot_name(&scope.name, "a kind of scope", diagnostics);
             } else if declared.iter().any(|(known, _, _)| known == name) {
-                diagnostics.add(scope.name.spot, format!("kind of scope `{name}` is declared twice"), None);
+                diagnostics.add(*span, format!("kind of scope `{name}` is declared twice"));
             } else {
                 declared.push((name, &scope.attribute.text, Some(scope)));
             }
@@ -239,70 +234,44 @@ impl Symbols {
 
     /// Leads each kind to the one above; kinds above each other in a circle are refused.
     fn nest(&mut self, declared: &[(&str, &str, Option<&ScopeDecl>)], diagnostics: &mut Diagnostics) {
+        let parent = |written: &Option<&'_ ScopeDecl>| written.and_then(|scope| scope.parent.clone());
         for (at, (name, _, written)) in declared.iter().enumerate() {
-            let Some(parent) = written.and_then(|scope| scope.parent.as_ref()) else { continue };
-            match declared.iter().position(|(_, attribute, _)| *attribute == parent.text) {
-                Some(above) => self.kinds[at].parent = u32::try_from(above).ok().map(KindId),
+            let Some(Text { text, span }) = parent(written) else { continue };
+            match declared.iter().position(|(_, attribute, _)| *attribute == text) {
+                Some(above) => self.kinds[at].parent = Some(KindId(place(above))),
                 None => {
-                    let help = diagnostics.suggest(&parent.text, declared.iter().map(|(_, attribute, _)| *attribute));
-                    let message =
-                        format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(&parent.text));
-                    diagnostics.add(parent.spot, message, help);
+                    let help = diagnostics.suggest(&text, declared.iter().map(|(_, attribute, _)| *attribute));
+                    let message = format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(&text));
+                    diagnostics.add(span, message).help_if(help);
                 }
             }
         }
         for (at, (name, _, written)) in declared.iter().enumerate() {
-            let mut above = self.kinds[at].parent;
-            let mut steps = 0;
-            while let Some(kind) = above.filter(|_| steps <= declared.len()) {
-                above = self.kinds[kind.0 as usize].parent;
-                steps += 1;
-            }
-            if steps > declared.len() {
+            let above = |kind: &KindId| self.kinds[kind.0 as usize].parent;
+            if std::iter::successors(self.kinds[at].parent, above).nth(declared.len()).is_some() {
                 self.kinds[at].parent = None;
-                let spot = written.and_then(|scope| scope.parent.as_ref()).map_or(Spot::CODE, |parent| parent.spot);
-                diagnostics.add(spot, format!("kind of scope `{}` lies within itself", shown(name)), None);
+                let span = parent(written).map_or(Span::CODE, |parent| parent.span);
+                diagnostics.add(span, format!("kind of scope `{}` lies within itself", shown(name)));
             }
         }
     }
 
     /// Binds one kind on every type that has its attribute; on the type of its own name, by `id`.
     fn kind(&mut self, name: &str, attribute: &str, written: Option<&Text>, diagnostics: &mut Diagnostics) {
-        let bound = |ty: &ResourceType| {
+        let bound = |(at, ty): (usize, &ResourceType)| {
             let slot = ty.slot(if ty.name == name { "id" } else { attribute })?;
-            ty.attributes.get(slot as usize).map(|one| (slot, one.ty))
+            Some((at, slot, ty.attributes.get(slot as usize)?.ty))
         };
-        let found: Vec<(usize, u32, _)> =
-            self.types.iter().enumerate().filter_map(|(at, ty)| bound(ty).map(|(slot, of)| (at, slot, of))).collect();
+        let found: Vec<(usize, u32, Type)> = self.types.iter().enumerate().filter_map(bound).collect();
         let first = found.first().map(|(_, _, ty)| *ty);
         let is_usable = first.is_none_or(|ty| !ty.is_set && matches!(ty.base, Base::Id | Base::String | Base::Int));
         let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
-        if let Some(written) = written {
-            let at = written.spot;
+        if let Some(Text { span, .. }) = written {
             if found.is_empty() {
-                let (message, help) = match self.types.iter().any(|ty| ty.name == name) {
-                    // Its own rows lie in it by their id, whatever else they have.
-                    true => {
-                        let (kind, attribute) = (shown(name), shown(attribute));
-                        let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
-                        (format!("no type but `{kind}` has an attribute `{attribute}`, {lies}"), None)
-                    }
-                    false => {
-                        let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
-                        let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
-                        (
-                            format!("no type has an attribute `{}`", shown(attribute)),
-                            diagnostics.suggest(attribute, names),
-                        )
-                    }
-                };
-                diagnostics.add(at, message, help);
+                self.unbound(name, attribute, *span, diagnostics);
             } else if !is_usable || !is_one_type {
-                let message = format!(
-                    "a scope compares with an id, a string or an int, the same in every type: not so `{}`",
-                    shown(attribute)
-                );
-                diagnostics.add(at, message, None);
+                let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
+                diagnostics.add(*span, format!("`{}` {rule}", shown(attribute)));
             }
         }
         let kind = self.new_kind(name.to_owned(), first.map_or(Base::Id, |ty| ty.base));
@@ -314,8 +283,23 @@ impl Symbols {
         }
     }
 
+    /// No type has the attribute of a kind of scope.
+    fn unbound(&self, name: &str, attribute: &str, span: Span, diagnostics: &mut Diagnostics) {
+        let (kind, shown) = (shown(name), shown(attribute));
+        // Its own rows lie in it by their id, whatever else they have.
+        if self.type_ids.contains_key(name) {
+            let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
+            diagnostics.add(span, format!("no type but `{kind}` has an attribute `{shown}`, {lies}"));
+            return;
+        }
+        let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
+        let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
+        let help = diagnostics.suggest(attribute, names);
+        diagnostics.add(span, format!("no type has an attribute `{shown}`")).help_if(help);
+    }
+
     fn new_kind(&mut self, name: String, base: Base) -> KindId {
-        let id = KindId(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX));
+        let id = KindId(place(self.kinds.len()));
         self.kinds.push(ScopeKind { name, base, parent: None });
         id
     }
@@ -331,23 +315,18 @@ fn attributes_of<'p>(
     let mut seen = HashSet::new();
     for decl in declared {
         let AttributeDecl { name, ty } = decl;
-        if !is_name(&name.text) || name.text.contains('-') {
-            diagnostics.add(name.spot, format!("`{}` cannot name {what}", shown(&name.text)), name_help());
+        if name.text.contains('-') || !is_name(&name.text) {
+            cannot_name(name, what, diagnostics);
         }
         if !seen.insert(&name.text) {
-            diagnostics.add(name.spot, format!("`{}` is declared twice", shown(&name.text)), None);
+            diagnostics.add(name.span, format!("`{}` is declared twice", shown(&name.text)));
         }
         match parse_type(&ty.text) {
             Some((known, is_optional)) => attributes.push((Attribute::new(&name.text, known, is_optional), decl)),
             None => {
-                let help = diagnostics.suggest(&ty.text, type_names());
-                let help = help.or_else(|| {
-                    Some(
-                        "types are bool, int, string, id, time, duration, ip and set<…>; `?` makes one optional"
-                            .to_owned(),
-                    )
-                });
-                diagnostics.add(ty.spot, format!("there is no type `{}`", shown(&ty.text)), help);
+                let all = "types are bool, int, string, id, time, duration, ip and set<…>; `?` makes one optional";
+                let help = diagnostics.suggest(&ty.text, type_names()).unwrap_or_else(|| all.to_owned());
+                diagnostics.add(ty.span, format!("there is no type `{}`", shown(&ty.text))).help(help);
             }
         }
     }
@@ -355,12 +334,13 @@ fn attributes_of<'p>(
 }
 
 /// Where the policy declares an attribute of the type `user`.
-fn spot_of(policy: &Policy, attribute: &str) -> Spot {
+fn span_of(policy: &Policy, attribute: &str) -> Span {
     let user = policy.types.iter().filter(|one| one.name.text == USER);
     let found = user.flat_map(|user| &user.attributes).find(|one| one.name.text == attribute);
-    found.map_or(Spot::CODE, |found| found.ty.spot)
+    found.map_or(Span::CODE, |found| found.ty.span)
 }
 
-fn name_help() -> Option<String> {
-    Some("names are small letters, digits and `_`, begin with a letter, and have at most 64 characters".to_owned())
+fn cannot_name(name: &Text, what: &str, diagnostics: &mut Diagnostics) {
+    let help = "names are small letters, digits and `_`, begin with a letter, and have at most 64 characters";
+    diagnostics.add(name.span, format!("`{}` cannot name {what}", shown(&name.text))).help(help);
 }

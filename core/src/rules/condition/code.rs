@@ -200,7 +200,7 @@ pub(in crate::rules) trait Values {
     fn now(&self) -> i64;
 }
 
-/// Whether a set path's value holds a datum.
+/// Whether a set path's value holds a value.
 pub(in crate::rules) fn holds(set: TypedValue<'_>, wanted: TypedValue<'_>, base: Base) -> bool {
     match set {
         TypedValue::Set(held) => GivenValue::contains(held, wanted, base),

@@ -58,7 +58,7 @@ pub(in crate::rules) fn is_one_of(one: TypedValue<'_>, literals: &[Literal]) -> 
 }
 
 impl Operand {
-    /// Its value here.
+    /// Its value for these values of attributes.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn value<'v>(&'v self, values: &'v impl Values) -> TypedValue<'v> {
         let value = match &self.source {
@@ -106,7 +106,7 @@ mod tests {
         ];
         for operator in all {
             for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
-                // Policies that load guard `!=`, so that no decision would show it.
+                // Policies that load say first that both are present, so that no decision would show it.
                 assert!(!operator.holds(left, right), "{operator:?}");
             }
             assert!(!operator.holds(TypedValue::Absent, TypedValue::Absent), "{operator:?}");

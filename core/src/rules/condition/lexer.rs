@@ -1,8 +1,7 @@
 //! Text to tokens.
 
-use super::duration;
-
-use super::Flaw;
+use super::{ConditionError, duration};
+use crate::rules::diagnostics::shown;
 
 /// A token and the bytes that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ impl Kind {
     /// As a message shows it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Kind::Word(word) => format!("`{}`", crate::rules::diagnostics::shown(word)),
+            Kind::Word(word) => format!("`{}`", shown(word)),
             Kind::Int(int) => format!("`{int}`"),
             Kind::Duration(micros) => format!("`{}`", duration::write(*micros)),
             Kind::Text(_) => "a string".to_owned(),
@@ -53,7 +52,7 @@ const FOREIGN: &[(&str, &str)] = &[
 ];
 
 /// All tokens, the end as the last.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Flaw> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ConditionError> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(letter) = text[at..].chars().next() {
@@ -85,7 +84,7 @@ pub(super) fn end_of_word(text: &str, at: usize) -> usize {
     }
 }
 
-fn token(text: &str, at: usize, letter: char) -> Result<(Kind, usize), Flaw> {
+fn token(text: &str, at: usize, letter: char) -> Result<(Kind, usize), ConditionError> {
     let rest = &text[at..];
     if letter.is_ascii_alphabetic() || letter == '_' {
         let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
@@ -100,45 +99,45 @@ fn token(text: &str, at: usize, letter: char) -> Result<(Kind, usize), Flaw> {
     if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
         return Ok((Kind::Sign(sign), sign.len()));
     }
-    let flaw = Flaw::new(at, format!("`{}` means nothing here", letter.escape_default()));
+    let unknown = |shown: &dyn std::fmt::Display| ConditionError::new(at, format!("`{shown}` means nothing here"));
     Err(match FOREIGN.iter().find(|(sign, _)| rest.starts_with(sign)) {
-        Some((sign, help)) => Flaw::new(at, format!("`{sign}` means nothing here")).help(*help),
-        None => flaw,
+        Some((sign, help)) => unknown(sign).help(*help),
+        None => unknown(&letter.escape_default()),
     })
 }
 
-fn number(rest: &str, at: usize) -> Result<(Kind, usize), Flaw> {
+fn number(rest: &str, at: usize) -> Result<(Kind, usize), ConditionError> {
     let length = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
     let text = &rest[..length];
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let int = text.parse().map_err(|_| Flaw::new(at, "this integer is beyond 64 bits"))?;
+        let int = text.parse().map_err(|_| ConditionError::new(at, "this integer is beyond 64 bits"))?;
         return Ok((Kind::Int(int), length));
     }
     match duration::parse(text) {
         Some(micros) => Ok((Kind::Duration(micros), length)),
-        None => Err(Flaw::new(at, "neither an integer nor a duration under 10,000 years")
+        None => Err(ConditionError::new(at, "neither an integer nor a duration under 10,000 years")
             .help("durations are written 90s, 1h30m, 7d (units: us, ms, s, m, h, d, w)")),
     }
 }
 
-fn string(rest: &str, at: usize, quote: char) -> Result<(Kind, usize), Flaw> {
+fn string(rest: &str, at: usize, quote: char) -> Result<(Kind, usize), ConditionError> {
     let mut out = String::new();
     let mut letters = rest.char_indices().skip(1);
     while let Some((index, letter)) = letters.next() {
         match letter {
             _ if letter == quote => return Ok((Kind::Text(out), index + 1)),
-            '\0' => return Err(Flaw::new(at + index, "a string holds no NUL")),
+            '\0' => return Err(ConditionError::new(at + index, "a string cannot hold the character NUL")),
             '\\' => match letters.next() {
                 Some((_, 'n')) => out.push('\n'),
                 Some((_, 't')) => out.push('\t'),
                 Some((_, escaped @ ('\\' | '\'' | '"'))) => out.push(escaped),
                 _ => {
-                    let flaw = Flaw::new(at + index, "there is no such escape");
-                    return Err(flaw.help("there are \\\\ \\\" \\' \\n \\t"));
+                    let error = ConditionError::new(at + index, "there is no such escape");
+                    return Err(error.help("there are \\\\ \\\" \\' \\n \\t"));
                 }
             },
             letter => out.push(letter),
         }
     }
-    Err(Flaw::new(at, "this string does not end"))
+    Err(ConditionError::new(at, "this string does not end"))
 }

@@ -1,9 +1,14 @@
-//! Tokens to a tree of names, by the grammar of RBAC.md. Bounded, so that no input exhausts the stack.
+//! Tokens to typed tests and a tree of them, by the grammar of RBAC.md. Bounded, so that no input exhausts the stack.
 
 use super::{
-    Flaw,
+    ConditionError,
+    check::{Typed, Value, Vocabulary},
+    code::{Condition, Literal, Path, Source, Test, TestKind, Tree},
     lexer::{Kind, Token, tokens},
+    presence,
+    value::Base,
 };
+use crate::{model::decode::nearest, rules::diagnostics::shown};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -12,32 +17,7 @@ const MAX_TESTS: usize = 500;
 /// The deepest nesting of parentheses.
 const MAX_DEPTH: usize = 32;
 
-/// A condition, names not yet resolved.
-#[derive(Debug)]
-pub(in crate::rules) enum Expr {
-    All(Vec<Expr>),
-    Any(Vec<Expr>),
-    Not(Box<Expr>),
-    Test(RawTest),
-}
-
-/// One comparison and the bytes that it covers.
-#[derive(Debug)]
-pub(in crate::rules) struct RawTest {
-    pub(super) kind: TestKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-#[derive(Debug)]
-pub(super) enum TestKind {
-    Has(RawPath),
-    Compare(RawValue, Operator, RawValue),
-    /// A string after `in` is a range of addresses.
-    In(RawValue, RawSet),
-    Contains(RawPath, RawValue),
-    StartsWith(RawValue, RawValue),
-}
+const KEYWORDS: &[&str] = &["and", "or", "not", "in", "has", "contains", "starts_with"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rules) enum Operator {
@@ -49,23 +29,16 @@ pub(in crate::rules) enum Operator {
     GreaterOrEqual,
 }
 
-#[derive(Debug)]
-pub(super) enum RawSet {
-    Literals(Vec<RawValue>),
-    Path(RawPath),
-    Range(RawValue),
-}
+const OPERATORS: &[(&str, Operator)] = &[
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<", Operator::Less),
+    ("<=", Operator::LessOrEqual),
+    (">", Operator::Greater),
+    (">=", Operator::GreaterOrEqual),
+];
 
-/// `resource.owner_id`.
-#[derive(Debug)]
-pub(super) struct RawPath {
-    pub(super) root: Root,
-    pub(super) name: String,
-    pub(super) start: usize,
-    /// Where the name begins.
-    pub(super) name_at: usize,
-}
-
+/// Whose attribute a path reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::rules) enum Root {
     Principal,
@@ -73,143 +46,178 @@ pub(in crate::rules) enum Root {
     Context,
 }
 
-/// A value: what it is, moved by a duration.
-#[derive(Debug)]
-pub(super) struct RawValue {
-    pub(super) atom: Atom,
-    /// In microseconds; none: not moved.
-    pub(super) offset: Option<i64>,
-    pub(super) start: usize,
-}
+impl Root {
+    const ALL: [Root; 3] = [Root::Principal, Root::Resource, Root::Context];
 
-#[derive(Debug)]
-pub(super) enum Atom {
-    Path(RawPath),
-    Text(String),
-    Int(i64),
-    Bool(bool),
-    Duration(i64),
-    Now,
-}
-
-/// Parses a whole condition.
-pub(in crate::rules) fn parse(text: &str) -> Result<Expr, Flaw> {
-    if text.len() > MAX_BYTES {
-        return Err(Flaw::new(0, format!("a condition has at most {MAX_BYTES} bytes")));
+    pub(in crate::rules) fn word(self) -> &'static str {
+        match self {
+            Root::Principal => "principal",
+            Root::Resource => "resource",
+            Root::Context => "context",
+        }
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, tests: 0, end: 0 };
-    let expr = parser.any(0)?;
+}
+
+/// A part of a text that follows the grammar.
+type Parsed<T> = Result<T, ConditionError>;
+
+/// Whether a text follows the grammar, whatever its names mean.
+pub(in crate::rules) fn check_grammar(text: &str) -> Result<(), ConditionError> {
+    parsed(text, &Vocabulary::default()).map(drop)
+}
+
+/// The condition as one resource type has it. Everything that could go wrong goes wrong now, at load; never at a check.
+pub(in crate::rules) fn parse(
+    text: &str,
+    is_deny: bool,
+    vocabulary: &Vocabulary<'_>,
+) -> Result<Condition, Vec<ConditionError>> {
+    let (tree, Parser { tests, errors, .. }) = parsed(text, vocabulary).map_err(|error| vec![error])?;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let condition = Condition::new(text, tests, tree);
+    let errors = presence::undecided(&condition, is_deny, vocabulary);
+    if errors.is_empty() { Ok(condition) } else { Err(errors) }
+}
+
+fn parsed<'c>(text: &'c str, vocabulary: &'c Vocabulary<'c>) -> Parsed<(Tree, Parser<'c>)> {
+    if text.len() > MAX_BYTES {
+        return Err(ConditionError::new(0, format!("a condition has at most {MAX_BYTES} bytes")));
+    }
+    let tokens = tokens(text)?;
+    let mut parser =
+        Parser { text, vocabulary, tokens, at: 0, end: 0, count: 0, tests: Vec::new(), errors: Vec::new() };
+    let tree = parser.any(0)?;
     match parser.kind() {
-        Kind::End => Ok(expr),
-        Kind::Word(word) if is_like(word, &["and", "or"]) => Err(parser.expected("`and` or `or`")),
+        Kind::End => Ok((tree, parser)),
+        Kind::Word(word) if ["and", "or"].contains(&word.to_ascii_lowercase().as_str()) => {
+            Err(parser.expected("`and` or `or`"))
+        }
         _ => Err(parser.expected("`and`, `or` or the end")),
     }
 }
 
-struct Parser {
+struct Parser<'c> {
+    text: &'c str,
+    vocabulary: &'c Vocabulary<'c>,
     tokens: Vec<Token>,
     at: usize,
-    tests: usize,
     /// Where the last token taken ended.
     end: usize,
+    /// How many tests were met.
+    count: usize,
+    /// Those whose names and types are right.
+    tests: Vec<Test>,
+    /// What is wrong with the others.
+    errors: Vec<ConditionError>,
 }
 
-impl Parser {
-    fn any(&mut self, depth: usize) -> Result<Expr, Flaw> {
-        let mut parts = vec![self.all(depth)?];
-        while self.takes("or") {
-            parts.push(self.all(depth)?);
-        }
-        Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::Any(parts) })
+impl Parser<'_> {
+    fn any(&mut self, depth: usize) -> Parsed<Tree> {
+        self.chain("or", Tree::Any, |parser| parser.all(depth))
     }
 
-    fn all(&mut self, depth: usize) -> Result<Expr, Flaw> {
-        let mut parts = vec![self.not(depth)?];
-        while self.takes("and") {
-            parts.push(self.not(depth)?);
-        }
-        Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::All(parts) })
+    fn all(&mut self, depth: usize) -> Parsed<Tree> {
+        self.chain("and", Tree::All, |parser| parser.not(depth))
     }
 
-    fn not(&mut self, depth: usize) -> Result<Expr, Flaw> {
-        if self.takes("not") {
-            if matches!(self.kind(), Kind::Word(word) if word == "not") {
-                return Err(Flaw::new(self.start(), "`not` stands once").help("write `not (not …)`, or neither"));
-            }
-            return Ok(Expr::Not(Box::new(self.relation(depth)?)));
+    fn chain(
+        &mut self,
+        word: &str,
+        whole: fn(Vec<Tree>) -> Tree,
+        part: impl Fn(&mut Self) -> Parsed<Tree>,
+    ) -> Parsed<Tree> {
+        let mut parts = vec![part(self)?];
+        while self.takes(word) {
+            parts.push(part(self)?);
         }
-        self.relation(depth)
+        Ok(if parts.len() == 1 { parts.swap_remove(0) } else { whole(parts) })
     }
 
-    fn relation(&mut self, depth: usize) -> Result<Expr, Flaw> {
-        if self.is_sign("(") {
-            if depth == MAX_DEPTH {
-                return Err(Flaw::new(self.start(), format!("more than {MAX_DEPTH} parentheses are open")));
-            }
-            self.take();
-            let inner = self.any(depth + 1)?;
-            self.takes_sign(")").then_some(inner).ok_or_else(|| self.expected("`)`"))
-        } else {
-            self.test().map(Expr::Test)
+    fn not(&mut self, depth: usize) -> Parsed<Tree> {
+        if !self.takes("not") {
+            return self.relation(depth);
         }
+        if self.is_word("not") {
+            let error = ConditionError::new(self.start(), "`not` cannot follow `not`");
+            return Err(error.help("write `not (not …)`, or neither"));
+        }
+        Ok(Tree::Not(Box::new(self.relation(depth)?)))
     }
 
-    fn test(&mut self) -> Result<RawTest, Flaw> {
+    fn relation(&mut self, depth: usize) -> Parsed<Tree> {
         let start = self.start();
-        self.tests += 1;
-        if self.tests > MAX_TESTS {
-            let help = "many values of one attribute are written `resource.id in [\"…\", \"…\"]`";
-            return Err(Flaw::new(start, format!("a condition has at most {MAX_TESTS} comparisons")).help(help));
+        if !self.takes_sign("(") {
+            return self.test();
         }
-        let kind = if self.takes("has") { TestKind::Has(self.path()?) } else { self.comparison()? };
-        Ok(RawTest { kind, start, end: self.end })
+        if depth == MAX_DEPTH {
+            return Err(ConditionError::new(start, format!("more than {MAX_DEPTH} parentheses are open")));
+        }
+        let inner = self.any(depth + 1)?;
+        if self.takes_sign(")") { Ok(inner) } else { Err(self.expected("`)`")) }
     }
 
-    fn comparison(&mut self) -> Result<TestKind, Flaw> {
+    fn test(&mut self) -> Parsed<Tree> {
+        let start = self.start();
+        self.count += 1;
+        if self.count > MAX_TESTS {
+            let error = ConditionError::new(start, format!("a condition has at most {MAX_TESTS} comparisons"));
+            return Err(error.help("many values of one attribute are written `resource.id in [\"…\", \"…\"]`"));
+        }
+        let kind = if self.takes("has") { self.path()?.map(TestKind::Has) } else { self.comparison(start)? };
+        let index = u32::try_from(self.tests.len()).unwrap_or(u32::MAX);
+        match kind {
+            Ok(kind) => self.tests.push(Test { kind, start, end: self.end }),
+            Err(error) => self.errors.push(error),
+        }
+        Ok(Tree::Test(index))
+    }
+
+    fn comparison(&mut self, start: usize) -> Parsed<Typed<TestKind>> {
         let left = self.value()?;
+        let written = self.text.get(start..self.end).unwrap_or_default();
+        let of_path = |byte: u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"_.".contains(&byte);
+        let is_path = written.contains('.') && written.bytes().all(of_path);
         if let Some(operator) = self.operator() {
-            return Ok(TestKind::Compare(left, operator, self.value()?));
+            let right = self.value()?;
+            return Ok(left.and_then(|left| left.compare(operator, right?)));
         }
         if self.takes("in") {
-            return Ok(TestKind::In(left, self.set()?));
+            return self.within(left);
         }
         if self.takes("starts_with") {
-            return Ok(TestKind::StartsWith(left, self.value()?));
+            let prefix = self.value()?;
+            return Ok(left.and_then(|left| left.starts_with(prefix)));
         }
         if self.takes("contains") {
-            let at = left.start;
-            return match left {
-                RawValue { atom: Atom::Path(path), offset: None, .. } => Ok(TestKind::Contains(path, self.value()?)),
-                _ => Err(Flaw::new(at, "only an attribute or relation can contain something")),
-            };
-        }
-        let flaw = self.expected("a comparison");
-        Err(match &left.atom {
-            _ if flaw.help.is_some() => flaw,
-            Atom::Path(path) if left.offset.is_none() => {
-                let path = format!("{}.{}", path.root.word(), crate::rules::diagnostics::shown(&path.name));
-                flaw.help(format!("of a bool write `{path} == true`"))
+            if !is_path {
+                return Err(ConditionError::new(start, "only an attribute or relation can contain something"));
             }
-            _ => flaw.help("there are == != < <= > >= in contains starts_with"),
+            let one = self.value()?;
+            return Ok(left.and_then(|set| Value::in_path(one, set.path()?, start)));
+        }
+        let error = self.expected("a comparison");
+        Err(match error.help {
+            Some(_) => error,
+            None if is_path => {
+                let path: String = written.split_whitespace().collect();
+                error.help(format!("of a bool write `{} == true`", shown(&path)))
+            }
+            None => error.help("there are == != < <= > >= in contains starts_with"),
         })
     }
 
     fn operator(&mut self) -> Option<Operator> {
         let Kind::Sign(sign) = self.kind() else { return None };
-        let operator = match *sign {
-            "==" => Operator::Equal,
-            "!=" => Operator::NotEqual,
-            "<" => Operator::Less,
-            "<=" => Operator::LessOrEqual,
-            ">" => Operator::Greater,
-            ">=" => Operator::GreaterOrEqual,
-            _ => return None,
-        };
+        let (_, operator) = OPERATORS.iter().find(|(written, _)| written == sign)?;
         self.take();
-        Some(operator)
+        Some(*operator)
     }
 
-    fn set(&mut self) -> Result<RawSet, Flaw> {
+    /// What stands after `in`: a list, a path, or a range of addresses.
+    fn within(&mut self, one: Typed<Value>) -> Parsed<Typed<TestKind>> {
+        let start = self.start();
         if self.takes_sign("[") {
             let mut literals = Vec::new();
             while !self.takes_sign("]") {
@@ -218,108 +226,96 @@ impl Parser {
                     return Err(self.expected("`,` or `]`"));
                 }
             }
-            return Ok(RawSet::Literals(literals));
+            return Ok(one.and_then(|one| one.in_literals(literals)));
         }
         match self.kind() {
-            Kind::Text(_) => self.value().map(RawSet::Range),
-            Kind::Word(_) => self.path().map(RawSet::Path),
+            Kind::Text(_) => {
+                let range = self.value()?;
+                Ok(one.and_then(|one| one.in_range(range)))
+            }
+            Kind::Word(_) => {
+                let set = self.path()?;
+                Ok(set.and_then(|set| Value::in_path(one, set, start)))
+            }
             _ => Err(self.expected("a set such as [\"a\", \"b\"], a path, or a range such as \"10.0.0.0/8\"")),
         }
     }
 
-    fn value(&mut self) -> Result<RawValue, Flaw> {
+    fn value(&mut self) -> Parsed<Typed<Value>> {
         let start = self.start();
-        let is_negative = self.is_sign("-");
-        if is_negative {
-            self.take();
-        }
-        let atom = match self.kind().clone() {
+        let is_negative = self.takes_sign("-");
+        let value = match self.kind().clone() {
             Kind::Int(int) => {
                 let signed = if is_negative { 0_i64.checked_sub_unsigned(int) } else { i64::try_from(int).ok() };
-                self.take();
-                Atom::Int(signed.ok_or_else(|| Flaw::new(start, "this integer is beyond 64 bits"))?)
+                let int = signed.ok_or_else(|| ConditionError::new(start, "this integer is beyond 64 bits"))?;
+                Value::literal(start, Literal::Int(int), Base::Int)
             }
             Kind::Duration(micros) => {
-                self.take();
-                Atom::Duration(if is_negative { -micros } else { micros })
+                Value::literal(start, Literal::Duration(if is_negative { -micros } else { micros }), Base::Duration)
             }
             _ if is_negative => return Err(self.expected("an integer or a duration")),
-            Kind::Text(text) => {
-                self.take();
-                Atom::Text(text)
+            Kind::Text(text) => Value::open(start, text),
+            Kind::Word(word) if word == "true" || word == "false" => {
+                Value::literal(start, Literal::Bool(word == "true"), Base::Bool)
             }
-            Kind::Word(word) => match word.as_str() {
-                "true" | "false" => {
-                    self.take();
-                    Atom::Bool(word == "true")
-                }
-                "now" => {
-                    self.take();
-                    Atom::Now
-                }
-                _ => Atom::Path(self.path()?),
-            },
+            Kind::Word(word) if word == "now" => {
+                self.take();
+                let offset = self.offset()?;
+                return Ok(Value::moved(start, Source::Now, Base::Time.one(), offset));
+            }
+            Kind::Word(_) => {
+                let path = self.path()?;
+                let offset = self.offset()?;
+                return Ok(path.and_then(|path| Value::moved(start, Source::Path(path), path.ty, offset)));
+            }
             _ => return Err(self.expected("a value")),
         };
-        let offset = match atom {
-            Atom::Path(_) | Atom::Now => self.offset()?,
-            _ => None,
-        };
-        Ok(RawValue { atom, offset, start })
-    }
-
-    fn offset(&mut self) -> Result<Option<i64>, Flaw> {
-        let sign = if self.is_sign("+") {
-            1
-        } else if self.is_sign("-") {
-            -1
-        } else {
-            return Ok(None);
-        };
         self.take();
-        match *self.kind() {
-            Kind::Duration(micros) => {
-                self.take();
-                Ok(Some(sign * micros))
-            }
-            _ => Err(self.expected("a duration such as 7d or 1h30m")),
-        }
+        Ok(Ok(value))
     }
 
-    fn path(&mut self) -> Result<RawPath, Flaw> {
-        let start = self.start();
-        let roots = ["principal", "resource", "context"];
-        let root = match self.kind() {
-            Kind::Word(word) => match word.as_str() {
-                "principal" => Root::Principal,
-                "resource" => Root::Resource,
-                "context" => Root::Context,
-                _ => {
-                    let known = roots.into_iter().chain(["now", "true", "false"]).filter(|known| known != word);
-                    let near = crate::model::decode::nearest(word, known);
-                    let flaw = Flaw::new(start, format!("{} is not a value", self.kind().shown()));
-                    return Err(match near {
-                        _ if ["null", "none", "nil"].contains(&word.to_ascii_lowercase().as_str()) => {
-                            flaw.help("`has resource.id` asks whether there is a value, `not has resource.id` whether there is none")
-                        }
-                        Some(near) => flaw.help(format!("did you mean `{near}`?")),
-                        None => flaw.help("a path begins with principal, resource or context; text stands in quotes"),
-                    });
-                }
-            },
-            _ => return Err(self.expected("a path such as resource.id")),
+    /// By how many microseconds a time is moved.
+    fn offset(&mut self) -> Parsed<Option<i64>> {
+        let is_earlier = self.is_sign("-");
+        if !is_earlier && !self.is_sign("+") {
+            return Ok(None);
+        }
+        self.take();
+        let Kind::Duration(micros) = *self.kind() else { return Err(self.expected("a duration such as 7d or 1h30m")) };
+        self.take();
+        Ok(Some(if is_earlier { -micros } else { micros }))
+    }
+
+    fn path(&mut self) -> Parsed<Typed<Path>> {
+        let Kind::Word(word) = self.kind() else { return Err(self.expected("a path such as resource.id")) };
+        let Some(root) = Root::ALL.into_iter().find(|root| root.word() == word) else {
+            return Err(self.no_root(word));
         };
         self.take();
         if !self.takes_sign(".") {
             return Err(self.expected("`.` and the name of an attribute"));
         }
-        let name_at = self.start();
+        let name_start = self.start();
         let Kind::Word(name) = self.kind().clone() else { return Err(self.expected("the name of an attribute")) };
         self.take();
         if self.is_sign(".") {
-            return Err(Flaw::new(self.start(), "attributes have no parts"));
+            return Err(ConditionError::new(self.start(), "attributes have no parts"));
         }
-        Ok(RawPath { root, name, start, name_at })
+        Ok(self.vocabulary.path(root, &name, name_start))
+    }
+
+    /// A word stands where a value or path begins, and is neither.
+    fn no_root(&self, word: &str) -> ConditionError {
+        let error = ConditionError::new(self.start(), format!("{} is not a value", self.kind().shown()));
+        if ["null", "none", "nil"].contains(&word.to_ascii_lowercase().as_str()) {
+            return error
+                .help("`has resource.id` asks whether there is a value, `not has resource.id` whether there is none");
+        }
+        let known = Root::ALL.into_iter().map(Root::word).chain(["now", "true", "false"]);
+        match nearest(word, known.filter(|known| *known != word)) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error.help("a path begins with principal, resource or context; text is written in quotes"),
+        }
     }
 
     fn kind(&self) -> &Kind {
@@ -337,52 +333,33 @@ impl Parser {
         }
     }
 
-    fn takes(&mut self, keyword: &str) -> bool {
-        let is_it = matches!(self.kind(), Kind::Word(word) if word == keyword);
-        if is_it {
-            self.take();
-        }
-        is_it
+    fn is_word(&self, wanted: &str) -> bool {
+        matches!(self.kind(), Kind::Word(word) if word == wanted)
     }
 
     fn is_sign(&self, wanted: &str) -> bool {
         matches!(self.kind(), Kind::Sign(sign) if *sign == wanted)
     }
 
-    fn takes_sign(&mut self, wanted: &str) -> bool {
-        let is_it = self.is_sign(wanted);
-        if is_it {
-            self.take();
-        }
-        is_it
+    fn takes(&mut self, word: &str) -> bool {
+        let is_it = self.is_word(word);
+        is_it.then(|| self.take()).is_some()
     }
 
-    fn expected(&self, what: &str) -> Flaw {
-        const KEYWORDS: &[&str] = &["and", "or", "not", "in", "has", "contains", "starts_with"];
-        let flaw = Flaw::new(self.start(), format!("expected {what}, found {}", self.kind().shown()));
-        match self.kind() {
-            Kind::Word(word) if !KEYWORDS.contains(&word.as_str()) => {
-                let near = crate::model::decode::nearest(&word.to_ascii_lowercase(), KEYWORDS.iter().copied());
-                match near {
-                    Some(near) => flaw.help(format!("did you mean `{near}`?")),
-                    None => flaw,
-                }
-            }
-            _ => flaw,
+    fn takes_sign(&mut self, sign: &str) -> bool {
+        let is_it = self.is_sign(sign);
+        is_it.then(|| self.take()).is_some()
+    }
+
+    fn expected(&self, what: &str) -> ConditionError {
+        let error = ConditionError::new(self.start(), format!("expected {what}, found {}", self.kind().shown()));
+        let Kind::Word(word) = self.kind() else { return error };
+        if KEYWORDS.contains(&word.as_str()) {
+            return error;
+        }
+        match nearest(&word.to_ascii_lowercase(), KEYWORDS.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
         }
     }
-}
-
-impl Root {
-    pub(in crate::rules) fn word(self) -> &'static str {
-        match self {
-            Root::Principal => "principal",
-            Root::Resource => "resource",
-            Root::Context => "context",
-        }
-    }
-}
-
-fn is_like(word: &str, known: &[&str]) -> bool {
-    known.contains(&word.to_ascii_lowercase().as_str())
 }

@@ -1,126 +1,108 @@
 //! Absence opens no door: in a deny, under `not` and with `!=`, an optional path is read only where
-//! `has` guards it (RBAC.md, "Conditions" and "Details decided").
+//! `has` says first that it is present (RBAC.md, "Conditions" and "Details decided").
 
 use std::collections::HashMap;
 
 use super::{
-    code::{Condition, Path, TestKind, Tree},
+    ConditionError,
+    check::Vocabulary,
+    code::{Condition, Path, Test, TestKind, Tree},
     parser::Operator,
 };
 
-/// The tests that read an optional path unguarded, with that path.
-pub(in crate::rules) fn unguarded(
-    condition: &Condition,
-    is_deny: bool,
-    is_optional: impl Fn(Path) -> bool,
-) -> Vec<(u32, Path)> {
-    let mut walk = Walk { condition, is_optional, present: HashMap::new(), found: Vec::new() };
+/// The tests that read an optional path though nothing says that it is present.
+pub(super) fn undecided(condition: &Condition, is_deny: bool, vocabulary: &Vocabulary<'_>) -> Vec<ConditionError> {
+    let mut walk = Walk { condition, vocabulary, is_deny, present: HashMap::new(), errors: Vec::new() };
     walk.part(&condition.tree, is_deny);
-    walk.found
+    walk.errors
 }
 
-/// Paths that are certainly present where a part is true, and where it is false.
-struct Known {
-    when_true: Vec<Path>,
-    when_false: Vec<Path>,
-}
-
-struct Walk<'c, F> {
+struct Walk<'c> {
     condition: &'c Condition,
-    is_optional: F,
+    vocabulary: &'c Vocabulary<'c>,
+    is_deny: bool,
     /// How many of the siblings around make a path present.
-    present: HashMap<Path, u32>,
-    found: Vec<(u32, Path)>,
+    present: HashMap<Path, i32>,
+    errors: Vec<ConditionError>,
 }
 
-impl<F: Fn(Path) -> bool> Walk<'_, F> {
+impl Walk<'_> {
     fn part(&mut self, tree: &Tree, is_strict: bool) {
         match tree {
-            Tree::Test(index) => self.test(*index, is_strict),
+            Tree::Test(index) => {
+                if let Some(test) = self.condition.tests.get(*index as usize) {
+                    self.test(test, is_strict);
+                }
+            }
             Tree::Not(inner) => self.part(inner, true),
             // In `and` a part matters where its siblings are true, in `or` where they are false.
-            Tree::All(parts) => self.siblings(parts, is_strict, |known| known.when_true),
-            Tree::Any(parts) => self.siblings(parts, is_strict, |known| known.when_false),
+            Tree::All(parts) => self.siblings(parts, true, is_strict),
+            Tree::Any(parts) => self.siblings(parts, false, is_strict),
         }
     }
 
-    fn siblings(&mut self, parts: &[Tree], is_strict: bool, side: fn(Known) -> Vec<Path>) {
-        let given: Vec<Vec<Path>> = parts.iter().map(|part| side(self.known(part))).collect();
-        for path in given.iter().flatten() {
-            *self.present.entry(*path).or_default() += 1;
-        }
+    fn siblings(&mut self, parts: &[Tree], outcome: bool, is_strict: bool) {
+        let given: Vec<Vec<Path>> = parts.iter().map(|part| self.present_where(part, outcome)).collect();
+        given.iter().for_each(|paths| self.count(paths, 1));
         for (part, own) in parts.iter().zip(&given) {
-            // No part guards itself.
-            own.iter().for_each(|path| self.change(*path, -1));
+            // What a part says is not said before itself.
+            self.count(own, -1);
             self.part(part, is_strict);
-            own.iter().for_each(|path| self.change(*path, 1));
+            self.count(own, 1);
         }
-        for path in given.iter().flatten() {
-            self.change(*path, -1);
+        given.iter().for_each(|paths| self.count(paths, -1));
+    }
+
+    fn count(&mut self, paths: &[Path], by: i32) {
+        for path in paths {
+            *self.present.entry(*path).or_default() += by;
         }
     }
 
-    fn change(&mut self, path: Path, by: i32) {
-        let count = self.present.entry(path).or_default();
-        *count = count.saturating_add_signed(by);
-    }
-
-    fn test(&mut self, index: u32, is_strict: bool) {
-        let Some(test) = self.condition.tests.get(index as usize) else { return };
+    fn test(&mut self, test: &Test, is_strict: bool) {
         let is_strict = is_strict || matches!(test.kind, TestKind::Compare(_, Operator::NotEqual, _));
         if !is_strict || matches!(test.kind, TestKind::Has(_)) {
             return;
         }
         for path in test.kind.paths() {
-            let is_guarded = self.present.get(&path).is_some_and(|count| *count > 0);
-            if (self.is_optional)(path) && !is_guarded {
-                self.found.push((index, path));
+            let Some(attribute) = self.vocabulary.attribute(path).filter(|one| one.is_optional) else { continue };
+            if self.present.get(&path).is_some_and(|count| *count > 0) {
+                continue;
             }
+            let name = format!("{}.{}", path.root.word(), attribute.name);
+            let place = if self.is_deny { "in a deny" } else { "under `not` or in `!=`" };
+            let message = format!("`{name}` may be absent, and {place} absence must be decided");
+            let error = ConditionError { end: Some(test.end), ..ConditionError::new(test.start, message) };
+            self.errors.push(error.help(format!("write `has {name} and …` or `not has {name} or …`")));
         }
     }
 
-    fn known(&self, tree: &Tree) -> Known {
-        match tree {
-            Tree::Test(index) => match self.condition.tests.get(*index as usize).map(|test| &test.kind) {
-                Some(TestKind::Has(path)) => Known { when_true: vec![*path], when_false: Vec::new() },
-                _ => Known { when_true: Vec::new(), when_false: Vec::new() },
-            },
-            Tree::Not(inner) => {
-                let known = self.known(inner);
-                Known { when_true: known.when_false, when_false: known.when_true }
+    /// Paths that are certainly present where a part is true, or where it is false.
+    fn present_where(&self, tree: &Tree, outcome: bool) -> Vec<Path> {
+        let (parts, is_all) = match tree {
+            Tree::Test(index) => {
+                return match self.condition.tests.get(*index as usize).map(|test| &test.kind) {
+                    Some(TestKind::Has(path)) if outcome => vec![*path],
+                    _ => Vec::new(),
+                };
             }
-            Tree::All(parts) => {
-                let known: Vec<Known> = parts.iter().map(|part| self.known(part)).collect();
-                Known {
-                    when_true: in_any(known.iter().map(|one| &one.when_true)),
-                    when_false: in_all(known.iter().map(|one| &one.when_false)),
-                }
-            }
-            Tree::Any(parts) => {
-                let known: Vec<Known> = parts.iter().map(|part| self.known(part)).collect();
-                Known {
-                    when_true: in_all(known.iter().map(|one| &one.when_true)),
-                    when_false: in_any(known.iter().map(|one| &one.when_false)),
-                }
+            Tree::Not(inner) => return self.present_where(inner, !outcome),
+            Tree::All(parts) => (parts, outcome),
+            Tree::Any(parts) => (parts, !outcome),
+        };
+        let mut sets = parts.iter().map(|part| self.present_where(part, outcome));
+        let mut present = sets.next().unwrap_or_default();
+        for set in sets {
+            // Either every part has this outcome, or at least one of them.
+            match is_all {
+                true => set.into_iter().for_each(|path| {
+                    if !present.contains(&path) {
+                        present.push(path)
+                    }
+                }),
+                false => present.retain(|path| set.contains(path)),
             }
         }
+        present
     }
-}
-
-fn in_any<'p>(sets: impl Iterator<Item = &'p Vec<Path>>) -> Vec<Path> {
-    let mut all = Vec::new();
-    for path in sets.flatten() {
-        if !all.contains(path) {
-            all.push(*path);
-        }
-    }
-    all
-}
-
-fn in_all<'p>(mut sets: impl Iterator<Item = &'p Vec<Path>>) -> Vec<Path> {
-    let mut common = sets.next().cloned().unwrap_or_default();
-    for set in sets {
-        common.retain(|path| set.contains(path));
-    }
-    common
 }

@@ -1,9 +1,7 @@
 //! The policy: what a host writes, in a file or in code. One model, checked when compiled.
 
-pub(in crate::rules) mod diff;
 pub(in crate::rules) mod file;
 pub(in crate::rules) mod name;
-pub(in crate::rules) mod names;
 pub(in crate::rules) mod rows;
 
 use std::sync::Arc;
@@ -38,14 +36,9 @@ pub struct Policy {
     pub(in crate::rules) types: Vec<TypeDecl>,
     pub(in crate::rules) permissions: Vec<PermissionDecl>,
     pub(in crate::rules) roles: Vec<Arc<Role>>,
-    pub(in crate::rules) origin: Option<Arc<Origin>>,
-}
-
-/// Where a policy came from; no part of its equality.
-#[derive(Debug)]
-pub(in crate::rules) struct Origin {
-    /// What is wrong with the file's shape, and the file's text to place what else is wrong.
-    pub(in crate::rules) diagnostics: Diagnostics,
+    /// Of the file that it came from: what is wrong with its shape, and its text to place what else is wrong.
+    /// No part of its equality.
+    pub(in crate::rules) origin: Option<Arc<Diagnostics>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +186,7 @@ impl Policy {
 
     /// Reads a policy file in TOML.
     ///
-    /// Fails with [`crate::Reason::PolicyInvalid`] where it is no TOML or over 16 MiB. Every other
+    /// Fails with [`crate::Reason::PolicyInvalid`] where it is not valid TOML, or over 16 MiB. Every other
     /// problem comes from [`super::RuleSet::compile`], all together.
     pub fn from_toml(text: &str) -> Result<Self> {
         file::from_toml(text)
@@ -299,33 +292,7 @@ impl Policy {
 
     /// All else that it says.
     pub(in crate::rules) fn without_roles(&self) -> Self {
-        Self {
-            description: self.description.clone(),
-            limited_hierarchy: self.limited_hierarchy,
-            anonymous: self.anonymous.clone(),
-            context: self.context.clone(),
-            scopes: self.scopes.clone(),
-            types: self.types.clone(),
-            permissions: self.permissions.clone(),
-            roles: Vec::new(),
-            origin: None,
-        }
-    }
-
-    fn sorted(&self) -> Self {
-        let mut sorted = self.clone();
-        sorted.context.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        sorted.scopes.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        sorted.types.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        sorted.permissions.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        sorted.roles.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        for ty in &mut sorted.types {
-            ty.attributes.sort_by(|a, b| a.name.text.cmp(&b.name.text));
-        }
-        for role in &mut sorted.roles {
-            Arc::make_mut(role).grants.sort_by_key(|grant| grant.effect);
-        }
-        sorted
+        Self { roles: Vec::new(), origin: None, ..self.clone() }
     }
 
     /// The role of those who are not signed in.
@@ -334,19 +301,6 @@ impl Policy {
         self
     }
 }
-
-/// Equal when they say the same, in whatever order, wherever they were read from.
-impl PartialEq for Policy {
-    fn eq(&self, other: &Self) -> bool {
-        let (left, right) = (self.sorted(), other.sorted());
-        (left.description, left.limited_hierarchy, left.anonymous, left.context)
-            == (right.description, right.limited_hierarchy, right.anonymous, right.context)
-            && (left.scopes, left.types, left.permissions, left.roles)
-                == (right.scopes, right.types, right.permissions, right.roles)
-    }
-}
-
-impl Eq for Policy {}
 
 fn attribute((name, ty): (impl Into<String>, impl Into<String>)) -> AttributeDecl {
     AttributeDecl { name: name.into().into(), ty: ty.into().into() }

@@ -1,19 +1,16 @@
 //! A policy in the parts that are stored and edited one by one, and back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     error::{Error, Reason, Result},
     policy::{RoleForm, StoredGrant},
 };
 
-use super::{
-    Effect, Grant, Policy, Role,
-    file::place::{Places, Step},
-};
+use super::{AttributeDecl, Effect, Grant, Policy, Role, ScopeDecl, TypeDecl, file::write};
 use crate::rules::{
-    RuleSet, Schema,
-    diagnostics::{Text, shown},
+    Schema, compile,
+    diagnostics::{Diagnostic, Span, Text, shown},
 };
 
 /// A policy's permissions and roles by name, and the rest of it as in a policy file.
@@ -33,9 +30,8 @@ impl Policy {
     /// # Errors
     /// [`Reason::PolicyInvalid`] where a text holds the character NUL, which no storage keeps.
     pub fn to_rows(&self) -> Result<PolicyRows> {
-        let rest = Self { permissions: Vec::new(), roles: Vec::new(), ..self.clone() };
-        let rest = serde_json::to_value(&rest)
-            .map_err(|problem| Error::new(Reason::Internal, format!("the policy cannot be written: {problem}")))?;
+        let rest = Self { permissions: Vec::new(), ..self.without_roles() };
+        let rest = serde_json::to_value(&rest).map_err(|problem| write::unwritable(&problem))?;
         let permissions = self.permissions.iter().map(|one| (one.name.text.clone(), one.about.clone()));
         let roles = self.roles.iter().map(|role| (role.name.text.clone(), RoleForm::of(role)));
         let parts = PolicyRows { rest, permissions: permissions.collect(), roles: roles.collect() };
@@ -58,7 +54,7 @@ impl Policy {
         roles: impl IntoIterator<Item = (&'p str, RoleForm)>,
     ) -> Result<Self> {
         let mut policy = Self::from_json(&rest.to_string())?;
-        let is_whole = policy.origin.take().is_none_or(|origin| origin.diagnostics.is_empty());
+        let is_whole = policy.origin.take().is_none_or(|diagnostics| diagnostics.is_empty());
         if !is_whole {
             return Err(Error::new(Reason::PolicyInvalid, "the stored policy was not written by this version"));
         }
@@ -73,7 +69,7 @@ impl Policy {
 }
 
 /// A problem of a policy that stands in no file, and the part that has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowProblem {
     /// The role, where it is one's.
     pub role: Option<String>,
@@ -87,62 +83,84 @@ pub struct RowProblem {
 impl Policy {
     /// Every problem that compiling would name, by the part that has it instead of a place in a file.
     pub fn problems(&self, schema: &Schema) -> Vec<RowProblem> {
-        let whole = |message: &str| RowProblem { role: None, field: String::new(), message: message.to_owned() };
-        // Written out once more, so that every problem has a place to be found by.
-        let text = match self.to_json() {
-            Ok(text) => text,
-            Err(error) => return vec![whole(error.message())],
+        let (policy, parts) = self.numbered();
+        let diagnostics = match compile::check(&policy, schema) {
+            Ok(checked) => {
+                let whole = |error: Error| RowProblem { message: error.message().to_owned(), ..RowProblem::default() };
+                return checked.flatten(&policy, schema).err().map(whole).into_iter().collect();
+            }
+            Err(diagnostics) => diagnostics,
         };
-        let compiled = Self::from_json(&text).and_then(|policy| RuleSet::compile(&policy, schema));
-        let Err(error) = compiled else { return Vec::new() };
-        if error.problems().is_empty() {
-            return vec![whole(error.message())];
-        }
-        let places = Places::of(&text);
-        let problem = |problem: &crate::model::error::Problem| {
-            let (path, inside) = places.at(problem.line, problem.column);
-            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-            let (role, field) = self.field_at(&path);
-            // In a condition the place matters too; the opening quote is not counted.
-            let place = match field.ends_with(".when") && inside > 1 {
-                true => format!(", at character {inside}"),
-                false => String::new(),
-            };
-            RowProblem { role, field, message: format!("{}{place}{help}", problem.message) }
+        let problem = |one: Diagnostic| {
+            let (role, field) = parts.get(one.text_start as usize).cloned().unwrap_or_default();
+            // In a condition the place matters too.
+            let before = one.condition.as_ref().and_then(|text| text.get(..one.span.start as usize));
+            let before = before.map_or(0, |before| before.chars().count());
+            let place = if before > 0 { format!(", at character {}", before + 1) } else { String::new() };
+            let help = one.help.map(|help| format!(" ({help})")).unwrap_or_default();
+            RowProblem { role, field, message: format!("{}{place}{help}", one.message) }
         };
-        error.problems().iter().map(problem).collect()
+        let (mut list, _) = diagnostics.into_list();
+        list.sort_by_key(|one| one.text_start);
+        list.into_iter().map(problem).collect()
     }
 
-    /// The role and its field at a place of the file that this policy writes.
-    fn field_at(&self, path: &[Step]) -> (Option<String>, String) {
-        match path {
-            [Step::Key(roles), Step::Key(name), rest @ ..] if roles == "roles" => {
-                let role = self.roles.iter().find(|role| role.name.text == *name);
-                let field = match rest {
-                    // The file has two lists where a role has one.
-                    [Step::Key(effect), Step::Item(at), rest @ ..] if effect == "allow" || effect == "deny" => {
-                        let is_deny = effect == "deny";
-                        let grants = role.into_iter().flat_map(|role| role.grants.iter().enumerate());
-                        let mut alike = grants.filter(|(_, grant)| (grant.effect == Effect::Deny) == is_deny);
-                        let at = alike.nth(*at).map_or(*at, |(at, _)| at);
-                        let inner = rest.iter().fold(String::new(), written);
-                        let inner = if inner.is_empty() { "permission" } else { inner.trim_start_matches('.') };
-                        format!("grants[{at}].{inner}")
-                    }
-                    [Step::Key(key), ..] if key == "default" => "is_default".to_owned(),
-                    rest => rest.iter().fold(String::new(), written).trim_start_matches('.').to_owned(),
-                };
-                (Some(name.clone()), field)
-            }
-            path => (None, path.iter().fold(String::new(), written).trim_start_matches('.').to_owned()),
+    /// The same policy, each of its texts standing at the number of its part.
+    fn numbered(&self) -> (Self, Vec<Part>) {
+        let (mut policy, mut parts) = (Self { origin: None, ..self.clone() }, Parts::default());
+        policy.anonymous.iter_mut().for_each(|role| parts.add(role, "anonymous".to_owned()));
+        parts.attributes(&mut policy.context, "context");
+        for TypeDecl { name, attributes } in &mut policy.types {
+            let field = parts.named("types", name);
+            parts.attributes(attributes, &format!("{field}.attributes"));
         }
+        for ScopeDecl { name, attribute, parent } in &mut policy.scopes {
+            let field = parts.named("scopes", name);
+            parts.add(attribute, format!("{field}.attribute"));
+            parent.iter_mut().for_each(|parent| parts.add(parent, format!("{field}.parent")));
+        }
+        policy.permissions.iter_mut().for_each(|one| drop(parts.named("permissions", &mut one.name)));
+        for Role { name, inherits, grants, grantable_by, .. } in policy.roles.iter_mut().map(Arc::make_mut) {
+            parts.role = Some(name.text.clone());
+            parts.add(name, String::new());
+            (0..).zip(inherits).for_each(|(at, text)| parts.add(text, format!("inherits[{at}]")));
+            (0..).zip(grantable_by).for_each(|(at, text)| parts.add(text, format!("grantable_by[{at}]")));
+            for (at, Grant { pattern, when, .. }) in (0..).zip(grants) {
+                parts.add(pattern, format!("grants[{at}].permission"));
+                when.iter_mut().for_each(|when| parts.add(when, format!("grants[{at}].when")));
+            }
+        }
+        (policy, parts.all)
     }
 }
 
-fn written(path: String, step: &Step) -> String {
-    match step {
-        Step::Key(key) => format!("{path}.{}", shown(key)),
-        Step::Item(at) => format!("{path}[{at}]"),
+/// A role and its field, or the place in the policy.
+type Part = (Option<String>, String);
+
+#[derive(Default)]
+struct Parts {
+    all: Vec<Part>,
+    /// Whose fields are added.
+    role: Option<String>,
+}
+
+impl Parts {
+    fn add(&mut self, text: &mut Text, field: String) {
+        text.span = Span::of(self.all.len()..self.all.len());
+        self.all.push((self.role.clone(), field));
+    }
+
+    fn named(&mut self, under: &str, name: &mut Text) -> String {
+        let field = format!("{under}.{}", shown(&name.text));
+        self.add(name, field.clone());
+        field
+    }
+
+    fn attributes(&mut self, attributes: &mut [AttributeDecl], under: &str) {
+        for AttributeDecl { name, ty } in attributes {
+            let field = self.named(under, name);
+            self.add(ty, field);
+        }
     }
 }
 
@@ -169,19 +187,21 @@ impl RoleForm {
 impl Role {
     /// What is stored of a role.
     pub(crate) fn of(name: &str, form: RoleForm) -> Self {
-        let RoleForm { description, is_default, inherits, grants, max_holders, grantable_by } = form;
-        let mut role = Self::new(name);
-        role.description = description;
-        role.is_default = is_default;
-        role.max_holders = max_holders;
-        let role = inherits.into_iter().fold(role, Self::inherits);
-        let role = grantable_by.into_iter().fold(role, Self::grantable_by);
-        grants.into_iter().fold(role, |role, grant| match (grant.is_deny, grant.when) {
-            (false, None) => role.allow(grant.permission),
-            (false, Some(when)) => role.allow_when(grant.permission, when),
-            (true, None) => role.deny(grant.permission),
-            (true, Some(when)) => role.deny_when(grant.permission, when),
-        })
+        let texts = |names: Vec<String>| names.into_iter().map(Text::from).collect();
+        let grant = |grant: StoredGrant| Grant {
+            effect: if grant.is_deny { Effect::Deny } else { Effect::Allow },
+            pattern: grant.permission.into(),
+            when: grant.when.map(|when| Box::new(when.into())),
+        };
+        Self {
+            name: name.into(),
+            description: form.description,
+            inherits: texts(form.inherits),
+            grants: form.grants.into_iter().map(grant).collect(),
+            is_default: form.is_default,
+            max_holders: form.max_holders,
+            grantable_by: texts(form.grantable_by),
+        }
     }
 }
 
@@ -226,6 +246,9 @@ mod tests {
         sorted.sort();
         assert_eq!(sorted, expected, "{problems:#?}");
         assert!(problems.iter().any(|one| one.message.contains("did you mean `document:edit`")), "{problems:#?}");
+        // `7`, as a person counts; what begins the condition needs no place.
+        assert!(problems.iter().any(|one| one.field == "grants[0].when" && one.message.contains(", at character 17")));
+        assert!(problems.iter().all(|one| one.field != "grants[1].when" || !one.message.contains("at character")));
         assert_eq!(Policy::new().problems(&crate::rules::Schema::new()), []);
     }
 

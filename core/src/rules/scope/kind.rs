@@ -30,7 +30,7 @@ impl ScopeKind {
 }
 
 /// A scope of an assignment, against one rule set.
-// Three words, as there may be millions.
+// Of 24 bytes, as there may be millions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::rules) enum BoundScope {
     Global,

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use crate::model::value::Value;
 
-use super::kind::{KindId, ScopeKind};
-use crate::rules::compile::rule_set::RuleSet;
+use super::{
+    Scope,
+    kind::{BoundScope, KindId, ScopeKind, bind},
+};
+use crate::rules::compile::rule_set::{PermissionId, RuleSet};
 
 /// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it
 /// and to those that edits of its roles give.
@@ -33,14 +36,14 @@ impl RuleSet {
     /// # Ok::<(), rolekeep::Error>(())
     /// ```
     pub fn scope_tree<'k>(&self, rows: impl IntoIterator<Item = (&'k str, Value, Value)>) -> ScopeTree {
-        let kinds = &self.shared.symbols.kinds;
+        let kinds = self.kinds();
         let mut tree = ScopeTree { parents: kinds.iter().map(|kind| kind.parent).collect(), ..ScopeTree::default() };
         for (name, id, above) in rows {
             if let Some((kind, id, above)) = row(kinds, name, &id, &above) {
                 if let Some(before) = tree.above.insert((kind, id.clone()), above.clone())
                     && let Some(others) = tree.within.get_mut(&(kind, before))
                 {
-                    // RoleStatements twice: it lies where it was said to last.
+                    // Said twice: it lies where it was said to last.
                     others.retain(|other| *other != id);
                 }
                 tree.within.entry((kind, above)).or_default().push(id);
@@ -49,9 +52,17 @@ impl RuleSet {
         tree
     }
 
+    /// Whether a scope can cover a resource of the permission's type.
+    pub fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
+        let scope = bind(self.kinds(), scope);
+        let Some(kind) = scope.kind() else { return scope == BoundScope::Global };
+        let bound = &self.type_of(permission).0.bound;
+        bound.iter().any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind))
+    }
+
     /// Whether rows of a kind lie within rows of another.
     pub(in crate::rules) fn lies_under(&self, kind: KindId, outer: KindId) -> bool {
-        let parent = |kind: &KindId| self.shared.symbols.kinds.get(kind.0 as usize)?.parent;
+        let parent = |kind: &KindId| self.kinds().get(kind.0 as usize)?.parent;
         std::iter::successors(parent(&kind), parent).any(|above| above == outer)
     }
 }

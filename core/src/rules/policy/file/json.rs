@@ -1,6 +1,6 @@
 //! JSON to the tree. A [`RawValue`] borrows from the file, so its address says where it stands.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,24 +8,17 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::rules::diagnostics::{Diagnostics, Spot, shown};
+use crate::rules::diagnostics::{Diagnostics, Span, Text, shown};
 
-use super::{
-    MAX_DEPTH, MAX_PARTS, too_many_parts,
-    tree::{Key, Node, Tree},
-};
+use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
 
-pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) -> Option<Node<'s>> {
+pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Some(at) = too_many(text) {
         too_many_parts(at, diagnostics);
         return None;
     }
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(raw) => {
-            let mut reader = Reader { file: text, diagnostics, is_broken: false };
-            let node = reader.node(raw, 0);
-            (!reader.is_broken).then_some(node)
-        }
+        Ok(raw) => Reader { file: text, diagnostics }.node(raw, 0),
         Err(error) => {
             unreadable(text, &error, diagnostics);
             None
@@ -33,90 +26,65 @@ pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) 
     }
 }
 
-struct Reader<'s, 'f> {
+/// Each of its functions answers none where the file cannot be read.
+struct Reader<'s, 'd> {
     file: &'s str,
-    diagnostics: &'f mut Diagnostics,
-    is_broken: bool,
+    diagnostics: &'d mut Diagnostics,
 }
 
 impl<'s> Reader<'s, '_> {
-    fn node(&mut self, raw: &'s RawValue, depth: usize) -> Node<'s> {
-        let spot = self.spot(raw.get());
-        let value = match raw.get().as_bytes().first() {
-            Some(b'{' | b'[') if depth >= MAX_DEPTH => {
-                self.diagnostics.add(spot, "nested too deeply", None);
-                Tree::Refused
+    fn node(&mut self, raw: &'s RawValue, depth: usize) -> Option<Node> {
+        let span = self.span(raw);
+        let value = match raw.get().as_bytes().first()? {
+            b'{' | b'[' if depth >= MAX_DEPTH => too_deep(span, self.diagnostics),
+            b'{' => self.table(raw, depth)?,
+            b'[' => {
+                let items: Vec<&'s RawValue> = self.parsed(raw)?;
+                Tree::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect::<Option<_>>()?)
             }
-            Some(b'{') => self.table(raw, depth),
-            Some(b'[') => {
-                let items: Vec<&'s RawValue> = self.parsed(raw).unwrap_or_default();
-                Tree::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect())
-            }
-            Some(b'"') => match self.parsed::<String>(raw) {
-                Some(text) => Tree::Text(Cow::Owned(text)),
-                None => Tree::Refused,
-            },
-            Some(b't') => Tree::Bool(true),
-            Some(b'f') => Tree::Bool(false),
-            Some(b'n') => Tree::Other("null"),
-            _ => match raw.get().parse::<i64>() {
-                Ok(integer) => Tree::Int(integer),
+            b'"' => Tree::Text(self.parsed(raw)?),
+            b't' => Tree::Bool(true),
+            b'f' => Tree::Bool(false),
+            b'n' => Tree::Other("null"),
+            _ => match raw.get().parse() {
+                Ok(int) => Tree::Int(int),
                 Err(_) => Tree::Other("a number with a fraction, an exponent or more than 64 bits"),
             },
         };
-        Node { spot, value }
+        Some(Node { span, value })
     }
 
-    fn table(&mut self, raw: &'s RawValue, depth: usize) -> Tree<'s> {
-        let Entries(entries) = self.parsed(raw).unwrap_or_default();
-        let mut seen: HashMap<Cow<'s, str>, Spot> = HashMap::with_capacity(entries.len());
+    fn table(&mut self, raw: &'s RawValue, depth: usize) -> Option<Tree> {
+        let Entries(entries) = self.parsed(raw)?;
+        let mut seen: HashMap<String, Span> = HashMap::with_capacity(entries.len());
         let mut table = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let spot = match &key {
-                Cow::Borrowed(text) => self.spot(text),
-                Cow::Owned(_) => self.key_before(value.get()),
-            };
-            if let Some(first) = seen.get(&key) {
-                let fault = self.diagnostics.add(spot, format!("`{}` is given twice", shown(&key)), None);
-                fault.label("given again").first(*first, "first given");
+            let Span { start, end } = self.span(key);
+            let (text, span): (String, _) = (self.parsed(key)?, Span { start: start + 1, end: end - 1 });
+            if let Some(first) = seen.get(&text) {
+                let twice = self.diagnostics.add(span, format!("`{}` is given twice", shown(&text)));
+                twice.label("given again").first(*first, "first given");
                 continue;
             }
-            seen.insert(key.clone(), spot);
-            let node = self.node(value, depth + 1);
-            table.push((Key { spot, text: key }, node));
+            seen.insert(text.clone(), span);
+            table.push((Text { text, span }, self.node(value, depth + 1)?));
         }
-        Tree::Table(table)
+        Some(Tree::Table(table))
     }
 
     fn parsed<T: Deserialize<'s>>(&mut self, raw: &'s RawValue) -> Option<T> {
-        match serde_json::from_str(raw.get()) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let start = self.offset(raw.get());
-                self.diagnostics.add(at(self.file, start, &error), message(&error), None);
-                self.is_broken = true;
-                None
-            }
-        }
+        let problem = match serde_json::from_str(raw.get()) {
+            Ok(value) => return Some(value),
+            Err(problem) => problem,
+        };
+        let start = self.span(raw).start as usize;
+        self.diagnostics.add(at(self.file, start, &problem), message(&problem));
+        None
     }
 
-    fn spot(&self, part: &str) -> Spot {
-        let start = self.offset(part);
-        Spot::of(start..start + part.len())
-    }
-
-    /// Where the key of a value stands: a key with escapes is a copy, which does not say it itself.
-    /// Within its quotes every other quote is escaped.
-    fn key_before(&self, value: &str) -> Spot {
-        let file = self.file.get(..self.offset(value)).unwrap_or_default();
-        let end = file.rfind('"').unwrap_or(0);
-        let is_escaped = |at: usize| file[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
-        let start = file[..end].rmatch_indices('"').map(|(at, _)| at).find(|at| !is_escaped(*at));
-        Spot::of(start.map_or(end, |start| start + 1)..end)
-    }
-
-    fn offset(&self, part: &str) -> usize {
-        (part.as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize)
+    fn span(&self, raw: &RawValue) -> Span {
+        let start = (raw.get().as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize);
+        Span::of(start..start + raw.get().len())
     }
 }
 
@@ -135,33 +103,31 @@ fn too_many(text: &str) -> Option<usize> {
     })
 }
 
-/// What is wrong with a file that is no JSON.
+/// What is wrong with a file that is not valid JSON.
 fn unreadable(text: &str, error: &serde_json::Error, diagnostics: &mut Diagnostics) {
     let end = text.trim_end().len();
+    let message = message(error);
     if end == 0 {
-        let help = "a policy without any roles is written `{}`".to_owned();
-        diagnostics.add(Spot::of(0..0), "the file is empty", Some(help));
+        diagnostics.add(Span::of(0..0), "the file is empty").help("a policy without any roles is written `{}`");
     } else if error.is_eof() {
-        let message = message(error);
         let within = message.strip_prefix("EOF while parsing ").unwrap_or("something");
-        diagnostics.add(Spot::of(end..end), format!("the file ends within {within}"), None);
+        diagnostics.add(Span::of(end..end), format!("the file ends within {within}"));
     } else {
-        let spot = at(text, 0, error);
-        let before = text.get(..spot.start as usize).unwrap_or_default().trim_end();
-        let help = before.ends_with(',').then(|| "JSON has no comma after the last one".to_owned());
-        let message = message(error).replace("expected value", "expected a value");
-        diagnostics.add(spot, message, help);
+        let span = at(text, 0, error);
+        let is_after_comma = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with(','));
+        let help = is_after_comma.then(|| "JSON allows no comma after the last item".to_owned());
+        diagnostics.add(span, message.replace("expected value", "expected a value")).help_if(help);
     }
 }
 
 /// The place that serde_json names (line and byte of the line, both from 1) in the part of the file
 /// that begins at `start`.
-fn at(file: &str, start: usize, error: &serde_json::Error) -> Spot {
+fn at(file: &str, start: usize, error: &serde_json::Error) -> Span {
     let lines = error.line().saturating_sub(1);
     let part = file.get(start..).unwrap_or_default();
     let line_start: usize = part.split_inclusive('\n').take(lines).map(str::len).sum();
     let at = start + line_start + error.column().saturating_sub(1);
-    Spot::of(at..at)
+    Span::of(at..at)
 }
 
 /// What serde_json says, without its own "at line 1 column 2".
@@ -171,12 +137,7 @@ fn message(error: &serde_json::Error) -> String {
 }
 
 /// The entries of an object in the order of the file, repeated keys included.
-#[derive(Default)]
-struct Entries<'s>(Vec<(Cow<'s, str>, &'s RawValue)>);
-
-/// A key, borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct RawKey<'s>(#[serde(borrow)] Cow<'s, str>);
+struct Entries<'s>(Vec<(&'s RawValue, &'s RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -189,11 +150,7 @@ impl<'de> Deserialize<'de> for Entries<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((RawKey(key), value)) = map.next_entry()? {
-                    entries.push((key, value));
-                }
-                Ok(Entries(entries))
+                std::iter::from_fn(|| map.next_entry().transpose()).collect::<Result<_, _>>().map(Entries)
             }
         }
         deserializer.deserialize_map(InOrder)

@@ -2,10 +2,8 @@
 
 mod json;
 pub(in crate::rules) mod literal;
-pub(in crate::rules) mod place;
 mod read;
 mod toml;
-mod tree;
 pub(in crate::rules) mod write;
 
 use std::sync::Arc;
@@ -15,8 +13,8 @@ use crate::model::{
     error::{Error, Reason, Result},
 };
 
-use super::{Origin, Policy};
-use crate::rules::diagnostics::{Diagnostics, Spot};
+use super::Policy;
+use crate::rules::diagnostics::{Diagnostics, Span, Text};
 
 /// The largest policy file, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -32,12 +30,31 @@ const PRESETS: &[(&str, &str)] = &[
     ("flyos", include_str!("../../../../policies/flyos.toml")),
 ];
 
+/// A value and where it stands.
+#[derive(PartialEq)]
+struct Node {
+    span: Span,
+    value: Tree,
+}
+
+/// What both formats become.
+#[derive(PartialEq)]
+enum Tree {
+    Text(String),
+    Int(i64),
+    Bool(bool),
+    List(Vec<Node>),
+    Table(Vec<(Text, Node)>),
+    /// What no policy holds, as a message names it: a float, a date, null.
+    Other(&'static str),
+}
+
 pub(in crate::rules) fn from_toml(text: &str) -> Result<Policy> {
-    read_file(text, toml::parse, false)
+    read_file(text, toml::parse, "a table")
 }
 
 pub(in crate::rules) fn from_json(text: &str) -> Result<Policy> {
-    read_file(text, json::parse, true)
+    read_file(text, json::parse, "an object")
 }
 
 pub(in crate::rules) fn preset(name: &str) -> Result<Policy> {
@@ -52,25 +69,29 @@ pub(in crate::rules) fn preset(name: &str) -> Result<Policy> {
     }
 }
 
-/// What the file must not be, told at its place.
-fn too_many_parts(at: usize, diagnostics: &mut Diagnostics) {
-    let message = format!("the policy file has more than {MAX_PARTS} parts");
-    diagnostics.add(Spot::of(at..at), message, None);
-}
-
-/// A parser of one format: the tree, or the problems that leave none.
-type Parse = for<'s> fn(&'s str, &mut Diagnostics) -> Option<tree::Node<'s>>;
-
-fn read_file(text: &str, parse: Parse, is_json: bool) -> Result<Policy> {
+/// The tree, or the problems that leave none. `table` is what a message calls a table.
+fn read_file(text: &str, parse: fn(&str, &mut Diagnostics) -> Option<Node>, table: &'static str) -> Result<Policy> {
     if text.len() > MAX_BYTES {
         let message = format!("the policy file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err(Error::new(Reason::PolicyInvalid, message));
     }
-    let mut diagnostics = Diagnostics::of(Some(text.into()), is_json);
+    let mut diagnostics = Diagnostics::of_file(text);
     let Some(root) = parse(text, &mut diagnostics) else {
         return Err(diagnostics.into_error("the policy file cannot be read"));
     };
-    let mut policy = read::policy(&root, &mut diagnostics);
-    policy.origin = Some(Arc::new(Origin { diagnostics }));
+    let mut policy = read::policy(root, table, &mut diagnostics);
+    policy.origin = Some(Arc::new(diagnostics));
     Ok(policy)
+}
+
+/// What the file must not be, told at its place.
+fn too_many_parts(at: usize, diagnostics: &mut Diagnostics) {
+    diagnostics.add(Span::of(at..at), format!("the policy file has more than {MAX_PARTS} parts"));
+}
+
+/// In the place of a value that is nested too deeply for any policy.
+fn too_deep(span: Span, diagnostics: &mut Diagnostics) -> Tree {
+    const MESSAGE: &str = "nested too deeply";
+    diagnostics.add(span, MESSAGE);
+    Tree::Other(MESSAGE)
 }

@@ -1,238 +1,210 @@
-//! The tree to the policy. What does not fit is a fault; the rest is read on.
+//! The tree to the policy. What does not fit is a problem; the rest is read on.
 
 use crate::rules::{
     diagnostics::{Diagnostics, Text, shown},
     policy::{AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
 };
 
-use super::tree::{Key, Node, Tree};
+use super::{Node, Tree};
 
 // What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
-pub(in crate::rules) const POLICY: &[&str] =
+const POLICY: &[&str] =
     &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
-pub(in crate::rules) const SCOPE: &[&str] = &["attribute", "parent"];
-pub(in crate::rules) const TYPE: &[&str] = &["attributes"];
-pub(in crate::rules) const ROLE: &[&str] =
-    &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
-pub(in crate::rules) const GRANT: &[&str] = &["permission", "when"];
+const SCOPE: &[&str] = &["attribute", "parent"];
+const TYPE: &[&str] = &["attributes"];
+const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+const GRANT: &[&str] = &["permission", "when"];
 
-pub(in crate::rules) fn policy(root: &Node<'_>, diagnostics: &mut Diagnostics) -> Policy {
+/// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.
+const MAX_COPIES: usize = 64 * 1024 * 1024;
+
+/// `table` is what a message calls a table.
+pub(super) fn policy(root: Node, table: &'static str, diagnostics: &mut Diagnostics) -> Policy {
     let mut policy = Policy::new();
-    for (key, node) in table(root, diagnostics) {
-        match key.text.as_ref() {
-            // For editors alone.
-            "$schema" => drop(text(node, diagnostics)),
-            "description" => policy.description = text(node, diagnostics).map(|text| text.text),
-            "hierarchy" => policy.limited_hierarchy = is_limited(node, diagnostics),
-            "anonymous" => policy.anonymous = text(node, diagnostics),
-            "context" => policy.context = attributes(node, diagnostics),
-            "scopes" => policy.scopes = scopes(node, diagnostics),
-            "types" => policy.types = types(node, diagnostics),
-            "permissions" => policy.permissions = permissions(node, diagnostics),
-            "roles" => {
-                policy.roles =
-                    table(node, diagnostics).iter().map(|(key, node)| role(key, node, diagnostics).into()).collect()
-            }
-            _ => unknown(key, POLICY, diagnostics),
-        }
-    }
+    Reader { table, copies: 0, diagnostics }.fields(root, POLICY, |reader, key, node| match key {
+        "description" => policy.description = reader.string(node),
+        "hierarchy" => policy.limited_hierarchy = reader.is_limited(node),
+        "anonymous" => policy.anonymous = reader.text(node),
+        "context" => policy.context = reader.attributes(node),
+        "scopes" => policy.scopes = reader.each(node, Reader::scope),
+        "types" => policy.types = reader.each(node, Reader::resource_type),
+        "permissions" => policy.permissions = reader.permissions(node),
+        "roles" => policy.roles = reader.each(node, |reader, name, node| Some(reader.role(name, node).into())),
+        // `$schema` is for editors alone.
+        _ => drop(reader.text(node)),
+    });
     policy
 }
 
-fn is_limited(node: &Node<'_>, diagnostics: &mut Diagnostics) -> bool {
-    let Some(text) = text(node, diagnostics) else { return false };
-    if !["general", "limited"].contains(&text.text.as_str()) {
-        let help = diagnostics.suggest(&text.text, ["general", "limited"]);
-        diagnostics.add(text.spot, "a hierarchy is `general` or `limited`", help);
-    }
-    text.text == "limited"
+struct Reader<'d> {
+    table: &'static str,
+    /// What copies of conditions have taken, in bytes.
+    copies: usize,
+    diagnostics: &'d mut Diagnostics,
 }
 
-fn attributes(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<AttributeDecl> {
-    let mut read = Vec::new();
-    for (key, node) in table(node, diagnostics) {
-        read.extend(text(node, diagnostics).map(|ty| AttributeDecl { name: key.to_text(), ty }));
+impl Reader<'_> {
+    fn is_limited(&mut self, node: Node) -> bool {
+        let Some(Text { text, span }) = self.text(node) else { return false };
+        if !["general", "limited"].contains(&text.as_str()) {
+            let help = self.diagnostics.suggest(&text, ["general", "limited"]);
+            self.diagnostics.add(span, "a hierarchy is `general` or `limited`").help_if(help);
+        }
+        text == "limited"
     }
-    read
-}
 
-fn scopes(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<ScopeDecl> {
-    let mut read = Vec::new();
-    for (key, node) in table(node, diagnostics) {
+    fn attributes(&mut self, node: Node) -> Vec<AttributeDecl> {
+        self.each(node, |reader, name, node| Some(AttributeDecl { name, ty: reader.text(node)? }))
+    }
+
+    fn scope(&mut self, name: Text, node: Node) -> Option<ScopeDecl> {
         let (mut attribute, mut parent) = (None, None);
-        for (inner, node) in table(node, diagnostics) {
-            match inner.text.as_ref() {
-                "attribute" => attribute = text(node, diagnostics),
-                "parent" => parent = text(node, diagnostics),
-                _ => unknown(inner, SCOPE, diagnostics),
-            }
+        self.fields(node, SCOPE, |reader, key, node| match key {
+            "attribute" => attribute = reader.text(node),
+            _ => parent = reader.text(node),
+        });
+        if attribute.is_none() {
+            let message = format!("scope kind `{}` has no `attribute`", shown(&name.text));
+            self.diagnostics.add(name.span, message).help("write `attribute = \"…\"`: what it compares with");
         }
-        match attribute {
-            Some(attribute) => read.push(ScopeDecl { name: key.to_text(), attribute, parent }),
-            None => {
-                let message = format!("scope kind `{}` names no `attribute`", shown(&key.text));
-                diagnostics.add(key.spot, message, Some("write `attribute = \"…\"`: what it compares with".to_owned()));
-            }
+        Some(ScopeDecl { name, attribute: attribute?, parent })
+    }
+
+    fn resource_type(&mut self, name: Text, node: Node) -> Option<TypeDecl> {
+        let mut attributes = Vec::new();
+        self.fields(node, TYPE, |reader, _, node| attributes = reader.attributes(node));
+        Some(TypeDecl { name, attributes })
+    }
+
+    /// A list of names, or a table of names and what they are for.
+    fn permissions(&mut self, node: Node) -> Vec<PermissionDecl> {
+        if let Tree::List(_) = node.value {
+            let names = self.texts(node).into_iter();
+            return names.map(|name| PermissionDecl { name, about: String::new() }).collect();
         }
+        self.each(node, |reader, name, node| {
+            Some(PermissionDecl { name, about: reader.string(node).unwrap_or_default() })
+        })
     }
-    read
-}
 
-fn types(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<TypeDecl> {
-    let mut read = Vec::new();
-    for (key, node) in table(node, diagnostics) {
-        let mut declared = TypeDecl { name: key.to_text(), attributes: Vec::new() };
-        for (inner, node) in table(node, diagnostics) {
-            match inner.text.as_ref() {
-                "attributes" => declared.attributes = attributes(node, diagnostics),
-                _ => unknown(inner, TYPE, diagnostics),
-            }
-        }
-        read.push(declared);
+    fn role(&mut self, name: Text, node: Node) -> Role {
+        let mut role = Role::named(name);
+        self.fields(node, ROLE, |reader, key, node| match (key, &node.value) {
+            ("description", _) => role.description = reader.string(node),
+            ("inherits", _) => role.inherits = reader.texts(node),
+            ("default", Tree::Bool(is_default)) => role.is_default = *is_default,
+            ("default", _) => reader.wrong(&node, "true or false"),
+            ("max_holders", Tree::Int(holders @ 1..=0xFFFF_FFFF)) => role.max_holders = u32::try_from(*holders).ok(),
+            ("max_holders", _) => reader.wrong(&node, "a whole number of 1 or more"),
+            ("grantable_by", _) => role.grantable_by = reader.texts(node),
+            ("allow", _) => reader.grants(node, Effect::Allow, &mut role.grants),
+            _ => reader.grants(node, Effect::Deny, &mut role.grants),
+        });
+        role
     }
-    read
-}
 
-/// A list of names, or a table of names and what they are for.
-fn permissions(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<PermissionDecl> {
-    if let Tree::List(_) = node.value {
-        let names = texts(node, diagnostics).into_iter();
-        return names.map(|name| PermissionDecl { name, about: String::new() }).collect();
-    }
-    let mut read = Vec::new();
-    for (key, node) in table(node, diagnostics) {
-        let about = text(node, diagnostics).map(|about| about.text).unwrap_or_default();
-        read.push(PermissionDecl { name: key.to_text(), about });
-    }
-    read
-}
-
-fn role(key: &Key<'_>, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Role {
-    let mut role = Role::named(key.to_text());
-    for (key, node) in table(node, diagnostics) {
-        match key.text.as_ref() {
-            "description" => role.description = text(node, diagnostics).map(|text| text.text),
-            "inherits" => role.inherits = texts(node, diagnostics),
-            "default" => match node.value {
-                Tree::Bool(is_default) => role.is_default = is_default,
-                _ => wrong(node, "true or false", diagnostics),
-            },
-            "max_holders" => match node.value {
-                Tree::Int(holders) if (1..=i64::from(u32::MAX)).contains(&holders) => {
-                    role.max_holders = u32::try_from(holders).ok();
+    fn grants(&mut self, node: Node, effect: Effect, grants: &mut Vec<Grant>) {
+        for node in self.list(node) {
+            match node.value {
+                Tree::Text(text) => {
+                    grants.push(Grant { effect, pattern: Text { text, span: node.span }, when: None });
                 }
-                _ => wrong(node, "a whole number of 1 or more", diagnostics),
-            },
-            "grantable_by" => role.grantable_by = texts(node, diagnostics),
-            "allow" => grants(node, Effect::Allow, &mut role.grants, diagnostics),
-            "deny" => grants(node, Effect::Deny, &mut role.grants, diagnostics),
-            _ => unknown(key, ROLE, diagnostics),
-        }
-    }
-    role
-}
-
-fn grants(node: &Node<'_>, effect: Effect, grants: &mut Vec<Grant>, diagnostics: &mut Diagnostics) {
-    for item in list(node, diagnostics) {
-        match &item.value {
-            Tree::Text(pattern) => {
-                let pattern = Text { text: pattern.clone().into_owned(), spot: item.spot };
-                grants.push(Grant { effect, pattern, when: None });
+                Tree::Table(_) => grants.extend(self.grant(node, effect).into_iter().flatten()),
+                _ => self.wrong(&node, "a permission, or `permission` and `when` together"),
             }
-            Tree::Table(entries) => {
-                let (mut patterns, mut when) = (None, None);
-                for (key, node) in entries {
-                    match key.text.as_ref() {
-                        "permission" if matches!(node.value, Tree::List(_)) => {
-                            patterns = Some(texts(node, diagnostics))
-                        }
-                        "permission" => patterns = Some(text(node, diagnostics).into_iter().collect()),
-                        "when" => {
-                            when = text(node, diagnostics);
-                            // A grant whose condition cannot be read must not become unconditional.
-                            if when.is_none() {
-                                when = Some(Text { text: "false == true".into(), spot: node.spot });
-                            }
-                        }
-                        _ => unknown(key, GRANT, diagnostics),
-                    }
-                }
-                let Some(patterns) = patterns else {
-                    let help = "beside `when` stands `permission`, with one pattern or a list of them".to_owned();
-                    diagnostics.add(item.spot, "this grant names no `permission`", Some(help));
-                    continue;
-                };
-                // Each has a copy of the condition.
-                let copies = when.as_ref().map_or(0, |when| when.text.len()).saturating_mul(patterns.len());
-                if !diagnostics.takes_copies(copies) {
-                    diagnostics.add(
-                        item.spot,
-                        "the conditions of this policy are too long for so many permissions",
-                        None,
-                    );
-                    continue;
-                }
-                let grant = |pattern| Grant { effect, pattern, when: when.clone().map(Box::new) };
-                grants.extend(patterns.into_iter().map(grant));
+        }
+    }
+
+    /// One or more permissions and a condition.
+    fn grant(&mut self, node: Node, effect: Effect) -> Option<impl Iterator<Item = Grant> + use<>> {
+        let (mut patterns, mut when, span) = (None, None, node.span);
+        self.fields(node, GRANT, |reader, key, node| match (key, &node.value) {
+            ("permission", Tree::List(_)) => patterns = Some(reader.texts(node)),
+            ("permission", _) => patterns = Some(reader.text(node).into_iter().collect()),
+            _ => {
+                // A grant whose condition cannot be read must not become unconditional.
+                let never = Text { text: "false == true".into(), span: node.span };
+                when = Some(Box::new(reader.text(node).unwrap_or(never)));
             }
-            _ => wrong(item, "a permission, or `permission` and `when` together", diagnostics),
+        });
+        let Some(patterns) = patterns else {
+            let help = "write `permission` beside `when`, with one pattern or a list of them";
+            self.diagnostics.add(span, "this grant has no `permission`").help(help);
+            return None;
+        };
+        // Each has a copy of the condition.
+        let length = when.as_ref().map_or(0, |when| when.text.len());
+        self.copies = self.copies.saturating_add(length.saturating_mul(patterns.len()));
+        if self.copies > MAX_COPIES {
+            self.diagnostics.add(span, "the conditions of this policy are too long for so many permissions");
+            return None;
+        }
+        Some(patterns.into_iter().map(move |pattern| Grant { effect, pattern, when: when.clone() }))
+    }
+
+    /// Reads every entry of a table that has these keys.
+    fn fields(&mut self, node: Node, known: &[&str], mut read: impl FnMut(&mut Self, &str, Node)) {
+        for (key, node) in self.entries(node) {
+            if known.contains(&key.text.as_str()) {
+                read(self, &key.text, node);
+                continue;
+            }
+            let help = self.diagnostics.suggest(&key.text, known.iter().copied());
+            let all = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
+            let help = help.unwrap_or_else(|| format!("there are: {}", all()));
+            let message = format!("there is no key `{}` here", shown(&key.text));
+            self.diagnostics.add(key.span, message).help(help).label("unknown key");
         }
     }
-}
 
-fn table<'n, 's>(node: &'n Node<'s>, diagnostics: &mut Diagnostics) -> &'n [(Key<'s>, Node<'s>)] {
-    match &node.value {
-        Tree::Table(entries) => entries,
-        _ => {
-            wrong(node, if diagnostics.is_json { "an object" } else { "a table" }, diagnostics);
-            &[]
+    /// Reads every entry of a table whose keys are names.
+    fn each<T>(&mut self, node: Node, read: impl Fn(&mut Self, Text, Node) -> Option<T>) -> Vec<T> {
+        self.entries(node).into_iter().filter_map(|(name, node)| read(self, name, node)).collect()
+    }
+
+    fn entries(&mut self, node: Node) -> Vec<(Text, Node)> {
+        if let Tree::Table(entries) = node.value {
+            return entries;
         }
+        self.wrong(&node, self.table);
+        Vec::new()
     }
-}
 
-fn list<'n, 's>(node: &'n Node<'s>, diagnostics: &mut Diagnostics) -> &'n [Node<'s>] {
-    match &node.value {
-        Tree::List(items) => items,
-        _ => {
-            wrong(node, "a list", diagnostics);
-            &[]
+    fn list(&mut self, node: Node) -> Vec<Node> {
+        if let Tree::List(items) = node.value {
+            return items;
         }
+        self.wrong(&node, "a list");
+        Vec::new()
     }
-}
 
-fn text(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Text> {
-    match &node.value {
-        Tree::Text(text) => Some(Text { text: text.clone().into_owned(), spot: node.spot }),
-        _ => {
-            wrong(node, "a string", diagnostics);
-            None
+    fn texts(&mut self, node: Node) -> Vec<Text> {
+        self.list(node).into_iter().filter_map(|item| self.text(item)).collect()
+    }
+
+    fn string(&mut self, node: Node) -> Option<String> {
+        self.text(node).map(|text| text.text)
+    }
+
+    fn text(&mut self, node: Node) -> Option<Text> {
+        if let Tree::Text(text) = node.value {
+            return Some(Text { text, span: node.span });
         }
+        self.wrong(&node, "a string");
+        None
     }
-}
 
-fn texts(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<Text> {
-    let mut read = Vec::new();
-    for item in list(node, diagnostics) {
-        read.extend(text(item, diagnostics));
+    fn wrong(&mut self, node: &Node, expected: &str) {
+        let found = match &node.value {
+            Tree::Text(_) => "a string",
+            Tree::Int(int) => &format!("the number {int}"),
+            Tree::Bool(_) => "true or false",
+            Tree::List(_) => "a list",
+            Tree::Table(_) => self.table,
+            Tree::Other(kind) => kind,
+        };
+        self.diagnostics.add(node.span, format!("expected {expected}, found {found}"));
     }
-    read
-}
-
-fn wrong(node: &Node<'_>, expected: &str, diagnostics: &mut Diagnostics) {
-    if !matches!(node.value, Tree::Refused) {
-        diagnostics.add(
-            node.spot,
-            format!("expected {expected}, found {}", node.value.kind(diagnostics.is_json)),
-            None,
-        );
-    }
-}
-
-fn unknown(key: &Key<'_>, known: &[&'static str], diagnostics: &mut Diagnostics) {
-    let help = diagnostics.suggest(&key.text, known.iter().copied());
-    let known = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
-    let help = help.unwrap_or_else(|| format!("there are: {}", known()));
-    diagnostics.add(key.spot, format!("there is no key `{}` here", shown(&key.text)), Some(help)).label("unknown key");
 }
 
 #[cfg(test)]

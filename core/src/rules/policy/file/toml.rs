@@ -7,36 +7,21 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::rules::diagnostics::{Diagnostics, Spot, shown};
+use crate::rules::diagnostics::{Diagnostics, Span, Text, shown};
 
-use super::{
-    MAX_DEPTH, MAX_PARTS, too_many_parts,
-    tree::{Key, Node, Tree},
-};
+use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
 
-/// Of a file that is no TOML and has more parts, the first error alone is told.
+/// Of a file that is not valid TOML and has more parts, the first error alone is told.
 const MAX_PARTS_TOLD: usize = 20_000;
 /// So many keys that are given twice are told with the place of the first.
 const MAX_SEARCHES: u32 = 20;
 
-pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) -> Option<Node<'s>> {
-    // The parser bounds brackets and dotted keys apart; together they multiply, and dropping what
-    // they build exhausts the stack.
-    let parts = match measure(text) {
-        Measure::Parts(parts) => parts,
-        Measure::TooDeep(at) => {
-            diagnostics.add(Spot::of(at..at), "nested too deeply", None);
-            return None;
-        }
-        Measure::TooMany(at) => {
-            too_many_parts(at, diagnostics);
-            return None;
-        }
-    };
+pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let parts = measure(text, diagnostics)?;
     let first = match DeTable::parse(text) {
         Ok(table) => {
-            let spot = Spot::of(table.span());
-            return Some(Node { spot, value: tree_of_table(table.into_inner(), 0, diagnostics) });
+            let span = Span::of(table.span());
+            return Some(Node { span, value: tree_of_table(table.into_inner(), 0, diagnostics) });
         }
         Err(error) => error,
     };
@@ -49,9 +34,10 @@ pub(in crate::rules) fn parse<'s>(text: &'s str, diagnostics: &mut Diagnostics) 
             again.tell(text, span, diagnostics);
             continue;
         }
-        let is_unquoted = error.message().starts_with("invalid unquoted key");
-        let help = "a name with other characters stands in quotes, such as \"document:edit\"".to_owned();
-        diagnostics.add(Spot::of(span), error.message(), is_unquoted.then_some(help));
+        let told = diagnostics.add(Span::of(span), error.message());
+        if error.message().starts_with("invalid unquoted key") {
+            told.help("a name with other characters is written in quotes, such as \"document:edit\"");
+        }
     }
     None
 }
@@ -70,7 +56,7 @@ impl Again {
         self.searches += 1;
         // Looking for the other key costs a walk through the file.
         let Some(before) = text.get(..span.start).filter(|_| self.searches <= MAX_SEARCHES) else {
-            diagnostics.add(Spot::of(span), message, None).label("given again");
+            diagnostics.add(Span::of(span), message).label("given again");
             return;
         };
         let line = before.rfind('\n').map_or(0, |end| end + 1);
@@ -83,10 +69,11 @@ impl Again {
             return;
         }
         let region = if is_header { 0..line } else { header..line };
-        let first = line_of(text, region, &text[line..span.end]).map(|first| first + span.end - line);
-        let fault = diagnostics.add(Spot::of(span.clone()), message, None).label("given again");
-        if let Some(end) = first {
-            fault.first(Spot::of(end - span.len()..end), "first given");
+        let first = line_of(text, region, &text[line..span.end]);
+        let twice = diagnostics.add(Span::of(span.clone()), message).label("given again");
+        if let Some(first) = first {
+            let start = first + span.start - line;
+            twice.first(Span::of(start..start + span.len()), "first given");
         }
     }
 }
@@ -104,14 +91,11 @@ fn line_of(text: &str, region: Range<usize>, begins: &str) -> Option<usize> {
     None
 }
 
-fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, diagnostics: &mut Diagnostics) -> Node<'s> {
-    let spot = Spot::of(value.span());
+fn node(value: Spanned<DeValue<'_>>, depth: usize, diagnostics: &mut Diagnostics) -> Node {
+    let span = Span::of(value.span());
     let value = match value.into_inner() {
-        DeValue::Array(_) | DeValue::Table(_) if depth >= MAX_DEPTH => {
-            diagnostics.add(spot, "nested too deeply", None);
-            Tree::Refused
-        }
-        DeValue::String(text) => Tree::Text(text),
+        DeValue::Array(_) | DeValue::Table(_) if depth >= MAX_DEPTH => too_deep(span, diagnostics),
+        DeValue::String(text) => Tree::Text(text.into_owned()),
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(integer) => Tree::Int(integer),
             Err(_) => Tree::Other("an integer beyond 64 bits"),
@@ -122,26 +106,20 @@ fn node<'s>(value: Spanned<DeValue<'s>>, depth: usize, diagnostics: &mut Diagnos
         DeValue::Array(items) => Tree::List(items.into_iter().map(|item| node(item, depth + 1, diagnostics)).collect()),
         DeValue::Table(table) => tree_of_table(table, depth, diagnostics),
     };
-    Node { spot, value }
+    Node { span, value }
 }
 
-fn tree_of_table<'s>(table: DeTable<'s>, depth: usize, diagnostics: &mut Diagnostics) -> Tree<'s> {
-    let entry = |(key, value): (Spanned<_>, _)| {
-        (Key { spot: Spot::of(key.span()), text: key.into_inner() }, node(value, depth + 1, diagnostics))
-    };
-    Tree::Table(table.into_iter().map(entry).collect())
+fn tree_of_table(table: DeTable<'_>, depth: usize, diagnostics: &mut Diagnostics) -> Tree {
+    let entries = table.into_iter().map(|(key, value)| {
+        let span = Span::of(key.span());
+        (Text { text: key.into_inner().into_owned(), span }, node(value, depth + 1, diagnostics))
+    });
+    Tree::Table(entries.collect())
 }
 
-/// What a file is, strings and comments apart.
-enum Measure {
-    Parts(usize),
-    /// Brackets or the parts of one key outnumber [`MAX_DEPTH`] here.
-    TooDeep(usize),
-    /// The parts outnumber [`MAX_PARTS`] here.
-    TooMany(usize),
-}
-
-fn measure(text: &str) -> Measure {
+/// How many parts a file has, strings and comments apart; none where it is refused. The parser bounds brackets
+/// and dotted keys apart; together they multiply, and dropping what they build exhausts the stack.
+fn measure(text: &str, diagnostics: &mut Diagnostics) -> Option<usize> {
     let (mut brackets, mut dots, mut parts, mut at) = (0_usize, 0_usize, 0_usize, 0_usize);
     while let Some(byte) = text.as_bytes().get(at) {
         match byte {
@@ -160,17 +138,19 @@ fn measure(text: &str) -> Measure {
             b'.' => dots += 1,
             _ => {}
         }
-        parts +=
-            usize::from(byte.is_ascii_punctuation() || byte.is_ascii_control()) - usize::from(b"_-\r".contains(byte));
+        let is_sign = byte.is_ascii_punctuation() || byte.is_ascii_control();
+        parts += usize::from(is_sign && !b"_-\r".contains(byte));
         if brackets > MAX_DEPTH || dots > MAX_DEPTH {
-            return Measure::TooDeep(at);
+            too_deep(Span::of(at..at), diagnostics);
+            return None;
         }
         if parts > MAX_PARTS {
-            return Measure::TooMany(at);
+            too_many_parts(at, diagnostics);
+            return None;
         }
         at += 1;
     }
-    Measure::Parts(parts)
+    Some(parts)
 }
 
 /// The byte after a string that begins at `start`; one that does not end goes to the end of its line.

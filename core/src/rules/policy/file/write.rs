@@ -1,13 +1,14 @@
 //! The policy to TOML and JSON, as a person would have written it.
 
-use serde::{
-    Serialize, Serializer,
-    ser::{SerializeMap, SerializeSeq},
-};
+use serde::{Serialize, Serializer};
 
+use super::{Node, Tree};
 use crate::{
     model::error::{Error, Reason, Result},
-    rules::policy::{AttributeDecl, Effect, Grant, Policy, Role},
+    rules::{
+        diagnostics::{Span, Text},
+        policy::{AttributeDecl, Effect, Policy, Role},
+    },
 };
 
 pub(in crate::rules) fn to_toml(policy: &Policy) -> Result<String> {
@@ -18,135 +19,128 @@ pub(in crate::rules) fn to_json(policy: &Policy) -> Result<String> {
     serde_json::to_string_pretty(policy).map_err(|error| unwritable(&error))
 }
 
-fn unwritable(error: &dyn std::fmt::Display) -> Error {
+pub(in crate::rules) fn unwritable(error: &dyn std::fmt::Display) -> Error {
     Error::new(Reason::Internal, format!("the policy cannot be written: {error}"))
 }
 
-/// Plain values first: TOML has no other order.
 impl Serialize for Policy {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(description) = &self.description {
-            map.serialize_entry("description", description)?;
-        }
-        if self.limited_hierarchy {
-            map.serialize_entry("hierarchy", "limited")?;
-        }
-        if let Some(role) = &self.anonymous {
-            map.serialize_entry("anonymous", &role.text)?;
-        }
-        if !self.context.is_empty() {
-            map.serialize_entry("context", &Attributes(&self.context))?;
-        }
-        if !self.scopes.is_empty() {
-            let kinds = self.scopes.iter().map(|one| {
-                let parent = one.parent.as_ref().map(|parent| parent.text.as_str());
-                (one.name.text.clone(), Kind { attribute: &one.attribute.text, parent })
-            });
-            map.serialize_entry("scopes", &Entries(kinds.collect()))?;
-        }
-        if !self.types.is_empty() {
-            let ty =
-                self.types.iter().map(|ty| (ty.name.text.clone(), Entry("attributes", Attributes(&ty.attributes))));
-            map.serialize_entry("types", &Entries(ty.collect()))?;
-        }
-        if !self.permissions.is_empty() {
-            let about = self.permissions.iter().map(|one| (one.name.text.clone(), one.about.as_str()));
-            map.serialize_entry("permissions", &Entries(about.collect()))?;
-        }
-        if !self.roles.is_empty() {
-            map.serialize_entry(
-                "roles",
-                &Entries(self.roles.iter().map(|role| (role.name.text.clone(), role.as_ref())).collect()),
-            )?;
-        }
-        map.end()
+        tree(self).serialize(serializer)
     }
 }
 
-impl Serialize for Role {
+impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let names =
-            |texts: &[crate::rules::diagnostics::Text]| texts.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(description) = &self.description {
-            map.serialize_entry("description", description)?;
+        match self {
+            Tree::Text(text) => serializer.serialize_str(text),
+            Tree::Int(int) => serializer.serialize_i64(*int),
+            Tree::Bool(bool) => serializer.serialize_bool(*bool),
+            Tree::List(items) => serializer.collect_seq(items.iter().map(|item| &item.value)),
+            Tree::Table(entries) => serializer.collect_map(entries.iter().map(|(key, node)| (&key.text, &node.value))),
+            Tree::Other(_) => serializer.serialize_none(),
         }
-        if !self.inherits.is_empty() {
-            map.serialize_entry("inherits", &names(&self.inherits))?;
-        }
-        if self.is_default {
-            map.serialize_entry("default", &true)?;
-        }
-        if let Some(holders) = self.max_holders {
-            map.serialize_entry("max_holders", &holders)?;
-        }
-        if !self.grantable_by.is_empty() {
-            map.serialize_entry("grantable_by", &names(&self.grantable_by))?;
-        }
-        for (key, effect) in [("allow", Effect::Allow), ("deny", Effect::Deny)] {
-            let grants: Vec<&Grant> = self.grants.iter().filter(|grant| grant.effect == effect).collect();
-            if !grants.is_empty() {
-                map.serialize_entry(key, &Grants(grants))?;
-            }
-        }
-        map.end()
     }
 }
 
-struct Grants<'p>(Vec<&'p Grant>);
+/// Equal when they say the same, in whatever order, wherever they were read from.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let [mut one, mut two] = [tree(self), tree(other)];
+        one.sort();
+        two.sort();
+        one == two
+    }
+}
 
-impl Serialize for Grants<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for grant in &self.0 {
-            match &grant.when {
-                None => list.serialize_element(&grant.pattern.text)?,
-                Some(when) => {
-                    list.serialize_element(&Conditional { permission: &grant.pattern.text, when: &when.text })?
-                }
-            }
+impl Eq for Policy {}
+
+impl Tree {
+    fn sort(&mut self) {
+        if let Tree::Table(entries) = self {
+            entries.sort_by(|(one, _), (two, _)| one.text.cmp(&two.text));
+            entries.iter_mut().for_each(|(_, node)| node.value.sort());
         }
-        list.end()
     }
 }
 
-#[derive(Serialize)]
-struct Conditional<'p> {
-    permission: &'p str,
-    when: &'p str,
+/// Plain values first: TOML has no other order.
+fn tree(policy: &Policy) -> Tree {
+    table([
+        ("description", policy.description.as_deref().map(text)),
+        ("hierarchy", policy.limited_hierarchy.then(|| text("limited"))),
+        ("anonymous", policy.anonymous.as_ref().map(|role| text(&role.text))),
+        ("context", some(attributes(&policy.context))),
+        (
+            "scopes",
+            some(named(&policy.scopes, |scope| {
+                (
+                    &scope.name,
+                    table([
+                        ("attribute", Some(text(&scope.attribute.text))),
+                        ("parent", scope.parent.as_ref().map(|parent| text(&parent.text))),
+                    ]),
+                )
+            })),
+        ),
+        (
+            "types",
+            some(named(&policy.types, |ty| (&ty.name, table([("attributes", Some(attributes(&ty.attributes)))])))),
+        ),
+        ("permissions", some(named(&policy.permissions, |one| (&one.name, text(&one.about))))),
+        ("roles", some(named(&policy.roles, |one| (&one.name, role(one))))),
+    ])
 }
 
-/// A kind of scope.
-#[derive(Serialize)]
-struct Kind<'p> {
-    attribute: &'p str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<&'p str>,
+fn role(role: &Role) -> Tree {
+    table([
+        ("description", role.description.as_deref().map(text)),
+        ("inherits", texts(&role.inherits)),
+        ("default", role.is_default.then_some(Tree::Bool(true))),
+        ("max_holders", role.max_holders.map(|holders| Tree::Int(holders.into()))),
+        ("grantable_by", texts(&role.grantable_by)),
+        ("allow", grants(role, Effect::Allow)),
+        ("deny", grants(role, Effect::Deny)),
+    ])
 }
 
-struct Attributes<'p>(&'p [AttributeDecl]);
+fn grants(role: &Role, effect: Effect) -> Option<Tree> {
+    let grants = role.grants.iter().filter(|grant| grant.effect == effect).map(|grant| match &grant.when {
+        None => text(&grant.pattern.text),
+        Some(when) => table([("permission", Some(text(&grant.pattern.text))), ("when", Some(text(&when.text)))]),
+    });
+    some(Tree::List(grants.map(node).collect()))
+}
 
-impl Serialize for Attributes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|one| (&one.name.text, &one.ty.text)))
-    }
+fn attributes(attributes: &[AttributeDecl]) -> Tree {
+    named(attributes, |one| (&one.name, text(&one.ty.text)))
 }
 
 /// A table in the order of the policy.
-struct Entries<V>(Vec<(String, V)>);
-
-impl<V: Serialize> Serialize for Entries<V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
+fn named<T>(all: &[T], entry: impl Fn(&T) -> (&Text, Tree)) -> Tree {
+    let entries = all.iter().map(entry);
+    Tree::Table(entries.map(|(name, value)| (Text::from(name.text.as_str()), node(value))).collect())
 }
 
-/// A table with one key.
-struct Entry<V>(&'static str, V);
+/// Without what says nothing.
+fn table<const N: usize>(entries: [(&str, Option<Tree>); N]) -> Tree {
+    let entries = entries.into_iter().filter_map(|(key, value)| Some((Text::from(key), node(value?))));
+    Tree::Table(entries.collect())
+}
 
-impl<V: Serialize> Serialize for Entry<V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map([(self.0, &self.1)])
-    }
+fn texts(texts: &[Text]) -> Option<Tree> {
+    some(Tree::List(texts.iter().map(|one| node(text(&one.text))).collect()))
+}
+
+fn text(text: &str) -> Tree {
+    Tree::Text(text.to_owned())
+}
+
+fn some(tree: Tree) -> Option<Tree> {
+    let is_empty = matches!(&tree, Tree::List(items) if items.is_empty())
+        || matches!(&tree, Tree::Table(entries) if entries.is_empty());
+    (!is_empty).then_some(tree)
+}
+
+fn node(value: Tree) -> Node {
+    Node { span: Span::CODE, value }
 }

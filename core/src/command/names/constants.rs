@@ -23,7 +23,7 @@ struct Syntax {
     constant_name: fn(&str) -> String,
 }
 
-pub(in crate::rules) fn kotlin(names: &Names, collisions: &mut Vec<String>) -> String {
+pub(super) fn kotlin(names: &Names, collisions: &mut Vec<String>) -> String {
     let syntax = Syntax {
         group: "object",
         constant: "const val",
@@ -38,7 +38,7 @@ pub(in crate::rules) fn kotlin(names: &Names, collisions: &mut Vec<String>) -> S
     syntax.write(names, collisions)
 }
 
-pub(in crate::rules) fn swift(names: &Names, collisions: &mut Vec<String>) -> String {
+pub(super) fn swift(names: &Names, collisions: &mut Vec<String>) -> String {
     let syntax = Syntax {
         group: "public enum",
         constant: "public static let",
@@ -53,7 +53,7 @@ pub(in crate::rules) fn swift(names: &Names, collisions: &mut Vec<String>) -> St
     syntax.write(names, collisions)
 }
 
-pub(in crate::rules) fn rust(names: &Names, collisions: &mut Vec<String>) -> String {
+pub(super) fn rust(names: &Names, collisions: &mut Vec<String>) -> String {
     let syntax = Syntax {
         group: "pub mod",
         constant: "pub const",

@@ -1,13 +1,13 @@
 //! What a name becomes in a language.
 
 /// `user-group` as `UserGroup`.
-pub(in crate::rules) fn pascal(name: &str) -> String {
+pub(super) fn pascal(name: &str) -> String {
     let parts = name.split(['-', '_']).filter(|part| !part.is_empty());
     parts.map(|part| part[..1].to_ascii_uppercase() + &part[1..]).collect()
 }
 
 /// `set_status` as `setStatus`.
-pub(in crate::rules) fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let pascal = pascal(name);
     // A role that is written in capitals stays readable: `MAIN_HQ` is `mainHq`.
     if !name.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -17,12 +17,12 @@ pub(in crate::rules) fn camel(name: &str) -> String {
 }
 
 /// `user-group` as `user_group`.
-pub(in crate::rules) fn snake(name: &str) -> String {
+pub(super) fn snake(name: &str) -> String {
     name.replace('-', "_")
 }
 
 /// `set_status` as `SET_STATUS`, `onCall` as `ON_CALL`.
-pub(in crate::rules) fn screaming(name: &str) -> String {
+pub(super) fn screaming(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut was_small = false;
     for letter in snake(name).chars() {
@@ -36,13 +36,13 @@ pub(in crate::rules) fn screaming(name: &str) -> String {
 }
 
 /// A word that the language keeps for itself gets an underscore.
-pub(in crate::rules) fn unreserved(name: String, reserved: &[&str]) -> String {
+pub(super) fn unreserved(name: String, reserved: &[&str]) -> String {
     if reserved.contains(&name.as_str()) { name + "_" } else { name }
 }
 
 /// A text for a comment of any language: one line, without what would end the comment, begin
 /// another or make it read otherwise than it is.
-pub(in crate::rules) fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let is_shown = |letter: &char| {
         let turns =
             matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
@@ -54,7 +54,7 @@ pub(in crate::rules) fn one_line(text: &str) -> String {
     line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-pub(in crate::rules) const SWIFT: &[&str] = &[
+pub(super) const SWIFT: &[&str] = &[
     "Any",
     "Protocol",
     "Self",
@@ -115,7 +115,7 @@ pub(in crate::rules) const SWIFT: &[&str] = &[
 ];
 
 /// Of modules; constants are written in capitals, which none of them is.
-pub(in crate::rules) const RUST: &[&str] = &[
+pub(super) const RUST: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
     "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",

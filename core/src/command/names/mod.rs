@@ -23,9 +23,10 @@ use std::collections::BTreeMap;
 
 use rolekeep_macros::Word;
 
-use crate::model::error::{Error, Reason, Result};
-
-use crate::rules::RuleSet;
+use crate::{
+    model::error::{Error, Reason, Result},
+    rules::{RoleInfo, RuleSet},
+};
 
 /// A language that the names of a policy can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word)]
@@ -43,36 +44,34 @@ pub enum Language {
     Rust,
 }
 
-impl RuleSet {
-    /// The permissions and roles of this policy, those of the library included, as a source file.
-    ///
-    /// ```
-    /// # use rolekeep::rules::{Language, Policy, RuleSet, Schema};
-    /// let policy = Policy::new().permissions(["user-group:set_status"]);
-    /// let names = RuleSet::compile(&policy, &Schema::new())?.names(Language::Rust)?;
-    /// assert!(names.contains("pub mod user_group"));
-    /// assert!(names.contains(r#"pub const SET_STATUS: &str = "user-group:set_status";"#));
-    /// # Ok::<(), rolekeep::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Reason::PolicyInvalid`] where two names become the same one in that language, with all of them.
-    pub fn names(&self, language: Language) -> Result<String> {
-        let names = Names::of(self);
-        let mut collisions = Vec::new();
-        let text = match language {
-            Language::TypeScript => unions::typescript(&names, &mut collisions),
-            Language::Python => unions::python(&names, &mut collisions),
-            Language::Kotlin => constants::kotlin(&names, &mut collisions),
-            Language::Swift => constants::swift(&names, &mut collisions),
-            Language::Rust => constants::rust(&names, &mut collisions),
-        };
-        if collisions.is_empty() {
-            return Ok(text);
-        }
-        let message = format!("these names cannot be told apart in {}: {}", language.title(), collisions.join("; "));
-        Err(Error::new(Reason::PolicyInvalid, message))
+/// The permissions and roles of a policy, those of the library included, as a source file.
+///
+/// ```
+/// # use rolekeep::{command::{self, Language}, rules::{Policy, RuleSet, Schema}};
+/// let policy = Policy::new().permissions(["user-group:set_status"]);
+/// let names = command::names(&RuleSet::compile(&policy, &Schema::new())?, Language::Rust)?;
+/// assert!(names.contains("pub mod user_group"));
+/// assert!(names.contains(r#"pub const SET_STATUS: &str = "user-group:set_status";"#));
+/// # Ok::<(), rolekeep::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Reason::PolicyInvalid`] where two names become the same one in that language, with all of them.
+pub fn names(rules: &RuleSet, language: Language) -> Result<String> {
+    let names = Names::of(rules);
+    let mut collisions = Vec::new();
+    let text = match language {
+        Language::TypeScript => unions::typescript(&names, &mut collisions),
+        Language::Python => unions::python(&names, &mut collisions),
+        Language::Kotlin => constants::kotlin(&names, &mut collisions),
+        Language::Swift => constants::swift(&names, &mut collisions),
+        Language::Rust => constants::rust(&names, &mut collisions),
+    };
+    if collisions.is_empty() {
+        return Ok(text);
     }
+    let message = format!("these names cannot be told apart in {}: {}", language.title(), collisions.join("; "));
+    Err(Error::new(Reason::PolicyInvalid, message))
 }
 
 impl Language {
@@ -113,7 +112,7 @@ impl Names {
             let name = Name { own: action.to_owned(), whole: permission.name.clone(), about };
             types.entry(resource.to_owned()).or_default().push(name);
         }
-        let role = |role: crate::rules::RoleInfo| {
+        let role = |role: RoleInfo| {
             let about = spelling::one_line(&role.description.unwrap_or_default());
             Name { own: role.name.clone(), whole: role.name, about }
         };
@@ -126,7 +125,7 @@ impl Names {
 struct Taken(BTreeMap<String, String>);
 
 impl Taken {
-    /// Notes that `name` becomes `identifier` here.
+    /// Notes that `name` becomes `identifier` in this scope.
     fn take(&mut self, identifier: String, name: &str, collisions: &mut Vec<String>) -> String {
         if let Some(other) = self.0.insert(identifier.clone(), name.to_owned()) {
             collisions.push(format!("`{other}` and `{name}` are both `{identifier}`"));

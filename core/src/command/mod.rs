@@ -1,9 +1,13 @@
 //! The command `rolekeep`, which packages of other languages bring: they read the file and print what this answers.
 
+mod names;
+
+pub use names::{Language, names};
+
 use crate::{
     model::error::{Error, Problem, Reason, Result},
     operations::target,
-    rules::{Language, Policy, RuleSet},
+    rules::{Policy, RuleSet},
 };
 
 /// What it says to whom it does not understand.
@@ -91,7 +95,7 @@ fn answer(asked: &Asked<'_>, contents: Option<&[u8]>) -> Result<String> {
         (None, None) => return Err(Error::new(Reason::PolicyInvalid, "the policy file was not read")),
     };
     let rules = compile(&policy)?;
-    asked.language.map_or_else(|| Ok(String::new()), |language| rules.names(language))
+    asked.language.map_or_else(|| Ok(String::new()), |language| names(&rules, language))
 }
 
 fn compile(policy: &Policy) -> Result<RuleSet> {
