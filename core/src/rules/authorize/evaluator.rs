@@ -253,19 +253,13 @@ impl RuleSet {
     }
 
     /// Whether a grant allows that is held where the resource is.
-    pub(in crate::rules) fn grants(&self, special: &Special, field: Option<FieldId>, view: &impl View) -> bool {
+    fn grants(&self, special: &Special, field: Option<FieldId>, view: &impl View) -> bool {
         // Asked without fields, a narrowed allow does not count.
         self.is_on(special.fields, field, false) && self.condition_allows(special.condition, view)
     }
 
     /// Whether a deny counts that an assignment holds.
-    pub(in crate::rules) fn denies(
-        &self,
-        special: &Special,
-        held: RoleAssignment<'_>,
-        field: Option<FieldId>,
-        view: &impl View,
-    ) -> bool {
+    fn denies(&self, special: &Special, held: RoleAssignment<'_>, field: Option<FieldId>, view: &impl View) -> bool {
         if !self.is_on(special.fields, field, true) || view.is_lifted(special.grant) {
             return false;
         }

@@ -30,6 +30,7 @@ use crate::rules::{
     resource::{Context, Resource},
 };
 pub(in crate::rules) use evaluation_context::EvaluationContext;
+pub(in crate::rules) use evaluator::{Holder, View};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]

@@ -132,6 +132,26 @@ impl<'a> Iterator for HeldRoles<'a> {
 }
 
 impl<'a> RoleAssignment<'a> {
+    /// A role as if the principal held it everywhere and always.
+    pub(in crate::rules) fn assumed(principal: &'a Principal, role: u32) -> Self {
+        Self { role, at: u32::MAX, scope: None, window: Window::ALWAYS, principal }
+    }
+
+    /// As if it were held always.
+    pub(in crate::rules) fn always(self) -> Self {
+        Self { window: Window::ALWAYS, ..self }
+    }
+
+    /// As if it were held there.
+    pub(in crate::rules) fn within(self, scope: &'a BoundScope) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// Its place among those of the principal.
+    pub(in crate::rules) fn place(&self) -> usize {
+        self.at as usize
+    }
+
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
         self.window.holds(now)
