@@ -96,7 +96,8 @@ const MAX_NAMED: usize = 10;
 impl<'a> Inquiry<'a> {
     /// These as data and in words.
     pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<Change> {
-        let mut described: Vec<Change> = changes.0.iter().map(|(who, step)| self.change(*who, step, changes)).collect();
+        let mut described: Vec<Change> =
+            changes.parts().0.iter().map(|(who, step)| self.change(*who, step, changes)).collect();
         described.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
         described
     }
@@ -139,9 +140,10 @@ impl<'a> Inquiry<'a> {
                 let text = "no role of this policy gives it: a role that is held needs a grant of";
                 of_permission(ChangeKind::AddGrant, format!("{text} {asked}"))
             }
-            Step::NameResource(named) => {
-                let scopes: Vec<String> = named.within.iter().map(|place| place.written.to_string()).collect();
-                let mut tests: Vec<TestOutcome> = named.tests.iter().map(|one| self.test_outcome(one)).collect();
+            Step::LieIn(_) | Step::NameResource => {
+                let scopes: Vec<String> = changes.places().map(|place| place.written.to_string()).collect();
+                let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
+                let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
                 tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
                 let text = text::name_resource(&self.cx(0).ty.name, &scopes, &self.avoided(changes), &tests);
                 Change { scopes, tests, ..of(ChangeKind::NameResource, text) }
@@ -173,11 +175,9 @@ impl<'a> Inquiry<'a> {
                 let test = self.test_outcome(outcome);
                 Change { tests: vec![test.clone()], ..of(ChangeKind::MeetCondition, text::meet(&test)) }
             }
-            Step::LiftDeny(id) => {
-                let role = self.rules.roles.get(id.role as usize);
-                let grant = role.and_then(|role| role.own_grant(id.at)).map(|grant| grant.text()).unwrap_or_default();
-                let text = format!("{} must lose the grant `{grant}`", self.role_name(id.role));
-                Change { grant: Some(grant), ..of_role(ChangeKind::LiftDeny, id.role, text) }
+            Step::LiftDeny(role, grant) => {
+                let text = format!("{} must lose the grant `{grant}`", self.role_name(*role));
+                Change { grant: Some(grant.clone()), ..of_role(ChangeKind::LiftDeny, *role, text) }
             }
         }
     }
@@ -212,7 +212,7 @@ impl<'a> Inquiry<'a> {
     fn avoided(&self, changes: &ChangeSet<'a>) -> Vec<String> {
         let mut there = changes.clone();
         let held = self.chain.iter().flat_map(|cx| cx.principal.assignments());
-        there.named_mut().into_iter().for_each(|named| named.within.extend(held.clone().map(|held| self.place(held))));
+        held.for_each(|held| there.add(0, Step::LieIn(self.place(held))));
         let mut scopes: Vec<String> = Vec::new();
         for who in 0..self.chain.len() {
             let (what_if, there) = (self.what_if(who, changes), self.what_if(who, &there));

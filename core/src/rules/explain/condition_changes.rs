@@ -15,7 +15,7 @@ use crate::rules::{
 
 use super::{
     minimal_changes::{MAX_SEARCH, shrink, smallest},
-    what_if::{ChangeSet, Inquiry, Outcome, WhatIf, reads},
+    what_if::{ChangeSet, Inquiry, Outcome, Step, WhatIf, reads},
 };
 
 /// An id that no policy names.
@@ -31,40 +31,32 @@ impl<'a> Inquiry<'a> {
         wanted: bool,
         changes: &ChangeSet<'a>,
     ) -> Option<ChangeSet<'a>> {
+        let what_if = self.what_if(who, changes);
         let with = |turned: &[Outcome<'a>]| {
-            let mut changes = changes.clone();
-            turned.iter().for_each(|outcome| changes.settle(*outcome));
-            changes
+            let turned = turned.iter().map(|outcome| (outcome.who, Step::Meet(*outcome)));
+            ChangeSet(changes.0.iter().cloned().chain(turned).collect())
         };
         let is_met = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).holds(condition) == wanted;
+        let can_be = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).is_possible(condition);
+        let turn = |test: &'a Test| {
+            let now = what_if.outcome(condition, test);
+            let turned = Outcome { holds: !now.holds, ..now };
+            let is_open = what_if.settled(now.who, now.text).is_none() && (wanted || reads(test, Root::Resource));
+            (is_open && self.may_turn(&what_if, turned)).then_some(turned)
+        };
         let mut turned = Vec::new();
         if !is_met(&turned) {
-            let what_if = self.what_if(who, changes);
-            let turn = |test: &'a Test| {
-                let turned = self.outcome(who, condition, test, !what_if.test_holds(condition, test));
-                let may_turn = (wanted || reads(test, Root::Resource))
-                    && what_if.settled(condition, test).is_none()
-                    && self.may_turn(who, &turned);
-                may_turn.then_some(turned)
-            };
-            // The same test written twice turns once.
-            let mut able: Vec<Outcome<'a>> = Vec::new();
-            for turned in condition.tests.iter().filter_map(turn) {
-                if !able.contains(&turned) {
-                    able.push(turned);
-                }
-            }
+            let mut able = unique(condition.tests.iter().filter_map(turn));
             if able.len() > MAX_SEARCH {
-                let fewest = cheapest(&condition.tree, wanted, &|at| {
-                    let test = &condition.tests[at];
-                    (what_if.test_holds(condition, test), turn(test))
-                })?;
-                able.retain(|one| fewest.contains(one));
+                let few = cheapest(&condition.tree, wanted, &|at, wanted| {
+                    let test = condition.tests.get(at)?;
+                    let is_so = what_if.outcome(condition, test).holds == wanted;
+                    if is_so { Some(Vec::new()) } else { turn(test).map(|turned| vec![turned]) }
+                });
+                able = unique(few?.into_iter());
             }
-            let can_be = |turned: &[Outcome<'a>]| self.is_possible(who, condition, &self.what_if(who, &with(turned)));
-            let found = smallest(&able, |turned| is_met(turned) && can_be(turned))?;
             // What follows from the others by itself need not be said.
-            turned = shrink(found, is_met);
+            turned = shrink(smallest(&able, |turned| is_met(turned) && can_be(turned))?, is_met);
         }
         let mut changes = with(&turned);
         self.settle(who, condition, &mut changes);
@@ -73,46 +65,49 @@ impl<'a> Inquiry<'a> {
 
     /// Settles all that a condition reads of a resource that is to be named, so that no other may ask for the contrary.
     pub(super) fn settle(&self, who: usize, condition: &'a Condition, changes: &mut ChangeSet<'a>) {
-        if changes.named().is_some() {
-            let what_if = self.what_if(who, changes);
-            let read = condition.tests.iter().filter(|test| reads(test, Root::Resource));
-            let outcomes = read.map(|test| self.outcome(who, condition, test, what_if.test_holds(condition, test)));
-            outcomes.collect::<Vec<_>>().into_iter().for_each(|outcome| changes.settle(outcome));
+        let what_if = self.what_if(who, changes);
+        let read = condition.tests.iter().filter(|test| changes.is_of_named(test));
+        for outcome in read.map(|test| what_if.outcome(condition, test)).collect::<Vec<_>>() {
+            changes.add(outcome.who, Step::Meet(outcome));
         }
     }
 
     /// Whether anything that may change has a say in a test, and some value makes it turn out so.
-    fn may_turn(&self, who: usize, turned: &Outcome<'a>) -> bool {
+    fn may_turn(&self, what_if: &WhatIf<'_, 'a>, turned: Outcome<'a>) -> bool {
         let kind = &turned.test.kind;
         // Who is not signed in has no attributes, and gets none.
-        let is_account = self.principal(who).id().is_some();
-        let is_empty = matches!(kind, TestKind::InLiterals(_, literals) if literals.is_empty());
+        let is_account = what_if.cx.principal.id().is_some();
         let depends = kind.reads_now() || kind.paths().any(|path| is_account || path.root != Root::Principal);
-        depends && !is_empty && only_path(turned.test).is_none_or(|path| self.has_value(who, path, &[*turned]))
+        let is_empty = matches!(kind, TestKind::InLiterals(_, literals) if literals.is_empty());
+        depends && !is_empty && only_path(turned.test).is_none_or(|path| what_if.has_value(path, &[turned]))
     }
+}
 
-    /// Whether the outcomes of all tests can be so together, as far as these read one value each.
-    fn is_possible(&self, who: usize, condition: &'a Condition, what_if: &WhatIf<'_, 'a>) -> bool {
+impl<'a> WhatIf<'_, 'a> {
+    /// Whether the tests of a condition can turn out so together, as far as these read one value each.
+    fn is_possible(&self, condition: &'a Condition) -> bool {
         condition.paths.iter().all(|path| {
             let tests = condition.tests.iter().filter(|test| only_path(test) == Some(*path));
-            let outcomes = tests.map(|test| self.outcome(who, condition, test, what_if.test_holds(condition, test)));
-            let outcomes: Vec<Outcome<'a>> = outcomes.collect();
-            outcomes.iter().all(|one| one.test.kind.holds(self.cx(who)) == one.holds)
-                || self.has_value(who, *path, &outcomes)
+            let outcomes: Vec<Outcome<'a>> = tests.map(|test| self.outcome(condition, test)).collect();
+            outcomes.iter().all(|one| one.test.kind.holds(self.cx) == one.holds) || self.has_value(*path, &outcomes)
         })
     }
 
     /// Whether some value of a path makes all these tests turn out so.
-    fn has_value(&self, who: usize, path: Path, wanted: &[Outcome<'a>]) -> bool {
+    fn has_value(&self, path: Path, wanted: &[Outcome<'a>]) -> bool {
         // What lies between two values that the tests name turns out as one next to either.
         let Some(values) = candidates(path, wanted) else { return true };
-        let mut all = values.into_iter().map(Some).chain(self.is_optional(path).then_some(None));
-        let now = self.cx(who).now();
+        let mut all = values.into_iter().map(Some).chain(self.inquiry.is_optional(path).then_some(None));
         all.any(|value| {
-            let supposed = Supposed { path, value: value.as_ref(), now };
+            let supposed = Supposed { path, value: value.as_ref(), now: self.cx.now() };
             wanted.iter().all(|one| one.test.kind.holds(&supposed) == one.holds)
         })
     }
+}
+
+/// Each once: the same test written twice turns once.
+fn unique<'a>(all: impl Iterator<Item = Outcome<'a>>) -> Vec<Outcome<'a>> {
+    all.fold(Vec::new(), |known, one| if known.contains(&one) { known } else { [known, vec![one]].concat() })
 }
 
 /// The path of a test that reads one, and else only literals and the time.
@@ -190,24 +185,20 @@ fn near(literal: &Literal, by: i64) -> Vec<Literal> {
     }
 }
 
-/// Few tests whose turning makes the part as wanted, of which is known whether they hold and whether they may turn.
+/// Few tests whose turning makes the part as wanted; `turn` says which of one test do, if any.
 fn cheapest<'a>(
     tree: &Tree,
     wanted: bool,
-    test: &dyn Fn(usize) -> (bool, Option<Outcome<'a>>),
+    turn: &dyn Fn(usize, bool) -> Option<Vec<Outcome<'a>>>,
 ) -> Option<Vec<Outcome<'a>>> {
     match tree {
-        Tree::Test(at) => match test(*at as usize) {
-            (holds, _) if holds == wanted => Some(Vec::new()),
-            (_, turned) => turned.map(|turned| vec![turned]),
-        },
-        Tree::Not(inner) => cheapest(inner, !wanted, test),
+        Tree::Test(at) => turn(*at as usize, wanted),
+        Tree::Not(inner) => cheapest(inner, !wanted, turn),
         Tree::All(parts) | Tree::Any(parts) => {
-            let mut each = parts.iter().map(|part| cheapest(part, wanted, test));
-            if matches!(tree, Tree::All(_)) == wanted {
-                each.try_fold(Vec::new(), |all, part| Some([all, part?].concat()))
-            } else {
-                each.flatten().min_by_key(Vec::len)
+            let mut each = parts.iter().map(|part| cheapest(part, wanted, turn));
+            match matches!(tree, Tree::All(_)) == wanted {
+                true => each.try_fold(Vec::new(), |all, part| Some([all, part?].concat())),
+                false => each.flatten().min_by_key(Vec::len),
             }
         }
     }

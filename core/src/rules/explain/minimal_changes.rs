@@ -14,7 +14,7 @@ use crate::rules::{
 
 use super::{
     trace::Candidate,
-    what_if::{ChangeSet, Inquiry, NamedResource, Place, Step},
+    what_if::{ChangeSet, Inquiry, Place, Step},
 };
 
 /// Sets of at most so many things are tried out in every part.
@@ -43,14 +43,14 @@ impl<'a> Inquiry<'a> {
             Step::AssignRole(_) => 1,
             _ => 0,
         });
-        (weights.max().unwrap_or(0), changes.0.len())
+        (weights.max().unwrap_or(0), changes.count())
     }
 
     /// The question as it is, and as it could be asked instead. To name a resource is asked for first: it gives
     /// nobody anything.
     fn questions(&self) -> Vec<ChangeSet<'a>> {
-        let named = self.question.resource.is_none().then(|| Step::NameResource(NamedResource::default()));
-        let resources = named.map(Some).into_iter().chain([None]);
+        let named = self.question.resource.is_none().then_some(Some(Step::NameResource));
+        let resources = named.into_iter().chain([None]);
         let fields: Vec<_> = self.field_sets().into_iter().map(|set| Some(Step::NameFields(set))).collect();
         let fields = || [None].into_iter().chain(fields.iter().cloned());
         let both = resources.flat_map(|resource| fields().map(move |fields| [resource.clone(), fields]));
@@ -170,9 +170,9 @@ impl<'a> Inquiry<'a> {
         changes: &ChangeSet<'a>,
     ) -> Option<ChangeSet<'a>> {
         let mut found: Vec<_> = of.iter().filter_map(|one| self.needed(who, one, field, changes)).collect();
-        found.sort_by_key(|changes| changes.0.len());
+        found.sort_by_key(ChangeSet::count);
         found.truncate(MAX_CLOSE);
-        found.into_iter().min_by_key(|changes| self.lifted(who, changes.clone()).0.len())
+        found.into_iter().min_by_key(|changes| self.lifted(who, changes.clone()).count())
     }
 
     /// With what one grant lacks; none where no change could make it hold.
@@ -214,13 +214,12 @@ impl<'a> Inquiry<'a> {
         if what_if.covers(what_if.moved(held).scope()) {
             return;
         }
-        if let (Some(kind), Some(named)) = (held.scope().kind(), changes.named_mut()) {
+        if let Some(kind) = held.scope().kind().filter(|_| changes.names_resource()) {
             let mut bound = self.cx(who).ty.bound.iter();
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
-            if has_kind && named.within.iter().all(|place| place.bound.kind() != Some(kind)) {
-                named.within.push(self.place(held));
-                return;
+            if has_kind && changes.places().all(|place| place.bound.kind() != Some(kind)) {
+                return changes.add(0, Step::LieIn(self.place(held)));
             }
         }
         self.move_to(who, held, self.target(who, held), changes);
@@ -235,11 +234,11 @@ impl<'a> Inquiry<'a> {
     /// as far as it can be.
     fn lifted(&self, who: usize, mut changes: ChangeSet<'a>) -> ChangeSet<'a> {
         for field in self.what_if(who, &changes).fields() {
-            for (grant, condition) in self.what_if(who, &changes).denies(field) {
-                let condition = condition.filter(|_| changes.named().is_some());
+            for (lift, condition) in self.what_if(who, &changes).denies(field) {
+                let condition = condition.filter(|_| changes.names_resource());
                 match condition.and_then(|condition| self.turned(who, condition, false, &changes)) {
                     Some(turned) => changes = turned,
-                    None => changes.add(0, Step::LiftDeny(grant)),
+                    None => changes.add(0, lift),
                 }
             }
         }
@@ -248,22 +247,12 @@ impl<'a> Inquiry<'a> {
 
     /// The smallest part that does.
     fn shrunk(&self, changes: &ChangeSet<'a>) -> ChangeSet<'a> {
-        let allows = |part: &[_]| self.allows(&ChangeSet(part.to_vec()));
-        let mut small = ChangeSet(smallest(&changes.0, allows).unwrap_or_else(|| changes.0.clone()));
-        let Some(named) = small.named().cloned() else { return small };
+        let (steps, said) = changes.parts();
+        let with = |steps: &[_], said: &[_]| ChangeSet([steps, said].concat());
+        let steps = smallest(&steps, |part| self.allows(&with(part, &said))).unwrap_or(steps);
         // Nor is more said of a resource that is to be named than it takes.
-        let with = |named: NamedResource<'a>| {
-            let mut changes = small.clone();
-            changes.named_mut().into_iter().for_each(|known| known.clone_from(&named));
-            changes
-        };
-        let within = shrink(named.within.clone(), |part| {
-            self.allows(&with(NamedResource { within: part.to_vec(), tests: named.tests.clone() }))
-        });
-        let tests = shrink(named.tests.clone(), |part| {
-            self.allows(&with(NamedResource { within: within.clone(), tests: part.to_vec() }))
-        });
-        small = with(NamedResource { within, tests });
+        let said = shrink(said, |part| self.allows(&with(&steps, part)));
+        let mut small = with(&steps, &said);
         self.tell_denies(&mut small);
         small
     }

@@ -18,7 +18,7 @@ use crate::rules::{
 
 use super::{
     AssignmentTrace, Cause, GrantTrace, MAX_MISSES, TestTrace,
-    what_if::{ChangeSet, Inquiry, NamedResource, Step},
+    what_if::{ChangeSet, Inquiry, Step},
 };
 
 /// A grant that matches the permission: of a role that is held, with the assignment, or of one that nobody gave.
@@ -73,7 +73,7 @@ impl<'a> Inquiry<'a> {
     fn allow(&self, who: usize, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {
         let (field, none) = (self.question.fields.last().copied(), ChangeSet::default());
         let allows =
-            |one: &Candidate<'a>| self.needed(who, one, field, &none).is_some_and(|needed| needed.0.is_empty());
+            |one: &Candidate<'a>| self.needed(who, one, field, &none).is_some_and(|needed| needed.count() == 0);
         self.candidates(Some(held), held.role, Effect::Allow).into_iter().find(allows)
     }
 
@@ -93,12 +93,12 @@ impl<'a> Inquiry<'a> {
             return Vec::new();
         };
         if self.question.resource.is_none() {
-            changes.add(0, Step::NameResource(NamedResource::default()));
+            changes.add(0, Step::NameResource);
         }
         let mut misses = self.held_candidates(who);
         // What is narrowed to other fields, or cannot be met, comes last.
         misses.sort_by_cached_key(|one| {
-            self.needed(who, one, field, &changes).map_or(usize::MAX, |needed| needed.0.len())
+            self.needed(who, one, field, &changes).map_or(usize::MAX, |needed| needed.count())
         });
         misses.iter().take(MAX_MISSES).map(|one| self.trace(who, one)).collect()
     }

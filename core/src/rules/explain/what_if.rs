@@ -4,7 +4,7 @@ use crate::rules::{
     authorize::{EvaluationContext, Holder, Question, View},
     compile::{
         attribute::Attribute,
-        role::GrantId,
+        role::{GrantId, Special},
         rule_set::{FieldId, RoleId, RuleSet},
     },
     condition::{
@@ -15,14 +15,18 @@ use crate::rules::{
     scope::{Scope, kind::BoundScope},
 };
 
-/// One thing that is otherwise, of one of those who ask. Assignments are named by their places.
+/// One thing that is otherwise. Assignments are named by their places.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step<'a> {
     Activate,
     WidenKey,
     /// The account asks itself, without its key.
     DropKey,
-    NameResource(NamedResource<'a>),
+    /// The resource lies in no other scopes than are said, and of the tests that read it those hold that are said to,
+    /// and `has` of what is always there.
+    NameResource,
+    /// The resource that is to be named lies there.
+    LieIn(Place),
     /// The question names just these.
     NameFields(Vec<FieldId>),
     /// Everywhere, for ever.
@@ -31,8 +35,8 @@ pub(super) enum Step<'a> {
     MoveWindow(usize),
     MoveScope(usize, Place),
     Meet(Outcome<'a>),
-    /// The first of equal grants of a role stands for all of them.
-    LiftDeny(GrantId),
+    /// Every grant of a role that is written so.
+    LiftDeny(u32, String),
     /// A role that is held allows it, unconditionally.
     AddGrant,
 }
@@ -56,23 +60,8 @@ pub(super) struct Outcome<'a> {
 
 impl PartialEq for Outcome<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.is_of(other) && self.holds == other.holds
+        (self.who, self.text, self.holds) == (other.who, other.text, other.holds)
     }
-}
-
-impl Outcome<'_> {
-    /// Whether it is the same test: written twice, it turns out the same.
-    pub(super) fn is_of(&self, other: &Outcome<'_>) -> bool {
-        (self.who, self.text) == (other.who, other.text)
-    }
-}
-
-/// The resource that a question names which named none: it lies in these scopes and in no other, and of the tests
-/// that read it those hold that are said to, and `has` of what is always there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct NamedResource<'a> {
-    pub(super) within: Vec<Place>,
-    pub(super) tests: Vec<Outcome<'a>>,
 }
 
 /// Things that are otherwise, each with whom it is about: of the account itself, the first of those who ask that are
@@ -95,29 +84,37 @@ impl<'a> ChangeSet<'a> {
         self.0.iter().filter(move |(of, _)| *of == who).map(|(_, step)| step)
     }
 
-    pub(super) fn named(&self) -> Option<&NamedResource<'a>> {
-        self.0.iter().find_map(|(_, step)| if let Step::NameResource(named) = step { Some(named) } else { None })
+    pub(super) fn names_resource(&self) -> bool {
+        self.has(0, &Step::NameResource)
     }
 
-    pub(super) fn named_mut(&mut self) -> Option<&mut NamedResource<'a>> {
-        self.0.iter_mut().find_map(|(_, step)| if let Step::NameResource(named) = step { Some(named) } else { None })
+    /// Where the resource lies that is to be named.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.of(0).filter_map(|step| if let Step::LieIn(place) = step { Some(place) } else { None })
     }
 
-    /// Lets a test turn out so, if nothing is said of it yet: of the resource to be named, or by itself.
-    pub(super) fn settle(&mut self, outcome: Outcome<'a>) {
-        match self.named_mut().filter(|_| reads(outcome.test, Root::Resource)) {
-            None => self.add(outcome.who, Step::Meet(outcome)),
-            Some(named) if named.tests.iter().any(|known| known.is_of(&outcome)) => {}
-            Some(named) => named.tests.push(outcome),
-        }
+    /// How tests turn out.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = &Outcome<'a>> {
+        self.0.iter().filter_map(|(_, step)| if let Step::Meet(outcome) = step { Some(outcome) } else { None })
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = &Outcome<'a>> {
-        self.0.iter().flat_map(|(_, step)| match step {
-            Step::Meet(outcome) => std::slice::from_ref(outcome),
-            Step::NameResource(named) => &named.tests,
-            _ => &[],
+    /// Whether a test that reads the resource is part of the change that names it.
+    pub(super) fn is_of_named(&self, test: &Test) -> bool {
+        self.names_resource() && reads(test, Root::Resource)
+    }
+
+    /// The changes, and what is said of the resource that one of them names.
+    pub(super) fn parts(&self) -> (Vec<(usize, Step<'a>)>, Vec<(usize, Step<'a>)>) {
+        self.0.iter().cloned().partition(|(_, step)| match step {
+            Step::LieIn(_) => false,
+            Step::Meet(outcome) => !self.is_of_named(outcome.test),
+            _ => true,
         })
+    }
+
+    /// How many changes they are.
+    pub(super) fn count(&self) -> usize {
+        self.parts().0.len()
     }
 }
 
@@ -177,12 +174,6 @@ impl<'a> Inquiry<'a> {
         (0..self.chain.len()).all(|who| self.what_if(who, changes).allows())
     }
 
-    /// How a test of a condition turns out that is about one of those who ask.
-    pub(super) fn outcome(&self, who: usize, condition: &'a Condition, test: &'a Test, holds: bool) -> Outcome<'a> {
-        let who = if reads(test, Root::Principal) { self.account(who) } else { 0 };
-        Outcome { who, text: condition.text_of(test), test, holds }
-    }
-
     /// What a path reads, as declared.
     pub(super) fn attribute(&self, path: Path) -> Option<&'a Attribute> {
         let symbols = &self.rules.shared.symbols;
@@ -199,19 +190,17 @@ impl<'a> Inquiry<'a> {
         self.attribute(path).is_none_or(|one| one.is_optional)
     }
 
-    /// Of grants that a role has several times, the first.
-    fn first_equal(&self, grant: GrantId) -> GrantId {
+    /// A grant as written.
+    fn grant_text(&self, grant: GrantId) -> String {
         let role = self.rules.roles.get(grant.role as usize);
-        let written = role.and_then(|role| role.own_grant(grant.at)).map(|one| one.text());
-        let first = role.into_iter().flat_map(|role| role.own_grants()).find(|one| Some(one.text()) == written);
-        GrantId { role: grant.role, at: first.map_or(grant.at, |one| one.at) }
+        role.and_then(|role| role.own_grant(grant.at)).map(|grant| grant.text()).unwrap_or_default()
     }
 }
 
 /// One of those who ask, if some things were otherwise.
 pub(super) struct WhatIf<'w, 'a> {
-    inquiry: &'w Inquiry<'a>,
-    cx: &'w EvaluationContext<'a>,
+    pub(super) inquiry: &'w Inquiry<'a>,
+    pub(super) cx: &'w EvaluationContext<'a>,
     who: usize,
     account: usize,
     changes: &'w ChangeSet<'a>,
@@ -254,13 +243,15 @@ impl View for WhatIf<'_, '_> {
     }
 
     fn has_resource(&self) -> bool {
-        self.cx.resource.is_some() || self.changes.named().is_some()
+        self.cx.resource.is_some() || self.changes.names_resource()
     }
 
     fn covers(&self, scope: &BoundScope) -> bool {
-        let Some(named) = self.changes.named() else { return self.cx.covers(scope) };
+        if !self.changes.names_resource() {
+            return self.cx.covers(scope);
+        }
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
-        named.within.iter().any(|Place { bound, .. }| {
+        self.changes.places().any(|Place { bound, .. }| {
             let (tree, own) = (self.cx.principal.tree(), bound.kind().zip(bound.id()));
             let is_within = tree.zip(own).is_some_and(|(tree, (of, own))| tree.is_within(of, &own, kind, &id));
             is_within || bound == scope
@@ -268,11 +259,13 @@ impl View for WhatIf<'_, '_> {
     }
 
     fn holds(&self, condition: &Condition) -> bool {
-        holds_with(&condition.tree, &|at| condition.tests.get(at).is_some_and(|test| self.test_holds(condition, test)))
+        holds_with(&condition.tree, &|at| {
+            condition.tests.get(at).is_some_and(|test| self.outcome(condition, test).holds)
+        })
     }
 
     fn is_lifted(&self, grant: GrantId) -> bool {
-        self.changes.has(0, &Step::LiftDeny(self.inquiry.first_equal(grant)))
+        self.changes.has(0, &Step::LiftDeny(grant.role, self.inquiry.grant_text(grant)))
     }
 
     fn is_granted(&self) -> bool {
@@ -305,16 +298,15 @@ impl<'a> WhatIf<'_, 'a> {
         self.inquiry.rules.allowance(self.inquiry.question.permission.0, field, self).is_some()
     }
 
-    /// The denies that count, of equal grants the first, with their conditions.
-    pub(super) fn denies(&self, field: Option<FieldId>) -> Vec<(GrantId, Option<&'a Condition>)> {
+    /// The denies that count, each with the step that lifts it and its condition.
+    pub(super) fn denies(&self, field: Option<FieldId>) -> Vec<(Step<'a>, Option<&'a Condition>)> {
         let (rules, permission) = (self.inquiry.rules, self.inquiry.question.permission.0);
-        let counted = self.assignments().flat_map(|held| rules.denials(held, permission, field, self));
-        let found = counted.map(|deny| (self.inquiry.first_equal(deny.grant), rules.condition(deny.condition)));
-        let mut found: Vec<_> = found.collect();
+        let mut found: Vec<&'a Special> =
+            self.assignments().flat_map(|held| rules.denials(held, permission, field, self)).collect();
         // An order that edits do not change.
-        found.sort_by_key(|(grant, _)| (rules.role_name(RoleId(grant.role)), grant.at));
-        found.dedup_by_key(|(grant, _)| *grant);
-        found
+        found.sort_by_key(|deny| (rules.role_name(RoleId(deny.grant.role)), deny.grant.at));
+        let lift = |deny: &Special| Step::LiftDeny(deny.grant.role, self.inquiry.grant_text(deny.grant));
+        found.into_iter().map(|deny| (lift(deny), rules.condition(deny.condition))).collect()
     }
 
     /// An assignment as it would be.
@@ -334,22 +326,21 @@ impl<'a> WhatIf<'_, 'a> {
     }
 
     /// How a test turns out.
-    pub(super) fn test_holds(&self, condition: &Condition, test: &Test) -> bool {
-        if let Some(holds) = self.settled(condition, test) {
-            return holds;
-        }
-        let is_of_named = self.changes.named().is_some() && reads(test, Root::Resource);
-        match &test.kind {
-            TestKind::Has(path) if self.must_be_there(*path) => true,
-            TestKind::Has(path) if is_of_named => !self.inquiry.is_optional(*path),
-            kind => !is_of_named && kind.holds(self.cx),
-        }
+    pub(super) fn outcome<'c>(&self, condition: &'c Condition, test: &'c Test) -> Outcome<'c> {
+        let who = if reads(test, Root::Principal) { self.account } else { 0 };
+        let text = condition.text_of(test);
+        let is_of_named = self.changes.is_of_named(test);
+        let holds = match (self.settled(who, text), &test.kind) {
+            (Some(holds), _) => holds,
+            (None, TestKind::Has(path)) if self.must_be_there(*path) => true,
+            (None, TestKind::Has(path)) if is_of_named => !self.inquiry.is_optional(*path),
+            (None, kind) => !is_of_named && kind.holds(self.cx),
+        };
+        Outcome { who, text, test, holds }
     }
 
     /// How a test turns out by a change.
-    pub(super) fn settled(&self, condition: &Condition, test: &Test) -> Option<bool> {
-        let who = if reads(test, Root::Principal) { self.account } else { 0 };
-        let text = condition.text_of(test);
+    pub(super) fn settled(&self, who: usize, text: &str) -> Option<bool> {
         self.changes.outcomes().find(|one| (one.who, one.text) == (who, text)).map(|one| one.holds)
     }
 
