@@ -96,8 +96,12 @@ const MAX_NAMED: usize = 10;
 impl<'a> Inquiry<'a> {
     /// These as data and in words.
     pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<Change> {
-        let mut described: Vec<Change> =
-            changes.parts().0.iter().map(|(who, step)| self.change(*who, step, changes)).collect();
+        let mut described: Vec<Change> = changes
+            .0
+            .iter()
+            .filter(|(_, step)| !changes.is_detail(step))
+            .map(|(who, step)| self.change(*who, step, changes))
+            .collect();
         described.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
         described
     }
@@ -190,6 +194,9 @@ impl<'a> Inquiry<'a> {
     /// Where an assignment moves: within its kind where that can be said, else to the one resource.
     pub(super) fn target(&self, who: usize, held: RoleAssignment<'a>) -> Scope {
         let cx = self.cx(who);
+        if cx.resource.is_none() || self.rules.is_administrator(held.role) {
+            return Scope::Global;
+        }
         let of_kind = held.scope().kind().and_then(|kind| self.place_of(who, kind));
         let own = || cx.slot_value(cx.ty.slot("id")?).map(|id| Scope::resource(&cx.ty.name, id));
         of_kind.or_else(own).unwrap_or(Scope::Global)

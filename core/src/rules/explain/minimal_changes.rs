@@ -2,14 +2,14 @@
 
 use crate::rules::{
     authorize::View,
-    compile::{role::CompiledRole, rule_set::FieldId},
+    compile::{
+        role::{CompiledRole, GrantKind},
+        rule_set::FieldId,
+    },
     condition::parser::Root,
     policy::{Effect, name::ADMIN},
     principal::RoleAssignment,
-    scope::{
-        Scope,
-        kind::{BoundScope, bind},
-    },
+    scope::kind::{BoundScope, bind},
 };
 
 use super::{
@@ -111,40 +111,14 @@ impl<'a> Inquiry<'a> {
 
     /// By an assignment that administers, once it is held now, everywhere and actively.
     fn as_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Vec<ChangeSet<'a>> {
-        let administrators = self.principal(who).assignments().filter(|held| self.rules.is_administrator(held.role));
-        let found = administrators.take(MAX_CLOSE).map(|held| {
-            let mut changes = base.clone();
-            self.hold_now(who, held, &mut changes);
-            if *held.scope() != BoundScope::Global {
-                self.move_to(who, held, Scope::Global, &mut changes);
-            }
-            let what_if = self.what_if(who, &changes);
-            if !self.rules.parts(&what_if, held.role).any(|role| self.rules.is_administrator(role)) {
-                changes.add(who, Step::ActivateRole(held.role));
-            }
-            changes
-        });
+        let held = self.principal(who).assignments().filter_map(|held| self.administrator(Some(held), held.role));
+        let found = held.take(MAX_CLOSE).filter_map(|one| self.needed(who, &one, None, base));
         found.filter(|changes| self.what_if(who, changes).allows()).collect()
     }
 
     fn as_new_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Option<ChangeSet<'a>> {
-        let role = self.givers(true).first()?.id;
-        let mut changes = base.clone();
-        self.assign(who, role, &mut changes);
-        self.what_if(who, &changes).allows().then_some(changes)
-    }
-
-    fn assign(&self, who: usize, role: u32, changes: &mut ChangeSet<'a>) {
-        changes.add(self.account(who), Step::AssignRole(role));
-        if self.rules.parts(&self.what_if(who, changes), role).next().is_none() {
-            changes.add(who, Step::ActivateRole(role));
-        }
-    }
-
-    fn hold_now(&self, who: usize, held: RoleAssignment<'_>, changes: &mut ChangeSet<'a>) {
-        if !held.is_valid(self.cx(who).now()) {
-            changes.add(self.account(who), Step::MoveWindow(held.place()));
-        }
+        let candidate = self.administrator(None, self.givers(true).first()?.id)?;
+        self.needed(who, &candidate, None, base).filter(|changes| self.what_if(who, changes).allows())
     }
 
     /// By grants of roles that are held, or else of roles that are not; denies lifted.
@@ -188,19 +162,23 @@ impl<'a> Inquiry<'a> {
             return None;
         }
         let mut next = changes.clone();
-        match held {
-            None => self.assign(who, role, &mut next),
-            Some(held) => {
-                let is_administrator = self.rules.is_administrator(role);
-                if is_administrator && *held.scope() != BoundScope::Global {
-                    return None;
-                }
-                self.hold_now(who, held, &mut next);
-                if !self.what_if(who, &next).is_active_in(role, grant.role.id) {
-                    // No more than it takes.
-                    next.add(who, Step::ActivateRole(if is_administrator { grant.role.id } else { role }));
-                }
-                self.reach(who, held, &mut next);
+        if let Some(held) = held {
+            // A role that administers gives something else only where it has an effect, and no more than it takes.
+            let is_less = self.rules.is_administrator(role) && grant.kind != GrantKind::Admin;
+            if is_less && *held.scope() != BoundScope::Global {
+                return None;
+            }
+            if !held.is_valid(self.cx(who).now()) {
+                next.add(self.account(who), Step::MoveWindow(held.place()));
+            }
+            if !self.what_if(who, &next).is_active_in(role, grant.role.id) {
+                next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
+            }
+            self.reach(who, held, &mut next);
+        } else {
+            next.add(self.account(who), Step::AssignRole(role));
+            if self.rules.parts(&self.what_if(who, &next), role).next().is_none() {
+                next.add(who, Step::ActivateRole(role));
             }
         }
         let Some(condition) = self.rules.condition(special.condition) else { return Some(next) };
@@ -208,13 +186,15 @@ impl<'a> Inquiry<'a> {
         if is_known { self.turned(who, condition, true, &next) } else { None }
     }
 
-    /// Makes a scope cover what the question is about.
+    /// Makes a scope cover what the question is about, or everything where the role administers.
     fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut ChangeSet<'a>) {
         let what_if = self.what_if(who, changes);
-        if what_if.covers(what_if.moved(held).scope()) {
+        let scope = what_if.moved(held).scope();
+        let is_administrator = self.rules.is_administrator(held.role);
+        if *scope == BoundScope::Global || !is_administrator && what_if.covers(scope) {
             return;
         }
-        if let Some(kind) = held.scope().kind().filter(|_| changes.names_resource()) {
+        if let Some(kind) = scope.kind().filter(|_| changes.names_resource() && !is_administrator) {
             let mut bound = self.cx(who).ty.bound.iter();
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
@@ -222,10 +202,7 @@ impl<'a> Inquiry<'a> {
                 return changes.add(0, Step::LieIn(self.place(held)));
             }
         }
-        self.move_to(who, held, self.target(who, held), changes);
-    }
-
-    fn move_to(&self, who: usize, held: RoleAssignment<'a>, written: Scope, changes: &mut ChangeSet<'a>) {
+        let written = self.target(who, held);
         let bound = bind(self.rules.kinds(), &written);
         changes.add(self.account(who), Step::MoveScope(held.place(), Place { written, bound }));
     }
@@ -247,7 +224,7 @@ impl<'a> Inquiry<'a> {
 
     /// The smallest part that does.
     fn shrunk(&self, changes: &ChangeSet<'a>) -> ChangeSet<'a> {
-        let (steps, said) = changes.parts();
+        let (said, steps): (Vec<_>, Vec<_>) = changes.0.iter().cloned().partition(|(_, step)| changes.is_detail(step));
         let with = |steps: &[_], said: &[_]| ChangeSet([steps, said].concat());
         let steps = smallest(&steps, |part| self.allows(&with(part, &said))).unwrap_or(steps);
         // Nor is more said of a resource that is to be named than it takes.

@@ -53,21 +53,21 @@ impl<'a> Inquiry<'a> {
             Verdict::Inactive => (Cause::Inactive, None),
             Verdict::BeyondKey => (Cause::BeyondKey, None),
             Verdict::NothingGrants { .. } => (Cause::NothingGrants, None),
-            Verdict::Admin { assignment } => (Cause::Administrator, held(assignment).and_then(|held| self.admin(held))),
-            Verdict::Allowed { assignment } => {
-                (Cause::Allowed, held(assignment).and_then(|held| self.allow(who, held)))
+            Verdict::Admin { assignment: at } => {
+                (Cause::Administrator, held(at).and_then(|held| self.administrator(Some(held), held.role)))
             }
-            Verdict::Denied { assignment, field, .. } => {
-                (Cause::Denied, held(assignment).and_then(|held| self.deny(who, held, field)))
+            Verdict::Allowed { assignment: at } => (Cause::Allowed, held(at).and_then(|held| self.allow(who, held))),
+            Verdict::Denied { assignment: at, field, .. } => {
+                (Cause::Denied, held(at).and_then(|held| self.deny(who, held, field)))
             }
         };
         (cause, candidate.map(|candidate| self.trace(who, &candidate)))
     }
 
-    fn admin(&self, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {
-        let grants = self.grants(held.role).filter(|grant| grant.kind == GrantKind::Admin);
-        let grant = grants.min_by_key(|grant| (grant.role.name(), grant.at))?;
-        Some(self.plain(Some(held), held.role, grant))
+    /// The grant by which a role administers, if it does.
+    pub(super) fn administrator(&self, held: Option<RoleAssignment<'a>>, role: u32) -> Option<Candidate<'a>> {
+        let grants = self.grants(role).filter(|grant| grant.kind == GrantKind::Admin);
+        Some(self.plain(held, role, grants.min_by_key(|grant| (grant.role.name(), grant.at))?))
     }
 
     fn allow(&self, who: usize, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {

@@ -103,18 +103,14 @@ impl<'a> ChangeSet<'a> {
         self.names_resource() && reads(test, Root::Resource)
     }
 
-    /// The changes, and what is said of the resource that one of them names.
-    pub(super) fn parts(&self) -> (Vec<(usize, Step<'a>)>, Vec<(usize, Step<'a>)>) {
-        self.0.iter().cloned().partition(|(_, step)| match step {
-            Step::LieIn(_) => false,
-            Step::Meet(outcome) => !self.is_of_named(outcome.test),
-            _ => true,
-        })
+    /// Whether a step is no change by itself, but says something of the resource that another names.
+    pub(super) fn is_detail(&self, step: &Step<'a>) -> bool {
+        matches!(step, Step::LieIn(_)) || matches!(step, Step::Meet(outcome) if self.is_of_named(outcome.test))
     }
 
     /// How many changes they are.
     pub(super) fn count(&self) -> usize {
-        self.parts().0.len()
+        self.0.iter().filter(|(_, step)| !self.is_detail(step)).count()
     }
 }
 
@@ -265,7 +261,9 @@ impl View for WhatIf<'_, '_> {
     }
 
     fn is_lifted(&self, grant: GrantId) -> bool {
-        self.changes.has(0, &Step::LiftDeny(grant.role, self.inquiry.grant_text(grant)))
+        let text = || self.inquiry.grant_text(grant);
+        let lifts = |step| matches!(step, &Step::LiftDeny(role, ref lifted) if role == grant.role && *lifted == text());
+        self.changes.of(0).any(lifts)
     }
 
     fn is_granted(&self) -> bool {
