@@ -96,20 +96,16 @@ const MAX_NAMED: usize = 10;
 impl<'a> Inquiry<'a> {
     /// These as data and in words.
     pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<Change> {
-        let mut described: Vec<Change> = changes
-            .0
-            .iter()
-            .filter(|(_, step)| !changes.is_detail(step))
-            .map(|(who, step)| self.change(*who, step, changes))
-            .collect();
+        let steps = changes.0.iter().filter(|(_, step)| !changes.is_detail(step));
+        let mut described: Vec<Change> = steps.map(|(who, step)| self.change(*who, step, changes)).collect();
         described.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
         described
     }
 
-    fn change(&self, who: usize, step: &Step<'a>, changes: &ChangeSet<'a>) -> Change {
+    /// A change that its kind and its text say all of.
+    fn plain_change(&self, who: usize, kind: ChangeKind, text: String) -> Change {
         let principal = self.principal(who);
-        let asked = self.rules.permission_name(self.question.permission);
-        let of = |kind, text| Change {
+        Change {
             kind,
             text: if who == 0 { text } else { format!("for {}: {text}", text::name_of(principal)) },
             asker: i64::try_from(who).unwrap_or(i64::MAX),
@@ -121,7 +117,13 @@ impl<'a> Inquiry<'a> {
             scopes: Vec::new(),
             fields: Vec::new(),
             tests: Vec::new(),
-        };
+        }
+    }
+
+    fn change(&self, who: usize, step: &Step<'a>, changes: &ChangeSet<'a>) -> Change {
+        let principal = self.principal(who);
+        let asked = self.rules.permission_name(self.question.permission);
+        let of = |kind, text| self.plain_change(who, kind, text);
         let of_role = |kind, role, text| Change { role: Some(self.role_name(role).to_owned()), ..of(kind, text) };
         let of_permission = |kind, text| Change { permission: Some(asked.to_owned()), ..of(kind, text) };
         let of_assignment = |kind, at: usize, text: &dyn Fn(RoleAssignment<'a>) -> String| {
@@ -144,14 +146,7 @@ impl<'a> Inquiry<'a> {
                 let text = "no role of this policy gives it: a role that is held needs a grant of";
                 of_permission(ChangeKind::AddGrant, format!("{text} {asked}"))
             }
-            Step::LieIn(_) | Step::NameResource => {
-                let scopes: Vec<String> = changes.places().map(|place| place.written.to_string()).collect();
-                let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
-                let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
-                tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
-                let text = text::name_resource(&self.cx(0).ty.name, &scopes, &self.avoided(changes), &tests);
-                Change { scopes, tests, ..of(ChangeKind::NameResource, text) }
-            }
+            Step::LieIn(_) | Step::NameResource => self.named_resource(changes),
             Step::NameFields(fields) => {
                 let fields: Vec<String> = fields.iter().map(|field| self.field_name(*field).to_owned()).collect();
                 let text = format!("the question must name these fields and no other: {}", fields.join(", "));
@@ -184,6 +179,15 @@ impl<'a> Inquiry<'a> {
                 Change { grant: Some(grant.clone()), ..of_role(ChangeKind::LiftDeny, *role, text) }
             }
         }
+    }
+
+    fn named_resource(&self, changes: &ChangeSet<'a>) -> Change {
+        let scopes: Vec<String> = changes.places().map(|place| place.written.to_string()).collect();
+        let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
+        let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
+        tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
+        let text = text::name_resource(&self.cx(0).ty.name, &scopes, &self.avoided(changes), &tests);
+        Change { scopes, tests, ..self.plain_change(0, ChangeKind::NameResource, text) }
     }
 
     fn test_outcome(&self, of: &Outcome<'a>) -> TestOutcome {

@@ -109,7 +109,7 @@ pub(super) fn name_resource(ty: &str, scopes: &[String], avoided: &[String], tes
         .collect();
     let comma = if avoided.is_empty() || tests.is_empty() { "" } else { "," };
     let tests = if tests.is_empty() { String::new() } else { format!(" for which {}", tests.join(" and ")) };
-    format!("the question must name a {ty}{}{}{comma}{tests}", places.join(" and"), avoided.join(","))
+    format!("the question must name a {ty}{}{}{comma}{tests}", places.join(" and"), avoided.concat())
 }
 
 /// How a test must turn out, with what it reads now.
