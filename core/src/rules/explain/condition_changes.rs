@@ -1,158 +1,120 @@
 //! Which tests of a condition would have to turn out otherwise for it to hold, or not to hold.
 
-use crate::rules::condition::{
-    code::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree, Values},
-    parser::Root,
-    value::{Base, TypedValue},
+use std::net::{IpAddr, Ipv6Addr};
+
+use uuid::Uuid;
+
+use crate::rules::{
+    authorize::View,
+    condition::{
+        code::{Condition, Literal, Path, Source, Test, TestKind, Tree, Values},
+        parser::Root,
+        value::{Base, TypedValue},
+    },
 };
 
-use super::what_if::{Plan, World, holds_with, key};
+use super::{
+    minimal_changes::{MAX_SEARCH, shrink, smallest},
+    what_if::{ChangeSet, Inquiry, Outcome, Step, WhatIf, reads},
+};
 
-/// Of so many tests that are in question the smallest set is searched for; of more, a minimal one.
-const MAX_SEARCH: usize = 10;
+/// An id that no policy names.
+const OTHER: u128 = 0x9c4e_7a01_53d2_4b6f_8a10_c2f5_e6b7_d8a9;
 
-/// How tests of a condition turn out, by their places.
-pub(in crate::rules) struct Flips {
-    /// Those that turn out otherwise than they do now, but not those that follow from these.
-    pub(in crate::rules) flipped: Vec<usize>,
-    pub(in crate::rules) outcomes: Vec<bool>,
-}
-
-impl World<'_> {
-    /// How the tests of a condition must turn out for it to hold (or not to); none where that cannot be.
-    /// Only tests that `may_flip` and that no step has settled are asked to.
-    pub(in crate::rules) fn flips(
+impl<'a> Inquiry<'a> {
+    /// With the fewest tests turned that a condition needs to hold (or not to); none where that cannot be. To make it
+    /// not hold, only the resource is asked to be another.
+    pub(super) fn turned(
         &self,
         who: usize,
-        condition: &Condition,
+        condition: &'a Condition,
         wanted: bool,
-        plan: &Plan,
-        may_flip: &dyn Fn(&Test) -> bool,
-    ) -> Option<Flips> {
-        let values: Vec<bool> = condition.tests.iter().map(|test| self.outcome(who, condition, test, plan)).collect();
-        // The same test written twice turns out the same twice.
-        let same: Vec<usize> = condition
-            .tests
-            .iter()
-            .map(|test| {
-                let text = condition.text_of(test);
-                condition.tests.iter().position(|other| condition.text_of(other) == text).unwrap_or_default()
-            })
-            .collect();
-        let turned = |at: usize, flipped: &[usize]| {
-            values.get(at).copied().unwrap_or_default() != same.get(at).is_some_and(|same| flipped.contains(same))
+        changes: &ChangeSet<'a>,
+    ) -> Option<ChangeSet<'a>> {
+        let what_if = self.what_if(who, changes);
+        let with = |turned: &[Outcome<'a>]| {
+            let turned = turned.iter().map(|outcome| (outcome.who, Step::Meet(*outcome)));
+            ChangeSet(changes.0.iter().cloned().chain(turned).collect())
         };
-        let value = |at: usize, flipped: &[usize]| {
-            // What a test reads that now must hold is there.
-            let implied = |path: &Path| {
-                flipped.iter().any(|one| {
-                    turned(*one, flipped)
-                        && condition.tests.get(*one).is_some_and(|one| one.kind.paths().any(|of| of == *path))
-                })
-            };
-            let kind = condition.tests.get(at).map(|test| &test.kind);
-            turned(at, flipped)
-                || matches!(kind, Some(TestKind::Has(path)) if !flipped.contains(&same[at]) && implied(path))
+        let is_met = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).holds(condition) == wanted;
+        let can_be = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).is_possible(condition);
+        let turn = |test: &'a Test| {
+            let now = what_if.outcome(condition, test);
+            let turned = Outcome { holds: !now.holds, ..now };
+            let is_open = what_if.settled(now.who, now.text).is_none() && (wanted || reads(test, Root::Resource));
+            (is_open && self.may_turn(&what_if, turned)).then_some(turned)
         };
-        let is_met = |flipped: &[usize]| holds_with(&condition.tree, &|at| value(at, flipped)) == wanted;
-        if is_met(&[]) {
-            return Some(Flips { flipped: Vec::new(), outcomes: values });
+        let mut turned = Vec::new();
+        if !is_met(&turned) {
+            let mut able = unique(condition.tests.iter().filter_map(turn));
+            if able.len() > MAX_SEARCH {
+                let few = cheapest(&condition.tree, wanted, &|at, wanted| {
+                    let test = condition.tests.get(at)?;
+                    let is_so = what_if.outcome(condition, test).holds == wanted;
+                    if is_so { Some(Vec::new()) } else { turn(test).map(|turned| vec![turned]) }
+                });
+                able = unique(few?.into_iter());
+            }
+            // What follows from the others by itself need not be said.
+            turned = shrink(smallest(&able, |turned| is_met(turned) && can_be(turned))?, is_met);
         }
-        let can_be = |flipped: &[usize]| self.is_possible(who, condition, &|at| value(at, flipped));
-        let can_flip = |at: usize| {
-            condition.tests.get(at).is_some_and(|test| {
-                may_flip(test)
-                    && self.depends(who, test)
-                    && self.forced(&key(self.account(who), condition, test), plan).is_none()
-                    && self.is_possible_alone(who, test, !values.get(at).copied().unwrap_or_default())
-            })
-        };
-        let mut able: Vec<usize> = (0..same.len()).filter(|at| same[*at] == *at && can_flip(*at)).collect();
-        if able.len() > MAX_SEARCH {
-            able = cheapest(&condition.tree, wanted, &values, &can_flip)?.into_iter().map(|at| same[at]).collect();
-            able.sort_unstable();
-            able.dedup();
-        }
-        let mut found = match able.len() <= MAX_SEARCH {
-            true => subsets(&able).find(|subset| is_met(subset) && can_be(subset))?,
-            false if is_met(&able) && can_be(&able) => able,
-            false => return None,
-        };
-        // What follows from the others by itself need not be said.
-        while let Some(needless) = found.iter().position(|test| is_met(&without(&found, test))) {
-            found.remove(needless);
-        }
-        let outcomes = (0..values.len()).map(|at| value(at, &found)).collect();
-        Some(Flips { flipped: found, outcomes })
+        let mut changes = with(&turned);
+        self.settle(who, condition, &mut changes);
+        Some(changes)
     }
 
-    /// Whether anything that may change has a say in a test.
-    fn depends(&self, who: usize, test: &Test) -> bool {
+    /// Settles all that a condition reads of a resource that is to be named, so that no other may ask for the contrary.
+    pub(super) fn settle(&self, who: usize, condition: &'a Condition, changes: &mut ChangeSet<'a>) {
+        let what_if = self.what_if(who, changes);
+        let read = condition.tests.iter().filter(|test| changes.is_of_named(test));
+        for outcome in read.map(|test| what_if.outcome(condition, test)).collect::<Vec<_>>() {
+            changes.add(outcome.who, Step::Meet(outcome));
+        }
+    }
+
+    /// Whether anything that may change has a say in a test, and some value makes it turn out so.
+    fn may_turn(&self, what_if: &WhatIf<'_, 'a>, turned: Outcome<'a>) -> bool {
+        let kind = &turned.test.kind;
         // Who is not signed in has no attributes, and gets none.
-        let is_account = self.principal(who).id().is_some();
-        test.kind.reads_now() || test.kind.paths().any(|path| is_account || path.root != Root::Principal)
+        let is_account = what_if.cx.principal.id().is_some();
+        let depends = kind.reads_now() || kind.paths().any(|path| is_account || path.root != Root::Principal);
+        let is_empty = matches!(kind, TestKind::InLiterals(_, literals) if literals.is_empty());
+        depends && !is_empty && only_path(turned.test).is_none_or(|path| what_if.has_value(path, &[turned]))
     }
+}
 
-    fn is_possible_alone(&self, who: usize, test: &Test, wanted: bool) -> bool {
-        match &test.kind {
-            TestKind::InLiterals(_, none) if none.is_empty() => !wanted,
-            TestKind::InRanges(_, none) if none.is_empty() => !wanted,
-            TestKind::Compare(left, operator, right) => match (&left.source, &right.source) {
-                // The same on both sides: only the moves differ, whatever it is.
-                (Source::Path(one), Source::Path(other)) if one == other => {
-                    let moved = |by| TypedValue::Time(by);
-                    let is_so = operator.holds(moved(left.offset), moved(right.offset));
-                    is_so == wanted || !wanted && self.may_be_absent(who, *one)
-                }
-                _ => self.is_possible_of_one(who, test, wanted),
-            },
-            _ => self.is_possible_of_one(who, test, wanted),
-        }
-    }
-
-    fn is_possible_of_one(&self, who: usize, test: &Test, wanted: bool) -> bool {
-        only_path(test).is_none_or(|path| self.is_one_value_enough(who, path, &[(test, wanted)]))
-    }
-
-    /// Whether the outcomes of all tests can be so together, as far as these read one value each.
-    fn is_possible(&self, who: usize, condition: &Condition, outcome: &dyn Fn(usize) -> bool) -> bool {
+impl<'a> WhatIf<'_, 'a> {
+    /// Whether the tests of a condition can turn out so together, as far as these read one value each.
+    fn is_possible(&self, condition: &'a Condition) -> bool {
         condition.paths.iter().all(|path| {
-            let tests = condition.tests.iter().enumerate().filter(|(_, test)| only_path(test) == Some(*path));
-            let wanted: Vec<(&Test, bool)> = tests.map(|(at, test)| (test, outcome(at))).collect();
-            let is_now = wanted.iter().all(|(test, wanted)| test.kind.holds(self.cx(who)) == *wanted);
-            is_now || self.is_one_value_enough(who, *path, &wanted)
+            let tests = condition.tests.iter().filter(|test| only_path(test) == Some(*path));
+            let outcomes: Vec<Outcome<'a>> = tests.map(|test| self.outcome(condition, test)).collect();
+            outcomes.iter().all(|one| one.test.kind.holds(self.cx) == one.holds) || self.has_value(*path, &outcomes)
         })
     }
 
-    /// Whether one value of a path makes all these tests turn out so.
-    fn is_one_value_enough(&self, who: usize, path: Path, wanted: &[(&Test, bool)]) -> bool {
+    /// Whether some value of a path makes all these tests turn out so.
+    fn has_value(&self, path: Path, wanted: &[Outcome<'a>]) -> bool {
         // What lies between two values that the tests name turns out as one next to either.
-        let Some(values) = candidates(path, wanted.iter().map(|(test, _)| *test)) else { return true };
-        let mut all = values.into_iter().map(Some).chain(self.may_be_absent(who, path).then_some(None));
-        let now = self.cx(who).now();
+        let Some(values) = candidates(path, wanted) else { return true };
+        let mut all = values.into_iter().map(Some).chain(self.inquiry.is_optional(path).then_some(None));
         all.any(|value| {
-            wanted
-                .iter()
-                .all(|(test, wanted)| test.kind.holds(&Supposed { path, value: value.as_ref(), now }) == *wanted)
+            let supposed = Supposed { path, value: value.as_ref(), now: self.cx.now() };
+            wanted.iter().all(|one| one.test.kind.holds(&supposed) == one.holds)
         })
     }
+}
 
-    fn may_be_absent(&self, who: usize, path: Path) -> bool {
-        let words = &self.rules.shared.symbols;
-        let attributes = match path.root {
-            Root::Principal => &words.principal,
-            Root::Resource => &self.cx(who).ty.attributes,
-            Root::Context => &words.context,
-        };
-        attributes.get(path.slot as usize).is_none_or(|one| one.is_optional)
-    }
+/// Each once: the same test written twice turns once.
+fn unique<'a>(all: impl Iterator<Item = Outcome<'a>>) -> Vec<Outcome<'a>> {
+    all.fold(Vec::new(), |known, one| if known.contains(&one) { known } else { [known, vec![one]].concat() })
 }
 
 /// The path of a test that reads one, and else only literals and the time.
 fn only_path(test: &Test) -> Option<Path> {
     let mut paths = test.kind.paths();
     let first = paths.next()?;
-    paths.next().is_none().then_some(first)
+    paths.all(|path| path == first).then_some(first)
 }
 
 /// One value, all others absent.
@@ -173,91 +135,70 @@ impl Values for Supposed<'_> {
 }
 
 /// Values of a path that turn out in every way that its tests can; none where that is not known.
-fn candidates<'t>(path: Path, tests: impl Iterator<Item = &'t Test> + Clone) -> Option<Vec<Literal>> {
-    if path.ty.is_set {
+fn candidates(path: Path, tests: &[Outcome<'_>]) -> Option<Vec<Literal>> {
+    let kinds = || tests.iter().map(|one| &one.test.kind);
+    let is_open = |kind: &TestKind| match kind {
+        TestKind::InRanges(_, ranges) => !ranges.is_empty(),
+        kind => kind.reads_now(),
+    };
+    if path.ty.is_set || kinds().any(is_open) {
         return None;
     }
-    let offset = |test: &Test| {
-        let of_path = |one: &&Operand| matches!(one.source, Source::Path(_));
-        test.kind.operands().find(of_path).map_or(0, |one| one.offset)
+    let some = match path.ty.base {
+        Base::Bool => Literal::Bool(false),
+        Base::Int => Literal::Int(0),
+        Base::String => Literal::Text(String::new()),
+        Base::Id => Literal::Id(Uuid::from_u128(OTHER)),
+        Base::Time => Literal::Time(0),
+        Base::Duration => Literal::Duration(0),
+        Base::Ip => Literal::Ip(IpAddr::V6(Ipv6Addr::from(OTHER))),
     };
-    let literals = tests.clone().flat_map(|test| {
-        let in_list = match &test.kind {
-            TestKind::InLiterals(_, literals) => literals.clone(),
-            TestKind::StartsWith(_, prefix) => vec![Literal::Text(prefix.clone())],
-            _ => Vec::new(),
-        };
-        let sides = test.kind.operands().filter_map(|one| match &one.source {
-            Source::Literal(literal) => Some(literal.clone()),
-            _ => None,
-        });
-        sides.chain(in_list).collect::<Vec<_>>()
+    let offsets: Vec<i64> = kinds().flat_map(TestKind::operands).map(|one| one.offset).chain([0]).collect();
+    let all = kinds().flat_map(literals).chain([some]);
+    Some(all.flat_map(|literal| offsets.iter().flat_map(move |by| near(&literal, *by))).collect())
+}
+
+/// What a test compares with.
+fn literals(kind: &TestKind) -> Vec<Literal> {
+    let sides = kind.operands().filter_map(|one| match &one.source {
+        Source::Literal(literal) => Some(literal.clone()),
+        _ => None,
     });
-    let near = |at: i64| [at.saturating_sub(1), at, at.saturating_add(1)];
-    match path.ty.base {
-        Base::Bool => Some(vec![Literal::Bool(false), Literal::Bool(true)]),
-        Base::Int => {
-            let known = literals.filter_map(|one| if let Literal::Int(int) = one { Some(int) } else { None });
-            Some(known.chain([0]).flat_map(near).map(Literal::Int).collect())
-        }
-        Base::String => {
-            let known = literals.filter_map(|one| if let Literal::Text(text) = one { Some(text) } else { None });
-            // A text, the next one after it, and one that begins with it but is neither.
-            let near = |text: String| [format!("{text}\0"), format!("{text}x"), text];
-            Some(known.chain([String::new()]).flat_map(near).map(Literal::Text).collect())
-        }
-        Base::Id => {
-            let known = literals.filter(|one| matches!(one, Literal::Id(_)));
-            // One that no policy names.
-            let other = uuid::Uuid::from_u128(0x9c4e_7a01_53d2_4b6f_8a10_c2f5_e6b7_d8a9);
-            Some(known.chain([Literal::Id(other)]).collect())
-        }
-        Base::Time if !tests.clone().any(|test| test.kind.reads_now()) => {
-            let known = literals.filter_map(|one| if let Literal::Time(time) = one { Some(time) } else { None });
-            let offsets: Vec<i64> = tests.map(offset).chain([0]).collect();
-            let all = known
-                .chain([0])
-                .flat_map(move |at| offsets.clone().into_iter().flat_map(move |by| near(at.saturating_sub(by))));
-            Some(all.map(Literal::Time).collect())
-        }
-        Base::Time | Base::Duration | Base::Ip => None,
+    match kind {
+        TestKind::InLiterals(_, literals) => literals.clone(),
+        TestKind::StartsWith(_, prefix) => vec![Literal::Text(prefix.clone())],
+        _ => sides.collect(),
     }
 }
 
-/// All subsets, small ones first; of those the ones with earlier elements.
-pub(in crate::rules) fn subsets<T: Clone>(of: &[T]) -> impl Iterator<Item = Vec<T>> {
-    let mut masks: Vec<u32> = (0..1_u32 << of.len().min(20)).collect();
-    masks.sort_by_key(|mask| mask.count_ones());
-    masks.into_iter().map(move |mask| {
-        let chosen = of.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
-        chosen.map(|(_, one)| one.clone()).collect()
-    })
+/// A value, and those next to it, before it is moved.
+fn near(literal: &Literal, by: i64) -> Vec<Literal> {
+    let next = |at: i64| [at.saturating_sub(1), at, at.saturating_add(1)];
+    match literal {
+        Literal::Bool(_) => vec![Literal::Bool(false), Literal::Bool(true)],
+        Literal::Int(int) => next(*int).map(Literal::Int).into(),
+        Literal::Time(time) => next(time.saturating_sub(by)).map(Literal::Time).into(),
+        Literal::Duration(duration) => next(*duration).map(Literal::Duration).into(),
+        // The next one after it, and one that begins with it but is neither.
+        Literal::Text(text) => [format!("{text}\0"), format!("{text}x"), text.clone()].map(Literal::Text).into(),
+        Literal::Id(_) | Literal::Ip(_) => vec![literal.clone()],
+    }
 }
 
-pub(in crate::rules) fn without<T: Clone + PartialEq>(of: &[T], one: &T) -> Vec<T> {
-    of.iter().filter(|other| *other != one).cloned().collect()
-}
-
-/// Few tests whose flipping makes the part as wanted.
-fn cheapest(tree: &Tree, wanted: bool, values: &[bool], can_flip: &dyn Fn(usize) -> bool) -> Option<Vec<usize>> {
+/// Few tests whose turning makes the part as wanted; `turn` says which of one test do, if any.
+fn cheapest<'a>(
+    tree: &Tree,
+    wanted: bool,
+    turn: &dyn Fn(usize, bool) -> Option<Vec<Outcome<'a>>>,
+) -> Option<Vec<Outcome<'a>>> {
     match tree {
-        Tree::Test(at) => {
-            let at = *at as usize;
-            match values.get(at) == Some(&wanted) {
-                true => Some(Vec::new()),
-                false => can_flip(at).then(|| vec![at]),
-            }
-        }
-        Tree::Not(inner) => cheapest(inner, !wanted, values, can_flip),
+        Tree::Test(at) => turn(*at as usize, wanted),
+        Tree::Not(inner) => cheapest(inner, !wanted, turn),
         Tree::All(parts) | Tree::Any(parts) => {
-            let mut each = parts.iter().map(|part| cheapest(part, wanted, values, can_flip));
-            if matches!(tree, Tree::All(_)) == wanted {
-                each.try_fold(Vec::new(), |mut all, part| {
-                    all.extend(part?);
-                    Some(all)
-                })
-            } else {
-                each.flatten().min_by_key(Vec::len)
+            let mut each = parts.iter().map(|part| cheapest(part, wanted, turn));
+            match matches!(tree, Tree::All(_)) == wanted {
+                true => each.try_fold(Vec::new(), |all, part| Some([all, part?].concat())),
+                false => each.flatten().min_by_key(Vec::len),
             }
         }
     }

@@ -4,9 +4,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `trace` | the grants that are about a question, and how far each matches |
-//! | `world` | the decision, were some things otherwise |
-//! | `plan` | the fewest things that would have to be |
-//! | `flips` | the same for one condition |
+//! | `what_if` | what the evaluator decides by, were some things otherwise |
+//! | `minimal_changes` | the fewest things that would have to be |
+//! | `condition_changes` | the same for one condition |
 //! | `changes` | these as data and in words |
 //! | `text` | all of it for people |
 
@@ -28,11 +28,9 @@ pub use changes::{Change, ChangeKind, TestOutcome};
 
 use crate::rules::{
     authorize::{Decision, ResourceValues, Verdict},
-    compile::role::HeldGrant,
     policy::Effect,
-    principal::RoleAssignment,
 };
-use what_if::World;
+use what_if::Inquiry;
 
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;
@@ -142,34 +140,27 @@ impl Explanation {
             return explanation;
         }
         let cx = rules.evaluation_context(&question, &values);
-        let world = World::of(rules, question, cx);
-        explanation.permission = world.asked();
-        for who in 0..world.chain.len() {
-            let verdict = rules.verdict(&question, world.cx(who));
+        let inquiry = Inquiry::of(rules, question, cx);
+        explanation.permission = inquiry.asked();
+        for (who, cx) in inquiry.chain.iter().enumerate() {
+            let verdict = rules.verdict(&question, cx);
             // What is allowed is told of who asks; what is denied of everybody who may not.
             if who == 0 || !verdict.is_allowed() {
-                explanation.add(&world, who, verdict);
+                explanation.add(&inquiry, who, verdict);
             }
         }
         if !explanation.allowed {
-            explanation.changes = world.changes(&world.plan());
+            explanation.changes = inquiry.described(&inquiry.minimal_changes());
         }
         text::close(&mut explanation);
         explanation
     }
 
     /// What one of those has to do with it who ask together.
-    fn add(&mut self, world: &World<'_>, who: usize, verdict: Verdict) {
-        let (cause, decided_by) = match verdict {
-            Verdict::Inactive => (Cause::Inactive, None),
-            Verdict::Admin { assignment } => (Cause::Administrator, world.admin(who, assignment)),
-            Verdict::Allowed { assignment } => (Cause::Allowed, world.allow(who, assignment)),
-            Verdict::Denied { assignment, field, .. } => (Cause::Denied, world.deny(who, assignment, field)),
-            Verdict::NothingGrants { .. } => (Cause::NothingGrants, None),
-            Verdict::BeyondKey => (Cause::BeyondKey, None),
-        };
-        let misses = if verdict.is_allowed() { Vec::new() } else { world.misses(who) };
-        text::add(self, world, who, cause, decided_by.as_ref(), &misses);
+    fn add(&mut self, inquiry: &Inquiry<'_>, who: usize, verdict: Verdict) {
+        let (cause, decided_by) = inquiry.cause(who, verdict);
+        let misses = if verdict.is_allowed() { Vec::new() } else { inquiry.misses(who) };
+        text::add(self, inquiry, who, cause, decided_by.as_ref(), &misses);
         // Who asks may; another of those together may not.
         if who == 0 || matches!(self.cause, Cause::Allowed | Cause::Administrator) {
             (self.cause, self.decided_by) = (cause, decided_by);
@@ -177,15 +168,4 @@ impl Explanation {
         self.misses.extend(misses);
         self.misses.truncate(MAX_MISSES);
     }
-}
-
-/// A grant that matches the permission: of a role that is held, with the place of the assignment, or of
-/// one that nobody gave.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    held: Option<(usize, RoleAssignment<'a>)>,
-    role: u32,
-    grant: HeldGrant<'a>,
-    condition: u32,
-    fields: u32,
 }

@@ -1,13 +1,17 @@
 //! An explanation for people.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
     model::value::Value,
-    rules::{condition::value::GivenValue, policy::Effect, principal::Principal},
+    rules::{
+        condition::value::GivenValue,
+        policy::{Effect, name::Pattern},
+        principal::Principal,
+    },
 };
 
-use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::World};
+use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::Inquiry};
 
 /// So many near misses are told; the data has more.
 const MAX_TOLD: usize = 3;
@@ -15,14 +19,14 @@ const MAX_TOLD: usize = 3;
 /// What one of those has to do with it who ask together.
 pub(super) fn add(
     explanation: &mut Explanation,
-    world: &World<'_>,
+    inquiry: &Inquiry<'_>,
     who: usize,
     cause: Cause,
     decided_by: Option<&GrantTrace>,
     misses: &[GrantTrace],
 ) {
     let out = &mut explanation.text;
-    let principal = world.principal(who);
+    let principal = inquiry.principal(who);
     let is_allowed = matches!(cause, Cause::Allowed | Cause::Administrator);
     let cause = match cause {
         Cause::Inactive => format!("the account is {}", principal.status()),
@@ -36,8 +40,8 @@ pub(super) fn add(
     let _ = match who {
         0 => {
             let verdict = if explanation.allowed { "allowed" } else { "denied" };
-            let _ = write!(out, "{} is {verdict}: ", world.asked());
-            match (explanation.allowed, is_allowed, world.chain.len()) {
+            let _ = write!(out, "{} is {verdict}: ", inquiry.asked());
+            match (explanation.allowed, is_allowed, inquiry.chain.len()) {
                 (false, true, _) => write!(out, "it is asked on behalf of somebody who may not; for who asks, {cause}"),
                 (true, _, 2..) => write!(out, "all may on whose behalf it is asked; for who asks, {cause}"),
                 _ => write!(out, "{cause}"),
@@ -46,9 +50,9 @@ pub(super) fn add(
         _ => write!(out, "\nfor {}, on whose behalf it is asked, {cause}", name_of(principal)),
     };
     if let Some(trace) = decided_by {
-        grant(out, trace, world, who);
+        grant(out, trace, inquiry, who);
     }
-    let mut held = principal.assignments().filter_map(|held| world.rules.roles.get(held.role as usize));
+    let mut held = principal.assignments().filter_map(|held| inquiry.rules.roles.get(held.role as usize));
     let is_unknown = principal.has_unknown_roles() || held.any(|role| role.is_gone);
     if is_unknown && !explanation.allowed {
         out.push_str("\n  a role that is held is unknown to this policy, and has no effect");
@@ -57,7 +61,7 @@ pub(super) fn add(
         out.push_str("\nwhat comes nearest:");
     }
     for trace in misses.iter().take(MAX_TOLD) {
-        grant(out, trace, world, who);
+        grant(out, trace, inquiry, who);
     }
 }
 
@@ -95,21 +99,38 @@ pub(super) fn place(scope: &str) -> String {
     }
 }
 
+/// Which resource a question must name.
+pub(super) fn name_resource(ty: &str, scopes: &[String], avoided: &[String], tests: &[TestOutcome]) -> String {
+    let places: Vec<String> = scopes.iter().map(|scope| format!(" {}", place(scope))).collect();
+    let avoided: Vec<String> = avoided.iter().map(|scope| format!(", not {}", place(scope))).collect();
+    let tests: Vec<String> = tests
+        .iter()
+        .map(|test| format!("`{}` {}", test.text, if test.holds { "holds" } else { "does not hold" }))
+        .collect();
+    let comma = if avoided.is_empty() || tests.is_empty() { "" } else { "," };
+    let tests = if tests.is_empty() { String::new() } else { format!(" for which {}", tests.join(" and ")) };
+    format!("the question must name a {ty}{}{}{comma}{tests}", places.join(" and"), avoided.concat())
+}
+
 /// How a test must turn out, with what it reads now.
 pub(super) fn meet(test: &TestOutcome) -> String {
-    let values: Vec<String> = test.values.iter().map(|(path, value)| format!("{path} is {value}")).collect();
-    let values = if values.is_empty() { String::new() } else { format!("; {}", values.join(", ")) };
-    format!("`{}` must {}{values}", test.text, if test.holds { "hold" } else { "not hold" })
+    let must = if test.holds { "must hold" } else { "must not hold" };
+    let values = if test.values.is_empty() { String::new() } else { format!("; {}", read(&test.values)) };
+    format!("`{}` {must}{values}", test.text)
 }
 
-/// How a test turns out.
-pub(super) fn outcome(test: &TestOutcome) -> String {
-    format!("`{}` {}", test.text, if test.holds { "holds" } else { "does not hold" })
+/// `resource.region_id is nothing, …`
+fn read(values: &BTreeMap<String, String>) -> String {
+    let values: Vec<String> = values.iter().map(|(path, value)| format!("{path} is {value}")).collect();
+    values.join(", ")
 }
 
-fn grant(out: &mut String, trace: &GrantTrace, world: &World<'_>, who: usize) {
-    let ty = &world.cx(who).ty.name;
-    let has_resource = world.question.resource.is_some();
+fn reads_resource(values: &BTreeMap<String, String>) -> bool {
+    values.keys().any(|path| path.starts_with("resource."))
+}
+
+fn grant(out: &mut String, trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize) {
+    let has_resource = inquiry.question.resource.is_some();
     let assignment = &trace.assignment;
     let effect = if trace.effect == Effect::Deny { "denies" } else { "allows" };
     let path = trace.role_path.join(" → ");
@@ -117,57 +138,51 @@ fn grant(out: &mut String, trace: &GrantTrace, world: &World<'_>, who: usize) {
     if let Some(group) = &assignment.group {
         let _ = write!(out, " by the group {group}");
     }
-    match (assignment.from, assignment.until) {
-        (Some(from), Some(until)) => {
-            let _ = write!(out, " from {from} until {until}");
-        }
-        (Some(from), None) => {
-            let _ = write!(out, " from {from} on");
-        }
-        (None, Some(until)) => {
-            let _ = write!(out, " until {until}");
-        }
-        (None, None) => {}
-    }
-    let is_elsewhere = !assignment.covers;
-    let mut flaws: Vec<String> = Vec::new();
-    if !assignment.is_valid {
-        flaws.push("not at this time".to_owned());
-    }
-    if !trace.is_active && trace.effect == Effect::Allow {
-        let is_key = world.principal(who).is_key();
-        flaws.push(if is_key { "not one of the API key's roles" } else { "not active in this session" }.to_owned());
-    }
-    if trace.effect == Effect::Allow && world.is_beyond(&trace.permission) {
-        flaws.push("only on these fields".to_owned());
-    }
-    match (is_elsewhere, has_resource, trace.effect) {
-        (true, true, _) => flaws.push(format!("not where this {ty} is")),
-        (true, false, Effect::Allow) => flaws.push(format!("the question names no {ty}")),
-        (_, false, Effect::Deny) => {
-            let is_open = is_elsewhere
-                || trace.tests.iter().flat_map(|test| test.values.keys()).any(|path| path.starts_with("resource."));
-            if is_open {
-                flaws.push(format!("which counts wherever no {ty} is named"));
-            }
-        }
-        _ => {}
-    }
+    let _ = match (assignment.from, assignment.until) {
+        (Some(from), Some(until)) => write!(out, " from {from} until {until}"),
+        (Some(from), None) => write!(out, " from {from} on"),
+        (None, Some(until)) => write!(out, " until {until}"),
+        (None, None) => Ok(()),
+    };
+    let flaws = flaws(trace, inquiry, who);
     if !flaws.is_empty() {
-        let word = if trace.effect == Effect::Deny { "" } else { "but " };
-        let _ = write!(out, ", {word}{}", flaws.join(" and "));
+        let but = if trace.effect == Effect::Deny { "" } else { "but " };
+        let _ = write!(out, ", {but}{}", flaws.join(" and "));
     }
     for test in &trace.tests {
-        let values: Vec<String> = test.values.iter().map(|(path, value)| format!("{path} is {value}")).collect();
-        let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
-        let is_unknown = !has_resource && test.values.keys().any(|path| path.starts_with("resource."));
-        let mark = if is_unknown {
-            "?"
-        } else if test.holds {
-            "✓"
-        } else {
-            "✗"
+        let mark = match (!has_resource && reads_resource(&test.values), test.holds) {
+            (true, _) => "?",
+            (false, true) => "✓",
+            (false, false) => "✗",
         };
+        let values = if test.values.is_empty() { String::new() } else { format!(" ({})", read(&test.values)) };
         let _ = write!(out, "\n    {mark} {}{values}", test.text);
     }
+}
+
+/// Why a grant does not count, or counts all the same.
+fn flaws(trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize) -> Vec<String> {
+    let ty = &inquiry.cx(who).ty.name;
+    let (is_allow, has_resource) = (trace.effect == Effect::Allow, inquiry.question.resource.is_some());
+    let is_elsewhere = !trace.assignment.covers;
+    let is_open = is_elsewhere || trace.tests.iter().any(|test| reads_resource(&test.values));
+    let is_not = if inquiry.principal(who).is_key() { "one of the API key's roles" } else { "active in this session" };
+    [
+        (!trace.assignment.is_valid, "not at this time".to_owned()),
+        (is_allow && !trace.is_active, format!("not {is_not}")),
+        (is_allow && is_beyond(inquiry, &trace.permission), "only on these fields".to_owned()),
+        (is_elsewhere && has_resource, format!("not where this {ty} is")),
+        (is_allow && is_elsewhere && !has_resource, format!("the question names no {ty}")),
+        (!is_allow && is_open && !has_resource, format!("which counts wherever no {ty} is named")),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, flaw)| is_so.then_some(flaw))
+    .collect()
+}
+
+/// Whether a grant is narrowed, and the question about more than it gives.
+fn is_beyond(inquiry: &Inquiry<'_>, pattern: &str) -> bool {
+    let Some(names) = Pattern::parse(pattern).and_then(|pattern| pattern.fields) else { return false };
+    let asked = inquiry.question.fields;
+    asked.is_empty() || asked.iter().any(|field| !names.contains(&inquiry.field_name(*field)))
 }

@@ -1,11 +1,12 @@
 //! The grants that are about a question, and how far each matches.
 
-use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use crate::rules::{
+    authorize::Verdict,
     compile::{
-        role::{GrantId, GrantKind, NONE, Special},
-        rule_set::FieldId,
+        role::{GrantId, GrantKind, HeldGrant, NONE, Special},
+        rule_set::{FieldId, RoleId},
     },
     condition::{
         code::{Test, Values},
@@ -16,11 +17,21 @@ use crate::rules::{
 };
 
 use super::{
-    AssignmentTrace, Candidate, GrantTrace, MAX_MISSES, TestTrace,
-    what_if::{Plan, Step, World},
+    AssignmentTrace, Cause, GrantTrace, MAX_MISSES, TestTrace,
+    what_if::{ChangeSet, Inquiry, Step},
 };
 
-impl<'a> World<'a> {
+/// A grant that matches the permission: of a role that is held, with the assignment, or of one that nobody gave.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) held: Option<RoleAssignment<'a>>,
+    pub(super) role: u32,
+    pub(super) grant: HeldGrant<'a>,
+    pub(super) special: Special,
+}
+
+impl<'a> Inquiry<'a> {
+    /// What is asked, fields included.
     pub(super) fn asked(&self) -> String {
         let name = self.rules.permission_name(self.question.permission);
         let fields: Vec<&str> = self.question.fields.iter().map(|field| self.field_name(*field)).collect();
@@ -31,113 +42,104 @@ impl<'a> World<'a> {
         self.cx(0).ty.attributes.get(field.0 as usize).map_or("", |one| one.name.as_str())
     }
 
-    fn assignment(&self, who: usize, at: usize) -> Option<(usize, RoleAssignment<'a>)> {
-        self.principal(who).assignments().nth(at).map(|held| (at, held))
+    pub(super) fn role_name(&self, role: u32) -> &'a str {
+        self.rules.role_name(RoleId(role))
     }
 
-    pub(super) fn admin(&self, who: usize, assignment: usize) -> Option<GrantTrace> {
-        let held = self.assignment(who, assignment)?;
-        let role = self.rules.roles.get(held.1.role as usize)?;
-        let juniors = role.closure.iter().filter_map(|junior| self.rules.roles.get(*junior as usize));
-        let grants = juniors.flat_map(|junior| junior.own_grants()).filter(|grant| grant.kind == GrantKind::Admin);
-        let grant = grants.min_by_key(|grant| (grant.role.name(), grant.at))?;
-        Some(self.trace(who, &Candidate { held: Some(held), role: role.id, grant, condition: NONE, fields: NONE }))
+    /// What decided about one of those who ask, and the grant, where there is one.
+    pub(super) fn cause(&self, who: usize, verdict: Verdict) -> (Cause, Option<GrantTrace>) {
+        let held = |at: usize| self.principal(who).assignments().nth(at);
+        let (cause, candidate) = match verdict {
+            Verdict::Inactive => (Cause::Inactive, None),
+            Verdict::BeyondKey => (Cause::BeyondKey, None),
+            Verdict::NothingGrants { .. } => (Cause::NothingGrants, None),
+            Verdict::Admin { assignment: at } => {
+                (Cause::Administrator, held(at).and_then(|held| self.administrator(Some(held), held.role)))
+            }
+            Verdict::Allowed { assignment: at } => (Cause::Allowed, held(at).and_then(|held| self.allow(who, held))),
+            Verdict::Denied { assignment: at, field, .. } => {
+                (Cause::Denied, held(at).and_then(|held| self.deny(who, held, field)))
+            }
+        };
+        (cause, candidate.map(|candidate| self.trace(who, &candidate)))
     }
 
-    pub(super) fn allow(&self, who: usize, assignment: usize) -> Option<GrantTrace> {
-        let field = self.question.fields.last().copied();
-        let held = self.assignment(who, assignment)?;
-        let mut candidates = self.candidates(Some(held), held.1.role, Effect::Allow).into_iter();
-        candidates.find(|one| self.counts_now(who, one, field)).map(|one| self.trace(who, &one))
+    /// The grant by which a role administers, if it does.
+    pub(super) fn administrator(&self, held: Option<RoleAssignment<'a>>, role: u32) -> Option<Candidate<'a>> {
+        let grants = self.grants(role).filter(|grant| grant.kind == GrantKind::Admin);
+        Some(self.plain(held, role, grants.min_by_key(|grant| (grant.role.name(), grant.at))?))
     }
 
-    pub(super) fn deny(&self, who: usize, assignment: usize, field: Option<FieldId>) -> Option<GrantTrace> {
-        let held = self.assignment(who, assignment)?;
-        let mut candidates = self.candidates(Some(held), held.1.role, Effect::Deny).into_iter();
-        let denies = |one: &Candidate<'_>| self.rules.denies(&self.special(one), held.1, field, self.cx(who));
-        candidates.find(denies).map(|one| self.trace(who, &one))
+    fn allow(&self, who: usize, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {
+        let (field, none) = (self.question.fields.last().copied(), ChangeSet::default());
+        let allows =
+            |one: &Candidate<'a>| self.needed(who, one, field, &none).is_some_and(|needed| needed.count() == 0);
+        self.candidates(Some(held), held.role, Effect::Allow).into_iter().find(allows)
+    }
+
+    fn deny(&self, who: usize, held: RoleAssignment<'a>, field: Option<FieldId>) -> Option<Candidate<'a>> {
+        let permission = self.question.permission.0;
+        let denies = |one: &Candidate<'a>| {
+            self.rules.denials(held, permission, field, self.cx(who)).any(|deny| *deny == one.special)
+        };
+        self.candidates(Some(held), held.role, Effect::Deny).into_iter().find(denies)
     }
 
     /// Grants that would have allowed it but for something, the nearest first.
     pub(super) fn misses(&self, who: usize) -> Vec<GrantTrace> {
-        let plan = Plan::default();
-        let missing: Vec<Option<FieldId>> =
-            self.fields(&plan).into_iter().filter(|field| !self.gives(who, *field, &plan)).collect();
-        let Some(field) = missing.first() else { return Vec::new() };
-        let mut named = Plan::default();
-        if self.question.resource.is_none() {
-            named.add(Step::NameResource);
-        }
-        let candidates = self.held_candidates(who);
-        let mut misses: Vec<(usize, &Candidate<'_>)> = candidates
-            .iter()
-            .map(|one| {
-                // What is narrowed to other fields, or cannot be met, comes last.
-                let needed = self.needed(who, one, *field, &named);
-                (needed.map_or(usize::MAX, |plan| plan.steps.len()), one)
-            })
-            .collect();
-        misses.sort_by_key(|(steps, _)| *steps);
-        misses.into_iter().take(MAX_MISSES).map(|(_, one)| self.trace(who, one)).collect()
-    }
-
-    /// Whether an allow gives it here.
-    fn counts_now(&self, who: usize, candidate: &Candidate<'_>, field: Option<FieldId>) -> bool {
-        let Some((_, held)) = candidate.held else { return false };
-        self.rules.counts(held, self.cx(who).now())
-            && self.is_active(who, candidate)
-            && self.cx(who).covers(held.scope())
-            && self.rules.grants(&self.special(candidate), field, self.cx(who))
-    }
-
-    fn is_active(&self, who: usize, candidate: &Candidate<'_>) -> bool {
-        let says = |part: u32| {
-            self.rules.roles.get(part as usize).is_some_and(|part| part.has_junior(candidate.grant.role.id))
+        let mut changes = ChangeSet::default();
+        let as_it_is = self.what_if(who, &changes);
+        let Some(field) = as_it_is.fields().into_iter().find(|field| !as_it_is.gives(*field)) else {
+            return Vec::new();
         };
-        self.rules.parts(self.principal(who), candidate.role).any(says)
-    }
-
-    fn special(&self, candidate: &Candidate<'_>) -> Special {
-        Special {
-            permission: self.question.permission.0,
-            effect: candidate.grant.written.effect,
-            condition: candidate.condition,
-            fields: candidate.fields,
-            grant: GrantId { role: candidate.grant.role.id, at: candidate.grant.at },
+        if self.question.resource.is_none() {
+            changes.add(0, Step::NameResource);
         }
+        let mut misses = self.held_candidates(who);
+        // What is narrowed to other fields, or cannot be met, comes last.
+        misses.sort_by_cached_key(|one| {
+            self.needed(who, one, field, &changes).map_or(usize::MAX, |needed| needed.count())
+        });
+        misses.iter().take(MAX_MISSES).map(|one| self.trace(who, one)).collect()
     }
 
     /// The grants of a role and its juniors that match the permission: the role's own first, then by
     /// name, an order that edits do not change.
-    pub(super) fn candidates(
-        &self,
-        held: Option<(usize, RoleAssignment<'a>)>,
-        of: u32,
-        effect: Effect,
-    ) -> Vec<Candidate<'a>> {
+    pub(super) fn candidates(&self, held: Option<RoleAssignment<'a>>, of: u32, effect: Effect) -> Vec<Candidate<'a>> {
         let permission = self.question.permission;
         let name = self.rules.permission_name(permission);
-        let Some(role) = self.rules.roles.get(of as usize) else { return Vec::new() };
-        let juniors = role.closure.iter().filter_map(|junior| self.rules.roles.get(*junior as usize));
-        let plain = juniors
-            .flat_map(|junior| junior.own_grants())
-            .filter(|grant| effect == Effect::Allow && grant.kind == GrantKind::Plain && grant.matches(name));
-        let plain = plain.map(|grant| Candidate { held, role: of, grant, condition: NONE, fields: NONE });
-        let special = role.special_of(permission.0).iter().filter(|special| special.effect == effect);
-        let special = special.filter_map(|special| {
+        let is_plain = |grant: &HeldGrant<'_>| grant.kind == GrantKind::Plain && grant.matches(name);
+        let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
+        let special = self.rules.roles.get(of as usize).map(|role| role.special_of(permission.0)).unwrap_or_default();
+        let special = special.iter().filter(|special| special.effect == effect).filter_map(|special| {
             let grant = self.rules.roles.get(special.grant.role as usize)?.own_grant(special.grant.at)?;
-            Some(Candidate { held, role: of, grant, condition: special.condition, fields: special.fields })
+            Some(Candidate { held, role: of, grant, special: *special })
         });
-        let mut candidates: Vec<Candidate<'a>> = plain.chain(special).collect();
+        let mut candidates: Vec<_> = plain.map(|grant| self.plain(held, of, grant)).chain(special).collect();
         candidates.sort_by_key(|one| (one.grant.role.id != of, one.grant.role.name(), one.grant.at));
         candidates
     }
 
-    fn trace(&self, who: usize, candidate: &Candidate<'_>) -> GrantTrace {
-        let Candidate { held, role, grant, condition, .. } = *candidate;
-        let condition = self.rules.condition(condition);
+    /// Every grant of a role and its juniors.
+    fn grants(&self, role: u32) -> impl Iterator<Item = HeldGrant<'a>> {
+        let rules = self.rules;
+        let juniors = rules.roles.get(role as usize).into_iter().flat_map(|role| role.closure.iter());
+        juniors.filter_map(|junior| rules.roles.get(*junior as usize)).flat_map(|junior| junior.own_grants())
+    }
+
+    /// A grant without condition and fields.
+    fn plain(&self, held: Option<RoleAssignment<'a>>, role: u32, grant: HeldGrant<'a>) -> Candidate<'a> {
+        let (permission, effect) = (self.question.permission.0, grant.written.effect);
+        let id = GrantId { role: grant.role.id, at: grant.at };
+        let special = Special { permission, effect, condition: NONE, fields: NONE, grant: id };
+        Candidate { held, role, grant, special }
+    }
+
+    fn trace(&self, who: usize, candidate: &Candidate<'a>) -> GrantTrace {
+        let Candidate { held, role, grant, special } = *candidate;
+        let condition = self.rules.condition(special.condition);
         let cx = self.cx(who);
-        let tests = condition.iter().flat_map(|condition| {
+        let tests = condition.into_iter().flat_map(|condition| {
             condition.tests.iter().map(|test| TestTrace {
                 text: condition.text_of(test).to_owned(),
                 holds: test.kind.holds(cx),
@@ -145,9 +147,9 @@ impl<'a> World<'a> {
             })
         });
         GrantTrace {
-            effect: grant.written.effect,
-            assignment: held.map_or_else(AssignmentTrace::default, |(_, held)| self.assignment_trace(who, held)),
-            is_active: self.is_active(who, candidate),
+            effect: special.effect,
+            assignment: held.map_or_else(AssignmentTrace::default, |held| self.assignment_trace(who, held)),
+            is_active: self.what_if(who, &ChangeSet::default()).is_active_in(role, grant.role.id),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),
@@ -169,17 +171,13 @@ impl<'a> World<'a> {
         }
     }
 
-    pub(super) fn role_name(&self, role: u32) -> &'a str {
-        self.rules.roles.get(role as usize).map_or("", |role| role.name())
-    }
-
     /// What a test reads, by path.
     pub(super) fn values(&self, who: usize, test: &Test) -> BTreeMap<String, String> {
         let cx = self.cx(who);
         let named = test.kind.paths().map(|path| {
             let is_unknown = path.root == Root::Resource && cx.resource.is_none();
             let value = if is_unknown { "unknown".to_owned() } else { cx.at(path).to_string() };
-            (self.path_name(who, path), value)
+            (format!("{}.{}", path.root.word(), self.attribute(path).map_or("", |one| &one.name)), value)
         });
         let mut values: BTreeMap<String, String> = named.collect();
         if test.kind.reads_now() {
@@ -190,29 +188,21 @@ impl<'a> World<'a> {
 
     /// The shortest way down the hierarchy; of several the first by name.
     fn role_path(&self, from: u32, to: u32) -> Vec<String> {
-        let mut came_from: BTreeMap<u32, u32> = BTreeMap::from([(from, from)]);
-        let mut queue = VecDeque::from([from]);
-        while let Some(at) = queue.pop_front() {
-            if at == to {
-                break;
-            }
-            let role = self.rules.roles.get(at as usize);
-            let mut juniors: Vec<u32> =
-                role.into_iter().flat_map(|role| role.inherits.iter()).map(|junior| junior.0).collect();
-            juniors.sort_by_key(|junior| self.role_name(*junior));
-            for junior in juniors {
-                if let Entry::Vacant(entry) = came_from.entry(junior) {
-                    entry.insert(at);
-                    queue.push_back(junior);
-                }
-            }
+        // Each with the place of the one that it was reached from.
+        let mut reached = vec![(from, 0)];
+        let mut at = 0;
+        while let Some((role, _)) = reached.get(at).filter(|(role, _)| *role != to) {
+            let inherits = self.rules.roles.get(*role as usize).map(|role| &*role.inherits).unwrap_or_default();
+            let is_new = |junior: &RoleId| !reached.iter().any(|(known, _)| *known == junior.0);
+            let mut juniors: Vec<RoleId> = inherits.iter().copied().filter(is_new).collect();
+            juniors.sort_by_key(|junior| self.rules.role_name(*junior));
+            reached.extend(juniors.into_iter().map(|junior| (junior.0, at)));
+            at += 1;
         }
-        let mut path = vec![to];
-        let mut at = to;
-        while let Some(before) = came_from.get(&at).filter(|before| **before != at) {
-            at = *before;
-            path.push(at);
-        }
-        path.iter().rev().map(|role| self.role_name(*role).to_owned()).collect()
+        let from = |at: &usize| reached.get(*at).filter(|_| *at > 0).map(|(_, from)| *from);
+        let path = std::iter::successors(Some(at), from).filter_map(|at| reached.get(at));
+        let mut names: Vec<String> = path.map(|(role, _)| self.role_name(*role).to_owned()).collect();
+        names.reverse();
+        names
     }
 }

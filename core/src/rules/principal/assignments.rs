@@ -83,8 +83,9 @@ impl Assignment {
 pub(in crate::rules) struct RoleAssignment<'a> {
     pub(in crate::rules) role: u32,
     at: u32,
-    /// None: everywhere and always.
-    limits: Option<&'a Assignment>,
+    /// None: everywhere.
+    scope: Option<&'a BoundScope>,
+    window: Window,
     principal: &'a Principal,
 }
 
@@ -114,25 +115,46 @@ impl<'a> Iterator for Assignments<'a> {
     #[inline]
     fn next(&mut self) -> Option<RoleAssignment<'a>> {
         let plain = self.first.next().filter(|role| **role != NONE).or_else(|| self.more.next());
-        let (role, limits) = match plain {
-            Some(role) => (*role, None),
-            None => self.limited.next().map(|limited| (limited.role, Some(limited)))?,
+        let (role, scope, window) = match plain {
+            Some(role) => (*role, None, Window::ALWAYS),
+            None => self.limited.next().map(|limited| (limited.role, Some(&limited.scope), limited.window))?,
         };
         let at = self.at;
         self.at += 1;
-        Some(RoleAssignment { role, at, limits, principal: self.principal })
+        Some(RoleAssignment { role, at, scope, window, principal: self.principal })
     }
 }
 
 impl<'a> RoleAssignment<'a> {
+    /// A role as if the principal held it everywhere and always.
+    pub(in crate::rules) fn assumed(principal: &'a Principal, role: u32) -> Self {
+        Self { role, at: u32::MAX, scope: None, window: Window::ALWAYS, principal }
+    }
+
+    /// As if it were held always.
+    pub(in crate::rules) fn always(self) -> Self {
+        Self { window: Window::ALWAYS, ..self }
+    }
+
+    /// As if it were held there.
+    pub(in crate::rules) fn within(self, scope: &'a BoundScope) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// Its place among those of the principal.
+    pub(in crate::rules) fn place(&self) -> usize {
+        self.at as usize
+    }
+
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        self.limits.is_none_or(|Assignment { window: Window(from, until), .. }| *from <= now && now < *until)
+        let Window(from, until) = self.window;
+        from <= now && now < until
     }
 
     #[inline]
     pub(in crate::rules) fn scope(&self) -> &'a BoundScope {
-        self.limits.map_or(&BoundScope::Global, |limits| &limits.scope)
+        self.scope.unwrap_or(&BoundScope::Global)
     }
 
     fn note(&self) -> Option<&'a Note> {
@@ -159,21 +181,17 @@ impl<'a> RoleAssignment<'a> {
         self.note()?.group.as_deref()
     }
 
-    fn ends(&self) -> Window {
-        self.limits.map_or(Window::ALWAYS, |limits| limits.window)
-    }
-
     /// When its window begins or ends next, in microseconds.
     #[inline]
     pub(in crate::rules) fn next_edge(&self, now: i64) -> Option<i64> {
-        let Window(from, until) = self.ends();
+        let Window(from, until) = self.window;
         let next = if from > now { from } else { until };
         (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Ends of its window, for people.
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
-        let Window(from, until) = self.ends();
+        let Window(from, until) = self.window;
         let time = |micros: i64, unbounded: i64| {
             if micros == unbounded { None } else { Time::from_microsecond(micros).ok() }
         };
