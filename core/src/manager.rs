@@ -252,7 +252,7 @@ impl UserManagement {
             slot: self.engine.sessions.slot(claims.sid),
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
         };
-        let pin = self.engine.directory.pin(claims.sub.0);
+        let pin = self.engine.principals.pin(claims.sub.0);
         let caller = self.caller(WhoIdentity::User { id: claims.sub, pin, session: Some(session) }, request);
         self.engine.follow().await?;
         self.engine.actor(&caller.who).await?;
@@ -269,7 +269,7 @@ impl UserManagement {
 
     async fn vouched_for(&self, user: UserId) -> Result<Caller> {
         self.engine.require_open()?;
-        let pin = self.engine.directory.pin(user.0);
+        let pin = self.engine.principals.pin(user.0);
         self.engine.follow().await?;
         if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user"));

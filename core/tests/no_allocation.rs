@@ -76,7 +76,7 @@ fn held(role: &str, scope: Scope, from: i64, until: i64) -> StoredAssignment {
 }
 
 /// A user whose checks take every path: plain, inherited, denied, in a window, in a region, conditional.
-fn directory() -> PrincipalCache {
+fn cache() -> PrincipalCache {
     let policy = Policy::new()
         .resource_type("user", [("level", "int")])
         .resource_type("drone", [("region_id", "id"), ("level", "int"), ("status", "string")])
@@ -91,7 +91,7 @@ fn directory() -> PrincipalCache {
                 .deny_when("drone:drop", "resource.status == \"active\""),
         );
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
-    let directory = PrincipalCache::new(Arc::new(rules), 10);
+    let cache = PrincipalCache::new(Arc::new(rules), 10);
     let mut facts = StoredPrincipal::new(USER);
     facts.attributes = vec![("level".into(), Value::Int(5))];
     let (day, region) = (86_400_000_000, Scope::region(EAST));
@@ -101,8 +101,8 @@ fn directory() -> PrincipalCache {
         held("flyer", Scope::Global, NOW + day, NOW + 2 * day),
         held("pilot", region, NOW - day, NOW + day),
     ];
-    directory.put(facts);
-    directory
+    cache.put(facts);
+    cache
 }
 
 const QUESTIONS: [(&str, bool); 7] = [
@@ -128,8 +128,8 @@ fn the_counter_counts() {
 
 #[test]
 fn checks_by_handles_and_by_strings_allocate_nothing() {
-    let (directory, now, name) = (directory(), at(NOW), USER.to_string());
-    let rights = directory.rights();
+    let (cache, now, name) = (cache(), at(NOW), USER.to_string());
+    let rights = cache.rights();
     let user = rights.user(USER).unwrap();
     for (permission, wanted) in QUESTIONS {
         let id = rights.rules().permission(permission).unwrap();
@@ -138,7 +138,7 @@ fn checks_by_handles_and_by_strings_allocate_nothing() {
             answers = [
                 rights.check(user, id, now).ok(),
                 rights.check_named(&name, permission, now).ok(),
-                directory.with_rights(|rights| rights.check(user, id, now)).ok(),
+                cache.with_rights(|rights| rights.check(user, id, now)).ok(),
             ];
         });
         assert_eq!(answers, [Some(wanted); 3], "{permission}");
@@ -148,8 +148,8 @@ fn checks_by_handles_and_by_strings_allocate_nothing() {
 
 #[test]
 fn decisions_about_a_resource_allocate_nothing() {
-    let (directory, context, now) = (directory(), Context::new(), at(NOW));
-    let rights = directory.rights();
+    let (cache, context, now) = (cache(), Context::new(), at(NOW));
+    let rights = cache.rights();
     let principal = rights.principal_of(USER).unwrap();
     for (region, status, wanted) in [(EAST, "active", true), (WEST, "active", false), (EAST, "retired", false)] {
         let resource = Resource::of("drone").with("region_id", region).with("level", 3).with("status", status);
@@ -179,22 +179,21 @@ fn decisions_about_resources_of_many_attributes_allocate_nothing() {
         let levels = || (0..7).map(|at| Value::Int(if at == 6 { last } else { 1 }));
         let named =
             names.iter().cloned().zip(levels()).fold(Resource::of("thing"), |one, (name, value)| one.with(name, value));
-        for resource in [named.with("region_id", region)] {
-            let question = Question {
-                principal: &principal,
-                permission,
-                fields: &[],
-                resource: Some(&resource),
-                context: &context,
-                now,
-            };
-            let mut answers = [None; 2];
-            let allocated = allocations(|| {
-                let decided = rules.decide(&question).ok().map(|one| one.is_allowed());
-                answers = [rules.allows(&question).ok(), decided];
-            });
-            assert_eq!(answers, [Some(wanted); 2], "{last} in {region}");
-            assert_eq!(allocated, 0, "{last} in {region}");
-        }
+        let resource = named.with("region_id", region);
+        let question = Question {
+            principal: &principal,
+            permission,
+            fields: &[],
+            resource: Some(&resource),
+            context: &context,
+            now,
+        };
+        let mut answers = [None; 2];
+        let allocated = allocations(|| {
+            let decided = rules.decide(&question).ok().map(|one| one.is_allowed());
+            answers = [rules.allows(&question).ok(), decided];
+        });
+        assert_eq!(answers, [Some(wanted); 2], "{last} in {region}");
+        assert_eq!(allocated, 0, "{last} in {region}");
     }
 }

@@ -218,8 +218,8 @@ impl Engine {
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.
     pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
         if self.services.replace_policy(next) {
-            let gone = self.directory.replace_rules(|| self.services.rules());
-            self.renew_users(self.directory.outdate(gone)).await;
+            let gone = self.principals.replace_rules(|| self.services.rules());
+            self.renew_users(self.principals.outdate(gone)).await;
         }
     }
 
@@ -252,7 +252,7 @@ impl Engine {
 
     /// A part of the feed is gone: anything may have been written.
     async fn hear_of_gap(&self) -> Result<()> {
-        let outdated = Outdated { users: self.directory.outdate_all(), sessions: self.sessions.outdate_all() };
+        let outdated = Outdated { users: self.principals.outdate_all(), sessions: self.sessions.outdate_all() };
         let renewed = self.renew_policy().await;
         self.renew(outdated).await;
         renewed
@@ -272,7 +272,7 @@ impl Engine {
     /// What depends on these rows is old.
     fn outdate(&self, touched: &[Touched]) -> Outdated<'_> {
         Outdated {
-            users: self.directory.outdate(touched.iter().filter_map(user_of).map(|user| user.0)),
+            users: self.principals.outdate(touched.iter().filter_map(user_of).map(|user| user.0)),
             sessions: self.sessions.outdate(touched.iter().filter_map(session_of)),
         }
     }

@@ -70,7 +70,7 @@ enum Finish {
 pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The rights of users, as read last.
-    pub(crate) directory: PrincipalCache,
+    pub(crate) principals: PrincipalCache,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
@@ -103,10 +103,10 @@ pub(crate) struct Hooks {
 
 impl Engine {
     pub(crate) fn new(services: Services, hooks: Hooks) -> Self {
-        let directory = PrincipalCache::new(services.rules(), services.config.users_in_memory);
+        let principals = PrincipalCache::new(services.rules(), services.config.users_in_memory);
         Self {
             services,
-            directory,
+            principals,
             sessions: Cache::default(),
             renewing: async_lock::Mutex::new(()),
             catching_up: async_lock::Mutex::new(()),

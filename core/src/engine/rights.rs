@@ -96,20 +96,20 @@ pub(crate) struct Live {
 }
 
 impl Engine {
-    /// Reads a user's rights into the directory.
+    /// Reads a user's rights into the cache.
     pub(super) async fn load_user(&self, id: UserId) -> Result<Option<Loaded>> {
         let mut attempts = 0;
         loop {
             let policy = self.services.policy();
-            let ticket = self.directory.ticket(id.0);
+            let ticket = self.principals.ticket(id.0);
             let Some(facts) = principals::load(self.services.reads(), &[id], self.services.now()).await?.pop() else {
-                self.directory.remove(id.0);
+                self.principals.remove(id.0);
                 return Ok(None);
             };
             let principal = policy.rules.principal(facts.clone());
             attempts += 1;
             // Who changes all the time is not kept; what was read is no older than the question.
-            if self.directory.put_read(&ticket, facts, None).is_some() || attempts == READINGS {
+            if self.principals.put_read(&ticket, facts, None).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));
             }
         }
@@ -121,12 +121,13 @@ impl Engine {
         for _ in 0..READINGS {
             let mut again = Vec::new();
             for ids in left.chunks(READ_AT_ONCE) {
-                let tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (id.0, self.directory.ticket(id.0))).collect();
+                let tickets: HashMap<Uuid, Ticket> =
+                    ids.iter().map(|id| (id.0, self.principals.ticket(id.0))).collect();
                 // Those that are left are let go.
                 let Ok(read) = principals::load(self.services.reads(), ids, self.services.now()).await else { return };
                 for facts in read {
                     let (id, ticket) = (facts.id, tickets.get(&facts.id));
-                    match ticket.and_then(|ticket| self.directory.put_read(ticket, facts, None)) {
+                    match ticket.and_then(|ticket| self.principals.put_read(ticket, facts, None)) {
                         Some(_) => outdated.renewed(id),
                         None => again.push(UserId(id)),
                     }
@@ -174,7 +175,7 @@ impl Engine {
     /// A user's rights, from memory or read.
     pub(crate) async fn rights(&self, id: UserId) -> Result<Option<Loaded>> {
         let (policy, now) = (self.services.policy(), self.services.now());
-        let known = self.directory.with_rights(|rights| {
+        let known = self.principals.with_rights(|rights| {
             let principal = rights.principal_of(id.0).filter(|one| !one.is_outdated(now))?;
             rights.rules().is_akin_to(&policy.rules).then(|| principal.clone())
         });
@@ -192,7 +193,7 @@ impl Engine {
 
     pub(crate) fn users_in_memory(&self) -> UsersInMemory {
         let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let count = self.directory.with_rights(Rights::count);
+        let count = self.principals.with_rights(Rights::count);
         UsersInMemory { count, found: seen(&self.looks.found), read: seen(&self.looks.read) }
     }
 
@@ -255,7 +256,7 @@ impl Engine {
         let (id, pin, session) = match &who.identity {
             WhoIdentity::System => return Ok(None),
             WhoIdentity::Anonymous => {
-                return self.directory.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
+                return self.principals.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
             }
             WhoIdentity::User { id, pin, session } => (*id, pin, session),
         };
@@ -263,7 +264,7 @@ impl Engine {
         if let Some(session) = session {
             self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), clock.now())?;
         }
-        let answer = self.directory.with_rights(|rights| {
+        let answer = self.principals.with_rights(|rights| {
             let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
             if principal.is_active() { ask(rights.rules(), principal) } else { Err(ended()) }
         });
@@ -281,7 +282,7 @@ impl Engine {
         self.require_open()?;
         self.require_fresh(clock)?;
         self.require_heard(at_least)?;
-        self.directory.with_rights(|rights| {
+        self.principals.with_rights(|rights| {
             let principal = find(rights).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
             ask(rights.rules(), principal)
         })

@@ -391,7 +391,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
         assert_eq!(plain.allows(&question).unwrap_err().reason(), reason);
     }
     assert_eq!(small.permission_name(large.permission("zebra:ride").unwrap()), "");
-    // What a condition decides is not answered at a glance, nor what is asked of somebody else's principal.
+    // What a condition decides is not answered by the fast path, nor what is asked of somebody else's principal.
     let verified =
         policy().add_role(Role::new("r").allow_when("doc:read", "principal.verified == true").allow("doc:list"));
     let verified = RuleSet::compile(&verified, &Schema::new()).unwrap();

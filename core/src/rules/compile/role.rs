@@ -58,9 +58,9 @@ pub(in crate::rules) enum GrantKind {
 pub(in crate::rules) struct Special {
     pub(in crate::rules) permission: u32,
     pub(in crate::rules) effect: Effect,
-    /// Its place in the pool's conditions, or [`NONE`].
+    /// Its place in the interner's conditions, or [`NONE`].
     pub(in crate::rules) condition: u32,
-    /// Its place in the pool's sets of fields, or [`NONE`].
+    /// Its place in the interner's sets of fields, or [`NONE`].
     pub(in crate::rules) fields: u32,
     pub(in crate::rules) grant: GrantId,
 }

@@ -410,9 +410,9 @@ mod tests {
     #[test]
     fn addresses_are_read_as_written() {
         for (text, written) in [("10.0.0.1", "10.0.0.1"), ("2001:DB8::1", "2001:db8::1"), ("::", "::")] {
-            let datum = super::parse_ip(text).map(TypedValue::ip).unwrap();
-            assert_eq!(datum.to_string(), written);
-            assert_eq!(datum.as_ip().map(|ip| ip.to_string()).as_deref(), Some(written));
+            let value = super::parse_ip(text).map(TypedValue::ip).unwrap();
+            assert_eq!(value.to_string(), written);
+            assert_eq!(value.as_ip().map(|ip| ip.to_string()).as_deref(), Some(written));
         }
         let [small, large, long] =
             ["9.0.0.1", "10.0.0.1", "::1"].map(|text| TypedValue::ip(super::parse_ip(text).unwrap()));

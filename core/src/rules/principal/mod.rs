@@ -1,11 +1,11 @@
-//! Who asks: facts of an account, resolved against one rule set.
+//! Who asks: what is stored or described of somebody, resolved against one rule set.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `data` | how a host without accounts describes somebody |
-//! | `facts` | what is stored about an account |
-//! | `held` | the roles that it holds, with where and when |
-//! | `make` | principals of accounts, sessions, API keys, chains and of who is not signed in |
+//! | `stored` | what is stored about an account |
+//! | `assignments` | the roles that it holds, with where and when |
+//! | `builder` | principals of accounts, sessions, API keys, chains and of those who are not signed in |
 
 mod assignments;
 mod builder;
@@ -281,7 +281,7 @@ mod tests {
     use super::stored::StoredPrincipal;
     use crate::rules::{Policy, RuleSet, Schema};
 
-    /// By it a directory tells an account from another whose id happens to hash alike.
+    /// By it the cache tells an account from another whose id happens to hash alike.
     #[test]
     fn is_the_principal_of_its_own_account_alone() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn fits_into_a_line_of_the_cache_with_what_a_directory_adds() {
+    fn fits_into_a_line_of_the_cache_with_what_the_principal_cache_adds() {
         assert!(size_of::<Principal>() <= 56, "{}", size_of::<Principal>());
     }
 }
