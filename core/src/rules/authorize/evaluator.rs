@@ -21,6 +21,8 @@ pub(in crate::rules) trait Holder {
     fn is_within_key(&self, permission: u32) -> bool;
     /// Every assignment, by its place.
     fn assignments(&self) -> impl Iterator<Item = RoleAssignment<'_>>;
+    /// The roles of its assignments, and places that no role is in.
+    fn roles(&self) -> impl Iterator<Item = u32>;
     /// In a session, and of a key, the roles that allow, with their juniors; none where all do.
     fn active(&self) -> Option<&[u32]>;
 }
@@ -68,6 +70,12 @@ impl Holder for Principal {
     #[inline(always)]
     fn assignments(&self) -> impl Iterator<Item = RoleAssignment<'_>> {
         self.assignments()
+    }
+
+    #[inline(always)]
+    fn roles(&self) -> impl Iterator<Item = u32> {
+        let plain = self.first().iter().chain(self.more()).copied();
+        plain.chain(self.limited().iter().map(|limited| limited.role))
     }
 
     #[inline(always)]
@@ -135,7 +143,7 @@ impl RuleSet {
     #[inline]
     pub(in crate::rules) fn administration(&self, holder: &impl Holder, now: i64) -> Option<usize> {
         // Most hold no such role, which is seen at once.
-        let is_possible = holder.assignments().any(|held| self.is_administrator(held.role));
+        let is_possible = holder.roles().any(|role| self.is_administrator(role));
         is_possible.then(|| holder.assignments().position(|one| self.administers(holder, one, now)))?
     }
 

@@ -222,6 +222,10 @@ impl Holder for WhatIf<'_, '_> {
         self.cx.principal.assignments().map(|held| self.moved(held)).chain(assigned)
     }
 
+    fn roles(&self) -> impl Iterator<Item = u32> {
+        self.assignments().map(|held| held.role)
+    }
+
     fn active(&self) -> Option<&[u32]> {
         self.active.as_deref()
     }

@@ -210,14 +210,17 @@ impl Principal {
         &self.first
     }
 
+    /// Whether there are plain roles after the first: most have none, and then what they need not is not fetched.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        !matches!(self.first, [.., NONE])
+    }
+
     /// The plain roles that come after the first.
     #[inline]
     pub(super) fn more(&self) -> &[u32] {
-        // Most have none, and then what they need not is not fetched.
-        match self.first {
-            [.., NONE] => &[],
-            _ => self.detail.as_deref().map(|detail| &*detail.more).unwrap_or_default(),
-        }
+        let detail = if self.has_more() { self.detail.as_deref() } else { None };
+        detail.map(|detail| &*detail.more).unwrap_or_default()
     }
 
     /// The assignments that have limits.

@@ -97,11 +97,12 @@ impl<'r> Resource<'r> {
                 (None, Some(row)) => column(row, ty, attribute),
                 (None, None) => Found::Nothing,
             };
-            let is_missing = match value {
-                Found::Nothing => true,
-                value => !attribute.is_optional && value.read(attribute.ty).is_absent(),
+            let is_absent = match (given, &value) {
+                (_, Found::Nothing) => true,
+                (Some((_, GivenValue::One(value))), _) => !attribute.is_optional && value.is_null(),
+                (_, value) => !attribute.is_optional && value.read(attribute.ty).is_absent(),
             };
-            if is_missing {
+            if is_absent {
                 return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
             }
             values.push(value);
