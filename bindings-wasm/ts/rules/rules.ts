@@ -87,7 +87,7 @@ export class Principal extends Asker {
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = resource === undefined ? this.#numbers.get(permission) : undefined;
-    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#ffi, number);
+    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#native, number);
     if (answer < 2) return answer === 1;
     return safely(() => {
       const isAllowed = this.#native.can(text(permission, "permission"), attributes(resource));
