@@ -102,14 +102,14 @@ impl Engine {
         loop {
             let policy = self.services.policy();
             let ticket = self.principals.ticket(id.0);
-            let Some(facts) = principals::load(self.services.reads(), &[id], self.services.now()).await?.pop() else {
+            let Some(stored) = principals::load(self.services.reads(), &[id], self.services.now()).await?.pop() else {
                 self.principals.remove(id.0);
                 return Ok(None);
             };
-            let principal = policy.rules.principal(facts.clone());
+            let principal = policy.rules.principal(stored.clone());
             attempts += 1;
             // Who changes all the time is not kept; what was read is no older than the question.
-            if self.principals.put_read(&ticket, facts, None).is_some() || attempts == READINGS {
+            if self.principals.put_read(&ticket, stored, None).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));
             }
         }
@@ -125,9 +125,9 @@ impl Engine {
                     ids.iter().map(|id| (id.0, self.principals.ticket(id.0))).collect();
                 // Those that are left are let go.
                 let Ok(read) = principals::load(self.services.reads(), ids, self.services.now()).await else { return };
-                for facts in read {
-                    let (id, ticket) = (facts.id, tickets.get(&facts.id));
-                    match ticket.and_then(|ticket| self.principals.put_read(ticket, facts, None)) {
+                for stored in read {
+                    let (id, ticket) = (stored.id, tickets.get(&stored.id));
+                    match ticket.and_then(|ticket| self.principals.put_read(ticket, stored, None)) {
                         Some(_) => outdated.renewed(id),
                         None => again.push(UserId(id)),
                     }

@@ -40,21 +40,21 @@ fn hash(hasher: &DefaultHashBuilder, id: Uuid) -> u64 {
 impl IdIndex {
     /// The number and the slot of a user.
     #[inline]
-    pub(in crate::rules) fn find<'s>(&self, slots: &'s PageTable, id: Uuid) -> Option<(u32, &'s Slot)> {
+    pub(in crate::rules) fn find<'s>(&self, pages: &'s PageTable, id: Uuid) -> Option<(u32, &'s Slot)> {
         let hash = hash(&self.hasher, id);
         let mut found = None;
         self.shards[shard(hash)].find(hash, |index| {
-            found = slots.get(*index).filter(|slot| slot.principal.is(id)).map(|slot| (*index, slot));
+            found = pages.get(*index).filter(|slot| slot.principal.is(id)).map(|slot| (*index, slot));
             found.is_some()
         });
         found
     }
 
     /// Puts in a number that is not here, of a user who stands in the pages already.
-    pub(in crate::rules) fn insert(&mut self, slots: &PageTable, id: Uuid, index: u32) {
+    pub(in crate::rules) fn insert(&mut self, pages: &PageTable, id: Uuid, index: u32) {
         let hasher = &self.hasher;
         let own = hash(hasher, id);
-        let of = |index: &u32| slots.get(*index).and_then(|slot| slot.principal.id()).map_or(0, |id| hash(hasher, id));
+        let of = |index: &u32| pages.get(*index).and_then(|slot| slot.principal.id()).map_or(0, |id| hash(hasher, id));
         Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard(own)]).insert_unique(own, index, of);
     }
 

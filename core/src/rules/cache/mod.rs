@@ -62,7 +62,7 @@ struct Writer {
     free: Vec<u32>,
     /// Users that somebody relies on.
     pins: Kept<()>,
-    /// Users whose facts are being read.
+    /// Users whose records are being read.
     reads: Kept<Reading>,
     /// Where the search for users to let go stands.
     hand: u32,
@@ -76,7 +76,7 @@ pub struct Pin {
     _held: Arc<()>,
 }
 
-/// Taken before a user's facts are read: facts that changed meanwhile are not put in.
+/// Taken before a user's record is read: one that changed meanwhile is not put in.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     id: Uuid,
@@ -178,7 +178,7 @@ impl PrincipalCache {
         look(&self.current.load())
     }
 
-    /// To be taken before facts of this user are read.
+    /// To be taken before the record of this user is read.
     pub fn ticket(&self, id: Uuid) -> Ticket {
         Ticket { id, reading: lock(&self.writer).reads.of(id) }
     }
@@ -305,8 +305,8 @@ impl PrincipalCache {
         // More than one where many were pinned and are no more.
         while rights.count() >= self.max && make_room(rights, writer) {}
         // A change that panicked may have named a number free that is not.
-        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.slots.get(*index).is_none());
-        let index = free.unwrap_or_else(|| rights.slots.len());
+        let free = std::iter::from_fn(|| writer.free.pop()).find(|index| rights.pages.get(*index).is_none());
+        let index = free.unwrap_or_else(|| rights.pages.len());
         rights.insert(index, id, principal)
     }
 }
@@ -334,10 +334,10 @@ fn remove(rights: &mut Rights, writer: &mut Writer, user: UserHandle) {
 /// Lets one user go that was not asked about since the hand came by last (second chance); false where
 /// all are pinned.
 fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
-    let len = rights.slots.len();
+    let len = rights.pages.len();
     for _ in 0..2 * u64::from(len) {
         writer.hand = (writer.hand + 1) % len;
-        let Some(slot) = rights.slots.get(writer.hand) else { continue };
+        let Some(slot) = rights.pages.get(writer.hand) else { continue };
         let is_pinned = || slot.principal.id().is_some_and(|id| writer.pins.is_held(id));
         if !slot.was_asked() && !is_pinned() {
             let user = slot.handle(writer.hand);

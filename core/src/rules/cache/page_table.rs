@@ -131,16 +131,16 @@ mod tests {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
         let stored = |id: u32| StoredPrincipal::new(Uuid::from_u128(id.into()));
         let of = |id: u32| Some(Slot::new(rules.principal(stored(id)), NonZeroU32::MIN));
-        let ids = |slots: &PageTable| slots.iter().filter_map(|(_, slot)| slot.principal.id()).collect::<Vec<_>>();
-        let mut slots = PageTable::default();
+        let ids = |pages: &PageTable| pages.iter().filter_map(|(_, slot)| slot.principal.id()).collect::<Vec<_>>();
+        let mut pages = PageTable::default();
         let many = (PAGE * CHAPTER + PAGE + 3) as u32;
-        (0..many).for_each(|id| *slots.entry(id) = of(id));
-        let (before, mut expected) = (slots.clone(), ids(&slots));
+        (0..many).for_each(|id| *pages.entry(id) = of(id));
+        let (before, mut expected) = (pages.clone(), ids(&pages));
         assert!(expected.iter().copied().eq((0..many).map(|id| Uuid::from_u128(id.into()))));
-        (*slots.entry(5), *slots.entry(many - 1)) = (of(many), None);
+        (*pages.entry(5), *pages.entry(many - 1)) = (of(many), None);
         assert_eq!(ids(&before), expected);
         expected.pop();
         expected[5] = Uuid::from_u128(many.into());
-        assert_eq!(ids(&slots), expected);
+        assert_eq!(ids(&pages), expected);
     }
 }

@@ -33,7 +33,7 @@ pub struct UserHandle {
 pub struct Rights {
     rules: Arc<RuleSet>,
     anonymous: Arc<Principal>,
-    pub(super) slots: PageTable,
+    pub(super) pages: PageTable,
     ids: IdIndex,
     count: usize,
     /// How many principals hold a role that the rules do not know.
@@ -46,8 +46,8 @@ impl Rights {
     /// Without principals.
     pub(in crate::rules) fn new(rules: Arc<RuleSet>) -> Self {
         let anonymous = Arc::new(rules.anonymous());
-        let (slots, ids) = (PageTable::default(), IdIndex::default());
-        Self { rules, anonymous, slots, ids, count: 0, unknown: 0, generation: NonZeroU32::MIN }
+        let (pages, ids) = (PageTable::default(), IdIndex::default());
+        Self { rules, anonymous, pages, ids, count: 0, unknown: 0, generation: NonZeroU32::MIN }
     }
 
     /// The rules.
@@ -68,13 +68,13 @@ impl Rights {
     /// A user by id; none where it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.ids.find(&self.slots, id).map(|(index, slot)| slot.handle(index))
+        self.ids.find(&self.pages, id).map(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none where it was let go.
     #[inline]
     pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
-        let slot = self.slots.of(user)?;
+        let slot = self.pages.of(user)?;
         slot.note();
         Some(&slot.principal)
     }
@@ -82,7 +82,7 @@ impl Rights {
     /// A user's principal by id.
     #[inline]
     pub fn principal_of(&self, id: Uuid) -> Option<&Principal> {
-        let (_, slot) = self.ids.find(&self.slots, id)?;
+        let (_, slot) = self.ids.find(&self.pages, id)?;
         slot.note();
         Some(&slot.principal)
     }
@@ -125,7 +125,7 @@ impl Rights {
 
     /// Every user in memory.
     pub fn users(&self) -> impl Iterator<Item = (UserHandle, &Principal)> {
-        self.slots.iter().map(|(handle, slot)| (handle, &slot.principal))
+        self.pages.iter().map(|(handle, slot)| (handle, &slot.principal))
     }
 
     /// Other rules from now on.
@@ -139,7 +139,7 @@ impl Rights {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let user = UserHandle { index, generation: self.generation };
         self.replace(user, principal);
-        self.ids.insert(&self.slots, id, index);
+        self.ids.insert(&self.pages, id, index);
         user
     }
 
@@ -150,7 +150,7 @@ impl Rights {
 
     /// Takes a user out.
     pub(in crate::rules) fn remove(&mut self, user: UserHandle) {
-        if let Some(id) = self.slots.of(user).and_then(|slot| slot.principal.id()) {
+        if let Some(id) = self.pages.of(user).and_then(|slot| slot.principal.id()) {
             self.ids.remove(id, user.index);
             self.set(user.index, None);
         }
@@ -160,7 +160,7 @@ impl Rights {
         let count = |slot: &Option<Slot>| usize::from(slot.is_some());
         let unknown =
             |slot: &Option<Slot>| usize::from(slot.as_ref().is_some_and(|slot| slot.principal.has_unknown_roles()));
-        let entry = self.slots.entry(index);
+        let entry = self.pages.entry(index);
         self.count = self.count + count(&slot) - count(entry);
         self.unknown = self.unknown + unknown(&slot) - unknown(entry);
         *entry = slot;
