@@ -1,5 +1,5 @@
-//! What hostile input costs at the `ffi` module (SEC-14): 1 MiB of anything is refused at once and in little memory, whichever
-//! operation it is for. A program of its own, as it counts every allocation.
+//! What hostile input costs at the `ffi` module (SEC-14): 1 MiB of anything is refused at once and in little memory,
+//! whichever operation it is for. A program of its own, as it counts every allocation.
 #![cfg(feature = "testing")]
 #![allow(
     missing_docs,
@@ -9,37 +9,15 @@
     reason = "a test that fails panics"
 )]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+#[path = "common/counting.rs"]
+mod counting;
+
+use std::time::{Duration, Instant};
 
 use rolekeep::{Caller, Code, Error, Policy, UserManagement, ffi};
 
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[allow(unsafe_code, reason = "what is allocated is counted, and else left to the system")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: counting::Counting = counting::Counting;
 
 /// One test after the other, as all count into the same numbers.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -135,11 +113,10 @@ async fn store() -> UserManagement {
 }
 
 async fn measured(work: impl Future<Output = Result<String, Error>>) -> (Result<String, Error>, Duration, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let before = counting::begin();
     let start = Instant::now();
     let answer = work.await;
-    (answer, start.elapsed(), PEAK.load(Ordering::Relaxed).saturating_sub(before))
+    (answer, start.elapsed(), counting::peak_since(before))
 }
 
 #[tokio::test]

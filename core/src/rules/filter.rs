@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 use crate::rules::{
-    authorize::{EvaluationContext, Question, ResourceValues},
+    authorize::{EvaluationContext, Question},
     compile::{
         attribute::{Attribute, ResourceType, Stored},
         role::NONE,
@@ -121,17 +121,16 @@ impl RuleSet {
         now: Time,
     ) -> Result<RowFilter> {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
-        let mut values = ResourceValues::new();
-        self.find_values(&question, &mut values)?;
-        let cx = self.evaluation_context(&question, &values);
-        let predicate = Lowering { cx: &cx, is_strict: true }.predicate(permission)?;
-        let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-        let now_micros = cx.now();
-        let next = chain.filter_map(|one| one.assignments().filter_map(|held| held.next_edge(now_micros)).min()).min();
-        let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
-        let latest = now.plus_seconds(LIFETIME);
-        let attributes = attributes_of(&predicate, cx.ty);
-        Ok(RowFilter { predicate, made_at: now, expires: next.map_or(latest, |next| next.min(latest)), attributes })
+        self.evaluate(&question, |cx| {
+            let predicate = Lowering { cx, is_strict: true }.predicate(permission)?;
+            let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
+            let micros = cx.now();
+            let next = chain.filter_map(|one| one.assignments().filter_map(|held| held.next_edge(micros)).min()).min();
+            let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
+            let latest = now.plus_seconds(LIFETIME);
+            let expires = next.map_or(latest, |next| next.min(latest));
+            Ok(RowFilter { attributes: attributes_of(&predicate, cx.ty), predicate, made_at: now, expires })
+        })?
     }
 
     /// Every attribute of a type that conditions can read, for a host that maps them to columns.

@@ -33,10 +33,21 @@ pub(crate) fn now() -> usize {
     NOW.load(Ordering::Relaxed)
 }
 
-/// The bytes that some work needs beyond those that were there, at most.
-pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+/// Begins to count anew: the bytes that are allocated.
+pub(crate) fn begin() -> usize {
     let before = now();
     PEAK.store(before, Ordering::Relaxed);
+    before
+}
+
+/// The bytes that were needed since it began with so many, at most.
+pub(crate) fn peak_since(before: usize) -> usize {
+    PEAK.load(Ordering::Relaxed).saturating_sub(before)
+}
+
+/// The bytes that some work needs beyond those that were there, at most.
+pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = begin();
     let done = work();
-    (done, PEAK.load(Ordering::Relaxed).saturating_sub(before))
+    (done, peak_since(before))
 }

@@ -45,6 +45,18 @@ pub(in crate::rules) struct EvaluationContext<'a> {
 }
 
 impl RuleSet {
+    /// Checks that a question is complete, and looks at it with the values that it reads.
+    #[inline]
+    pub(in crate::rules) fn evaluate<'a, T>(
+        &'a self,
+        question: &Question<'a>,
+        look: impl FnOnce(&EvaluationContext<'_>) -> T,
+    ) -> Result<T> {
+        let mut values = ResourceValues::new();
+        self.find_values(question, &mut values)?;
+        Ok(look(&self.evaluation_context(question, &values)))
+    }
+
     /// Checks that a question is complete, and finds what it reads of the resource: what comes before anything else.
     pub(in crate::rules) fn find_values<'a>(
         &'a self,

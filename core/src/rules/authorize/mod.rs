@@ -140,9 +140,7 @@ impl RuleSet {
 
     #[inline(never)]
     fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
-        let mut values = ResourceValues::new();
-        self.find_values(question, &mut values)?;
-        Ok(self.judge(question, &self.evaluation_context(question, &values)))
+        self.evaluate(question, |cx| self.judge(question, cx))
     }
 
     /// About all who ask together.
@@ -168,9 +166,6 @@ impl RuleSet {
         now: Time,
     ) -> Result<bool> {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
-        let mut values = ResourceValues::new();
-        self.find_values(&question, &mut values)?;
-        let cx = self.evaluation_context(&question, &values);
-        Ok(self.is_possible(permission, &cx))
+        self.evaluate(&question, |cx| self.is_possible(permission, cx))
     }
 }

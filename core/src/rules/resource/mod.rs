@@ -93,7 +93,10 @@ impl<'r> Resource<'r> {
                     read += 1;
                     given.into()
                 }
-                (Some(_), _) => break,
+                (Some((name, _)), _) => {
+                    self.check(ty)?;
+                    return Err(missing(Reason::ResourceInvalid, &ty.name, name));
+                }
                 (None, Some(row)) => column(row, ty, attribute),
                 (None, None) => Found::Nothing,
             };
