@@ -8,7 +8,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use rolekeep::{model::id::UserId, rules::PermissionHandle};
+use rolekeep::{UserId, rules::PermissionHandle};
 use uuid::Uuid;
 
 /// What a number stands for. Callers by number rather than by address: one that is gone is not found,

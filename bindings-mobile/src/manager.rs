@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rolekeep::{checks::Asking, model::id::UserId, rules::Context};
+use rolekeep::{Asking, UserId, rules::Context};
 
 use crate::{
     Result,

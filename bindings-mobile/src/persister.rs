@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use rolekeep::{Error, Reason, storage::persister as core};
+use rolekeep::{Error, Reason, storage as core};
 
 use crate::types::JsonText;
 

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use rolekeep::{
+    Time,
     ffi::rules::{Subject, compile},
-    model::time::Time,
 };
 use serde::Serialize;
 

@@ -15,7 +15,7 @@ uniffi::custom_type!(Uuid, String, {
 });
 
 /// A moment: `java.time.Instant` and `Date`.
-pub use rolekeep::model::time::Time as Timestamp;
+pub use rolekeep::Time as Timestamp;
 uniffi::custom_type!(Timestamp, SystemTime, {
     remote,
     lower: |time| time.into(),

@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use pyo3::prelude::*;
 use rolekeep::{
     Error, Reason, Result,
-    storage::{
-        Persister,
-        persister::{Batch, Loaded, Persisted},
-    },
+    storage::{Batch, Loaded, Persisted, Persister},
 };
 
 use crate::{errors, process};

@@ -12,9 +12,8 @@ use std::{
 
 use pyo3::{exceptions::PyRuntimeError, prelude::*, sync::PyOnceLock, types::PyDict};
 use rolekeep::{
-    Result,
+    Result, Time,
     environment::{Environment, Task, Work, os_elapsed, os_random},
-    model::time::Time,
 };
 use tokio::runtime::{Builder, Runtime};
 

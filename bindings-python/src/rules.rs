@@ -2,8 +2,8 @@
 
 use pyo3::{prelude::*, types::PyString};
 use rolekeep::{
+    Time,
     ffi::rules::{Subject, compile},
-    model::time::Time,
 };
 
 use crate::{answer::at_once, errors::text, store::encode};

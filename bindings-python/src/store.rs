@@ -8,7 +8,7 @@ use pyo3::{
     types::{PyDict, PyString},
 };
 use rolekeep::{
-    Error, Reason, RequestContext, Result, UserManagement, ffi, model::id::UserId, rules::Context, settings::Settings,
+    Error, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::Context, settings::Settings,
 };
 use serde::Deserialize;
 

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{
-    Caller, Error, Reason, RequestContext, Result, UserManagement, checks::KnownUser, ffi, rules::PermissionHandle,
+    Caller, Error, KnownUser, Reason, RequestContext, Result, UserManagement, ffi, rules::PermissionHandle,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;

@@ -5,9 +5,8 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use js_sys::Function;
 use rolekeep::{
-    Result,
+    Result, Time,
     environment::{Environment, Task, Work, os_random},
-    model::time::Time,
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;

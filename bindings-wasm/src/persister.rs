@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use js_sys::{Array, Function, JSON, Promise, Reflect};
 use rolekeep::{
     Error, Reason, Result,
-    storage::persister::{Batch, Loaded, Persisted, Persister},
+    storage::{Batch, Loaded, Persisted, Persister},
 };
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;

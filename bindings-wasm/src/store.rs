@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use js_sys::Promise;
-use rolekeep::{Error, Reason, Result, UserManagement, ffi, model::id::UserId, settings::Settings};
+use rolekeep::{Error, Reason, Result, UserId, UserManagement, ffi, settings::Settings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 

@@ -1,5 +1,5 @@
 //! Create Ada, give her the role `editor`, and ask what she may do.
-use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
+use rolekeep::{Policy, UserManagement, users::CreateUser};
 
 #[tokio::main]
 async fn main() -> rolekeep::Result<()> {

@@ -25,7 +25,7 @@ pub struct Caller {
 
 macro_rules! caller_areas {
     ($($(#[$about:meta])* $area:ident: $face:ident {
-        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
+        $(fn $method:ident($($input:ident)?) $(-> $output:ty)? $(= $unit:ident)?;)*
     })*) => {
         impl Caller {
             $($(#[$about])*
@@ -35,34 +35,37 @@ macro_rules! caller_areas {
             )*
         }
 
-        /// The operations, grouped: `me.users().create(…)`.
+        /// The operations of a [`Caller`], by area: `me.users().create(…)`.
         pub mod areas {
             use super::Caller;
-            use crate::{model::error::Result, operations::{self, Operation}};
+            use crate::{model::{error::Result, page::Page}, operations};
             $(
             $(#[$about])*
             #[derive(Clone, Copy)]
             pub struct $face<'a>(pub(super) &'a Caller);
 
-            impl $face<'_> {
-                $(caller_areas!(@method $area $method ($($input)?) $($unit)?);)*
-            }
+            const _: () = {
+                use operations::$area::*;
+                impl $face<'_> {
+                    $(caller_areas!(@method $method ($($input)?) ($($output)?) $($unit)?);)*
+                }
+            };
             )*
         }
     };
-    (@method $area:ident $method:ident ($input:ident)) => {
-        #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
-        pub async fn $method(
-            &self,
-            input: impl Into<operations::$area::$input>,
-        ) -> Result<<operations::$area::$input as Operation>::Output> {
+    (@method $method:ident $input:tt ()$($unit:ident)?) => {
+        caller_areas!(@method $method $input (()) $($unit)?);
+    };
+    (@method $method:ident ($input:ident) ($output:ty)) => {
+        #[doc = concat!("Runs [`", stringify!($input), "`].")]
+        pub async fn $method(&self, input: impl Into<$input>) -> Result<$output> {
             self.0.run(input.into()).await
         }
     };
-    (@method $area:ident $method:ident () $input:ident) => {
-        #[doc = concat!("Runs [`", stringify!($input), "`](crate::operations::", stringify!($area), "::", stringify!($input), ").")]
-        pub async fn $method(&self) -> Result<<operations::$area::$input as Operation>::Output> {
-            self.0.run(operations::$area::$input::new()).await
+    (@method $method:ident () ($output:ty) $input:ident) => {
+        #[doc = concat!("Runs [`", stringify!($input), "`].")]
+        pub async fn $method(&self) -> Result<$output> {
+            self.0.run($input::new()).await
         }
     };
 }
@@ -95,7 +98,7 @@ impl Caller {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
     /// # let um = UserManagement::builder().policy(policy).open().await?;
-    /// use rolekeep::operations::users::CreateUser;
+    /// use rolekeep::users::CreateUser;
     ///
     /// let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?;
     /// let me = um.acting_as(ada.id).await?;

@@ -19,7 +19,7 @@ use crate::{
 /// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
 ///
 /// ```
-/// # use rolekeep::{Policy, UserManagement, operations::users::CreateUser, rules::Context};
+/// # use rolekeep::{Policy, UserManagement, rules::Context, users::CreateUser};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
 /// # let um = UserManagement::builder().policy(policy).open().await?;
@@ -45,7 +45,7 @@ pub struct Asking<'u> {
 /// It keeps nobody in memory, and may be used with any store.
 ///
 /// ```
-/// # use rolekeep::{Policy, UserManagement, checks::KnownUser, operations::users::CreateUser, rules::PermissionHandle};
+/// # use rolekeep::{KnownUser, Policy, UserManagement, rules::PermissionHandle, users::CreateUser};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
 /// # let um = UserManagement::builder().policy(policy).open().await?;

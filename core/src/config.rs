@@ -22,6 +22,7 @@ const MIN_FEED_TIME: i64 = 3600;
 
 /// Which refused operations the audit log tells of, as `access.denied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum AuditDenials {
     /// None.
     #[default]

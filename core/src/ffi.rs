@@ -20,7 +20,7 @@ pub use questions::{QUESTIONS, ask, can, check, consult};
 
 macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {
-        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
+        $(fn $method:ident($($input:ident)?) $(-> $output:ty)? $(= $unit:ident)?;)*
     })*) => {
         /// Runs an operation by name: `call(&me, "users.create", r#"{"email":"ada@example.org"}"#)`.
         ///
@@ -66,7 +66,7 @@ macro_rules! dispatch {
                         TypeRef::Named(name) => types.0.get(name).map_or("", |shape| shape.about),
                         _ => "",
                     };
-                    let output = <Input as Operation>::Output::describe(&mut types);
+                    let output = <Input as Listed>::Output::describe(&mut types);
                     OperationShape { name: stringify!($method), about, input, output }
                 }),*],
             }),*];
@@ -91,7 +91,7 @@ trait Answering: Steps {
     fn answer(&self) -> Result<String>;
 }
 
-impl<O: Operation<Output: serde::Serialize>> Answering for Running<O> {
+impl<O: Operation + Listed<Output: serde::Serialize>> Answering for Running<O> {
     fn answer(&self) -> Result<String> {
         serde_json::to_string(self.output()?)
             .map_err(|_| Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME)))

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use rolekeep::{Policy, RequestContext, UserManagement, operations::users::{CreateUser, ListUsers}};
+//! use rolekeep::{Policy, RequestContext, UserManagement, users::{CreateUser, ListUsers}};
 //!
 //! // In memory here; `.sqlite("app.db")` keeps it.
 //! let um = UserManagement::builder().policy(Policy::preset("standard")?).open().await?;
@@ -17,15 +17,17 @@
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
 //! ```
 //!
-//! # The way around
+//! # Where to look
 //! - [`UserManagement`] is an open store. It gives out callers: the host itself
-//!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)),
+//!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)), or
 //!   a user the host vouches for ([`acting_as`](UserManagement::acting_as)).
-//! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`, listed in
-//!   [`operations`]); [`can`](Caller::can) and [`require`](Caller::require) decide without I/O. About others than
-//!   the caller the host asks by [`check`](UserManagement::check) and its kin, see [`checks`].
-//! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or code. [`rules`] is the engine.
-//! - [`Error`] has a [`Code`] for programs, a [`Reason`] more closely, and a message for people.
+//! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`); inputs and answers are in the
+//!   module of the area: [`users`], [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
+//!   [`audit`], [`setup`]. [`can`](Caller::can) and [`require`](Caller::require) decide without I/O. The host asks about
+//!   other users with [`check`](UserManagement::check).
+//! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or code. [`rules`] is the engine behind it,
+//!   and [`Rules`] asks it without any store or account.
+//! - [`Error`] has a [`Code`] for programs, a more specific [`Reason`], and a message for people.
 //! - [`storage`] is where rows are kept, and what a host implements to keep them elsewhere.
 //!
 //! # Features
@@ -35,44 +37,80 @@
 //! | `tokio` | the environment of hosts that run on Tokio; without it `Builder::environment` must be given |
 //! | `reports` (default) | policy errors as a compiler shows them |
 //! | `tracing` | a span around each operation |
-//! | `testing` | the conformance suite of storages, generators of random policies |
-//! | `describe` | reflection of operations and records, for the generator of other languages |
+//! | `testing` | the conformance suite of storages |
 //!
-//! With none, the crate builds for wasm32.
+//! Without any of them the crate builds for wasm32. `bindings` and `describe` serve the packages of other languages;
+//! what they add is not part of the public API.
 
-pub mod audit;
-pub mod caller;
-pub mod checks;
-pub mod command;
-pub mod config;
-pub mod credentials;
-#[cfg(feature = "describe")]
-pub mod describe;
+mod audit_chain;
+mod caller;
+mod checks;
+mod config;
+mod credentials;
 mod engine;
 pub mod environment;
+mod manager;
+mod model;
+mod net;
+mod operations;
+pub mod rules;
+pub mod storage;
+
+// What the packages of other languages are made of; not for hosts, and free to change.
+#[cfg(feature = "bindings")]
+#[doc(hidden)]
+pub mod command;
+#[cfg(feature = "describe")]
+#[doc(hidden)]
+pub mod describe;
+#[cfg(feature = "bindings")]
+#[doc(hidden)]
 pub mod ffi;
+#[cfg(feature = "bindings")]
+#[doc(hidden)]
+pub mod settings;
+
+/// What our own tests and benchmarks reach into; not for hosts, and free to change.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::model::{decode, drone, input, noun, policy, record, region, registry, session, user};
+    pub use crate::{
+        credentials::password,
+        operations::{hasher, target},
+    };
+}
+
 /// Turning away who asks too often.
 pub mod limit {
     pub use crate::engine::limit::{Attempt, Limiter};
 }
-pub mod manager;
-pub mod model;
-pub mod net;
-/// Hearing of every operation: metrics, logs.
+/// Hearing of every operation, for metrics and logs.
 pub mod observe {
     pub use crate::engine::{
         UsersInMemory,
         around::{Asker, Ended, Observer, Request},
     };
 }
-pub mod operations;
-pub mod rules;
-pub mod settings;
-pub mod storage;
 
-pub use caller::Caller;
-pub use config::Config;
-pub use manager::UserManagement;
-pub use model::error::{Code, Error, Reason, Result};
-pub use operations::actor::RequestContext;
-pub use rules::{Policy, Resource};
+pub use caller::{Caller, CallerFilter, areas};
+pub use checks::{Asking, KnownUser};
+pub use config::{AuditDenials, Config};
+pub use credentials::password::{HashingCost, PasswordRule};
+pub use manager::{Builder, UserManagement};
+pub use model::{
+    decode::{FieldCode, FieldError},
+    error::{Code, Error, Problem, Reason, Result},
+    id::{AuditId, ChangeSetId, DroneId, RegionId, SessionId, UserId},
+    page::Page,
+    patch::{Change, Patch},
+    report::Report,
+    secret::Secret,
+    time::{NoTime, Time},
+    value::Value,
+};
+pub use net::TrustedProxies;
+pub use operations::{
+    Operation, actor::RequestContext, audit, drones, permissions, policy, regions, roles, sessions, setup, users,
+};
+pub use rules::{Context, Explanation, PermissionHandle, Policy, PrincipalData, Resource, Rules, Scope};

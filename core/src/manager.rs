@@ -30,7 +30,7 @@ use crate::{
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
+/// use rolekeep::{Policy, UserManagement, users::CreateUser};
 ///
 /// let policy = Policy::new().permissions(["document:edit", "document:delete"]).role("editor", ["document:edit"]);
 /// let um = UserManagement::builder().policy(policy).open().await?;

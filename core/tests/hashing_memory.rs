@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Config,
-    credentials::password::{self, HashingCost, Memory},
+    Config, HashingCost,
     environment::{Env, TokioEnvironment},
-    operations::hasher::Hasher,
+    internals::{
+        hasher::Hasher,
+        password::{self, Memory},
+    },
 };
 
 /// The memory of the default cost, with one pass instead of two: it is memory that matters here.

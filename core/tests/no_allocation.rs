@@ -11,7 +11,7 @@ use std::{
 };
 
 use rolekeep::{
-    model::{time::Time, value::Value},
+    Time, Value,
     rules::{
         Context, Policy, PrincipalCache, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment,
         StoredPrincipal,

@@ -19,27 +19,18 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Config, Policy, Result, UserManagement,
+    ChangeSetId, Config, Policy, Result, SessionId, Time, UserId, UserManagement,
+    drones::{CreateDrone, DeleteDrone, DroneModel},
     environment::{Environment, Task, TokioEnvironment, Work},
-    model::{
-        drone::DroneModel,
-        id::{ChangeSetId, SessionId, UserId},
-        record::{Key, Row, Table},
-        session::Session,
-        time::Time,
-    },
-    operations::{
-        drones::{CreateDrone, DeleteDrone},
-        permissions::{CreatePermission, DeletePermission},
-        roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole},
-        users::{CreateUser, UpdateUser},
-    },
+    internals::session::Session,
+    permissions::{CreatePermission, DeletePermission},
+    roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole},
     rules::{Role, RuleSet, Schema},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, MemoryStorage, PersistedStorage, Persister, Pruned, Query,
-        Retention, Rows, Storage, Write,
-        persister::{Batch, Loaded, Persisted, RowChange},
+        Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, MemoryStorage, Persisted, PersistedStorage,
+        Persister, Pruned, Query, Retention, Row, RowChange, Rows, Storage, Table, Write,
     },
+    users::{CreateUser, UpdateUser},
 };
 use uuid::Uuid;
 

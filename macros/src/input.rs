@@ -33,6 +33,13 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 Some(Self { #(#unpacked),* })
             }
         }
+        impl TryFrom<::serde_json::Value> for #name {
+            type Error = crate::model::error::Error;
+
+            fn try_from(value: ::serde_json::Value) -> Result<Self, Self::Error> {
+                Ok(crate::model::decode::decode_within(value, crate::model::input::Limits::ROWS)?)
+            }
+        }
         impl #name {
             #constructor
             #(#setters)*

@@ -10,11 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rolekeep::{
-    Reason, UserManagement,
-    model::id::UserId,
-    operations::roles::{AssignRole, UnassignRole},
-};
+use rolekeep::{Reason, UserId, UserManagement, roles::{AssignRole, UnassignRole}};
 use rolekeep_lab::{Edit, Workload, stored::Change};
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rolekeep::{Policy, UserManagement, model::id::UserId};
+use rolekeep::{Policy, UserId, UserManagement};
 use rolekeep_lab::{
     Workload,
     figures::{resident, spent},
@@ -197,7 +197,7 @@ mod tests {
         }
         // What comes with each user is there, too: its address is taken, and its rights can be changed.
         let taken = format!("{}@example.org", Workload::user_id(0));
-        let create = rolekeep::operations::users::CreateUser::new(taken);
+        let create = rolekeep::users::CreateUser::new(taken);
         assert_eq!(um.system().users().create(create).await.unwrap_err().reason(), rolekeep::Reason::Taken);
         um.close().await.unwrap();
     }

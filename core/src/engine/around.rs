@@ -57,7 +57,7 @@ pub struct Ended<'r> {
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
-/// # use rolekeep::{UserManagement, observe::{Ended, Observer}, operations::users::CreateUser};
+/// # use rolekeep::{UserManagement, observe::{Ended, Observer}, users::CreateUser};
 /// #[derive(Default)]
 /// struct Failures(AtomicU64);
 ///

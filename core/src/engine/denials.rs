@@ -9,7 +9,7 @@ use std::{
 
 use super::{Engine, Who, WhoIdentity, steps::Entry};
 use crate::{
-    audit::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditPayload},
     config::AuditDenials,
     model::{
         error::{Error, Reason},

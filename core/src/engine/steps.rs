@@ -70,6 +70,7 @@ impl<O: Operation> Running<O> {
     }
 
     /// The same, left in place.
+    #[cfg(feature = "bindings")]
     pub(crate) fn output(&self) -> Result<&O::Output> {
         self.output.as_ref().ok_or_else(|| out_of_order(O::NAME))
     }

@@ -13,6 +13,7 @@ use crate::{
 
 /// A host's table that holds the rows of a type, and which SQL it is asked in.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct SqlTable {
     /// Which SQL.
     pub dialect: SqlDialect,
@@ -34,6 +35,7 @@ pub struct SqlTable {
 /// Where one attribute is: in a column, in a JSON document, or in the rows of another table.
 #[derive(Clone, Debug, Input, Describe)]
 #[input(alone = "column")]
+#[non_exhaustive]
 pub struct SqlColumn {
     /// The column, of the attribute's own or of the JSON document.
     pub column: Option<String>,
@@ -55,6 +57,7 @@ pub struct SqlColumn {
 
 /// A condition for the host's own query: the rows that pass are those that a check allows, no more and no less.
 #[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
 pub struct SqlFilter {
     /// Whether all rows pass, none, or some.
     pub rows: FilteredRows,
@@ -69,6 +72,7 @@ pub struct SqlFilter {
 
 /// Which rows pass a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum FilteredRows {
     /// Every row.
     All,
@@ -80,6 +84,7 @@ pub enum FilteredRows {
 
 /// A value to be bound.
 #[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
 pub struct SqlParameter {
     /// Its type in SQL.
     pub kind: SqlKind,
@@ -89,6 +94,7 @@ pub struct SqlParameter {
 
 /// The type of a parameter. A name in the plural is an array of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum SqlKind {
     /// `boolean`
     Bool,

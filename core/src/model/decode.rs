@@ -14,13 +14,12 @@ use super::{
     value::Value,
 };
 
-pub use rolekeep_macros::Input;
-
 /// Of so many wrong names it is told what may have been meant: each is compared with all names there are.
 pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 /// What is wrong with one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum FieldCode {
     /// Must be given.
     Required,
@@ -58,6 +57,7 @@ pub enum FieldCode {
 
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Describe)]
+#[non_exhaustive]
 pub struct FieldError {
     /// The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole.
     pub field: String,

@@ -61,6 +61,7 @@ pub struct Drone {
 
 /// A drone's model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum DroneModel {
     /// FlyOS MQ5.
     #[word("FlyOS_MQ5")]
@@ -75,6 +76,7 @@ pub enum DroneModel {
 
 /// What a drone is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum DroneStatus {
     /// In flight or ready for it at once.
     #[word("ACTIVE")]
@@ -97,6 +99,7 @@ pub enum DroneStatus {
 #[record(owner(field = drone_id, of = Drone, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
 #[record(caches(authority = user_id), retention = kept)]
 #[record(relation(of = Drone, name = "assigned_users", from = drone_id, to = user_id))]
+#[non_exhaustive]
 pub struct DroneAssignment {
     /// The drone.
     pub drone_id: DroneId,

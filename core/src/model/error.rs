@@ -18,6 +18,8 @@ use super::{
 
 /// The kind of an error; the same nine in every language (API-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+// Our own packages must not forget one.
+#[cfg_attr(not(feature = "bindings"), non_exhaustive)]
 pub enum Code {
     /// The input is not valid; see the fields.
     #[word("VALIDATION_ERROR")]
@@ -66,6 +68,7 @@ impl Code {
 
 /// Why, more closely than the [`Code`]; stable as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum Reason {
     /// Fields of the input are wrong.
     InvalidInput,
@@ -209,6 +212,7 @@ impl Reason {
 
 /// One problem of a policy or seed file, at its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct Problem {
     /// The line, from 1.
     pub line: u32,
@@ -330,6 +334,7 @@ impl Error {
     }
 
     /// Its report speaks of a file by this name, perhaps in the colours of a terminal.
+    #[cfg(feature = "bindings")]
     pub(crate) fn reported_of(mut self, file: &str, is_colored: bool) -> Self {
         if let Some(marked) = &mut self.0.marked {
             marked.file = Some(file.into());

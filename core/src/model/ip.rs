@@ -35,7 +35,7 @@ impl IpRange {
         Ok(range)
     }
 
-    /// Whether an address, as [`parse_ip`] gives it, lies in it.
+    /// Whether an address lies in it; an IPv4 address mapped into IPv6 must be given as IPv4.
     pub fn contains(self, ip: IpAddr) -> bool {
         self.first.is_ipv4() == ip.is_ipv4() && (self.length == 0 || self.prefix(ip) == self.prefix(self.first))
     }

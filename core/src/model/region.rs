@@ -44,6 +44,7 @@ pub struct Region {
 
 /// Whether a region is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum RegionStatus {
     /// In use.
     #[word("ACTIVE")]

@@ -45,6 +45,7 @@ pub struct Session {
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum SessionEnd {
     /// Its user logged out.
     Logout,

@@ -73,6 +73,7 @@ pub struct User {
 
 /// Whether an account may sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum UserStatus {
     /// May sign in.
     Active,

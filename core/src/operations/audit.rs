@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Access, Operation, Visible, listing, plan::Plan, services::Services};
 use crate::{
-    audit::{AuditEntry, AuditHead, ChainFault, chain::Verifier},
+    audit_chain::{AuditEntry, AuditHead, chain::Verifier},
     model::{
         check::Checks,
         error::Result,
@@ -19,6 +19,8 @@ use crate::{
     storage::{Direction, Order, Query, Window},
 };
 
+pub use crate::audit_chain::ChainFault;
+
 /// Entries verified with one query.
 const CHUNK: u64 = 1000;
 
@@ -28,6 +30,7 @@ impl Visible for AuditEntry {
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct AuditView {
     /// The entry's id.
     pub id: AuditId,
@@ -61,6 +64,7 @@ pub struct AuditView {
 
 /// Whether the audit log is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct AuditReport {
     /// Whether nothing was altered, removed or moved.
     pub is_whole: bool,
@@ -74,6 +78,7 @@ pub struct AuditReport {
 ///
 /// Permission `audit:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListAudit {
     /// Only of this actor: a user's id, `system`, `anonymous`.
     pub actor: Option<String>,
@@ -97,10 +102,12 @@ pub struct ListAudit {
 ///
 /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct VerifyAudit {}
 
 /// What became of a change whose answer was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct ChangeOutcome {
     /// Whether it took place. One that did not may still be under way in the storage: ask again after a while.
     pub took_place: bool,
@@ -113,6 +120,7 @@ pub struct ChangeOutcome {
 /// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
 /// so long ago that its line left the change feed.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetOutcome {
     /// The change's id, as the error names it.
     pub change_id: ChangeSetId,
@@ -122,7 +130,6 @@ pub struct GetOutcome {
 impl Operation for GetOutcome {
     type Target = ();
     type Valid = ChangeSetId;
-    type Output = ChangeOutcome;
 
     const ACCESS: Access = Access::Public;
     const IS_READ: bool = true;
@@ -142,7 +149,6 @@ impl Operation for GetOutcome {
 impl Operation for ListAudit {
     type Target = ();
     type Valid = (PageRequest, Predicate);
-    type Output = Page<AuditView>;
 
     const ACCESS: Access = Access::Permission("audit:read");
     const IS_READ: bool = true;
@@ -183,7 +189,6 @@ impl Operation for ListAudit {
 impl Operation for VerifyAudit {
     type Target = ();
     type Valid = ();
-    type Output = AuditReport;
 
     const ACCESS: Access = Access::Everywhere("audit:read");
     const IS_READ: bool = true;

@@ -37,6 +37,7 @@ use crate::{
         decode::FromJson,
         error::{Error, Reason, Result},
         input::Limits,
+        page::Page,
         time::Time,
     },
 };
@@ -45,47 +46,59 @@ use reads::Reads;
 use services::Services;
 use target::{ResourceRecord, Subject};
 
-/// Something a caller can ask for. Its fields are its input.
+/// An operation of the library: the fields of its type are its input, `Output` is its answer.
+///
+/// [`Caller::run`](crate::Caller::run) takes any of them. The trait is sealed: the list of operations alone implements
+/// it.
 #[portable_async]
 pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync + 'static {
     /// What it is done to, loaded before the rules are asked; `()` for none.
+    #[doc(hidden)]
     type Target: Target;
     /// The input once it is valid.
+    #[doc(hidden)]
     type Valid: MaybeSend + MaybeSync;
-    /// What it answers.
-    type Output: MaybeSend;
 
     /// Who may ask for it.
+    #[doc(hidden)]
     const ACCESS: Access;
 
     /// How large its input may be as JSON.
+    #[doc(hidden)]
     const LIMITS: Limits = Limits::SMALL;
 
     /// Whether it never writes. The engine holds those that say so to it.
+    #[doc(hidden)]
     const IS_READ: bool = false;
 
     /// Whether [`Operation::access`] may be less for one's own things.
+    #[doc(hidden)]
     const MAY_BE_OWN: bool = false;
 
     /// The account that the input names to be let in by it, as it was typed and unproved: tries are counted by it.
+    #[doc(hidden)]
     fn account(&self) -> Option<&str> {
         None
     }
 
     /// Loads what it is done to; "not there" is an error.
+    #[doc(hidden)]
     async fn target(&self, _reads: Reads<'_>, _actor: &actor::Actor) -> Result<Self::Target> {
         Self::Target::none()
     }
 
     /// Another access than [`Operation::ACCESS`] for this target: one's own things.
+    #[doc(hidden)]
     fn access(&self, _target: &Self::Target, _actor: &actor::Actor) -> Access {
         Self::ACCESS
     }
 
     /// Turns the input into valid types, or gives all field errors at once. Slow work (hashing) belongs here.
+    #[doc(hidden)]
     async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid>;
 
     /// Reads what the change needs and plans it. May run again if others were faster.
+    #[doc(hidden)]
     async fn plan(valid: &Self::Valid, target: Self::Target, plan: &mut Plan<'_>) -> Result<Self::Output>;
 }
 
@@ -95,8 +108,10 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     note = "add it to `operation_list!` in core/src/operations/mod.rs"
 )]
 pub trait Listed {
-    /// `users.create`
+    /// Its name in the list: `users.create`.
     const NAME: &'static str;
+    /// What it answers.
+    type Output: MaybeSend;
 }
 
 /// Who may ask for an operation.
@@ -148,98 +163,98 @@ pub trait Visible {
 }
 
 /// Gives the list to another macro: areas (each with the module of its name) and their operations,
-/// `fn name(Input);`, or `fn name() Input;` where there is nothing to give.
+/// `fn name(Input) -> Output;`, or `fn name() -> Output = Input;` where there is nothing to give.
 macro_rules! operation_list {
     ($then:ident) => {
         $then! {
             /// Accounts.
             users: Users {
-                fn create(CreateUser);
-                fn get(GetUser);
-                fn find(FindUser);
-                fn me() Me;
-                fn list(ListUsers);
-                fn update(UpdateUser);
-                fn replace(ReplaceUser);
-                fn activate(ActivateUser);
-                fn deactivate(DeactivateUser);
-                fn suspend(SuspendUser);
-                fn ban(BanUser);
-                fn lift(LiftUser);
+                fn create(CreateUser) -> UserView;
+                fn get(GetUser) -> UserView;
+                fn find(FindUser) -> UserView;
+                fn me() -> UserView = Me;
+                fn list(ListUsers) -> Page<UserView>;
+                fn update(UpdateUser) -> UserView;
+                fn replace(ReplaceUser) -> UserView;
+                fn activate(ActivateUser) -> UserView;
+                fn deactivate(DeactivateUser) -> UserView;
+                fn suspend(SuspendUser) -> UserView;
+                fn ban(BanUser) -> UserView;
+                fn lift(LiftUser) -> UserView;
                 fn grant_admin(GrantAdmin);
                 fn revoke_admin(RevokeAdmin);
                 fn delete(DeleteUser);
             }
             /// Logins: tokens and the sessions they belong to.
             sessions: Sessions {
-                fn login(Login);
-                fn refresh(Refresh);
-                fn logout() Logout;
-                fn list() ListSessions;
-                fn list_of(ListSessionsOf);
+                fn login(Login) -> LoginResult;
+                fn refresh(Refresh) -> LoginResult;
+                fn logout() = Logout;
+                fn list() -> Vec<SessionView> = ListSessions;
+                fn list_of(ListSessionsOf) -> Vec<SessionView>;
                 fn revoke(RevokeSession);
-                fn revoke_others() RevokeOtherSessions;
+                fn revoke_others() = RevokeOtherSessions;
                 fn revoke_all(RevokeAllSessions);
             }
             /// Roles of the policy, and who holds them.
             roles: Roles {
-                fn create(CreateRole);
-                fn list() ListRoles;
-                fn get(GetRole);
-                fn update(UpdateRole);
-                fn delete(DeleteRole);
-                fn assign(AssignRole);
+                fn create(CreateRole) -> RoleView;
+                fn list() -> Vec<RoleView> = ListRoles;
+                fn get(GetRole) -> RoleDetails;
+                fn update(UpdateRole) -> RoleView;
+                fn delete(DeleteRole) -> DeletedRole;
+                fn assign(AssignRole) -> RoleAssignment;
                 fn unassign(UnassignRole);
-                fn assignments(ListAssignments);
-                fn mine() MyRoles;
+                fn assignments(ListAssignments) -> Page<RoleAssignment>;
+                fn mine() -> Vec<RoleAssignment> = MyRoles;
             }
             /// The permissions that exist, what a caller may do, and why.
             permissions: Permissions {
-                fn create(CreatePermission);
-                fn get(GetPermission);
-                fn list() ListPermissions;
-                fn update(UpdatePermission);
-                fn delete(DeletePermission);
-                fn mine() MyPermissions;
-                fn explain(ExplainPermission);
+                fn create(CreatePermission) -> PermissionView;
+                fn get(GetPermission) -> PermissionView;
+                fn list() -> Vec<PermissionView> = ListPermissions;
+                fn update(UpdatePermission) -> PermissionView;
+                fn delete(DeletePermission) -> DeletedPermission;
+                fn mine() -> Vec<EffectiveGrant> = MyPermissions;
+                fn explain(ExplainPermission) -> Explanation;
             }
             /// The policy as a whole: its version, files, and what an edit of it would change.
             policy: Policies {
-                fn get() GetPolicy;
-                fn export(ExportPolicy);
-                fn import(ImportPolicy);
-                fn validate(ValidatePolicy);
-                fn diff(DiffPolicy);
-                fn dry_run(DryRunPolicy);
+                fn get() -> PolicySummary = GetPolicy;
+                fn export(ExportPolicy) -> PolicyFile;
+                fn import(ImportPolicy) -> ImportedPolicy;
+                fn validate(ValidatePolicy) -> PolicyValidation;
+                fn diff(DiffPolicy) -> Vec<PolicyChange>;
+                fn dry_run(DryRunPolicy) -> DryRun;
             }
             /// Regions that users and drones belong to.
             regions: Regions {
-                fn create(CreateRegion);
-                fn get(GetRegion);
-                fn list(ListRegions);
-                fn update(UpdateRegion);
+                fn create(CreateRegion) -> RegionView;
+                fn get(GetRegion) -> RegionView;
+                fn list(ListRegions) -> Page<RegionView>;
+                fn update(UpdateRegion) -> RegionView;
                 fn delete(DeleteRegion);
             }
             /// Drones, and who flies them.
             drones: Drones {
-                fn create(CreateDrone);
-                fn get(GetDrone);
-                fn list(ListDrones);
-                fn update(UpdateDrone);
+                fn create(CreateDrone) -> DroneView;
+                fn get(GetDrone) -> DroneView;
+                fn list(ListDrones) -> Page<DroneView>;
+                fn update(UpdateDrone) -> DroneView;
                 fn delete(DeleteDrone);
-                fn assign(AssignDrone);
-                fn unassign(UnassignDrone);
-                fn reassign(ReassignDrone);
+                fn assign(AssignDrone) -> DroneView;
+                fn unassign(UnassignDrone) -> DroneView;
+                fn reassign(ReassignDrone) -> DroneView;
             }
             /// The audit log.
             audit: Audit {
-                fn list(ListAudit);
-                fn verify() VerifyAudit;
-                fn outcome(GetOutcome);
+                fn list(ListAudit) -> Page<AuditView>;
+                fn verify() -> AuditReport = VerifyAudit;
+                fn outcome(GetOutcome) -> ChangeOutcome;
             }
             /// First steps of a store.
             setup: Setup {
-                fn seed(Seed);
+                fn seed(Seed) -> SeedResult;
             }
         }
     };
@@ -247,16 +262,24 @@ macro_rules! operation_list {
 
 macro_rules! name_operations {
     ($($(#[$about:meta])* $area:ident: $face:ident {
-        $(fn $method:ident($($input:ident)?) $($unit:ident)?;)*
-    })*) => {$($(
-        impl Listed for $area::$($input)? $($unit)? {
-            const NAME: &'static str = concat!(stringify!($area), ".", stringify!($method));
-        }
-        const _: () = assert!(
-            target::is_declared(<$area::$($input)? $($unit)? as Operation>::ACCESS),
-            concat!("no record declares the permission of ", stringify!($area), ".", stringify!($method)),
-        );
-    )*)*};
+        $(fn $method:ident($($input:ident)?) $(-> $output:ty)? $(= $unit:ident)?;)*
+    })*) => {$(
+        const _: () = {
+            use $area::*;
+            $(
+            impl Listed for $($input)? $($unit)? {
+                const NAME: &'static str = concat!(stringify!($area), ".", stringify!($method));
+                type Output = name_operations!(@output $($output)?);
+            }
+            assert!(
+                target::is_declared(<$($input)? $($unit)? as Operation>::ACCESS),
+                concat!("no record declares the permission of ", stringify!($area), ".", stringify!($method)),
+            );
+            )*
+        };
+    )*};
+    (@output) => { () };
+    (@output $output:ty) => { $output };
 }
 pub(crate) use operation_list;
 operation_list!(name_operations);

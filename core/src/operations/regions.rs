@@ -21,11 +21,13 @@ use crate::model::{
     page::{Page, PageRequest},
     patch::{Change, Patch},
     predicate::Predicate,
-    region::{Region, RegionStatus},
+    region::Region,
     text,
     time::Time,
     user::{User, UserStatus},
 };
+
+pub use crate::model::region::RegionStatus;
 
 impl Visible for Region {
     const READ: &'static str = "region:read";
@@ -33,6 +35,7 @@ impl Visible for Region {
 
 /// A region with the number of its users and drones that the caller may list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RegionView {
     /// The region's id.
     pub id: RegionId,
@@ -62,6 +65,7 @@ pub struct RegionView {
 ///
 /// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct CreateRegion {
     /// A short name such as `east`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
     pub code: String,
@@ -79,6 +83,7 @@ pub struct CreateRegion {
 ///
 /// Permission `region:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetRegion {
     /// Its id or code.
     pub region: String,
@@ -88,6 +93,7 @@ pub struct GetRegion {
 ///
 /// Permission `region:list`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListRegions {
     /// Only regions of this status.
     pub status: Option<RegionStatus>,
@@ -105,6 +111,7 @@ pub struct ListRegions {
 ///
 /// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UpdateRegion {
     /// Its id or code.
     pub region: String,
@@ -128,6 +135,7 @@ pub struct UpdateRegion {
 /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
 /// one of those roles denies something or one of the users is an administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeleteRegion {
     /// Its id or code.
     pub region: String,
@@ -173,7 +181,6 @@ async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
 impl Operation for CreateRegion {
     type Target = ();
     type Valid = Region;
-    type Output = RegionView;
 
     const ACCESS: Access = Access::Permission("region:create");
 
@@ -212,7 +219,6 @@ pub(super) fn rename_field(error: Error, field: &str) -> Error {
 impl Operation for GetRegion {
     type Target = Region;
     type Valid = ();
-    type Output = RegionView;
 
     const ACCESS: Access = Access::Permission("region:read");
     const IS_READ: bool = true;
@@ -234,7 +240,6 @@ impl Operation for GetRegion {
 impl Operation for ListRegions {
     type Target = ();
     type Valid = (PageRequest, Predicate);
-    type Output = Page<RegionView>;
 
     const ACCESS: Access = Access::Permission("region:list");
     const IS_READ: bool = true;
@@ -266,7 +271,6 @@ impl Operation for ListRegions {
 impl Operation for UpdateRegion {
     type Target = Region;
     type Valid = UpdateRegion;
-    type Output = RegionView;
 
     const ACCESS: Access = Access::Permission("region:update");
 
@@ -317,7 +321,6 @@ impl Operation for UpdateRegion {
 impl Operation for DeleteRegion {
     type Target = Region;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("region:delete");
 

@@ -34,6 +34,7 @@ use crate::model::{
 /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
 /// Passwords are given beside the seed, by e-mail, and never stored in it.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct Seed {
     /// Regions.
     pub regions: Vec<SeedRegion>,
@@ -47,6 +48,7 @@ pub struct Seed {
 
 /// A region to start with.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct SeedRegion {
     /// Its id, the same on every site.
     pub id: RegionId,
@@ -62,6 +64,7 @@ pub struct SeedRegion {
 
 /// A user to start with.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct SeedUser {
     /// Its id, the same on every site.
     pub id: UserId,
@@ -79,6 +82,7 @@ pub struct SeedUser {
 
 /// A drone to start with.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct SeedDrone {
     /// Its id, the same on every site.
     pub id: DroneId,
@@ -96,6 +100,7 @@ pub struct SeedDrone {
 
 /// What a seed created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct SeedResult {
     /// Regions that were not there.
     pub regions_created: i64,
@@ -125,7 +130,6 @@ pub struct ValidSeed {
 impl Operation for Seed {
     type Target = ();
     type Valid = ValidSeed;
-    type Output = SeedResult;
 
     const ACCESS: Access = Access::System;
     const LIMITS: Limits = Limits::ROWS;

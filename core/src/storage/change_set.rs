@@ -1,7 +1,7 @@
 //! What one commit does, as plain data.
 
 use crate::{
-    audit::AuditDraft,
+    audit_chain::AuditDraft,
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ChangeSet, Committed, PRUNE_BATCH, Retention, Touched, Write};
 use crate::{
-    audit::{AuditHead, chain},
+    audit_chain::{AuditHead, chain},
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,

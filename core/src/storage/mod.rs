@@ -5,13 +5,13 @@
 //! one rule (a write or a check expects a version) serves lost updates, races for a name and the
 //! last administrator alike, on every backend.
 
-pub mod change_set;
+mod change_set;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod ledger;
-pub mod memory;
-pub mod persister;
-pub mod query;
+mod memory;
+mod persister;
+mod query;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -22,20 +22,33 @@ use serde::{Deserialize, Serialize};
 pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
-pub use persister::{PersistedStorage, Persister};
+pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
 pub use query::{Direction, Order, Query, Rows, Sorting, Window};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStorage};
 
+/// The audit log as rows: what a commit seals, and what proves that nothing was changed since.
+pub mod audit {
+    pub use crate::audit_chain::{
+        AuditDraft, AuditEntry, AuditHead, AuditPayload, ChainFault,
+        chain::{Verifier, seal},
+    };
+}
+pub use crate::model::{
+    ip::IpRange,
+    predicate::{Comparison, Link, Links, Predicate},
+    record::{Column, Corrupt, Key, Kind, Replication, Row, Table},
+};
+
 use crate::{
-    audit::{AuditEntry, AuditHead},
+    audit_chain::{AuditEntry, AuditHead},
     environment::{MaybeSend, MaybeSync},
     model::{
         drone::{Drone, DroneAssignment},
         error::Result,
         id::ChangeSetId,
         policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
-        record::{Key, Listed, Record, Row, Table},
+        record::{Listed, Record},
         region::Region,
         registry::{Claim, DoneRequest, Guard, SigningKey},
         role_assignment::RoleAssignment,

@@ -3,11 +3,9 @@
 
 use proptest::{prelude::*, test_runner::RngSeed};
 use rolekeep::{
-    model::{
-        predicate::{Link, Links},
-        value::Value,
-    },
+    Value,
     rules::{Context, Explanation, FieldId, Principal, Question, Resource, RuleSet},
+    storage::{Link, Links},
 };
 use rolekeep_test_cases::{Case, Choices, Query, THINGS, ThingRow};
 use uuid::Uuid;

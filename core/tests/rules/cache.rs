@@ -12,7 +12,7 @@ use std::{
 use crate::kit::config;
 use proptest::prelude::*;
 use rolekeep::{
-    model::time::Time,
+    Time,
     rules::{
         Pin, Policy, PrincipalCache, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal, Ticket,
         UserHandle,

@@ -2,9 +2,9 @@
 //! Random conditions are compared with a reference in `rules_decide`; here is what these do not reach.
 
 use rolekeep::{
-    Reason,
-    model::{predicate::Predicate, time::Time, value::Value},
+    Reason, Time, Value,
     rules::{Context, Policy, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
+    storage::Predicate,
 };
 use uuid::Uuid;
 

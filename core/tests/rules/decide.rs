@@ -6,8 +6,9 @@ use std::cell::Cell;
 use crate::kit::{Engine, FIELDS, Tied, cases, config, scaled};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use rolekeep::{
-    model::{predicate::Predicate, value::Value},
+    Value,
     rules::{Context, Effect, Policy, Question, Scope},
+    storage::Predicate,
 };
 use rolekeep_test_cases::{Asker, Case, Choices, Condition, GeneratedGrant, Operand, Query, Reference, THINGS};
 

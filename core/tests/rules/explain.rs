@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use crate::kit::{Engine, FIELDS, cases, config, scaled};
 use proptest::{prelude::*, test_runner::TestRunner};
 use rolekeep::{
-    model::{time::Time, value::Value},
+    Time, Value,
     rules::{
         AssignmentTrace, Change, ChangeKind, Context, Effect, Policy, Question, Resource, Role, RuleSet, Schema, Scope,
         StoredAssignment, StoredPrincipal,
@@ -97,6 +97,7 @@ impl World<'_> {
                     let added = GeneratedRole { name: "added".to_owned(), inherits: Vec::new(), grants: vec![grant] };
                     world.case.roles.push(added);
                 }
+                kind => unreachable!("{kind:?}: this test does not make it"),
             }
         }
         world

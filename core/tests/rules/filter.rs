@@ -4,15 +4,12 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Reason, Result,
-    model::{
-        ip::IpRange,
-        predicate::{Comparison, Predicate},
-        time::Time,
-        value::Value,
-    },
+    Reason, Result, Time, Value,
     rules::{Context, Policy, Question, Role, RowFilter, RuleSet, Scope, StoredAssignment, StoredPrincipal},
-    storage::sql::{SqlValue, TableMapping},
+    storage::{
+        Comparison, IpRange, Predicate,
+        sql::{SqlValue, TableMapping},
+    },
 };
 use uuid::Uuid;
 

@@ -6,14 +6,11 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use proptest::{prelude::*, strategy::ValueTree};
 use rolekeep::{
-    model::{
-        id::ChangeSetId,
-        record::{Row, Table},
-        time::Time,
-        value::Value,
-    },
+    ChangeSetId, Time, Value,
     rules::Question,
-    storage::{ChangeSet, MemoryStorage, Query, SqliteOptions, SqliteStorage, Storage, Write, sqlite::Durability},
+    storage::{
+        ChangeSet, MemoryStorage, Query, Row, SqliteOptions, SqliteStorage, Storage, Table, Write, sqlite::Durability,
+    },
 };
 use rolekeep_test_cases::{Case, Choices, THING_USERS, THINGS, ThingRow};
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 //! would shed a deny.
 
 use rolekeep::{
-    model::{error::Error, time::Time, value::Value},
+    Error, Time, Value,
     rules::{
         Context, Policy, Principal, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal,
     },

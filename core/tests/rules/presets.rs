@@ -1,12 +1,12 @@
 //! The presets do what FLYOS.md and REQUIREMENTS.md say; meanings that the random cases do not reach.
 
 use rolekeep::{
-    Reason, Result,
-    model::{predicate::Predicate, time::Time, value::Value},
+    Reason, Result, Time, Value,
     rules::{
         Cause, ChangeKind, Context, Decision, Explanation, Policy, Principal, Question, Resource, Role, RuleSet,
         Schema, Scope, StoredAssignment, StoredPrincipal,
     },
+    storage::Predicate,
 };
 use uuid::Uuid;
 

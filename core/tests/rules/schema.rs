@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use rolekeep::{
-    operations::target,
+    internals::target,
     rules::{Policy, RuleSet},
 };
 use rolekeep_test_cases::{Case, Choices};

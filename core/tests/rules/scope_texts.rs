@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    model::{predicate::Predicate, time::Time, value::Value},
+    Time, Value,
     rules::{
         Context, Policy, Principal, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal,
     },
-    storage::sql::{SqlValue, TableMapping},
+    storage::{
+        Predicate,
+        sql::{SqlValue, TableMapping},
+    },
 };
 use uuid::Uuid;
 

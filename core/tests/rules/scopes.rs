@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Reason,
-    model::{error::Error, time::Time, value::Value},
+    Error, Reason, Time, Value,
     rules::{
         Context, Policy, Principal, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal,
     },

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use rolekeep::{
-    model::{time::Time, value::Value},
+    Time, Value,
     rules::{Context, Policy, Principal, Question, Resource, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
 };
 use uuid::Uuid;

@@ -7,16 +7,10 @@ use std::{
 };
 
 use rolekeep::{
-    Caller, Error, Reason, RequestContext, UserManagement,
-    model::{
-        id::{ChangeSetId, SessionId, UserId},
-        patch::Change,
-    },
-    operations::{
-        roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole, UpdateRole},
-        sessions::RevokeAllSessions,
-        users::{ActivateUser, CreateUser, DeactivateUser, LiftUser, SuspendUser, UpdateUser},
-    },
+    Caller, ChangeSetId, Error, Reason, RequestContext, SessionId, UserId, UserManagement,
+    roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole, UpdateRole},
+    sessions::RevokeAllSessions,
+    users::{ActivateUser, CreateUser, DeactivateUser, LiftUser, SuspendUser, UpdateUser},
 };
 
 use crate::{
@@ -179,8 +173,8 @@ impl Stage {
                 let more = if world.chance(50) { &["document:edit"][..] } else { &[] };
                 let names = [more, &["user:update", "user:read"]].concat();
                 world.tell(|| format!("instance {at}: editor may {names:?}"));
-                let grants = names.iter().map(|name| NewGrant::new(*name)).collect();
-                let edit = UpdateRole { grants: Change::Set(grants), ..UpdateRole::new("editor") };
+                let grants: Vec<_> = names.iter().map(|name| NewGrant::new(*name)).collect();
+                let edit = UpdateRole::new("editor").grants(grants);
                 ("edit the role", system.roles().update(edit).await.map(drop))
             }
             9 => {
@@ -195,7 +189,7 @@ impl Stage {
             }
             11 => {
                 world.tell(|| format!("instance {at}: create the role clerk"));
-                let role = CreateRole { grants: vec![NewGrant::new("document:read")], ..CreateRole::new("clerk") };
+                let role = CreateRole::new("clerk").grants([NewGrant::new("document:read")]);
                 ("create the role", system.roles().create(role).await.map(drop))
             }
             12 => {

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep::{
-    model::{
-        id::{ChangeSetId, SessionId, UserId},
+    ChangeSetId, SessionId, UserId, Value,
+    internals::{
         policy::RoleRow,
-        predicate::Predicate,
-        record::{Key, Record, Row, Table},
+        record::Record,
         registry::DoneRequest,
-        role_assignment::RoleAssignment,
         session::{Session, SessionActivity},
-        user::{User, UserStatus},
-        value::Value,
+        user::User,
     },
-    storage::{ChangeSet, MemoryStorage, Query, Storage},
+    roles::RoleAssignment,
+    storage::{ChangeSet, Key, MemoryStorage, Predicate, Query, Row, Storage, Table},
+    users::UserStatus,
 };
 
 use crate::{common::block_on, world::TaskId};

@@ -21,9 +21,7 @@ use std::{
 
 use deeds::{Held, Instance, SignIn, Stage};
 use history::{Floors, History};
-use rolekeep::{
-    Policy, UserManagement, config::Config, model::id::UserId, operations::users::CreateUser, storage::MemoryStorage,
-};
+use rolekeep::{Config, Policy, UserId, UserManagement, storage::MemoryStorage, users::CreateUser};
 use world::{Executor, Outside, World, calmly};
 
 const SEEDS: u64 = 5_000;

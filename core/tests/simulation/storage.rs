@@ -4,12 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rolekeep::{
-    Error, Reason, Result,
-    model::{
-        id::ChangeSetId,
-        record::{Key, Row, Table},
+    ChangeSetId, Error, Reason, Result,
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Pruned, Query, Retention, Row, Rows, Storage,
+        Table,
     },
-    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
 };
 
 use crate::{history::History, world::World};

@@ -13,9 +13,8 @@ use std::{
 };
 
 use rolekeep::{
-    Result,
+    Result, Time,
     environment::{Environment, Task, Work},
-    model::time::Time,
 };
 
 /// When every world begins.

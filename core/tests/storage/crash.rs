@@ -10,14 +10,11 @@ use std::{
 
 use crate::common::block_on;
 use rolekeep::{
-    audit::{AuditEntry, AuditHead, chain::Verifier},
-    model::{
-        predicate::Predicate,
-        record::{Key, Record, Row},
-        value::Value,
-    },
+    Value,
+    internals::record::Record,
     storage::{
-        ChangeSet, Query, SqliteOptions, SqliteStorage, Storage, Write,
+        ChangeSet, Key, Predicate, Query, Row, SqliteOptions, SqliteStorage, Storage, Write,
+        audit::{AuditEntry, AuditHead, Verifier},
         conformance::{Item, audit, change_set, change_set_id},
     },
 };

@@ -9,10 +9,9 @@ use std::{
 use crate::common::{block_on, this_test};
 use rolekeep::{
     Reason,
-    model::predicate::Predicate,
-    model::record::Record,
+    internals::record::Record,
     storage::{
-        CommitError, Query, SqliteOptions, SqliteStorage, Storage, Write,
+        CommitError, Predicate, Query, SqliteOptions, SqliteStorage, Storage, Write,
         conformance::{self, Item, change_set},
         sqlite::{Access, Durability},
     },

@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{TestCaseError, TestRunner},
 };
 use rolekeep::{
-    model::value::Value,
+    Value,
     rules::{Question, Resource, RowFilter},
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlValue, TableMapping},
 };

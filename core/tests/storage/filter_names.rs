@@ -1,8 +1,7 @@
 //! No name of a filter's SQL can mean anything but the column that the mapping says.
 
 use rolekeep::{
-    Policy, Reason,
-    model::time::Time,
+    Policy, Reason, Time,
     rules::{Context, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{SqlValue, TableMapping},
 };

@@ -2,8 +2,7 @@
 //! could not be exact.
 
 use rolekeep::{
-    Policy, Reason,
-    model::time::Time,
+    Policy, Reason, Time,
     rules::{Context, Question, Resource, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlValue, TableMapping, TimeStorage},
 };

@@ -1,8 +1,7 @@
 //! Denies that a value of another type keeps from firing are told when a host starts.
 
 use rolekeep::{
-    Policy, Reason, Resource,
-    model::value::Value,
+    Policy, Reason, Resource, Value,
     rules::{Context, Question, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, TableMapping},
 };

@@ -2,15 +2,12 @@
 
 use proptest::{prelude::*, sample::select};
 use rolekeep::{
-    audit::{AuditEntry, AuditHead},
-    model::{
-        predicate::Predicate,
-        record::{Key, Record},
-        value::Value,
-    },
+    Value,
+    internals::record::Record,
     storage::{
-        ChangeSet, Check, CommitRecord, MemoryStorage, Order, Query, SqliteOptions, SqliteStorage, Storage, Window,
-        Write,
+        ChangeSet, Check, CommitRecord, Key, MemoryStorage, Order, Predicate, Query, SqliteOptions, SqliteStorage,
+        Storage, Window, Write,
+        audit::{AuditEntry, AuditHead},
         conformance::{self, Item, Tie, audit, change_set, change_set_id, id},
         sqlite::Durability,
     },

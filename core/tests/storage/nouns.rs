@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rolekeep::{
-    model::noun::Audit,
+    internals::noun::Audit,
     storage::{table, tables},
 };
 

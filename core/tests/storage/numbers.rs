@@ -1,7 +1,7 @@
 //! Numbers and texts of JSON documents: what the rules read of one is what SQLite reads.
 
 use rolekeep::{
-    model::{time::Time, value::Value},
+    Time, Value,
     rules::{Context, Policy, Question, Resource, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, SqlValue, TableMapping},
 };

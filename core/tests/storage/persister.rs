@@ -12,11 +12,11 @@ use crate::common::drop_after;
 use async_trait::async_trait;
 use rolekeep::{
     Error, Reason, Result,
-    model::record::Record,
+    internals::record::Record,
     storage::{
-        CommitError, Committed, PersistedStorage, Persister, Pruned, Retention, Storage, Write,
+        Batch, CommitError, Committed, Loaded, Persisted, PersistedStorage, Persister, Pruned, Retention, RowChange,
+        Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
-        persister::{Batch, Loaded, Persisted, RowChange},
     },
 };
 
@@ -290,7 +290,7 @@ async fn deleted_rows_and_old_lines_leave_nothing_behind() {
     one.commit(&change_set(2, vec![Write::delete(&item)])).await.unwrap();
     assert_eq!(other.position().await.unwrap(), 2);
     assert_eq!(other.get(Item::TABLE, &[item.key()]).await.unwrap(), [None]);
-    let all = Retention { feed_before: rolekeep::model::time::Time::MAX };
+    let all = Retention { feed_before: rolekeep::Time::MAX };
     assert_eq!(one.prune(&all).await.unwrap(), Pruned { lines: 1 });
     let kept: Vec<String> = host.0.0.lock().unwrap().1.keys().cloned().collect();
     assert!(!kept.iter().any(|id| id == "commits/1") && kept.iter().any(|id| id == "commits/2"), "{kept:?}");

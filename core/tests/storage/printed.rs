@@ -1,16 +1,9 @@
 //! Rows do not print what no log may hold (SEC-13).
 
 use rolekeep::{
-    model::{
-        record::{Kind, Row, Table},
-        value::Value,
-    },
-    operations::target::Subject,
-    storage::{
-        Rows, Write,
-        persister::{Batch, Loaded, RowChange},
-        tables,
-    },
+    Value,
+    internals::target::Subject,
+    storage::{Batch, Kind, Loaded, Row, RowChange, Rows, Table, Write, tables},
 };
 
 const MARK: &str = "correct horse battery staple";

@@ -10,7 +10,7 @@ use std::{
 
 use crate::common::block_on;
 use rolekeep::{
-    model::record::Record,
+    internals::record::Record,
     storage::{
         CommitError, SqliteOptions, SqliteStorage, Storage, Write,
         conformance::{Item, change_set},

@@ -4,16 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::common::{block_on, drop_after};
 use rolekeep::{
-    Reason, UserManagement,
-    audit::AuditEntry,
-    model::{
-        predicate::{Link, Predicate},
-        record::Record,
-        value::Value,
-    },
+    Reason, UserManagement, Value,
+    internals::record::Record,
     settings::Settings,
     storage::{
-        ChangeSet, CommitError, Direction, Order, Query, SqliteOptions, SqliteStorage, Storage, Window, Write,
+        ChangeSet, CommitError, Direction, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage,
+        Window, Write,
+        audit::AuditEntry,
         conformance::{self, Item, Tie, audit, change_set, id},
         sqlite::{Access, Durability},
     },

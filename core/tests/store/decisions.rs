@@ -4,15 +4,12 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use rolekeep::{
-    Policy, RequestContext, Resource, UserManagement,
+    Policy, RequestContext, Resource, Time, UserId, UserManagement,
     ffi::rules::{Subject, compile},
-    model::{id::UserId, time::Time},
-    operations::{
-        regions::CreateRegion,
-        roles::AssignRole,
-        users::{CreateUser, SuspendUser},
-    },
+    regions::CreateRegion,
+    roles::AssignRole,
     rules::Context,
+    users::{CreateUser, SuspendUser},
 };
 use serde_json::{Map, Value as Json, json};
 

@@ -11,11 +11,8 @@ use std::{
 use async_trait::async_trait;
 use rolekeep::{
     Result, UserManagement,
-    operations::users::{CreateUser, ListUsers},
-    storage::{
-        MemoryStorage, SqliteOptions, SqliteStorage, Storage,
-        persister::{Batch, Loaded, Persisted, Persister},
-    },
+    storage::{Batch, Loaded, MemoryStorage, Persisted, Persister, SqliteOptions, SqliteStorage, Storage},
+    users::{CreateUser, ListUsers},
 };
 
 /// A host that keeps nothing, and takes its time to close.

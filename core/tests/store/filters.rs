@@ -1,14 +1,10 @@
 //! A row filter is refused once the rights or the policy that it was made of are others.
 
 use rolekeep::{
-    Policy, Reason, UserManagement,
-    caller::CallerFilter,
-    model::time::Time,
-    operations::{
-        roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
-        users::{CreateUser, DeactivateUser},
-    },
+    CallerFilter, Policy, Reason, Time, UserManagement,
+    roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
     storage::sql::TableMapping,
+    users::{CreateUser, DeactivateUser},
 };
 
 const POLICY: &str = r#"

@@ -10,14 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Policy, Reason, Result, UserManagement,
+    Policy, Reason, Result, Time, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
-    model::time::Time,
-    operations::users::{CreateUser, ListUsers},
     storage::{
-        PersistedStorage, Persister, Retention, SqliteOptions, SqliteStorage, Storage,
-        persister::{Batch, Loaded, Persisted},
+        Batch, Loaded, Persisted, PersistedStorage, Persister, Retention, SqliteOptions, SqliteStorage, Storage,
     },
+    users::{CreateUser, ListUsers},
 };
 
 /// A world that counts who sleeps and what runs in the background, and whose clocks are set ahead.

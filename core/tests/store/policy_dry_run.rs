@@ -5,16 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rolekeep::{
-    Policy, Resource, UserManagement,
-    model::{id::RegionId, id::UserId, value::Value},
-    operations::{
-        policy::{DecisionAnswer, DryRunPolicy},
-        regions::CreateRegion,
-        roles::AssignRole,
-        target,
-        users::{CreateUser, DeactivateUser},
-    },
+    Policy, RegionId, Resource, UserId, UserManagement, Value,
+    internals::target,
+    policy::{DecisionAnswer, DryRunPolicy},
+    regions::CreateRegion,
+    roles::AssignRole,
     rules::{Context, Question, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
+    users::{CreateUser, DeactivateUser},
 };
 use uuid::Uuid;
 

@@ -4,14 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use rolekeep::{
     Policy, Reason, Result, UserManagement,
-    operations::{
-        permissions::{CreatePermission, UpdatePermission},
-        policy::{ExportPolicy, ImportPolicy},
-        roles::{CreateRole, DeleteRole, NewGrant, UpdateRole},
-        users::CreateUser,
-    },
+    permissions::{CreatePermission, UpdatePermission},
+    policy::{ExportPolicy, ImportPolicy},
+    roles::{CreateRole, DeleteRole, NewGrant, UpdateRole},
     rules::Role,
     storage::{MemoryStorage, SqliteOptions, Storage, sqlite::Durability},
+    users::CreateUser,
 };
 
 /// The host's file: roles with what they grant.
@@ -104,7 +102,7 @@ async fn rbc_14_what_the_file_changed_is_taken_and_the_rest_keeps_its_edits() {
         .add_role(told("added", "document:edit", false))
         .add_role(told("made", "document:edit", false));
     assert_eq!(stored(&um).await, expected, "{}", stored(&um).await.to_toml().unwrap());
-    let log = um.system().audit().list(rolekeep::operations::audit::ListAudit::new().action("policy.import")).await;
+    let log = um.system().audit().list(rolekeep::audit::ListAudit::new().action("policy.import")).await;
     assert_eq!(log.unwrap().total, Some(1));
 
     // What was kept from the file once is no reason to take it at the next opening.
@@ -168,7 +166,7 @@ async fn rbc_14_a_role_that_went_with_a_file_comes_back_with_it() {
     assert!(um.acting_as(ada.id).await.unwrap().can("document:read", None).unwrap());
 }
 
-fn sqlite(file: &Path) -> rolekeep::manager::Builder {
+fn sqlite(file: &Path) -> rolekeep::Builder {
     UserManagement::builder().sqlite_with(SqliteOptions::new(file).durability(Durability::Normal))
 }
 

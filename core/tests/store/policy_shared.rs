@@ -14,12 +14,10 @@ use std::{
 use crate::common::this_test;
 use rolekeep::{
     Policy, Reason, UserManagement,
-    operations::{
-        policy::{ExportPolicy, ImportPolicy},
-        roles::{CreateRole, DeleteRole, NewGrant, UpdateRole},
-        users::CreateUser,
-    },
+    policy::{ExportPolicy, ImportPolicy},
+    roles::{CreateRole, DeleteRole, NewGrant, UpdateRole},
     storage::{SqliteOptions, sqlite::Durability},
+    users::CreateUser,
 };
 
 const FILE: &str = "ROLEKEEP_TEST_FILE";

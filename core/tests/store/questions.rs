@@ -9,17 +9,13 @@ use std::{
 };
 
 use rolekeep::{
-    Code, Policy, Reason, RequestContext, Resource, Result, UserManagement,
-    checks::KnownUser,
+    Code, KnownUser, Policy, Reason, RequestContext, Resource, Result, Time, UserId, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
     ffi,
-    model::{id::UserId, time::Time},
-    operations::{
-        regions::CreateRegion,
-        roles::{AssignRole, UnassignRole},
-        users::{CreateUser, SuspendUser},
-    },
+    regions::CreateRegion,
+    roles::{AssignRole, UnassignRole},
     rules::{Context, PermissionHandle, Scope},
+    users::{CreateUser, SuspendUser},
 };
 use serde_json::{Value as Json, json};
 
@@ -116,7 +112,7 @@ async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserId {
 }
 
 fn document(owner: UserId) -> Resource<'static> {
-    Resource::of("document").with("owner_id", owner).with("region_id", rolekeep::model::value::Value::Null)
+    Resource::of("document").with("owner_id", owner).with("region_id", rolekeep::Value::Null)
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T>) -> Reason {

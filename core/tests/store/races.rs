@@ -8,13 +8,10 @@ use std::{
 };
 
 use rolekeep::{
-    Error, Policy, Reason, UserManagement,
-    model::id::UserId,
-    operations::{
-        regions::CreateRegion,
-        users::{ActivateUser, CreateUser, DeactivateUser, UpdateUser},
-    },
+    Error, Policy, Reason, UserId, UserManagement,
+    regions::CreateRegion,
     storage::{SqliteOptions, sqlite::Durability},
+    users::{ActivateUser, CreateUser, DeactivateUser, UpdateUser},
 };
 
 const ROUNDS: usize = 200;

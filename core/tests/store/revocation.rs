@@ -16,14 +16,11 @@ use std::{
 };
 
 use rolekeep::{
-    Caller, Policy, Reason, UserManagement,
-    model::id::UserId,
-    operations::{
-        roles::UnassignRole,
-        sessions::RevokeAllSessions,
-        users::{CreateUser, SuspendUser},
-    },
+    Caller, Policy, Reason, UserId, UserManagement,
+    roles::UnassignRole,
+    sessions::RevokeAllSessions,
     storage::{SqliteOptions, sqlite::Durability},
+    users::{CreateUser, SuspendUser},
 };
 
 use crate::common::{drop_after, this_test};

@@ -3,9 +3,8 @@
 use std::{sync::Mutex, time::Duration};
 
 use rolekeep::{
-    Result,
+    Result, Time,
     environment::{Environment, Task, TokioEnvironment, Work},
-    model::time::Time,
 };
 
 /// Numbers that are the same for the same seed: SplitMix64.

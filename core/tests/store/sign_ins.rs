@@ -7,19 +7,16 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Policy, RequestContext, Result, UserManagement,
-    model::{
-        id::ChangeSetId,
-        predicate::Predicate,
-        record::{Key, Record, Row, Table},
+    ChangeSetId, Policy, RequestContext, Result, UserManagement, Value,
+    internals::{
+        record::Record,
         user::{User, UserActivity},
-        value::Value,
     },
-    operations::users::{CreateUser, DeleteUser, UpdateUser},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Direction, MemoryStorage, Order, Pruned, Query, Retention, Rows,
-        SqliteOptions, Storage, Window, sqlite::SqliteStorage,
+        ChangeSet, Changes, CommitError, Committed, Direction, Key, MemoryStorage, Order, Predicate, Pruned, Query,
+        Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
     },
+    users::{CreateUser, DeleteUser, UpdateUser},
 };
 
 const PASSWORD: &str = "correct horse battery staple";

@@ -6,16 +6,14 @@ use std::sync::{
 };
 
 use rolekeep::{
-    Config, RequestContext, UserManagement,
+    Config, RequestContext, Time, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
-    model::{
-        predicate::Predicate,
+    internals::{
         record::Record,
         session::{Session, SessionActivity},
-        time::Time,
     },
-    operations::users::CreateUser,
-    storage::{CommitRecord, MemoryStorage, Query, SqliteOptions, SqliteStorage, Storage},
+    storage::{CommitRecord, MemoryStorage, Predicate, Query, SqliteOptions, SqliteStorage, Storage},
+    users::CreateUser,
 };
 
 const PASSWORD: &str = "correct horse battery staple";

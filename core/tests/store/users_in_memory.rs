@@ -1,6 +1,6 @@
 //! How many users' rights are kept in memory, and how often that helped.
 
-use rolekeep::{Config, Policy, UserManagement, operations::users::CreateUser};
+use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
 
 #[tokio::test]
 async fn how_often_rights_were_in_memory_is_told() {

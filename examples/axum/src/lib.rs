@@ -15,12 +15,9 @@ use axum::{
 };
 use guard::{Administrator, Allowed, Failure, SignedIn};
 use rolekeep::{
-    Error, RequestContext, Resource, UserManagement,
-    model::{id::UserId, page::Page},
-    operations::{
-        sessions::LoginResult,
-        users::{ListUsers, UserView},
-    },
+    Error, Page, RequestContext, Resource, UserId, UserManagement,
+    sessions::LoginResult,
+    users::{ListUsers, UserView},
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, error::Error, net::SocketAddr, sync::Arc};
 
 use axum_service::{Document, Service, app};
-use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
+use rolekeep::{Policy, UserManagement, users::CreateUser};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -9,9 +9,8 @@ use axum::{
 };
 use axum_service::{Document, Service, app, guard::SignedIn};
 use rolekeep::{
-    Config, Policy, UserManagement,
-    model::{id::UserId, time::Time},
-    operations::{audit::ListAudit, roles::AssignRole, sessions::RevokeAllSessions, users::CreateUser},
+    Config, Policy, Time, UserId, UserManagement, audit::ListAudit, roles::AssignRole, sessions::RevokeAllSessions,
+    users::CreateUser,
 };
 use serde_json::{Value as Json, json};
 

@@ -1,6 +1,6 @@
 //! What the scenario found, for tables and for machines.
 
-use rolekeep::operations::{audit::AuditReport, setup::SeedResult};
+use rolekeep::{audit::AuditReport, setup::SeedResult};
 use serde::{Deserialize, Serialize};
 
 use crate::passwords::Passwords;

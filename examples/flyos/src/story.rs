@@ -1,15 +1,12 @@
 //! The scenario, step by step, through the public API.
 
 use rolekeep::{
-    Caller, Code, Error, RequestContext, Result, UserManagement,
-    model::{decode, error::Reason, page::Page},
-    operations::{
-        drones::{AssignDrone, CreateDrone, DroneView, ListDrones, ReassignDrone},
-        permissions::ExplainPermission,
-        regions::{ListRegions, RegionView},
-        setup::{Seed, SeedResult},
-        users::{FindUser, ListUsers, SuspendUser, UserView},
-    },
+    Caller, Code, Error, Page, Reason, RequestContext, Result, UserManagement,
+    drones::{AssignDrone, CreateDrone, DroneView, ListDrones, ReassignDrone},
+    permissions::ExplainPermission,
+    regions::{ListRegions, RegionView},
+    setup::{Seed, SeedResult},
+    users::{FindUser, ListUsers, SuspendUser, UserView},
 };
 
 use crate::{
@@ -62,7 +59,7 @@ pub async fn after_restart(um: &UserManagement, seed: &str, passwords: &Password
 
 async fn apply_seed(um: &UserManagement, seed: &str, passwords: &Passwords) -> Result<SeedResult> {
     let invalid = |problem| Error::new(Reason::SeedInvalid, format!("the seed is no JSON: {problem}"));
-    let seed: Seed = decode::decode(serde_json::from_str(seed).map_err(invalid)?)?;
+    let seed: Seed = serde_json::from_str::<serde_json::Value>(seed).map_err(invalid)?.try_into()?;
     let passwords = passwords.iter().map(|(email, password)| (email.to_owned(), password.into())).collect();
     um.system().setup().seed(seed.passwords(passwords)).await
 }
@@ -129,7 +126,7 @@ async fn refusals(um: &UserManagement, me: &Caller, name: &str) -> Result<Vec<Re
             refused.push(refusal("assign drone-001 to operator2", "VALIDATION_ERROR", result, None));
         }
         "east" => {
-            let model = rolekeep::model::drone::DroneModel::Mq5;
+            let model = rolekeep::drones::DroneModel::Mq5;
             let result = me.drones().create(CreateDrone::new("drone-006", model)).await.map(drop);
             refused.push(refusal("create a drone", "FORBIDDEN", result, explain("drone:create", None).await?));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use rolekeep::{
-    model::{error::Result, time::Time, value::Value},
+    Result, Time, Value,
     rules::{Principal, RoleId, RuleSet, Scope, ScopeTree, StoredAssignment, StoredPrincipal},
 };
 

@@ -8,8 +8,9 @@ use std::{
 use uuid::Uuid;
 
 use rolekeep::{
-    model::{record::Row, time::Time, value::Value},
+    Time, Value,
     rules::{Context, Effect, Policy, Principal, Resource, Role, RuleSet},
+    storage::Row,
 };
 
 use rolekeep::storage::conformance::THINGS;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use rolekeep::model::{time::Time, value::Value};
+use rolekeep::{Time, Value};
 
 use super::Choices;
 

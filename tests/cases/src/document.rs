@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use rolekeep::{
-    model::{time::Time, value::Value},
+    Time, Value,
     rules::{Context, Policy, Resource, Role, RuleSet, Scope, StoredAssignment, StoredPrincipal},
 };
 

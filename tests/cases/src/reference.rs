@@ -2,7 +2,7 @@
 //! against. It compiles nothing, remembers nothing, and reads a [`Case`] anew for every question.
 
 use rolekeep::{
-    model::value::Value,
+    Value,
     rules::{Effect, Scope, StoredAssignment},
 };
 

@@ -1,13 +1,9 @@
 //! A schema like the library's own, with the type `thing`.
 
 use rolekeep::{
-    model::{
-        noun::{Noun, Upkeep},
-        predicate::Link,
-        record::{Column, Kind, Replication, Table},
-    },
+    internals::noun::{Noun, Upkeep},
     rules::Schema,
-    storage::conformance::THINGS,
+    storage::{Column, Kind, Link, Replication, Table, conformance::THINGS},
 };
 
 const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {

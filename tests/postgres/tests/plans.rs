@@ -3,8 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use rolekeep::{
-    Policy,
-    model::time::Time,
+    Policy, Time,
     rules::{Context, Question, Resource, Role, RowFilter, RuleSet, Scope, StoredAssignment, StoredPrincipal},
     storage::sql::{ColumnMapping, TableMapping, TimeStorage},
 };

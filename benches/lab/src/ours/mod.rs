@@ -5,14 +5,7 @@ mod scoped;
 use std::{marker::PhantomData, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use rolekeep::{
-    Reason,
-    model::{time::Time, value::Value},
-    rules::{
-        StoredAssignment, Context, PrincipalCache, PermissionId, Policy, Principal, StoredPrincipal, Question, Resource,
-        Rights, Role, RowFilter, RuleSet, Schema, Scope, UserHandle,
-    },
-};
+use rolekeep::{Reason, Time, Value, rules::{Context, PermissionId, Policy, Principal, PrincipalCache, Question, Resource, Rights, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal, UserHandle}};
 
 pub use scoped::{ScopedHandles, ScopedNamed};
 

@@ -1,10 +1,7 @@
 //! About resources, with scopes and conditions.
 
 use anyhow::{Context as _, Result};
-use rolekeep::{
-    model::value::Value,
-    rules::{PermissionId, Resource, UserHandle},
-};
+use rolekeep::{Value, rules::{PermissionId, Resource, UserHandle}};
 
 use super::House;
 use crate::{Engine, Query, Workload};

@@ -6,12 +6,7 @@ mod sqlite;
 use std::{path::Path, time::Instant};
 
 use anyhow::{Result, ensure};
-use rolekeep::{
-    Policy,
-    model::time::Time,
-    rules::{StoredAssignment, Context, StoredPrincipal, Role, RowFilter, RuleSet, Schema, Scope},
-    storage::sql::{SqlCondition, SqlValue, TableMapping},
-};
+use rolekeep::{Policy, Time, rules::{Context, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal}, storage::sql::{SqlCondition, SqlValue, TableMapping}};
 use rolekeep_lab::{
     NOW,
     stored::{Condition, Side},

@@ -47,7 +47,7 @@ pub enum Language {
 /// The permissions and roles of a policy, those of the library included, as a source file.
 ///
 /// ```
-/// # use rolekeep::{command::{self, Language}, rules::{Policy, RuleSet, Schema}};
+/// # use rolekeep::{command::{Language, self}, rules::{Policy, RuleSet, Schema}};
 /// let policy = Policy::new().permissions(["user-group:set_status"]);
 /// let names = command::names(&RuleSet::compile(&policy, &Schema::new())?, Language::Rust)?;
 /// assert!(names.contains("pub mod user_group"));

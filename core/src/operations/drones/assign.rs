@@ -23,6 +23,7 @@ use crate::{
 /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
 /// if it is assigned already.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct AssignDrone {
     /// The drone's id or code.
     pub drone: String,
@@ -34,6 +35,7 @@ pub struct AssignDrone {
 ///
 /// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UnassignDrone {
     /// The drone's id or code.
     pub drone: String,
@@ -45,6 +47,7 @@ pub struct UnassignDrone {
 ///
 /// Permissions and errors as with `assign`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ReassignDrone {
     /// The drone's id or code.
     pub drone: String,
@@ -56,7 +59,6 @@ pub struct ReassignDrone {
 impl Operation for AssignDrone {
     type Target = Drone;
     type Valid = UserId;
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:assign");
 
@@ -80,7 +82,6 @@ impl Operation for AssignDrone {
 impl Operation for UnassignDrone {
     type Target = Drone;
     type Valid = UserId;
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:assign");
 
@@ -117,7 +118,6 @@ impl Operation for UnassignDrone {
 impl Operation for ReassignDrone {
     type Target = Drone;
     type Valid = UserId;
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:assign");
 

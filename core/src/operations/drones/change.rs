@@ -32,6 +32,7 @@ use crate::{
 /// conditions read need `drone:set_authority` as well. Moving it to another region takes it from
 /// users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UpdateDrone {
     /// Its id or code.
     pub drone: String,
@@ -51,6 +52,7 @@ pub struct UpdateDrone {
 ///
 /// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeleteDrone {
     /// Its id or code.
     pub drone: String,
@@ -60,7 +62,6 @@ pub struct DeleteDrone {
 impl Operation for UpdateDrone {
     type Target = Drone;
     type Valid = UpdateDrone;
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:update");
 
@@ -118,7 +119,6 @@ impl Operation for UpdateDrone {
 impl Operation for DeleteDrone {
     type Target = Drone;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("drone:delete");
 

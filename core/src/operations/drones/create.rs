@@ -29,6 +29,7 @@ use crate::{
 /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
 /// region or operator do not exist, or do not agree.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct CreateDrone {
     /// A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
     pub code: String,
@@ -56,7 +57,6 @@ pub struct NewDrone {
 impl Operation for CreateDrone {
     type Target = ();
     type Valid = NewDrone;
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:create");
 

@@ -6,6 +6,7 @@ mod create;
 mod read;
 mod view;
 
+pub use crate::model::drone::{DroneModel, DroneStatus};
 pub use assign::{AssignDrone, ReassignDrone, UnassignDrone};
 pub use change::{DeleteDrone, UpdateDrone};
 pub use create::CreateDrone;

@@ -24,6 +24,7 @@ use crate::{
 ///
 /// Permission `drone:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetDrone {
     /// Its id or code.
     pub drone: String,
@@ -33,6 +34,7 @@ pub struct GetDrone {
 ///
 /// Permission `drone:list`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListDrones {
     /// Only drones of this model.
     pub model: Option<DroneModel>,
@@ -62,7 +64,6 @@ pub struct ValidList {
 impl Operation for GetDrone {
     type Target = Drone;
     type Valid = ();
-    type Output = DroneView;
 
     const ACCESS: Access = Access::Permission("drone:read");
     const IS_READ: bool = true;
@@ -85,7 +86,6 @@ impl Operation for GetDrone {
 impl Operation for ListDrones {
     type Target = ();
     type Valid = ValidList;
-    type Output = Page<DroneView>;
 
     const ACCESS: Access = Access::Permission("drone:list");
     const IS_READ: bool = true;

@@ -20,6 +20,7 @@ use crate::{
 
 /// A drone with its operator and users, as far as the caller may see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct DroneView {
     /// The drone's id.
     pub id: DroneId,
@@ -45,6 +46,7 @@ pub struct DroneView {
 
 /// A user in few words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Describe)]
+#[non_exhaustive]
 pub struct UserBrief {
     /// The name it signs in with.
     pub username: Option<String>,

@@ -28,6 +28,7 @@ use crate::{
 
 /// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PermissionView {
     /// `document:edit`.
     pub name: String,
@@ -49,6 +50,7 @@ pub struct PermissionView {
 
 /// A grant that went with a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RemovedGrant {
     /// The role that had it.
     pub role: String,
@@ -58,6 +60,7 @@ pub struct RemovedGrant {
 
 /// What went with a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct DeletedPermission {
     /// The grants that named it, and the patterns that matched nothing else.
     pub removed_grants: Vec<RemovedGrant>,
@@ -67,12 +70,14 @@ pub struct DeletedPermission {
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListPermissions {}
 
 /// Gets a permission.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetPermission {
     /// Its name: `document:edit`.
     pub name: String,
@@ -82,6 +87,7 @@ pub struct GetPermission {
 ///
 /// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct CreatePermission {
     /// `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
     pub name: String,
@@ -94,6 +100,7 @@ pub struct CreatePermission {
 /// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
 /// `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UpdatePermission {
     /// Its name.
     pub name: String,
@@ -109,6 +116,7 @@ pub struct UpdatePermission {
 /// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
 /// more, unless `force` removes these grants.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeletePermission {
     /// Its name.
     pub name: String,
@@ -152,7 +160,6 @@ fn editable(policy: &PolicyState, name: &str) -> Result<Arc<PermissionRow>> {
 impl Operation for ListPermissions {
     type Target = ();
     type Valid = ();
-    type Output = Vec<PermissionView>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -170,7 +177,6 @@ impl Operation for ListPermissions {
 impl Operation for GetPermission {
     type Target = ();
     type Valid = String;
-    type Output = PermissionView;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -188,7 +194,6 @@ impl Operation for GetPermission {
 impl Operation for CreatePermission {
     type Target = ();
     type Valid = (String, Option<String>);
-    type Output = PermissionView;
 
     const ACCESS: Access = Access::Everywhere("permission:create");
 
@@ -222,7 +227,6 @@ impl Operation for CreatePermission {
 impl Operation for UpdatePermission {
     type Target = ();
     type Valid = UpdatePermission;
-    type Output = PermissionView;
 
     const ACCESS: Access = Access::Everywhere("permission:update");
 
@@ -251,7 +255,6 @@ impl Operation for UpdatePermission {
 impl Operation for DeletePermission {
     type Target = ();
     type Valid = DeletePermission;
-    type Output = DeletedPermission;
 
     const ACCESS: Access = Access::Everywhere("permission:delete");
 

@@ -23,10 +23,11 @@ use crate::{
         noun::{Named, ResourceType},
         time::Time,
     },
-    rules::{Context, EffectiveGrant, Explanation, Question, Resource},
+    rules::{Context, Question, Resource},
     storage::tables,
 };
 
+pub use crate::rules::{EffectiveGrant, Explanation};
 pub(in crate::operations) use manage::without_permission;
 pub use manage::{
     CreatePermission, DeletePermission, DeletedPermission, GetPermission, ListPermissions, PermissionView,
@@ -35,6 +36,7 @@ pub use manage::{
 
 /// Lists what the caller may do: every grant of its roles, with scope and condition.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct MyPermissions {}
 
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
@@ -42,6 +44,7 @@ pub struct MyPermissions {}
 ///
 /// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ExplainPermission {
     /// The user.
     pub user_id: UserId,
@@ -59,7 +62,6 @@ pub struct ExplainPermission {
 impl Operation for MyPermissions {
     type Target = ();
     type Valid = ();
-    type Output = Vec<EffectiveGrant>;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;
@@ -78,7 +80,6 @@ impl Operation for MyPermissions {
 impl Operation for ExplainPermission {
     type Target = ();
     type Valid = (ExplainPermission, Context);
-    type Output = Explanation;
 
     const ACCESS: Access = Access::Everywhere("policy:explain");
     const IS_READ: bool = true;

@@ -27,7 +27,7 @@ use super::{
     services::Services,
 };
 use crate::{
-    audit::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditPayload},
     model::{
         check::wrong,
         decode::FieldCode,

@@ -2,7 +2,7 @@
 
 use super::{Event, Plan, Planned};
 use crate::{
-    audit::AuditPayload,
+    audit_chain::AuditPayload,
     model::{
         noun::{Upkeep, Words},
         record::{Column, Row},

@@ -11,6 +11,7 @@ use crate::model::policy::{RoleForm, StoredGrant};
 
 /// A part of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum PolicyPart {
     /// A permission.
     Permission,
@@ -28,6 +29,7 @@ pub enum PolicyPart {
 
 /// What became of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum PolicyChangeKind {
     /// It was not there before.
     Added,
@@ -39,6 +41,7 @@ pub enum PolicyChangeKind {
 
 /// A part of a policy that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PolicyChange {
     /// What it is.
     pub part: PolicyPart,
@@ -52,6 +55,7 @@ pub struct PolicyChange {
 
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PolicyFieldChange {
     /// Its name: `description`, `grants`, `inherits`, an attribute of a type.
     pub field: String,

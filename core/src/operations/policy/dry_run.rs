@@ -38,6 +38,7 @@ const LIMIT: u32 = 100;
 
 /// A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
 #[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
+#[non_exhaustive]
 pub struct RoleEdit {
     /// Its name.
     pub name: String,
@@ -53,6 +54,7 @@ pub struct RoleEdit {
 /// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
 /// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DryRunPolicy {
     /// The policy file.
     pub text: Option<String>,
@@ -74,6 +76,7 @@ pub struct DryRunPolicy {
 
 /// What an edit would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct DryRun {
     /// How many decisions change, exactly.
     pub total: i64,
@@ -87,6 +90,7 @@ pub struct DryRun {
 
 /// A decision that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct DecisionChange {
     /// Whose; null: of those who are not signed in.
     pub user_id: Option<UserId>,
@@ -106,6 +110,7 @@ pub struct DecisionChange {
 
 /// An answer that is asked of no resource in particular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum DecisionAnswer {
     /// Yes, whatever the resource.
     Allowed,
@@ -133,7 +138,6 @@ pub enum Proposal {
 impl Operation for DryRunPolicy {
     type Target = ();
     type Valid = (Proposal, u64, usize);
-    type Output = DryRun;
 
     const ACCESS: Access = Access::Everywhere("policy:explain");
     const IS_READ: bool = true;

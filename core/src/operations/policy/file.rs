@@ -25,6 +25,7 @@ use crate::{
 
 /// How a policy is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum PolicyFormat {
     /// TOML.
     Toml,
@@ -34,6 +35,7 @@ pub enum PolicyFormat {
 
 /// What the policy is, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PolicySummary {
     /// Moves by one with every edit of anything in the policy.
     pub version: i64,
@@ -55,6 +57,7 @@ pub struct PolicySummary {
 
 /// A policy as a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PolicyFile {
     /// The version that was written.
     pub version: i64,
@@ -66,6 +69,7 @@ pub struct PolicyFile {
 
 /// Whether a file is a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PolicyValidation {
     /// Whether it could be imported.
     pub is_valid: bool,
@@ -75,6 +79,7 @@ pub struct PolicyValidation {
 
 /// What an import did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct ImportedPolicy {
     /// The version after it; the same as before where nothing differed.
     pub version: i64,
@@ -86,12 +91,14 @@ pub struct ImportedPolicy {
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetPolicy {}
 
 /// Writes the stored policy as a file, which can be imported or given when a store is opened.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ExportPolicy {
     /// `toml` (the default) or `json`.
     pub format: Option<PolicyFormat>,
@@ -101,6 +108,7 @@ pub struct ExportPolicy {
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ValidatePolicy {
     /// The file.
     pub text: String,
@@ -112,6 +120,7 @@ pub struct ValidatePolicy {
 ///
 /// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DiffPolicy {
     /// The file.
     pub text: String,
@@ -125,6 +134,7 @@ pub struct DiffPolicy {
 /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
 /// users hold a role that the file has not, unless `force` takes it from them.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ImportPolicy {
     /// The file.
     pub text: String,
@@ -151,7 +161,6 @@ pub(super) fn read(text: &str, format: Option<PolicyFormat>) -> Result<PolicyRow
 impl Operation for GetPolicy {
     type Target = ();
     type Valid = ();
-    type Output = PolicySummary;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -183,7 +192,6 @@ impl Operation for GetPolicy {
 impl Operation for ExportPolicy {
     type Target = ();
     type Valid = PolicyFormat;
-    type Output = PolicyFile;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -206,7 +214,6 @@ impl Operation for ExportPolicy {
 impl Operation for ValidatePolicy {
     type Target = ();
     type Valid = PolicyValidation;
-    type Output = PolicyValidation;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -234,7 +241,6 @@ impl Operation for ValidatePolicy {
 impl Operation for DiffPolicy {
     type Target = ();
     type Valid = PolicyRows;
-    type Output = Vec<PolicyChange>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -254,7 +260,6 @@ impl Operation for DiffPolicy {
 impl Operation for ImportPolicy {
     type Target = ();
     type Valid = (PolicyRows, Option<i64>, bool);
-    type Output = ImportedPolicy;
 
     const ACCESS: Access = Access::Everywhere("policy:import");
     const LIMITS: Limits = Limits::TEXT;

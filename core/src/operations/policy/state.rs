@@ -19,7 +19,7 @@ use crate::{
 
 /// The policy at one version. Immutable: an edit makes another.
 pub struct PolicyState {
-    /// The version of the guard [`Guard::POLICY`], which every edit moves; 0: nothing is stored yet.
+    /// The version of the guard `Guard::POLICY`, which every edit moves; 0: nothing is stored yet.
     pub version: i64,
     /// What is stored.
     pub rows: StoredPolicy,

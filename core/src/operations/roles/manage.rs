@@ -33,6 +33,7 @@ pub(in crate::operations) const MAX_DESCRIPTION: usize = 500;
 
 /// A grant of a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RoleGrant {
     /// Whether it gives or takes.
     pub effect: Effect,
@@ -45,6 +46,7 @@ pub struct RoleGrant {
 
 /// A grant to be given to a role.
 #[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
+#[non_exhaustive]
 pub struct NewGrant {
     /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     /// `user:update{bio}`.
@@ -57,6 +59,7 @@ pub struct NewGrant {
 
 /// A role of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RoleView {
     /// Its name.
     pub name: String,
@@ -80,6 +83,7 @@ pub struct RoleView {
 
 /// A role with all that comes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RoleDetails {
     /// Its name.
     pub name: String,
@@ -107,6 +111,7 @@ pub struct RoleDetails {
 
 /// What went with a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct DeletedRole {
     /// How many users held it.
     pub users: i64,
@@ -118,12 +123,14 @@ pub struct DeletedRole {
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListRoles {}
 
 /// Gets a role of the policy with its grants and the permissions that come of them.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetRole {
     /// The role's name.
     pub name: String,
@@ -134,6 +141,7 @@ pub struct GetRole {
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
 /// `VALIDATION_ERROR` naming the field that makes the policy wrong.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct CreateRole {
     /// Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
     pub name: String,
@@ -152,6 +160,7 @@ pub struct CreateRole {
 /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
 /// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UpdateRole {
     /// The role's name.
     pub name: String,
@@ -172,6 +181,7 @@ pub struct UpdateRole {
 /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
 /// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeleteRole {
     /// The role's name.
     pub name: String,
@@ -257,7 +267,6 @@ fn existing(policy: &PolicyState, name: &str) -> Result<Arc<RoleRow>> {
 impl Operation for ListRoles {
     type Target = ();
     type Valid = ();
-    type Output = Vec<RoleView>;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -278,7 +287,6 @@ impl Operation for ListRoles {
 impl Operation for GetRole {
     type Target = ();
     type Valid = String;
-    type Output = RoleDetails;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
@@ -297,7 +305,6 @@ impl Operation for GetRole {
 impl Operation for CreateRole {
     type Target = ();
     type Valid = (String, RoleForm);
-    type Output = RoleView;
 
     const ACCESS: Access = Access::Everywhere("role:create");
 
@@ -336,7 +343,6 @@ impl Operation for CreateRole {
 impl Operation for UpdateRole {
     type Target = ();
     type Valid = UpdateRole;
-    type Output = RoleView;
 
     const ACCESS: Access = Access::Everywhere("role:update");
 
@@ -375,7 +381,6 @@ impl Operation for UpdateRole {
 impl Operation for DeleteRole {
     type Target = ();
     type Valid = DeleteRole;
-    type Output = DeletedRole;
 
     const ACCESS: Access = Access::Everywhere("role:delete");
 

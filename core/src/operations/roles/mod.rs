@@ -22,7 +22,6 @@ use crate::{
         id::UserId,
         page::{Page, PageRequest},
         predicate::Predicate,
-        role_assignment::RoleAssignment,
         text,
         time::Time,
         user::User,
@@ -31,6 +30,7 @@ use crate::{
     storage::{Direction, Order},
 };
 
+pub use crate::model::role_assignment::RoleAssignment;
 pub use manage::{
     CreateRole, DeleteRole, DeletedRole, GetRole, ListRoles, NewGrant, RoleDetails, RoleGrant, RoleView, UpdateRole,
 };
@@ -44,6 +44,7 @@ impl Visible for RoleAssignment {
 ///
 /// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct AssignRole {
     /// The user's id.
     pub user_id: UserId,
@@ -63,6 +64,7 @@ pub struct AssignRole {
 ///
 /// Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UnassignRole {
     /// The user's id.
     pub user_id: UserId,
@@ -76,6 +78,7 @@ pub struct UnassignRole {
 ///
 /// Permission `role:read`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListAssignments {
     /// Only this user's.
     pub user_id: Option<UserId>,
@@ -91,6 +94,7 @@ pub struct ListAssignments {
 
 /// Lists the roles that the caller itself holds.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct MyRoles {}
 
 /// A valid assignment.
@@ -107,7 +111,6 @@ impl Operation for AssignRole {
     type Target = User;
     /// Checked once it is known that the caller may give roles: what is wrong says which there are.
     type Valid = Self;
-    type Output = RoleAssignment;
 
     const ACCESS: Access = Access::Permission("role:assign");
 
@@ -154,7 +157,6 @@ impl Operation for UnassignRole {
     type Target = User;
     /// Checked as [`AssignRole`] is.
     type Valid = Self;
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("role:assign");
 
@@ -267,7 +269,6 @@ pub(super) async fn take(plan: &mut Plan<'_>, user: &User, held: &[RoleAssignmen
 impl Operation for ListAssignments {
     type Target = ();
     type Valid = (PageRequest, Predicate);
-    type Output = Page<RoleAssignment>;
 
     const ACCESS: Access = Access::Permission("role:read");
     const IS_READ: bool = true;
@@ -298,7 +299,6 @@ impl Operation for ListAssignments {
 impl Operation for MyRoles {
     type Target = ();
     type Valid = ();
-    type Output = Vec<RoleAssignment>;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;

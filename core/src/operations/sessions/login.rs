@@ -24,6 +24,7 @@ use crate::{
 /// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
 /// account that may not sign in; the true reason is in the audit log.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct Login {
     /// The e-mail address or username, whatever the case.
     pub identifier: String,
@@ -37,6 +38,7 @@ pub struct Login {
 
 /// What a login or refresh answers.
 #[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
 pub struct LoginResult {
     /// The bearer token (JWT) for each call, good for minutes.
     pub access_token: Secret,
@@ -62,7 +64,6 @@ pub struct Attempt {
 impl Operation for Login {
     type Target = ();
     type Valid = Attempt;
-    type Output = LoginResult;
 
     const ACCESS: Access = Access::Public;
 

@@ -5,6 +5,7 @@ mod refresh;
 mod revoke;
 mod view;
 
+pub use crate::model::session::SessionEnd;
 pub use login::{Login, LoginResult};
 pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
@@ -18,7 +19,7 @@ use crate::{
         id::{SessionId, UserId},
         predicate::{Comparison, Predicate},
         secret::Secret,
-        session::{Session, SessionActivity, SessionEnd},
+        session::{Session, SessionActivity},
         time::Time,
         value::Value,
     },

@@ -21,6 +21,7 @@ use crate::{
 /// lost answer or a second tab; later its use ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct Refresh {
     /// The refresh token.
     pub refresh_token: Secret,
@@ -30,7 +31,6 @@ pub struct Refresh {
 impl Operation for Refresh {
     type Target = ();
     type Valid = Secret;
-    type Output = LoginResult;
 
     const ACCESS: Access = Access::Public;
 

@@ -18,10 +18,12 @@ use crate::{
 
 /// Ends the caller's own session: its tokens are refused from then on.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct Logout {}
 
 /// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct RevokeSession {
     /// The session's id.
     pub id: SessionId,
@@ -29,11 +31,13 @@ pub struct RevokeSession {
 
 /// Ends all of the caller's sessions but this one.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct RevokeOtherSessions {}
 
 /// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
 /// administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct RevokeAllSessions {
     /// Whose; the caller's if not given.
     pub user_id: Option<UserId>,
@@ -43,7 +47,6 @@ pub struct RevokeAllSessions {
 impl Operation for Logout {
     type Target = ();
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::SignedIn;
 
@@ -66,7 +69,6 @@ impl Operation for Logout {
 impl Operation for RevokeSession {
     type Target = Session;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("session:revoke");
     const MAY_BE_OWN: bool = true;
@@ -97,7 +99,6 @@ impl Operation for RevokeSession {
 impl Operation for RevokeOtherSessions {
     type Target = ();
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::SignedIn;
 
@@ -116,7 +117,6 @@ impl Operation for RevokeOtherSessions {
 impl Operation for RevokeAllSessions {
     type Target = User;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("session:revoke");
     const MAY_BE_OWN: bool = true;

@@ -21,6 +21,7 @@ use crate::{
 
 /// A session that can still be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct SessionView {
     /// The session's id.
     pub id: SessionId,
@@ -46,12 +47,14 @@ pub struct SessionView {
 
 /// Lists the caller's own sessions, newest first.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListSessions {}
 
 /// Lists a user's sessions, newest first.
 ///
 /// Permission `session:read`, and `user:read` of the user.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListSessionsOf {
     /// The user's id.
     pub user_id: UserId,
@@ -61,7 +64,6 @@ pub struct ListSessionsOf {
 impl Operation for ListSessions {
     type Target = ();
     type Valid = ();
-    type Output = Vec<SessionView>;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;
@@ -81,7 +83,6 @@ impl Operation for ListSessions {
 impl Operation for ListSessionsOf {
     type Target = ();
     type Valid = UserId;
-    type Output = Vec<SessionView>;
 
     const ACCESS: Access = Access::Permission("session:read");
     const IS_READ: bool = true;

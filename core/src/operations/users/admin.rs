@@ -25,6 +25,7 @@ use crate::{
 ///
 /// Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GrantAdmin {
     /// The user's id.
     pub id: UserId,
@@ -34,6 +35,7 @@ pub struct GrantAdmin {
 ///
 /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct RevokeAdmin {
     /// The user's id.
     pub id: UserId,
@@ -43,7 +45,6 @@ pub struct RevokeAdmin {
 impl Operation for GrantAdmin {
     type Target = User;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("user:set_admin");
 
@@ -76,7 +77,6 @@ impl Operation for GrantAdmin {
 impl Operation for RevokeAdmin {
     type Target = User;
     type Valid = ();
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("user:set_admin");
 

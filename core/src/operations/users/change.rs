@@ -36,6 +36,7 @@ use crate::{
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
 /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct UpdateUser {
     /// The user's id.
     pub id: UserId,
@@ -65,6 +66,7 @@ pub struct UpdateUser {
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ReplaceUser {
     /// The user's id.
     pub id: UserId,
@@ -108,7 +110,6 @@ pub struct ValidChange {
 impl Operation for UpdateUser {
     type Target = User;
     type Valid = ValidChange;
-    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:update");
 
@@ -158,7 +159,6 @@ impl Operation for UpdateUser {
 impl Operation for ReplaceUser {
     type Target = User;
     type Valid = ValidChange;
-    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:update");
 

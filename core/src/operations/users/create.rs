@@ -27,6 +27,7 @@ use crate::{
 /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct CreateUser {
     /// The address to sign in with, at most 255 characters; unique, whatever the case.
     pub email: String,
@@ -135,7 +136,6 @@ impl Operation for CreateUser {
     type Target = ();
     /// What is wrong is told once it is known that the caller may give the roles.
     type Valid = (NewUser, Checks);
-    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:create");
 

@@ -28,6 +28,7 @@ use crate::{
 /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
 /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeleteUser {
     /// The user's id.
     pub id: UserId,
@@ -39,7 +40,6 @@ pub struct DeleteUser {
 impl Operation for DeleteUser {
     type Target = User;
     type Valid = Option<i64>;
-    type Output = ();
 
     const ACCESS: Access = Access::Permission("user:delete");
 

@@ -26,6 +26,7 @@ use crate::{
 ///
 /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ListUsers {
     /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
     pub role: Option<String>,
@@ -55,6 +56,7 @@ pub struct ListUsers {
 
 /// What a list of users is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum UserSort {
     /// When they were created.
     Created,
@@ -82,7 +84,6 @@ pub struct ValidList {
 impl Operation for ListUsers {
     type Target = ();
     type Valid = ValidList;
-    type Output = Page<UserView>;
 
     const ACCESS: Access = Access::Permission("user:list");
     const IS_READ: bool = true;

@@ -9,6 +9,7 @@ mod read;
 mod status;
 mod view;
 
+pub use crate::model::user::UserStatus;
 pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
 pub use create::CreateUser;
@@ -29,7 +30,7 @@ use crate::model::{
     error::{Error, Result},
     id::{RegionId, UserId},
     region::Region,
-    user::{User, UserStatus},
+    user::User,
 };
 
 impl Visible for User {

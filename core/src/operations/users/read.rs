@@ -19,6 +19,7 @@ use crate::{
 ///
 /// Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct GetUser {
     /// The user's id.
     pub id: UserId,
@@ -28,7 +29,6 @@ pub struct GetUser {
 impl Operation for GetUser {
     type Target = User;
     type Valid = ();
-    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:read");
     const IS_READ: bool = true;
@@ -50,6 +50,7 @@ impl Operation for GetUser {
 ///
 /// Permission `user:read`, as with `get`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct FindUser {
     /// The username.
     pub username: Option<String>,
@@ -61,7 +62,6 @@ pub struct FindUser {
 impl Operation for FindUser {
     type Target = User;
     type Valid = ();
-    type Output = UserView;
 
     const ACCESS: Access = Access::Permission("user:read");
     const IS_READ: bool = true;
@@ -103,13 +103,13 @@ async fn by_name(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<User
 
 /// Gets the caller's own account.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct Me {}
 
 #[portable_async]
 impl Operation for Me {
     type Target = ();
     type Valid = ();
-    type Output = UserView;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;

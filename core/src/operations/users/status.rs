@@ -30,6 +30,7 @@ use crate::{
 /// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
 /// not activated.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct ActivateUser {
     /// The user's id.
     pub id: UserId,
@@ -41,6 +42,7 @@ pub struct ActivateUser {
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct DeactivateUser {
     /// The user's id.
     pub id: UserId,
@@ -52,6 +54,7 @@ pub struct DeactivateUser {
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct SuspendUser {
     /// The user's id.
     pub id: UserId,
@@ -67,6 +70,7 @@ pub struct SuspendUser {
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct BanUser {
     /// The user's id.
     pub id: UserId,
@@ -80,6 +84,7 @@ pub struct BanUser {
 ///
 /// Permission `user:set_status`, for an administrator `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct LiftUser {
     /// The user's id.
     pub id: UserId,
@@ -103,7 +108,6 @@ macro_rules! status_operations {
         impl Operation for $operation {
             type Target = User;
             type Valid = NewStatus;
-            type Output = UserView;
 
             const ACCESS: Access = Access::Permission("user:set_status");
 

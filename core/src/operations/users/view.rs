@@ -17,6 +17,7 @@ use crate::{
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[describe(name = "User")]
+#[non_exhaustive]
 pub struct UserView {
     /// The account's id.
     pub id: UserId,

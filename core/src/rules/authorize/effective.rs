@@ -16,6 +16,7 @@ use crate::rules::{
 
 /// A grant that somebody holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct EffectiveGrant {
     /// Whether it gives or takes.
     pub effect: Effect,

@@ -36,7 +36,7 @@ pub use rights::{Rights, UserHandle};
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use rolekeep::rules::{StoredAssignment, PrincipalCache, Policy, StoredPrincipal, RuleSet, Schema, Scope};
+/// # use rolekeep::rules::{Policy, PrincipalCache, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal};
 /// # use uuid::Uuid;
 /// let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
 /// let cache = PrincipalCache::new(Arc::new(RuleSet::compile(&policy, &Schema::new())?), 100_000);

@@ -155,6 +155,7 @@ impl Mark {
 
 /// A permission and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct PermissionInfo {
     /// `user:create`.
     pub name: String,
@@ -164,6 +165,7 @@ pub struct PermissionInfo {
 
 /// A role as the policy has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct RoleInfo {
     /// Its name.
     pub name: String,

@@ -22,6 +22,7 @@ use super::{
 
 /// What kind of change it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]
+#[non_exhaustive]
 pub enum ChangeKind {
     /// The account becomes active.
     Activate,
@@ -52,6 +53,7 @@ pub enum ChangeKind {
 
 /// One change; it takes all those of the set. What its kind does not name is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct Change {
     /// What kind of change it is.
     pub kind: ChangeKind,
@@ -79,6 +81,7 @@ pub struct Change {
 
 /// How a test of a condition must turn out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct TestOutcome {
     /// About whom, as in [`Change::asker`]; 0 where it reads no principal.
     pub asker: i64,

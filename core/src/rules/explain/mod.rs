@@ -37,6 +37,7 @@ const MAX_MISSES: usize = 20;
 
 /// What decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Word, Describe)]
+#[non_exhaustive]
 pub enum Cause {
     /// The account is not active.
     Inactive,
@@ -54,6 +55,7 @@ pub enum Cause {
 
 /// Why a decision is as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The decision.
     pub allowed: bool,
@@ -73,6 +75,7 @@ pub struct Explanation {
 
 /// A grant somebody holds, and how far it matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct GrantTrace {
     /// Whether it gives or takes.
     pub effect: Effect,
@@ -94,6 +97,7 @@ pub struct GrantTrace {
 
 /// An assignment, and whether it counts here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct AssignmentTrace {
     /// The role that is held.
     pub role: String,
@@ -113,6 +117,7 @@ pub struct AssignmentTrace {
 
 /// One comparison of a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct TestTrace {
     /// As written: `resource.region_id == principal.region_id`.
     pub text: String,

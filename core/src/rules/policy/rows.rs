@@ -73,7 +73,7 @@ impl Policy {
 pub struct RowProblem {
     /// The role, where it is one's.
     pub role: Option<String>,
-    /// The field of the role: `inherits[0]`, `grants[2].when`, counted as in [`RoleForm`]; else the
+    /// The field of the role: `inherits[0]`, `grants[2].when`, counted as in the stored row; else the
     /// place in the policy: `permissions.document:edit`. Empty where the policy as a whole is meant.
     pub field: String,
     /// What is wrong, and what may help.

@@ -34,6 +34,7 @@ use crate::rules::{
 
 /// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
 #[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
 pub struct PrincipalData {
     /// What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
     /// the type `user`.
@@ -53,6 +54,7 @@ pub struct PrincipalData {
 /// A role that somebody holds, where and when.
 #[derive(Clone, Debug, Input, Describe)]
 #[input(alone = "role")]
+#[non_exhaustive]
 pub struct AssignedRole {
     /// Its name in the policy.
     pub role: String,

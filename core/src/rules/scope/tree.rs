@@ -25,7 +25,7 @@ impl RuleSet {
     /// A tree of rows: kind, id, and the id above. Rows of kinds that lie within none have no effect.
     ///
     /// ```
-    /// # use rolekeep::{model::value::Value, rules::{Policy, RuleSet, Schema}};
+    /// # use rolekeep::{Value, rules::{Policy, RuleSet, Schema}};
     /// let policy = Policy::new()
     ///     .resource_type("site", [("region_id", "string"), ("country_id", "string?")])
     ///     .scope_kind("country", "country_id")

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Problem, records::*, same, samples};
 use crate::{
-    audit::{AuditEntry, AuditHead, chain::Verifier},
+    audit_chain::{AuditEntry, AuditHead, chain::Verifier},
     model::{
         error::Reason,
         predicate::Predicate,

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
-    audit::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditPayload},
     model::{
         id::{AuditId, ChangeSetId, UserId},
         record::{Document, Listed, Record, Table},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::table::{Stored, TableRows};
 use crate::{
-    audit::AuditHead,
+    audit_chain::AuditHead,
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,

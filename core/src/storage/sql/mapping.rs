@@ -42,6 +42,7 @@ pub struct TableMapping {
 
 /// How ids are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum IdStorage {
     /// PostgreSQL's `uuid`.
     Uuid,
@@ -53,6 +54,7 @@ pub enum IdStorage {
 
 /// How times are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum TimeStorage {
     /// Integer microseconds since 1970-01-01T00:00:00Z.
     Micros,

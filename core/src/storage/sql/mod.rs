@@ -8,7 +8,7 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use rolekeep::{Policy, UserManagement, operations::users::CreateUser};
+//! use rolekeep::{Policy, UserManagement, users::CreateUser};
 //! use rolekeep::storage::sql::{ColumnMapping, SqlValue, TableMapping};
 //!
 //! let policy = Policy::from_toml(r#"
@@ -79,6 +79,7 @@ pub use {
 
 /// Which SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
 pub enum SqlDialect {
     /// SQLite, 3.38 or later.
     Sqlite,

@@ -4,7 +4,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{DIALECT, connections::Connections, error, migrate, rows};
 use crate::{
-    audit::AuditHead,
+    audit_chain::AuditHead,
     model::{
         predicate::Predicate,
         record::{Field, Key, Record, Row, Table},

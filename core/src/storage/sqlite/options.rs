@@ -28,6 +28,7 @@ pub struct SqliteOptions {
 
 /// What a commit survives once it was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// The process, the operating system and the power: each commit waits for the disk.
     #[default]
@@ -38,6 +39,7 @@ pub enum Durability {
 
 /// What may be done to the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     /// Read and write; a missing file is made.
     #[default]

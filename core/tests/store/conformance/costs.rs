@@ -12,14 +12,10 @@ use std::{
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use rolekeep::{
-    Result, ffi,
-    model::{
-        id::ChangeSetId,
-        record::{Key, Row, Table},
-    },
+    ChangeSetId, Result, ffi,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, SqliteOptions, Storage,
-        sqlite::SqliteStorage,
+        ChangeSet, Changes, CommitError, Committed, Key, Pruned, Query, Retention, Row, Rows, SqliteOptions, Storage,
+        Table, sqlite::SqliteStorage,
     },
 };
 

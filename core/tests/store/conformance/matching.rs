@@ -1,6 +1,6 @@
 //! Whether an answer is what a scenario expects.
 
-use rolekeep::model::time::Time;
+use rolekeep::Time;
 use serde_json::Value as Json;
 
 /// How the answer differs from what is expected; nothing where it does not.

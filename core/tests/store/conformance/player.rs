@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future;
 use rolekeep::{
-    Caller, Error, RequestContext, Resource, UserManagement,
+    Builder, Caller, Error, RequestContext, Resource, UserManagement,
     environment::{Environment, TokioEnvironment},
     ffi,
-    manager::Builder,
-    model::decode,
-    operations::sessions::Login,
+    internals::decode,
     rules::{Context, Scope},
+    sessions::Login,
     settings::Settings,
 };
 use serde_json::{Map, Value as Json, json};
@@ -333,7 +332,7 @@ fn builder(settings: Json) -> Result<Builder, Error> {
 }
 
 /// The seed of the FlyOS example, each user with the password that the README names.
-fn flyos() -> rolekeep::operations::setup::Seed {
+fn flyos() -> rolekeep::setup::Seed {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/flyos/seed.json");
     let mut seed: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let emails = seed["users"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap());

@@ -1,6 +1,6 @@
 //! Operations by name through the typed methods: `caller.users().create(CreateUser { … })`.
 
-use rolekeep::{Caller, Error, model::decode, operations};
+use rolekeep::{Caller, Error, internals::decode};
 use serde_json::Value as Json;
 
 macro_rules! typed {
@@ -19,7 +19,7 @@ macro_rules! typed {
         pub const NAMES: &[&str] = &[$($(concat!(stringify!($area), ".", stringify!($method))),*),*];
     };
     (@run $caller:ident, $operation:ident, $with:ident, $area:ident, $method:ident, $input:ident) => {{
-        let input: operations::$area::$input = decode::decode($with)
+        let input: rolekeep::$area::$input = decode::decode($with)
             .unwrap_or_else(|problems| panic!("{}: types refuse this, mark it as `raw`: {problems:?}", $operation));
         // Boxed, so that the future is as small as one operation.
         Box::pin($caller.$area().$method(input)).await.map(json)

@@ -3,14 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep::{
-    Caller, Policy, Resource, UserManagement, ffi,
-    model::{
-        drone::Drone,
-        id::UserId,
-        record::{Kind, Record},
-        region::Region,
-        user::User,
-    },
+    Caller, Policy, Resource, UserId, UserManagement, ffi,
+    internals::{drone::Drone, record::Record, region::Region, user::User},
+    storage::Kind,
 };
 use serde_json::{Map, Value as Json, json};
 

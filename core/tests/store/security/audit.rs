@@ -2,10 +2,8 @@
 
 use rolekeep::{
     UserManagement,
-    operations::{
-        audit::{AuditView, ListAudit},
-        users::{CreateUser, GrantAdmin, RevokeAdmin},
-    },
+    audit::{AuditView, ListAudit},
+    users::{CreateUser, GrantAdmin, RevokeAdmin},
 };
 
 use super::kit::{PASSWORD, policy, signed_in, store, user};

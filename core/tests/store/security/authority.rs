@@ -4,21 +4,13 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Caller, Code, Policy, UserManagement,
-    model::{
-        drone::DroneModel,
-        id::{ChangeSetId, UserId},
-        record::Record,
-        time::Time,
-        user::User,
-    },
-    operations::{
-        drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
-        regions::CreateRegion,
-        roles::{AssignRole, ListAssignments, UnassignRole},
-        users::{CreateUser, DeactivateUser, UpdateUser},
-    },
+    Caller, ChangeSetId, Code, Policy, Time, UserId, UserManagement,
+    drones::{AssignDrone, CreateDrone, DroneModel, UnassignDrone, UpdateDrone},
+    internals::{record::Record, user::User},
+    regions::CreateRegion,
+    roles::{AssignRole, ListAssignments, UnassignRole},
     storage::{ChangeSet, MemoryStorage, Storage, Write},
+    users::{CreateUser, DeactivateUser, UpdateUser},
 };
 
 use super::kit::{Interposed, caller, store, user};

@@ -9,15 +9,11 @@ use std::{
 };
 
 use rolekeep::{
-    Caller, Reason, RequestContext, UserManagement,
-    config::{AuditDenials, Config},
-    model::drone::DroneModel,
-    operations::{
-        audit::{AuditView, ListAudit},
-        drones::{AssignDrone, CreateDrone},
-        sessions::ListSessionsOf,
-        users::{GetUser, UpdateUser},
-    },
+    AuditDenials, Caller, Config, Reason, RequestContext, UserManagement,
+    audit::{AuditView, ListAudit},
+    drones::{AssignDrone, CreateDrone, DroneModel},
+    sessions::ListSessionsOf,
+    users::{GetUser, UpdateUser},
 };
 
 use super::kit::{Ahead, Interposed, caller, policy, user};
@@ -29,7 +25,7 @@ async fn store(denials: AuditDenials, clock: &Ahead) -> UserManagement {
 async fn interposed(denials: AuditDenials, clock: &Ahead) -> (UserManagement, Arc<Interposed>) {
     let mut config = Config::default();
     config.audit_denials = denials;
-    let open = |builder: rolekeep::manager::Builder| builder.config(config).environment(clock.clone());
+    let open = |builder: rolekeep::Builder| builder.config(config).environment(clock.clone());
     Interposed::open_as(policy(), open).await
 }
 
@@ -54,7 +50,7 @@ async fn settle() {
     }
 }
 
-async fn rename(me: &Caller, id: rolekeep::model::id::UserId) -> Reason {
+async fn rename(me: &Caller, id: rolekeep::UserId) -> Reason {
     me.users().update(UpdateUser::new(id).first_name("X")).await.unwrap_err().reason()
 }
 
@@ -73,7 +69,7 @@ async fn aud_1_refusals_are_told_if_the_host_wants_it() {
         let hidden = clerk.users().get(GetUser::new(victim)).await.unwrap_err();
         assert_eq!(hidden.reason(), Reason::NotFound);
         // Nothing is there, and nothing was refused.
-        let nobody = rolekeep::model::id::UserId(uuid::Uuid::from_u128(1));
+        let nobody = rolekeep::UserId(uuid::Uuid::from_u128(1));
         assert_eq!(clerk.users().get(GetUser::new(nobody)).await.unwrap_err().reason(), Reason::NotFound);
         settle().await;
         let entries = told(&um, usize::from(is_write_told) + usize::from(is_read_told)).await;
@@ -105,7 +101,7 @@ async fn aud_1_what_an_operation_hides_is_told() {
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
     for (count, is_there) in [(1, true), (1, false)] {
-        let id = if is_there { victim } else { rolekeep::model::id::UserId(uuid::Uuid::from_u128(1)) };
+        let id = if is_there { victim } else { rolekeep::UserId(uuid::Uuid::from_u128(1)) };
         let hidden = clerk.sessions().list_of(ListSessionsOf::new(id)).await.unwrap_err();
         assert_eq!(hidden.reason(), Reason::NotFound);
         settle().await;
@@ -120,7 +116,7 @@ async fn aud_1_a_reference_to_what_is_hidden_is_told() {
     let victim = user(&um, "victim", &[]).await.id;
     um.system().drones().create(CreateDrone::new("d1", DroneModel::Mq5)).await.unwrap();
     let (spotter, _) = caller(&um, "spotter", &["spotter"]).await;
-    let nobody = rolekeep::model::id::UserId(uuid::Uuid::from_u128(1));
+    let nobody = rolekeep::UserId(uuid::Uuid::from_u128(1));
     for (count, whom) in [(0, nobody), (1, victim)] {
         let hidden = spotter.drones().assign(AssignDrone::new("d1", whom)).await.unwrap_err();
         assert_eq!(hidden.reason(), Reason::InvalidInput);

@@ -9,16 +9,12 @@ use std::{
 };
 
 use rolekeep::{
-    Code, Config, Reason, UserManagement,
+    Code, Config, FieldCode, Reason, RequestContext, Time, UserManagement,
+    audit::ListAudit,
     environment::{Environment, Task, Work, os_elapsed, os_random},
     ffi,
-    model::{decode::FieldCode, time::Time},
-    operations::{
-        actor::RequestContext,
-        audit::ListAudit,
-        users::{CreateUser, ListUsers},
-    },
     settings::Settings,
+    users::{CreateUser, ListUsers},
 };
 use serde_json::json;
 

@@ -11,16 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Caller, Error, Policy, Reason, Result, UserManagement,
+    Builder, Caller, ChangeSetId, Error, Policy, Reason, Result, Time, UserId, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
-    manager::Builder,
-    model::{
-        id::{ChangeSetId, UserId},
-        record::{Key, Row, Table},
-        time::Time,
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Pruned, Query, Retention, Row, Rows, Storage,
+        Table,
     },
-    operations::users::{CreateUser, UserView},
-    storage::{ChangeSet, Changes, CommitError, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage},
+    users::{CreateUser, UserView},
 };
 
 pub const PASSWORD: &str = "correct horse battery staple";

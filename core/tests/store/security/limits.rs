@@ -11,15 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Code, Error, Reason, RequestContext, Result, UserManagement,
+    Code, Error, Reason, RequestContext, Result, UserId, UserManagement,
+    drones::{CreateDrone, DroneModel},
     limit::{Attempt, Limiter},
-    model::{drone::DroneModel, id::UserId},
     observe::{Asker, Ended, Observer, Request},
-    operations::{
-        drones::CreateDrone,
-        setup::{Seed, SeedUser},
-        users::{CreateUser, UpdateUser},
-    },
+    setup::{Seed, SeedUser},
+    users::{CreateUser, UpdateUser},
 };
 
 use super::kit::{Interposed, PASSWORD, caller, policy, signed_in, user};
@@ -107,7 +104,7 @@ async fn aut_12_an_address_is_limited_and_others_are_not() {
     // The host itself is never held back, whatever it says of a request.
     let host = um.system().with_request(from("192.0.2.1"));
     for _ in 0..5 {
-        host.users().list(rolekeep::operations::users::ListUsers::new()).await.unwrap();
+        host.users().list(rolekeep::users::ListUsers::new()).await.unwrap();
     }
 }
 
@@ -175,7 +172,7 @@ async fn aut_12_a_request_counts_once_and_the_hosts_own_not_at_all() {
     let system = um.system();
     let user = |at: u8| SeedUser::new(UserId(uuid::Uuid::from_u128(at.into())), format!("user{at}@example.org"));
     let users = [1, 2].map(user);
-    system.setup().seed(Seed { users: users.to_vec(), ..Seed::new() }).await.unwrap();
+    system.setup().seed(Seed::new().users(users.to_vec())).await.unwrap();
     assert_eq!(limiter.asked(), 1, "the sign-in alone");
     storage.before_next_commit(async move {
         system.users().update(UpdateUser::new(id).first_name("Mia")).await.unwrap();

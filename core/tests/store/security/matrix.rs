@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Caller, Code, Error, Policy, UserManagement, ffi,
-    operations::{
-        drones::CreateDrone,
-        regions::CreateRegion,
-        users::{CreateUser, DeactivateUser, SuspendUser},
-    },
+    Caller, Code, Error, Policy, UserManagement,
+    drones::CreateDrone,
+    ffi,
+    regions::CreateRegion,
     storage::{MemoryStorage, Storage},
+    users::{CreateUser, DeactivateUser, SuspendUser},
 };
 use serde_json::{Value, json};
 
@@ -47,7 +46,7 @@ impl World {
         system.users().suspend(SuspendUser::new(suspended.id)).await.unwrap();
         let inactive = system.users().create(new("inactive")).await.unwrap();
         system.users().deactivate(DeactivateUser::new(inactive.id)).await.unwrap();
-        let drone = |code: &str| CreateDrone::new(code, rolekeep::model::drone::DroneModel::Mq5).region("east");
+        let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
         let login = um.login("victim", PASSWORD, Default::default()).await.unwrap();

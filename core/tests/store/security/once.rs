@@ -2,14 +2,12 @@
 
 use rolekeep::{
     Caller, Code, Error, Reason, RequestContext, UserManagement,
-    model::{drone::DroneModel, predicate::Predicate, record::Record, registry::DoneRequest},
-    operations::{
-        drones::{CreateDrone, ListDrones},
-        roles::{AssignRole, UnassignRole},
-        sessions::Login,
-        users::{CreateUser, ListUsers, UpdateUser},
-    },
-    storage::{MemoryStorage, Query, Storage},
+    drones::{CreateDrone, DroneModel, ListDrones},
+    internals::{record::Record, registry::DoneRequest},
+    roles::{AssignRole, UnassignRole},
+    sessions::Login,
+    storage::{MemoryStorage, Predicate, Query, Storage},
+    users::{CreateUser, ListUsers, UpdateUser},
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, caller, policy, user};

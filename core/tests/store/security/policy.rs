@@ -3,11 +3,9 @@
 
 use rolekeep::{
     Code, Reason, UserManagement,
-    operations::{
-        policy::ImportPolicy,
-        roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UpdateRole},
-        users::{CreateUser, DeactivateUser, UpdateUser},
-    },
+    policy::ImportPolicy,
+    roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UpdateRole},
+    users::{CreateUser, DeactivateUser, UpdateUser},
 };
 
 use super::kit::{Interposed, caller, policy, user};
@@ -69,7 +67,7 @@ async fn sec_16_nobody_gets_a_role_that_goes() {
         assert_eq!((refused.code(), refused.reason()), (Code::Validation, Reason::InvalidInput));
         // A later role of that name has no holder.
         um.system().roles().create("moderator").await.unwrap();
-        let held = um.system().roles().assignments(rolekeep::operations::roles::ListAssignments::new()).await.unwrap();
+        let held = um.system().roles().assignments(rolekeep::roles::ListAssignments::new()).await.unwrap();
         assert_eq!(held.total, Some(0), "{:?}", held.items);
     }
 }

@@ -11,16 +11,13 @@ use std::{
 };
 
 use rolekeep::{
-    Code, Policy, Reason, RequestContext, UserManagement,
-    model::{drone::DroneModel, id::UserId},
-    operations::{
-        drones::{AssignDrone, CreateDrone, UnassignDrone, UpdateDrone},
-        policy::ImportPolicy,
-        regions::CreateRegion,
-        roles::{AssignRole, ListAssignments, UnassignRole},
-        sessions::RevokeAllSessions,
-        users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
-    },
+    Code, Policy, Reason, RequestContext, UserId, UserManagement,
+    drones::{AssignDrone, CreateDrone, DroneModel, UnassignDrone, UpdateDrone},
+    policy::ImportPolicy,
+    regions::CreateRegion,
+    roles::{AssignRole, ListAssignments, UnassignRole},
+    sessions::RevokeAllSessions,
+    users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
 };
 
 use super::kit::{Interposed, PASSWORD, POLICY, caller, policy, signed_in, user};
@@ -34,7 +31,7 @@ async fn drone(um: &UserManagement, code: &str, operator: Option<UserId>) {
 /// Operator and users of a drone, by username.
 async fn crew(um: &UserManagement, code: &str) -> (Option<String>, Vec<String>) {
     let view = um.system().drones().get(code).await.unwrap();
-    let name = |user: rolekeep::operations::drones::UserBrief| user.username.unwrap();
+    let name = |user: rolekeep::drones::UserBrief| user.username.unwrap();
     (view.operator.map(name), view.assigned_users.into_iter().map(name).collect())
 }
 
@@ -53,7 +50,7 @@ async fn sec_6_who_lost_its_rights_meanwhile_writes_nothing() {
                 "suspended" => drop(system.users().suspend(SuspendUser::new(id)).await.unwrap()),
                 "session revoked" => system.sessions().revoke(session).await.unwrap(),
                 _ => {
-                    let all = rolekeep::operations::sessions::RevokeAllSessions::new().user_id(id);
+                    let all = rolekeep::sessions::RevokeAllSessions::new().user_id(id);
                     system.sessions().revoke_all(all).await.unwrap();
                 }
             }

@@ -1,19 +1,13 @@
 //! What a caller may not see is not there, whichever way it asks (SEC-9).
 
 use rolekeep::{
-    Code, Error, Policy, Reason,
-    model::{
-        drone::{DroneModel, DroneStatus},
-        id::UserId,
-    },
-    operations::{
-        drones::{CreateDrone, ListDrones, UnassignDrone, UpdateDrone},
-        permissions::ExplainPermission,
-        regions::{CreateRegion, UpdateRegion},
-        roles::{AssignRole, UnassignRole},
-        sessions::ListSessionsOf,
-        users::{CreateUser, DeactivateUser, ListUsers, UpdateUser},
-    },
+    Code, Error, Policy, Reason, UserId,
+    drones::{CreateDrone, DroneModel, DroneStatus, ListDrones, UnassignDrone, UpdateDrone},
+    permissions::ExplainPermission,
+    regions::{CreateRegion, UpdateRegion},
+    roles::{AssignRole, UnassignRole},
+    sessions::ListSessionsOf,
+    users::{CreateUser, DeactivateUser, ListUsers, UpdateUser},
 };
 use uuid::Uuid;
 
@@ -136,7 +130,7 @@ async fn rbc_7_without_a_resource_a_rule_about_resources_gives_nothing() {
     let um = store(Policy::from_toml(text).unwrap()).await;
     let (me, _) = caller(&um, "mia", &["own_deeds"]).await;
     assert!(!me.can("audit:read", None).unwrap());
-    assert!(me.audit().list(rolekeep::operations::audit::ListAudit::new()).await.is_ok(), "those rows");
+    assert!(me.audit().list(rolekeep::audit::ListAudit::new()).await.is_ok(), "those rows");
     // Verifying reads the whole log.
     assert_eq!(me.audit().verify().await.unwrap_err().code(), Code::Forbidden);
 }

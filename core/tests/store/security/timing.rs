@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rolekeep::{
     Reason, UserManagement,
-    operations::users::{CreateUser, SuspendUser},
+    users::{CreateUser, SuspendUser},
 };
 
 use super::kit::PASSWORD;

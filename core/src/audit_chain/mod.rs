@@ -107,6 +107,7 @@ pub struct AuditHead {
 
 /// What is wrong with a chain, at its first bad entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct ChainFault {
     /// The chain.
     pub lane: i64,

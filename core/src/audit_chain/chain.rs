@@ -136,7 +136,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::{
-        audit::AuditPayload,
+        audit_chain::AuditPayload,
         model::{id::AuditId, time::Time},
     };
 
