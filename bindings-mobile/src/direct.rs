@@ -87,7 +87,7 @@ pub(crate) fn permission(name: &str) -> i64 {
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_can(caller: i64, permission: i64) -> i32 {
-    by_number(caller, permission, |caller: &rolekeep::Caller, permission| caller.can_by(permission).ok())
+    by_number(caller, permission, |caller: &rolekeep::Caller, permission| caller.can(permission, None).ok())
 }
 
 /// Whether a user may do this at all, by the halves of its id; answers as [`rolekeep_can`].
@@ -95,7 +95,9 @@ pub extern "C" fn rolekeep_can(caller: i64, permission: i64) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_check(store: i64, high: i64, low: i64, permission: i64) -> i32 {
     let user = UserId(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()));
-    by_number(store, permission, |store: &rolekeep::UserManagement, permission| store.check_by(user, permission).ok())
+    by_number(store, permission, |store: &rolekeep::UserManagement, permission| {
+        store.check_cached(user, permission, None).ok()
+    })
 }
 
 fn by_number<T: HasNumber>(number: i64, permission: i64, ask: impl Fn(&T, &PermissionHandle) -> Option<bool>) -> i32 {

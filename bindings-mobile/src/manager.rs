@@ -131,7 +131,7 @@ impl UserManagement {
         circumstances: Circumstances,
     ) -> Result<bool> {
         let resource = resource.map(Into::into);
-        Ok(circumstances.under(&self.store).check(UserId(user_id), &permission, resource.as_ref())?)
+        Ok(circumstances.under(&self.store).check_cached(UserId(user_id), &permission, resource.as_ref())?)
     }
 
     /// `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
@@ -147,7 +147,7 @@ impl UserManagement {
     ) -> Result<bool> {
         let (store, resource) = (self.store.clone(), resource.map(Into::into));
         run(async move {
-            Ok(circumstances.under(&store).check_async(UserId(user_id), &permission, resource.as_ref()).await?)
+            Ok(circumstances.under(&store).check(UserId(user_id), &permission, resource.as_ref()).await?)
         })
         .await
     }

@@ -321,3 +321,27 @@ assert len(os.listdir("/proc/self/task")) > 1
     if not Path("/proc/self/task").exists():
         pytest.skip("threads are counted in /proc")
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_all_rows_of_a_list(um):
+    emails = [f"u{at}@example.org" for at in range(7)]
+    for email in emails:
+        um.system.users.create(email)
+    users = um.system.users
+    assert [user.email for user in users.list_all(sort=rolekeep.UserSort.EMAIL, limit=3)] == emails
+    page = users.list(sort=rolekeep.UserSort.EMAIL, limit=3)
+    assert [user.email for user in page] == emails[:3] and len(page) == 3 and len(users.list(page=4, limit=3)) == 0
+    with pytest.raises(ValidationError):
+        next(users.list_all(limit=0))
+
+
+def test_all_rows_of_a_list_async():
+    async def story():
+        async with rolekeep.open_async(preset="standard", **CHEAP) as um:
+            users = um.system.users
+            for at in range(5):
+                await users.create(f"u{at}@example.org")
+            found = [user.email async for user in users.list_all(limit=2, search="example")]
+            assert found == [f"u{at}@example.org" for at in reversed(range(5))]
+
+    asyncio.run(story())

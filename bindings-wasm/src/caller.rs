@@ -57,7 +57,7 @@ fn by_number(permission: u32, ask: impl FnOnce(&PermissionHandle) -> Result<bool
 pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
     USERS.with_borrow_mut(|users| {
         let user = users.get_mut(user as usize);
-        user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_known(user, permission)))
+        user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_cached(user, permission, None)))
     })
 }
 
@@ -89,7 +89,7 @@ impl CallerFfi {
     /// [`CallerFfi::can`] for a permission by number, without a resource.
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, permission: u32) -> u32 {
-        by_number(permission, |permission| self.caller.can_by(permission))
+        by_number(permission, |permission| self.caller.can(permission, None))
     }
 
     /// Whether somebody has signed in, or the host itself asks.

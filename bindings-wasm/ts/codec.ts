@@ -103,8 +103,10 @@ function decode(value: any, form: string): unknown {
   if (form.endsWith("[]")) return value.map((item: unknown) => decode(item, inner));
   if (form.endsWith("{}")) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item, inner)]));
   if (form.endsWith("@")) {
-    const rest = PAGE.slice(1).map((key) => [toCamel(key), value[key]]);
-    return Object.fromEntries([["items", decode(value.items, `${form.slice(0, -1)}[]`)], ...rest]);
+    const items = decode(value.items, `${form.slice(0, -1)}[]`) as readonly unknown[];
+    const page = Object.fromEntries([["items", items], ...PAGE.slice(1).map((key) => [toCamel(key), value[key]])]);
+    // Not enumerable, so that a page stays plain data.
+    return Object.defineProperty(page, Symbol.iterator, { value: () => items[Symbol.iterator]() });
   }
   const fields = [...shapeOf(form).byKey.values()];
   const record = Object.fromEntries(fields.map(({ name, key, form }) => [name, value[key] === null ? null : decode(value[key], form)]));

@@ -1,8 +1,8 @@
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** One page of a list. */
-export interface Page<T> {
+/** One page of a list; iterating over it gives its rows. */
+export interface Page<T> extends Iterable<T> {
   /** The rows of this page. */
   readonly items: readonly T[];
   /** How many rows there are in all, for this caller; null when the page was reached by a cursor. */

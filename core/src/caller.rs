@@ -1,6 +1,7 @@
 //! Who is asking: nothing happens without a caller.
 
 mod filter;
+mod pages;
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use crate::{
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, PermissionHandle, Principal, Question, Resource, RuleSet, Scope},
+    rules::{Context, Explanation, PermissionName, Principal, Question, Resource, RuleSet, Scope},
 };
 
 pub use filter::CallerFilter;
+pub use pages::All;
 
 /// Somebody who asks: the host itself, a signed-in user, or nobody yet.
 ///
@@ -85,7 +87,8 @@ impl Caller {
 
     /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.
     ///
-    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed.
+    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed. Where the
+    /// same permission is checked often, give a [`PermissionHandle`](crate::PermissionHandle).
     ///
     /// # Errors
     /// [`Reason::UnknownPermission`] naming the nearest, [`Reason::ResourceIncomplete`] and
@@ -105,13 +108,17 @@ impl Caller {
     /// assert!(me.can("document:edit", None)?);
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
-    pub fn can<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<bool> {
+    pub fn can<'a: 'r, 'r>(
+        &self,
+        permission: impl PermissionName,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
         let resource = resource.into();
         self.ask(
             exists(permission),
             || true,
             |rules, principal, clock| {
-                let (permission, fields) = rules.permission_and_fields(permission)?;
+                let (permission, fields) = permission.resolve(rules)?;
                 if resource.is_none() && fields.is_empty() {
                     return allows_at_all(rules, principal, permission, self.context(), clock);
                 }
@@ -121,20 +128,12 @@ impl Caller {
         )
     }
 
-    /// [`Caller::can`] at all, by a handle: where the same permission is asked for again and again.
-    ///
-    /// # Errors
-    /// As [`Caller::can`].
-    pub fn can_by(&self, permission: &PermissionHandle) -> Result<bool> {
-        self.ask(
-            exists(permission.name()),
-            || true,
-            |rules, principal, clock| allows_at_all(rules, principal, permission.id(rules)?, self.context(), clock),
-        )
-    }
-
     /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
-    pub fn require<'a: 'r, 'r>(&self, permission: &str, resource: impl Into<Option<&'r Resource<'a>>>) -> Result<()> {
+    pub fn require<'a: 'r, 'r>(
+        &self,
+        permission: impl PermissionName,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<()> {
         self.required(self.can(permission, resource)?)
     }
 
@@ -255,6 +254,6 @@ impl Caller {
 }
 
 /// Whether there is such a permission, with such fields.
-fn exists(permission: &str) -> impl FnOnce(&RuleSet) -> Result<()> {
-    move |rules| rules.permission_and_fields(permission).map(drop)
+fn exists(permission: impl PermissionName) -> impl FnOnce(&RuleSet) -> Result<()> {
+    move |rules| permission.resolve(rules).map(drop)
 }

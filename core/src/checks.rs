@@ -9,11 +9,11 @@ use crate::{
     engine::{Engine, Loaded, allows_at_all},
     manager::UserManagement,
     model::{
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         id::UserId,
         time::Time,
     },
-    rules::{Context, Decision, Explanation, PermissionHandle, Principal, Question, Resource, Rights, UserHandle},
+    rules::{Context, Decision, Explanation, PermissionName, Principal, Question, Resource, Rights, UserHandle},
 };
 
 /// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
@@ -27,9 +27,9 @@ use crate::{
 /// // What another instance has written up to here counts, or the answer is an error.
 /// let seen = um.position();
 /// let asking = um.asking().context(Context::new().with("on_site", true)).at_least(seen);
-/// assert!(asking.check_async(ada, "document:edit", None).await?);
-/// // It is in memory now.
-/// assert!(asking.check(ada, "document:edit", None)?);
+/// assert!(asking.check(ada, "document:edit", None).await?);
+/// // The rights are in memory now.
+/// assert!(asking.check_cached(ada, "document:edit", None)?);
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone)]
@@ -40,19 +40,20 @@ pub struct Asking<'u> {
     at_least: u64,
 }
 
-/// A user who is asked about again and again: a check by it looks no id up.
+/// A user whose place in memory is remembered, for checks about the same user that run often: it saves looking up the
+/// id.
 ///
 /// It keeps nobody in memory, and may be used with any store.
 ///
 /// ```
-/// # use rolekeep::{KnownUser, Policy, UserManagement, rules::PermissionHandle, users::CreateUser};
+/// # use rolekeep::{KnownUser, PermissionHandle, Policy, UserManagement, users::CreateUser};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
 /// # let um = UserManagement::builder().policy(policy).open().await?;
 /// # let id = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?.id;
-/// # um.check_async(id, "document:edit", None).await?;
+/// # um.check(id, "document:edit", None).await?;
 /// let (mut ada, edit) = (KnownUser::new(id), PermissionHandle::new("document:edit"));
-/// assert!(um.check_known(&mut ada, &edit)?);
+/// assert!(um.check_cached(&mut ada, &edit, None)?);
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl KnownUser {
         Self { id, last: None }
     }
 
-    fn find<'r>(&mut self, rights: &'r Rights) -> Option<&'r Principal> {
+    fn principal<'r>(&mut self, rights: &'r Rights) -> Option<&'r Principal> {
         let stands = |handle: UserHandle| rights.principal(handle);
         // In another store the same handle is somebody else.
         let still = self.last.and_then(stands).filter(|one| one.id() == Some(self.id.0));
@@ -75,6 +76,32 @@ impl KnownUser {
             self.last = rights.user(self.id.0);
             self.last.and_then(stands)
         })
+    }
+}
+
+/// A user as [`UserManagement::check_cached`] takes it: an id, or a `&mut` [`KnownUser`]. The trait is sealed.
+pub trait UserRef: sealed::Find {}
+
+impl<U: sealed::Find> UserRef for U {}
+
+mod sealed {
+    use super::{KnownUser, Principal, Rights, UserId};
+
+    pub trait Find {
+        /// Its principal, where it is in memory.
+        fn find(self, rights: &Rights) -> Option<&Principal>;
+    }
+
+    impl Find for UserId {
+        fn find(self, rights: &Rights) -> Option<&Principal> {
+            rights.principal_of(self.0)
+        }
+    }
+
+    impl Find for &mut KnownUser {
+        fn find(self, rights: &Rights) -> Option<&Principal> {
+            self.principal(rights)
+        }
     }
 }
 
@@ -91,66 +118,41 @@ impl UserManagement {
         self.engine().newest()
     }
 
-    /// Whether any user may do this, by the rights in memory; synchronous, without I/O.
-    /// One that may not sign in may do nothing.
+    /// Whether a user may do this, to a resource or (`None`) at all. A user that may not sign in may do nothing.
     ///
-    /// # Errors
-    /// [`Reason::NotLoaded`](crate::Reason::NotLoaded) for a user whose rights are not in memory, be there one or
-    /// not: [`UserManagement::check_async`] reads them; and as [`Caller::can`](crate::Caller::can).
-    pub fn check<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<bool> {
-        self.asking().check(user, permission, resource)
-    }
-
-    /// [`UserManagement::check`] at all, by a handle: where the same permission is asked for again and again.
-    ///
-    /// # Errors
-    /// As [`UserManagement::check`].
-    pub fn check_by(&self, user: UserId, permission: &PermissionHandle) -> Result<bool> {
-        self.check_found(|rights| rights.principal_of(user.0), permission)
-    }
-
-    /// [`UserManagement::check_by`] for a user who is asked about again and again, too.
-    ///
-    /// # Errors
-    /// As [`UserManagement::check`].
-    pub fn check_known(&self, user: &mut KnownUser, permission: &PermissionHandle) -> Result<bool> {
-        self.check_found(|rights| user.find(rights), permission)
-    }
-
-    fn check_found(
-        &self,
-        find: impl FnOnce(&Rights) -> Option<&Principal>,
-        permission: &PermissionHandle,
-    ) -> Result<bool> {
-        let (engine, context) = (self.engine(), Context::new());
-        let clock = engine.services.env.clock();
-        engine.with_user(find, 0, &clock, |rules, principal| {
-            allows_at_all(rules, principal, permission.id(rules)?, &context, &clock)
-        })
-    }
-
-    /// Whether any user may do this, reading its rights where they are not in memory.
+    /// It answers from memory, and reads the user's rights where they are not there. Where others write to the same
+    /// storage, rights may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis) says;
+    /// [`Asking::at_least`] asks for newer ones.
     ///
     /// # Errors
     /// `RESOURCE_NOT_FOUND` for no such user, and as [`Caller::can`](crate::Caller::can).
-    pub async fn check_async<'a: 'r, 'r>(
+    pub async fn check<'a: 'r, 'r>(
         &self,
         user: UserId,
-        permission: &str,
+        permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        self.asking().check_async(user, permission, resource).await
+        self.asking().check(user, permission, resource).await
+    }
+
+    /// [`UserManagement::check`] that never waits: synchronous, and by the rights in memory alone.
+    ///
+    /// # Errors
+    /// [`Reason::NotLoaded`](crate::Reason::NotLoaded) for a user whose rights are not in memory, whether there is such
+    /// a user or not; and as [`Caller::can`](crate::Caller::can).
+    pub fn check_cached<'a: 'r, 'r>(
+        &self,
+        user: impl UserRef,
+        permission: impl PermissionName,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        self.asking().check_cached(user, permission, resource)
     }
 
     /// Many checks, about one user or several, all of one moment; see [`Asking::check_many`].
     ///
     /// # Errors
-    /// As [`UserManagement::check_async`], for the first that has one.
+    /// As [`UserManagement::check`], for the first that has one.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         self.asking().check_many(checks).await
     }
@@ -158,7 +160,7 @@ impl UserManagement {
     /// Why any user may or may not do this.
     ///
     /// # Errors
-    /// As [`UserManagement::check_async`].
+    /// As [`UserManagement::check`].
     pub async fn explain<'a: 'r, 'r>(
         &self,
         user: UserId,
@@ -188,20 +190,39 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// The same.
-    pub fn check<'a: 'r, 'r>(
+    pub async fn check<'a: 'r, 'r>(
         &self,
         user: UserId,
-        permission: &str,
+        permission: impl PermissionName,
+        resource: impl Into<Option<&'r Resource<'a>>>,
+    ) -> Result<bool> {
+        let resource = resource.into();
+        match self.check_cached(user, permission, resource) {
+            Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
+                self.ask(user, permission, resource, |decision| decision.is_allowed()).await
+            }
+            answer => answer.map_err(|error| error.at(self.engine.services.now())),
+        }
+    }
+
+    /// [`UserManagement::check_cached`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_cached<'a: 'r, 'r>(
+        &self,
+        user: impl UserRef,
+        permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         let clock = self.engine.services.env.clock();
         let resource = resource.into();
         self.engine.with_user(
-            |rights| rights.principal_of(user.0),
+            |rights| user.find(rights),
             self.at_least,
             &clock,
             |rules, principal| {
-                let (permission, fields) = rules.permission_and_fields(permission)?;
+                let (permission, fields) = permission.resolve(rules)?;
                 if resource.is_none() && fields.is_empty() {
                     return allows_at_all(rules, principal, permission, &self.context, &clock);
                 }
@@ -211,23 +232,10 @@ impl Asking<'_> {
         )
     }
 
-    /// [`UserManagement::check_async`].
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn check_async<'a: 'r, 'r>(
-        &self,
-        user: UserId,
-        permission: &str,
-        resource: impl Into<Option<&'r Resource<'a>>>,
-    ) -> Result<bool> {
-        self.ask(user, permission, resource.into(), |decision| decision.is_allowed()).await
-    }
-
     /// Many checks, about one user or several; each user's rights are looked up once, and all are of one moment.
     ///
     /// # Errors
-    /// As [`UserManagement::check_async`], for the first that has one.
+    /// As [`UserManagement::check`], for the first that has one.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;
@@ -250,7 +258,7 @@ impl Asking<'_> {
     /// [`UserManagement::explain`].
     ///
     /// # Errors
-    /// As [`UserManagement::check_async`].
+    /// As [`UserManagement::check`].
     pub async fn explain<'a: 'r, 'r>(
         &self,
         user: UserId,
@@ -264,7 +272,7 @@ impl Asking<'_> {
     async fn ask<T>(
         &self,
         user: UserId,
-        permission: &str,
+        permission: impl PermissionName,
         resource: Option<&Resource<'_>>,
         answer: impl FnOnce(Decision<'_>) -> T,
     ) -> Result<T> {
@@ -283,13 +291,13 @@ impl Asking<'_> {
     fn decide<T>(
         &self,
         loaded: &Loaded,
-        permission: &str,
+        permission: impl PermissionName,
         resource: Option<&Resource<'_>>,
         now: Time,
         answer: impl FnOnce(Decision<'_>) -> T,
     ) -> Result<T> {
         let rules = &loaded.policy.rules;
-        let (permission, fields) = rules.permission_and_fields(permission)?;
+        let (permission, fields) = permission.resolve(rules)?;
         let principal = &loaded.principal;
         let question = Question { principal, permission, fields: &fields, resource, context: &self.context, now };
         rules.decide(&question).map(answer)

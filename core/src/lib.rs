@@ -93,8 +93,8 @@ pub mod observe {
     };
 }
 
-pub use caller::{Caller, CallerFilter, areas};
-pub use checks::{Asking, KnownUser};
+pub use caller::{All, Caller, CallerFilter, areas};
+pub use checks::{Asking, KnownUser, UserRef};
 pub use config::{AuditDenials, Config};
 pub use credentials::password::{HashingCost, PasswordRule};
 pub use manager::{Builder, UserManagement};
@@ -102,7 +102,7 @@ pub use model::{
     decode::{FieldCode, FieldError},
     error::{Code, Error, Problem, Reason, Result},
     id::{AuditId, ChangeSetId, DroneId, RegionId, SessionId, UserId},
-    page::Page,
+    page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,
     secret::Secret,
@@ -111,6 +111,9 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, permissions, policy, regions, roles, sessions, setup, users,
+    Operation, actor::RequestContext, audit, drones, permissions, policy, regions, roles, sessions, setup,
+    target::schema as library_schema, users,
 };
-pub use rules::{Context, Explanation, PermissionHandle, Policy, PrincipalData, Resource, Rules, Scope};
+pub use rules::{
+    Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,
+};

@@ -251,9 +251,9 @@ async fn run(storage: Arc<dyn Storage>) -> Vec<usize> {
                 }
             }
             70..=74 => {
-                assert!(um.check_async(UserId(Uuid::from_u128(random.u128(..))), "document:edit", None).await.is_err())
+                assert!(um.check(UserId(Uuid::from_u128(random.u128(..))), "document:edit", None).await.is_err())
             }
-            _ => drop(um.check_async(user, "document:edit", None).await.unwrap()),
+            _ => drop(um.check(user, "document:edit", None).await.unwrap()),
         }
         world.pass(DAYS * DAY / count.cast_signed() as i64);
         if (number + 1).is_multiple_of(count / 10) {

@@ -132,7 +132,7 @@ fn areas(catalogue: &Catalogue) -> String {
     }
     let used: Vec<String> = used.into_iter().map(|name| format!("  {name},\n")).collect();
     let mut text = format!(
-        "{MARK}import {{ Asker }} from \"../ask.js\";\nimport type {{\n{}}} from \"./types.js\";\n\n{RUN}",
+        "{MARK}import {{ Asker }} from \"../ask.js\";\nimport {{ allRows }} from \"../pages.js\";\nimport type {{\n{}}} from \"./types.js\";\n\n{RUN}",
         used.concat()
     );
     for area in &catalogue.areas {
@@ -177,6 +177,19 @@ fn area_class(text: &mut String, catalogue: &Catalogue, docs: &Docs, area: &Area
             form(catalogue, &operation.input),
             form(catalogue, &operation.output),
         );
+        if let TypeRef::Page(item) = &operation.output {
+            let is_needed = fields.iter().any(is_required);
+            text.push_str(
+                "  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */\n",
+            );
+            let _ = writeln!(
+                text,
+                "  {method}All(input: Omit<{input}, \"page\" | \"cursor\">{}): AsyncGenerator<{}, void, undefined> {{\n    \
+                 return allRows((cursor) => this.{method}({{ ...input, cursor }}));\n  }}",
+                if is_needed { "" } else { " = {}" },
+                name(item),
+            );
+        }
     }
     text.push_str("}\n");
 }

@@ -20,6 +20,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     });
     let keys = fields.iter().map(|field| key_of(field));
     let whole = alone(input)?.map(|field| quote!(let value = crate::model::decode::whole(value, #field);));
+    let paged = paged(input, &fields);
     let constructor = constructor(input, &fields);
     let conversions = conversions(input, &fields);
     let setters = fields.iter().filter_map(|field| setter(field));
@@ -45,6 +46,21 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             #(#setters)*
         }
         #conversions
+        #paged
+    })
+}
+
+/// The input of a list that comes in pages goes on after a cursor.
+fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
+    let name = &input.ident;
+    fields.iter().any(|field| key_of(field) == "cursor").then(|| {
+        quote! {
+            impl crate::model::page::Paged for #name {
+                fn after(self, cursor: String) -> Self {
+                    Self { page: None, cursor: Some(cursor), ..self }
+                }
+            }
+        }
     })
 }
 

@@ -110,7 +110,7 @@ impl Begun {
         let um = policy.into_iter().fold(builder, |builder, policy| builder.policy(policy)).open().await?;
         self.opened = self.clock.elapsed();
         let ask = async |question: &Question, permission: &str| {
-            anyhow::Ok(um.check_async(UserId(question.user), permission, None).await? == question.answer)
+            anyhow::Ok(um.check(UserId(question.user), permission, None).await? == question.answer)
         };
         let permissions: Vec<String> = questions.iter().map(|one| format!("{}:{}", one.resource, one.action)).collect();
         let mut asked = questions.iter().zip(&permissions);
@@ -192,7 +192,7 @@ mod tests {
         assert!(questions.len() > 90 && questions.iter().any(|one| one.answer));
         for Question { user, resource, action, answer } in questions {
             let permission = format!("{resource}:{action}");
-            assert_eq!(um.check_async(UserId(user), &permission, None).await.unwrap(), answer, "{user} {permission}");
+            assert_eq!(um.check(UserId(user), &permission, None).await.unwrap(), answer, "{user} {permission}");
             assert_eq!(floor.has(&user.to_string(), &resource, &action), answer, "{user} {permission}");
         }
         // What comes with each user is there, too: its address is taken, and its rights can be changed.

@@ -221,7 +221,7 @@ pub enum Reason {
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,
-    /// This user is not in memory; ask with `check_async`.
+    /// This user is not in memory; `check` reads the rights.
     #[serde(rename = "not_loaded")]
     NotLoaded,
     /// The change feed could not be confirmed in time; old rights are never served for ever.

@@ -158,11 +158,11 @@ pub(super) fn answer(who: &impl Answers, question: &str, asked: &Asked) -> Resul
 /// "context": {…}, "at_least": 7}`, each of them where it is known.
 ///
 /// # Errors
-/// Those of [`UserManagement::check`], and as [`ask`].
+/// Those of [`UserManagement::check_cached`], and as [`ask`].
 pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances: Option<&str>) -> Result<bool> {
-    let Some(text) = circumstances else { return um.check(user, permission, None) };
+    let Some(text) = circumstances else { return um.check_cached(user, permission, None) };
     let asked = Asked::read(text)?;
-    asked.asking(um)?.check(user, permission, asked.target()?.as_ref())
+    asked.asking(um)?.check_cached(user, permission, asked.target()?.as_ref())
 }
 
 /// Asks about users, reading their rights where they are not in memory.
@@ -174,7 +174,7 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// | `explain_user` | as `check` | an explanation |
 ///
 /// # Errors
-/// Those of [`UserManagement::check_async`], and as [`ask`].
+/// Those of [`UserManagement::check_cached`], and as [`ask`].
 pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
     let asked = Asked::read(input)?;
     let asking = asked.asking(um)?;

@@ -17,8 +17,8 @@ use super::{
 };
 
 /// The kind of an error; the same nine in every language (API-1).
+// Exhaustive for the packages of other languages, which must not forget one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
-// Our own packages must not forget one.
 #[cfg_attr(not(feature = "bindings"), non_exhaustive)]
 pub enum Code {
     /// The input is not valid; see the fields.
@@ -149,7 +149,7 @@ pub enum Reason {
     SchemaNewer,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     OutcomeUnknown,
-    /// This user is not in memory; ask with `check_async`.
+    /// This user is not in memory; `check` reads the rights.
     NotLoaded,
     /// The change feed could not be confirmed in time; old rights are never served for ever.
     RightsStale,

@@ -13,7 +13,7 @@ pub const DEFAULT_LIMIT: u32 = 20;
 /// The largest page size; more is refused, not cut (REQUIREMENTS, decided 3).
 pub const MAX_LIMIT: u32 = 100;
 
-/// One page of a list.
+/// One page of a list; iterating over it gives its rows. [`Caller::all`](crate::Caller::all) goes on to the next pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
     /// The rows of this page.
@@ -48,6 +48,31 @@ impl<T> Page<T> {
             next_cursor: self.next_cursor,
         }
     }
+}
+
+impl<T> IntoIterator for Page<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'p, T> IntoIterator for &'p Page<T> {
+    type Item = &'p T;
+    type IntoIter = std::slice::Iter<'p, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+/// The input of a list that comes in pages. The derive of inputs implements it for each that has a cursor.
+pub trait Paged {
+    /// The same list, from the row after this cursor on.
+    #[must_use]
+    fn after(self, cursor: String) -> Self;
 }
 
 /// Which page is wanted: the three fields that every list takes, checked.

@@ -27,7 +27,7 @@ mod resource;
 mod scope;
 mod standalone;
 
-pub use authorize::{Decision, EffectiveGrant, PermissionHandle, Question};
+pub use authorize::{Decision, EffectiveGrant, PermissionHandle, PermissionName, Question};
 pub use cache::{Outdated, Pin, PrincipalCache, Rights, Ticket, UserHandle};
 pub use compile::{
     lint::LooseDeny,

@@ -65,7 +65,7 @@ impl Rules {
 
     /// Rules that are compiled already, and a clock. So are those with the library's own resource types and permissions,
     /// which decide by the policy of a store as the store does:
-    /// `RuleSet::compile(&policy, &rolekeep::internals::target::schema())`.
+    /// `RuleSet::compile(&policy, &rolekeep::library_schema())`.
     pub fn new(rules: RuleSet, clock: fn() -> Time) -> Self {
         Self { rules: Arc::new(rules), clock }
     }

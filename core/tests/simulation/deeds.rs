@@ -316,7 +316,7 @@ impl Stage {
             _ => {
                 let before = instance.floors.borrow().clone();
                 let (user, permission) = (*world.pick(&self.users), *world.pick(&PERMISSIONS));
-                match instance.um.check_async(user, permission, None).await {
+                match instance.um.check(user, permission, None).await {
                     Ok(is_allowed) => {
                         let mut floors = before;
                         if instance.is_shared {

@@ -171,7 +171,7 @@ impl World {
         match who {
             Some(who) => {
                 let asking = self.um.asking().context(context);
-                asking.check_async(self.users[who].0, permission, resource.as_ref()).await
+                asking.check(self.users[who].0, permission, resource.as_ref()).await
             }
             None => {
                 let mut request = RequestContext::default();

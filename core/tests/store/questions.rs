@@ -125,35 +125,35 @@ async fn a_check_answers_from_memory_or_says_that_it_cannot() {
     let ada = user(&um, "ada", &["editor"]).await;
     let bob = user(&um, "bob", &[]).await;
     let stranger = UserId(uuid::Uuid::nil());
-    assert_eq!(reason(um.check(ada, "document:read", None)), Reason::NotLoaded);
-    assert_eq!(reason(um.check(ada, "document:read", None)), Reason::NotLoaded, "asking loads nothing");
-    assert!(um.check_async(ada, "document:read", &document(bob)).await.unwrap());
-    assert!(um.check(ada, "document:read", &document(bob)).unwrap());
-    assert!(!um.check(ada, "document:edit", &document(bob)).unwrap());
-    assert!(um.check(ada, "document:edit", &document(ada)).unwrap());
-    assert_eq!(reason(um.check(stranger, "document:read", None)), Reason::NotLoaded);
-    let gone = um.check_async(stranger, "document:read", None).await.unwrap_err();
+    assert_eq!(reason(um.check_cached(ada, "document:read", None)), Reason::NotLoaded);
+    assert_eq!(reason(um.check_cached(ada, "document:read", None)), Reason::NotLoaded, "asking loads nothing");
+    assert!(um.check(ada, "document:read", &document(bob)).await.unwrap());
+    assert!(um.check_cached(ada, "document:read", &document(bob)).unwrap());
+    assert!(!um.check_cached(ada, "document:edit", &document(bob)).unwrap());
+    assert!(um.check_cached(ada, "document:edit", &document(ada)).unwrap());
+    assert_eq!(reason(um.check_cached(stranger, "document:read", None)), Reason::NotLoaded);
+    let gone = um.check(stranger, "document:read", None).await.unwrap_err();
     assert_eq!((gone.code(), gone.timestamp().is_some()), (Code::NotFound, true));
-    assert_eq!(reason(um.check(stranger, "document:read", None)), Reason::NotLoaded);
-    assert_eq!(reason(um.check(ada, "document:raed", None)), Reason::UnknownPermission);
+    assert_eq!(reason(um.check_cached(stranger, "document:read", None)), Reason::NotLoaded);
+    assert_eq!(reason(um.check_cached(ada, "document:raed", None)), Reason::UnknownPermission);
     let (read, delete) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:delete"));
-    assert!(um.check_by(ada, &read).unwrap() && !um.check_by(ada, &delete).unwrap());
-    assert_eq!(reason(um.check_by(stranger, &read)), Reason::NotLoaded);
+    assert!(um.check_cached(ada, &read, None).unwrap() && !um.check_cached(ada, &delete, None).unwrap());
+    assert_eq!(reason(um.check_cached(stranger, &read, None)), Reason::NotLoaded);
     let me = um.acting_as(ada).await.unwrap();
-    assert!(me.can_by(&read).unwrap() && !me.can_by(&delete).unwrap() && um.system().can_by(&delete).unwrap());
-    assert_eq!(reason(me.can_by(&PermissionHandle::new("document:edit{title}"))), Reason::UnknownPermission);
+    assert!(me.can(&read, None).unwrap() && !me.can(&delete, None).unwrap() && um.system().can(&delete, None).unwrap());
+    assert_eq!(reason(me.can(&PermissionHandle::new("document:edit{title}"), None)), Reason::UnknownPermission);
     // A change is seen by the next check, whether the rights are read anew by then or not.
     um.system().roles().unassign(UnassignRole::new(ada, "editor")).await.unwrap();
-    assert!(!um.check(ada, "document:read", None).unwrap_or_default());
-    assert!(!um.check_async(ada, "document:read", None).await.unwrap());
+    assert!(!um.check_cached(ada, "document:read", None).unwrap_or_default());
+    assert!(!um.check(ada, "document:read", None).await.unwrap());
     // One that may not sign in may do nothing; that is a decision, no error.
     um.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
-    assert!(um.check_async(ada, "document:read", None).await.unwrap());
+    assert!(um.check(ada, "document:read", None).await.unwrap());
     um.system().users().suspend(SuspendUser::new(ada)).await.unwrap();
-    assert!(!um.check_async(ada, "document:read", None).await.unwrap());
-    assert!(!um.check(ada, "document:read", None).unwrap());
+    assert!(!um.check(ada, "document:read", None).await.unwrap());
+    assert!(!um.check_cached(ada, "document:read", None).unwrap());
     um.close().await.unwrap();
-    assert_eq!(reason(um.check(ada, "document:read", None)), Reason::Closed);
+    assert_eq!(reason(um.check_cached(ada, "document:read", None)), Reason::Closed);
 }
 
 #[tokio::test]
@@ -162,27 +162,27 @@ async fn a_known_user_is_found_where_it_stands_now() {
     let (ada, bob) = (user(&one, "ada", &["reader"]).await, user(&other, "bob", &["reader"]).await);
     let (mut known, mut stranger) = (KnownUser::new(ada), KnownUser::new(UserId(uuid::Uuid::nil())));
     let (read, wrong) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:raed"));
-    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
-    one.check_async(ada, "document:read", None).await.unwrap();
-    other.check_async(bob, "document:read", None).await.unwrap();
+    assert_eq!(reason(one.check_cached(&mut known, &read, None)), Reason::NotLoaded);
+    one.check(ada, "document:read", None).await.unwrap();
+    other.check(bob, "document:read", None).await.unwrap();
     for _ in 0..2 {
-        assert!(one.check_known(&mut known, &read).unwrap());
+        assert!(one.check_cached(&mut known, &read, None).unwrap());
     }
-    assert_eq!(reason(one.check_known(&mut known, &wrong)), Reason::UnknownPermission);
-    assert_eq!(reason(one.check_known(&mut stranger, &read)), Reason::NotLoaded);
+    assert_eq!(reason(one.check_cached(&mut known, &wrong, None)), Reason::UnknownPermission);
+    assert_eq!(reason(one.check_cached(&mut stranger, &read, None)), Reason::NotLoaded);
     // Where it stood here stands somebody else there.
-    assert_eq!(reason(other.check_known(&mut known, &read)), Reason::NotLoaded);
+    assert_eq!(reason(other.check_cached(&mut known, &read, None)), Reason::NotLoaded);
     // Let go, and read anew behind others: it stands elsewhere, with its rights of now.
     one.system().roles().unassign(UnassignRole::new(ada, "reader")).await.unwrap();
-    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::NotLoaded);
+    assert_eq!(reason(one.check_cached(&mut known, &read, None)), Reason::NotLoaded);
     for name in ["carl", "dora"] {
         let id = user(&one, name, &["reader"]).await;
-        assert!(one.check_async(id, "document:read", None).await.unwrap());
+        assert!(one.check(id, "document:read", None).await.unwrap());
     }
-    assert!(!one.check_async(ada, "document:read", None).await.unwrap());
-    assert!(!one.check_known(&mut known, &read).unwrap());
+    assert!(!one.check(ada, "document:read", None).await.unwrap());
+    assert!(!one.check_cached(&mut known, &read, None).unwrap());
     one.close().await.unwrap();
-    assert_eq!(reason(one.check_known(&mut known, &read)), Reason::Closed);
+    assert_eq!(reason(one.check_cached(&mut known, &read, None)), Reason::Closed);
 }
 
 #[tokio::test]
@@ -195,26 +195,26 @@ async fn the_clock_is_read_where_time_has_a_say_and_no_more_than_once() {
     um.system().roles().assign(AssignRole::new(awhile, "reader").valid_until(until)).await.unwrap();
     um.system().users().suspend(SuspendUser::new(away).until(until)).await.unwrap();
     for id in [always, awhile, away] {
-        um.check_async(id, "document:read", None).await.unwrap();
+        um.check(id, "document:read", None).await.unwrap();
     }
     let (read, delete) = (PermissionHandle::new("document:read"), PermissionHandle::new("document:delete"));
     let me = um.acting_as(always).await.unwrap();
     for (permission, is_allowed) in [(&read, true), (&delete, false)] {
         let answer = (is_allowed, 0);
-        assert_eq!(clock.reads(|| um.check_by(always, permission).unwrap()), answer);
-        assert_eq!(clock.reads(|| um.check(always, permission.name(), None).unwrap()), answer);
-        assert_eq!(clock.reads(|| me.can_by(permission).unwrap()), answer);
+        assert_eq!(clock.reads(|| um.check_cached(always, permission, None).unwrap()), answer);
+        assert_eq!(clock.reads(|| um.check_cached(always, permission.name(), None).unwrap()), answer);
+        assert_eq!(clock.reads(|| me.can(permission, None).unwrap()), answer);
         assert_eq!(clock.reads(|| me.can(permission.name(), None).unwrap()), answer);
     }
     let they = um.acting_as(awhile).await.unwrap();
     for is_allowed in [true, false] {
-        assert_eq!(clock.reads(|| um.check_by(awhile, &read).unwrap()), (is_allowed, 1));
+        assert_eq!(clock.reads(|| um.check_cached(awhile, &read, None).unwrap()), (is_allowed, 1));
         assert_eq!(clock.reads(|| they.can("document:read", None).unwrap()), (is_allowed, 1));
         clock.forward(61);
     }
     // The suspension has ended: what is in memory holds no more.
-    assert_eq!(clock.reads(|| reason(um.check_by(away, &read))), (Reason::NotLoaded, 1));
-    assert!(um.check_async(away, "document:read", None).await.unwrap());
+    assert_eq!(clock.reads(|| reason(um.check_cached(away, &read, None))), (Reason::NotLoaded, 1));
+    assert!(um.check(away, "document:read", None).await.unwrap());
 }
 
 #[tokio::test]
@@ -242,11 +242,11 @@ async fn many_checks_are_about_one_user_or_several() {
 async fn the_host_fills_the_context() {
     let um = store(&Clock::new()).await;
     let guard = user(&um, "guard", &["guard"]).await;
-    assert_eq!(reason(um.check_async(guard, "safe:open", None).await), Reason::ContextIncomplete);
+    assert_eq!(reason(um.check(guard, "safe:open", None).await), Reason::ContextIncomplete);
     let on_site = |is: bool| um.asking().context(Context::new().with("on_site", is));
-    assert!(on_site(true).check(guard, "safe:open", None).unwrap());
-    assert!(!on_site(false).check(guard, "safe:open", None).unwrap());
-    assert!(on_site(true).check_async(guard, "safe:open", None).await.unwrap());
+    assert!(on_site(true).check_cached(guard, "safe:open", None).unwrap());
+    assert!(!on_site(false).check_cached(guard, "safe:open", None).unwrap());
+    assert!(on_site(true).check(guard, "safe:open", None).await.unwrap());
     assert_eq!(on_site(false).check_many(&[(guard, "safe:open", None)]).await.unwrap(), [false]);
     assert!(!on_site(false).explain(guard, "safe:open", None).await.unwrap().allowed);
     let mut request = RequestContext::default();
@@ -268,7 +268,7 @@ async fn fields_are_named_in_the_permission() {
     assert!(me.can("document:edit{title,body}", &document(ada)).unwrap());
     me.require("document:edit{title}", &theirs).unwrap();
     assert_eq!(reason(me.require("document:edit{body}", &theirs)), Reason::Denied);
-    assert!(um.check(ada, "document:edit{title}", &theirs).unwrap());
+    assert!(um.check_cached(ada, "document:edit{title}", &theirs).unwrap());
     let why = me.explain("document:edit{title,body}", &theirs).unwrap();
     assert_eq!((why.allowed, why.permission.as_str()), (false, "document:edit{title,body}"));
     for wrong in ["document:edit{titel}", "document:edit{}", "document:edit{title", "document:edti{title}"] {
@@ -335,15 +335,15 @@ async fn a_position_is_waited_for_or_refused() {
     let um = store(&Clock::new()).await;
     let ada = user(&um, "ada", &[]).await;
     let before = um.position();
-    assert!(!um.check_async(ada, "document:read", None).await.unwrap());
+    assert!(!um.check(ada, "document:read", None).await.unwrap());
     um.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
     let after = um.position();
     assert!(after > before);
-    assert!(um.asking().at_least(after).check_async(ada, "document:read", None).await.unwrap());
-    assert!(um.asking().at_least(after).check(ada, "document:read", None).unwrap());
+    assert!(um.asking().at_least(after).check(ada, "document:read", None).await.unwrap());
+    assert!(um.asking().at_least(after).check_cached(ada, "document:read", None).unwrap());
     // What nobody has written yet.
-    assert_eq!(reason(um.asking().at_least(after + 1).check(ada, "document:read", None)), Reason::RightsStale);
-    let waited = um.asking().at_least(after + 1).check_async(ada, "document:read", None).await;
+    assert_eq!(reason(um.asking().at_least(after + 1).check_cached(ada, "document:read", None)), Reason::RightsStale);
+    let waited = um.asking().at_least(after + 1).check(ada, "document:read", None).await;
     assert_eq!(reason(waited), Reason::RightsStale);
 }
 
@@ -358,11 +358,11 @@ async fn another_instance_answers_by_what_was_written_here() {
     let ada = user(&here, "ada", &[]).await;
     for _ in 0..20 {
         here.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
-        assert!(there.asking().at_least(here.position()).check_async(ada, "document:read", None).await.unwrap());
-        assert!(there.asking().at_least(here.position()).check(ada, "document:read", None).unwrap());
+        assert!(there.asking().at_least(here.position()).check(ada, "document:read", None).await.unwrap());
+        assert!(there.asking().at_least(here.position()).check_cached(ada, "document:read", None).unwrap());
         here.system().roles().unassign(UnassignRole::new(ada, "reader")).await.unwrap();
         // Without waiting it says that it does not know, unless the poll was faster; never that she may.
-        match there.asking().at_least(here.position()).check(ada, "document:read", None) {
+        match there.asking().at_least(here.position()).check_cached(ada, "document:read", None) {
             Ok(is_allowed) => assert!(!is_allowed),
             Err(error) => assert!(matches!(error.reason(), Reason::RightsStale | Reason::NotLoaded)),
         }

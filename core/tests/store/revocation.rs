@@ -80,7 +80,7 @@ fn storm(um: &UserManagement, users: &[UserId]) -> (Arc<AtomicBool>, tokio::task
                     match kind {
                         0 => drop(um.refresh().await),
                         1 => drop(um.acting_as(user).await),
-                        2 => drop(um.check_async(user, "document:edit", None).await),
+                        2 => drop(um.check(user, "document:edit", None).await),
                         _ => drop(um.system().users().get(user).await),
                     }
                 };

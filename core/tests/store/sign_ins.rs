@@ -82,7 +82,7 @@ async fn a_sign_in_leaves_what_is_known_of_the_account() {
 
         taken();
         let seen = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().user;
-        assert!(me.can("document:edit", None).unwrap() && um.check(ada.id, "document:edit", None).unwrap());
+        assert!(me.can("document:edit", None).unwrap() && um.check_cached(ada.id, "document:edit", None).unwrap());
         me.users().me().await.unwrap();
         let read = taken();
         // The account by the sign-in and by `me`, its sign-ins by both: its roles by nobody.

@@ -12,7 +12,7 @@ async fn how_often_rights_were_in_memory_is_told() {
     for number in 0..4 {
         users.push(um.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap().id);
     }
-    let ask = async |user: usize| um.check_async(users[user], "document:edit", None).await.unwrap();
+    let ask = async |user: usize| um.check(users[user], "document:edit", None).await.unwrap();
     let told = || {
         let told = um.users_in_memory();
         (told.count, told.found, told.read)

@@ -7,12 +7,46 @@ use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
 use super::{MARK, camel, input, inputs, operations, outputs, pascal, shouty, simple};
 
 pub(super) fn areas(catalogue: &Catalogue) -> String {
-    let mut text = format!("{MARK}package dev.rolekeep\n");
+    let mut text = format!("{MARK}package dev.rolekeep\n\nimport kotlinx.coroutines.flow.Flow\n");
     for area in &catalogue.areas {
         let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
         let _ = write!(text, "\n/** {about} */\nval Caller.{name}: {class} get() = get{class}()\n");
     }
+    for (area, operation) in operations(catalogue) {
+        let (TypeRef::Page(item), Some(input)) = (&operation.output, input(catalogue, operation)) else { continue };
+        let (class, method, item) = (pascal(area.name), camel(operation.name), simple(item));
+        let is_needed = takes_something(catalogue, &operation.input);
+        let default = if is_needed { String::new() } else { format!(" = {input}()") };
+        let _ = write!(
+            text,
+            "\n/** All rows of [{class}.{method}], from the first page to the last; `limit` of them are read at a time. */\n\
+             fun {class}.{method}All(input: {input}{default}): Flow<{item}> =\n    \
+             allRows({{ cursor -> {method}(input.copy(page = null, cursor = cursor)) }}, {{ it.items }}, {{ it.nextCursor }})\n"
+        );
+    }
+    let pages: std::collections::BTreeSet<String> = operations(catalogue)
+        .filter_map(|(_, operation)| match &operation.output {
+            TypeRef::Page(item) => Some(simple(item)),
+            _ => None,
+        })
+        .collect();
+    for item in pages {
+        let _ = write!(
+            text,
+            "\n/** The rows of the page. */\noperator fun {item}Page.iterator(): Iterator<{item}> = items.iterator()\n"
+        );
+    }
     text
+}
+
+/// Whether an input has fields that must be given.
+fn takes_something(catalogue: &Catalogue, input: &TypeRef) -> bool {
+    let TypeRef::Named(name) = input else { return false };
+    let Some(Shape::Record(fields)) = catalogue.types.0.get(name).map(|ty| &ty.shape) else { return false };
+    let may_be_left_out = |ty: &TypeRef| {
+        matches!(ty, TypeRef::Optional(_) | TypeRef::Patch(_) | TypeRef::Change(_) | TypeRef::List(_) | TypeRef::Map(_))
+    };
+    fields.iter().any(|field| !may_be_left_out(&field.ty))
 }
 
 /// The names of everything that must be there, for the test of parity.

@@ -55,8 +55,12 @@ fn module(catalogue: &Catalogue, area: &AreaShape, way: Way) -> String {
         fields(catalogue, operation).iter().for_each(|field| used.extend(named(&field.ty)));
     }
     let used: Vec<&str> = used.into_iter().collect();
-    let own: [(&str, &[&str]); 3] =
-        [("..._codec", &["EMPTY", "UNSET", "Unset", "decode"]), ("...records", &used), (".._ffi", &[&way.protocol()])];
+    let own: [(&str, &[&str]); 4] = [
+        ("..._codec", &["EMPTY", "UNSET", "Unset", "decode"]),
+        ("..._pages", &["all_rows", "all_rows_async"]),
+        ("...records", &used),
+        (".._ffi", &[&way.protocol()]),
+    ];
     format!("{}\n{}{class}", docstring(area.about, &[], ""), imports(&class, &own))
 }
 
@@ -120,7 +124,29 @@ fn method(catalogue: &Catalogue, area: &AreaShape, operation: &OperationShape, w
     let given = if fields.is_empty() { String::new() } else { format!(", {}", given(fields, "        ")) };
     let call = format!("{wait}self._caller.call(\"{}.{}\"{given})", area.name, operation.name);
     let body = if operation.output == TypeRef::Unit { call } else { format!("return decode({answer}, {call})") };
-    format!("\n    {keyword} {}({head}) -> {answer}:\n{about}        {body}\n", name(operation.name))
+    let all = all_rows(operation, fields, way);
+    format!("\n    {keyword} {}({head}) -> {answer}:\n{about}        {body}\n{all}", name(operation.name))
+}
+
+/// `list_all`, beside a list that comes in pages.
+fn all_rows(operation: &OperationShape, fields: &[FieldShape], way: Way) -> String {
+    let TypeRef::Page(item) = &operation.output else { return String::new() };
+    let fields: Vec<FieldShape> =
+        fields.iter().filter(|field| !["page", "cursor"].contains(&field.name)).cloned().collect();
+    let parameters = parameters(&fields, "        ");
+    let passed: String = fields.iter().map(|field| format!("            {0}={0},\n", name(field.name))).collect();
+    let (iterator, helper) = match way {
+        Way::Blocking => ("Iterator", "all_rows"),
+        Way::Async => ("AsyncIterator", "all_rows_async"),
+    };
+    let (list, item) = (name(operation.name), annotation(item, Side::Answered));
+    let about = format!("All rows of `{list}`, from the first page to the last; `limit` of them are read at a time.");
+    let about = docstring(&about, &fields, "        ");
+    format!(
+        "\n    def {}_all(\n        self,\n{parameters}    ) -> {iterator}[{item}]:\n{about}        \
+         return {helper}(lambda cursor: self.{list}(\n{passed}            cursor=cursor,\n        ))\n",
+        operation.name
+    )
 }
 
 /// `me.users`, `me.roles`, …

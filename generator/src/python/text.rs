@@ -92,7 +92,7 @@ pub(super) fn given(fields: &[FieldShape], indent: &str) -> String {
 /// The modules of Python itself, and what generated code takes of them; nothing: the module.
 const STANDARD: [(&str, &[&str]); 6] = [
     ("builtins", &[]),
-    ("collections.abc", &["Mapping", "Sequence"]),
+    ("collections.abc", &["AsyncIterator", "Iterator", "Mapping", "Sequence"]),
     ("dataclasses", &["dataclass", "field"]),
     ("datetime", &["date", "datetime"]),
     ("typing", &["Any"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -19,7 +20,7 @@ class Word(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """One page of a list."""
+    """One page of a list; iterating over it gives its rows, and its length is their number."""
 
     items: builtins.list[T]
     """The rows of this page."""
@@ -37,3 +38,9 @@ class Page(Generic[T]):
     """Whether there is a page before this."""
     next_cursor: str | None = None
     """Give it as `cursor` for the rows after this page; costs the same at any depth."""
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -170,7 +170,7 @@ class Reason(Word):
     OUTCOME_UNKNOWN = "outcome_unknown"
     """It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`."""
     NOT_LOADED = "not_loaded"
-    """This user is not in memory; ask with `check_async`."""
+    """This user is not in memory; `check` reads the rights."""
     RIGHTS_STALE = "rights_stale"
     """The change feed could not be confirmed in time; old rights are never served for ever."""
     CLOSED = "closed"

@@ -148,7 +148,7 @@ export type Reason =
   | "schema_newer"
   /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
   | "outcome_unknown"
-  /** This user is not in memory; ask with `check_async`. */
+  /** This user is not in memory; `check` reads the rights. */
   | "not_loaded"
   /** The change feed could not be confirmed in time; old rights are never served for ever. */
   | "rights_stale"

@@ -1,19 +1,46 @@
-//! A permission that is asked for again and again.
+//! A permission as a check names it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::error::Result;
 
-use crate::rules::compile::rule_set::{PermissionId, RuleSet};
+use crate::rules::compile::rule_set::{FieldId, PermissionId, RuleSet};
 
-/// A permission's name, looked up once for each rule set: a check by it looks no text up.
+/// A permission as checks take it: text such as `&str`, which may name fields (`user:update{bio}`), or a reference to a
+/// [`PermissionHandle`]. The trait is sealed.
+pub trait PermissionName: Copy + sealed::Resolve {}
+
+impl<P: Copy + sealed::Resolve> PermissionName for P {}
+
+pub(crate) mod sealed {
+    use super::{FieldId, PermissionHandle, PermissionId, Result, RuleSet};
+
+    pub trait Resolve {
+        /// The permission and its fields in this rule set; the error names the nearest known one.
+        fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)>;
+    }
+
+    impl<T: AsRef<str> + ?Sized> Resolve for &T {
+        fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)> {
+            rules.permission_and_fields(self.as_ref())
+        }
+    }
+
+    impl Resolve for &PermissionHandle {
+        fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)> {
+            Ok((self.id(rules)?, Vec::new()))
+        }
+    }
+}
+
+/// A permission whose place in the rules is remembered, for checks that run often: it saves looking up the name.
 ///
 /// ```
 /// # use rolekeep::{Policy, UserManagement, rules::PermissionHandle};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let um = UserManagement::builder().policy(Policy::new().permissions(["document:edit"])).open().await?;
 /// let edit = PermissionHandle::new("document:edit");
-/// assert!(um.system().can_by(&edit)?);
+/// assert!(um.system().can(&edit, None)?);
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 #[derive(Debug)]
@@ -24,7 +51,7 @@ pub struct PermissionHandle {
 }
 
 impl PermissionHandle {
-    /// A handle; whether there is such a permission is seen at the first check.
+    /// A handle for a permission without fields; whether there is such a permission is seen at the first check.
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self { name: name.into(), known: AtomicU64::new(0) }
     }

@@ -16,7 +16,7 @@ mod handle;
 mod holds;
 
 pub use effective::EffectiveGrant;
-pub use handle::PermissionHandle;
+pub use handle::{PermissionHandle, PermissionName};
 
 use crate::model::{error::Result, time::Time};
 

@@ -236,10 +236,10 @@ impl Player {
         let resource = resource.as_ref();
         Some(match step {
             Step { check: Some(permission), .. } => {
-                asking.check(user(&step.user), permission, resource).map(Json::from)
+                asking.check_cached(user(&step.user), permission, resource).map(Json::from)
             }
             Step { check_async: Some(permission), .. } => {
-                asking.check_async(user(&step.user), permission, resource).await.map(Json::from)
+                asking.check(user(&step.user), permission, resource).await.map(Json::from)
             }
             Step { explain_user: Some(permission), .. } => {
                 asking.explain(user(&step.user), permission, resource).await.map(|why| json!(why))

@@ -495,7 +495,7 @@ async fn rbc_2_an_edit_that_another_task_hears_of_first_is_in_force_when_it_retu
     um.system().policy().import(ImportPolicy::new(text)).await.unwrap();
     assert!(is_reading.load(Ordering::SeqCst) && storage.has_acted());
     assert!(ada.can("drone:list", None).unwrap());
-    assert!(um.check(id, "drone:list", None).unwrap());
+    assert!(um.check_cached(id, "drone:list", None).unwrap());
 }
 
 /// What somebody may do who has not signed in is decided by one policy as well.

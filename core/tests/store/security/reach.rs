@@ -139,12 +139,12 @@ async fn rbc_7_without_a_resource_a_rule_about_resources_gives_nothing() {
 async fn rbc_12_the_host_may_ask_about_who_may_not_sign_in() {
     let um = store(policy()).await;
     let banned = user(&um, "banned", &["moderator"]).await;
-    assert!(um.check_async(banned.id, "user:list", None).await.unwrap());
+    assert!(um.check(banned.id, "user:list", None).await.unwrap());
     um.system().users().deactivate(DeactivateUser::new(banned.id)).await.unwrap();
-    assert!(!um.check_async(banned.id, "user:list", None).await.unwrap());
+    assert!(!um.check(banned.id, "user:list", None).await.unwrap());
     let why = um.explain(banned.id, "user:list", None).await.unwrap();
     assert!(why.text.contains("inactive"), "{}", why.text);
-    assert_eq!(um.check_async(nobody(), "user:list", None).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(um.check(nobody(), "user:list", None).await.unwrap_err().code(), Code::NotFound);
 }
 
 /// A registrar makes accounts and gives roles by name, but may not read the policy.

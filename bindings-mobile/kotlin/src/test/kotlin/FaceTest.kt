@@ -1,4 +1,5 @@
 import dev.rolekeep.*
+import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import java.time.Instant
 import java.time.LocalDate
@@ -43,6 +44,16 @@ class FaceTest {
         me.sessions.logout()
         assertEquals(Reason.SESSION_ENDED, assertFailsWith<RolekeepException.Unauthorized> { me.can("document:edit") }.reason)
         assertFailsWith<RolekeepException.Unauthorized> { um.anonymous().users.me() }
+    }
+
+    @Test
+    fun `all rows of a list, page after page`() = runBlocking<Unit> {
+        val users = UserManagement.open(settings).system().users
+        val emails = (0 until 7).map { "u$it@example.org" }
+        emails.forEach { users.create(CreateUser(email = it)) }
+        assertEquals(emails.reversed(), users.listAll(ListUsers(limit = 3)).toList().map { it.email })
+        assertEquals(emails.reversed().take(3), users.list(ListUsers(limit = 3)).iterator().asSequence().map { it.email }.toList())
+        assertFailsWith<RolekeepException.Validation> { users.listAll(ListUsers(limit = 0)).toList() }
     }
 
     @Test

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
 from ..._codec import decode
+from ..._pages import all_rows_async
 from ...records import AuditReport, AuditView, ChangeOutcome, Page
 from .._ffi import AsyncFfi
 
@@ -55,6 +57,36 @@ class AsyncAudit:
             "limit": limit,
             "cursor": cursor,
         }))
+
+    def list_all(
+        self,
+        *,
+        actor: str | None = None,
+        target_id: str | None = None,
+        action: str | None = None,
+        from_: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[AuditView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            actor: Only of this actor: a user's id, `system`, `anonymous`.
+            target_id: Only on this target.
+            action: Only this action.
+            from_: Only then or later.
+            until: Only before.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows_async(lambda cursor: self.list(
+            actor=actor,
+            target_id=target_id,
+            action=action,
+            from_=from_,
+            until=until,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     async def verify(self) -> AuditReport:
         """Verifies the whole chain and names the first entry that was altered, removed or moved.

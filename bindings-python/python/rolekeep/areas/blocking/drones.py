@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
+from ..._pages import all_rows
 from ...records import DroneModel, DroneStatus, DroneView, Page
 from .._ffi import Ffi
 
@@ -94,6 +96,33 @@ class Drones:
             "limit": limit,
             "cursor": cursor,
         }))
+
+    def list_all(
+        self,
+        *,
+        model: DroneModel | None = None,
+        status: DroneStatus | None = None,
+        region: str | None = None,
+        operator_id: UUID | None = None,
+        limit: int | None = None,
+    ) -> Iterator[DroneView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            model: Only drones of this model.
+            status: Only drones of this status.
+            region: Only drones of this region, by id or code.
+            operator_id: Only drones flown by this user, whom the caller must be allowed to read.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows(lambda cursor: self.list(
+            model=model,
+            status=status,
+            region=region,
+            operator_id=operator_id,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     def update(
         self,

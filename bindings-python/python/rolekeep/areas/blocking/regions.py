@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..._codec import UNSET, Unset, decode
+from ..._pages import all_rows
 from ...records import Page, RegionStatus, RegionView
 from .._ffi import Ffi
 
@@ -85,6 +88,27 @@ class Regions:
             "limit": limit,
             "cursor": cursor,
         }))
+
+    def list_all(
+        self,
+        *,
+        status: RegionStatus | None = None,
+        search: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RegionView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            status: Only regions of this status.
+            search: Words to find in code, name, area and commander.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows(lambda cursor: self.list(
+            status=status,
+            search=search,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     def update(
         self,

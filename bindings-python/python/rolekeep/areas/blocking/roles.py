@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
+from ..._pages import all_rows
 from ...records import DeletedRole, NewGrant, Page, RoleAssignment, RoleDetails, RoleView
 from .._ffi import Ffi
 
@@ -205,6 +206,28 @@ class Roles:
             "limit": limit,
             "cursor": cursor,
         }))
+
+    def assignments_all(
+        self,
+        *,
+        user_id: UUID | None = None,
+        role: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RoleAssignment]:
+        """All rows of `assignments`, from the first page to the last; `limit` of them are read at a
+        time.
+
+        Args:
+            user_id: Only this user's.
+            role: Only of this role.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows(lambda cursor: self.assignments(
+            user_id=user_id,
+            role=role,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     def mine(self) -> builtins.list[RoleAssignment]:
         """Lists the roles that the caller itself holds."""

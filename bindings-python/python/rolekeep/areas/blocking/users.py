@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
+from ..._pages import all_rows
 from ...records import Page, User, UserSort, UserStatus
 from .._ffi import Ffi
 
@@ -160,6 +161,50 @@ class Users:
             "limit": limit,
             "cursor": cursor,
         }))
+
+    def list_all(
+        self,
+        *,
+        role: str | None = None,
+        status: UserStatus | None = None,
+        region: str | None = None,
+        verified: bool | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+        search: str | None = None,
+        sort: UserSort | None = None,
+        descending: bool | None = None,
+        limit: int | None = None,
+    ) -> Iterator[User]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
+            status: Only users of this status.
+            region: Only users of this region, by id or code.
+            verified: Only users whose address was proved, or not.
+            created_from: Only users created then or later.
+            created_until: Only users created before.
+            search: Words to find in names, username and email; 2 to 100 characters. Words of two
+                letters match word starts.
+            sort: What to sort by; `created` if not given.
+            descending: Largest first; true if neither this nor `sort` is given.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows(lambda cursor: self.list(
+            role=role,
+            status=status,
+            region=region,
+            verified=verified,
+            created_from=created_from,
+            created_until=created_until,
+            search=search,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     def update(
         self,
