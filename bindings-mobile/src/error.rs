@@ -36,6 +36,8 @@ macro_rules! kinds {
                 change_id: Option<Uuid>,
                 /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
                 retry_after: Option<i32>,
+                /// The permission that was denied, for the host's log; who was denied must not learn it.
+                permission: Option<String>,
             },)*
         }
 
@@ -44,9 +46,10 @@ macro_rules! kinds {
                 let detail = error.to_string();
                 let Body { code, reason, fields, problems, timestamp, change_id, retry_after } = Body::of(&error);
                 let http_status = error.http_status().into();
+                let permission = error.permission().map(str::to_owned);
                 match error.code() {
                     $(rolekeep::Code::$kind => Self::$kind {
-                        detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after
+                        detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after, permission
                     },)*
                 }
             }

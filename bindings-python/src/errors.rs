@@ -8,9 +8,8 @@ use rolekeep::{Error, Reason, Result};
 /// The exception of an error.
 pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let made = serde_json::to_string(error)
-        .map_err(|problem| pyo3::exceptions::PyRuntimeError::new_err(problem.to_string()))
-        .and_then(|text| FROM_JSON.import(py, "rolekeep._error", "from_json")?.call1((text,)));
+    let text = rolekeep::ffi::error_text(error);
+    let made = FROM_JSON.import(py, "rolekeep._error", "from_json").and_then(|from_json| from_json.call1((text,)));
     made.map_or_else(|failure| failure, PyErr::from_value)
 }
 

@@ -345,3 +345,17 @@ def test_all_rows_of_a_list_async():
             assert found == [f"u{at}@example.org" for at in reversed(range(5))]
 
     asyncio.run(story())
+
+
+def test_the_host_hears_which_permission_was_denied(um):
+    ada = um.system.users.create("ada@example.org")
+    me = um.acting_as(ada.id)
+    with pytest.raises(Forbidden) as denied:
+        me.require("document:edit")
+    assert denied.value.permission == "document:edit" and "document" not in str(denied.value)
+    with pytest.raises(Forbidden) as denied:
+        me.users.create("bob@example.org")
+    assert denied.value.permission == "user:create" and pickle.loads(pickle.dumps(denied.value)).permission == "user:create"
+    with pytest.raises(NotFound) as missing:
+        um.system.users.get(uuid4())
+    assert missing.value.permission is None

@@ -11,7 +11,7 @@ use crate::environment::JsEnvironment;
 /// unless an operation gave it that already.
 pub fn stamped(error: Error) -> JsValue {
     let error = error.at(JsEnvironment.now());
-    serde_json::to_string(&error).map_or_else(|_| error.message().into(), JsValue::from)
+    rolekeep::ffi::error_text(&error).into()
 }
 
 #[cfg(not(feature = "rules"))]

@@ -12,6 +12,7 @@ export interface ErrorBody {
   readonly httpStatus?: number;
   readonly changeId?: string | null;
   readonly retryAfter?: number | null;
+  readonly permission?: string | null;
 }
 
 /** The one error of the library; each code has a class of its own. */
@@ -35,6 +36,8 @@ export class RolekeepError extends Error {
   readonly changeId: string | null;
   /** With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again. */
   readonly retryAfter: number | null;
+  /** The permission that was denied, for the host's log; not in `toJSON`, as who was denied must not learn it. */
+  readonly permission: string | null;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
@@ -47,6 +50,7 @@ export class RolekeepError extends Error {
     this.httpStatus = body.httpStatus ?? 500;
     this.changeId = body.changeId ?? null;
     this.retryAfter = body.retryAfter ?? null;
+    this.permission = body.permission ?? null;
   }
 
   /** What a service may answer with. */

@@ -128,13 +128,14 @@ impl Caller {
         )
     }
 
-    /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that.
+    /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that; the host finds the permission in
+    /// [`Error::permission`].
     pub fn require<'a: 'r, 'r>(
         &self,
         permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<()> {
-        self.required(self.can(permission, resource)?)
+        self.required(self.can(permission, resource)?, || Error::denied(permission.text()))
     }
 
     /// Several checks at once, each as [`Caller::can`].
@@ -179,7 +180,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::has_role`].
     pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
-        self.required(self.has_role(role, scope)?)
+        self.required(self.has_role(role, scope)?, || Error::new(Reason::Denied, "you may not do this"))
     }
 
     /// Whether the caller holds `admin:all` now, or is the host.
@@ -195,7 +196,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::is_administrator`].
     pub fn require_admin(&self) -> Result<()> {
-        self.required(self.is_administrator()?)
+        self.required(self.is_administrator()?, || Error::denied("admin:all"))
     }
 
     /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
@@ -244,12 +245,11 @@ impl Caller {
         &self.who.request.values
     }
 
-    /// A denial says no more than that (RBAC.md, "Explain and review").
-    fn required(&self, is_allowed: bool) -> Result<()> {
+    fn required(&self, is_allowed: bool, denied: impl FnOnce() -> Error) -> Result<()> {
         if is_allowed {
             return Ok(());
         }
-        Err(Error::new(Reason::Denied, "you may not do this").at(self.engine.services.now()))
+        Err(denied().at(self.engine.services.now()))
     }
 }
 

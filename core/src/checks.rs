@@ -201,7 +201,10 @@ impl Asking<'_> {
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
                 self.ask(user, permission, resource, |decision| decision.is_allowed()).await
             }
-            answer => answer.map_err(|error| error.at(self.engine.services.now())),
+            answer => {
+                self.engine.count_found();
+                answer.map_err(|error| error.at(self.engine.services.now()))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     engine::{Running, Steps, WhoIdentity},
     model::{
         decode::{self, decode_within},
-        error::{Error, Reason, Result},
+        error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
     },
     operations::{self, Access, Listed, Operation},
@@ -85,6 +85,12 @@ macro_rules! dispatch {
     };
 }
 operations::operation_list!(dispatch);
+
+/// An error as the bindings take it: its JSON, with what only the host may know.
+pub fn error_text(error: &Error) -> String {
+    let text = serde_json::to_string(&ForHost(error));
+    text.unwrap_or_else(|_| error.message().to_owned())
+}
 
 /// An operation that can say its answer as JSON.
 trait Answering: Steps {

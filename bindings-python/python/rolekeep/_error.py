@@ -27,7 +27,7 @@ class RolekeepError(Exception):
         reason: Reason | None = None,
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
-        change_id: UUID | None = None, retry_after: int | None = None,
+        change_id: UUID | None = None, retry_after: int | None = None, permission: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -46,6 +46,8 @@ class RolekeepError(Exception):
         """With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change."""
         self.retry_after = retry_after
         """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
+        self.permission = permission
+        """The permission that was denied, for the host's log; who was denied must not learn it."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
@@ -66,4 +68,5 @@ def from_json(text: str) -> RolekeepError:
         timestamp=moment(given["timestamp"]) if given["timestamp"] else None,
         change_id=UUID(given["change_id"]) if given.get("change_id") else None,
         retry_after=given.get("retry_after"),
+        permission=given.get("permission"),
     )

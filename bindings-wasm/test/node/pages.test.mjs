@@ -17,3 +17,12 @@ test("all rows of a list, page after page", async () => {
   await assert.rejects(users.listAll({ limit: 0 }).next(), ValidationError);
   await um.close();
 });
+
+test("the host hears which permission was denied", async () => {
+  const um = await open({ roles: { editor: ["document:edit"] } });
+  const me = await um.actingAs((await um.system.users.create({ email: "ada@example.org" })).id);
+  const denied = await me.users.create({ email: "bob@example.org" }).catch((error) => error);
+  assert.equal(denied.permission, "user:create");
+  assert.throws(() => me.require("document:edit"), (error) => error.permission === "document:edit" && !JSON.stringify(error).includes("document"));
+  await um.close();
+});

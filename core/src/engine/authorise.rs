@@ -24,9 +24,9 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
         Access::Public => Ok(()),
         Access::SignedIn => plan.actor.signed_in().map(|_| ()),
         Access::System if plan.actor.is_system() => Ok(()),
-        Access::System => Err(denied()),
+        Access::System => Err(Error::new(Reason::Denied, "you may not do this")),
         Access::Everywhere(permission) if plan.may_everywhere(permission)? => Ok(()),
-        Access::Everywhere(_) => Err(refused(plan)),
+        Access::Everywhere(permission) => Err(refused(plan, permission)),
         Access::Permission(permission) => {
             let Some(principal) = plan.actor.principal() else { return Ok(()) };
             let rules = plan.rules();
@@ -35,7 +35,7 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
             if rules.can_somewhere(principal, id, context, plan.now)? || own_things(plan, may_be_own) {
                 return Ok(());
             }
-            Err(refused(plan))
+            Err(refused(plan, permission))
         }
     }
 }
@@ -56,7 +56,7 @@ pub(super) async fn target(plan: &Plan<'_>, permission: &str, subject: &Subject,
     if is_allowed && (permission == read || plan.may(read, subject).await?) {
         return Ok(());
     }
-    if plan.may(read, subject).await? { Err(denied()) } else { Err(Error::not_found(subject.kind)) }
+    if plan.may(read, subject).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(subject.kind)) }
 }
 
 /// Whether every row that the caller asked to write may be so, before and after, and whatever it moves
@@ -69,7 +69,7 @@ pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
         if let Access::Permission(permission) = access {
             let asks = |image: &&Subject| image.kind == kind_of(permission);
             if !may_both(plan, &change, permission, asks).await? {
-                return Err(denied());
+                return Err(Error::denied(permission));
             }
         }
         if touches_authority(plan, &change) {
@@ -143,14 +143,9 @@ fn kind_of(permission: &str) -> &str {
     permission.split(':').next().unwrap_or_default()
 }
 
-/// A denial says no more than that (RBAC.md, "Explain and review").
-fn denied() -> Error {
-    Error::new(Reason::Denied, "you may not do this")
-}
-
-fn refused(plan: &Plan<'_>) -> Error {
+fn refused(plan: &Plan<'_>, permission: &str) -> Error {
     match plan.actor.identity {
         Identity::Anonymous(_) => Error::new(Reason::NotSignedIn, "this needs a signed-in user"),
-        _ => denied(),
+        _ => Error::denied(permission),
     }
 }

@@ -181,7 +181,7 @@ impl Engine {
         });
         match known {
             Some(principal) => {
-                self.looks.found.fetch_add(1, Ordering::Relaxed);
+                self.count_found();
                 Ok(Some(Loaded { principal, policy }))
             }
             None => {
@@ -189,6 +189,11 @@ impl Engine {
                 self.load_user(id).await
             }
         }
+    }
+
+    /// Somebody's rights were in memory.
+    pub(crate) fn count_found(&self) {
+        self.looks.found.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn users_in_memory(&self) -> UsersInMemory {

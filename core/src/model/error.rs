@@ -247,6 +247,7 @@ struct Body {
     at: Option<Time>,
     change_id: Option<ChangeSetId>,
     retry_after: Option<u32>,
+    permission: Option<Box<str>>,
 }
 
 /// Finds the known name that was probably meant.
@@ -286,7 +287,16 @@ impl Error {
             at: None,
             change_id: None,
             retry_after: None,
+            permission: None,
         }))
+    }
+
+    /// A denial: who asked is told no more than that (RBAC.md, "Explain and review"), the host's log which permission it
+    /// was about.
+    pub(crate) fn denied(permission: impl Into<Box<str>>) -> Self {
+        let mut error = Self::new(Reason::Denied, "you may not do this");
+        error.0.permission = Some(permission.into());
+        error
     }
 
     /// A name that is not known. What was meant is looked for when the message is asked for, and not before: most
@@ -467,6 +477,12 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The permission that was denied, of a [`Reason::Denied`]: for the host's log. It is not part of the serialized error,
+    /// since who was denied must not learn it.
+    pub fn permission(&self) -> Option<&str> {
+        self.0.permission.as_deref()
+    }
+
     /// The HTTP status that a service answers with.
     pub fn http_status(&self) -> u16 {
         self.code().http_status()
@@ -500,11 +516,28 @@ impl std::fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// The form in which an error crosses the language border.
+/// What a service may answer with.
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.write(serializer, None)
+    }
+}
+
+/// An error as the packages of other languages take it: with what only the host may know.
+#[cfg(feature = "bindings")]
+pub(crate) struct ForHost<'e>(pub(crate) &'e Error);
+
+#[cfg(feature = "bindings")]
+impl Serialize for ForHost<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write(serializer, self.0.permission())
+    }
+}
+
+impl Error {
+    fn write<S: serde::Serializer>(&self, serializer: S, permission: Option<&str>) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 10)?;
+        let mut body = serializer.serialize_struct("Error", 11)?;
         body.serialize_field("code", &self.code())?;
         body.serialize_field("reason", &self.reason())?;
         body.serialize_field("message", self.message())?;
@@ -515,6 +548,9 @@ impl Serialize for Error {
         body.serialize_field("http_status", &self.http_status())?;
         body.serialize_field("change_id", &self.change_id())?;
         body.serialize_field("retry_after", &self.retry_after())?;
+        if let Some(permission) = permission {
+            body.serialize_field("permission", permission)?;
+        }
         body.end()
     }
 }

@@ -225,7 +225,7 @@ impl<'c> Asking<'c> {
     ) -> Result<()> {
         match self.check(principal, permission, resource)? {
             true => Ok(()),
-            false => Err(Error::new(Reason::Denied, "you may not do this").at(self.now())),
+            false => Err(Error::denied(permission).at(self.now())),
         }
     }
 

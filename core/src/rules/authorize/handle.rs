@@ -18,17 +18,27 @@ pub(crate) mod sealed {
     pub trait Resolve {
         /// The permission and its fields in this rule set; the error names the nearest known one.
         fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)>;
+        /// As it was given.
+        fn text(&self) -> &str;
     }
 
     impl<T: AsRef<str> + ?Sized> Resolve for &T {
         fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)> {
             rules.permission_and_fields(self.as_ref())
         }
+
+        fn text(&self) -> &str {
+            self.as_ref()
+        }
     }
 
     impl Resolve for &PermissionHandle {
         fn resolve(self, rules: &RuleSet) -> Result<(PermissionId, Vec<FieldId>)> {
             Ok((self.id(rules)?, Vec::new()))
+        }
+
+        fn text(&self) -> &str {
+            self.name()
         }
     }
 }

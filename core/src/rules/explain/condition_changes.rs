@@ -22,8 +22,8 @@ use super::{
 const OTHER: u128 = 0x9c4e_7a01_53d2_4b6f_8a10_c2f5_e6b7_d8a9;
 
 impl<'a> Inquiry<'a> {
-    /// With the fewest tests turned that a condition needs to hold (or not to); none where that cannot be. To make it
-    /// not hold, only the resource is asked to be another.
+    /// With the fewest tests turned that a condition needs to hold (or not to); none where that cannot be. Where a
+    /// resource is to be named and a condition must not hold, only the resource is asked to be another.
     pub(super) fn turned(
         &self,
         who: usize,
@@ -41,7 +41,8 @@ impl<'a> Inquiry<'a> {
         let turn = |test: &'a Test| {
             let now = what_if.outcome(condition, test);
             let turned = Outcome { holds: !now.holds, ..now };
-            let is_open = what_if.settled(now.who, now.text).is_none() && (wanted || reads(test, Root::Resource));
+            let is_open = what_if.settled(now.who, now.text).is_none()
+                && (wanted || !changes.names_resource() || reads(test, Root::Resource));
             (is_open && self.may_turn(&what_if, turned)).then_some(turned)
         };
         let mut turned = Vec::new();

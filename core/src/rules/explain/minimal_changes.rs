@@ -207,19 +207,32 @@ impl<'a> Inquiry<'a> {
         changes.add(self.account(who), Step::MoveScope(held.place(), Place { written, bound }));
     }
 
-    /// With every deny lifted that counts; a resource that is to be named is one that they are not about,
-    /// as far as it can be.
+    /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is
+    /// given, or else the role loses it.
     fn lifted(&self, who: usize, mut changes: ChangeSet<'a>) -> ChangeSet<'a> {
         for field in self.what_if(who, &changes).fields() {
             for (lift, condition) in self.what_if(who, &changes).denies(field) {
-                let condition = condition.filter(|_| changes.names_resource());
-                match condition.and_then(|condition| self.turned(who, condition, false, &changes)) {
+                let turned = condition.and_then(|condition| self.turned(who, condition, false, &changes));
+                match turned.filter(|turned| self.still_gives(who, &changes, turned)) {
                     Some(turned) => changes = turned,
                     None => changes.add(0, lift),
                 }
             }
         }
+        // A test that turned may let another deny hold.
+        for field in self.what_if(who, &changes).fields() {
+            let denies = self.what_if(who, &changes).denies(field);
+            denies.into_iter().for_each(|(lift, _)| changes.add(0, lift));
+        }
         changes
+    }
+
+    /// Whether what was given before is given after, too, and those who ask before this one may still do it.
+    fn still_gives(&self, who: usize, before: &ChangeSet<'a>, after: &ChangeSet<'a>) -> bool {
+        let (was, is) = (self.what_if(who, before), self.what_if(who, after));
+        let mut fields = is.fields().into_iter();
+        fields.all(|field| !was.gives(field) || is.gives(field))
+            && (0..who).all(|other| !self.what_if(other, before).allows() || self.what_if(other, after).allows())
     }
 
     /// The smallest part that does.

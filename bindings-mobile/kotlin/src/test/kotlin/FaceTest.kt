@@ -20,6 +20,7 @@ class FaceTest {
         me.require("document:edit")
         val denied = assertFailsWith<RolekeepException.Forbidden> { me.require("document:delete") }
         assertEquals(403, denied.httpStatus)
+        assertEquals("document:delete", denied.permission)
         val why = me.explain("document:delete")
         assertEquals(Cause.NOTHING_GRANTS, why.cause)
         assertTrue("document:delete" in why.text, why.text)
