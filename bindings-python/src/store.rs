@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::{
     answer::{Answer, at_once},
     errors::{ended, raise, text},
+    mapping,
     persister::Host,
     process::{self, PerProcess, Process},
 };
@@ -107,17 +108,17 @@ impl Store {
     ) -> PyResult<bool> {
         let py = user.py();
         let um = self.0.here(py)?;
-        let given = match (resource, context, at_least) {
-            (None, None, None) => None,
-            (resource, context, at_least) => {
-                let given = PyDict::new(py);
-                given.set_item("resource", resource)?;
-                given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
-                given.set_item("at_least", at_least)?;
-                Some(encode(&given)?)
-            }
+        let Some(context) = context else {
+            let id = at_once(py, || user_id(user))?;
+            let asking = um.asking().at_least(at_least.unwrap_or(0));
+            return mapping::can(permission, resource, |permission, resource| asking.check(id, permission, resource));
         };
-        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, given.as_deref()))
+        let given = PyDict::new(py);
+        given.set_item("resource", resource)?;
+        given.set_item("context", context)?;
+        given.set_item("at_least", at_least)?;
+        let given = encode(&given)?;
+        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, Some(&given)))
     }
 
     fn _consult(&self, py: Python<'_>, question: String, input: String) -> PyResult<Answer> {
@@ -225,10 +226,14 @@ impl Caller {
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
     fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let py = permission.py();
-        let resource = resource.map(encode).transpose()?;
-        let caller = self.0.here(py)?;
-        at_once(py, || ffi::can(caller, text(permission)?, resource.as_deref()))
+        let caller = self.0.here(permission.py())?;
+        mapping::can(permission, resource, |permission, resource| caller.can(permission, resource))
+    }
+
+    /// Many checks of one moment, each as `can`.
+    fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
+        let caller = self.0.here(checks.py())?;
+        mapping::can_many(checks, |checks| caller.can_many(checks), |json| ffi::ask(caller, "can_many", json))
     }
 
     /// Whether the caller may do this to anything at all: a menu's question.

@@ -5,10 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 use crate::model::{
+    decode::integer,
     id::parse_uuid,
     record::Kind,
     time::{self, Time},
@@ -132,27 +134,33 @@ impl From<Value> for GivenValue {
     /// JSON arrays become sets; JSON scalars what they are.
     fn from(value: Value) -> Self {
         let Value::Json(text) = &value else { return GivenValue::One(value) };
-        let held = match serde_json::from_str(text) {
-            Ok(serde_json::Value::Array(items)) => {
-                items.into_iter().map(scalar).collect::<Option<_>>().map(GivenValue::Set)
-            }
-            Ok(json) => scalar(json).map(GivenValue::One),
-            Err(_) => None,
-        };
-        // What is of no type of ours stays as it is, and reads as none.
-        held.unwrap_or(GivenValue::One(value))
+        serde_json::from_str::<Json>(text).map_or(GivenValue::One(value), GivenValue::from)
     }
 }
 
-fn scalar(json: serde_json::Value) -> Option<Value> {
-    match json {
-        serde_json::Value::Null => Some(Value::Null),
-        serde_json::Value::Bool(bool) => Some(Value::Bool(bool)),
-        serde_json::Value::String(text) => Some(Value::Text(text)),
-        // JSON has one number type; what is no 64-bit integer is none of ours.
-        serde_json::Value::Number(_) => crate::model::decode::decode(json).ok().map(Value::Int),
-        _ => None,
+impl From<Json> for GivenValue {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::Array(items) if items.iter().all(is_scalar) => {
+                GivenValue::Set(items.into_iter().map(scalar).collect())
+            }
+            json => GivenValue::One(scalar(json)),
+        }
     }
+}
+
+/// What is of no type of ours stays as it is, and reads as none.
+fn scalar(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(bool) => Value::Bool(bool),
+        Json::String(text) => Value::Text(text),
+        json => integer(&json).map_or_else(|| Value::Json(json.to_string().into()), Value::Int),
+    }
+}
+
+fn is_scalar(json: &Json) -> bool {
+    matches!(json, Json::Null | Json::Bool(_) | Json::String(_)) || integer(json).is_some()
 }
 
 /// What was given or is stored for an attribute, not read yet.

@@ -2,7 +2,7 @@
 
 pub(in crate::rules) mod given;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -27,44 +27,52 @@ use given::Declared;
 /// A resource with every attribute and relation that the policy reads for its type.
 #[derive(Clone, Debug, Default)]
 pub struct Resource<'r> {
-    resource_type: Name,
+    resource_type: Cow<'r, str>,
     row: Option<(&'static Table, &'r Row)>,
-    given: Vec<(Name, GivenValue)>,
+    given: Given<'r>,
 }
+
+/// Values by their names, each name once.
+type Given<'r> = Vec<(Cow<'r, str>, GivenValue)>;
 
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
-    pub fn of(resource_type: impl Into<Name>) -> Self {
+    pub fn of(resource_type: impl Into<Cow<'r, str>>) -> Self {
         Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
-    pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
+    pub fn record(resource_type: impl Into<Cow<'r, str>>, table: &'static Table, row: &'r Row) -> Self {
         Self { row: Some((table, row)), ..Self::of(resource_type) }
     }
 
     /// Gives an attribute; null where it has no value. A set is given as a JSON array. A value of another type than
     /// the policy declares, or of an attribute that it does not, makes every question about the resource an error:
     /// `RESOURCE_INVALID`.
-    pub fn with(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+    pub fn with(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::from(value.into()))
+    }
+
+    /// Gives an attribute that is a set: its values, in any order.
+    pub fn with_set(self, name: impl Into<Cow<'r, str>>, values: impl IntoIterator<Item = impl Into<Value>>) -> Self {
+        self.put(name.into(), GivenValue::Set(values.into_iter().map(Into::into).collect()))
     }
 
     /// Gives an attribute as a document of the host's holds it, JSON mostly: a value of another type than declared counts
     /// as absent, as it does to a row filter over that document.
-    pub fn stored(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+    pub fn stored(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::Stored(GivenValue::from(value.into()).into()))
     }
 
     /// Gives a relation: the ids of the other side, in any order.
-    pub fn relation(self, name: impl Into<Name>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
+    pub fn relation(self, name: impl Into<Cow<'r, str>>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
         let mut ids: Vec<Uuid> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
         ids.dedup();
         self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(mut self, name: Name, value: GivenValue) -> Self {
+    fn put(mut self, name: Cow<'r, str>, value: GivenValue) -> Self {
         put(&mut self.given, name, value);
         self
     }
@@ -86,7 +94,7 @@ impl<'r> Resource<'r> {
         let mut read = 0;
         for (place, attribute) in reads.attributes.iter().enumerate() {
             // Many hosts give them in the order in which they are read.
-            let is_it = |given: &&(Name, GivenValue)| *given.0 == *attribute.name;
+            let is_it = |given: &&(Cow<'_, str>, GivenValue)| *given.0 == *attribute.name;
             let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
             let value = match (given, self.row) {
                 (Some((_, given)), _) if given.is_of(attribute.ty) => {
@@ -149,15 +157,19 @@ fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attrib
 impl Resource<'static> {
     /// A resource from JSON. A value is read by the type that the policy declares for the attribute.
     pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
-        let resource = Self::of(resource_type.to_owned());
-        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
+        Self::of_json(resource_type.to_owned(), attributes.clone())
+    }
+
+    /// [`Resource::from_json`] of what nobody else needs any more.
+    pub(crate) fn of_json(resource_type: String, attributes: BTreeMap<String, Json>) -> Self {
+        Self { resource_type: resource_type.into(), row: None, given: given(attributes) }
     }
 }
 
 /// The values that the policy's `[context]` declares, given by the host and never by a caller.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    given: Vec<(Name, GivenValue)>,
+    given: Given<'static>,
 }
 
 impl Context {
@@ -168,7 +180,7 @@ impl Context {
 
     /// A context from JSON, read as [`Resource::from_json`] reads resources.
     pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
-        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
+        Self { given: given(values.clone()) }
     }
 
     /// Gives a value. One of another type than the policy declares makes every question an error, `CONTEXT_INVALID`; one
@@ -211,13 +223,13 @@ impl Context {
     }
 }
 
-fn put(given: &mut Vec<(Name, GivenValue)>, name: Name, held: GivenValue) {
+fn put<'r>(given: &mut Given<'r>, name: Cow<'r, str>, held: GivenValue) {
     match given.iter_mut().find(|(known, _)| *known == name) {
         Some(entry) => entry.1 = held,
         None => given.push((name, held)),
     }
 }
 
-fn of_json(value: &Json) -> Value {
-    Value::Json(value.to_string().into())
+fn given(values: BTreeMap<String, Json>) -> Given<'static> {
+    values.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
