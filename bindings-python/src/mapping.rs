@@ -48,7 +48,10 @@ impl<'py> Mapping<'py> {
                 continue;
             }
             bytes += BYTE * name.len() + BESIDE;
-            resource = if is_many(value) {
+            resource = if let Some(text) = plain(value) {
+                bytes += BYTE * text.len();
+                resource.with_text(name, text)
+            } else if is_many(value) {
                 let values = value.try_iter().ok()?.map(|one| scalar(&one.ok()?, &mut bytes));
                 resource.with_set(name, values.collect::<Option<Vec<_>>>()?)
             } else {
@@ -59,20 +62,29 @@ impl<'py> Mapping<'py> {
     }
 }
 
+/// Whether something may be done to a mapping; none where it is to be asked through JSON.
+pub fn ask(
+    permission: &Bound<'_, PyString>,
+    resource: &Bound<'_, PyAny>,
+    ask: impl FnOnce(&str, &Resource<'_>) -> Result<bool>,
+) -> PyResult<Option<bool>> {
+    let as_it_is = || ask(text(permission).ok()?, &Mapping::of(resource)?.resource()?.0).ok();
+    at_once(permission.py(), || Ok(as_it_is()))
+}
+
 /// Whether something may be done, to a mapping or at all.
 pub fn can(
     permission: &Bound<'_, PyString>,
     resource: Option<&Bound<'_, PyAny>>,
-    ask: impl Fn(&str, Option<&Resource<'_>>) -> Result<bool>,
+    can: impl Fn(&str, Option<&Resource<'_>>) -> Result<bool>,
 ) -> PyResult<bool> {
     let py = permission.py();
-    let Some(resource) = resource else { return at_once(py, || ask(text(permission)?, None)) };
-    let as_it_is = || ask(text(permission).ok()?, Some(&Mapping::of(resource)?.resource()?.0)).ok();
-    if let Some(is_allowed) = at_once(py, || Ok(as_it_is()))? {
+    let Some(resource) = resource else { return at_once(py, || can(text(permission)?, None)) };
+    if let Some(is_allowed) = ask(permission, resource, |permission, resource| can(permission, Some(resource)))? {
         return Ok(is_allowed);
     }
     let json = encode(resource)?;
-    at_once(py, || ask(text(permission)?, Some(&ffi::resource(&json)?)))
+    at_once(py, || can(text(permission)?, Some(&ffi::resource(&json)?)))
 }
 
 /// [`can`] for permissions, and for permissions with a mapping. One mapping that stands there several times is read once.

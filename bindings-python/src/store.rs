@@ -108,17 +108,22 @@ impl Store {
     ) -> PyResult<bool> {
         let py = user.py();
         let um = self.0.here(py)?;
-        let Some(context) = context else {
-            let id = at_once(py, || user_id(user))?;
-            let asking = um.asking().at_least(at_least.unwrap_or(0));
-            return mapping::can(permission, resource, |permission, resource| asking.check(id, permission, resource));
+        let given = match (resource, context, at_least) {
+            (None, None, None) => None,
+            (resource, context, at_least) => {
+                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user)) {
+                    if let Some(is_allowed) = mapping::ask(permission, resource, |name, one| um.check(id, name, one))? {
+                        return Ok(is_allowed);
+                    }
+                }
+                let given = PyDict::new(py);
+                given.set_item("resource", resource)?;
+                given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
+                given.set_item("at_least", at_least)?;
+                Some(encode(&given)?)
+            }
         };
-        let given = PyDict::new(py);
-        given.set_item("resource", resource)?;
-        given.set_item("context", context)?;
-        given.set_item("at_least", at_least)?;
-        let given = encode(&given)?;
-        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, Some(&given)))
+        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, given.as_deref()))
     }
 
     fn _consult(&self, py: Python<'_>, question: String, input: String) -> PyResult<Answer> {

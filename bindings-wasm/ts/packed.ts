@@ -59,8 +59,7 @@ export class Packer {
     const count = checks.length;
     if (!Array.isArray(checks) || count > MAX_CHECKS) return false;
     const resources: unknown[] = [];
-    const places: number[] = [];
-    let json = 0;
+    let [letters, longest] = [0, 0];
     this.#view.setUint16(0, count, true);
     for (let at = 0; at < count; at++) {
       const check = checks[at] as Question;
@@ -78,27 +77,26 @@ export class Packer {
       }
       this.#view.setUint32(2 + 6 * at, number, true);
       this.#view.setUint16(6 + 6 * at, place, true);
-      places.push(place);
-      json += BYTE * permission.length + BESIDE;
+      letters += permission.length;
     }
     this.#at = 2 + 6 * count;
-    const lengths = [0];
     for (const resource of resources) {
       const start = this.#at;
       this.#at += 2;
       if (!this.#resource(resource)) return false;
       const length = this.#at - start - 2;
       this.#view.setUint16(start, length, true);
-      lengths.push(length);
+      longest = Math.max(longest, length);
     }
-    for (const place of places) json += BYTE * (lengths[place] as number);
-    return json <= MAX_JSON;
+    return BYTE * letters + count * (BYTE * longest + BESIDE) <= MAX_JSON;
   }
 
   /** What the wasm answered to so many checks. */
   answers(count: number): boolean[] {
     this.#begin();
-    return Array.from(this.#bytes.subarray(0, count), (byte) => byte === 1);
+    const answers: boolean[] = [];
+    for (let at = 0; at < count; at++) answers.push(this.#bytes[at] === 1);
+    return answers;
   }
 
   #begin(): number {

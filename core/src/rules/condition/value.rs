@@ -168,6 +168,7 @@ fn is_scalar(json: &Json) -> bool {
 pub(in crate::rules) enum Found<'a> {
     Nothing,
     One(&'a Value),
+    Text(&'a str),
     Many(&'a GivenValue),
 }
 
@@ -188,8 +189,9 @@ impl<'a> Found<'a> {
     pub(in crate::rules) fn read(self, ty: Type) -> TypedValue<'a> {
         match self {
             Found::One(value) if !ty.is_set => read(value, ty.base),
+            Found::Text(text) if !ty.is_set => read_text(text, ty.base),
             Found::Many(held) => held.read_set(ty),
-            Found::One(_) | Found::Nothing => TypedValue::Absent,
+            Found::One(_) | Found::Text(_) | Found::Nothing => TypedValue::Absent,
         }
     }
 }
@@ -386,17 +388,26 @@ pub(in crate::rules) fn read(value: &Value, base: Base) -> TypedValue<'_> {
 
 /// What is not stored as declared: text is also read as what JSON has no type for.
 fn convert(value: &Value, base: Base) -> TypedValue<'_> {
-    let read = match (base, value) {
-        (Base::Bool, Value::Bool(bool)) => Some(TypedValue::Bool(*bool)),
-        (Base::Id, Value::Text(text)) => parse_uuid(text).map(TypedValue::id),
-        (Base::Time, Value::Time(micros)) => Some(TypedValue::Time(*micros)),
-        (Base::Time, Value::Text(text)) => parse_time(text).map(TypedValue::Time),
+    match (base, value) {
+        (_, Value::Text(text)) => read_text(text, base),
+        (Base::Bool, Value::Bool(bool)) => TypedValue::Bool(*bool),
+        (Base::Time, Value::Time(micros)) => TypedValue::Time(*micros),
         (Base::Duration, Value::Int(micros)) if crate::rules::condition::duration::is_in_range(*micros) => {
-            Some(TypedValue::Duration(*micros))
+            TypedValue::Duration(*micros)
         }
-        (Base::Duration, Value::Text(text)) => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
-        (Base::Ip, Value::Text(text)) => parse_ip(text).map(TypedValue::ip),
-        _ => None,
+        _ => TypedValue::Absent,
+    }
+}
+
+/// A text as the declared type; absent where it does not say one of it.
+fn read_text(text: &str, base: Base) -> TypedValue<'_> {
+    let read = match base {
+        Base::String => Some(TypedValue::Text(text)),
+        Base::Id => parse_uuid(text).map(TypedValue::id),
+        Base::Time => parse_time(text).map(TypedValue::Time),
+        Base::Duration => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
+        Base::Ip => parse_ip(text).map(TypedValue::ip),
+        Base::Bool | Base::Int => None,
     };
     read.unwrap_or(TypedValue::Absent)
 }
