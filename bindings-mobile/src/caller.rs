@@ -86,6 +86,16 @@ pub struct Check {
     pub resource: Option<Resource>,
 }
 
+pub(crate) fn ask_many(
+    checks: Vec<Check>,
+    ask: impl FnOnce(&[(&str, Option<&rolekeep::Resource<'_>>)]) -> rolekeep::Result<Vec<bool>>,
+) -> Result<Vec<bool>> {
+    let checks: Vec<(String, Option<rolekeep::Resource<'static>>)> =
+        checks.into_iter().map(|check| (check.permission, check.resource.map(Into::into))).collect();
+    let checks: Vec<_> = checks.iter().map(|(permission, resource)| (&**permission, resource.as_ref())).collect();
+    Ok(ask(&checks)?)
+}
+
 pub(crate) fn read_scope(scope: Option<String>) -> Result<Option<Scope>> {
     let scope = scope.map(|scope| scope.parse::<Scope>()).transpose();
     scope.map_err(|problem| RolekeepError::unfit(&format!("scope: {problem}")))
@@ -134,10 +144,9 @@ impl Caller {
         Ok(self.caller.can(&permission, &rolekeep::Resource::from(resource))?)
     }
 
-    /// Several checks in one call, each as `can`: crossing the language border costs more than the check.
+    /// Several checks of one moment, each as `can`: crossing the language border costs more than the check.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
-        let ask = |check: Check| self.caller.can(&check.permission, check.resource.map(Into::into).as_ref());
-        Ok(checks.into_iter().map(ask).collect::<rolekeep::Result<_>>()?)
+        ask_many(checks, |checks| self.caller.can_many(checks))
     }
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.

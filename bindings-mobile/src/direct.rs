@@ -5,10 +5,17 @@ use std::{
     collections::HashMap,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
-use rolekeep::{UserId, rules::PermissionHandle};
+use rolekeep::{
+    Resource, UserId,
+    ffi::{packed, rules::Subject},
+    rules::PermissionHandle,
+};
 use uuid::Uuid;
 
 /// What a number stands for. Callers by number rather than by address: one that is gone is not found,
@@ -36,6 +43,10 @@ impl<T> Numbered<T> {
 
 static CALLERS: RwLock<Numbered<rolekeep::Caller>> = RwLock::new(Numbered::new());
 static STORES: RwLock<Numbered<rolekeep::UserManagement>> = RwLock::new(Numbered::new());
+static PRINCIPALS: RwLock<Numbered<Subject>> = RwLock::new(Numbered::new());
+/// Where Kotlin writes resources, and reads many answers: as many as threads ask at once. Of this side, so that nothing is
+/// read that was freed there.
+static BUFFERS: RwLock<Numbered<Box<[AtomicU8]>>> = RwLock::new(Numbered::new());
 /// Only names that a policy declares, so that it does not grow with what is asked.
 static PERMISSIONS: RwLock<Numbered<PermissionHandle>> = RwLock::new(Numbered::new());
 
@@ -53,6 +64,12 @@ impl HasNumber for rolekeep::Caller {
 impl HasNumber for rolekeep::UserManagement {
     fn all() -> &'static RwLock<Numbered<Self>> {
         &STORES
+    }
+}
+
+impl HasNumber for Subject {
+    fn all() -> &'static RwLock<Numbered<Self>> {
+        &PRINCIPALS
     }
 }
 
@@ -100,11 +117,122 @@ pub extern "C" fn rolekeep_check(store: i64, high: i64, low: i64, permission: i6
     })
 }
 
+/// Whether a principal of rules without accounts may do this at all; answers as [`rolekeep_can`].
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_principal_can(principal: i64, permission: i64) -> i32 {
+    by_number(principal, permission, |one: &Subject, permission| one.can(permission.name(), None).ok())
+}
+
+/// A place of so many bytes to write resources to, for good; its number.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_buffer(bytes: i32) -> i64 {
+    let bytes = (0..bytes).map(|_| AtomicU8::new(0)).collect();
+    BUFFERS.write().unwrap_or_else(PoisonError::into_inner).add(bytes)
+}
+
+/// Where such a place is; 0: there is none.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_buffer_address(buffer: i64) -> i64 {
+    let buffers = BUFFERS.read().unwrap_or_else(PoisonError::into_inner);
+    buffers.get(buffer).map_or(0, |bytes| bytes.as_ptr().expose_provenance().cast_signed() as i64)
+}
+
+/// [`rolekeep_can`] to a resource that was written to a buffer, in the form of `rolekeep::ffi::packed`.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_can_on(caller: i64, permission: i64, buffer: i64, length: i32) -> i32 {
+    on(caller, permission, buffer, length, |caller: &rolekeep::Caller, name, resource| caller.can(name, resource))
+}
+
+/// [`rolekeep_principal_can`] to such a resource.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_principal_can_on(principal: i64, permission: i64, buffer: i64, length: i32) -> i32 {
+    on(principal, permission, buffer, length, |one: &Subject, name, resource| {
+        one.asking().check(one.principal(), name, resource)
+    })
+}
+
+/// [`rolekeep_check`] about such a resource.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_check_on(store: i64, high: i64, low: i64, permission: i64, buffer: i64, length: i32) -> i32 {
+    let user = UserId(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()));
+    on(store, permission, buffer, length, |store: &rolekeep::UserManagement, name, resource| {
+        store.check_cached(user, name, resource)
+    })
+}
+
+/// Checks that were written to a buffer: 1, and an answer in each of its first bytes; -1 ask the other way.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_can_many(caller: i64, buffer: i64, length: i32) -> i32 {
+    many(caller, buffer, length, |caller: &rolekeep::Caller, checks| caller.can_many(checks))
+}
+
+/// [`rolekeep_can_many`] of a principal.
+#[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
+#[unsafe(no_mangle)]
+pub extern "C" fn rolekeep_principal_can_many(principal: i64, buffer: i64, length: i32) -> i32 {
+    many(principal, buffer, length, |one: &Subject, checks| one.asking().check_many(one.principal(), checks))
+}
+
 fn by_number<T: HasNumber>(number: i64, permission: i64, ask: impl Fn(&T, &PermissionHandle) -> Option<bool>) -> i32 {
-    let ask = || {
+    answer(|| {
         let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
         ask(all.get(number)?, permissions.get(permission)?)
-    };
+    })
+}
+
+fn on<T: HasNumber>(
+    number: i64,
+    permission: i64,
+    buffer: i64,
+    length: i32,
+    ask: impl Fn(&T, &str, &Resource<'_>) -> rolekeep::Result<bool>,
+) -> i32 {
+    answer(|| {
+        let written = written(buffer, length)?;
+        let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
+        let (one, permission) = (all.get(number)?, permissions.get(permission)?);
+        packed::ask(&written, |resource| ask(one, permission.name(), resource))
+    })
+}
+
+type Checks<'c, 'r> = [(&'c str, Option<&'c Resource<'r>>)];
+
+fn many<T: HasNumber>(
+    number: i64,
+    buffer: i64,
+    length: i32,
+    ask: impl Fn(&T, &Checks<'_, '_>) -> rolekeep::Result<Vec<bool>>,
+) -> i32 {
+    answer(|| {
+        let written = written(buffer, length)?;
+        let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
+        let one = all.get(number)?;
+        let name = |number: u32| permissions.get(number.into()).map(PermissionHandle::name);
+        let answers = packed::ask_many(&written, name, |checks| ask(one, checks))?;
+        let buffers = BUFFERS.read().ok()?;
+        buffers
+            .get(buffer)?
+            .iter()
+            .zip(answers)
+            .for_each(|(byte, answer)| byte.store(answer.into(), Ordering::Relaxed));
+        Some(true)
+    })
+}
+
+fn written(buffer: i64, length: i32) -> Option<Vec<u8>> {
+    let buffers = BUFFERS.read().ok()?;
+    let bytes = buffers.get(buffer)?.get(..usize::try_from(length).ok()?)?;
+    Some(bytes.iter().map(|byte| byte.load(Ordering::Relaxed)).collect())
+}
+
+fn answer(ask: impl FnOnce() -> Option<bool>) -> i32 {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(Some(allowed)) => allowed.into(),
         Ok(None) | Err(_) => -1,

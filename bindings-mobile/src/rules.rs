@@ -1,6 +1,9 @@
 //! Rules without accounts: a policy, and principals that the host describes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use rolekeep::{
     Time,
@@ -10,7 +13,8 @@ use serde::Serialize;
 
 use crate::{
     Result,
-    caller::{Check, Resource, read_filter, read_scope},
+    caller::{Check, Resource, ask_many, read_filter, read_scope},
+    direct,
     error::RolekeepError,
     face::{Explanation, PrincipalData, RulesSettings, SqlFilter, SqlTable},
     types::{JsonText, mirror},
@@ -23,7 +27,13 @@ pub struct Rules(rolekeep::rules::Rules);
 /// Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
 /// what describes them stays the same.
 #[derive(uniffi::Object)]
-pub struct Principal(Subject);
+pub struct Principal(Subject, OnceLock<direct::Number<Subject>>);
+
+impl Principal {
+    fn new(subject: Subject) -> Arc<Self> {
+        Arc::new(Self(subject, OnceLock::new()))
+    }
+}
 
 #[uniffi::export]
 impl Rules {
@@ -41,12 +51,12 @@ impl Rules {
     /// Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
     /// attributes that it does not declare or that are of another type, and those that it reads and that are missing.
     pub fn principal(&self, data: PrincipalData) -> Result<Arc<Principal>> {
-        Ok(Arc::new(Principal(Subject::described(&self.0, &json(&data)?)?)))
+        Ok(Principal::new(Subject::described(&self.0, &json(&data)?)?))
     }
 
     /// Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
     pub fn anonymous(&self) -> Arc<Principal> {
-        Arc::new(Principal(Subject::anonymous(&self.0)))
+        Principal::new(Subject::anonymous(&self.0))
     }
 }
 
@@ -69,11 +79,7 @@ impl Principal {
 
     /// Several checks of one moment, each as `can`: crossing the language border costs more than the check.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
-        let checks: Vec<(String, Option<rolekeep::Resource<'static>>)> =
-            checks.into_iter().map(|check| (check.permission, check.resource.map(Into::into))).collect();
-        let checks: Vec<_> =
-            checks.iter().map(|(permission, resource)| (permission.as_str(), resource.as_ref())).collect();
-        Ok(self.0.asking().check_many(self.0.principal(), &checks)?)
+        ask_many(checks, |checks| self.0.asking().check_many(self.0.principal(), checks))
     }
 
     /// Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
@@ -113,9 +119,18 @@ impl Principal {
         mirror(&self.0.asking().explain(self.0.principal(), &permission, resource.as_ref())?)
     }
 
+    /// What Kotlin's `can` asks by: the numbers of this principal and of a permission.
+    ///
+    /// Throws as `can` does.
+    pub fn numbers(&self, permission: String) -> Result<Vec<i64>> {
+        self.0.can(&permission, None)?;
+        let principal = self.1.get_or_init(|| direct::Number::of(&self.0));
+        Ok(vec![principal.0, direct::permission(&permission)])
+    }
+
     /// The same principal, where the policy's conditions read these values as `context.…`.
     pub fn with_context(&self, values: HashMap<String, JsonText>) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self(self.0.with_context(&json(&values)?)?)))
+        Ok(Self::new(self.0.with_context(&json(&values)?)?))
     }
 }
 

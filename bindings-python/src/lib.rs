@@ -2,6 +2,7 @@
 
 mod answer;
 mod errors;
+mod mapping;
 mod persister;
 mod process;
 mod rules;

@@ -6,7 +6,7 @@ use rolekeep::{
     ffi::rules::{Subject, compile},
 };
 
-use crate::{answer::at_once, errors::text, store::encode};
+use crate::{answer::at_once, errors::text, mapping};
 
 /// A compiled policy.
 #[pyclass(frozen, subclass)]
@@ -50,8 +50,14 @@ impl Principal {
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
     fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let resource = resource.map(encode).transpose()?;
-        at_once(permission.py(), || self.0.can(text(permission)?, resource.as_deref()))
+        let (asking, principal) = (self.0.asking(), self.0.principal());
+        mapping::can(permission, resource, |permission, resource| asking.check(principal, permission, resource))
+    }
+
+    /// Many checks of one moment, each as `can`.
+    fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
+        let (asking, principal) = (self.0.asking(), self.0.principal());
+        mapping::can_many(checks, |checks| asking.check_many(principal, checks), |json| self.0.ask("can_many", json))
     }
 
     /// Whether the principal may do this to anything at all: a menu's question.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::{
     answer::{Answer, at_once},
     errors::{ended, raise, text},
+    mapping,
     persister::Host,
     process::{self, PerProcess, Process},
 };
@@ -110,6 +111,13 @@ impl Store {
         let given = match (resource, context, at_least) {
             (None, None, None) => None,
             (resource, context, at_least) => {
+                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user)) {
+                    if let Some(is_allowed) =
+                        mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
+                    {
+                        return Ok(is_allowed);
+                    }
+                }
                 let given = PyDict::new(py);
                 given.set_item("resource", resource)?;
                 given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
@@ -225,10 +233,14 @@ impl Caller {
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
     fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let py = permission.py();
-        let resource = resource.map(encode).transpose()?;
-        let caller = self.0.here(py)?;
-        at_once(py, || ffi::can(caller, text(permission)?, resource.as_deref()))
+        let caller = self.0.here(permission.py())?;
+        mapping::can(permission, resource, |permission, resource| caller.can(permission, resource))
+    }
+
+    /// Many checks of one moment, each as `can`.
+    fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
+        let caller = self.0.here(checks.py())?;
+        mapping::can_many(checks, |checks| caller.can_many(checks), |json| ffi::ask(caller, "can_many", json))
     }
 
     /// Whether the caller may do this to anything at all: a menu's question.

@@ -4,22 +4,24 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{
-    Caller, Error, KnownUser, Reason, RequestContext, Result, UserManagement, ffi, rules::PermissionHandle,
+    Caller, Error, KnownUser, Reason, RequestContext, Resource, Result, UserId, UserManagement, ffi,
+    rules::PermissionHandle,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
-use crate::{error::stamped, store::promise};
+use crate::{
+    error::stamped,
+    packed::{self, IN_FULL},
+    store::promise,
+};
 
 thread_local! {
     /// What is asked about often, by numbers: a text costs more on its way here than the answer does. The TypeScript
     /// half sees to it that they are few.
     static PERMISSIONS: RefCell<Vec<PermissionHandle>> = const { RefCell::new(Vec::new()) };
-    static USERS: RefCell<Vec<KnownUser>> = const { RefCell::new(Vec::new()) };
+    static USERS: RefCell<Vec<(UserId, KnownUser)>> = const { RefCell::new(Vec::new()) };
 }
-
-/// To be asked in full, which gives the error.
-const IN_FULL: u32 = 2;
 
 /// A number for a permission's name.
 #[wasm_bindgen(js_name = internPermission)]
@@ -30,8 +32,8 @@ pub fn intern_permission(name: String) -> u32 {
 /// A number for a user's id, good until [`forget_users`]; none: it is no id.
 #[wasm_bindgen(js_name = internUser)]
 pub fn intern_user(id: &str) -> Option<u32> {
-    let user = KnownUser::new(id.parse().ok()?);
-    Some(USERS.with_borrow_mut(|users| numbered(users, user)))
+    let id = id.parse().ok()?;
+    Some(USERS.with_borrow_mut(|users| numbered(users, (id, KnownUser::new(id)))))
 }
 
 /// Begins again to number users.
@@ -57,7 +59,22 @@ fn by_number(permission: u32, ask: impl FnOnce(&PermissionHandle) -> Result<bool
 pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
     USERS.with_borrow_mut(|users| {
         let user = users.get_mut(user as usize);
-        user.map_or(IN_FULL, |user| by_number(permission, |permission| um.check_cached(user, permission, None)))
+        user.map_or(IN_FULL, |(_, user)| by_number(permission, |permission| um.check_cached(user, permission, None)))
+    })
+}
+
+/// Whether any user may do this to a resource that was written to `packed_at`.
+pub fn check_packed(um: &UserManagement, user: u32, permission: u32, length: u32) -> u32 {
+    let user = USERS.with_borrow(|users| users.get(user as usize).map(|(id, _)| *id));
+    user.map_or(IN_FULL, |user| {
+        packed_by_number(permission, length, |name, resource| um.check_cached(user, name, resource))
+    })
+}
+
+fn packed_by_number(permission: u32, length: u32, ask: impl FnOnce(&str, &Resource<'_>) -> Result<bool>) -> u32 {
+    PERMISSIONS.with_borrow(|names| {
+        let name = names.get(permission as usize).map(PermissionHandle::name);
+        name.map_or(IN_FULL, |name| packed::ask(length, |resource| ask(name, resource)))
     })
 }
 
@@ -90,6 +107,21 @@ impl CallerFfi {
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, permission: u32) -> u32 {
         by_number(permission, |permission| self.caller.can(permission, None))
+    }
+
+    /// [`CallerFfi::can`] for a permission by number, and a resource that was written to `packed_at`.
+    #[wasm_bindgen(js_name = canPacked)]
+    pub fn can_packed(&self, permission: u32, length: u32) -> u32 {
+        packed_by_number(permission, length, |name, resource| self.caller.can(name, resource))
+    }
+
+    /// Many checks that were written there; false where they are to be asked in full.
+    #[wasm_bindgen(js_name = canManyPacked)]
+    pub fn can_many_packed(&self, length: u32) -> bool {
+        PERMISSIONS.with_borrow(|names| {
+            let name = |number: u32| names.get(number as usize).map(PermissionHandle::name);
+            packed::ask_many(length, name, |checks| self.caller.can_many(checks))
+        })
     }
 
     /// Whether somebody has signed in, or the host itself asks.

@@ -7,6 +7,7 @@ mod caller;
 mod command;
 mod environment;
 mod error;
+mod packed;
 #[cfg(not(feature = "rules"))]
 mod persister;
 #[cfg(any(feature = "rules", feature = "node"))]

@@ -10,10 +10,11 @@ use rolekeep::{
 };
 use wasm_bindgen::prelude::*;
 
-use crate::{environment::JsEnvironment, error::stamped};
-
-/// To be asked in full, which gives the error.
-const IN_FULL: u32 = 2;
+use crate::{
+    environment::JsEnvironment,
+    error::stamped,
+    packed::{self, IN_FULL},
+};
 
 /// What the TypeScript half holds for a compiled policy.
 #[wasm_bindgen]
@@ -56,6 +57,29 @@ impl RulesFfi {
     pub fn can_by_number(&self, principal: &PrincipalFfi, permission: u32) -> u32 {
         let permission = self.permissions.borrow().get(permission as usize).copied();
         permission.and_then(|id| principal.subject.can_by(id).ok()).map_or(IN_FULL, u32::from)
+    }
+
+    /// [`PrincipalFfi::can`] by such a number, and a resource that was written to `packed_at`; answers likewise.
+    #[wasm_bindgen(js_name = canPacked)]
+    pub fn can_packed(&self, principal: &PrincipalFfi, permission: u32, length: u32) -> u32 {
+        let PrincipalFfi { subject } = principal;
+        let ask = |name| packed::ask(length, |resource| subject.asking().check(subject.principal(), name, resource));
+        self.name(permission).map_or(IN_FULL, ask)
+    }
+
+    /// Many checks that were written there; false where they are to be asked in full.
+    #[wasm_bindgen(js_name = canManyPacked)]
+    pub fn can_many_packed(&self, principal: &PrincipalFfi, length: u32) -> bool {
+        let PrincipalFfi { subject } = principal;
+        let (asking, principal) = (subject.asking(), subject.principal());
+        packed::ask_many(length, |number| self.name(number), |checks| asking.check_many(principal, checks))
+    }
+}
+
+impl RulesFfi {
+    fn name(&self, number: u32) -> Option<&str> {
+        let permission = self.permissions.borrow().get(number as usize).copied()?;
+        Some(self.rules.rule_set().permission_name(permission))
     }
 }
 

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::{
-    caller::{CallerFfi, check_by_number, request},
+    caller::{CallerFfi, check_by_number, check_packed, request},
     environment::JsEnvironment,
     error::stamped,
     persister::JsPersister,
@@ -61,6 +61,12 @@ impl StoreFfi {
     #[wasm_bindgen(js_name = checkByNumber)]
     pub fn check_by_number(&self, user: u32, permission: u32) -> u32 {
         check_by_number(&self.store, user, permission)
+    }
+
+    /// Whether any user may do this to a resource that was written to `packed_at`; answers likewise.
+    #[wasm_bindgen(js_name = checkPacked)]
+    pub fn check_packed(&self, user: u32, permission: u32, length: u32) -> u32 {
+        check_packed(&self.store, user, permission, length)
     }
 
     /// Whether any user may do this, by the rights in memory; circumstances as JSON.

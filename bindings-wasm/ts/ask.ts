@@ -43,6 +43,12 @@ export abstract class Asker {
   /** Asks by the name of a question: JSON in, JSON out; throws what the wasm throws. @internal */
   protected abstract ask(question: string, input: string): string;
 
+  /** Answers to checks that were packed; undefined where they are to be asked as JSON. @internal */
+  protected abstract askPacked(checks: readonly Question[]): boolean[] | undefined;
+
+  /** To be called for permissions that there are. @internal */
+  protected abstract learn(permission: string): void;
+
   /** Whether they may do this, to a resource or at all. */
   // So that a resource that may not have been found does not compile: without one it is another question.
   abstract can(permission: string, ...on: [] | [resource: Resource]): boolean;
@@ -53,10 +59,17 @@ export abstract class Asker {
     required(resource === undefined ? this.can(permission) : this.can(permission, resource));
   }
 
-  /** Many checks at once, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. */
+  /**
+   * Many checks of one moment, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. A resource
+   * that stands there several times is read once.
+   */
   canMany(checks: readonly Question[]): boolean[] {
+    const known = this.askPacked(checks);
+    if (known !== undefined) return known;
     const asked = checks.map((check) => (typeof check === "string" ? [check] : check));
-    return this.#answer("can_many", { checks: asked.map(([permission, resource]) => ({ permission, resource })) });
+    const answers = this.#answer<boolean[]>("can_many", { checks: asked.map(([permission, resource]) => ({ permission, resource })) });
+    for (const [permission] of asked) this.learn(permission as string);
+    return answers;
   }
 
   /** Whether they may do this to anything at all: a menu's question. It may say yes too often, never no. */

@@ -1,4 +1,4 @@
-import { attributes, required, type Resource, rethrow, safely } from "./ask.js";
+import { attributes, type Question, required, type Resource, rethrow, safely } from "./ask.js";
 import { fromJson, toJson } from "./codec.js";
 import { invalid, only, text } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
@@ -44,7 +44,8 @@ export function numberOf(permission: string): number | undefined {
 
 /** To be called for those that the policy declares, so that what is asked at random is not kept. @internal */
 export function learn(permission: string): void {
-  if (numbers.size < MAX_NUMBERS && !numbers.has(permission)) numbers.set(permission, store.functions.internPermission(permission));
+  if (numbers.size >= MAX_NUMBERS || numbers.has(permission) || permission.endsWith("}")) return;
+  numbers.set(permission, store.functions.internPermission(permission));
 }
 
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
@@ -89,14 +90,32 @@ export class Caller extends Areas {
   // So that a resource that may not have been found does not compile: without one it is another question.
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
-    const number = resource === undefined ? numberOf(permission) : undefined;
-    const answer = number === undefined ? 2 : this.#native.canByNumber(number);
-    if (answer < 2) return answer === 1;
+    const number = numbers.get(permission);
+    if (number !== undefined) {
+      const answer = resource === undefined ? this.#native.canByNumber(number) : this.#canPacked(number, resource);
+      if (answer < 2) return answer === 1;
+    }
     return safely(() => {
       const isAllowed = this.#native.can(text(permission, "permission"), attributes(resource));
-      if (!permission.endsWith("}")) learn(permission);
+      learn(permission);
       return isAllowed;
     });
+  }
+
+  #canPacked(number: number, resource: Resource): number {
+    const length = store.packer.resource(resource);
+    return length === 0 ? 2 : this.#native.canPacked(number, length);
+  }
+
+  /** @internal */
+  protected askPacked(checks: readonly Question[]): boolean[] | undefined {
+    const length = store.packer.checks(checks, numbers);
+    return length !== 0 && this.#native.canManyPacked(length) ? store.packer.answers(checks.length) : undefined;
+  }
+
+  /** @internal */
+  protected learn(permission: string): void {
+    learn(permission);
   }
 
   /** Whether the caller holds `admin:all` now, or is the host. */

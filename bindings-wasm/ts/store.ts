@@ -84,18 +84,23 @@ export class UserManagement {
    * Throws an `UnavailableError` with the reason `not_loaded` where the rights are not in memory: `checkAsync` reads them.
    */
   check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
-    if (resource === undefined && circumstances === undefined) {
-      const [user, number] = [users.get(userId), numberOf(permission)];
-      const answer = user === undefined || number === undefined ? 2 : this.#native.checkByNumber(user, number);
+    const [user, number] = [users.get(userId), numberOf(permission)];
+    if (user !== undefined && number !== undefined && circumstances === undefined) {
+      const answer = resource === undefined ? this.#native.checkByNumber(user, number) : this.#checkPacked(user, number, resource);
       if (answer < 2) return answer === 1;
     }
     return safely(() => {
       const given = resource || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
       const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), given);
-      if (!permission.endsWith("}")) learn(permission);
+      learn(permission);
       meet(userId);
       return isAllowed;
     });
+  }
+
+  #checkPacked(user: number, number: number, resource: Resource): number {
+    const length = store.packer.resource(resource);
+    return length === 0 ? 2 : this.#native.checkPacked(user, number, length);
   }
 
   /** `check` that reads the user's rights where they are not in memory, and waits for `atLeast`. */

@@ -3,7 +3,7 @@
 mod filter;
 mod pages;
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use crate::{
     engine::{Engine, Who, WhoIdentity, allows_at_all},
@@ -138,9 +138,23 @@ impl Caller {
         self.required(self.can(permission, resource)?, || Error::denied(permission.text()))
     }
 
-    /// Several checks at once, each as [`Caller::can`].
+    /// Several checks of one moment, each as [`Caller::can`].
+    ///
+    /// # Errors
+    /// That of the first that has one; a permission that does not exist is told first where the caller may not ask.
     pub fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        checks.iter().map(|(permission, resource)| self.can(permission, *resource)).collect()
+        let is_asked = Cell::new(false);
+        self.ask(
+            |rules| match is_asked.get() {
+                true => Ok(()),
+                false => checks.iter().try_for_each(|(permission, _)| exists(permission)(rules)),
+            },
+            || vec![true; checks.len()],
+            |rules, principal, clock| {
+                is_asked.set(true);
+                rules.check_each(principal, self.context(), clock.now(), checks)
+            },
+        )
     }
 
     /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.

@@ -1,6 +1,7 @@
 //! What the bindings call: the name of an operation or of a question and JSON in, JSON out.
 
 mod filters;
+pub mod packed;
 mod questions;
 pub mod rules;
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
-pub use questions::{QUESTIONS, ask, can, check, consult};
+pub use questions::{QUESTIONS, ask, can, check, consult, resource};
 
 macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {

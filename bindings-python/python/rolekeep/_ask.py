@@ -47,12 +47,19 @@ def required(is_allowed: bool) -> None:
         raise Forbidden("you may not do this")
 
 
+def encode_checks(checks: Sequence[Question]) -> str:
+    """What `can_many` is asked, as JSON."""
+    pairs = ((each, None) if isinstance(each, str) else each for each in checks)
+    return encode({"checks": [{"permission": permission, "resource": resource} for permission, resource in pairs]})
+
+
 class Asker:
     """What a caller and a principal of rules without accounts are asked alike."""
 
     if TYPE_CHECKING:
 
         def can(self, permission: str, resource: Resource = ...) -> bool: ...
+        def can_many(self, checks: Sequence[Question]) -> list[bool]: ...
         def _ask(self, question: str, input: str) -> str: ...
 
     @overload
@@ -62,12 +69,6 @@ class Asker:
     def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
         required(self.can(permission) if resource is None else self.can(permission, resource))
-
-    def can_many(self, checks: Sequence[Question]) -> list[bool]:
-        """Many checks at once, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`."""
-        pairs = ((each, None) if isinstance(each, str) else each for each in checks)
-        asked = [{"permission": permission, "resource": resource} for permission, resource in pairs]
-        return decode(list[bool], self._ask("can_many", encode({"checks": asked})))
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, themselves or through a senior one: everywhere, or also just in a scope

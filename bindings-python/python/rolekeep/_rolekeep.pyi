@@ -6,6 +6,7 @@ from uuid import UUID
 
 from typing_extensions import Self
 
+from ._ask import Question
 from ._persister import Host
 
 T = TypeVar("T", covariant=True)
@@ -83,6 +84,12 @@ class Principal:
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 
+    def can_many(self, checks: Sequence[Question]) -> list[bool]:
+        """Many checks of one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
+
+        A mapping that stands there several times is read once.
+        """
+
     def can_somewhere(self, permission: str) -> bool:
         """Whether the principal may do this to anything at all: a menu's question."""
 
@@ -102,6 +109,12 @@ class Caller:
 
         A resource that may be `None`, as it was not found, is none: without one it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
+        """
+
+    def can_many(self, checks: Sequence[Question]) -> list[bool]:
+        """Many checks of one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
+
+        A mapping that stands there several times is read once.
         """
 
     def can_somewhere(self, permission: str) -> bool:

@@ -22,7 +22,7 @@ const LIMIT = 740 * 1024;
 const RULES_LIMIT = 300 * 1024;
 
 const HOMES = ["audit", "common", "drones", "errors", "permissions", "policy", "regions", "roles", "rules", "sessions", "settings", "setup", "sql", "users"];
-const MODULES = ["api", "ask", "caller", "cli", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guarded", "guards", "index", "index.node", "indexeddb", "node", "page", "persister", "read.node", "rules/api", "rules/index", "rules/index.node", "rules/rules", "store", "wasm"];
+const MODULES = ["api", "ask", "caller", "cli", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guarded", "guards", "index", "index.node", "indexeddb", "node", "packed", "page", "persister", "read.node", "rules/api", "rules/index", "rules/index.node", "rules/rules", "store", "wasm"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
   ...MODULES.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`]),

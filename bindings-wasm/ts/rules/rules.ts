@@ -1,4 +1,4 @@
-import { Asker, attributes, type Resource, safely } from "../ask.js";
+import { Asker, attributes, type Question, type Resource, safely } from "../ask.js";
 import { toJson } from "../codec.js";
 import { text } from "../errors.js";
 import type { Json, PrincipalData, RulesSettings } from "../generated/types.js";
@@ -18,7 +18,7 @@ export interface Context {
 }
 
 /** @internal */
-export type RulesFunctions = Pick<typeof browser, "compileRules">;
+export type RulesFunctions = Pick<typeof browser, "compileRules" | "packedAt">;
 
 const wasm = new Wasm<RulesFunctions>();
 
@@ -86,18 +86,32 @@ export class Principal extends Asker {
    */
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
   can(permission: string, resource?: Resource): boolean {
-    const number = resource === undefined ? this.#numbers.get(permission) : undefined;
-    const answer = number === undefined ? 2 : this.#rules.canByNumber(this.#native, number);
-    if (answer < 2) return answer === 1;
+    const number = this.#numbers.get(permission);
+    if (number !== undefined) {
+      const answer = resource === undefined ? this.#rules.canByNumber(this.#native, number) : this.#canPacked(number, resource);
+      if (answer < 2) return answer === 1;
+    }
     return safely(() => {
       const isAllowed = this.#native.can(text(permission, "permission"), attributes(resource));
-      this.#learn(permission);
+      this.learn(permission);
       return isAllowed;
     });
   }
 
+  #canPacked(number: number, resource: Resource): number {
+    const length = wasm.packer.resource(resource);
+    return length === 0 ? 2 : this.#rules.canPacked(this.#native, number, length);
+  }
+
+  /** @internal */
+  protected askPacked(checks: readonly Question[]): boolean[] | undefined {
+    const length = wasm.packer.checks(checks, this.#numbers);
+    return length !== 0 && this.#rules.canManyPacked(this.#native, length) ? wasm.packer.answers(checks.length) : undefined;
+  }
+
   // Those that the policy declares, and each once: no more than there are.
-  #learn(permission: string): void {
+  /** @internal */
+  protected learn(permission: string): void {
     if (this.#numbers.has(permission) || permission.endsWith("}")) return;
     const number = this.#rules.numberOf(permission);
     if (number !== undefined) this.#numbers.set(permission, number);

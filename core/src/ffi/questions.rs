@@ -111,7 +111,7 @@ fn needed<T>(field: &str, given: Option<T>) -> Result<T> {
 /// # Errors
 /// Those of [`Caller::can`], and [`Reason::InvalidInput`] for a resource that is none.
 pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<bool> {
-    let resource = resource.map(read_resource).transpose()?;
+    let resource = resource.map(self::resource).transpose()?;
     caller.can(permission, resource.as_ref())
 }
 
@@ -194,8 +194,11 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
     if question == "check" { written(&answers.first()) } else { written(&answers) }
 }
 
-/// `{"type": "document", "owner_id": "…"}`
-pub(super) fn read_resource(text: &str) -> Result<Resource<'static>> {
+/// A resource in JSON: `{"type": "document", "owner_id": "…"}`.
+///
+/// # Errors
+/// [`Reason::InvalidJson`], [`Reason::InvalidInput`] for what is no object, or names no type.
+pub fn resource(text: &str) -> Result<Resource<'static>> {
     let Json::Object(attributes) = read(text, Limits::SMALL)? else {
         return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
     };
@@ -204,7 +207,7 @@ pub(super) fn read_resource(text: &str) -> Result<Resource<'static>> {
 
 fn to_resource(mut attributes: Attributes) -> Result<Resource<'static>> {
     match attributes.remove("type") {
-        Some(Json::String(resource_type)) => Ok(Resource::from_json(&resource_type, &attributes)),
+        Some(Json::String(resource_type)) => Ok(Resource::of_json(resource_type, attributes)),
         _ => Err(Error::new(Reason::InvalidInput, "a resource names its type: {\"type\": \"document\", …}")),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     SqlFilter, SqlTable,
-    questions::{Answers, Asked, answer, read_resource},
+    questions::{self, Answers, Asked, answer},
 };
 use crate::{
     model::{
@@ -68,7 +68,7 @@ impl Subject {
     /// # Errors
     /// Those of [`Rules::check`], and [`Reason::InvalidInput`](crate::Reason::InvalidInput) for a resource that is none.
     pub fn can(&self, permission: &str, resource: Option<&str>) -> Result<bool> {
-        let resource = resource.map(read_resource).transpose()?;
+        let resource = resource.map(questions::resource).transpose()?;
         self.asking().check(&self.principal, permission, resource.as_ref())
     }
 

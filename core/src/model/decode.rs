@@ -452,7 +452,7 @@ fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
 }
 
 /// JSON has one number type: `1.0` is the integer 1 (RBAC.md, "Details decided").
-fn integer(value: &Json) -> Option<i64> {
+pub(crate) fn integer(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64()?;
         // 2^53: from there on a float no longer says which integer was meant.

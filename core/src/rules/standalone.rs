@@ -234,8 +234,8 @@ impl<'c> Asking<'c> {
     /// # Errors
     /// The same.
     pub fn check_many(&self, principal: &Principal, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        let now = self.now();
-        checks.iter().map(|(permission, resource)| self.allows(principal, permission, *resource, now)).collect()
+        let (rules, none) = (self.of(principal)?, Context::new());
+        rules.check_each(principal, self.context.unwrap_or(&none), self.now(), checks)
     }
 
     /// [`Rules::can_somewhere`].

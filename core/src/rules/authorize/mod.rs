@@ -126,6 +126,37 @@ impl RuleSet {
         Ok(self.settle(&question)?.is_allowed())
     }
 
+    /// Several questions of one moment, each by the name of its permission: what is read of a resource is looked up once
+    /// where questions about it follow each other.
+    ///
+    /// # Errors
+    /// As [`RuleSet::decide`] and [`RuleSet::permission_and_fields`], for the first question that has one.
+    pub(crate) fn check_each<'a>(
+        &'a self,
+        principal: &'a Principal,
+        context: &'a Context,
+        now: Time,
+        checks: &'a [(&str, Option<&Resource<'_>>)],
+    ) -> Result<Vec<bool>> {
+        let mut known = None;
+        let mut values = ResourceValues::new();
+        let answers = checks.iter().map(|(name, resource)| {
+            let (permission, fields) = self.permission_and_fields(name)?;
+            let whole = Question { principal, permission, fields: &[], resource: *resource, context, now };
+            let question = Question { fields: &fields, ..whole };
+            let Some(resource) = *resource else { return self.allows(&question) };
+            let about = (std::ptr::from_ref(resource), std::ptr::from_ref(self.type_of(permission).0));
+            if known != Some(about) {
+                known = None;
+                values.clear();
+                self.find_values(&whole, &mut values)?;
+                known = Some(about);
+            }
+            Ok(self.judge(&question, &self.evaluation_context(&question, &values)).is_allowed())
+        });
+        answers.collect()
+    }
+
     /// Decides. Allocates nothing where questions about the type read at most eight attributes.
     ///
     /// # Errors

@@ -5,10 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 use crate::model::{
+    decode::integer,
     id::parse_uuid,
     record::Kind,
     time::{self, Time},
@@ -132,27 +134,33 @@ impl From<Value> for GivenValue {
     /// JSON arrays become sets; JSON scalars what they are.
     fn from(value: Value) -> Self {
         let Value::Json(text) = &value else { return GivenValue::One(value) };
-        let held = match serde_json::from_str(text) {
-            Ok(serde_json::Value::Array(items)) => {
-                items.into_iter().map(scalar).collect::<Option<_>>().map(GivenValue::Set)
-            }
-            Ok(json) => scalar(json).map(GivenValue::One),
-            Err(_) => None,
-        };
-        // What is of no type of ours stays as it is, and reads as none.
-        held.unwrap_or(GivenValue::One(value))
+        serde_json::from_str::<Json>(text).map_or(GivenValue::One(value), GivenValue::from)
     }
 }
 
-fn scalar(json: serde_json::Value) -> Option<Value> {
-    match json {
-        serde_json::Value::Null => Some(Value::Null),
-        serde_json::Value::Bool(bool) => Some(Value::Bool(bool)),
-        serde_json::Value::String(text) => Some(Value::Text(text)),
-        // JSON has one number type; what is no 64-bit integer is none of ours.
-        serde_json::Value::Number(_) => crate::model::decode::decode(json).ok().map(Value::Int),
-        _ => None,
+impl From<Json> for GivenValue {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::Array(items) if items.iter().all(is_scalar) => {
+                GivenValue::Set(items.into_iter().map(scalar).collect())
+            }
+            json => GivenValue::One(scalar(json)),
+        }
     }
+}
+
+/// What is of no type of ours stays as it is, and reads as none.
+fn scalar(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(bool) => Value::Bool(bool),
+        Json::String(text) => Value::Text(text),
+        json => integer(&json).map_or_else(|| Value::Json(json.to_string().into()), Value::Int),
+    }
+}
+
+fn is_scalar(json: &Json) -> bool {
+    matches!(json, Json::Null | Json::Bool(_) | Json::String(_)) || integer(json).is_some()
 }
 
 /// What was given or is stored for an attribute, not read yet.
@@ -160,6 +168,7 @@ fn scalar(json: serde_json::Value) -> Option<Value> {
 pub(in crate::rules) enum Found<'a> {
     Nothing,
     One(&'a Value),
+    Text(&'a str),
     Many(&'a GivenValue),
 }
 
@@ -180,8 +189,9 @@ impl<'a> Found<'a> {
     pub(in crate::rules) fn read(self, ty: Type) -> TypedValue<'a> {
         match self {
             Found::One(value) if !ty.is_set => read(value, ty.base),
+            Found::Text(text) if !ty.is_set => read_text(text, ty.base),
             Found::Many(held) => held.read_set(ty),
-            Found::One(_) | Found::Nothing => TypedValue::Absent,
+            Found::One(_) | Found::Text(_) | Found::Nothing => TypedValue::Absent,
         }
     }
 }
@@ -378,17 +388,26 @@ pub(in crate::rules) fn read(value: &Value, base: Base) -> TypedValue<'_> {
 
 /// What is not stored as declared: text is also read as what JSON has no type for.
 fn convert(value: &Value, base: Base) -> TypedValue<'_> {
-    let read = match (base, value) {
-        (Base::Bool, Value::Bool(bool)) => Some(TypedValue::Bool(*bool)),
-        (Base::Id, Value::Text(text)) => parse_uuid(text).map(TypedValue::id),
-        (Base::Time, Value::Time(micros)) => Some(TypedValue::Time(*micros)),
-        (Base::Time, Value::Text(text)) => parse_time(text).map(TypedValue::Time),
+    match (base, value) {
+        (_, Value::Text(text)) => read_text(text, base),
+        (Base::Bool, Value::Bool(bool)) => TypedValue::Bool(*bool),
+        (Base::Time, Value::Time(micros)) => TypedValue::Time(*micros),
         (Base::Duration, Value::Int(micros)) if crate::rules::condition::duration::is_in_range(*micros) => {
-            Some(TypedValue::Duration(*micros))
+            TypedValue::Duration(*micros)
         }
-        (Base::Duration, Value::Text(text)) => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
-        (Base::Ip, Value::Text(text)) => parse_ip(text).map(TypedValue::ip),
-        _ => None,
+        _ => TypedValue::Absent,
+    }
+}
+
+/// A text as the declared type; absent where it does not say one of it.
+fn read_text(text: &str, base: Base) -> TypedValue<'_> {
+    let read = match base {
+        Base::String => Some(TypedValue::Text(text)),
+        Base::Id => parse_uuid(text).map(TypedValue::id),
+        Base::Time => parse_time(text).map(TypedValue::Time),
+        Base::Duration => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
+        Base::Ip => parse_ip(text).map(TypedValue::ip),
+        Base::Bool | Base::Int => None,
     };
     read.unwrap_or(TypedValue::Absent)
 }

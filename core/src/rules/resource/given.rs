@@ -8,7 +8,7 @@ use crate::model::{
 
 use crate::rules::{
     compile::{attribute::Attribute, rule_set::suggestion},
-    condition::value::GivenValue,
+    condition::value::Type,
     diagnostics::shown,
 };
 
@@ -23,22 +23,24 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    fn find(&mut self, name: &str) -> Option<&'d Attribute> {
+    /// An attribute, and its slot.
+    #[inline]
+    pub(in crate::rules) fn find(&mut self, name: &str) -> Option<(usize, &'d Attribute)> {
         let at = match self.attributes.get(self.next) {
             Some(next) if next.name == name => self.next,
             _ => self.attributes.iter().position(|one| one.name == name)?,
         };
         self.next = at + 1;
-        self.attributes.get(at)
+        Some((at, self.attributes.get(at)?))
     }
 
     /// What is wrong with this value; where nothing is declared, anything may be given.
-    pub(in crate::rules) fn problem(&mut self, name: &str, value: &GivenValue) -> Option<Problem<'d>> {
+    pub(in crate::rules) fn problem(&mut self, name: &str, is_of: impl FnOnce(Type) -> bool) -> Option<Problem<'d>> {
         if self.attributes.is_empty() {
             return None;
         }
         match self.find(name) {
-            Some(attribute) => (!value.is_of(attribute.ty)).then_some(Problem::Type(attribute)),
+            Some((_, attribute)) => (!is_of(attribute.ty)).then_some(Problem::Type(attribute)),
             None => Some(Problem::Undeclared(self.attributes)),
         }
     }

@@ -2,7 +2,7 @@
 
 pub(in crate::rules) mod given;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -20,51 +20,97 @@ use crate::rules::{
         attribute::{Attribute, ResourceType},
         reads::{ReadAttribute, TypeReads},
     },
-    condition::value::{Found, GivenValue, TypedValue},
+    condition::value::{Found, GivenValue, Type, TypedValue},
 };
 use given::Declared;
 
 /// A resource with every attribute and relation that the policy reads for its type.
 #[derive(Clone, Debug, Default)]
 pub struct Resource<'r> {
-    resource_type: Name,
+    resource_type: Cow<'r, str>,
     row: Option<(&'static Table, &'r Row)>,
-    given: Vec<(Name, GivenValue)>,
+    given: Vec<(Cow<'r, str>, ResourceValue<'r>)>,
+}
+
+/// A value of a resource.
+#[derive(Clone, Debug)]
+enum ResourceValue<'r> {
+    Given(GivenValue),
+    /// Somebody else's.
+    Text(&'r str),
+}
+
+impl ResourceValue<'_> {
+    #[inline]
+    fn is_of(&self, ty: Type) -> bool {
+        match self {
+            ResourceValue::Given(value) => value.is_of(ty),
+            ResourceValue::Text(_) => !self.found().read(ty).is_absent(),
+        }
+    }
+
+    #[inline]
+    fn found(&self) -> Found<'_> {
+        match self {
+            ResourceValue::Given(value) => value.into(),
+            ResourceValue::Text(text) => Found::Text(text),
+        }
+    }
 }
 
 impl<'r> Resource<'r> {
     /// A resource without attributes yet.
-    pub fn of(resource_type: impl Into<Name>) -> Self {
+    pub fn of(resource_type: impl Into<Cow<'r, str>>) -> Self {
         Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
     /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
-    pub fn record(resource_type: impl Into<Name>, table: &'static Table, row: &'r Row) -> Self {
+    pub fn record(resource_type: impl Into<Cow<'r, str>>, table: &'static Table, row: &'r Row) -> Self {
         Self { row: Some((table, row)), ..Self::of(resource_type) }
     }
 
     /// Gives an attribute; null where it has no value. A set is given as a JSON array. A value of another type than
     /// the policy declares, or of an attribute that it does not, makes every question about the resource an error:
     /// `RESOURCE_INVALID`.
-    pub fn with(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+    pub fn with(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::from(value.into()))
+    }
+
+    /// Gives an attribute that is a text, without a copy of it.
+    pub fn with_text(self, name: impl Into<Cow<'r, str>>, text: &'r str) -> Self {
+        self.put_value(name.into(), ResourceValue::Text(text))
+    }
+
+    /// Gives an attribute that is a set: its values, in any order.
+    pub fn with_set(self, name: impl Into<Cow<'r, str>>, values: impl IntoIterator<Item = impl Into<Value>>) -> Self {
+        self.put(name.into(), GivenValue::Set(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// Gives an attribute as JSON, read as [`Resource::from_json`] reads it.
+    pub(crate) fn with_json(self, name: impl Into<Cow<'r, str>>, value: Json) -> Self {
+        self.put(name.into(), value.into())
     }
 
     /// Gives an attribute as a document of the host's holds it, JSON mostly: a value of another type than declared counts
     /// as absent, as it does to a row filter over that document.
-    pub fn stored(self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
+    pub fn stored(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::Stored(GivenValue::from(value.into()).into()))
     }
 
     /// Gives a relation: the ids of the other side, in any order.
-    pub fn relation(self, name: impl Into<Name>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
+    pub fn relation(self, name: impl Into<Cow<'r, str>>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
         let mut ids: Vec<Uuid> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
         ids.dedup();
         self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(mut self, name: Name, value: GivenValue) -> Self {
+    fn put(self, name: Cow<'r, str>, value: GivenValue) -> Self {
+        self.put_value(name, ResourceValue::Given(value))
+    }
+
+    #[inline]
+    fn put_value(mut self, name: Cow<'r, str>, value: ResourceValue<'r>) -> Self {
         put(&mut self.given, name, value);
         self
     }
@@ -83,15 +129,20 @@ impl<'r> Resource<'r> {
         if *self.resource_type != *ty.name {
             return Err(self.of_other_type(ty));
         }
+        if self.row.is_none() && self.find_all(ty, reads, values).is_some() {
+            return Ok(());
+        }
+        // Something is wrong, or in a row.
+        values.clear();
         let mut read = 0;
         for (place, attribute) in reads.attributes.iter().enumerate() {
             // Many hosts give them in the order in which they are read.
-            let is_it = |given: &&(Name, GivenValue)| *given.0 == *attribute.name;
+            let is_it = |given: &&(Cow<'_, str>, ResourceValue<'_>)| *given.0 == *attribute.name;
             let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
             let value = match (given, self.row) {
                 (Some((_, given)), _) if given.is_of(attribute.ty) => {
                     read += 1;
-                    given.into()
+                    given.found()
                 }
                 (Some((name, _)), _) => {
                     self.check(ty)?;
@@ -102,7 +153,10 @@ impl<'r> Resource<'r> {
             };
             let is_absent = match (given, &value) {
                 (_, Found::Nothing) => true,
-                (Some((_, GivenValue::One(value))), _) => !attribute.is_optional && value.is_null(),
+                (Some((_, ResourceValue::Text(_))), _) => false,
+                (Some((_, ResourceValue::Given(GivenValue::One(value)))), _) => {
+                    !attribute.is_optional && value.is_null()
+                }
                 (_, value) => !attribute.is_optional && value.read(attribute.ty).is_absent(),
             };
             if is_absent {
@@ -114,9 +168,27 @@ impl<'r> Resource<'r> {
         if read == self.given.len() { Ok(()) } else { self.check(ty) }
     }
 
+    /// The values, in one pass over what was given; none where that is not just what is declared, or a value is missing.
+    fn find_all<'a>(&'a self, ty: &ResourceType, reads: &TypeReads, values: &mut ResourceValues<'a>) -> Option<()> {
+        let mut declared = Declared::of(&ty.attributes);
+        values.resize(reads.attributes.len(), Found::Nothing);
+        for (name, given) in &self.given {
+            let (slot, _) = declared.find(name).filter(|(_, attribute)| given.is_of(attribute.ty))?;
+            if let Some(value) = reads.place(u32::try_from(slot).ok()?).and_then(|place| values.get_mut(place)) {
+                *value = given.found();
+            }
+        }
+        let is_there = |(value, attribute): (&Found<'_>, &ReadAttribute)| match value {
+            Found::Nothing => false,
+            Found::Text(_) => true,
+            value => attribute.is_optional || !value.read(attribute.ty).is_absent(),
+        };
+        values.iter().zip(&reads.attributes).all(is_there).then_some(())
+    }
+
     fn check(&self, ty: &ResourceType) -> Result<()> {
         let mut declared = Declared::of(&ty.attributes);
-        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, given) {
+        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, |ty| given.is_of(ty)) {
             Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
             None => Ok(()),
         })
@@ -131,7 +203,7 @@ impl<'r> Resource<'r> {
     /// What was given, or is stored, for an attribute that questions do not read.
     pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &ReadAttribute) -> Option<Found<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
-            Some((_, given)) => Some(given.into()),
+            Some((_, given)) => Some(given.found()),
             None => Some(column(self.row?, ty, attribute)),
         }
     }
@@ -149,8 +221,13 @@ fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attrib
 impl Resource<'static> {
     /// A resource from JSON. A value is read by the type that the policy declares for the attribute.
     pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
-        let resource = Self::of(resource_type.to_owned());
-        attributes.iter().fold(resource, |resource, (name, value)| resource.with(name.clone(), of_json(value)))
+        Self::of_json(resource_type.to_owned(), attributes.clone())
+    }
+
+    /// [`Resource::from_json`] of what nobody else needs any more.
+    pub(crate) fn of_json(resource_type: String, attributes: BTreeMap<String, Json>) -> Self {
+        let given = attributes.into_iter().map(|(name, value)| (name.into(), ResourceValue::Given(value.into())));
+        Self { resource_type: resource_type.into(), row: None, given: given.collect() }
     }
 }
 
@@ -168,7 +245,7 @@ impl Context {
 
     /// A context from JSON, read as [`Resource::from_json`] reads resources.
     pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
-        values.iter().fold(Self::new(), |context, (name, value)| context.with(name.clone(), of_json(value)))
+        Self { given: values.iter().map(|(name, value)| (name.clone().into(), value.clone().into())).collect() }
     }
 
     /// Gives a value. One of another type than the policy declares makes every question an error, `CONTEXT_INVALID`; one
@@ -199,7 +276,7 @@ impl Context {
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
-        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, given) {
+        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, |ty| given.is_of(ty)) {
             Some(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
             None => Ok(()),
         })
@@ -211,13 +288,15 @@ impl Context {
     }
 }
 
-fn put(given: &mut Vec<(Name, GivenValue)>, name: Name, held: GivenValue) {
+fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
     match given.iter_mut().find(|(known, _)| *known == name) {
         Some(entry) => entry.1 = held,
-        None => given.push((name, held)),
+        None => {
+            // Most have fewer: room for them all at once.
+            if given.is_empty() {
+                given.reserve(8);
+            }
+            given.push((name, held));
+        }
     }
-}
-
-fn of_json(value: &Json) -> Value {
-    Value::Json(value.to_string().into())
 }
