@@ -40,6 +40,8 @@
 //!
 //! With none, the crate builds for wasm32.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod audit;
 pub mod caller;
 pub mod checks;
@@ -76,3 +78,8 @@ pub use manager::UserManagement;
 pub use model::error::{Code, Error, Reason, Result};
 pub use operations::actor::RequestContext;
 pub use rules::{Policy, Resource};
+
+/// The programs of the README, which rustdoc runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
