@@ -1,7 +1,7 @@
 // README.md keeps its word: its programs compile strictly, run one after another, and print what stands beside them.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -16,10 +16,8 @@ const program = blocks.join("\n");
 test("the programs of the README compile and say what they should", async () => {
   assert.ok(blocks.length >= 7);
   // Within the package, so that its name resolves to it.
-  mkdirSync(join(here, "node_modules/.cache"), { recursive: true });
-  const folder = mkdtempSync(join(here, "node_modules/.cache/readme-"));
+  const folder = mkdtempSync(join(here, "test/made-"));
   try {
-    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     const file = join(folder, "readme.ts");
     // What a page of prose gives no name to is used nowhere.
     writeFileSync(file, `${program}\nvoid [why, server, query];\n`);

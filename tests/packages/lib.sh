@@ -1,0 +1,23 @@
+# Sourced by the scripts of this folder: a folder outside of the tree, and what they compare.
+# shellcheck shell=bash
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+outside=$(mktemp -d)
+trap 'code=$?; rm -rf "$outside"; [ "$failures" -eq 0 ] || code=1; exit $code' EXIT
+version=$(scripts/version)
+
+# same_list GOLDEN: the list of files on standard input is that of tests/packages/GOLDEN; UPDATE_SNAPSHOTS=1 writes it.
+same_list() {
+  local found=$outside/found
+  sed "s/$version/VERSION/" | LC_ALL=C sort >"$found"
+  [ -z "${UPDATE_SNAPSHOTS:-}" ] || cp "$found" "tests/packages/$1"
+  diff -u "tests/packages/$1" "$found"
+}
+
+# The profiles of this workspace, for builds outside of it: so they take over what it has built of others' code.
+profiles() {
+  python3 - >"$outside/profiles.toml" <<'END'
+import re
+text = open("Cargo.toml").read()
+print("".join(re.findall(r"^\[profile\.[^\n]*\]\n(?:(?!\[).*\n?)*", text, re.MULTILINE)))
+END
+}
