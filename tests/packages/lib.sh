@@ -8,7 +8,7 @@ version=$(scripts/version)
 # same_list GOLDEN: the list of files on standard input is that of tests/packages/GOLDEN; UPDATE_SNAPSHOTS=1 writes it.
 same_list() {
   local found=$outside/found
-  sed "s/$version/VERSION/" | LC_ALL=C sort >"$found"
+  sed "s/$version/VERSION/g" | LC_ALL=C sort >"$found"
   [ -z "${UPDATE_SNAPSHOTS:-}" ] || cp "$found" "tests/packages/$1"
   diff -u "tests/packages/$1" "$found"
 }
