@@ -1,7 +1,10 @@
 # Sourced by the scripts of this folder: a folder outside of the tree, and what they compare.
 # shellcheck shell=bash
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
-outside=$(mktemp -d)
+# Always the same for this tree and script, as cargo keeps what it has built by its path.
+outside=${TMPDIR:-/tmp}/rolekeep-packages-$(cksum <<<"$root" | cut -d ' ' -f 1)-$(basename "$0")
+rm -rf "$outside"
+mkdir -m 700 "$outside"
 trap 'code=$?; rm -rf "$outside"; [ "$failures" -eq 0 ] || code=1; exit $code' EXIT
 version=$(scripts/version)
 
