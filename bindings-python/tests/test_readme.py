@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE 
 
 def test_programs_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS) >= 8
+    assert len(BLOCKS) >= 7
     names = {"__name__": "readme"}
     for block in BLOCKS:
         wanted = re.findall(r"^\s*print\(.*\)  # (.*)$", block, re.MULTILINE)
