@@ -19,7 +19,10 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let others = [
         Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/Areas.kt", kotlin::areas(catalogue)),
         Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/blocking/Areas.kt", java::areas(catalogue)),
-        Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/blocking/Builders.kt", java::builders(catalogue)),
+        Face::new(
+            "bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/blocking/Builders.kt",
+            java::builders(catalogue),
+        ),
         Face::new("bindings-mobile/kotlin/src/test/kotlin/Dispatch.kt", kotlin::dispatch(catalogue)),
         Face::new("bindings-mobile/kotlin/src/test/resources/catalogue.json", kotlin::names(catalogue)),
         Face::new("bindings-mobile/swift/Sources/Rolekeep/Areas.swift", swift_areas(catalogue)),

@@ -66,7 +66,8 @@ fn builder(text: &mut String, name: &str, fields: &[FieldShape]) {
     let (given, needed): (Vec<&FieldShape>, Vec<&FieldShape>) = fields.iter().partition(|field| has_default(&field.ty));
     let parameter = |field: &&FieldShape| format!("private val {}: {}", property(field), kotlin(&field.ty));
     let parameters = needed.iter().map(parameter).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(text, "\n/** Makes a [{name}]; what is not set is left out. */\nclass {name}Builder({parameters}) {{");
+    let _ =
+        writeln!(text, "\n/** Makes a [{name}]; what is not set is left out. */\nclass {name}Builder({parameters}) {{");
     for field in &given {
         let initial = match &field.ty {
             TypeRef::List(_) => "emptyList()",
