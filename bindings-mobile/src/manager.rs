@@ -20,7 +20,8 @@ use crate::{
 
 /// An open store: users, roles, sessions, and the rules that decide.
 ///
-/// Letting go of it (`close` in Kotlin) leaves its callers working; `shutdown` ends it for all.
+/// In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
+/// blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
 #[derive(uniffi::Object)]
 pub struct UserManagement {
     store: rolekeep::UserManagement,
@@ -199,7 +200,8 @@ impl UserManagement {
         Ok(vec![store.0, direct::permission(&permission)])
     }
 
-    /// Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).
+    /// Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+    /// Closing again does nothing.
     pub async fn shutdown(&self) -> Result<()> {
         let store = self.store.clone();
         run(async move { Ok(store.close().await?) }).await

@@ -10,8 +10,8 @@ export type Functions = Pick<typeof browser, "open" | "packedAt" | "internPermis
 
 /** What differs between Node, whose wasm is built for speed, and browsers, whose wasm is built to be small. @internal */
 export interface Platform<F> {
-  /** The file that comes with the package. */
-  readonly wasm: URL;
+  /** What comes with the package. */
+  readonly wasm: URL | WebAssembly.Module;
   readonly init: (input: { module_or_path: Exclude<WasmSource, URL | string> }) => Promise<{ readonly memory: WebAssembly.Memory }>;
   readonly functions: F;
   read(from: URL | string): Promise<BufferSource | Response>;

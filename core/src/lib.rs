@@ -42,6 +42,8 @@
 //! Without any of them the crate builds for wasm32. `bindings` and `describe` serve the packages of other languages;
 //! what they add is not part of the public API.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod audit_chain;
 mod caller;
 mod checks;
@@ -117,3 +119,8 @@ pub use operations::{
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,
 };
+
+/// The programs of the README, which rustdoc runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

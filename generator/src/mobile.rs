@@ -1,6 +1,7 @@
 //! The mobile face: the records and operations that uniffi turns into Kotlin and Swift, the areas as
 //! properties in both, and the dispatch by which Kotlin's conformance runner calls the typed methods.
 
+mod java;
 mod kotlin;
 mod rust;
 
@@ -17,6 +18,11 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let rust = rust.map(|(name, text)| Face::new(format!("bindings-mobile/src/face/{name}"), text));
     let others = [
         Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/Areas.kt", kotlin::areas(catalogue)),
+        Face::new("bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/blocking/Areas.kt", java::areas(catalogue)),
+        Face::new(
+            "bindings-mobile/kotlin/src/main/kotlin/dev/rolekeep/blocking/Builders.kt",
+            java::builders(catalogue),
+        ),
         Face::new("bindings-mobile/kotlin/src/test/kotlin/Dispatch.kt", kotlin::dispatch(catalogue)),
         Face::new("bindings-mobile/kotlin/src/test/resources/catalogue.json", kotlin::names(catalogue)),
         Face::new("bindings-mobile/swift/Sources/Rolekeep/Areas.swift", swift_areas(catalogue)),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-from typing_extensions import Self
 
 from . import _rolekeep
 from ._ask import Asker
 from ._codec import EMPTY, encode
 from .records import AssignedRole
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Rules(_rolekeep.Rules):

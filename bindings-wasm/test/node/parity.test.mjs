@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import * as rolekeep from "rolekeep";
 
-import { toError } from "../../dist/errors.js";
+import * as errors from "../../dist/errors.js";
 import { root, text } from "./support.mjs";
 
 const toCamel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
@@ -105,9 +105,10 @@ test("every operation is a method that answers, or says why not", async () => {
 test("every code is a class of its own", () => {
   const codes = core().words.find(([name]) => name === "Code")[1];
   const names = codes.map((code) => {
-    const error = toError(JSON.stringify({ code, reason: "internal", message: "x", fields: [], problems: [], timestamp: null, http_status: 500, retry_after: 7 }));
+    const error = errors.toError(JSON.stringify({ code, reason: "internal", message: "x", fields: [], problems: [], timestamp: null, http_status: 500, retry_after: 7 }));
     assert.equal(error.retryAfter, 7);
-    assert.ok(error instanceof rolekeep.RolekeepError && error.code === code && rolekeep[error.name] === error.constructor, code);
+    assert.ok(error instanceof errors.RolekeepError && error.code === code && errors[error.name] === error.constructor, code);
+    assert.equal(Object.getPrototypeOf(rolekeep[error.name]), rolekeep.RolekeepError, code);
     return error.name;
   });
   assert.equal(new Set(names).size, 9);

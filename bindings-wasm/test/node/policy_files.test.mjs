@@ -28,7 +28,7 @@ error: there is no permission \`drone:raed\`
   |
   = help: did you mean \`drone:read\`?`;
 
-const cli = (...parameters) => spawnSync(process.execPath, [join(here, "dist/cli.js"), ...parameters], { encoding: "utf8" });
+const cli = (...parameters) => spawnSync(process.execPath, [join(here, "dist/cli.cjs"), ...parameters], { encoding: "utf8" });
 const thrown = (promise) => promise.then(() => assert.fail("nothing was thrown"), (error) => error);
 
 test("an error shows the lines of the policy", async () => {

@@ -1,11 +1,11 @@
 import { read } from "../read.node.js";
 import init, * as functions from "../rolekeep_node.js";
+import { wasmFile } from "../wasm.node.js";
 import { compileOn, type CompileOptions, type Rules } from "./rules.js";
 
 export * from "./api.js";
 
 /** Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`. */
 export function compile(policy: CompileOptions): Promise<Rules> {
-  const wasm = new URL("../rolekeep_node_bg.wasm", import.meta.url);
-  return compileOn({ wasm, init, functions, read }, policy);
+  return compileOn({ wasm: wasmFile(), init, functions, read }, policy);
 }

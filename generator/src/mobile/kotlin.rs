@@ -142,8 +142,21 @@ fn read_record(text: &mut String, name: &str, fields: &[FieldShape]) {
     text.push_str("    )\n}\n");
 }
 
+/// A doc comment of Kotlin.
+pub(super) fn docs(text: &mut String, indent: &str, about: &str) {
+    let lines: Vec<&str> = about.trim().lines().map(str::trim).collect();
+    let _ = match lines.as_slice() {
+        [] => Ok(()),
+        [line] => writeln!(text, "{indent}/** {line} */"),
+        lines => {
+            let body = lines.iter().map(|line| format!("{indent} * {line}").trim_end().to_owned() + "\n");
+            writeln!(text, "{indent}/**\n{}{indent} */", body.collect::<String>())
+        }
+    };
+}
+
 /// A field as Kotlin names it: words of the language stand in backticks.
-fn property(field: &FieldShape) -> String {
+pub(super) fn property(field: &FieldShape) -> String {
     const WORDS: &str = "as break class continue do else false for fun if in interface is null object package \
                          return super this throw true try typealias typeof val var when while";
     let name = camel(field.name);

@@ -4382,7 +4382,8 @@ public func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 /**
  * An open store: users, roles, sessions, and the rules that decide.
  *
- * Letting go of it (`close` in Kotlin) leaves its callers working; `shutdown` ends it for all.
+ * In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
+ * blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
  */
 public protocol UserManagementProtocol: AnyObject, Sendable {
     
@@ -4452,9 +4453,10 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func position()  -> UInt64
     
     /**
-     * Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Closing again does nothing.
      */
-    func shutdown() async throws 
+    func close() async throws 
     
     /**
      * The host itself: no rule holds it back, every invariant does. Not for requests of others.
@@ -4465,7 +4467,8 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
 /**
  * An open store: users, roles, sessions, and the rules that decide.
  *
- * Letting go of it (`close` in Kotlin) leaves its callers working; `shutdown` ends it for all.
+ * In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
+ * blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
  */
 open class UserManagement: UserManagementProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -4725,9 +4728,10 @@ open func position() -> UInt64  {
 }
     
     /**
-     * Finishes running commits and lets go of the storage; all that is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Closing again does nothing.
      */
-open func shutdown()async throws   {
+open func close()async throws   {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -22591,7 +22595,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 25353) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 890) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 58251) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 22046) {

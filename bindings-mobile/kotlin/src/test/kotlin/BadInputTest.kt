@@ -71,7 +71,7 @@ class BadInputTest {
     }
 
     @Test
-    fun `after shutdown everything is refused, and after close nothing crashes`() = runBlocking<Unit> {
+    fun `after shutdown everything is refused, and so it is after close`() = runBlocking<Unit> {
         val um = UserManagement.open(quick)
         val ada = um.system().users.create(CreateUser(email = "ada@example.org"))
         val caller = um.actingAs(ada.id)
@@ -82,11 +82,49 @@ class BadInputTest {
             { users.list() }, { um.actingAs(ada.id) }, { um.authenticate("x") }, { um.login("a", "b") }, { um.system().call("users.list", "{}") },
         )) assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { late() }.reason)
         um.close()
-        assertFailsWith<IllegalStateException> { um.system() }
+        assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { users.list() }.reason)
         caller.close()
-        assertFailsWith<IllegalStateException> { caller.can("user:read") }
-        assertFailsWith<IllegalStateException> { caller.users }
         caller.close()
+        assertEquals("this Caller was closed", assertFailsWith<RolekeepException.Unavailable> { caller.can("user:read") }.message)
+        assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { caller.users }.reason)
+    }
+
+    @Test
+    fun `use closes the store, for its callers and for its file`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val file = quick.copy(sqlite = folder.resolve("app.db").path, exclusive = true, roles = mapOf("editor" to listOf("document:edit")))
+            val (um, me) = UserManagement.open(file).use { um ->
+                val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
+                um to um.actingAs(ada.id).also { assertTrue(it.can("document:edit") && um.check(ada.id, "document:edit")) }
+            }
+            for ((name, late) in mapOf<String, suspend () -> Any>(
+                "operation" to { me.users.me() },
+                "can" to { me.can("document:edit") },
+                "can with a resource" to { me.can("document:edit", resource("document")) },
+                "canMany" to { me.canMany(listOf(Check("document:edit"))) },
+                "explain" to { me.explain("document:edit") },
+                "system" to { um.system().users.list() },
+                "login" to { um.login("a", "b") },
+                "check" to { um.check(UUID(0, 0), "document:edit") },
+                "checkAsync" to { um.checkAsync(UUID(0, 0), "document:edit") },
+            )) {
+                val error = assertFailsWith<RolekeepException>(name) { late() }
+                assertEquals(Reason.CLOSED, error.reason, name)
+            }
+            um.close()
+            UserManagement.open(file).use { assertEquals(1, it.system().users.list().items.size) }
+        }
+    }
+
+    @Test
+    fun `rules and principals that were closed say so`() {
+        val rules = Rules.compile(RulesSettings(roles = mapOf("editor" to listOf("document:edit"))))
+        val ada = rules.principal(UUID(0, 1), listOf("editor"))
+        rules.close()
+        assertTrue(ada.can("document:edit"))
+        assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { rules.anonymous() }.reason)
+        ada.use { it.can("document:edit") }
+        assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { ada.can("document:edit") }.reason)
     }
 
     @Test

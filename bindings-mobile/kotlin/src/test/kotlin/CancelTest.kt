@@ -1,9 +1,32 @@
 import dev.rolekeep.*
 import kotlinx.coroutines.*
+import kotlin.coroutines.Continuation
+import kotlin.coroutines.EmptyCoroutineContext
+import kotlin.coroutines.startCoroutine
 import kotlin.random.Random
 import kotlin.test.*
 
 class CancelTest {
+    @Test
+    fun `a coroutine without a dispatcher goes on on a thread of the host, which it may block`() = runBlocking<Unit> {
+        inFolder { folder ->
+            val settings = quick.copy(sqlite = folder.resolve("store.db").path)
+            val done = CompletableDeferred<List<String>>()
+            // As `suspend fun main` runs.
+            val body: suspend () -> List<String> = {
+                val um = UserManagement.open(settings)
+                um.system().users.create(CreateUser(email = "ada@example.org", password = "correct horse battery ada"))
+                val after = Thread.currentThread().name
+                um.close()
+                listOf(after)
+            }
+            val thread = Thread { body.startCoroutine(Continuation(EmptyCoroutineContext) { done.completeWith(it) }) }
+            thread.start()
+            val after = withTimeout(20_000) { done.await() }.single()
+            assertTrue(after.startsWith("DefaultDispatcher"), after)
+        }
+    }
+
     @Test
     fun `a cancelled coroutine leaves a persister's commit whole`() = runBlocking<Unit> {
         inFolder { folder ->

@@ -34,7 +34,7 @@ class CompileTest {
 
     @Test
     fun `the taste is short and says what it should`() {
-        val taste = repository.resolve("bindings-mobile/kotlin/src/main/kotlin/Taste.kt")
+        val taste = repository.resolve("bindings-mobile/kotlin/src/test/kotlin/Taste.kt")
         assertTrue(taste.readLines().size <= 12)
         val java = File(System.getProperty("java.home"), "bin/java").path
         val library = "-Djna.library.path=${System.getProperty("jna.library.path")}"

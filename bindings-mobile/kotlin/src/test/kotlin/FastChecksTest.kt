@@ -62,7 +62,7 @@ class FastChecksTest {
         um.system().users.suspend(SuspendUser(ada.id))
         assertEquals(Reason.SESSION_ENDED, assertFailsWith<RolekeepException.Unauthorized> { me.can("document:edit") }.reason)
         me.close()
-        assertFailsWith<IllegalStateException> { me.can("document:edit") }
+        assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { me.can("document:edit") }.reason)
     }
 
     @Test

@@ -1,0 +1,11 @@
+import init, * as functions from "../rolekeep_rules.js";
+import wasm from "../rolekeep_rules_bg.wasm";
+import { compileOn, type CompileOptions, type Rules } from "./rules.js";
+
+export * from "./api.js";
+
+/** Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`. */
+export function compile(policy: CompileOptions): Promise<Rules> {
+  // Workers compile no bytes: they load the file as a module.
+  return compileOn({ wasm, init, functions, read: (from) => fetch(from) }, policy);
+}

@@ -1,0 +1,107 @@
+//! Kotlin for Java: operations that block their thread, and builders of what they take.
+
+use std::fmt::Write;
+
+use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef};
+
+use super::{
+    MARK, camel, has_default, input, inputs, is_all_default,
+    kotlin::{docs, property},
+    pascal, simple,
+};
+
+const HEAD: &str = "package dev.rolekeep.blocking\n\nimport dev.rolekeep.*\nimport java.time.Instant\n\
+                    import java.time.LocalDate\nimport java.util.UUID\n";
+
+pub(super) fn areas(catalogue: &Catalogue) -> String {
+    let mut text = format!("{MARK}{HEAD}");
+    text.push_str(
+        "\n/** The operations, grouped: `me.users().create(…)`. */\n\
+         open class BlockingAreas internal constructor(private val areas: Caller) {\n",
+    );
+    for area in &catalogue.areas {
+        let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
+        let _ = writeln!(text, "    /** {about} */\n    fun {name}() = Blocking{class}(areas.get{class}())\n");
+    }
+    text.truncate(text.trim_end().len());
+    text.push_str("\n}\n");
+    catalogue.areas.iter().for_each(|one| area(&mut text, catalogue, one));
+    text
+}
+
+fn area(text: &mut String, catalogue: &Catalogue, area: &AreaShape) {
+    let (class, about) = (pascal(area.name), area.about.trim());
+    let _ = write!(text, "\n/** {about} */\nclass Blocking{class} internal constructor(private val area: {class}) {{");
+    for operation in &area.operations {
+        text.push('\n');
+        docs(text, "    ", operation.about);
+        let (name, output) = (camel(operation.name), kotlin(&operation.output));
+        let _ = match input(catalogue, operation) {
+            None => writeln!(text, "    fun {name}(): {output} = await {{ area.{name}() }}"),
+            Some(input) if is_all_default(catalogue, input) => writeln!(
+                text,
+                "    @JvmOverloads\n    fun {name}(input: {input} = {input}()): {output} = await {{ area.{name}(input) }}"
+            ),
+            Some(input) => writeln!(text, "    fun {name}(input: {input}): {output} = await {{ area.{name}(input) }}"),
+        };
+    }
+    text.push_str("}\n");
+}
+
+/// Java knows no named arguments: what has fields that may be left out has a builder.
+pub(super) fn builders(catalogue: &Catalogue) -> String {
+    let mut text = format!("{MARK}{HEAD}");
+    for ty in inputs(catalogue) {
+        let TypeRef::Named(name) = &ty else { continue };
+        if let Some(Shape::Record(fields)) = catalogue.types.0.get(name).map(|ty| &ty.shape)
+            && fields.iter().any(|field| has_default(&field.ty))
+        {
+            builder(&mut text, name, fields);
+        }
+    }
+    text
+}
+
+fn builder(text: &mut String, name: &str, fields: &[FieldShape]) {
+    let (given, needed): (Vec<&FieldShape>, Vec<&FieldShape>) = fields.iter().partition(|field| has_default(&field.ty));
+    let parameter = |field: &&FieldShape| format!("private val {}: {}", property(field), kotlin(&field.ty));
+    let parameters = needed.iter().map(parameter).collect::<Vec<_>>().join(", ");
+    let _ =
+        writeln!(text, "\n/** Makes a [{name}]; what is not set is left out. */\nclass {name}Builder({parameters}) {{");
+    for field in &given {
+        let initial = match &field.ty {
+            TypeRef::List(_) => "emptyList()",
+            TypeRef::Map(_) => "emptyMap()",
+            _ => "null",
+        };
+        let _ = writeln!(text, "    private var {}: {} = {initial}", property(field), kotlin(&field.ty));
+    }
+    for field in &given {
+        let (property, ty) = (property(field), kotlin(&field.ty));
+        text.push('\n');
+        docs(text, "    ", field.about);
+        let _ = writeln!(text, "    fun {property}(value: {ty}) = apply {{ {property} = value }}");
+    }
+    let arguments: Vec<String> = fields.iter().map(|field| format!("{0} = {0}", property(field))).collect();
+    let _ = writeln!(text, "\n    fun build() = {name}({})\n}}", arguments.join(", "));
+}
+
+fn kotlin(ty: &TypeRef) -> String {
+    match ty {
+        TypeRef::Unit => "Unit".to_owned(),
+        TypeRef::Bool => "Boolean".to_owned(),
+        TypeRef::Int => "Long".to_owned(),
+        TypeRef::Text | TypeRef::Secret | TypeRef::Key => "String".to_owned(),
+        TypeRef::OrText(inner) => kotlin(inner),
+        TypeRef::Id => "UUID".to_owned(),
+        TypeRef::Time => "Instant".to_owned(),
+        TypeRef::Date => "LocalDate".to_owned(),
+        TypeRef::Json => "JsonText".to_owned(),
+        TypeRef::List(inner) => format!("List<{}>", kotlin(inner)),
+        TypeRef::Map(inner) => format!("Map<String, {}>", kotlin(inner)),
+        TypeRef::Optional(inner) | TypeRef::Change(inner) => format!("{}?", kotlin(inner)),
+        TypeRef::Patch(inner) => format!("{}Patch?", simple(inner)),
+        TypeRef::Page(inner) => format!("{}Page", simple(inner)),
+        TypeRef::Named(name) => name.clone(),
+    }
+}
