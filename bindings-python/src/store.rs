@@ -111,12 +111,10 @@ impl Store {
         let given = match (resource, context, at_least) {
             (None, None, None) => None,
             (resource, context, at_least) => {
-                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user)) {
-                    if let Some(is_allowed) =
-                        mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
-                    {
-                        return Ok(is_allowed);
-                    }
+                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user))
+                    && let Some(is_allowed) = mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
+                {
+                    return Ok(is_allowed);
                 }
                 let given = PyDict::new(py);
                 given.set_item("resource", resource)?;

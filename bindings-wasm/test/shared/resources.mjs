@@ -38,7 +38,7 @@ const ODD = [
 ];
 const STRANGE_KEYS = ["ownr", "Owner", "", "\ud800", "nul\0", "type ", "__proto__", "constructor", "ö"];
 const STRANGE_RESOURCES = [
-  null, 5, "document", [], ["type", "document"], {}, { type: "document" }, { type: 5 }, { type: null }, new Date(7), new Map([["type", "document"]]), throwing, () => 1,
+  null, 5, "document", new (class { type = "note"; toJSON() { return { type: "user" }; } })(), [], ["type", "document"], {}, { type: "document" }, { type: 5 }, { type: null }, new Date(7), new Map([["type", "document"]]), throwing, () => 1,
   Object.create({ type: "note" }), new (class { type = "note"; })(), new (class { get type() { return "note"; } })(), Object.assign([], { type: "note" }),
   new Proxy({ type: "note", size: 1 }, {}), Object.freeze({ type: "note" }), { type: "note", toJSON: 5 }, { type: "note", toJSON: () => ({ type: "user" }) },
   Object.defineProperty({ size: 1 }, "type", { value: "note", enumerable: false }), Object.assign(Object.create(null), { type: "note" }), { [Symbol("type")]: 1, type: "note" },
@@ -120,8 +120,20 @@ export function same(askers, rounds, equal) {
   return seen;
 }
 
-/** What a getter asks meanwhile does not disturb; `equal(given, wanted)` throws. */
-export function nested(asker, equal) {
+/**
+ * What a getter asks meanwhile does not disturb; `equal(given, wanted)` throws. The asker may edit the document `mine`, which
+ * has no title, and not `other`.
+ */
+export function nested(asker, mine, other, equal) {
+  const asking = {
+    ...other,
+    get title() {
+      equal(asker.can("document:edit", mine), true);
+      return "x";
+    },
+  };
+  equal([asker.can("document:edit", mine), asker.can("document:edit", other)], [true, false]);
+  equal(asker.can("document:edit", asking), false);
   const own = { type: "note", text: "x".repeat(50) };
   asker.can("note:read", own);
   const outer = {

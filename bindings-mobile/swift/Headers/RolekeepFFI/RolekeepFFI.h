@@ -970,6 +970,11 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_principal_filter(uint64_t ptr, RustB
 int8_t uniffi_rolekeep_mobile_fn_method_principal_has_role(uint64_t ptr, RustBuffer role, RustBuffer scope, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_NUMBERS
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_numbers(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_REQUIRE
 void uniffi_rolekeep_mobile_fn_method_principal_require(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
@@ -1987,6 +1992,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_principal_filter(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_HAS_ROLE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_HAS_ROLE
 uint16_t uniffi_rolekeep_mobile_checksum_method_principal_has_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_NUMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_NUMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_numbers(void
     
 );
 #endif

@@ -856,7 +856,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func can(permission: String) throws  -> Bool
     
     /**
-     * Several checks in one call, each as `can`: crossing the language border costs more than the check.
+     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
      */
     func canMany(checks: [Check]) throws  -> [Bool]
     
@@ -1077,7 +1077,7 @@ open func can(permission: String)throws  -> Bool  {
 }
     
     /**
-     * Several checks in one call, each as `can`: crossing the language border costs more than the check.
+     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
      */
 open func canMany(checks: [Check])throws  -> [Bool]  {
     return try  FfiConverterSequenceBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -2860,6 +2860,13 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     func hasRole(role: String, scope: String?) throws  -> Bool
     
     /**
+     * What Kotlin's `can` asks by: the numbers of this principal and of a permission.
+     *
+     * Throws as `can` does.
+     */
+    func numbers(permission: String) throws  -> [Int64]
+    
+    /**
      * `can`, or `FORBIDDEN`, which says no more than that.
      */
     func require(permission: String) throws 
@@ -3032,6 +3039,21 @@ open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
             self.uniffiCloneHandle(),
         FfiConverterString.lower(role),
         FfiConverterOptionString.lower(scope),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What Kotlin's `can` asks by: the numbers of this principal and of a permission.
+     *
+     * Throws as `can` does.
+     */
+open func numbers(permission: String)throws  -> [Int64]  {
+    return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_numbers(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
     )
 })
 }
@@ -22310,7 +22332,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 58200) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 42888) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 28684) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_on() != 21156) {
@@ -22632,6 +22654,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 38805) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_numbers() != 18671) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_require() != 11958) {
