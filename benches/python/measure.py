@@ -66,13 +66,13 @@ def rolekeep_store(workload: dict[str, Any]) -> tuple[Any, dict[str, str]]:
 
 
 def rolekeep_check(workload: dict[str, Any]) -> Check:
-    """`um.check(user, permission)`: any user, by its id as text."""
+    """`um.check_cached(user, permission)`: any user, by its id as text."""
     um, ids = rolekeep_store(workload)
     first = next(iter(workload["roles"].values()))["grants"][0]
     asked = {query["user"] for query in workload["queries"]}
     for user in asked:
         # Reads the user's rights into memory.
-        um.check_async(ids[user], first)
+        um.check(ids[user], first)
     # The store gives ids of its own; which user is asked about is settled before.
     rename(workload, ids)
     return um.check

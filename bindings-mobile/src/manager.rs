@@ -118,28 +118,14 @@ impl UserManagement {
         run(async move { Ok(Caller::new(store.acting_as(user_id.into()).await?)) }).await
     }
 
-    /// Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
-    /// do nothing.
+    /// Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
     ///
-    /// Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
-    /// caller's `can`.
-    #[uniffi::method(default(resource = None, circumstances))]
-    pub fn check(
-        &self,
-        user_id: Uuid,
-        permission: String,
-        resource: Option<Resource>,
-        circumstances: Circumstances,
-    ) -> Result<bool> {
-        let resource = resource.map(Into::into);
-        Ok(circumstances.under(&self.store).check_cached(UserId(user_id), &permission, resource.as_ref())?)
-    }
-
-    /// `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+    /// It answers from memory, and reads the user's rights where they are not there. Where others write to the same
+    /// storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
     ///
-    /// Throws `RESOURCE_NOT_FOUND` for no such user.
+    /// Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
     #[uniffi::method(default(resource = None, circumstances))]
-    pub async fn check_async(
+    pub async fn check(
         &self,
         user_id: Uuid,
         permission: String,
@@ -151,6 +137,21 @@ impl UserManagement {
             Ok(circumstances.under(&store).check(UserId(user_id), &permission, resource.as_ref()).await?)
         })
         .await
+    }
+
+    /// `check` that never waits: synchronous, by the rights in memory, without I/O.
+    ///
+    /// Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
+    #[uniffi::method(default(resource = None, circumstances))]
+    pub fn check_cached(
+        &self,
+        user_id: Uuid,
+        permission: String,
+        resource: Option<Resource>,
+        circumstances: Circumstances,
+    ) -> Result<bool> {
+        let resource = resource.map(Into::into);
+        Ok(circumstances.under(&self.store).check_cached(UserId(user_id), &permission, resource.as_ref())?)
     }
 
     /// Many checks of one moment, about one user or several.
@@ -191,9 +192,9 @@ impl UserManagement {
         self.store.position()
     }
 
-    /// What Kotlin's `check` asks by: the numbers of this store and of a permission.
+    /// What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
     ///
-    /// Throws as `check` does for an unknown permission.
+    /// Throws as `check_cached` does for an unknown permission.
     pub fn numbers(&self, permission: String) -> Result<Vec<i64>> {
         self.store.rules().permission(&permission)?;
         let store = self.number.get_or_init(|| direct::Number::of(&self.store));

@@ -94,11 +94,11 @@ impl Store {
         self.sign_in(user.py(), Origin::User(id), None)
     }
 
-    /// Whether any user may do this, by the rights in memory; no I/O. One that may not sign in may do nothing.
+    /// `check` by the rights in memory alone; no I/O.
     ///
     /// `resource` is what it would be done to: `{"type": "document", …}`.
     #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
-    fn check(
+    fn check_cached(
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,
@@ -106,24 +106,24 @@ impl Store {
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<u64>,
     ) -> PyResult<bool> {
-        let py = user.py();
-        let um = self.0.here(py)?;
-        let given = match (resource, context, at_least) {
-            (None, None, None) => None,
-            (resource, context, at_least) => {
-                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user))
-                    && let Some(is_allowed) = mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
-                {
-                    return Ok(is_allowed);
-                }
-                let given = PyDict::new(py);
-                given.set_item("resource", resource)?;
-                given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
-                given.set_item("at_least", at_least)?;
-                Some(encode(&given)?)
-            }
-        };
-        at_once(py, || ffi::check(um, user_id(user)?, text(permission)?, given.as_deref()))
+        let answer = self.from_memory(user, permission, resource, context, at_least)?;
+        at_once(user.py(), || answer)
+    }
+
+    /// The same; none where the rights must be read.
+    #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
+    fn _check(
+        &self,
+        user: &Bound<'_, PyAny>,
+        permission: &Bound<'_, PyString>,
+        resource: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+        at_least: Option<u64>,
+    ) -> PyResult<Option<bool>> {
+        match self.from_memory(user, permission, resource, context, at_least)? {
+            Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => Ok(None),
+            answer => at_once(user.py(), || answer).map(Some),
+        }
     }
 
     fn _consult(&self, py: Python<'_>, question: String, input: String) -> PyResult<Answer> {
@@ -144,6 +144,36 @@ impl Store {
 }
 
 impl Store {
+    /// An error of Python's own, or what the core answers.
+    fn from_memory(
+        &self,
+        user: &Bound<'_, PyAny>,
+        permission: &Bound<'_, PyString>,
+        resource: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+        at_least: Option<u64>,
+    ) -> PyResult<rolekeep::Result<bool>> {
+        let py = user.py();
+        let um = self.0.here(py)?;
+        let given = match (resource, context, at_least) {
+            (None, None, None) => None,
+            (resource, context, at_least) => {
+                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user))
+                    && let Some(is_allowed) =
+                        mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
+                {
+                    return Ok(Ok(is_allowed));
+                }
+                let given = PyDict::new(py);
+                given.set_item("resource", resource)?;
+                given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
+                given.set_item("at_least", at_least)?;
+                Some(encode(&given)?)
+            }
+        };
+        Ok(user_id(user).and_then(|id| ffi::check(um, id, text(permission)?, given.as_deref())))
+    }
+
     fn caller(&self, py: Python<'_>, origin: Origin, request: Option<&str>) -> PyResult<Caller> {
         let request = at_once(py, || read_request(request))?;
         let caller = match origin {

@@ -137,10 +137,10 @@ class Player:
                 return self.caller(step).is_administrator()
             case {"require_admin": True}:
                 return self.caller(step).require_admin()
+            case {"check_cached": permission}:
+                return self.um.check_cached(step["user"], permission, step.get("resource"), **circumstances(step))
             case {"check": permission}:
-                return self.um.check(step["user"], permission, step.get("resource"), **circumstances(step))
-            case {"check_async": permission}:
-                return await settle(self.um.check_async(UUID(step["user"]), permission, step.get("resource"), **circumstances(step)))
+                return await settle(self.um.check(UUID(step["user"]), permission, step.get("resource"), **circumstances(step)))
             case {"check_many": checks}:
                 asked = [(each["user"], each["permission"], each.get("resource")) for each in checks]
                 return await settle(self.um.check_many(asked, **circumstances(step)))

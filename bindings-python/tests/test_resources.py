@@ -165,12 +165,12 @@ def test_a_caller_and_a_store_ask_so_too(open_store):
     ada = um.system.users.create("ada@example.org", roles=["author"])
     me, made = um.acting_as(ada.id), random.Random(13)
     own = {"type": "document", **{name: values[0] for name, values in GOOD.items()}, "region": ada.id, "size": 1}
-    assert me.can("document:edit", own) and um.check(ada.id, "document:edit", own)
+    assert me.can("document:edit", own) and um.check_cached(ada.id, "document:edit", own)
     for resource, _ in zip(resources(made), range(ROUNDS // 4)):
         permission, slow = made.choice(PERMISSIONS), AsJson(resource)
         asked = outcome(lambda: me.can(permission, resource))
         assert asked == outcome(lambda: me.can(permission, slow))
-        assert outcome(lambda: um.check(ada.id, permission, resource)) == outcome(lambda: um.check(ada.id, permission, slow))
+        assert outcome(lambda: um.check_cached(ada.id, permission, resource)) == outcome(lambda: um.check_cached(ada.id, permission, slow))
         assert outcome(lambda: me.can_many([(permission, resource)])) == outcome(lambda: me.can_many(((permission, resource),)))
         host = outcome(lambda: um.system.can(permission, resource))
         assert host == outcome(lambda: um.system.can(permission, slow))

@@ -1,7 +1,7 @@
 import { type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { only, text } from "./errors.js";
+import { only, RolekeepError, text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import type { StoreFfi } from "./rolekeep.js";
@@ -78,12 +78,11 @@ export class UserManagement {
   }
 
   /**
-   * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may do
-   * nothing.
+   * `check` that never waits: synchronous, by the rights in memory, without I/O.
    *
-   * Throws an `UnavailableError` with the reason `not_loaded` where the rights are not in memory: `checkAsync` reads them.
+   * Throws an `UnavailableError` with the reason `not_loaded` where the rights are not in memory: `check` reads them.
    */
-  check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
+  checkCached(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
     const [user, number] = [users.get(userId), numberOf(permission)];
     if (user !== undefined && number !== undefined && circumstances === undefined) {
       const answer = resource === undefined ? this.#native.checkByNumber(user, number) : this.#checkPacked(user, number, resource);
@@ -103,8 +102,18 @@ export class UserManagement {
     return length === 0 ? 2 : this.#native.checkPacked(user, number, length);
   }
 
-  /** `check` that reads the user's rights where they are not in memory, and waits for `atLeast`. */
-  async checkAsync(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
+  /**
+   * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+   *
+   * It answers from memory, and reads the user's rights where they are not there. Where others write to the same storage,
+   * rights may be as old as the setting `rightsMaxAgeMillis` says; `atLeast` asks for newer ones.
+   */
+  async check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
+    try {
+      return this.checkCached(userId, permission, resource, circumstances);
+    } catch (error) {
+      if (!(error instanceof RolekeepError && ["not_loaded", "rights_stale"].includes(error.reason))) throw error;
+    }
     return this.#consult("check", about({ userId, permission, resource }, circumstances));
   }
 

@@ -179,7 +179,10 @@ pub async fn child(file: &Path) -> Result<()> {
             let answer = match (from_memory, asks) {
                 (Some(answer), _) => answer,
                 (None, Asks::Can) => !wanted,
-                (None, _) => um.check(user, &permission, None).await?,
+                (None, _) => {
+                    um.refresh().await?;
+                    um.check(user, &permission, None).await?
+                }
             };
             if answer == wanted {
                 break;

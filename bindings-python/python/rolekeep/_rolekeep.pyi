@@ -33,6 +33,15 @@ class Store:
     def _acting_as(self, user: UUID | str) -> Answer[Caller]: ...
     def _consult(self, question: str, input: str) -> Answer[str]: ...
     def _close(self) -> Answer[None]: ...
+    def _check(
+        self,
+        user: UUID | str,
+        permission: str,
+        resource: Mapping[str, Any] | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        at_least: int | None = None,
+    ) -> bool | None: ...
     @property
     def position(self) -> int:
         """The newest commit that this instance has made or heard of; commits of one storage are counted from 1.
@@ -40,7 +49,7 @@ class Store:
         `at_least` with this number makes another instance answer by what was written up to here.
         """
 
-    def check(
+    def check_cached(
         self,
         user: UUID | str,
         permission: str,
@@ -49,7 +58,7 @@ class Store:
         context: Mapping[str, Any] | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """Whether any user may do this, by the rights in memory; no I/O. One that may not sign in may do nothing.
+        """`check` that never waits: by the rights in memory, without I/O.
 
         Args:
             user: The user's id.
@@ -59,7 +68,7 @@ class Store:
             at_least: A `position` up to which all that was written must count.
 
         Raises:
-            Unavailable: With `Reason.NOT_LOADED` where the user's rights are not in memory: `check_async` reads
+            Unavailable: With `Reason.NOT_LOADED` where the user's rights are not in memory: `check` reads
                 them; with `Reason.RIGHTS_STALE` where they may be older than allowed.
             ValidationError: An unknown permission, a resource that lacks what the policy reads.
         """

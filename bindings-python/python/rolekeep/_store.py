@@ -189,15 +189,30 @@ class UserManagement(_AnyStore[Caller]):
         """
         return self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 
-    def check_async(
+    def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """`check` that reads the user's rights where they are not in memory, and waits for `at_least`; it blocks.
+        """Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+
+        It answers from memory, and blocks to read the user's rights where they are not there. Where others write to
+        the same storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer
+        ones.
+
+        Args:
+            user: The user's id.
+            permission: `document:edit`, or with fields: `document:edit{title,body}`.
+            resource: What it would be done to: `{"type": "document", …}`.
+            context: What the policy's conditions read as `context.…`.
+            at_least: A `position` up to which all that was written must count.
 
         Raises:
             NotFound: There is no such user.
+            ValidationError: An unknown permission, a resource that lacks what the policy reads.
         """
+        known = self._check(user, permission, resource, context=context, at_least=at_least)
+        if known is not None:
+            return known
         return decode(bool, self._consult("check", _about(user, permission, resource, context, at_least)).wait())
 
     def check_many(
@@ -205,7 +220,7 @@ class UserManagement(_AnyStore[Caller]):
     ) -> list[bool]:
         """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
-        Raises as `check_async`, for the first that has an error.
+        Raises as `check`, for the first that has an error.
         """
         return decode(list[bool], self._consult("check_many", _about_many(checks, context, at_least)).wait())
 
@@ -264,15 +279,14 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
         return await self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 
-    async def check_async(
+    async def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """`check` that reads the user's rights where they are not in memory, and waits for `at_least`.
-
-        Raises:
-            NotFound: There is no such user.
-        """
+        """Whether a user may do this, to a resource or at all; as `UserManagement.check`, without blocking."""
+        known = self._check(user, permission, resource, context=context, at_least=at_least)
+        if known is not None:
+            return known
         return decode(bool, await self._consult("check", _about(user, permission, resource, context, at_least)))
 
     async def check_many(
@@ -280,7 +294,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     ) -> list[bool]:
         """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
-        Raises as `check_async`, for the first that has an error.
+        Raises as `check`, for the first that has an error.
         """
         return decode(list[bool], await self._consult("check_many", _about_many(checks, context, at_least)))
 

@@ -130,7 +130,7 @@ test("nobody has to wait for a promise: a change is whole or not there", async (
   for (let round = 0; round < 100 && log.length < before + 2; round += 1) await slow();
   const { items, total } = await um.system.users.list();
   assert.equal(total, 2);
-  for (const { id } of items) assert.equal(await um.checkAsync(id, "document:edit"), true);
+  for (const { id } of items) assert.equal(await um.check(id, "document:edit"), true);
   // A close waits for what is being written.
   const last = um.system.users.create({ email: "eve@example.org" }).then(() => "made", (error) => error.reason);
   await slow();
@@ -182,6 +182,6 @@ test("what is misspelt of a request or of circumstances is not taken for what is
   const unknown = (field) => (error) => error instanceof ValidationError && error.fields[0].field === field && error.fields[0].code === "unknown_field";
   assert.throws(() => me.withRequest({ context: { on_site: true } }), unknown("context"));
   assert.throws(() => um.anonymous({ user_agent: "App/1" }), unknown("user_agent"));
-  assert.throws(() => um.check(ada.id, "user:read", undefined, { values: {} }), unknown("values"));
-  await assert.rejects(um.checkAsync(ada.id, "user:read", undefined, { at_least: 1 }), unknown("at_least"));
+  assert.throws(() => um.checkCached(ada.id, "user:read", undefined, { values: {} }), unknown("values"));
+  await assert.rejects(um.check(ada.id, "user:read", undefined, { at_least: 1 }), unknown("at_least"));
 });

@@ -52,12 +52,12 @@ test("so do a caller and a store", async () => {
   const um = await open({ ...CHEAP, policyToml: lines.join("\n").replaceAll("resource.owner", "resource.region") });
   const { id } = await um.system.users.create({ email: "ada@example.org", roles: ["author"] });
   const me = await um.actingAs(id);
-  const asked = { can: (permission, ...on) => um.check(id, permission, ...on), canMany: (checks) => me.canMany(checks) };
+  const asked = { can: (permission, ...on) => um.checkCached(id, permission, ...on), canMany: (checks) => me.canMany(checks) };
   const seen = same([me, asked, um.system], ROUNDS, assert.deepEqual);
   for (const kind of ["true", "false", "resource_invalid", "many"]) assert.ok(seen[kind] > 25, `${kind}: ${seen[kind]}`);
   const own = { type: "document", owner: "x", tenant: null, region: id, size: 7, is_open: true, due_at: null, lasts: null, address: null, labels: [], readers: null, codes: null };
   nested(me, own, { ...own, region: null }, assert.deepEqual);
-  const plain = () => [me.can("document:edit", own), um.check(id, "document:edit", own), ...me.canMany([["document:read", own]])];
+  const plain = () => [me.can("document:edit", own), um.checkCached(id, "document:edit", own), ...me.canMany([["document:read", own]])];
   assert.deepEqual(plain(), [true, true, true]);
   assert.equal(countsJson(plain), 0, "no JSON is needed");
   await um.close();

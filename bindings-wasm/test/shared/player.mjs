@@ -111,9 +111,9 @@ class Player {
     if (step.require_admin !== undefined) return this.caller(step).requireAdmin() ?? null;
     if (step.position !== undefined) return this.um.position;
     const circumstances = step.context || step.at_least ? { context: step.context, atLeast: this.filled(step.at_least) } : undefined;
-    const about = [this.filled(step.user), step.check ?? step.check_async ?? step.explain_user, resource, circumstances];
+    const about = [this.filled(step.user), step.check_cached ?? step.check ?? step.explain_user, resource, circumstances];
+    if (step.check_cached !== undefined) return this.um.checkCached(...about);
     if (step.check !== undefined) return this.um.check(...about);
-    if (step.check_async !== undefined) return this.um.checkAsync(...about);
     if (step.explain_user !== undefined) return this.fromFace(await this.um.explain(...about), "Explanation");
     if (step.check_many !== undefined) {
       const checks = this.filled(step.check_many).map(({ user, ...check }) => ({ userId: user, ...check }));

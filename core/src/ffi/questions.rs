@@ -178,20 +178,18 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
     let asked = Asked::read(input)?;
     let asking = asked.asking(um)?;
-    if question == "explain_user" {
-        let user = needed("user_id", asked.user_id)?;
-        return written(&asking.explain(user, asked.named()?, asked.target()?.as_ref()).await?);
+    if question != "check_many" {
+        let (user, permission, resource) = (needed("user_id", asked.user_id)?, asked.named()?, asked.target()?);
+        return match question {
+            "check" => written(&asking.check(user, permission, resource.as_ref()).await?),
+            "explain_user" => written(&asking.explain(user, permission, resource.as_ref()).await?),
+            _ => Err(unknown(question)),
+        };
     }
-    let all = match question {
-        "check" => std::slice::from_ref(&asked),
-        "check_many" => &asked.checks,
-        _ => return Err(unknown(question)),
-    };
-    let checks = all.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
+    let checks = asked.checks.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
     let checks = checks.collect::<Result<Vec<_>>>()?;
     let checks: Vec<_> = checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
-    let answers = asking.check_many(&checks).await?;
-    if question == "check" { written(&answers.first()) } else { written(&answers) }
+    written(&asking.check_many(&checks).await?)
 }
 
 /// A resource in JSON: `{"type": "document", "owner_id": "…"}`.

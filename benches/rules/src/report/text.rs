@@ -310,14 +310,14 @@ fn filters(run: &Run) -> Table {
 
 const LANGUAGES: &[(&str, &str, &str)] = &[
     ("python-sets", "hand-written dict and set", "users' sets of permissions, closures flattened"),
-    ("python-rolekeep-check", "**Rolekeep, `um.check(user, permission)`**", "any user by id, as text"),
+    ("python-rolekeep-check", "**Rolekeep, `um.check_cached(user, permission)`**", "any user by id, as text"),
     ("python-rolekeep-can", "**Rolekeep, `caller.can(permission)`**", "a caller at hand"),
     ("python-cedar", "cedarpy", "one policy, an entity for each permission; parsed before"),
     ("python-oso", "oso", "a fact per grant; users and flattened roles are the host's"),
     ("python-casbin-fast", "casbin, FastEnforcer", "finds policies by resource and action"),
     ("python-casbin", "casbin", "its own hierarchy"),
     ("node-sets", "hand-written Map and Set", "users' sets of permissions, closures flattened"),
-    ("node-rolekeep-check", "**Rolekeep, `um.check(user, permission)`**", "any user by id"),
+    ("node-rolekeep-check", "**Rolekeep, `um.checkCached(user, permission)`**", "any user by id"),
     ("node-rolekeep-can", "**Rolekeep, `caller.can(permission)`**", "a caller at hand"),
     ("node-casl", "@casl/ability", "an ability for each user, built before, closures flattened"),
     ("node-accesscontrol", "accesscontrol", "its own hierarchy; users are the host's"),

@@ -235,10 +235,10 @@ impl Player {
         let resource = step.resource.as_ref().map(|resource| self.resource(resource));
         let resource = resource.as_ref();
         Some(match step {
-            Step { check: Some(permission), .. } => {
+            Step { check_cached: Some(permission), .. } => {
                 asking.check_cached(user(&step.user), permission, resource).map(Json::from)
             }
-            Step { check_async: Some(permission), .. } => {
+            Step { check: Some(permission), .. } => {
                 asking.check(user(&step.user), permission, resource).await.map(Json::from)
             }
             Step { explain_user: Some(permission), .. } => {
@@ -387,7 +387,7 @@ fn told(step: &Step) -> String {
     let caller = step.caller.as_deref().unwrap_or("system");
     let what =
         [&step.call, &step.can, &step.require, &step.explain, &step.can_somewhere, &step.has_role, &step.require_role];
-    let about = [&step.check, &step.check_async, &step.explain_user];
+    let about = [&step.check_cached, &step.check, &step.explain_user];
     if let Some(permission) = about.into_iter().flatten().next() {
         return format!("{permission} about a user");
     }

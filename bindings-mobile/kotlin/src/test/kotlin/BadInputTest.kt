@@ -95,7 +95,7 @@ class BadInputTest {
             val file = quick.copy(sqlite = folder.resolve("app.db").path, exclusive = true, roles = mapOf("editor" to listOf("document:edit")))
             val (um, me) = UserManagement.open(file).use { um ->
                 val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
-                um to um.actingAs(ada.id).also { assertTrue(it.can("document:edit") && um.check(ada.id, "document:edit")) }
+                um to um.actingAs(ada.id).also { assertTrue(it.can("document:edit") && um.checkCached(ada.id, "document:edit")) }
             }
             for ((name, late) in mapOf<String, suspend () -> Any>(
                 "operation" to { me.users.me() },
@@ -105,8 +105,8 @@ class BadInputTest {
                 "explain" to { me.explain("document:edit") },
                 "system" to { um.system().users.list() },
                 "login" to { um.login("a", "b") },
+                "checkCached" to { um.checkCached(UUID(0, 0), "document:edit") },
                 "check" to { um.check(UUID(0, 0), "document:edit") },
-                "checkAsync" to { um.checkAsync(UUID(0, 0), "document:edit") },
             )) {
                 val error = assertFailsWith<RolekeepException>(name) { late() }
                 assertEquals(Reason.CLOSED, error.reason, name)

@@ -32,17 +32,17 @@ class FastChecksTest {
     @Test
     fun `a check about a user is as cheap, and follows every change`() = runBlocking<Unit> {
         val ada = um.system().users.create(CreateUser("ada@example.org", roles = listOf("editor"))).id
-        assertEquals(Reason.NOT_LOADED, assertFailsWith<RolekeepException.Unavailable> { um.check(ada, "document:edit") }.reason)
-        assertTrue(um.checkAsync(ada, "document:edit"))
+        assertEquals(Reason.NOT_LOADED, assertFailsWith<RolekeepException.Unavailable> { um.checkCached(ada, "document:edit") }.reason)
+        assertTrue(um.check(ada, "document:edit"))
         val me = um.actingAs(ada)
-        val fast = bytes { um.check(ada, "document:edit") }
-        val slow = bytes { um.check(ada, "document:edit", circumstances = Circumstances(atLeast = 1u)) }
+        val fast = bytes { um.checkCached(ada, "document:edit") }
+        val slow = bytes { um.checkCached(ada, "document:edit", circumstances = Circumstances(atLeast = 1u)) }
         println("a check about a user: $fast bytes; under circumstances: $slow bytes")
         assertTrue(fast * 5 < slow, "$fast against $slow")
-        assertFalse(um.check(ada, "document:delete"))
+        assertFalse(um.checkCached(ada, "document:delete"))
         um.system().roles.unassign(UnassignRole(ada, "editor"))
-        assertFalse(um.check(ada, "document:edit"))
-        assertEquals(Reason.UNKNOWN_PERMISSION, assertFailsWith<RolekeepException.Validation> { um.check(ada, "document:edti") }.reason)
+        assertFalse(um.checkCached(ada, "document:edit"))
+        assertEquals(Reason.UNKNOWN_PERMISSION, assertFailsWith<RolekeepException.Validation> { um.checkCached(ada, "document:edti") }.reason)
         assertEquals(listOf(false), um.checkMany(listOf(UserCheck(ada, "document:edit", resource("document")))))
         me.close()
     }

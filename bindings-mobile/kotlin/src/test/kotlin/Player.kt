@@ -93,8 +93,8 @@ class Player(private val store: JsonObject, private val folder: File) {
         fun user() = readId(filled(step.getValue("user")))
         val context = step["context"]?.jsonObject.orEmpty().mapValues { jsonText(plain(filled(it.value))) }
         val circumstances = Circumstances(context, step["at_least"]?.let { filled(it).jsonPrimitive.long.toULong() })
+        text("check_cached")?.let { return JsonPrimitive(um.checkCached(user(), it, resource, circumstances)) }
         text("check")?.let { return JsonPrimitive(um.check(user(), it, resource, circumstances)) }
-        text("check_async")?.let { return JsonPrimitive(um.checkAsync(user(), it, resource, circumstances)) }
         text("explain_user")?.let { return writeExplanation(um.explain(user(), it, resource, circumstances)) }
         val checks = checksOf(step["check_many"] ?: return null) { one, of ->
             UserCheck(readId(one.getValue("user")), one.getValue("permission").jsonPrimitive.content, of)

@@ -109,7 +109,7 @@ class ResourcesTest {
                     val (permission, resource) = permissions.random(random) to made(random)
                     val wanted = outcome { me.explain(permission, resource).allowed }
                     assertEquals(wanted, outcome { me.can(permission, resource) })
-                    assertEquals(wanted, outcome { um.check(ada, permission, resource) })
+                    assertEquals(wanted, outcome { um.checkCached(ada, permission, resource) })
                     assertEquals(if (wanted is Boolean) listOf(wanted, wanted) else wanted, outcome { me.canMany(List(2) { Check(permission, resource) }) })
                 }
             }

@@ -74,7 +74,7 @@ internal class FastPrincipalChecks(principal: Principal) : Fast(principal::numbe
 
 /** [UserManagement.check] under no circumstances. */
 internal class FastUserChecks(um: UserManagement) : Fast(um::numbers) {
-    fun check(user: UUID, permission: String, resource: Resource?, circumstances: Circumstances): Boolean? {
+    fun checkCached(user: UUID, permission: String, resource: Resource?, circumstances: Circumstances): Boolean? {
         val (high, low) = user.mostSignificantBits to user.leastSignificantBits
         return when {
             circumstances != none -> null

@@ -49,7 +49,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** Whether any user may do this, to a resource or at all; reads the user's rights where they are not in memory. */
     @JvmOverloads
     fun check(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Boolean =
-        await { um.checkAsync(userId, permission, resource, circumstances) }
+        await { um.check(userId, permission, resource, circumstances) }
 
     /** Many checks of one moment, about one user or several. */
     @JvmOverloads
