@@ -10,6 +10,8 @@ const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const at = (...parts) => join(here, ...parts);
 
 const FILES = ["rolekeep", "rolekeep_rules", "rolekeep_node"].flatMap((name) => [`${name}.js`, `${name}_bg.wasm`]);
+// What browsers load on demand.
+FILES.push(...["rolekeep", "rolekeep_rules"].map((name) => `${name}_deferred_bg.wasm`));
 if (!FILES.every((file) => existsSync(at("wasm", file)))) {
   console.error("there is no wasm yet: run scripts/wasm all");
   process.exit(1);

@@ -7,6 +7,8 @@ mod caller;
 mod command;
 mod environment;
 mod error;
+#[cfg(feature = "deferred")]
+mod deferred;
 #[cfg(not(feature = "rules"))]
 mod persister;
 #[cfg(any(feature = "rules", feature = "node"))]
