@@ -5,10 +5,10 @@
 mod caller;
 #[cfg(feature = "node")]
 mod command;
-mod environment;
-mod error;
 #[cfg(feature = "deferred")]
 mod deferred;
+mod environment;
+mod error;
 #[cfg(not(feature = "rules"))]
 mod persister;
 #[cfg(any(feature = "rules", feature = "node"))]

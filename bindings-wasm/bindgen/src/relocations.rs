@@ -11,7 +11,7 @@ use wasmparser::{
 };
 
 /// A function by its index, or a piece of data by its address and length.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Symbol {
     Function(u32),
     Data(Range<u32>),
@@ -77,7 +77,8 @@ impl References {
                 _ => {}
             }
             // The entries of the code are no sections of their own, nor are the beginning and the end.
-            let is_section = !matches!(payload, Payload::Version { .. } | Payload::CodeSectionEntry(_) | Payload::End(_));
+            let is_section =
+                !matches!(payload, Payload::Version { .. } | Payload::CodeSectionEntry(_) | Payload::End(_));
             section += usize::from(is_section);
         }
         ensure!(!relocations.is_empty() && !symbols.is_empty(), "the module was linked without --emit-relocs");
@@ -94,13 +95,18 @@ impl References {
                 if let Some(start) = in_code {
                     let at = start + entry.offset as usize;
                     let index = functions.partition_point(|range| range.end <= at);
-                    ensure!(functions.get(index).is_some_and(|range| range.contains(&at)), "a relocation outside of code");
+                    ensure!(
+                        functions.get(index).is_some_and(|range| range.contains(&at)),
+                        "a relocation outside of code"
+                    );
                     let from = Symbol::Function(imported + u32::try_from(index)?);
                     references.of.entry(from).or_default().push(to);
                 } else if let Some(start) = in_data {
                     let at = start + entry.offset as usize;
-                    let (address, range) =
-                        segments.iter().find(|(_, range)| range.contains(&at)).context("a relocation outside of data")?;
+                    let (address, range) = segments
+                        .iter()
+                        .find(|(_, range)| range.contains(&at))
+                        .context("a relocation outside of data")?;
                     let address = address + u32::try_from(at - range.start)?;
                     let holding: Vec<_> = holding(&pieces, address).collect();
                     if holding.is_empty() {
@@ -109,6 +115,9 @@ impl References {
                     for piece in holding {
                         references.of.entry(Symbol::Data(piece.clone())).or_default().push(to.clone());
                     }
+                } else {
+                    // Whoever it is that refers to it, it must not be lost.
+                    bail!("references of a section that is not understood");
                 }
             }
         }
@@ -179,5 +188,35 @@ fn referred(
         // Of sections that describe the program.
         Ty::FunctionOffsetI32 | Ty::SectionOffsetI32 => Ok(None),
         other => bail!("a relocation that is not understood: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{References, Symbol, holding};
+
+    #[test]
+    fn an_address_lies_in_all_pieces_that_overlap_there() {
+        let pieces = [0..100, 10..20, 15..16, 20..30];
+        let of = |address| holding(&pieces, address).cloned().collect::<Vec<_>>();
+        assert_eq!(of(15), [0..100, 10..20, 15..16]);
+        assert_eq!(of(20), [0..100, 20..30]);
+        assert_eq!(of(100), []);
+    }
+
+    #[test]
+    fn what_is_reached_goes_through_data_and_in_circles() {
+        let (data, function) = (Symbol::Data(4..8), Symbol::Function);
+        let mut references = References::default();
+        references.of.insert(function(1), vec![data.clone(), function(1)]);
+        references.of.insert(data.clone(), vec![function(2), function(1)]);
+        references.of.insert(function(3), vec![function(2)]);
+        let reached = references.reached([function(1)]);
+        assert!(reached.contains(&function(2)) && reached.contains(&data) && !reached.contains(&function(3)));
+    }
+
+    #[test]
+    fn a_module_without_relocations_is_refused() {
+        assert!(References::read(b"\0asm\x01\0\0\0").is_err());
     }
 }

@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use walrus::{
-    ConstExpr, DataId, DataKind, ElementItems, ElementKind, ExportItem, FunctionId, FunctionKind, GlobalKind, ImportKind,
-    ImportedFunction, LocalFunction, MemoryId, Module, ModuleConfig,
+    ConstExpr, DataId, DataKind, ElementItems, ElementKind, ExportItem, FunctionId, FunctionKind, GlobalKind,
+    ImportKind, ImportedFunction, LocalFunction, MemoryId, Module, ModuleConfig,
     ir::{Value, Visitor, dfs_in_order},
 };
 
@@ -75,7 +75,8 @@ impl Parts {
         }
         let pieces = |symbols: &HashSet<Symbol>| symbols.iter().filter_map(|symbol| symbol.data().cloned()).collect();
         let kept = merged(pieces(&at_first), 0);
-        let moved_data = merged(pieces(&later), LEAST_GAP).into_iter().flat_map(|piece| without(piece, &kept)).collect();
+        let moved_data =
+            merged(pieces(&later), LEAST_GAP).into_iter().flat_map(|piece| without(piece, &kept)).collect();
         Ok(Self { moved, moved_data })
     }
 
@@ -86,8 +87,11 @@ impl Parts {
         }
         // Written and read twice, as a module cannot be copied. Writing orders functions anew; names that are numbers
         // say which is which.
-        let names: HashMap<usize, Option<String>> =
-            module.funcs.iter_mut().map(|one| (one.id().index(), one.name.replace(one.id().index().to_string()))).collect();
+        let names: HashMap<usize, Option<String>> = module
+            .funcs
+            .iter_mut()
+            .map(|one| (one.id().index(), one.name.replace(one.id().index().to_string())))
+            .collect();
         let wasm = module.emit_wasm();
         let half = || -> Result<(Module, HashMap<FunctionId, Use>)> {
             let mut half = config.parse(&wasm)?;
@@ -110,8 +114,15 @@ impl Parts {
     }
 
     /// Leaves the second file; answers what it imports from the first, and by which names.
-    fn keep_second(&self, module: &mut Module, moved: &HashMap<FunctionId, Use>, deferred: &str, build: u64) -> Result<Vec<Shared>> {
-        let others: Vec<_> = module.exports.iter().filter(|export| export.name != deferred).map(|one| one.id()).collect();
+    fn keep_second(
+        &self,
+        module: &mut Module,
+        moved: &HashMap<FunctionId, Use>,
+        deferred: &str,
+        build: u64,
+    ) -> Result<Vec<Shared>> {
+        let others: Vec<_> =
+            module.exports.iter().filter(|export| export.name != deferred).map(|one| one.id()).collect();
         others.into_iter().for_each(|export| module.exports.delete(export));
         module.start = None;
         keep_elements(module, |function| moved.get(&function) == Some(&Use::Second))?;
@@ -297,4 +308,25 @@ fn without(piece: Range<u32>, others: &[Range<u32>]) -> Vec<Range<u32>> {
         left.push(start..piece.end);
     }
     left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{merged, without};
+
+    #[test]
+    fn pieces_that_overlap_or_lie_near_each_other_become_one() {
+        assert_eq!(merged(vec![8..12, 0..4, 2..6], 0), [0..6, 8..12]);
+        assert_eq!(merged(vec![8..12, 0..4, 2..6], 2), [0..12]);
+        assert_eq!(merged(vec![0..10, 2..4], 0), [0..10]);
+    }
+
+    #[test]
+    fn what_the_first_file_keeps_is_never_moved() {
+        let kept = [2..4, 6..8];
+        assert_eq!(without(0..10, &kept), [0..2, 4..6, 8..10]);
+        assert_eq!(without(2..4, &kept), []);
+        assert_eq!(without(3..7, &kept), [4..6]);
+        assert_eq!(without(20..30, &kept), [20..30]);
+    }
 }
