@@ -87,7 +87,9 @@ macro_rules! dispatch {
 operations::operation_list!(dispatch);
 
 /// Those operations that browsers load on demand.
-static BEGIN_DEFERRED: Deferred<fn(&Caller, &str, &str) -> Result<Box<dyn Answering>>> = Deferred::new(begin::<true>);
+static BEGIN_DEFERRED: Deferred<Begin> = Deferred::new(begin::<true>);
+
+type Begin = fn(&Caller, &str, &str) -> Result<Box<dyn Answering>>;
 
 fn start<O, const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>>
 where

@@ -145,7 +145,10 @@ pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
 }
 
 /// What browsers load on demand.
-static DEFERRED: Deferred<fn(&Caller, &str, &str) -> Result<String>> = Deferred::new(answer_deferred::<Caller>);
+static DEFERRED: Deferred<Answer<Caller>> = Deferred::new(answer_deferred::<Caller>);
+
+/// Puts a question, by its name and its input, to somebody.
+pub(super) type Answer<W> = fn(&W, &str, &str) -> Result<String>;
 
 static EXPLAIN_USER: Deferred<&(dyn Explain + Sync)> = Deferred::new(&ExplainUser);
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     SqlFilter, SqlTable,
-    questions::{Answers, Asked, answer, answer_deferred, read_resource},
+    questions::{Answer, Answers, Asked, answer, answer_deferred, read_resource},
 };
 use crate::{
     model::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What browsers load on demand.
-static DEFERRED: Deferred<fn(&Subject, &str, &str) -> Result<String>> = Deferred::new(answer_deferred::<Subject>);
+static DEFERRED: Deferred<Answer<Subject>> = Deferred::new(answer_deferred::<Subject>);
 
 /// Makes those functions work here that browsers load on demand: policies in TOML, presets and the library's own types,
 /// explanations, row filters as SQL.
