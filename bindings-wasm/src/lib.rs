@@ -5,6 +5,8 @@
 mod caller;
 #[cfg(feature = "node")]
 mod command;
+#[cfg(feature = "deferred")]
+mod deferred;
 mod environment;
 mod error;
 mod packed;

@@ -8,4 +8,4 @@ export * from "./guards.js";
 export { indexedDB } from "./indexeddb.js";
 export type * from "./persister.js";
 export { UserManagement, type Check, type Circumstances, type OpenOptions } from "./store.js";
-export type { WasmSource } from "./wasm.js";
+export type { WasmSource, WasmSources } from "./wasm.js";

@@ -90,13 +90,14 @@ export abstract class Asker {
     required(this.hasRole(role, scope));
   }
 
-  /** Why they may or may not do this: for the host, not for their eyes. */
+  /** Why they may or may not do this: for the host, not for their eyes. A page awaits `preload()` before. */
   explain(permission: string, resource?: Resource): Explanation {
     return this.#answer("explain", { permission: text(permission, "permission"), resource }, "Explanation");
   }
 
   /**
-   * Which rows of the host's own table they may do this to, as a condition in SQL; good until it `expires`.
+   * Which rows of the host's own table they may do this to, as a condition in SQL; good until it `expires`. A page awaits
+   * `preload()` before.
    *
    * `const filter = me.filter("document:list", { dialect: "sqlite", qualifier: "documents" })`, then
    * `db.prepare(`SELECT * FROM documents WHERE ${filter.sql}`).all(...filter.parameters)`.

@@ -1,4 +1,4 @@
-import { attributes, type Question, required, type Resource, rethrow, safely } from "./ask.js";
+import { attributes, type Question, required, type Resource, safely } from "./ask.js";
 import { fromJson, toJson } from "./codec.js";
 import { invalid, only, text } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
@@ -67,7 +67,8 @@ export class Caller extends Areas {
   /** Runs an operation by name: JSON in, JSON out, both as `docs/operations.md` has them. */
   async call(operation: string, json: string): Promise<string> {
     if (text(json, "json").length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
-    return this.#native.call(text(operation, "operation"), json).catch(rethrow);
+    const name = text(operation, "operation");
+    return store.asking(() => this.#native.call(name, json));
   }
 
   /** Asks by the name of a question. @internal */

@@ -5,7 +5,8 @@ export * from "./api.js";
 
 /** Opens a store: in memory and with the policy `standard`, unless told otherwise. */
 export function open(options?: OpenOptions): Promise<UserManagement> {
-  // Literally so, that bundlers find the file and take it along.
+  // Literally so, that bundlers find the files and take them along.
   const wasm = new URL("./rolekeep_bg.wasm", import.meta.url);
-  return openOn({ wasm, init, functions, read: (from) => fetch(from) }, options);
+  const deferredWasm = new URL("./rolekeep_deferred_bg.wasm", import.meta.url);
+  return openOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, options);
 }

@@ -5,14 +5,12 @@ import { only, RolekeepError, text } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import type { StoreFfi } from "./rolekeep.js";
-import { type Functions, type Platform, store, type WasmSource } from "./wasm.js";
+import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
-export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive"> {
+export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive">, WasmSources {
   /** Where everything is kept: `indexedDB(name)`, `filePersister(path)`, or your own. Without it, in memory. */
   readonly persister?: Persister | undefined;
-  /** Where the wasm comes from, if not from beside the package's code; the first store that is opened decides. */
-  readonly wasm?: WasmSource | undefined;
 }
 
 /** What a host knows when it asks about a user. */
@@ -36,10 +34,10 @@ const MAX_USERS = 100_000;
 
 /** @internal */
 export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
-  const { persister, wasm, ...settings } = options;
+  const { persister, wasm, deferredWasm, ...settings } = options;
   const json = toJson(settings, "Settings");
-  const functions = await store.load(platform, wasm);
-  const native = await functions.open(json, persister).catch(rethrow);
+  const functions = await store.load(platform, { wasm, deferredWasm });
+  const native = await store.asking(() => functions.open(json, persister));
   // A failure will show when the store is asked.
   persister?.watch?.(() => void native.refresh().catch(() => {}));
   return new UserManagement(native);
@@ -128,7 +126,8 @@ export class UserManagement {
   }
 
   async #consult<T>(question: string, input: object, answers = ""): Promise<T> {
-    return fromJson((await this.#native.consult(question, toJson(input, "")).catch(rethrow)) as string, answers) as T;
+    const json = toJson(input, "");
+    return fromJson((await store.asking(() => this.#native.consult(question, json))) as string, answers) as T;
   }
 
   /**
@@ -142,6 +141,16 @@ export class UserManagement {
   /** Hears at once what others wrote to the same storage; without it that takes 200 ms at most. */
   async refresh(): Promise<void> {
     await this.#native.refresh().catch(rethrow);
+  }
+
+  /**
+   * Loads at once what a page otherwise loads when it first needs it: most of what administrators do, policies in TOML,
+   * explanations and row filters. Operations wait for it by themselves; `explain` and `filter` of a caller cannot wait
+   * and throw an `UnavailableError` with the reason `deferred_not_loaded` before. In Node everything is there from the
+   * start.
+   */
+  async preload(): Promise<void> {
+    await store.preload();
   }
 
   /** Finishes running commits, refuses further operations and lets go of the storage. */

@@ -1,9 +1,17 @@
-import { unavailable } from "./errors.js";
+import { toError, unavailable } from "./errors.js";
 import { Packer } from "./packed.js";
 import type * as browser from "./rolekeep.js";
 
 /** Where the wasm comes from, if not from beside the package's code. */
 export type WasmSource = URL | string | BufferSource | Response | WebAssembly.Module;
+
+/** Where the two files of a wasm come from. */
+export interface WasmSources {
+  /** Where the wasm comes from, if not from beside the package's code; whoever is first decides. */
+  readonly wasm?: WasmSource | undefined;
+  /** The same of the part that a page loads on demand; in Node there is none. */
+  readonly deferredWasm?: WasmSource | undefined;
+}
 
 /** What the wasm can be asked, beside what its objects can. @internal */
 export type Functions = Pick<typeof browser, "open" | "packedAt" | "internPermission" | "internUser" | "forgetUsers">;
@@ -12,6 +20,8 @@ export type Functions = Pick<typeof browser, "open" | "packedAt" | "internPermis
 export interface Platform<F> {
   /** What comes with the package. */
   readonly wasm: URL | WebAssembly.Module;
+  /** The part of it that is loaded on demand; undefined where one file has it all. */
+  readonly deferredWasm?: URL | WebAssembly.Module;
   readonly init: (input: { module_or_path: Exclude<WasmSource, URL | string> }) => Promise<{ readonly memory: WebAssembly.Memory }>;
   readonly functions: F;
   read(from: URL | string): Promise<BufferSource | Response>;
@@ -20,32 +30,76 @@ export interface Platform<F> {
 /** One of the package's wasm files, loaded once by whoever needs it first. @internal */
 export class Wasm<F extends { packedAt(): number }> {
   #loaded: Promise<F> | undefined;
+  #deferred: Promise<void> | undefined;
+  /** How the deferred part is loaded, once the rest is there. */
+  #loadDeferred: () => Promise<void> = async () => {};
   /** There are none before it is loaded. */
   functions!: F;
   /** What is asked about a resource goes this way. */
   readonly packer = new Packer();
 
   /** A failure is not kept. */
-  load(platform: Platform<F>, source: WasmSource = platform.wasm): Promise<F> {
-    return (this.#loaded ??= start(platform, source).then(
-      (memory) => {
-        this.packer.attach(memory, platform.functions.packedAt());
-        return (this.functions = platform.functions);
-      },
-      (problem: unknown) => {
-        this.#loaded = undefined;
-        const where = typeof source === "string" || source instanceof URL ? ` from ${source}` : "";
-        const message = `the wasm cannot be loaded${where}: ${problem}; give its URL, bytes or Module as the option wasm`;
-        throw unavailable("storage_unavailable", message, problem);
-      },
-    ));
+  load(platform: Platform<F>, { wasm = platform.wasm, deferredWasm = platform.deferredWasm }: WasmSources = {}): Promise<F> {
+    const start = async () => {
+      const exports = await platform.init({ module_or_path: await read(platform, wasm) });
+      this.packer.attach(exports.memory, platform.functions.packedAt());
+      if (platform.deferredWasm && deferredWasm) this.#loadDeferred = () => extend(exports, platform, deferredWasm);
+      return (this.functions = platform.functions);
+    };
+    return (this.#loaded ??= start().catch((problem: unknown) => {
+      this.#loaded = undefined;
+      throw notLoaded("wasm", wasm, problem);
+    }));
+  }
+
+  /** Loads what is loaded on demand. A failure is not kept. */
+  preload(): Promise<void> {
+    return (this.#deferred ??= this.#loadDeferred().catch((problem: unknown) => {
+      this.#deferred = undefined;
+      throw problem;
+    }));
+  }
+
+  /** Asks; where the answer is that this needs what is loaded on demand, loads it and asks again. */
+  async asking<T>(ask: () => T | Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (error.reason !== "deferred_not_loaded") throw error;
+    }
+    await this.preload();
+    try {
+      return await ask();
+    } catch (thrown) {
+      throw toError(thrown);
+    }
   }
 }
 
-async function start<F>(platform: Platform<F>, source: WasmSource): Promise<WebAssembly.Memory> {
+async function read<F>(platform: Platform<F>, source: WasmSource): Promise<Exclude<WasmSource, URL | string>> {
   const input = typeof source === "string" || source instanceof URL ? await platform.read(source) : source;
   if (typeof Response === "function" && input instanceof Response && !input.ok) throw new Error(`HTTP ${input.status}`);
-  return (await platform.init({ module_or_path: input })).memory;
+  return input;
+}
+
+/** Adds the deferred part to a running wasm: it has its functions from there, and fills empty slots of its table. */
+async function extend<F>(exports: object, platform: Platform<F>, source: WasmSource): Promise<void> {
+  try {
+    const input = await read(platform, source);
+    const code = typeof Response === "function" && input instanceof Response ? await input.arrayBuffer() : input;
+    const module = code instanceof WebAssembly.Module ? code : await WebAssembly.compile(code as BufferSource);
+    const instance = await WebAssembly.instantiate(module, { first: exports as WebAssembly.ModuleImports });
+    (instance.exports as { loadDeferred: () => void }).loadDeferred();
+  } catch (problem) {
+    throw notLoaded("deferredWasm", source, problem);
+  }
+}
+
+function notLoaded(option: keyof WasmSources, source: WasmSource, problem: unknown): Error {
+  const where = typeof source === "string" || source instanceof URL ? ` from ${source}` : "";
+  const message = `the wasm cannot be loaded${where}: ${problem}; give its URL, bytes or Module as the option ${option}`;
+  return unavailable("storage_unavailable", message, problem);
 }
 
 /** That of stores. @internal */

@@ -10,6 +10,7 @@ use crate::{
     engine::{Running, Steps, WhoIdentity},
     model::{
         decode::{self, decode_within},
+        deferred::Deferred,
         error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
     },
@@ -30,19 +31,18 @@ macro_rules! dispatch {
         /// errors, and those of the operation.
         pub async fn call(caller: &Caller, operation: &str, input: &str) -> Result<String> {
             let stamp = |error: Error| error.at(caller.engine.services.now());
-            let mut running = begin(caller, operation, input).map_err(stamp)?;
+            let mut running = begin::<false>(caller, operation, input).map_err(stamp)?;
             caller.engine.run_steps(&caller.who, &mut *running).await?;
             running.answer().map_err(stamp)
         }
 
-        /// An operation by name, with its input.
-        fn begin(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
+        /// An operation by name, with its input: those that are there from the start, or those that browsers load on
+        /// demand.
+        fn begin<const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
             match operation {
                 $($(
                     concat!(stringify!($area), ".", stringify!($method)) => {
-                        type Input = operations::$area::$($input)? $($unit)?;
-                        let limits = limits::<Input>(caller);
-                        Ok(Box::new(Running::new(decode_within::<Input>(read(input, limits)?, limits)?)))
+                        start::<operations::$area::$($input)? $($unit)?, DEFERRED>(caller, operation, input)
                     }
                 )*)*
                 _ => Err(unknown(operation)),
@@ -91,6 +91,32 @@ operations::operation_list!(dispatch);
 pub fn error_text(error: &Error) -> String {
     let text = serde_json::to_string(&ForHost(error));
     text.unwrap_or_else(|_| error.message().to_owned())
+}
+
+/// Those operations that browsers load on demand.
+static BEGIN_DEFERRED: Deferred<Begin> = Deferred::new(begin::<true>);
+
+type Begin = fn(&Caller, &str, &str) -> Result<Box<dyn Answering>>;
+
+fn start<O, const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>>
+where
+    O: Operation + Listed<Output: serde::Serialize>,
+{
+    match (O::IS_DEFERRED, DEFERRED) {
+        (true, false) => BEGIN_DEFERRED.get()?(caller, operation, input),
+        (false, true) => Err(unknown(operation)),
+        _ => {
+            let limits = limits::<O>(caller);
+            Ok(Box::new(Running::new(decode_within::<O>(read(input, limits)?, limits)?)))
+        }
+    }
+}
+
+/// Makes those functions work here that browsers load on demand, beside [`rules::load_deferred`]: explanations and row
+/// filters of callers, and the operations that say [`Operation::IS_DEFERRED`].
+pub fn load_deferred() {
+    BEGIN_DEFERRED.load(begin::<true>);
+    questions::load_deferred();
 }
 
 /// An operation that can say its answer as JSON.

@@ -9,6 +9,7 @@ use crate::{
     manager::{Builder, UserManagement},
     model::{
         decode::{self, FromJson},
+        deferred::Deferred,
         error::{Error, Reason, Result},
         input::{self, Limits},
         secret::Secret,
@@ -106,12 +107,21 @@ impl RulesSettings {
     pub fn compile(text: &str) -> Result<RuleSet> {
         let Self { preset, policy_toml, policy_json, roles, permissions, library_types } = read(text)?;
         let files = [&preset, &policy_toml, &policy_json].map(Option::as_deref);
-        let policy = policy_of(files, &roles, &permissions)?;
+        let policy = policy_of(files, &roles, &permissions, |name| PRESET.get()?(name))?;
         let policy = policy.ok_or_else(|| Error::new(Reason::ConfigInvalid, ONE_POLICY))?;
         let has_types = library_types.unwrap_or(preset.is_some());
-        let schema = if has_types { target::schema() } else { Schema::new() };
+        let schema = if has_types { LIBRARY_TYPES.get()?() } else { Schema::new() };
         RuleSet::compile(&policy, &schema)
     }
+}
+
+/// What rules without accounts need where they decide as a store does: browsers load it on demand.
+static PRESET: Deferred<fn(&str) -> Result<Policy>> = Deferred::new(Policy::preset);
+static LIBRARY_TYPES: Deferred<fn() -> Schema> = Deferred::new(target::schema);
+
+pub(crate) fn load_deferred() {
+    PRESET.load(Policy::preset);
+    LIBRARY_TYPES.load(target::schema);
 }
 
 /// The host's own, and a policy file may be in them, with every second letter escaped.
@@ -125,11 +135,12 @@ fn policy_of(
     [preset, toml, json]: [Option<&str>; 3],
     roles: &BTreeMap<String, Vec<String>>,
     permissions: &[String],
+    preset_of: fn(&str) -> Result<Policy>,
 ) -> Result<Option<Policy>> {
     let in_code = !roles.is_empty() || !permissions.is_empty();
     match (preset, toml, json, in_code) {
         (None, None, None, false) => Ok(None),
-        (Some(name), None, None, false) => Policy::preset(name).map(Some),
+        (Some(name), None, None, false) => preset_of(name).map(Some),
         (None, Some(text), None, false) => Policy::from_toml(text).map(Some),
         (None, None, Some(text), false) => Policy::from_json(text).map(Some),
         (None, None, None, true) => {
@@ -186,7 +197,7 @@ impl Settings {
     pub fn policy(&self) -> Result<Option<Policy>> {
         let Self { preset, policy_toml, policy_json, roles, permissions, .. } = self;
         let files = [preset, policy_toml, policy_json].map(Option::as_deref);
-        policy_of(files, roles, permissions)
+        policy_of(files, roles, permissions, Policy::preset)
     }
 
     fn config(&self) -> Config {

@@ -5,6 +5,7 @@
 mod homes;
 mod mobile;
 mod operations;
+mod presets;
 mod python;
 mod secrets;
 mod typescript;
@@ -31,7 +32,8 @@ impl Face {
 
 type Emitter = fn(&Catalogue) -> Vec<Face>;
 
-const EMITTERS: [Emitter; 5] = [operations::faces, python::faces, typescript::faces, mobile::faces, secrets::faces];
+const EMITTERS: [Emitter; 6] =
+    [operations::faces, presets::faces, python::faces, typescript::faces, mobile::faces, secrets::faces];
 
 fn main() -> ExitCode {
     let only_check = std::env::args().any(|argument| argument == "--check");

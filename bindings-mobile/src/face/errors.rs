@@ -224,6 +224,9 @@ pub enum Reason {
     /// This user is not in memory; `check` reads the rights.
     #[serde(rename = "not_loaded")]
     NotLoaded,
+    /// In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+    #[serde(rename = "deferred_not_loaded")]
+    DeferredNotLoaded,
     /// The change feed could not be confirmed in time; old rights are never served for ever.
     #[serde(rename = "rights_stale")]
     RightsStale,

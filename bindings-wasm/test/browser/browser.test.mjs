@@ -249,6 +249,72 @@ test("the wasm is given as a URL, as bytes, as a Module; a missing one is told a
   }
 });
 
+/** Opens a store and does what pages do at once, then what needs the deferred part. */
+const onDemand = ([settings, deferred]) => (async () => {
+  const { open } = await import("rolekeep");
+  const reasonOf = (ask) => Promise.resolve().then(ask).then(() => "none", (error) => `${error.reason}: ${error.message}`);
+  const url = new URL("/dist/rolekeep_deferred_bg.wasm", location.href);
+  const bytes = async () => (await fetch(url)).arrayBuffer();
+  const given = { url, bytes: deferred === "bytes" && (await bytes()), module: deferred === "module" && (await WebAssembly.compile(await bytes())) };
+  const um = await open({ ...settings, ...(deferred && { deferredWasm: given[deferred] || deferred }) });
+  const before = performance.getEntriesByType("resource").filter(({ name }) => name.includes("_deferred_")).length;
+  const allowed = [um.system.can("document:edit"), um.system.canSomewhere("document:edit"), await reasonOf(() => um.anonymous().sessions.login({ identifier: "nobody", password: "a long password" }))];
+  const early = await reasonOf(() => um.system.explain("document:edit"));
+  const both = await Promise.all([reasonOf(() => um.system.users.list()), reasonOf(() => um.system.users.create({ email: "ada@example.org" }))]);
+  const late = await reasonOf(() => um.system.explain("document:edit"));
+  await reasonOf(() => um.preload());
+  return { before, allowed, early, both, late, after: performance.getEntriesByType("resource").filter(({ name }) => name.includes("_deferred_")).length };
+})();
+
+test("what is needed seldom is loaded when it is first needed, once, and given as a URL, as bytes, as a Module", async () => {
+  for (const deferred of [undefined, "url", "bytes", "module"]) {
+    const page = await chromium.page(site.url);
+    const got = await page.evaluate(onDemand, [CHEAP, deferred]);
+    const fetched = deferred === "bytes" || deferred === "module" ? 1 : 0;
+    assert.deepEqual([got.before, got.after], [fetched, 1], String(deferred));
+    assert.deepEqual(got.allowed.map((one) => String(one).split(":")[0]), ["true", "true", "invalid_credentials"]);
+    assert.match(got.early, /^deferred_not_loaded: .*preload/);
+    assert.deepEqual([...got.both, got.late].map((one) => one.split(":")[0]), ["none", "none", "none"]);
+    await page.close();
+  }
+});
+
+test("a deferred part that is missing, or of another build, is told, and all else goes on", async () => {
+  for (const [deferred, message] of [["/nowhere.wasm", /HTTP 404.*deferredWasm/], ["/dist/rolekeep_rules_deferred_bg.wasm", /import.*deferredWasm/i]]) {
+    const page = await chromium.page(site.url);
+    const got = await page.evaluate(onDemand, [CHEAP, deferred]);
+    assert.deepEqual(got.allowed.slice(0, 2), [true, true]);
+    for (const one of got.both) assert.match(one, /^storage_unavailable: /);
+    assert.match(got.both[0], message);
+    assert.match(got.late, /^deferred_not_loaded/);
+    await page.close();
+  }
+});
+
+test("rules without accounts load TOML, presets, explanations and row filters on demand", async () => {
+  const page = await chromium.page(site.url);
+  const got = await page.evaluate(async () => {
+    const { compile } = await import("rolekeep/rules");
+    const loaded = () => performance.getEntriesByType("resource").filter(({ name }) => name.includes("_deferred_")).length;
+    const policyJson = JSON.stringify({ permissions: { "document:edit": "" }, roles: { editor: { allow: ["document:edit"] } } });
+    const rules = await compile({ policyJson });
+    const ada = rules.principal({ id: "0190a0b0-0000-7000-8000-000000000001", roles: ["editor"] });
+    const before = [ada.can("document:edit"), ada.canSomewhere("document:edit"), loaded()];
+    let early;
+    try {
+      ada.explain("document:edit");
+    } catch (error) {
+      early = [error.constructor.name, error.code, error.reason];
+    }
+    await rules.preload();
+    const late = ada.explain("document:edit").allowed;
+    await compile({ preset: "flyos" });
+    return { before, early, late, after: loaded() };
+  });
+  assert.deepEqual(got, { before: [true, true, 0], early: ["UnavailableError", "UNAVAILABLE", "deferred_not_loaded"], late: true, after: 1 });
+  await page.close();
+});
+
 test("under a strict content security policy, and without a word from eval", async () => {
   const strict = await serve(here, { "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" });
   mkdirSync(join(here, "test/browser/out"), { recursive: true });
@@ -297,7 +363,8 @@ for (const [name, file, [first, ...rest]] of [["", "rolekeep_bg", [IMPORT, ...RE
       writeFileSync(join(folder, "main.ts"), wrapped(first, rest.join("\n")));
       await build({ root: folder, logLevel: "warn", configFile: false, build: { outDir: "out" } });
       const assets = readdirSync(join(folder, "out/assets")).filter((asset) => asset.endsWith(".wasm"));
-      assert.deepEqual(assets.map((asset) => asset.split("-")[0]), [file], "one wasm file");
+      const names = assets.map((asset) => asset.split("-")[0]).sort();
+      assert.deepEqual(names, [file, file.replace("_bg", "_deferred_bg")].sort(), "the wasm, and what it loads on demand");
     });
   });
 }
@@ -307,8 +374,10 @@ test("an application built by esbuild gives the wasm's URL", async () => {
   await built("esbuild", async (folder) => {
     mkdirSync(join(folder, "out"));
     writeFileSync(join(folder, "out/index.html"), '<!doctype html><script type="module" src="/main.js"></script>');
-    const body = REST.join("\n").replace("open({", "open({ wasm: new URL(wasm, import.meta.url),");
-    writeFileSync(join(folder, "main.ts"), wrapped(`${IMPORT}\nimport wasm from "rolekeep/rolekeep.wasm";`, body));
+    const files = "wasm: new URL(wasm, import.meta.url), deferredWasm: new URL(deferred, import.meta.url)";
+    const body = REST.join("\n").replace("open({", `open({ ${files},`);
+    const imports = `${IMPORT}\nimport wasm from "rolekeep/rolekeep.wasm";\nimport deferred from "rolekeep/deferred.wasm";`;
+    writeFileSync(join(folder, "main.ts"), wrapped(imports, body));
     const result = await build({ entryPoints: [join(folder, "main.ts")], outfile: join(folder, "out/main.js"), bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", loader: { ".wasm": "file" }, metafile: true });
     const code = Object.entries(result.metafile.outputs).find(([name]) => name.endsWith("main.js"));
     console.log(`esbuild: ${code[1].bytes} bytes of JavaScript`);

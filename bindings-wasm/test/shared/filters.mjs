@@ -39,6 +39,7 @@ export const columns = { owner_id: "author", tags: { column: "meta", keys: ["tag
 /** A store and those who ask. */
 export async function world(open) {
   const um = await open({ ...CHEAP, policyToml: POLICY });
+  await um.preload();
   const ada = await um.system.users.create({ email: "ada@example.org", roles: ["author"] });
   const east = await um.system.regions.create({ code: "east", name: "East" });
   const bob = await um.system.users.create({ email: "bob@example.org" });

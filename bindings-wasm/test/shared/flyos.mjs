@@ -52,6 +52,7 @@ export async function mainJob(open, persister, seed, equal) {
     },
     { main: "CONFLICT", region: "VALIDATION_ERROR", east: "FORBIDDEN", west: "RESOURCE_NOT_FOUND", operator2: "RESOURCE_NOT_FOUND" },
   );
+  await um.preload();
   const why = who.east.explain("drone:create");
   equal([why.allowed, why.text.length > 0, who.east.can("drone:create"), who.main.can("drone:create")], [false, true, false, true]);
 

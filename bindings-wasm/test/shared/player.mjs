@@ -51,6 +51,8 @@ class Player {
 
   async open() {
     this.um = await this.world.open({ ...this.settings(this.scenario.store.settings ?? {}), persister: this.place.persister() });
+    // For explanations, which cannot wait for it.
+    await this.um.preload();
     this.callers = {};
     if (this.scenario.store.seed === "flyos" && !this.isSeeded) {
       this.isSeeded = true;

@@ -21,6 +21,7 @@ allow = [{ permission = "note:read", when = "context.on_site == true" }]
 /** What each question of the file is answered, and what the file says. */
 export async function decisions(compile, policyToml, { principals, questions }) {
   const rules = await compile({ policyToml, libraryTypes: true });
+  await rules.preload();
   const moment = (text) => text && new Date(text);
   const role = (held) => (typeof held === "string" ? held : { role: held.role, scope: held.scope, validFrom: moment(held.valid_from), validUntil: moment(held.valid_until) });
   const known = principals.map((data) => rules.principal({ ...data, roles: data.roles.map(role) }));
@@ -38,6 +39,7 @@ export async function decisions(compile, policyToml, { principals, questions }) 
 /** A principal is asked as a caller is; `equal(given, wanted)` throws. */
 export async function asked(compile, equal) {
   const rules = await compile({ policyToml: POLICY });
+  await rules.preload();
   const ada = rules.principal({ id: "ada", roles: ["author"], groups: { staff: ["visitor"] } });
   const [own, other] = ["ada", "bob"].map((owner) => ({ type: "document", owner, tenant: "acme" }));
   equal([ada.can("document:edit", own), ada.can("document:edit", other), ada.can("document:edit"), ada.can("document:edit")], [true, false, false, false]);

@@ -5,7 +5,8 @@ export * from "./api.js";
 
 /** Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`. */
 export function compile(policy: CompileOptions): Promise<Rules> {
-  // Literally so, that bundlers find the file and take it along.
+  // Literally so, that bundlers find the files and take them along.
   const wasm = new URL("../rolekeep_rules_bg.wasm", import.meta.url);
-  return compileOn({ wasm, init, functions, read: (from) => fetch(from) }, policy);
+  const deferredWasm = new URL("../rolekeep_rules_deferred_bg.wasm", import.meta.url);
+  return compileOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, policy);
 }

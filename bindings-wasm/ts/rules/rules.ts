@@ -4,13 +4,10 @@ import { text } from "../errors.js";
 import type { Json, PrincipalData, RulesSettings } from "../generated/types.js";
 import type { PrincipalFfi, RulesFfi } from "../rolekeep_rules.js";
 import type * as browser from "../rolekeep_rules.js";
-import { type Platform, Wasm, type WasmSource } from "../wasm.js";
+import { type Platform, Wasm, type WasmSources } from "../wasm.js";
 
 /** The policy: a preset, a file's text, or roles and what they allow. */
-export interface CompileOptions extends RulesSettings {
-  /** Where the wasm comes from, if not from beside the package's code; the first policy that is compiled decides. */
-  readonly wasm?: WasmSource | undefined;
-}
+export interface CompileOptions extends RulesSettings, WasmSources {}
 
 /** What the policy's conditions read as `context.…`, under the policy's names. */
 export interface Context {
@@ -24,10 +21,10 @@ const wasm = new Wasm<RulesFunctions>();
 
 /** @internal */
 export async function compileOn(platform: Platform<RulesFunctions>, options: CompileOptions): Promise<Rules> {
-  const { wasm: source, ...settings } = options;
+  const { wasm: source, deferredWasm, ...settings } = options;
   const json = toJson(settings, "RulesSettings");
-  const functions = await wasm.load(platform, source);
-  return safely(() => new Rules(functions.compileRules(json)));
+  const functions = await wasm.load(platform, { wasm: source, deferredWasm });
+  return wasm.asking(() => new Rules(functions.compileRules(json)));
 }
 
 /**
@@ -52,6 +49,15 @@ export class Rules {
    */
   principal(data: PrincipalData): Principal {
     return safely(() => new Principal(this.#native.principal(toJson(data, "PrincipalData")), this.#native, this.#numbers));
+  }
+
+  /**
+   * Loads at once what a page otherwise loads when it first needs it: `explain` and `filter`, which cannot wait and throw
+   * an `UnavailableError` with the reason `deferred_not_loaded` before, and TOML, for which `compile` waits by itself. In
+   * Node everything is there from the start.
+   */
+  async preload(): Promise<void> {
+    await wasm.preload();
   }
 
   /** Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any. */

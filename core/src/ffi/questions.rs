@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::Input;
+use rolekeep_macros::{Input, portable_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -14,6 +14,7 @@ use crate::{
     model::{
         check::wrong,
         decode::{self, FieldCode},
+        deferred::Deferred,
         error::{Error, Reason, Result},
         id::UserId,
         input::{Limits, read},
@@ -46,9 +47,15 @@ pub struct Asked {
     role: Option<String>,
     scope: Option<Scope>,
     checks: Vec<Asked>,
-    table: Option<SqlTable>,
     context: Attributes,
     at_least: Option<i64>,
+}
+
+/// The question for a row filter.
+#[derive(Input)]
+struct AskedFilter {
+    permission: String,
+    table: SqlTable,
 }
 
 impl Asked {
@@ -130,11 +137,39 @@ pub fn can(caller: &Caller, permission: &str, resource: Option<&str>) -> Result<
 /// Those of the caller's methods of these names, [`Reason::InvalidJson`], and [`Reason::InvalidInput`] with all
 /// field errors.
 pub fn ask(caller: &Caller, question: &str, input: &str) -> Result<String> {
-    let asked = Asked::read(input)?;
     match question {
+        "explain" | "filter" => DEFERRED.get()?(caller, question, input),
         "is_administrator" => written(&caller.is_administrator()?),
-        question => answer(caller, question, &asked),
+        question => answer(caller, question, &Asked::read(input)?),
     }
+}
+
+/// What browsers load on demand.
+static DEFERRED: Deferred<Answer<Caller>> = Deferred::new(answer_deferred::<Caller>);
+
+/// Puts a question, by its name and its input, to somebody.
+pub(super) type Answer<W> = fn(&W, &str, &str) -> Result<String>;
+
+static EXPLAIN_USER: Deferred<&(dyn Explain + Sync)> = Deferred::new(&ExplainUser);
+
+#[portable_async]
+trait Explain {
+    async fn explain(&self, um: &UserManagement, asked: &Asked) -> Result<String>;
+}
+
+struct ExplainUser;
+
+#[portable_async]
+impl Explain for ExplainUser {
+    async fn explain(&self, um: &UserManagement, asked: &Asked) -> Result<String> {
+        let user = needed("user_id", asked.user_id)?;
+        written(&asked.asking(um)?.explain(user, asked.named()?, asked.target()?.as_ref()).await?)
+    }
+}
+
+pub(super) fn load_deferred() {
+    EXPLAIN_USER.load(&ExplainUser);
+    DEFERRED.load(answer_deferred::<Caller>);
 }
 
 /// The questions that can be put to whoever answers.
@@ -147,11 +182,20 @@ pub(super) fn answer(who: &impl Answers, question: &str, asked: &Asked) -> Resul
             written(&who.can_many(&checks)?)
         }
         "can_somewhere" => written(&who.can_somewhere(asked.named()?)?),
-        "explain" => written(&who.explain(asked.named()?, asked.target()?.as_ref())?),
-        "filter" => written(&who.filter(asked.named()?, needed("table", asked.table.as_ref())?)?),
         "has_role" => written(&who.has_role(needed("role", asked.role.as_deref())?, asked.scope.as_ref())?),
         _ => Err(unknown(question)),
     }
+}
+
+/// Those that are asked seldom and take much code: why, and which rows.
+pub(super) fn answer_deferred<W: Answers>(who: &W, question: &str, input: &str) -> Result<String> {
+    if question == "filter" {
+        let limits = Limits::QUESTION;
+        let AskedFilter { permission, table } = decode::decode_within(read(input, limits)?, limits)?;
+        return written(&who.filter(&permission, &table)?);
+    }
+    let asked = Asked::read(input)?;
+    written(&who.explain(asked.named()?, asked.target()?.as_ref())?)
 }
 
 /// Whether any user may do this, by the rights in memory; circumstances come as JSON: `{"resource": {"type": …, …},
@@ -177,14 +221,16 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// Those of [`UserManagement::check_cached`], and as [`ask`].
 pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
     let asked = Asked::read(input)?;
+    if question == "explain_user" {
+        return EXPLAIN_USER.get()?.explain(um, &asked).await;
+    }
     let asking = asked.asking(um)?;
+    if question == "check" {
+        let user = needed("user_id", asked.user_id)?;
+        return written(&asking.check(user, asked.named()?, asked.target()?.as_ref()).await?);
+    }
     if question != "check_many" {
-        let (user, permission, resource) = (needed("user_id", asked.user_id)?, asked.named()?, asked.target()?);
-        return match question {
-            "check" => written(&asking.check(user, permission, resource.as_ref()).await?),
-            "explain_user" => written(&asking.explain(user, permission, resource.as_ref()).await?),
-            _ => Err(unknown(question)),
-        };
+        return Err(unknown(question));
     }
     let checks = asked.checks.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
     let checks = checks.collect::<Result<Vec<_>>>()?;

@@ -6,18 +6,30 @@ use serde_json::Value as Json;
 
 use super::{
     SqlFilter, SqlTable,
-    questions::{self, Answers, Asked, answer},
+    questions::{self, Answer, Answers, Asked, answer, answer_deferred},
 };
 use crate::{
     model::{
         decode,
+        deferred::Deferred,
         error::Result,
         input::{Limits, read},
         time::Time,
     },
-    rules::{Asking, Context, Explanation, PermissionId, Principal, PrincipalData, Resource, Rules, Scope},
-    settings::RulesSettings,
+    rules::{Asking, Context, Explanation, PermissionId, Policy, Principal, PrincipalData, Resource, Rules, Scope},
+    settings::{self, RulesSettings},
 };
+
+/// What browsers load on demand.
+static DEFERRED: Deferred<Answer<Subject>> = Deferred::new(answer_deferred::<Subject>);
+
+/// Makes those functions work here that browsers load on demand: policies in TOML, presets and the library's own types,
+/// explanations, row filters as SQL.
+pub fn load_deferred() {
+    Policy::load_deferred();
+    settings::load_deferred();
+    DEFERRED.load(answer_deferred::<Subject>);
+}
 
 /// Compiles a policy, given as [`RulesSettings`] in JSON.
 ///
@@ -94,7 +106,10 @@ impl Subject {
     /// # Errors
     /// Those of the methods of [`Rules`], and as [`super::ask`].
     pub fn ask(&self, question: &str, input: &str) -> Result<String> {
-        answer(self, question, &Asked::read(input)?)
+        match question {
+            "explain" | "filter" => DEFERRED.get()?(self, question, input),
+            question => answer(self, question, &Asked::read(input)?),
+        }
     }
 
     /// Questions under its circumstances.

@@ -158,10 +158,15 @@ const MAX_SUGGESTED: usize = 200;
 
 /// The known name that is nearest to a mistyped one, if any is near enough to suggest.
 pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    nearest_name(given, &mut known.into_iter())
+}
+
+/// Exists once, whatever the names come from.
+fn nearest_name<'n>(given: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     if given.len() > MAX_SUGGESTED {
         return None;
     }
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(given, name), name));
+    let scored = known.map(|name| (strsim::jaro_winkler(given, name), name));
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
@@ -214,8 +219,13 @@ pub struct Decoder {
 impl Decoder {
     /// Notes an error at the current place.
     pub fn error(&mut self, code: FieldCode, message: impl Into<String>) {
+        self.note(code, message.into());
+    }
+
+    #[inline(never)]
+    fn note(&mut self, code: FieldCode, message: String) {
         let Self { path, errors, .. } = self;
-        errors.push(|| FieldError { field: path.clone(), code, message: message.into() });
+        errors.push(|| FieldError { field: path.clone(), code, message });
     }
 
     /// Opens an object that has just these keys.
@@ -241,12 +251,15 @@ impl Decoder {
         match text.parse::<T>() {
             Ok(parsed) => Some(parsed),
             Err(problem) => {
-                let Self { path, errors, .. } = self;
-                let (field, code) = (|| path.clone(), problem.code());
-                errors.push(|| FieldError { field: field(), code, message: problem.to_string() });
+                self.misread(&problem);
                 None
             }
         }
+    }
+
+    fn misread(&mut self, problem: &dyn Misread) {
+        let Self { path, errors, .. } = self;
+        errors.push(|| FieldError { field: path.clone(), code: problem.code(), message: problem.to_string() });
     }
 
     /// Notes a key that is no field's: such are refused, never dropped (SEC-8).
@@ -270,14 +283,36 @@ impl Decoder {
     }
 
     fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.enter(step);
+        let result = read(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Goes on to a part; answers how long the path was before.
+    #[inline(never)]
+    fn enter(&mut self, step: &str) -> usize {
         let length = self.path.len();
         if length > 0 && !step.starts_with('[') {
             self.path.push('.');
         }
         self.path.push_str(step);
-        let result = read(self);
-        self.path.truncate(length);
-        result
+        length
+    }
+
+    /// Reads an item of a list.
+    fn item<T: FromJson>(&mut self, index: usize, item: Json) -> Option<T> {
+        self.within(&format!("[{index}]"), |at| T::from_json(item, at))
+    }
+
+    #[inline(never)]
+    fn required(&mut self) {
+        self.error(FieldCode::Required, "must be given");
+    }
+
+    #[inline(never)]
+    fn wrong_type(&mut self, expected: &str) {
+        self.error(FieldCode::InvalidType, format!("expected {expected}"));
     }
 }
 
@@ -295,7 +330,7 @@ impl Object<'_> {
         self.decoder.within(name, |decoder| match value {
             Some(value) => T::from_json(value, decoder),
             None => T::missing().or_else(|| {
-                decoder.error(FieldCode::Required, "must be given");
+                decoder.required();
                 None
             }),
         })
@@ -362,7 +397,7 @@ impl FromJson for Time {
 impl FromJson for Date {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let text = String::from_json(value, at)?;
-        text.parse().ok().or_else(|| {
+        time::parse_date(&text).or_else(|| {
             at.error(FieldCode::InvalidFormat, "expected a date such as 1990-12-31");
             None
         })
@@ -403,8 +438,7 @@ impl<T: FromJson> FromJson for Vec<T> {
             return None;
         }
         let read = items.into_iter().enumerate();
-        let items: Vec<T> =
-            read.filter_map(|(index, item)| at.within(&format!("[{index}]"), |at| T::from_json(item, at))).collect();
+        let items: Vec<T> = read.filter_map(|(index, item)| at.item(index, item)).collect();
         (items.len() == count).then_some(items)
     }
 
@@ -447,7 +481,7 @@ pub(super) fn shown(key: &str) -> String {
 }
 
 fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
-    at.error(FieldCode::InvalidType, format!("expected {expected}"));
+    at.wrong_type(expected);
     None
 }
 

@@ -151,6 +151,8 @@ pub enum Reason {
     OutcomeUnknown,
     /// This user is not in memory; `check` reads the rights.
     NotLoaded,
+    /// In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+    DeferredNotLoaded,
     /// The change feed could not be confirmed in time; old rights are never served for ever.
     RightsStale,
     /// Closed already.
@@ -203,6 +205,7 @@ impl Reason {
             | Reason::SchemaNewer
             | Reason::OutcomeUnknown
             | Reason::NotLoaded
+            | Reason::DeferredNotLoaded
             | Reason::RightsStale
             | Reason::Closed => Code::Unavailable,
             Reason::Corrupt | Reason::Internal => Code::Internal,

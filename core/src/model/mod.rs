@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod decode;
+pub(crate) mod deferred;
 pub mod drone;
 pub mod error;
 pub mod id;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     noun::{Noun, Upkeep},
     secret::Secret,
-    time::Time,
+    time::{self, Time},
     value::Value,
 };
 
@@ -290,7 +290,7 @@ impl Field for Date {
     }
 
     fn from_value(value: Value) -> Option<Self> {
-        value.as_text()?.parse().ok()
+        time::parse_date(value.as_text()?)
     }
 }
 

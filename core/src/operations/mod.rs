@@ -75,6 +75,11 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     #[doc(hidden)]
     const MAY_BE_OWN: bool = false;
 
+    /// Whether browsers load it on demand: what needs a permission. From the start they have what anybody does with an
+    /// account of its own.
+    #[doc(hidden)]
+    const IS_DEFERRED: bool = !Self::MAY_BE_OWN && !matches!(Self::ACCESS, Access::Public | Access::SignedIn);
+
     /// The account that the input names to be let in by it, as it was typed and unproved: tries are counted by it.
     #[doc(hidden)]
     fn account(&self) -> Option<&str> {

@@ -171,6 +171,10 @@ class Reason(Word):
     """It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`."""
     NOT_LOADED = "not_loaded"
     """This user is not in memory; `check` reads the rights."""
+    DEFERRED_NOT_LOADED = "deferred_not_loaded"
+    """In a browser: this needs the part of the package that is loaded on demand, and cannot wait for
+    it; see `preload`.
+    """
     RIGHTS_STALE = "rights_stale"
     """The change feed could not be confirmed in time; old rights are never served for ever."""
     CLOSED = "closed"

@@ -150,6 +150,8 @@ export type Reason =
   | "outcome_unknown"
   /** This user is not in memory; `check` reads the rights. */
   | "not_loaded"
+  /** In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`. */
+  | "deferred_not_loaded"
   /** The change feed could not be confirmed in time; old rights are never served for ever. */
   | "rights_stale"
   /** Closed already. */

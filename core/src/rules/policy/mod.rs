@@ -290,6 +290,11 @@ impl Policy {
         self
     }
 
+    /// Makes TOML readable where that is loaded on demand.
+    pub(crate) fn load_deferred() {
+        file::load_deferred();
+    }
+
     /// All else that it says.
     pub(in crate::rules) fn without_roles(&self) -> Self {
         Self { roles: Vec::new(), origin: None, ..self.clone() }

@@ -1270,6 +1270,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.SCHEMA_NEWER -> "schema_newer"
     Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
     Reason.NOT_LOADED -> "not_loaded"
+    Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
     Reason.RIGHTS_STALE -> "rights_stale"
     Reason.CLOSED -> "closed"
     Reason.CORRUPT -> "corrupt"

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::model::{
     decode::nearest,
+    deferred::Deferred,
     error::{Error, Reason, Result},
 };
 
@@ -25,9 +26,10 @@ const MAX_PARTS: usize = 1_000_000;
 /// No part of a policy file is nested deeper; what is, is refused.
 const MAX_DEPTH: usize = 12;
 
+/// In JSON, which is read everywhere from the start; written from the files in TOML beside them.
 const PRESETS: &[(&str, &str)] = &[
-    ("standard", include_str!("../../../../policies/standard.toml")),
-    ("flyos", include_str!("../../../../policies/flyos.toml")),
+    ("standard", include_str!("../../../../policies/standard.json")),
+    ("flyos", include_str!("../../../../policies/flyos.json")),
 ];
 
 /// A value and where it stands.
@@ -49,9 +51,18 @@ enum Tree {
     Other(&'static str),
 }
 
-pub(in crate::rules) fn from_toml(text: &str) -> Result<Policy> {
-    read_file(text, toml::parse, "a table")
+/// How TOML is read: what browsers load on demand.
+static TOML: Deferred<Parse> = Deferred::new(toml::parse);
+
+pub(in crate::rules) fn load_deferred() {
+    TOML.load(toml::parse);
 }
+
+pub(in crate::rules) fn from_toml(text: &str) -> Result<Policy> {
+    read_file(text, TOML.get()?, "a table")
+}
+
+type Parse = fn(&str, &mut Diagnostics) -> Option<Node>;
 
 pub(in crate::rules) fn from_json(text: &str) -> Result<Policy> {
     read_file(text, json::parse, "an object")
@@ -60,7 +71,7 @@ pub(in crate::rules) fn from_json(text: &str) -> Result<Policy> {
 pub(in crate::rules) fn preset(name: &str) -> Result<Policy> {
     let known = || PRESETS.iter().map(|(name, _)| *name);
     match PRESETS.iter().find(|(preset, _)| *preset == name) {
-        Some((_, text)) => from_toml(text),
+        Some((_, text)) => from_json(text),
         None => {
             let near = nearest(name, known()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             let all = known().collect::<Vec<_>>().join(", ");
@@ -70,7 +81,7 @@ pub(in crate::rules) fn preset(name: &str) -> Result<Policy> {
 }
 
 /// The tree, or the problems that leave none. `table` is what a message calls a table.
-fn read_file(text: &str, parse: fn(&str, &mut Diagnostics) -> Option<Node>, table: &'static str) -> Result<Policy> {
+fn read_file(text: &str, parse: Parse, table: &'static str) -> Result<Policy> {
     if text.len() > MAX_BYTES {
         let message = format!("the policy file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err(Error::new(Reason::PolicyInvalid, message));

@@ -1,0 +1,34 @@
+//! What browsers load when it is first needed.
+
+use std::sync::OnceLock;
+
+use super::error::{Error, Reason, Result};
+
+const NOT_LOADED: &str = "this needs a part of the package that is loaded on demand: await `preload()` before";
+
+/// A function that is there from the start or, with the feature `deferred`, once it was loaded.
+///
+/// With that feature who calls it refers to this slot alone, so that the function, and what only it needs, can be left
+/// to a file of its own; see `scripts/wasm`.
+pub(crate) struct Deferred<F> {
+    from_the_start: Option<F>,
+    loaded: OnceLock<F>,
+}
+
+impl<F: Copy> Deferred<F> {
+    pub(crate) const fn new(function: F) -> Self {
+        let from_the_start = if cfg!(feature = "deferred") { None } else { Some(function) };
+        Self { from_the_start, loaded: OnceLock::new() }
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn load(&self, function: F) {
+        self.loaded.get_or_init(|| function);
+    }
+
+    /// The function; [`Reason::DeferredNotLoaded`] where it was not loaded.
+    pub(crate) fn get(&self) -> Result<F> {
+        let function = self.from_the_start.or_else(|| self.loaded.get().copied());
+        function.ok_or_else(|| Error::new(Reason::DeferredNotLoaded, NOT_LOADED))
+    }
+}
