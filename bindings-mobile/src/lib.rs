@@ -3,6 +3,8 @@
 //! The hand-written parts open a store, check, and let a host keep the data itself; operations and
 //! records are generated into `face/`. All of it goes through the core's `ffi` module.
 
+#![allow(clippy::result_large_err, reason = "uniffi takes an error as it is, not boxed")]
+
 mod caller;
 mod direct;
 mod error;

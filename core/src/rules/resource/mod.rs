@@ -87,6 +87,7 @@ impl<'r> Resource<'r> {
     }
 
     /// Gives an attribute as JSON, read as [`Resource::from_json`] reads it.
+    #[cfg(feature = "bindings")]
     pub(crate) fn with_json(self, name: impl Into<Cow<'r, str>>, value: Json) -> Self {
         self.put(name.into(), value.into())
     }
