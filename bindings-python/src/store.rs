@@ -106,7 +106,7 @@ impl Store {
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<u64>,
     ) -> PyResult<bool> {
-        let answer = self.from_memory(user, permission, resource, context, at_least)?;
+        let answer = self.check_in_memory(user, permission, resource, context, at_least)?;
         at_once(user.py(), || answer)
     }
 
@@ -120,7 +120,7 @@ impl Store {
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<u64>,
     ) -> PyResult<Option<bool>> {
-        match self.from_memory(user, permission, resource, context, at_least)? {
+        match self.check_in_memory(user, permission, resource, context, at_least)? {
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => Ok(None),
             answer => at_once(user.py(), || answer).map(Some),
         }
@@ -145,7 +145,7 @@ impl Store {
 
 impl Store {
     /// An error of Python's own, or what the core answers.
-    fn from_memory(
+    fn check_in_memory(
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,

@@ -195,7 +195,7 @@ pub trait FromJson: Sized {
 }
 
 /// Reads an input, or gives all its field errors.
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "bindings"))]
 pub fn decode<T: FromJson>(value: Json) -> Result<T, FieldErrors> {
     decode_within(value, Limits::SMALL)
 }

@@ -22,6 +22,7 @@ impl<F: Copy> Deferred<F> {
     }
 
     /// Puts it in its place.
+    #[cfg(feature = "bindings")]
     pub(crate) fn load(&self, function: F) {
         self.loaded.get_or_init(|| function);
     }

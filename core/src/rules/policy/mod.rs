@@ -291,6 +291,7 @@ impl Policy {
     }
 
     /// Makes TOML readable where that is loaded on demand.
+    #[cfg(feature = "bindings")]
     pub(crate) fn load_deferred() {
         file::load_deferred();
     }

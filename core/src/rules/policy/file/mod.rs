@@ -54,6 +54,7 @@ enum Tree {
 /// How TOML is read: what browsers load on demand.
 static TOML: Deferred<Parse> = Deferred::new(toml::parse);
 
+#[cfg(feature = "bindings")]
 pub(in crate::rules) fn load_deferred() {
     TOML.load(toml::parse);
 }
