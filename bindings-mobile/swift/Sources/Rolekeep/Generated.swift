@@ -4429,20 +4429,21 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func authenticate(accessToken: String, request: RequestContext) async throws  -> Caller
     
     /**
-     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
-     * do nothing.
+     * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
      *
-     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
-     * caller's `can`.
+     * It answers from memory, and reads the user's rights where they are not there. Where others write to the same
+     * storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
+     *
+     * Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
      */
-    func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
+    func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
     
     /**
-     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     * `check` that never waits: synchronous, by the rights in memory, without I/O.
      *
-     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
      */
-    func checkAsync(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
+    func checkCached(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
     
     /**
      * Many checks of one moment, about one user or several.
@@ -4462,9 +4463,9 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func login(identifier: String, password: String, request: RequestContext) async throws  -> LoginResult
     
     /**
-     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     * What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
      *
-     * Throws as `check` does for an unknown permission.
+     * Throws as `check_cached` does for an unknown permission.
      */
     func numbers(permission: String) throws  -> [Int64]
     
@@ -4622,35 +4623,18 @@ open func authenticate(accessToken: String, request: RequestContext = RequestCon
 }
     
     /**
-     * Whether any user may do this, by the rights in memory; synchronous, without I/O. One that may not sign in may
-     * do nothing.
+     * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
      *
-     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check_async` reads, and as a
-     * caller's `can`.
-     */
-open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
-    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
-        uniffiCallStatus in
-    uniffi_rolekeep_mobile_fn_method_usermanagement_check(
-            self.uniffiCloneHandle(),
-        FfiConverterTypeUuid_lower(userId),
-        FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),
-        FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
-    )
-})
-}
-    
-    /**
-     * `check` that reads the user's rights where they are not in memory, and waits for `at_least`.
+     * It answers from memory, and reads the user's rights where they are not there. Where others write to the same
+     * storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
      *
-     * Throws `RESOURCE_NOT_FOUND` for no such user.
+     * Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
      */
-open func checkAsync(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
+open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_method_usermanagement_check_async(
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check(
                         self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
                 )
             },
@@ -4660,6 +4644,24 @@ open func checkAsync(userId: Uuid, permission: String, resource: Resource? = nil
             liftFunc: FfiConverterBool.lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
+}
+    
+    /**
+     * `check` that never waits: synchronous, by the rights in memory, without I/O.
+     *
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
+     */
+open func checkCached(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeUuid_lower(userId),
+        FfiConverterString.lower(permission),
+        FfiConverterOptionTypeResource.lower(resource),
+        FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -4722,9 +4724,9 @@ open func login(identifier: String, password: String, request: RequestContext = 
 }
     
     /**
-     * What Kotlin's `check` asks by: the numbers of this store and of a permission.
+     * What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
      *
-     * Throws as `check` does for an unknown permission.
+     * Throws as `check_cached` does for an unknown permission.
      */
 open func numbers(permission: String)throws  -> [Int64]  {
     return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -18760,9 +18762,13 @@ public enum Reason: Equatable, Hashable {
      */
     case outcomeUnknown
     /**
-     * This user is not in memory; ask with `check_async`.
+     * This user is not in memory; `check` reads the rights.
      */
     case notLoaded
+    /**
+     * In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+     */
+    case deferredNotLoaded
     /**
      * The change feed could not be confirmed in time; old rights are never served for ever.
      */
@@ -18880,13 +18886,15 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 40: return .notLoaded
         
-        case 41: return .rightsStale
+        case 41: return .deferredNotLoaded
         
-        case 42: return .closed
+        case 42: return .rightsStale
         
-        case 43: return .corrupt
+        case 43: return .closed
         
-        case 44: return .`internal`
+        case 44: return .corrupt
+        
+        case 45: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -19056,20 +19064,24 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(40))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(41))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(42))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(43))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(44))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(45))
         
         }
     }
@@ -19206,7 +19218,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * Nobody is logged in, or not any more.
@@ -19239,7 +19254,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * The caller may not do this.
@@ -19272,7 +19290,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * It does not exist, or the caller may not know that it does.
@@ -19305,7 +19326,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * The name is taken.
@@ -19338,7 +19362,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * The row was changed meanwhile, or an invariant forbids the change.
@@ -19371,7 +19398,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * Too many attempts; try again later.
@@ -19404,7 +19434,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * The storage, or something else that is needed, cannot be used now.
@@ -19437,7 +19470,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
     /**
      * A fault of the library or of its host.
@@ -19470,7 +19506,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */changeId: Uuid?, 
         /**
          * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
-         */retryAfter: Int32?
+         */retryAfter: Int32?, 
+        /**
+         * The permission that was denied, for the host's log; who was denied must not learn it.
+         */permission: String?
     )
 
     
@@ -19510,7 +19549,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19521,7 +19561,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19532,7 +19573,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19543,7 +19585,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19554,7 +19597,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19565,7 +19609,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19576,7 +19621,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19587,7 +19633,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -19598,7 +19645,8 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             timestamp: try FfiConverterOptionTypeTimestamp.read(from: &buf), 
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
-            retryAfter: try FfiConverterOptionInt32.read(from: &buf)
+            retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
+            permission: try FfiConverterOptionString.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -19612,7 +19660,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 
         
         
-        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19623,9 +19671,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19636,9 +19685,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(3))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19649,9 +19699,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(4))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19662,9 +19713,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(5))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19675,9 +19727,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(6))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19688,9 +19741,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19701,9 +19755,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19714,9 +19769,10 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         
-        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter):
+        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -19727,6 +19783,7 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterInt32.write(httpStatus, into: &buf)
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
+            FfiConverterOptionString.write(permission, into: &buf)
             
         }
     }
@@ -22596,10 +22653,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 60159) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 31320) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 20399) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_async() != 53097) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached() != 61065) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 18467) {
@@ -22611,7 +22668,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 45714) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 28193) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 17405) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 25353) {

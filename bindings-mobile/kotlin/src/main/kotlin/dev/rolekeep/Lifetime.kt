@@ -29,4 +29,5 @@ internal fun closed(name: String): RolekeepException = RolekeepException.Unavail
     httpStatus = 503,
     changeId = null,
     retryAfter = null,
+    permission = null,
 )
