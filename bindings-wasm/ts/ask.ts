@@ -33,9 +33,10 @@ export function safely<T>(ask: () => T): T {
 }
 
 /** @internal */
-export function required(isAllowed: boolean): void {
+export function required(isAllowed: boolean, permission: string | null = null): void {
   if (isAllowed) return;
-  throw new ForbiddenError({ code: "FORBIDDEN", reason: "denied", message: "you may not do this", timestamp: new Date(), httpStatus: 403 });
+  const denied = { code: "FORBIDDEN", reason: "denied", message: "you may not do this", permission } as const;
+  throw new ForbiddenError({ ...denied, timestamp: new Date(), httpStatus: 403 });
 }
 
 /** What a caller and a principal of rules without accounts are asked alike. */
@@ -56,7 +57,7 @@ export abstract class Asker {
   /** `can`, or a `ForbiddenError`, which says no more than that. */
   require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
-    required(resource === undefined ? this.can(permission) : this.can(permission, resource));
+    required(resource === undefined ? this.can(permission) : this.can(permission, resource), permission);
   }
 
   /**

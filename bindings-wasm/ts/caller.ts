@@ -126,7 +126,7 @@ export class Caller extends Areas {
 
   /** `isAdministrator`, or a `ForbiddenError`. */
   requireAdmin(): void {
-    required(this.isAdministrator());
+    required(this.isAdministrator(), "admin:all");
   }
 
   /** The same caller, knowing this of the request, too: what is not given stays as it was known. */

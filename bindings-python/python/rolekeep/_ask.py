@@ -41,10 +41,10 @@ _NATIVE: Mapping[SqlKind, Any] = {
 }
 
 
-def required(is_allowed: bool) -> None:
+def required(is_allowed: bool, permission: str | None = None) -> None:
     """Raises `Forbidden` where it is not."""
     if not is_allowed:
-        raise Forbidden("you may not do this")
+        raise Forbidden("you may not do this", permission=permission)
 
 
 def encode_checks(checks: Sequence[Question]) -> str:
@@ -68,7 +68,7 @@ class Asker:
     def require(self, permission: str, resource: Resource) -> None: ...
     def require(self, permission: str, resource: Resource | None = None) -> None:
         """`can`, or raises `Forbidden`."""
-        required(self.can(permission) if resource is None else self.can(permission, resource))
+        required(self.can(permission) if resource is None else self.can(permission, resource), permission)
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, themselves or through a senior one: everywhere, or also just in a scope

@@ -68,7 +68,7 @@ class AnyCaller(Asker, _rolekeep.Caller):
 
     def require_admin(self) -> None:
         """`is_administrator`, or raises `Forbidden`."""
-        required(self.is_administrator())
+        required(self.is_administrator(), "admin:all")
 
 
 def _about(

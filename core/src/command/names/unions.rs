@@ -47,7 +47,7 @@ const TYPED: &str = r#"
 /** What may be asked for: a permission, or one narrowed to fields as in `user:update{bio}`. */
 export type AskedPermission = Permission | `${Permission}{${string}}`;
 
-type Asking = "can" | "canSomewhere" | "check" | "checkAsync" | "require" | "explain" | "filter";
+type Asking = "can" | "canSomewhere" | "check" | "checkCached" | "require" | "explain" | "filter";
 
 /** A caller that is asked for permissions of this policy alone. */
 export type Typed<C> = {
