@@ -172,7 +172,8 @@ fn code_lines(file: &Path) -> usize {
 }
 
 fn is_beside(path: &Path) -> bool {
-    path.iter().any(|part| ["test", "tests", "examples", "scripts", "testing.rs"].iter().any(|name| part == *name))
+    const BESIDE: [&str; 6] = ["test", "tests", "examples", "scripts", "bindgen", "testing.rs"];
+    path.iter().any(|part| BESIDE.iter().any(|name| part == *name))
 }
 
 /// Every source file below a folder; not what was built or installed.

@@ -187,13 +187,13 @@ fn an_explanation_says_what_would_have_to_change() {
     assert_eq!(moved.assignment.as_ref().unwrap().scope, Scope::region(EAST).to_string());
     assert_eq!(explanation.changes[0].kind, ChangeKind::MoveScope);
 
-    // Both the condition and the deny must go; taking either alone does not do.
+    // The one condition must hold and that of the deny must not; either alone does not do.
     let commander = vec![held("REGIONAL_HQ", Scope::Global), held("grounded", Scope::Global)];
     let principal = rules.principal(facts(EASTERN, Some(EAST), commander));
     let explanation = why(&rules, &principal, "drone:read", Some(&drone(Some(WEST), &[])));
     let kinds: Vec<ChangeKind> = explanation.changes.iter().map(|change| change.kind).collect();
     assert_eq!(explanation.cause, Cause::Denied);
-    assert_eq!(kinds, [ChangeKind::MeetCondition, ChangeKind::LiftDeny]);
+    assert_eq!(kinds, [ChangeKind::MeetCondition, ChangeKind::MeetCondition]);
     assert_eq!(
         explanation.changes[0].text,
         "`resource.region_id == principal.region_id` must hold; principal.region_id is \
