@@ -4,10 +4,10 @@ import type { Page } from "./page.js";
 export async function* allRows<T>(
   read: (cursor: string | undefined) => Promise<Page<T>>,
 ): AsyncGenerator<T, void, undefined> {
-  let cursor: string | null | undefined;
+  let cursor: string | undefined;
   do {
     const page = await read(cursor);
     yield* page.items;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
 }
