@@ -117,7 +117,7 @@ class ResourcesTest {
         done.forEach { it.get() }
         threads.shutdown()
         me.close()
-        assertFailsWith<IllegalStateException> { me.can("document:read", Resource("document")) }
+        assertFailsWith<RolekeepException.Unavailable> { me.can("document:read", Resource("document")) }
     }
 
     @Test
