@@ -1,8 +1,5 @@
 //! Rules without accounts: the host knows Ada, and asks what she may do.
-use rolekeep::{
-    Policy, Resource,
-    rules::{PrincipalData, Rules},
-};
+use rolekeep::{Policy, PrincipalData, Resource, Rules};
 
 fn main() -> rolekeep::Result<()> {
     let rules = Rules::compile(&Policy::from_toml(include_str!("../../docs/examples/documents.toml"))?)?;
