@@ -194,10 +194,16 @@ fn an_explanation_says_what_would_have_to_change() {
     let kinds: Vec<ChangeKind> = explanation.changes.iter().map(|change| change.kind).collect();
     assert_eq!(explanation.cause, Cause::Denied);
     assert_eq!(kinds, [ChangeKind::MeetCondition, ChangeKind::MeetCondition]);
+    let texts: Vec<&str> = explanation.changes.iter().map(|change| change.text.as_str()).collect();
     assert_eq!(
-        explanation.changes[0].text,
-        "`resource.region_id == principal.region_id` must hold; principal.region_id is \
-         00000000-0000-0000-0000-00000000000e, resource.region_id is 00000000-0000-0000-0000-00000000000f"
+        texts,
+        [
+            // Not that it has no region: the other one needs it.
+            "`resource.region_id != principal.id` must not hold; principal.id is \
+             00000000-0000-0000-0000-000000000002, resource.region_id is 00000000-0000-0000-0000-00000000000f",
+            "`resource.region_id == principal.region_id` must hold; principal.region_id is \
+             00000000-0000-0000-0000-00000000000e, resource.region_id is 00000000-0000-0000-0000-00000000000f",
+        ]
     );
 
     let mut suspended = facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]);

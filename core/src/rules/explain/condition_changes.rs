@@ -85,12 +85,16 @@ impl<'a> Inquiry<'a> {
 }
 
 impl<'a> WhatIf<'_, 'a> {
-    /// Whether the tests of a condition can turn out so together, as far as these read one value each.
+    /// Whether the tests of a condition can turn out so together with all that is changed already, as far as these
+    /// read one value each; and nothing is absent that is read by one that must hold.
     fn is_possible(&self, condition: &'a Condition) -> bool {
         condition.paths.iter().all(|path| {
-            let tests = condition.tests.iter().filter(|test| only_path(test) == Some(*path));
-            let outcomes: Vec<Outcome<'a>> = tests.map(|test| self.outcome(condition, test)).collect();
-            outcomes.iter().all(|one| one.test.kind.holds(self.cx) == one.holds) || self.has_value(*path, &outcomes)
+            let own = condition.tests.iter().map(|test| self.outcome(condition, test));
+            let all = own.chain(self.outcomes_of(*path).copied());
+            let outcomes: Vec<Outcome<'a>> = all.filter(|one| only_path(one.test) == Some(*path)).collect();
+            let is_absent = outcomes.iter().any(|one| matches!(one.test.kind, TestKind::Has(_)) && !one.holds);
+            let is_as_now = || outcomes.iter().all(|one| one.test.kind.holds(self.cx) == one.holds);
+            !(is_absent && self.must_be_there(*path)) && (is_as_now() || self.has_value(*path, &outcomes))
         })
     }
 

@@ -347,11 +347,15 @@ impl<'a> WhatIf<'_, 'a> {
     }
 
     /// Whether a test that must hold reads it: what is absent makes none hold.
-    fn must_be_there(&self, path: Path) -> bool {
-        self.changes.outcomes().any(|one| {
-            let is_shared = path.root != Root::Principal || one.who == self.account;
-            one.holds && is_shared && one.test.kind.paths().any(|of| of == path)
-        })
+    pub(super) fn must_be_there(&self, path: Path) -> bool {
+        self.outcomes_of(path).any(|one| one.holds)
+    }
+
+    /// Of the tests that change, those that read it.
+    pub(super) fn outcomes_of(&self, path: Path) -> impl Iterator<Item = &Outcome<'a>> {
+        let is_shared = move |one: &Outcome<'_>| path.root != Root::Principal || one.who == self.account;
+        let reads = move |one: &Outcome<'_>| one.test.kind.paths().any(|of| of == path);
+        self.changes.outcomes().filter(move |one| is_shared(one) && reads(one))
     }
 }
 
