@@ -12,7 +12,7 @@ use crate::{
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
-    face::{Explanation, LoginResult, Settings},
+    face::{Config, Explanation, LoginResult},
     persister::{Host, Persister},
     runtime::run,
     types::{JsonText, Uuid, mirror},
@@ -59,21 +59,16 @@ pub struct UserCheck {
 
 #[uniffi::export]
 impl UserManagement {
-    /// Opens a store: in memory, in the SQLite file of the settings, or where the persister keeps it.
+    /// Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
     ///
     /// Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
     /// and `UNAVAILABLE` where the storage cannot be used.
-    #[uniffi::constructor(default(persister = None, settings))]
-    pub async fn open(settings: Settings, persister: Option<Arc<dyn Persister>>) -> Result<Arc<Self>> {
-        let json = serde_json::to_string(&settings).map_err(|_| RolekeepError::fault("settings cannot be written"))?;
+    #[uniffi::constructor(default(persister = None, config))]
+    pub async fn open(config: Config, persister: Option<Arc<dyn Persister>>) -> Result<Arc<Self>> {
+        let json = serde_json::to_string(&config).map_err(|_| RolekeepError::fault("config cannot be written"))?;
         run(async move {
-            let has_file = settings.sqlite.is_some();
-            let mut builder = rolekeep::settings::Settings::from_json(&json)?.builder()?;
+            let mut builder = rolekeep::UserManagement::builder().config(rolekeep::Config::from_json(&json)?);
             if let Some(persister) = persister {
-                if has_file {
-                    let message = "give either an SQLite file or a persister";
-                    return Err(rolekeep::Error::new(rolekeep::Reason::ConfigInvalid, message).into());
-                }
                 builder = builder.persister(Host::new(persister));
             }
             Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))

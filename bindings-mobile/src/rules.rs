@@ -16,7 +16,7 @@ use crate::{
     caller::{Check, Resource, ask_many, read_filter, read_scope},
     direct,
     error::RolekeepError,
-    face::{Explanation, PrincipalData, RulesSettings, SqlFilter, SqlTable},
+    face::{Explanation, PrincipalData, RulesConfig, SqlFilter, SqlTable},
     types::{JsonText, mirror},
 };
 
@@ -41,9 +41,9 @@ impl Rules {
     ///
     /// Throws `VALIDATION_ERROR` with every problem of the policy, and where none is given, or several.
     #[uniffi::constructor]
-    pub fn compile(settings: RulesSettings) -> Result<Arc<Self>> {
+    pub fn compile(config: RulesConfig) -> Result<Arc<Self>> {
         #[allow(clippy::disallowed_methods, reason = "these rules have no environment to ask")]
-        Ok(Arc::new(Self(compile(&json(&settings)?, Time::now)?)))
+        Ok(Arc::new(Self(compile(&json(&config)?, Time::now)?)))
     }
 
     /// Somebody who asks.

@@ -15,9 +15,9 @@ pub struct Rules(rolekeep::rules::Rules);
 #[pymethods]
 impl Rules {
     #[new]
-    fn new(settings: &Bound<'_, PyString>) -> PyResult<Self> {
+    fn new(config: &Bound<'_, PyString>) -> PyResult<Self> {
         #[allow(clippy::disallowed_methods, reason = "these rules have no environment to ask")]
-        at_once(settings.py(), || Ok(Self(compile(text(settings)?, Time::now)?)))
+        at_once(config.py(), || Ok(Self(compile(text(config)?, Time::now)?)))
     }
 
     fn _principal(&self, data: &Bound<'_, PyString>) -> PyResult<Principal> {

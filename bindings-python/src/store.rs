@@ -7,9 +7,7 @@ use pyo3::{
     sync::PyOnceLock,
     types::{PyDict, PyString},
 };
-use rolekeep::{
-    Error, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::Context, settings::Settings,
-};
+use rolekeep::{Config, Error, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::Context};
 use serde::Deserialize;
 
 use crate::{
@@ -28,7 +26,7 @@ struct Kept {
 
 /// How to open a store, again in each process.
 struct Plan {
-    settings: String,
+    config: String,
     host: Option<Py<PyAny>>,
     /// Nothing but memory holds it: a child goes on with its copy.
     is_in_memory: bool,
@@ -36,7 +34,7 @@ struct Plan {
 
 impl Plan {
     async fn open(&self) -> Result<UserManagement> {
-        let mut builder = Settings::from_json(&self.settings)?.builder()?.environment(Process);
+        let mut builder = UserManagement::builder().config(Config::from_json(&self.config)?).environment(Process);
         if let Some(host) = &self.host {
             let host = process::attach(|py| Host::new(py, host)).unwrap_or_else(|| Err(ended()))?;
             builder = builder.persister(host);
@@ -68,8 +66,8 @@ impl Store {
     }
 
     #[staticmethod]
-    fn _open(settings: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
-        let plan = Plan { settings, host, is_in_memory };
+    fn _open(config: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
+        let plan = Plan { config, host, is_in_memory };
         Answer::new(is_in_memory, async move {
             let slot = PerProcess::new(plan.open().await?);
             Ok(Store(Arc::new(Kept { plan, slot })))

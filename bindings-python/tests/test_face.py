@@ -33,7 +33,7 @@ def missing(catalogue, blocking=areas.Areas, asynchronous=areas.AsyncAreas, of=r
                     lacking.append(line)
         elif kind == "word" and rest[0] not in [word.value for word in getattr(of, name, ())]:
             lacking.append(line)
-        elif kind == "field" and name == "Settings":
+        elif kind == "field" and name == "Config":
             for function in (rolekeep.open, rolekeep.open_async):
                 if rest[0] not in inspect.signature(function).parameters:
                     lacking.append(line)

@@ -23,10 +23,10 @@ pub struct RulesFfi {
     permissions: RefCell<Vec<PermissionId>>,
 }
 
-/// Compiles a policy: settings as JSON.
+/// Compiles a policy: config as JSON.
 #[wasm_bindgen(js_name = compileRules)]
-pub fn compile_rules(settings: &str) -> Result<RulesFfi, JsValue> {
-    let rules = compile(settings, || JsEnvironment.now()).map_err(stamped)?;
+pub fn compile_rules(config: &str) -> Result<RulesFfi, JsValue> {
+    let rules = compile(config, || JsEnvironment.now()).map_err(stamped)?;
     Ok(RulesFfi { rules, permissions: RefCell::default() })
 }
 

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use js_sys::Promise;
-use rolekeep::{Error, Reason, Result, UserId, UserManagement, ffi, settings::Settings};
+use rolekeep::{Config, Error, Reason, Result, UserId, UserManagement, ffi};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -20,11 +20,11 @@ pub struct StoreFfi {
     store: UserManagement,
 }
 
-/// Opens a store: settings as JSON, and a persister or undefined.
+/// Opens a store: config as JSON, and a persister or undefined.
 #[wasm_bindgen(unchecked_return_type = "Promise<StoreFfi>")]
-pub fn open(settings: String, persister: JsValue) -> Promise {
+pub fn open(config: String, persister: JsValue) -> Promise {
     promise(async move {
-        let mut builder = Settings::from_json(&settings)?.builder()?.environment(JsEnvironment);
+        let mut builder = UserManagement::builder().config(Config::from_json(&config)?).environment(JsEnvironment);
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }

@@ -2,13 +2,13 @@ import { type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { only, RolekeepError, text } from "./errors.js";
-import type { Explanation, LoginResult, Settings } from "./generated/types.js";
+import type { Explanation, LoginResult, Config } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
 /** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
-export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive">, WasmSources {
+export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive">, WasmSources {
   /** Where everything is kept: `indexedDB(name)`, `filePersister(path)`, or your own. Without it, in memory. */
   readonly persister?: Persister | undefined;
 }
@@ -34,8 +34,8 @@ const MAX_USERS = 100_000;
 
 /** @internal */
 export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
-  const { persister, wasm, deferredWasm, ...settings } = options;
-  const json = toJson(settings, "Settings");
+  const { persister, wasm, deferredWasm, ...config } = options;
+  const json = toJson(config, "Config");
   const functions = await store.load(platform, { wasm, deferredWasm });
   const native = await store.asking(() => functions.open(json, persister));
   // A failure will show when the store is asked.

@@ -4,6 +4,7 @@ mod filters;
 pub mod packed;
 mod questions;
 pub mod rules;
+mod rules_config;
 
 use crate::{
     caller::Caller,
@@ -19,6 +20,7 @@ use crate::{
 
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult, resource};
+pub use rules_config::RulesConfig;
 
 macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {
@@ -72,8 +74,8 @@ macro_rules! dispatch {
                 }),*],
             }),*];
             // What the hand-written parts of a binding speak of.
-            crate::settings::Settings::describe(&mut types);
-            crate::settings::RulesSettings::describe(&mut types);
+            crate::config::Config::describe(&mut types);
+            RulesConfig::describe(&mut types);
             crate::rules::PrincipalData::describe(&mut types);
             SqlTable::describe(&mut types);
             SqlFilter::describe(&mut types);

@@ -68,9 +68,6 @@ pub mod describe;
 #[cfg(feature = "bindings")]
 #[doc(hidden)]
 pub mod ffi;
-#[cfg(feature = "bindings")]
-#[doc(hidden)]
-pub mod settings;
 
 /// What our own tests and benchmarks reach into; not for hosts, and free to change.
 #[cfg(feature = "testing")]
@@ -98,7 +95,6 @@ pub mod observe {
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{Asking, KnownUser, UserRef};
 pub use config::{AuditDenials, Config};
-pub use credentials::password::{HashingCost, PasswordRule};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError},

@@ -48,7 +48,8 @@ pub struct UserManagement {
 /// Where a store is kept and how it behaves. Made by [`UserManagement::builder`].
 #[must_use]
 pub struct Builder {
-    storage: Place,
+    /// Where it was said to be kept; only one may be.
+    places: Vec<Place>,
     policy: Option<Policy>,
     config: Config,
     environment: Option<Env>,
@@ -65,9 +66,8 @@ enum Place {
 
 impl Builder {
     /// Keeps everything in memory, until it is closed. The default.
-    pub fn memory(mut self) -> Self {
-        self.storage = Place::Memory;
-        self
+    pub fn memory(self) -> Self {
+        self.kept(Place::Memory)
     }
 
     /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be. The path is one:
@@ -79,20 +79,22 @@ impl Builder {
 
     /// Keeps everything in an SQLite file, opened in a way of the host's choice.
     #[cfg(feature = "sqlite")]
-    pub fn sqlite_with(mut self, options: crate::storage::SqliteOptions) -> Self {
-        self.storage = Place::Sqlite(options);
-        self
+    pub fn sqlite_with(self, options: crate::storage::SqliteOptions) -> Self {
+        self.kept(Place::Sqlite(options))
     }
 
     /// Keeps everything where the host says, below the memory storage.
-    pub fn persister(mut self, persister: impl Persister) -> Self {
-        self.storage = Place::Persister(Arc::new(persister));
-        self
+    pub fn persister(self, persister: impl Persister) -> Self {
+        self.kept(Place::Persister(Arc::new(persister)))
     }
 
     /// Keeps everything in a storage of the host's own.
-    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
-        self.storage = Place::Storage(storage);
+    pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
+        self.kept(Place::Storage(storage))
+    }
+
+    fn kept(mut self, place: Place) -> Self {
+        self.places.push(place);
         self
     }
 
@@ -106,7 +108,8 @@ impl Builder {
         self
     }
 
-    /// How the store behaves.
+    /// Everything that is plain data: where the store is kept, its policy, and how it behaves. What the configuration
+    /// leaves out may be given by the other methods; what it holds may not be given twice.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -133,33 +136,62 @@ impl Builder {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`] naming every bad setting, [`Reason::PolicyInvalid`] with every problem
-    /// of the policy, [`Reason::LastAdministrator`] where it would leave no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
+    /// [`Reason::ConfigInvalid`] naming every bad setting, and where two storages or two policies are given;
+    /// [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] where it would leave
+    /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
-        self.config.check()?;
-        let env = environment(self.environment)?;
+        let Self { places, policy, config, environment, hooks } = self;
+        config.check()?;
+        let env = environment_or_current(environment)?;
+        let place = place_of(places, &config)?;
         // What is wrong with the policy is told before a file is made.
-        let given = self.policy.map(Given::new).transpose()?;
-        let storage: Arc<dyn Storage> = match self.storage {
+        let policy = match (policy, config.policy()?) {
+            (Some(_), Some(_)) => return Err(Error::new(Reason::ConfigInvalid, "two policies are given")),
+            (given, named) => given.or(named),
+        };
+        let given = policy.map(Given::new).transpose()?;
+        let storage: Arc<dyn Storage> = match place {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
             Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
             #[cfg(feature = "sqlite")]
             Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
         };
-        let hasher = Hasher::new(env.clone(), &self.config)?;
-        let key = signing_key(&self.config, &*storage, &env).await?;
-        let services = Services::new(storage, env, self.config, hasher, key)?;
+        let hasher = Hasher::new(env.clone(), &config)?;
+        let key = signing_key(&config, &*storage, &env).await?;
+        let services = Services::new(storage, env, config, hasher, key)?;
         policy::open::open(&services, given).await?;
-        let engine = Arc::new(Engine::new(services, self.hooks));
+        let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
         Ok(UserManagement { engine })
     }
 }
 
+/// The one place that was given, by the builder or its configuration; memory where none was.
+fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
+    if let Some(path) = &config.sqlite {
+        places.push(sqlite(path, config.exclusive)?);
+    }
+    match (places.pop(), places.is_empty()) {
+        (None, _) => Ok(Place::Memory),
+        (Some(place), true) => Ok(place),
+        (Some(_), false) => Err(Error::new(Reason::ConfigInvalid, "two storages are given; a store has one")),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(path: &str, is_exclusive: bool) -> Result<Place> {
+    Ok(Place::Sqlite(crate::storage::SqliteOptions::new(path).exclusive(is_exclusive)))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str, _: bool) -> Result<Place> {
+    Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister"))
+}
+
 #[cfg(feature = "tokio")]
-fn environment(given: Option<Env>) -> Result<Env> {
+fn environment_or_current(given: Option<Env>) -> Result<Env> {
     match given {
         Some(env) => Ok(env),
         None => crate::environment::TokioEnvironment::current().map(Env::new),
@@ -167,7 +199,7 @@ fn environment(given: Option<Env>) -> Result<Env> {
 }
 
 #[cfg(not(feature = "tokio"))]
-fn environment(given: Option<Env>) -> Result<Env> {
+fn environment_or_current(given: Option<Env>) -> Result<Env> {
     given.ok_or_else(|| Error::new(Reason::ConfigInvalid, "without the feature `tokio` an environment must be given"))
 }
 
@@ -206,10 +238,18 @@ async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Resul
 }
 
 impl UserManagement {
+    /// Opens a store as a configuration says; [`builder`](Self::builder) takes what is not plain data, too.
+    ///
+    /// # Errors
+    /// Those of [`Builder::open`].
+    pub async fn open(config: Config) -> Result<Self> {
+        Self::builder().config(config).open().await
+    }
+
     /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
     pub fn builder() -> Builder {
         Builder {
-            storage: Place::Memory,
+            places: Vec::new(),
             policy: None,
             config: Config::default(),
             environment: None,

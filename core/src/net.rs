@@ -4,7 +4,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::model::error::{Error, Reason, Result};
+use crate::model::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
+    error::{Error, Result},
+};
 
 /// The networks of the host's own proxies: whose word on where a request came from is believed. None by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,16 +18,17 @@ impl TrustedProxies {
     /// Reads addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`] naming each that is none, has bits beyond its prefix, or trusts everybody.
+    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each that is none, has bits beyond its prefix, or trusts everybody.
     pub fn read(list: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
-        let (mut networks, mut wrong) = (Vec::new(), Vec::new());
-        for text in list {
-            match network(text.as_ref()) {
-                Ok(network) => networks.push(network),
-                Err(problem) => wrong.push(format!("trusted_proxies: `{}` {problem}", text.as_ref())),
-            }
-        }
-        if wrong.is_empty() { Ok(Self(networks)) } else { Err(Error::new(Reason::ConfigInvalid, wrong.join("; "))) }
+        let mut checks = Checks::default();
+        let read = list.into_iter().enumerate().filter_map(|(at, text)| {
+            let network = network(text.as_ref())
+                .map_err(|problem| Invalid::new(FieldCode::InvalidFormat, format!("`{}` {problem}", text.as_ref())));
+            checks.field(&format!("trusted_proxies[{at}]"), network)
+        });
+        let networks = read.collect();
+        checks.finish_as(Error::config)?;
+        Ok(Self(networks))
     }
 
     /// The address that a request came from.

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Config, HashingCost,
+    Config,
     environment::{Env, TokioEnvironment},
     internals::{
         hasher::Hasher,
-        password::{self, Memory},
+        password::{self, HashingCost, Memory},
     },
 };
 
@@ -47,8 +47,7 @@ fn sec_15_a_thousand_sign_ins_stay_within_forty_mib_of_ten() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut config = Config::default();
-        config.hashing = COST;
+        let config = Config::new().hashing_memory_kib(COST.memory_kib).hashing_iterations(COST.iterations);
         let hasher = Arc::new(Hasher::new(Env::new(TokioEnvironment::current().unwrap()), &config).unwrap());
         sign_ins(&hasher, 10).await;
         let before = resident();

@@ -8,8 +8,8 @@ use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 /// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
 const BESIDE: [(&str, &str, &[&str]); 4] = [
     ("errors", "What errors tell.", &["Code", "FieldError", "Reason"]),
-    ("rules", "Rules without accounts.", &["PrincipalData", "RulesSettings"]),
-    ("settings", "How a store is opened.", &["Settings"]),
+    ("rules", "Rules without accounts.", &["PrincipalData", "RulesConfig"]),
+    ("config", "How a store is opened.", &["Config"]),
     ("sql", "Rules as conditions of a host's own queries.", &["FilteredRows", "SqlFilter", "SqlTable"]),
 ];
 

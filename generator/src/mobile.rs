@@ -76,7 +76,7 @@ fn is_all_default(catalogue: &Catalogue, record: &str) -> bool {
 }
 
 fn inputs(catalogue: &Catalogue) -> Vec<TypeRef> {
-    reached(catalogue, |operation| &operation.input, &["Settings", "SqlTable", "RulesSettings", "PrincipalData"])
+    reached(catalogue, |operation| &operation.input, &["Config", "SqlTable", "RulesConfig", "PrincipalData"])
 }
 
 fn outputs(catalogue: &Catalogue) -> Vec<TypeRef> {

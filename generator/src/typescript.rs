@@ -263,7 +263,7 @@ fn fields<'c>(catalogue: &'c Catalogue, ty: &TypeRef) -> &'c [FieldShape] {
 
 /// Every type that is reached from an input.
 fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
-    let more = ["Settings", "SqlTable", "RulesSettings", "PrincipalData"].map(|name| TypeRef::Named(name.to_owned()));
+    let more = ["Config", "SqlTable", "RulesConfig", "PrincipalData"].map(|name| TypeRef::Named(name.to_owned()));
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     homes::reached(catalogue, operations.map(|operation| &operation.input).chain(&more))
 }
@@ -271,8 +271,8 @@ fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
     const MORE: [&str; 10] = [
-        "Settings",
-        "RulesSettings",
+        "Config",
+        "RulesConfig",
         "PrincipalData",
         "SqlTable",
         "SqlFilter",

@@ -35,7 +35,10 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             let fields = named_fields(input)?;
             let keys = fields.iter().map(|field| field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
             let abouts = fields.iter().map(|field| docs(&field.attrs));
-            let types = fields.iter().map(|field| &field.ty);
+            let types = fields.iter().map(|field| match (&field.ty, input::has_default(field)) {
+                (ty, true) => quote!(Option<#ty>),
+                (ty, false) => quote!(#ty),
+            });
             quote!(crate::describe::Shape::Record(vec![#(crate::describe::FieldShape {
                 name: #keys,
                 about: #abouts,

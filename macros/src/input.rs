@@ -2,17 +2,20 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Field, LitStr, Result, Type};
+use syn::{DeriveInput, Expr, Field, LitStr, Result, Type};
 
 use crate::shape::{docs, inner, named_fields};
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let fields = named_fields(input)?;
+    // One that cannot be read is an error, which no later look at it is.
+    fields.iter().try_for_each(|field| default_of(field).map(|_| ()))?;
     let decoded = fields.iter().map(|field| {
         let ident = &field.ident;
         let key = key_of(field);
-        quote!(let #ident = object.field(#key);)
+        let or_default = default(field).map(|default| quote!(.map(|given| Option::unwrap_or_else(given, || #default))));
+        quote!(let #ident = object.field(#key) #or_default;)
     });
     let unpacked = fields.iter().map(|field| {
         let ident = &field.ident;
@@ -67,7 +70,7 @@ fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
 /// An input with one required field can be given as that field alone.
 fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     let name = &input.ident;
-    let mut required = fields.iter().map(|field| &field.ty).filter(|ty| is_required(ty));
+    let mut required = fields.iter().filter(|field| is_required(field)).map(|field| &field.ty);
     let (Some(ty), None) = (required.next(), required.next()) else { return TokenStream::new() };
     let text = quote!(#ty).to_string();
     let borrowed = matches!(text.as_str(), "String" | "Secret").then(|| {
@@ -108,18 +111,44 @@ fn key_of(field: &Field) -> String {
     field.ident.as_ref().map(|ident| ident.to_string()).unwrap_or_default()
 }
 
+/// The value of `#[input(default = value)]`: of a field that is not given, or null in JSON.
+fn default_of(field: &Field) -> Result<Option<Expr>> {
+    let mut default = None;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("input")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("default") {
+                return Err(meta.error("expected `default`"));
+            }
+            default = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(default)
+}
+
+fn default(field: &Field) -> Option<Expr> {
+    default_of(field).ok()?
+}
+
+/// Whether a field may be left out although its type has no "not given" of its own.
+pub fn has_default(field: &Field) -> bool {
+    default(field).is_some()
+}
+
 /// Fields that have no "not given" of their own must come with `new`.
-fn is_required(ty: &Type) -> bool {
-    ["Option", "Patch", "Change", "Vec", "BTreeMap"].iter().all(|wrapper| inner(ty, wrapper).is_none())
+fn is_required(field: &Field) -> bool {
+    let wrappers = ["Option", "Patch", "Change", "Vec", "BTreeMap"];
+    wrappers.iter().all(|wrapper| inner(&field.ty, wrapper).is_none()) && !has_default(field)
 }
 
 fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
-    let required: Vec<_> = fields.iter().filter(|field| is_required(&field.ty)).collect();
+    let required: Vec<_> = fields.iter().filter(|field| is_required(field)).collect();
     let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
     let types = required.iter().map(|field| taken(&field.ty));
-    let rest = fields.iter().filter(|field| !is_required(&field.ty)).map(|field| {
+    let rest = fields.iter().filter(|field| !is_required(field)).map(|field| {
         let ident = &field.ident;
-        quote!(#ident: Default::default())
+        let default = default(field).map_or_else(|| quote!(Default::default()), |default| quote!(#default));
+        quote!(#ident: #default)
     });
     let about = format!("Starts a `{}` with what it cannot do without; the rest has setters.", input.ident);
     quote! {
@@ -168,6 +197,16 @@ fn setter(field: &Field) -> Option<TokenStream> {
             #[doc = #about]
             pub fn #ident(mut self, #ident: #taken) -> Self {
                 self.#ident = crate::model::patch::Change::Set(#ident.into());
+                self
+            }
+        });
+    }
+    if has_default(field) {
+        let taken = taken(&field.ty);
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: #taken) -> Self {
+                self.#ident = #ident.into();
                 self
             }
         });

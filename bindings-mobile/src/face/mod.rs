@@ -4,6 +4,7 @@
 
 mod audit;
 mod common;
+mod config;
 mod drones;
 mod errors;
 mod generic;
@@ -13,7 +14,6 @@ mod regions;
 mod roles;
 mod rules;
 mod sessions;
-mod settings;
 mod setup;
 mod sql;
 mod users;
@@ -24,6 +24,7 @@ use crate::Caller;
 
 pub use audit::*;
 pub use common::*;
+pub use config::*;
 pub use drones::*;
 pub use errors::*;
 pub use generic::*;
@@ -33,7 +34,6 @@ pub use regions::*;
 pub use roles::*;
 pub use rules::*;
 pub use sessions::*;
-pub use settings::*;
 pub use setup::*;
 pub use sql::*;
 pub use users::*;

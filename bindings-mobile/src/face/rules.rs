@@ -54,7 +54,7 @@ pub struct PrincipalData {
 
 /// The policy of rules without accounts.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RulesSettings {
+pub struct RulesConfig {
     /// A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

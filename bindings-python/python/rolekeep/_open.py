@@ -31,11 +31,14 @@ def open(
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
+    password_max_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
+    hashing_lanes: int | None = None,
     hashing_parallel: int | None = None,
+    hashing_queue: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
@@ -49,52 +52,65 @@ def open(
     `UNAVAILABLE` where the storage cannot be used.
 
     Args:
-        sqlite: An SQLite file, made if it is not there; without it and without a persister all is
-            kept in memory.
-        exclusive: Whether this process alone uses the SQLite file; false if not given. Who else
-            opens it is refused, nobody else's changes are looked for, and rights in memory never
-            grow old: for phones and single programs.
+        sqlite: An SQLite file, made if it is not there; without it and without a persister
+            everything is kept in memory.
+        exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
+            nobody else's changes are looked for, and rights in memory never grow old: for phones
+            and single programs. Default: false.
         preset: A policy that comes with the library: `standard` or `flyos`. At most one of the four
             policy settings is given.
         policy_toml: A policy file's text, in TOML.
         policy_json: A policy file's text, in JSON.
         roles: Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
         permissions: Permissions that exist beside those that a role allows.
-        issuer: The `iss` of access tokens; `rolekeep` if not given.
-        audience: The `aud` of access tokens; `rolekeep` if not given.
-        access_token_seconds: How long an access token is good for, in seconds; 900 if not given.
-        idle_seconds: How long a session lasts without being used, in seconds; 7 days if not given.
-        session_seconds: How long a session lasts whatever is done, in seconds; 30 days if not
-            given.
-        refresh_grace_seconds: How long a used refresh token answers the same successor, in seconds;
-            30 if not given.
-        leeway_seconds: How far ahead the clock may be by which a token was made, in seconds; 60 if
-            not given.
-        keep_feed_seconds: How long a commit stays in the change feed, in seconds; 7 days if not
-            given, at least an hour.
-        keep_sessions_seconds: How long a session is kept after its end, in seconds; 30 days if not
-            given.
-        password_min_length: The fewest characters of a password; 15 if not given, at least 8.
-        password_composition: Whether a password must mix kinds of characters; false if not given.
-        password_context_words: Words that a password must not be built from, such as the service's
-            name.
-        hashing_memory_kib: Argon2id's memory in KiB; 19456 if not given.
-        hashing_iterations: Argon2id's passes; 2 if not given.
-        hashing_parallel: How many passwords are hashed at a time; 2 if not given.
+        issuer: The `iss` of access tokens. Default: `rolekeep`.
+        audience: The `aud` of access tokens. Default: `rolekeep`.
+        access_token_seconds: How long an access token is valid, in seconds. Default: 900.
+        idle_seconds: How long a session lasts without being used, in seconds; each refresh starts
+            it anew. Default: 7 days.
+        session_seconds: How long a session lasts however much it is used, in seconds. Default: 30
+            days.
+        refresh_grace_seconds: How long a used refresh token still answers the same successor, in
+            seconds: for a lost answer or a second tab. Default: 30, at most 300.
+        leeway_seconds: How far the clock of whoever made a token may be ahead of ours, in seconds.
+            Default: 60, at most 300.
+        keep_feed_seconds: How long a commit stays in the change feed, in seconds; an instance that
+            was away for longer reads everything anew. Default: 7 days, at least an hour.
+        keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
+            seconds. Default: 30 days.
+        password_min_length: The fewest characters of a password (code points after NFC). Default:
+            15, as NIST SP 800-63B-4 asks where it is the only factor; at least 8.
+        password_max_length: The most characters of a password; nothing is ever cut off. Default:
+            128; at least 64, at most 512.
+        password_composition: Whether a password must mix upper and lower case letters, digits and
+            others, which NIST advises against. Default: false.
+        password_context_words: Words that a password must not be built from, beside the account's
+            own names: the service's name.
+        hashing_memory_kib: The memory of Argon2id, in KiB. Default: 19456. With the passes it must
+            reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4,
+            7168 with 5.
+        hashing_iterations: The passes of Argon2id over its memory. Default: 2.
+        hashing_lanes: The lanes of Argon2id. Default: 1.
+        hashing_parallel: How many passwords are hashed at a time. Default: 2.
+        hashing_queue: How many passwords may wait to be hashed; further ones are answered
+            `RATE_LIMIT_EXCEEDED`. Default: 1000.
         rights_max_age_millis: How old the rights may be that a check without I/O uses where others
-            write to the storage too, in milliseconds; 1000 if not given.
+            write to the storage too, in milliseconds. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
-            hold; 100000 if not given.
-        audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
-            given.
+            hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
+            when needed. Default: 100000.
+        audit_denials: Which refused operations the audit log records: who asked for what, and on
+            which target. Of one caller and operation one a minute is written, of an instance 50 at
+            once and one a second; the others are counted. They are written after the answer, and
+            counted where the storage does not take them. Default: `off`.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
             request comes from one of them, its address is the last of `X-Forwarded-For` that is
             none of theirs; without any that header is not believed.
-        signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
-            kept in the storage.
+        signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
+            and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
     """
-    settings: dict[str, object] = {
+    config: dict[str, object] = {
         "sqlite": sqlite,
         "exclusive": exclusive,
         "preset": preset,
@@ -112,18 +128,21 @@ def open(
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,
+        "password_max_length": password_max_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
+        "hashing_lanes": hashing_lanes,
         "hashing_parallel": hashing_parallel,
+        "hashing_queue": hashing_queue,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "trusted_proxies": trusted_proxies,
         "signing_key": signing_key,
     }
-    return UserManagement(start(settings, persister).wait())
+    return UserManagement(start(config, persister).wait())
 
 
 def open_async(
@@ -145,11 +164,14 @@ def open_async(
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
+    password_max_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
+    hashing_lanes: int | None = None,
     hashing_parallel: int | None = None,
+    hashing_queue: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
@@ -163,52 +185,65 @@ def open_async(
     `UNAVAILABLE` where the storage cannot be used.
 
     Args:
-        sqlite: An SQLite file, made if it is not there; without it and without a persister all is
-            kept in memory.
-        exclusive: Whether this process alone uses the SQLite file; false if not given. Who else
-            opens it is refused, nobody else's changes are looked for, and rights in memory never
-            grow old: for phones and single programs.
+        sqlite: An SQLite file, made if it is not there; without it and without a persister
+            everything is kept in memory.
+        exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
+            nobody else's changes are looked for, and rights in memory never grow old: for phones
+            and single programs. Default: false.
         preset: A policy that comes with the library: `standard` or `flyos`. At most one of the four
             policy settings is given.
         policy_toml: A policy file's text, in TOML.
         policy_json: A policy file's text, in JSON.
         roles: Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
         permissions: Permissions that exist beside those that a role allows.
-        issuer: The `iss` of access tokens; `rolekeep` if not given.
-        audience: The `aud` of access tokens; `rolekeep` if not given.
-        access_token_seconds: How long an access token is good for, in seconds; 900 if not given.
-        idle_seconds: How long a session lasts without being used, in seconds; 7 days if not given.
-        session_seconds: How long a session lasts whatever is done, in seconds; 30 days if not
-            given.
-        refresh_grace_seconds: How long a used refresh token answers the same successor, in seconds;
-            30 if not given.
-        leeway_seconds: How far ahead the clock may be by which a token was made, in seconds; 60 if
-            not given.
-        keep_feed_seconds: How long a commit stays in the change feed, in seconds; 7 days if not
-            given, at least an hour.
-        keep_sessions_seconds: How long a session is kept after its end, in seconds; 30 days if not
-            given.
-        password_min_length: The fewest characters of a password; 15 if not given, at least 8.
-        password_composition: Whether a password must mix kinds of characters; false if not given.
-        password_context_words: Words that a password must not be built from, such as the service's
-            name.
-        hashing_memory_kib: Argon2id's memory in KiB; 19456 if not given.
-        hashing_iterations: Argon2id's passes; 2 if not given.
-        hashing_parallel: How many passwords are hashed at a time; 2 if not given.
+        issuer: The `iss` of access tokens. Default: `rolekeep`.
+        audience: The `aud` of access tokens. Default: `rolekeep`.
+        access_token_seconds: How long an access token is valid, in seconds. Default: 900.
+        idle_seconds: How long a session lasts without being used, in seconds; each refresh starts
+            it anew. Default: 7 days.
+        session_seconds: How long a session lasts however much it is used, in seconds. Default: 30
+            days.
+        refresh_grace_seconds: How long a used refresh token still answers the same successor, in
+            seconds: for a lost answer or a second tab. Default: 30, at most 300.
+        leeway_seconds: How far the clock of whoever made a token may be ahead of ours, in seconds.
+            Default: 60, at most 300.
+        keep_feed_seconds: How long a commit stays in the change feed, in seconds; an instance that
+            was away for longer reads everything anew. Default: 7 days, at least an hour.
+        keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
+            seconds. Default: 30 days.
+        password_min_length: The fewest characters of a password (code points after NFC). Default:
+            15, as NIST SP 800-63B-4 asks where it is the only factor; at least 8.
+        password_max_length: The most characters of a password; nothing is ever cut off. Default:
+            128; at least 64, at most 512.
+        password_composition: Whether a password must mix upper and lower case letters, digits and
+            others, which NIST advises against. Default: false.
+        password_context_words: Words that a password must not be built from, beside the account's
+            own names: the service's name.
+        hashing_memory_kib: The memory of Argon2id, in KiB. Default: 19456. With the passes it must
+            reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4,
+            7168 with 5.
+        hashing_iterations: The passes of Argon2id over its memory. Default: 2.
+        hashing_lanes: The lanes of Argon2id. Default: 1.
+        hashing_parallel: How many passwords are hashed at a time. Default: 2.
+        hashing_queue: How many passwords may wait to be hashed; further ones are answered
+            `RATE_LIMIT_EXCEEDED`. Default: 1000.
         rights_max_age_millis: How old the rights may be that a check without I/O uses where others
-            write to the storage too, in milliseconds; 1000 if not given.
+            write to the storage too, in milliseconds. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
-            hold; 100000 if not given.
-        audit_denials: Which operations the audit log tells of that the rules refused; `off` if not
-            given.
+            hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
+            when needed. Default: 100000.
+        audit_denials: Which refused operations the audit log records: who asked for what, and on
+            which target. Of one caller and operation one a minute is written, of an instance 50 at
+            once and one a second; the others are counted. They are written after the answer, and
+            counted where the storage does not take them. Default: `off`.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
             request comes from one of them, its address is the last of `X-Forwarded-For` that is
             none of theirs; without any that header is not believed.
-        signing_key: The key that tokens are signed with, at least 32 bytes; none: one is made and
-            kept in the storage.
+        signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
+            and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
     """
-    settings: dict[str, object] = {
+    config: dict[str, object] = {
         "sqlite": sqlite,
         "exclusive": exclusive,
         "preset": preset,
@@ -226,15 +261,18 @@ def open_async(
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,
+        "password_max_length": password_max_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
+        "hashing_lanes": hashing_lanes,
         "hashing_parallel": hashing_parallel,
+        "hashing_queue": hashing_queue,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "trusted_proxies": trusted_proxies,
         "signing_key": signing_key,
     }
-    return Opening(start(settings, persister))
+    return Opening(start(config, persister))

@@ -18,10 +18,10 @@ UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource | None]
 """A user's id, a permission, and perhaps what it would be done to."""
 
 
-def start(settings: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
+def start(config: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
-    is_in_memory = persister is None and settings.get("sqlite") is None
-    return _rolekeep.Store._open(encode(settings), None if persister is None else Host(persister), is_in_memory)
+    is_in_memory = persister is None and config.get("sqlite") is None
+    return _rolekeep.Store._open(encode(config), None if persister is None else Host(persister), is_in_memory)
 
 
 def _request(

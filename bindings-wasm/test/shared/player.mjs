@@ -61,7 +61,7 @@ class Player {
   }
 
   settings(settings) {
-    return this.toFace({ ...CHEAP, ...settings }, "Settings");
+    return this.toFace({ ...CHEAP, ...settings }, "Config");
   }
 
   async step(step) {

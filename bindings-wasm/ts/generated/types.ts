@@ -3,7 +3,7 @@ export type * from "../page.js";
 export type * from "./types/common.js";
 export type * from "./types/errors.js";
 export type * from "./types/rules.js";
-export type * from "./types/settings.js";
+export type * from "./types/config.js";
 export type * from "./types/sql.js";
 export type * from "./types/users.js";
 export type * from "./types/sessions.js";

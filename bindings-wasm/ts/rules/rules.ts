@@ -1,13 +1,13 @@
 import { Asker, attributes, type Question, type Resource, safely } from "../ask.js";
 import { toJson } from "../codec.js";
 import { text } from "../errors.js";
-import type { Json, PrincipalData, RulesSettings } from "../generated/types.js";
+import type { Json, PrincipalData, RulesConfig } from "../generated/types.js";
 import type { PrincipalFfi, RulesFfi } from "../rolekeep_rules.js";
 import type * as browser from "../rolekeep_rules.js";
 import { type Platform, Wasm, type WasmSources } from "../wasm.js";
 
 /** The policy: a preset, a file's text, or roles and what they allow. */
-export interface CompileOptions extends RulesSettings, WasmSources {}
+export interface CompileOptions extends RulesConfig, WasmSources {}
 
 /** What the policy's conditions read as `context.…`, under the policy's names. */
 export interface Context {
@@ -21,8 +21,8 @@ const wasm = new Wasm<RulesFunctions>();
 
 /** @internal */
 export async function compileOn(platform: Platform<RulesFunctions>, options: CompileOptions): Promise<Rules> {
-  const { wasm: source, deferredWasm, ...settings } = options;
-  const json = toJson(settings, "RulesSettings");
+  const { wasm: source, deferredWasm, ...config } = options;
+  const json = toJson(config, "RulesConfig");
   const functions = await wasm.load(platform, { wasm: source, deferredWasm });
   return wasm.asking(() => new Rules(functions.compileRules(json)));
 }

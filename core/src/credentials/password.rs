@@ -16,28 +16,18 @@ use crate::model::{
 /// Longer input is refused before it is looked at, in bytes.
 const MAX_BYTES: usize = 2048;
 /// The most characters that a rule may allow: so many of 4 bytes each are looked at.
-pub const MAX_LENGTH: usize = MAX_BYTES / 4;
+pub const MAX_LENGTH: i64 = MAX_BYTES as i64 / 4;
 
-/// What a new password must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordRule {
-    /// The fewest characters (code points after NFC). 15 where the password is the only factor (N 3.1.1.2-1).
-    pub min_length: usize,
-    /// The most characters; nothing is ever cut off.
-    pub max_length: usize,
-    /// Whether it must mix upper and lower case letters, digits and others. Off: NIST advises against it.
-    pub composition: bool,
-    /// Words that a password must not consist of, besides the account's own names: the service's name.
-    pub context_words: Vec<String>,
+/// What a new password must be: see the fields of [`Config`](crate::Config) that begin with `password_`.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordRule<'a> {
+    pub(crate) min_length: u32,
+    pub(crate) max_length: u32,
+    pub(crate) composition: bool,
+    pub(crate) context_words: &'a [String],
 }
 
-impl Default for PasswordRule {
-    fn default() -> Self {
-        Self { min_length: 15, max_length: 128, composition: false, context_words: Vec::new() }
-    }
-}
-
-impl PasswordRule {
+impl PasswordRule<'_> {
     /// Checks a new password against the rule and the account's own names.
     pub fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
         let raw = password.expose();
@@ -45,7 +35,8 @@ impl PasswordRule {
             return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));
         }
         let password = unicode::nfc(raw);
-        let count = password.chars().count();
+        // At most a quarter of the bytes.
+        let count = password.chars().count() as u32;
         if count < self.min_length {
             return Err(Invalid::new(
                 FieldCode::TooShort,
@@ -123,34 +114,30 @@ pub struct HashingCost {
     pub parallelism: u32,
 }
 
-impl Default for HashingCost {
-    /// OWASP's first choice: 19 MiB, 2 passes, 1 lane.
-    fn default() -> Self {
-        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
-    }
-}
-
 impl HashingCost {
     /// OWASP's equal alternatives, as (KiB, passes); less than all of them is refused.
     const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
     /// Refuses a cost below OWASP's minimum, or one that Argon2 does not know.
-    pub fn check(self) -> Result<()> {
+    pub fn check(self) -> Result<(), Invalid> {
         let enough =
             Self::FLOORS.iter().any(|(memory, passes)| self.memory_kib >= *memory && self.iterations >= *passes);
         if !enough {
-            return Err(Error::new(
-                Reason::ConfigInvalid,
-                "the cost of password hashing is below OWASP's minimum (19,456 KiB with 2 passes, or an equal)",
-            ));
+            let message =
+                "the cost of password hashing is below OWASP's minimum (19,456 KiB with 2 passes, or an equal)";
+            return Err(Invalid::new(FieldCode::OutOfRange, message));
         }
-        self.argon2().map(|_| ())
+        let unknown = |problem| Invalid::new(FieldCode::OutOfRange, format!("cost of password hashing: {problem}"));
+        self.params().map(|_| ()).map_err(unknown)
+    }
+
+    fn params(self) -> Result<Params, argon2::Error> {
+        Params::new(self.memory_kib, self.iterations, self.parallelism, None)
     }
 
     fn argon2(self) -> Result<Argon2<'static>> {
-        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
-            .map_err(|problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}")))?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        let unknown = |problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}"));
+        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params().map_err(unknown)?))
     }
 }
 
@@ -240,7 +227,8 @@ mod tests {
     use super::*;
 
     fn code(password: &str) -> Option<FieldCode> {
-        let rule = PasswordRule { context_words: vec!["Rolekeep".into()], ..PasswordRule::default() };
+        let words = ["Rolekeep".to_owned()];
+        let rule = PasswordRule { min_length: 15, max_length: 128, composition: false, context_words: &words };
         rule.check(&password.into(), &["ann_miller", "ann.miller@example.org"]).err().map(|invalid| invalid.code)
     }
 
@@ -262,7 +250,7 @@ mod tests {
 
     #[test]
     fn aut_2_hashes_and_verifies_whole_in_nfc() {
-        let cost = HashingCost::default();
+        let cost = HashingCost { memory_kib: 19_456, iterations: 2, parallelism: 1 };
         let memory = &mut Memory::default();
         let hashed = hash(cost, &"Crème brûlée with\0sugar".into(), [7; 16], memory).unwrap();
         assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));

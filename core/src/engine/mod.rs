@@ -103,7 +103,7 @@ pub(crate) struct Hooks {
 
 impl Engine {
     pub(crate) fn new(services: Services, hooks: Hooks) -> Self {
-        let principals = PrincipalCache::new(services.rules(), services.config.users_in_memory);
+        let principals = PrincipalCache::new(services.rules(), services.config.users_in_memory as usize);
         Self {
             services,
             principals,

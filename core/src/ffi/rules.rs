@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::{
-    SqlFilter, SqlTable,
+    RulesConfig, SqlFilter, SqlTable,
     questions::{self, Answer, Answers, Asked, answer, answer_deferred},
+    rules_config,
 };
 use crate::{
     model::{
@@ -17,7 +18,6 @@ use crate::{
         time::Time,
     },
     rules::{Asking, Context, Explanation, PermissionId, Policy, Principal, PrincipalData, Resource, Rules, Scope},
-    settings::{self, RulesSettings},
 };
 
 /// What browsers load on demand.
@@ -27,16 +27,16 @@ static DEFERRED: Deferred<Answer<Subject>> = Deferred::new(answer_deferred::<Sub
 /// explanations, row filters as SQL.
 pub fn load_deferred() {
     Policy::load_deferred();
-    settings::load_deferred();
+    rules_config::load_deferred();
     DEFERRED.load(answer_deferred::<Subject>);
 }
 
-/// Compiles a policy, given as [`RulesSettings`] in JSON.
+/// Compiles a policy, given as [`RulesConfig`] in JSON.
 ///
 /// # Errors
-/// Those of [`RulesSettings::compile`].
+/// Those of [`RulesConfig::compile`].
 pub fn compile(settings: &str, clock: fn() -> Time) -> Result<Rules> {
-    Ok(Rules::new(RulesSettings::compile(settings)?, clock))
+    Ok(Rules::new(RulesConfig::compile(settings)?, clock))
 }
 
 /// A principal and the rules that decide about it: other languages ask it as they ask a caller.

@@ -80,9 +80,19 @@ impl Checks {
         self.errors.is_empty()
     }
 
+    /// Notes errors that somebody else found.
+    pub fn add(&mut self, errors: &[FieldError]) {
+        errors.iter().for_each(|error| self.errors.push(|| error.clone()));
+    }
+
     /// All errors at once, if there is one.
     pub fn finish(self) -> Result<()> {
-        if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
+        self.finish_as(Error::invalid)
+    }
+
+    /// All errors at once, as another error than that of an input.
+    pub fn finish_as(self, error: fn(FieldErrors) -> Error) -> Result<()> {
+        if self.errors.is_empty() { Ok(()) } else { Err(error(self.errors)) }
     }
 }
 

@@ -333,6 +333,15 @@ impl Error {
         error
     }
 
+    /// Wrong settings, all together.
+    pub(crate) fn config(fields: FieldErrors) -> Self {
+        let (fields, _) = fields.into_told();
+        let told: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.field, field.message)).collect();
+        let mut error = Self::new(Reason::ConfigInvalid, told.join("; "));
+        error.0.fields = fields;
+        error
+    }
+
     /// Problems of a file, each at its place.
     pub fn in_file(reason: Reason, message: impl Into<String>, problems: Vec<Problem>) -> Self {
         let mut error = Self::new(reason, message);

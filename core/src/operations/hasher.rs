@@ -38,14 +38,14 @@ pub struct Hasher {
 impl Hasher {
     /// Prepares it; hashes nothing.
     pub fn new(env: Env, config: &Config) -> Result<Self> {
-        let dummy = password::nobodys(config.hashing, env.random()?, env.random()?)?;
+        let dummy = password::nobodys(config.hashing_cost(), env.random()?, env.random()?)?;
         Ok(Self {
             env,
-            cost: config.hashing,
-            running: Arc::new(Semaphore::new(config.hashing_parallel)),
+            cost: config.hashing_cost(),
+            running: Arc::new(Semaphore::new(config.hashing_parallel as usize)),
             taken: Arc::default(),
             memory: Arc::default(),
-            places: config.hashing_queue.saturating_add(config.hashing_parallel),
+            places: config.hashing_queue.saturating_add(config.hashing_parallel) as usize,
             dummy: dummy.into(),
         })
     }

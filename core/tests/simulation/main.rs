@@ -50,11 +50,9 @@ struct Beginning {
 }
 
 fn config() -> Config {
-    let mut config = Config::default();
     // No time that a test passes ends a token or a session.
     let years = 10 * 366 * 24 * 3600;
-    (config.access_token_seconds, config.idle_seconds, config.session_seconds) = (years, years, years);
-    config
+    Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years)
 }
 
 fn beginning() -> &'static Beginning {

@@ -6,7 +6,6 @@ use crate::common::{block_on, drop_after};
 use rolekeep::{
     Reason, UserManagement, Value,
     internals::record::Record,
-    settings::Settings,
     storage::{
         ChangeSet, CommitError, Direction, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage,
         Window, Write,
@@ -112,11 +111,7 @@ async fn what_means_something_else_to_sqlite_or_a_driver_is_no_path() {
         let built = UserManagement::builder().sqlite(path).open().await.map(|_| ());
         let with = UserManagement::builder().sqlite_with(SqliteOptions::new(path)).open().await.map(|_| ());
         let storage = SqliteStorage::open(SqliteOptions::new(path)).await.map(|_| ());
-        let set = Settings::from_json(&serde_json::json!({ "sqlite": path }).to_string()).unwrap();
-        let set = match set.builder() {
-            Ok(builder) => builder.open().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
+        let set = UserManagement::open(Config::new().sqlite(path)).await.map(|_| ());
         let is_there = std::fs::remove_file(path).is_ok();
         for opened in [built, with, storage, set] {
             let error = opened.err().unwrap_or_else(|| panic!("{path:?} was opened"));

@@ -65,10 +65,7 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     for storage in storages {
         let clock = Ahead { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() };
         let after = |days: i64| clock.seconds.store(days * DAY, Ordering::Relaxed);
-        let mut config = Config::default();
-        config.hashing.memory_kib = 7_168;
-        config.hashing.iterations = 5;
-        config.session_seconds = 50 * DAY;
+        let config = Config::new().hashing_memory_kib(7_168).hashing_iterations(5).session_seconds(50 * DAY);
         let um = UserManagement::builder().storage(storage.clone()).config(config).environment(clock.clone());
         let um = um.open().await.unwrap();
         let system = um.system();

@@ -4,8 +4,7 @@ use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
 
 #[tokio::test]
 async fn how_often_rights_were_in_memory_is_told() {
-    let mut config = Config::default();
-    config.users_in_memory = 2;
+    let config = Config::new().users_in_memory(2);
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
     let um = UserManagement::builder().policy(policy).config(config).open().await.unwrap();
     let mut users = Vec::new();

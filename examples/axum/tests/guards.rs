@@ -32,11 +32,8 @@ struct Answer {
 
 impl World {
     async fn start() -> Self {
-        let mut config = Config::default();
-        config.access_token_seconds = TOKEN_SECONDS;
-        config.trusted_proxies = vec!["127.0.0.1".to_owned(), "10.0.0.0/8".to_owned()];
-        config.hashing.memory_kib = 7168;
-        config.hashing.iterations = 5;
+        let config = Config::new().access_token_seconds(TOKEN_SECONDS).trusted_proxies(["127.0.0.1", "10.0.0.0/8"]);
+        let config = config.hashing_memory_kib(7168).hashing_iterations(5);
         let policy = Policy::from_toml(include_str!("../policy.toml")).unwrap();
         let um = UserManagement::builder().policy(policy).config(config).open().await.unwrap();
         let mut users = Vec::new();

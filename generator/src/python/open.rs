@@ -1,4 +1,4 @@
-//! `_open.py`: settings as keyword arguments.
+//! `_open.py`: config as keyword arguments.
 
 use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
 
@@ -16,9 +16,9 @@ from ._persister import Persister
 from ._store import Opening, UserManagement, start
 "#;
 
-/// The words that settings are of.
-fn words(settings: &[FieldShape]) -> String {
-    let mut names: Vec<&str> = settings.iter().filter_map(|setting| named(&setting.ty)).collect();
+/// The words that config are of.
+fn words(config: &[FieldShape]) -> String {
+    let mut names: Vec<&str> = config.iter().filter_map(|setting| named(&setting.ty)).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() { String::new() } else { format!("from .records import {}\n", names.join(", ")) }
@@ -36,7 +36,7 @@ const ERRORS: &str = "Errors: `VALIDATION_ERROR` naming every bad setting or eve
                       where the storage cannot be used.";
 
 pub(super) fn open(catalogue: &Catalogue) -> String {
-    let settings = match catalogue.types.0.get("Settings").map(|settings| &settings.shape) {
+    let config = match catalogue.types.0.get("Config").map(|config| &config.shape) {
         Some(Shape::Record(fields)) => fields.as_slice(),
         _ => &[],
     };
@@ -44,30 +44,30 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "open",
         "UserManagement",
         "Opens a store for blocking code; use it with `with`, or `close` it.",
-        "UserManagement(start(settings, persister).wait())",
-        settings,
+        "UserManagement(start(config, persister).wait())",
+        config,
     );
     let asynchronous = function(
         "open_async",
         "Opening",
         "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
-        "Opening(start(settings, persister))",
-        settings,
+        "Opening(start(config, persister))",
+        config,
     );
-    format!("{HEAD}{}{blocking}{asynchronous}", words(settings))
+    format!("{HEAD}{}{blocking}{asynchronous}", words(config))
 }
 
-fn function(name: &str, answer: &str, about: &str, body: &str, settings: &[FieldShape]) -> String {
+fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldShape]) -> String {
     let persister = FieldShape {
         name: "persister",
         about: "A storage of the host's own, instead of SQLite; see `Persister`.",
         ty: TypeRef::Optional(Box::new(TypeRef::Named("Persister".to_owned()))),
     };
-    let shown: Vec<FieldShape> = settings.iter().cloned().chain([persister]).collect();
+    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister]).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
     let parameters = parameters(&shown, "    ").replace("sqlite: str |", "sqlite: str | PathLike[str] |");
-    let given = given(settings, "    ");
+    let given = given(config, "    ");
     format!(
-        "\n\ndef {name}(\n{parameters}) -> {answer}:\n{about}    settings: dict[str, object] = {given}\n    return {body}\n"
+        "\n\ndef {name}(\n{parameters}) -> {answer}:\n{about}    config: dict[str, object] = {given}\n    return {body}\n"
     )
 }

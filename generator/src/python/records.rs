@@ -17,7 +17,7 @@ pub(super) fn records(catalogue: &Catalogue) -> Vec<(String, String)> {
             TypeRef::Named(name) => Some(name.as_str()),
             _ => None,
         })
-        .chain(["Settings", "SqlTable", "RulesSettings", "PrincipalData"])
+        .chain(["Config", "SqlTable", "RulesConfig", "PrincipalData"])
         .collect();
     let homes = homes(catalogue, |name, _| !parameters.contains(name));
     let file = |home: &Home<'_>| (format!("records/{}.py", home.name), module(&homes, home));

@@ -20,7 +20,7 @@ from .errors import (
 from .rules import (
     AssignedRole,
 )
-from .settings import (
+from .config import (
     AuditDenials,
 )
 from .sql import (

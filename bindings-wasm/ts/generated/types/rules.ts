@@ -36,7 +36,7 @@ export interface PrincipalData {
 }
 
 /** The policy of rules without accounts. */
-export interface RulesSettings {
+export interface RulesConfig {
   /** A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given. */
   readonly preset?: string | undefined;
   /** A policy file's text, in TOML. */

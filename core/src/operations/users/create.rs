@@ -95,7 +95,7 @@ impl CreateUser {
         if let Some(password) = &self.password {
             let names = [Some(self.email.as_str()), self.username.as_deref(), self.full_name.as_deref()];
             let names: Vec<&str> = names.into_iter().flatten().filter(|name| name.len() <= text::MAX_BYTES).collect();
-            checks.field("password", services.config.password.check(password, &names));
+            checks.field("password", services.config.password_rule().check(password, &names));
         }
         if !matches!(self.status, None | Some(UserStatus::Active | UserStatus::Inactive)) {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future;
 use rolekeep::{
-    Builder, Caller, Error, RequestContext, Resource, UserManagement,
+    Builder, Caller, Config, Error, RequestContext, Resource, UserManagement,
     environment::{Environment, TokioEnvironment},
     ffi,
     internals::decode,
     rules::{Context, Scope},
     sessions::Login,
-    settings::Settings,
 };
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
@@ -328,7 +327,7 @@ async fn open(
 }
 
 fn builder(settings: Json) -> Result<Builder, Error> {
-    Settings::from_json(&settings.to_string())?.builder()
+    Ok(UserManagement::builder().config(Config::from_json(&settings.to_string())?))
 }
 
 /// The seed of the FlyOS example, each user with the password that the README names.

@@ -23,8 +23,7 @@ async fn store(denials: AuditDenials, clock: &Ahead) -> UserManagement {
 }
 
 async fn interposed(denials: AuditDenials, clock: &Ahead) -> (UserManagement, Arc<Interposed>) {
-    let mut config = Config::default();
-    config.audit_denials = denials;
+    let config = Config::new().audit_denials(denials);
     let open = |builder: rolekeep::Builder| builder.config(config).environment(clock.clone());
     Interposed::open_as(policy(), open).await
 }
@@ -162,8 +161,7 @@ async fn aud_1_asking_in_vain_fills_no_disk() {
 #[tokio::test]
 async fn aud_1_what_was_only_counted_is_told_at_the_end() {
     let clock = Ahead::new();
-    let mut config = Config::default();
-    config.audit_denials = AuditDenials::All;
+    let config = Config::new().audit_denials(AuditDenials::All);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.db");
     let open = || UserManagement::builder().sqlite(&file).policy(policy()).environment(clock.clone());

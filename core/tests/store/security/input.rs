@@ -13,7 +13,6 @@ use rolekeep::{
     audit::ListAudit,
     environment::{Environment, Task, Work, os_elapsed, os_random},
     ffi,
-    settings::Settings,
     users::{CreateUser, ListUsers},
 };
 use serde_json::json;
@@ -128,17 +127,17 @@ async fn sec_14_settings_that_cannot_work_are_refused_at_open() {
         json!({"hashing_parallel": 0}),
         json!({"signing_key": "short"}),
     ] {
-        let opened = Settings::from_json(&settings.to_string()).unwrap().builder().unwrap().open().await;
+        let opened = UserManagement::open(Config::from_json(&settings.to_string()).unwrap()).await;
         assert_eq!(opened.err().map(|error| error.reason()), Some(Reason::ConfigInvalid), "{settings}");
     }
     // An attribute that nothing keeps would make every reading of an account fail.
     let policy = "[types.user]\nattributes = { department = \"string?\" }\n";
-    let opened = Settings::new().policy_toml(policy).builder().unwrap().open().await;
+    let opened = UserManagement::open(Config::new().policy_toml(policy)).await;
     assert!(opened.err().is_some_and(|error| error.message().contains("user.department")));
     // The longest that are allowed work.
     let century = 100 * 365 * 24 * 3600_i64;
     let longest = json!({"access_token_seconds": century, "session_seconds": century, "idle_seconds": century});
-    let um = Settings::from_json(&longest.to_string()).unwrap().builder().unwrap().open().await.unwrap();
+    let um = UserManagement::open(Config::from_json(&longest.to_string()).unwrap()).await.unwrap();
     signed_in(&um, "mia", &[]).await;
 }
 
@@ -180,9 +179,7 @@ impl Environment for Held {
 #[tokio::test]
 async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
     let env = Held::default();
-    let mut config = Config::default();
-    config.hashing_parallel = 2;
-    config.hashing_queue = 1;
+    let config = Config::new().hashing_parallel(2).hashing_queue(1);
     let um = UserManagement::builder().environment(env.clone()).config(config).open().await.unwrap();
     for _ in 0..50 {
         let login = um.login("nobody", PASSWORD, RequestContext::default());
@@ -206,9 +203,7 @@ async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
 /// Without a queue passwords are hashed all the same, as many at a time as are allowed.
 #[tokio::test]
 async fn sec_15_no_queue_is_not_no_hashing() {
-    let mut config = Config::default();
-    config.hashing_queue = 0;
-    let um = UserManagement::builder().config(config).open().await.unwrap();
+    let um = UserManagement::open(Config::new().hashing_queue(0)).await.unwrap();
     signed_in(&um, "mia", &[]).await;
 }
 

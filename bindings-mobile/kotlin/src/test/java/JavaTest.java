@@ -12,7 +12,7 @@ import dev.rolekeep.Reason;
 import dev.rolekeep.RequestContext;
 import dev.rolekeep.RolekeepException;
 import dev.rolekeep.RowChange;
-import dev.rolekeep.Settings;
+import dev.rolekeep.Config;
 import dev.rolekeep.SqlDialect;
 import dev.rolekeep.StringPatch;
 import dev.rolekeep.UserCheck;
@@ -23,8 +23,8 @@ import dev.rolekeep.blocking.CreateUserBuilder;
 import dev.rolekeep.blocking.ListUsersBuilder;
 import dev.rolekeep.blocking.PrincipalDataBuilder;
 import dev.rolekeep.blocking.RolekeepBlocking;
-import dev.rolekeep.blocking.RulesSettingsBuilder;
-import dev.rolekeep.blocking.SettingsBuilder;
+import dev.rolekeep.blocking.RulesConfigBuilder;
+import dev.rolekeep.blocking.ConfigBuilder;
 import dev.rolekeep.blocking.SqlTableBuilder;
 import dev.rolekeep.blocking.UpdateUserBuilder;
 import java.nio.file.Files;
@@ -40,8 +40,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The library as Java sees it: no coroutines, no Kotlin types but those of the library. */
 class JavaTest {
-    private static SettingsBuilder settings() {
-        return new SettingsBuilder()
+    private static ConfigBuilder settings() {
+        return new ConfigBuilder()
             .hashingMemoryKib(7168L)
             .hashingIterations(5L)
             .roles(Map.of("editor", List.of("document:edit")))
@@ -91,7 +91,7 @@ class JavaTest {
 
     @Test
     void closingClosesTheStore(@TempDir Path folder) {
-        Settings file = settings().sqlite(folder.resolve("app.db").toString()).exclusive(true).build();
+        Config file = settings().sqlite(folder.resolve("app.db").toString()).exclusive(true).build();
         RolekeepBlocking first = RolekeepBlocking.open(file);
         UUID ada = first.system().users().create(new CreateUserBuilder("ada@example.org").build()).getId();
         BlockingCaller me = first.actingAs(ada);
@@ -148,7 +148,7 @@ class JavaTest {
     @Test
     void rulesWithoutAccounts() throws Exception {
         String policy = Files.readString(Path.of(System.getProperty("repository"), "docs/examples/documents.toml"));
-        try (var rules = RolekeepBlocking.rules(new RulesSettingsBuilder().policyToml(policy).build());
+        try (var rules = RolekeepBlocking.rules(new RulesConfigBuilder().policyToml(policy).build());
             var ada = rules.principal(new PrincipalDataBuilder("ada").roles(List.of(new AssignedRoleBuilder("author").build()))
                 .attributes(Map.of("department", "\"maps\"")).build())) {
             assertTrue(ada.canOn("document:edit", RolekeepBlocking.resource("document", Map.of("owner", "ada", "department", "maps"))));

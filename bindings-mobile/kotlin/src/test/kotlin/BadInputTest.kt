@@ -60,14 +60,14 @@ class BadInputTest {
     @Test
     fun `settings that are wrong are all named`() {
         val error = assertFailsWith<RolekeepException.Validation> {
-            runBlocking { UserManagement.open(Settings(accessTokenSeconds = -1, hashingParallel = 0, signingKey = "short")) }
+            runBlocking { UserManagement.open(Config(accessTokenSeconds = -1, hashingParallel = 0, signingKey = "short")) }
         }
         assertEquals(Reason.CONFIG_INVALID, error.reason)
         for (name in listOf("access_token_seconds", "hashing_parallel", "signing_key")) assertTrue(name in error.message, error.message)
-        val policy = assertFailsWith<RolekeepException.Validation> { runBlocking { UserManagement.open(Settings(policyToml = "[roles.editor]\nallow = [1]\n")) } }
+        val policy = assertFailsWith<RolekeepException.Validation> { runBlocking { UserManagement.open(Config(policyToml = "[roles.editor]\nallow = [1]\n")) } }
         assertEquals(Reason.POLICY_INVALID, policy.reason)
         assertTrue(policy.problems.single().line in 1..2, policy.message)
-        assertEquals(Reason.STORAGE_MISSING, reason { UserManagement.open(Settings(sqlite = "/no/such/folder/store.db")) })
+        assertEquals(Reason.STORAGE_MISSING, reason { UserManagement.open(Config(sqlite = "/no/such/folder/store.db")) })
     }
 
     @Test
@@ -118,7 +118,7 @@ class BadInputTest {
 
     @Test
     fun `rules and principals that were closed say so`() {
-        val rules = Rules.compile(RulesSettings(roles = mapOf("editor" to listOf("document:edit"))))
+        val rules = Rules.compile(RulesConfig(roles = mapOf("editor" to listOf("document:edit"))))
         val ada = rules.principal(UUID(0, 1), listOf("editor"))
         rules.close()
         assertTrue(ada.can("document:edit"))

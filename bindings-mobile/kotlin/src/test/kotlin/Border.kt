@@ -79,7 +79,7 @@ private class ByHand(workload: JsonObject) : Engine<Pair<String, List<Map<String
 }
 
 private class OfRolekeep(workload: JsonObject) : Engine<Principal, Resource>("**Rolekeep**") {
-    private val rules = Rules.compile(RulesSettings(policyToml = text(workload["policy"])))
+    private val rules = Rules.compile(RulesConfig(policyToml = text(workload["policy"])))
     private val users = workload.getValue("users").jsonObject.mapValues { (user, held) -> rules.principal(user, held.jsonArray.map(::text)) }
     private val names = workload.getValue("actions").jsonArray.map(::text).associateWith { "document:$it" }
 

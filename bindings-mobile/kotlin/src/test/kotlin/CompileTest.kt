@@ -12,7 +12,7 @@ class CompileTest {
         import dev.rolekeep.*
 
         suspend fun main() {
-            val um = UserManagement.open(Settings(roles = mapOf("editor" to listOf("document:edit"))))
+            val um = UserManagement.open(Config(roles = mapOf("editor" to listOf("document:edit"))))
             val ada = um.system().users.create(CreateUser(email = "ada@example.org", roles = listOf("editor")))
             val me = um.actingAs(ada.id)
             println(me.can("document:edit"))

@@ -620,8 +620,8 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readSettings(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_parallel", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
-    Settings(
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+    Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
         preset = it.optional("preset") { readString(it) },
@@ -639,11 +639,14 @@ fun readSettings(from: JsonElement) = from.record("sqlite", "exclusive", "preset
         keepFeedSeconds = it.optional("keep_feed_seconds") { readInt(it) },
         keepSessionsSeconds = it.optional("keep_sessions_seconds") { readInt(it) },
         passwordMinLength = it.optional("password_min_length") { readInt(it) },
+        passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },
         hashingMemoryKib = it.optional("hashing_memory_kib") { readInt(it) },
         hashingIterations = it.optional("hashing_iterations") { readInt(it) },
+        hashingLanes = it.optional("hashing_lanes") { readInt(it) },
         hashingParallel = it.optional("hashing_parallel") { readInt(it) },
+        hashingQueue = it.optional("hashing_queue") { readInt(it) },
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
@@ -703,8 +706,8 @@ fun readTimeStorage(from: JsonElement) = when (val word = readString(from)) {
     else -> throw Inexpressible("$word is no TimeStorage")
 }
 
-fun readRulesSettings(from: JsonElement) = from.record("preset", "policy_toml", "policy_json", "roles", "permissions", "library_types").let { it ->
-    RulesSettings(
+fun readRulesConfig(from: JsonElement) = from.record("preset", "policy_toml", "policy_json", "roles", "permissions", "library_types").let { it ->
+    RulesConfig(
         preset = it.optional("preset") { readString(it) },
         policyToml = it.optional("policy_toml") { readString(it) },
         policyJson = it.optional("policy_json") { readString(it) },

@@ -180,7 +180,7 @@ class PersisterTest {
     fun `a file and a persister do not go together`() = runBlocking<Unit> {
         inFolder { folder ->
             val persister = FilePersister(folder.resolve("store.json"))
-            val error = assertFailsWith<RolekeepException.Validation> { UserManagement.open(Settings(sqlite = "x.db"), persister) }
+            val error = assertFailsWith<RolekeepException.Validation> { UserManagement.open(Config(sqlite = "x.db"), persister) }
             assertEquals(Reason.CONFIG_INVALID, error.reason)
         }
     }

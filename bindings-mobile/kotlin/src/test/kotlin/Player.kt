@@ -62,7 +62,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         }
         step["authenticate"]?.let { name(um.authenticate(filled(it).jsonPrimitive.content, request)); return JsonNull }
         step["act_as"]?.let { name(um.actingAs(readId(filled(it)))); return JsonNull }
-        step["open"]?.let { UserManagement.open(readSettings(filled(it))).shutdown(); return JsonNull }
+        step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
         step["wait"]?.let { delay((it.jsonPrimitive.double * 1000).toLong()); return JsonNull }
         step["reopen"]?.let {
             um.shutdown()
@@ -134,7 +134,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private fun settings() = JsonObject(quickJson + (store["settings"]?.jsonObject ?: emptyMap()))
 
     private suspend fun open(settings: JsonObject) =
-        UserManagement.open(readSettings(settings).copy(sqlite = folder.resolve("store.db").path))
+        UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store.db").path))
 
     private fun resourceOf(written: JsonObject) = resource(
         written.getValue("type").jsonPrimitive.content,

@@ -52,7 +52,7 @@ class ResourcesTest {
     }
 
     private fun principals(): List<Principal> {
-        val rules = Rules.compile(RulesSettings(policyToml = policy))
+        val rules = Rules.compile(RulesConfig(policyToml = policy))
         val region = mapOf("region" to jsonText(id), "level" to "3")
         val roles = listOf(AssignedRole("author"), AssignedRole("member", "tenant:acme"))
         return listOf(rules.principal(PrincipalData("ada", roles = roles, attributes = region)), rules.principal("bob", listOf("reader"), mapOf("region" to null, "level" to null)), rules.anonymous())

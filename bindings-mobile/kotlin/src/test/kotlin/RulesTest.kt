@@ -30,7 +30,7 @@ class RulesTest {
     fun `they decide as rules with accounts do`() {
         val folder = repository.resolve("tests/conformance/rules")
         val decisions = Json.parseToJsonElement(folder.resolve("decisions.json").readText()).jsonObject
-        val rules = Rules.compile(RulesSettings(policyToml = folder.resolve("policy.toml").readText(), libraryTypes = true))
+        val rules = Rules.compile(RulesConfig(policyToml = folder.resolve("policy.toml").readText(), libraryTypes = true))
         val principals = decisions.getValue("principals").jsonArray.map { rules.principal(described(it.jsonObject)) }
         val questions = decisions.getValue("questions").jsonArray.map { it.jsonArray }
         for (question in questions) {
@@ -68,7 +68,7 @@ class RulesTest {
 
     @Test
     fun `a principal is asked as a caller is`() {
-        val rules = Rules.compile(RulesSettings(policyToml = policy))
+        val rules = Rules.compile(RulesConfig(policyToml = policy))
         val ada = rules.principal(PrincipalData("ada", roles = listOf(AssignedRole("author")), groups = mapOf("staff" to listOf(AssignedRole("visitor")))))
         val (own, other) = document("ada") to document("bob")
         assertTrue(ada.can("document:edit", own) && !ada.can("document:edit", other) && !ada.can("document:edit"))
@@ -94,14 +94,14 @@ class RulesTest {
 
     @Test
     fun `all that is wrong is told`() {
-        val rules = Rules.compile(RulesSettings(policyToml = policy))
+        val rules = Rules.compile(RulesConfig(policyToml = policy))
         val wrong = PrincipalData("ada", roles = listOf(AssignedRole("auhtor"), AssignedRole("author", "tennant:acme")), attributes = mapOf("level" to jsonText("high")))
         val refused = assertFailsWith<RolekeepException.Validation> { rules.principal(wrong) }
         assertEquals(listOf("attributes.level", "roles[0].role", "roles[1].scope"), refused.fields.map { it.field })
         assertContains(refused.message, "did you mean `author`?")
-        for (settings in listOf(RulesSettings(), RulesSettings(policyToml = policy, preset = "standard"), RulesSettings(policyToml = "[roles"))) {
+        for (settings in listOf(RulesConfig(), RulesConfig(policyToml = policy, preset = "standard"), RulesConfig(policyToml = "[roles"))) {
             assertFailsWith<RolekeepException.Validation> { Rules.compile(settings) }
         }
-        assertTrue(Rules.compile(RulesSettings(preset = "flyos")).principal(UUID(0, 1), listOf("OPERATOR")).canSomewhere("drone:read"))
+        assertTrue(Rules.compile(RulesConfig(preset = "flyos")).principal(UUID(0, 1), listOf("OPERATOR")).canSomewhere("drone:read"))
     }
 }

@@ -7,7 +7,7 @@ import java.nio.file.Files
 val repository = File(System.getProperty("repository"))
 
 /** The least that is allowed: tests do not wait for passwords. */
-val quick = Settings(hashingMemoryKib = 7168, hashingIterations = 5)
+val quick = Config(hashingMemoryKib = 7168, hashingIterations = 5)
 
 /** What [quick] is, for settings that come as JSON. */
 val quickJson = mapOf("hashing_memory_kib" to JsonPrimitive(7168), "hashing_iterations" to JsonPrimitive(5))

@@ -860,8 +860,8 @@ class SeedDroneBuilder(private val id: UUID, private val code: String, private v
     fun build() = SeedDrone(id = id, code = code, model = model, status = status, region = region, operator = operator)
 }
 
-/** Makes a [Settings]; what is not set is left out. */
-class SettingsBuilder() {
+/** Makes a [Config]; what is not set is left out. */
+class ConfigBuilder() {
     private var sqlite: String? = null
     private var exclusive: Boolean? = null
     private var preset: String? = null
@@ -879,23 +879,26 @@ class SettingsBuilder() {
     private var keepFeedSeconds: Long? = null
     private var keepSessionsSeconds: Long? = null
     private var passwordMinLength: Long? = null
+    private var passwordMaxLength: Long? = null
     private var passwordComposition: Boolean? = null
     private var passwordContextWords: List<String> = emptyList()
     private var hashingMemoryKib: Long? = null
     private var hashingIterations: Long? = null
+    private var hashingLanes: Long? = null
     private var hashingParallel: Long? = null
+    private var hashingQueue: Long? = null
     private var rightsMaxAgeMillis: Long? = null
     private var usersInMemory: Long? = null
     private var auditDenials: AuditDenials? = null
     private var trustedProxies: List<String> = emptyList()
     private var signingKey: String? = null
 
-    /** An SQLite file, made if it is not there; without it and without a persister all is kept in memory. */
+    /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
     fun sqlite(value: String?) = apply { sqlite = value }
 
     /**
-     * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
-     * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+     * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
+     * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
      */
     fun exclusive(value: Boolean?) = apply { exclusive = value }
 
@@ -914,61 +917,92 @@ class SettingsBuilder() {
     /** Permissions that exist beside those that a role allows. */
     fun permissions(value: List<String>) = apply { permissions = value }
 
-    /** The `iss` of access tokens; `rolekeep` if not given. */
+    /** The `iss` of access tokens. Default: `rolekeep`. */
     fun issuer(value: String?) = apply { issuer = value }
 
-    /** The `aud` of access tokens; `rolekeep` if not given. */
+    /** The `aud` of access tokens. Default: `rolekeep`. */
     fun audience(value: String?) = apply { audience = value }
 
-    /** How long an access token is good for, in seconds; 900 if not given. */
+    /** How long an access token is valid, in seconds. Default: 900. */
     fun accessTokenSeconds(value: Long?) = apply { accessTokenSeconds = value }
 
-    /** How long a session lasts without being used, in seconds; 7 days if not given. */
+    /** How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days. */
     fun idleSeconds(value: Long?) = apply { idleSeconds = value }
 
-    /** How long a session lasts whatever is done, in seconds; 30 days if not given. */
+    /** How long a session lasts however much it is used, in seconds. Default: 30 days. */
     fun sessionSeconds(value: Long?) = apply { sessionSeconds = value }
 
-    /** How long a used refresh token answers the same successor, in seconds; 30 if not given. */
+    /**
+     * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+     * Default: 30, at most 300.
+     */
     fun refreshGraceSeconds(value: Long?) = apply { refreshGraceSeconds = value }
 
-    /** How far ahead the clock may be by which a token was made, in seconds; 60 if not given. */
+    /** How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300. */
     fun leewaySeconds(value: Long?) = apply { leewaySeconds = value }
 
-    /** How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour. */
+    /**
+     * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
+     * anew. Default: 7 days, at least an hour.
+     */
     fun keepFeedSeconds(value: Long?) = apply { keepFeedSeconds = value }
 
-    /** How long a session is kept after its end, in seconds; 30 days if not given. */
+    /** How long a session is kept after its end, to be looked up, in seconds. Default: 30 days. */
     fun keepSessionsSeconds(value: Long?) = apply { keepSessionsSeconds = value }
 
-    /** The fewest characters of a password; 15 if not given, at least 8. */
+    /**
+     * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
+     * the only factor; at least 8.
+     */
     fun passwordMinLength(value: Long?) = apply { passwordMinLength = value }
 
-    /** Whether a password must mix kinds of characters; false if not given. */
+    /** The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512. */
+    fun passwordMaxLength(value: Long?) = apply { passwordMaxLength = value }
+
+    /**
+     * Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
+     * Default: false.
+     */
     fun passwordComposition(value: Boolean?) = apply { passwordComposition = value }
 
-    /** Words that a password must not be built from, such as the service's name. */
+    /** Words that a password must not be built from, beside the account's own names: the service's name. */
     fun passwordContextWords(value: List<String>) = apply { passwordContextWords = value }
 
-    /** Argon2id's memory in KiB; 19456 if not given. */
+    /**
+     * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+     * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
+     */
     fun hashingMemoryKib(value: Long?) = apply { hashingMemoryKib = value }
 
-    /** Argon2id's passes; 2 if not given. */
+    /** The passes of Argon2id over its memory. Default: 2. */
     fun hashingIterations(value: Long?) = apply { hashingIterations = value }
 
-    /** How many passwords are hashed at a time; 2 if not given. */
+    /** The lanes of Argon2id. Default: 1. */
+    fun hashingLanes(value: Long?) = apply { hashingLanes = value }
+
+    /** How many passwords are hashed at a time. Default: 2. */
     fun hashingParallel(value: Long?) = apply { hashingParallel = value }
+
+    /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
+    fun hashingQueue(value: Long?) = apply { hashingQueue = value }
 
     /**
      * How old the rights may be that a check without I/O uses where others write to the storage too, in
-     * milliseconds; 1000 if not given.
+     * milliseconds. Default: 1000.
      */
     fun rightsMaxAgeMillis(value: Long?) = apply { rightsMaxAgeMillis = value }
 
-    /** The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given. */
+    /**
+     * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
+     * nobody asks about are dropped first and read again when needed. Default: 100000.
+     */
     fun usersInMemory(value: Long?) = apply { usersInMemory = value }
 
-    /** Which operations the audit log tells of that the rules refused; `off` if not given. */
+    /**
+     * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
+     * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
+     * written after the answer, and counted where the storage does not take them. Default: `off`.
+     */
     fun auditDenials(value: AuditDenials?) = apply { auditDenials = value }
 
     /**
@@ -977,10 +1011,10 @@ class SettingsBuilder() {
      */
     fun trustedProxies(value: List<String>) = apply { trustedProxies = value }
 
-    /** The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage. */
+    /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Settings(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingParallel = hashingParallel, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
 }
 
 /** Makes a [SqlTable]; what is not set is left out. */
@@ -1047,8 +1081,8 @@ class SqlColumnBuilder() {
     fun build() = SqlColumn(column = column, keys = keys, table = table, from = from, own = own, to = to, ids = ids, times = times)
 }
 
-/** Makes a [RulesSettings]; what is not set is left out. */
-class RulesSettingsBuilder() {
+/** Makes a [RulesConfig]; what is not set is left out. */
+class RulesConfigBuilder() {
     private var preset: String? = null
     private var policyToml: String? = null
     private var policyJson: String? = null
@@ -1077,7 +1111,7 @@ class RulesSettingsBuilder() {
      */
     fun libraryTypes(value: Boolean?) = apply { libraryTypes = value }
 
-    fun build() = RulesSettings(preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, libraryTypes = libraryTypes)
+    fun build() = RulesConfig(preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, libraryTypes = libraryTypes)
 }
 
 /** Makes a [PrincipalData]; what is not set is left out. */

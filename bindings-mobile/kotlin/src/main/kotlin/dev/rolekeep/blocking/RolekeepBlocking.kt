@@ -69,19 +69,19 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
 
     companion object {
         /**
-         * Opens a store: in memory, in the SQLite file of the settings, or where the persister keeps it.
+         * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
          *
-         * @throws RolekeepException.Validation for settings or a policy that are not valid.
+         * @throws RolekeepException.Validation for config or a policy that are not valid.
          * @throws RolekeepException.Unavailable where the storage cannot be used.
          */
         @JvmStatic
         @JvmOverloads
-        fun open(settings: Settings = Settings(), persister: BlockingPersister? = null): RolekeepBlocking =
-            RolekeepBlocking(await { UserManagement.open(settings, persister?.let(::Adapter)) })
+        fun open(config: Config = Config(), persister: BlockingPersister? = null): RolekeepBlocking =
+            RolekeepBlocking(await { UserManagement.open(config, persister?.let(::Adapter)) })
 
         /** Compiles a policy without a store. */
         @JvmStatic
-        fun rules(settings: RulesSettings): Rules = Rules.compile(settings)
+        fun rules(config: RulesConfig): Rules = Rules.compile(config)
 
         /** Something of the host that a permission is asked for: `resource("document", Map.of("owner_id", id))`. */
         @JvmStatic

@@ -22,16 +22,32 @@ pub enum AuditDenials {
     All,
 }
 
-/// Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
+/// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
+/// has a safe default. Times are in seconds.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use rolekeep::{Config, UserManagement};
+///
+/// let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
+/// let um = UserManagement::open(config).await?;
+/// // A file of the host's own may say the same; names that are not known are errors.
+/// let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
+/// assert_eq!(config.session_seconds, 43200);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+///
+/// What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
+/// persister, the environment, an observer, a limiter.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
-pub struct Settings {
-    /// An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
+pub struct Config {
+    /// An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sqlite: Option<String>,
-    /// Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
-    /// else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+    /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
+    /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclusive: Option<bool>,
@@ -53,75 +69,95 @@ pub struct Settings {
     /// Permissions that exist beside those that a role allows.
     #[uniffi(default)]
     pub permissions: Vec<String>,
-    /// The `iss` of access tokens; `rolekeep` if not given.
+    /// The `iss` of access tokens. Default: `rolekeep`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The `aud` of access tokens; `rolekeep` if not given.
+    /// The `aud` of access tokens. Default: `rolekeep`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// How long an access token is good for, in seconds; 900 if not given.
+    /// How long an access token is valid, in seconds. Default: 900.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_seconds: Option<i64>,
-    /// How long a session lasts without being used, in seconds; 7 days if not given.
+    /// How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<i64>,
-    /// How long a session lasts whatever is done, in seconds; 30 days if not given.
+    /// How long a session lasts however much it is used, in seconds. Default: 30 days.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_seconds: Option<i64>,
-    /// How long a used refresh token answers the same successor, in seconds; 30 if not given.
+    /// How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+    /// Default: 30, at most 300.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_grace_seconds: Option<i64>,
-    /// How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
+    /// How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leeway_seconds: Option<i64>,
-    /// How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
+    /// How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
+    /// anew. Default: 7 days, at least an hour.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_feed_seconds: Option<i64>,
-    /// How long a session is kept after its end, in seconds; 30 days if not given.
+    /// How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_sessions_seconds: Option<i64>,
-    /// The fewest characters of a password; 15 if not given, at least 8.
+    /// The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
+    /// the only factor; at least 8.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_min_length: Option<i64>,
-    /// Whether a password must mix kinds of characters; false if not given.
+    /// The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_max_length: Option<i64>,
+    /// Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
+    /// Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_composition: Option<bool>,
-    /// Words that a password must not be built from, such as the service's name.
+    /// Words that a password must not be built from, beside the account's own names: the service's name.
     #[uniffi(default)]
     pub password_context_words: Vec<String>,
-    /// Argon2id's memory in KiB; 19456 if not given.
+    /// The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+    /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_memory_kib: Option<i64>,
-    /// Argon2id's passes; 2 if not given.
+    /// The passes of Argon2id over its memory. Default: 2.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_iterations: Option<i64>,
-    /// How many passwords are hashed at a time; 2 if not given.
+    /// The lanes of Argon2id. Default: 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashing_lanes: Option<i64>,
+    /// How many passwords are hashed at a time. Default: 2.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_parallel: Option<i64>,
+    /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashing_queue: Option<i64>,
     /// How old the rights may be that a check without I/O uses where others write to the storage too, in
-    /// milliseconds; 1000 if not given.
+    /// milliseconds. Default: 1000.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights_max_age_millis: Option<i64>,
-    /// The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
+    /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
+    /// nobody asks about are dropped first and read again when needed. Default: 100000.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_in_memory: Option<i64>,
-    /// Which operations the audit log tells of that the rules refused; `off` if not given.
+    /// Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
+    /// operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
+    /// written after the answer, and counted where the storage does not take them. Default: `off`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_denials: Option<AuditDenials>,
@@ -129,9 +165,9 @@ pub struct Settings {
     /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
     #[uniffi(default)]
     pub trusted_proxies: Vec<String>,
-    /// The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
+    /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<String>,
 }
-hidden!(Settings);
+hidden!(Config);

@@ -1,0 +1,247 @@
+//! How a store is opened, with safe defaults; every bad setting is named at `open`.
+
+mod policy;
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::{Describe, Input, Word};
+
+use crate::{
+    credentials::password::{self, HashingCost, PasswordRule},
+    model::{
+        check::{Checks, Invalid},
+        decode::{self, FieldCode, FromJson},
+        error::{Error, Result},
+        input::{self, Limits},
+        secret::Secret,
+    },
+    net::TrustedProxies,
+    rules::Policy,
+};
+
+pub(crate) use policy::{ONE_POLICY, policy_of};
+
+const DAY: i64 = 24 * 3600;
+
+/// The longest time of a setting, in its unit: a hundred years of seconds.
+const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
+
+/// Users have numbers of 32 bits there.
+const MAX_USERS_IN_MEMORY: i64 = 1 << 30;
+
+/// The feed tells other instances of changes, and what became of a commit whose answer was lost.
+const MIN_FEED_TIME: i64 = 3600;
+
+/// Which refused operations the audit log tells of, as `access.denied`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum AuditDenials {
+    /// None.
+    #[default]
+    Off,
+    /// Those that would have written something.
+    Writes,
+    /// Those that would have read something, too.
+    All,
+}
+
+/// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
+/// has a safe default. Times are in seconds.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use rolekeep::{Config, UserManagement};
+///
+/// let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
+/// let um = UserManagement::open(config).await?;
+/// // A file of the host's own may say the same; names that are not known are errors.
+/// let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
+/// assert_eq!(config.session_seconds, 43200);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+///
+/// What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
+/// persister, the environment, an observer, a limiter.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct Config {
+    /// An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+    pub sqlite: Option<String>,
+    /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
+    /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+    #[input(default = false)]
+    pub exclusive: bool,
+    /// A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
+    pub preset: Option<String>,
+    /// A policy file's text, in TOML.
+    pub policy_toml: Option<String>,
+    /// A policy file's text, in JSON.
+    pub policy_json: Option<String>,
+    /// Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+    pub roles: BTreeMap<String, Vec<String>>,
+    /// Permissions that exist beside those that a role allows.
+    pub permissions: Vec<String>,
+    /// The `iss` of access tokens. Default: `rolekeep`.
+    #[input(default = "rolekeep".to_owned())]
+    pub issuer: String,
+    /// The `aud` of access tokens. Default: `rolekeep`.
+    #[input(default = "rolekeep".to_owned())]
+    pub audience: String,
+    /// How long an access token is valid, in seconds. Default: 900.
+    #[input(default = 15 * 60)]
+    pub access_token_seconds: i64,
+    /// How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
+    #[input(default = 7 * DAY)]
+    pub idle_seconds: i64,
+    /// How long a session lasts however much it is used, in seconds. Default: 30 days.
+    #[input(default = 30 * DAY)]
+    pub session_seconds: i64,
+    /// How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+    /// Default: 30, at most 300.
+    #[input(default = 30)]
+    pub refresh_grace_seconds: i64,
+    /// How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
+    #[input(default = 60)]
+    pub leeway_seconds: i64,
+    /// How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
+    /// anew. Default: 7 days, at least an hour.
+    #[input(default = 7 * DAY)]
+    pub keep_feed_seconds: i64,
+    /// How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
+    #[input(default = 30 * DAY)]
+    pub keep_sessions_seconds: i64,
+    /// The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
+    /// the only factor; at least 8.
+    #[input(default = 15)]
+    pub password_min_length: u32,
+    /// The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512.
+    #[input(default = 128)]
+    pub password_max_length: u32,
+    /// Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
+    /// Default: false.
+    #[input(default = false)]
+    pub password_composition: bool,
+    /// Words that a password must not be built from, beside the account's own names: the service's name.
+    pub password_context_words: Vec<String>,
+    /// The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+    /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
+    #[input(default = 19_456)]
+    pub hashing_memory_kib: u32,
+    /// The passes of Argon2id over its memory. Default: 2.
+    #[input(default = 2)]
+    pub hashing_iterations: u32,
+    /// The lanes of Argon2id. Default: 1.
+    #[input(default = 1)]
+    pub hashing_lanes: u32,
+    /// How many passwords are hashed at a time. Default: 2.
+    #[input(default = 2)]
+    pub hashing_parallel: u32,
+    /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+    #[input(default = 1000)]
+    pub hashing_queue: u32,
+    /// How old the rights may be that a check without I/O uses where others write to the storage too, in
+    /// milliseconds. Default: 1000.
+    #[input(default = 1000)]
+    pub rights_max_age_millis: i64,
+    /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
+    /// nobody asks about are dropped first and read again when needed. Default: 100000.
+    #[input(default = 100_000)]
+    pub users_in_memory: u32,
+    /// Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
+    /// operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
+    /// written after the answer, and counted where the storage does not take them. Default: `off`.
+    #[input(default = AuditDenials::Off)]
+    pub audit_denials: AuditDenials,
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+    /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+    pub trusted_proxies: Vec<String>,
+    /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+    pub signing_key: Option<Secret>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// Reads a configuration from JSON: an object with the names of the fields.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) with every wrong field.
+    pub fn from_json(text: &str) -> Result<Self> {
+        read(text)
+    }
+
+    /// Names every setting that cannot be used, as opening a store does.
+    ///
+    /// # Errors
+    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) with every wrong field.
+    pub fn check(&self) -> Result<()> {
+        let mut checks = Checks::default();
+        let mut within = |field: &str, value: i64, from: i64, to: i64| {
+            if !(from..=to).contains(&value) {
+                let message = format!("must lie between {from} and {to}");
+                checks.error(field, Invalid::new(FieldCode::OutOfRange, message));
+            }
+        };
+        within("access_token_seconds", self.access_token_seconds, 1, MAX_TIME);
+        within("idle_seconds", self.idle_seconds, 1, MAX_TIME);
+        within("session_seconds", self.session_seconds, 1, MAX_TIME);
+        within("refresh_grace_seconds", self.refresh_grace_seconds, 0, 300);
+        within("leeway_seconds", self.leeway_seconds, 0, 300);
+        within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
+        within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);
+        within("rights_max_age_millis", self.rights_max_age_millis, 1, MAX_TIME);
+        let (shortest, longest) = (self.password_min_length.into(), self.password_max_length.into());
+        within("password_max_length", longest, 64, password::MAX_LENGTH);
+        within("password_min_length", shortest, 8, longest.clamp(64, password::MAX_LENGTH));
+        within("hashing_parallel", self.hashing_parallel.into(), 1, u32::MAX.into());
+        within("users_in_memory", self.users_in_memory.into(), 1, MAX_USERS_IN_MEMORY);
+        checks.field("hashing_memory_kib", self.hashing_cost().check());
+        if self.exclusive && self.sqlite.is_none() {
+            checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
+        }
+        if self.signing_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            checks.error("signing_key", Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
+        }
+        if let Err(problem) = TrustedProxies::read(&self.trusted_proxies) {
+            checks.add(problem.fields());
+        }
+        checks.finish_as(Error::config)
+    }
+
+    /// The policy that it names; none where it names none.
+    ///
+    /// # Errors
+    /// [`Reason::PolicyInvalid`](crate::Reason::PolicyInvalid) where the file cannot be read, [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) where several are named.
+    pub fn policy(&self) -> Result<Option<Policy>> {
+        let Self { preset, policy_toml, policy_json, roles, permissions, .. } = self;
+        let files = [preset, policy_toml, policy_json].map(Option::as_deref);
+        policy_of(files, roles, permissions, Policy::preset)
+    }
+
+    pub(crate) fn hashing_cost(&self) -> HashingCost {
+        HashingCost {
+            memory_kib: self.hashing_memory_kib,
+            iterations: self.hashing_iterations,
+            parallelism: self.hashing_lanes,
+        }
+    }
+
+    pub(crate) fn password_rule(&self) -> PasswordRule<'_> {
+        PasswordRule {
+            min_length: self.password_min_length,
+            max_length: self.password_max_length,
+            composition: self.password_composition,
+            context_words: &self.password_context_words,
+        }
+    }
+}
+
+/// The host's own, and a policy file may be in it, with every second letter escaped.
+pub(crate) fn read<T: FromJson>(text: &str) -> Result<T> {
+    let limits = Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS };
+    Ok(decode::decode_within(input::read(text, limits)?, limits)?)
+}
