@@ -163,7 +163,7 @@ impl<S: Storage> Storage for Unaudited<S> {
     }
 }
 
-async fn open(storage: Arc<dyn Storage>, world: &World, users_in_memory: usize) -> UserManagement {
+async fn open(storage: Arc<dyn Storage>, world: &World, users_in_memory: u32) -> UserManagement {
     let policy = Policy::new().permissions(["document:read", "document:edit"]).role("editor", ["document:edit"]);
     let config = Config::new().hashing_memory_kib(7_168).hashing_iterations(5).users_in_memory(users_in_memory);
     let um = UserManagement::builder().storage(storage).policy(policy).config(config).environment(world.clone());
@@ -189,7 +189,7 @@ const USERS: usize = 400;
 /// Mixed operations, all but the audit log kept: bytes after each tenth of them.
 async fn run(storage: Arc<dyn Storage>) -> Vec<usize> {
     let world = World::new();
-    let um = open(storage.clone(), &world, USERS / 2).await;
+    let um = open(storage.clone(), &world, USERS as u32 / 2).await;
     let system = um.system();
     let mut users = Vec::new();
     for number in 0..USERS {

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditView;
 use super::common::User;
 use super::drones::DroneView;
+use super::permissions::PermissionView;
 use super::regions::RegionView;
-use super::roles::RoleAssignment;
+use super::roles::{RoleAssignment, RoleView};
+use super::sessions::SessionView;
 use crate::CalendarDate;
 
 /// One page of a list.
@@ -65,6 +67,27 @@ pub struct DroneViewPage {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PermissionViewPage {
+    /// The rows of this page.
+    pub items: Vec<PermissionView>,
+    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; none when the page was reached by a cursor.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RegionViewPage {
     /// The rows of this page.
     pub items: Vec<RegionView>,
@@ -89,6 +112,48 @@ pub struct RegionViewPage {
 pub struct RoleAssignmentPage {
     /// The rows of this page.
     pub items: Vec<RoleAssignment>,
+    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; none when the page was reached by a cursor.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleViewPage {
+    /// The rows of this page.
+    pub items: Vec<RoleView>,
+    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; none when the page was reached by a cursor.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SessionViewPage {
+    /// The rows of this page.
+    pub items: Vec<SessionView>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.

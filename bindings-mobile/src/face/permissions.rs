@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{Effect, RoleGrant};
-use super::generic::StringPatch;
+use super::generic::{PermissionViewPage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
@@ -284,6 +284,25 @@ pub struct GrantTrace {
     pub tests: Vec<TestTrace>,
 }
 
+/// Lists the permissions that exist: the library's and the policy's own, by name.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ListPermissions {
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
 /// A permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PermissionView {
@@ -391,8 +410,9 @@ impl Permissions {
     /// Lists the permissions that exist: the library's and the policy's own, by name.
     ///
     /// Permission `policy:read`.
-    pub async fn list(&self) -> Result<Vec<PermissionView>> {
-        self.caller.run("permissions.list", &Nothing {}).await
+    #[uniffi::method(default(input))]
+    pub async fn list(&self, input: ListPermissions) -> Result<PermissionViewPage> {
+        self.caller.run("permissions.list", &input).await
     }
 
     /// Says what a permission is for.

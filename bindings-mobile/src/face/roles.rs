@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{NewGrant, RoleGrant};
-use super::generic::{RoleAssignmentPage, StringPatch};
+use super::generic::{RoleAssignmentPage, RoleViewPage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
 
@@ -112,6 +112,25 @@ pub struct ListAssignments {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Lists the policy's roles, by name.
+///
+/// Permission `policy:read`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ListRoles {
     /// The page's number, from 1.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,8 +298,9 @@ impl Roles {
     /// Lists the policy's roles, by name.
     ///
     /// Permission `policy:read`.
-    pub async fn list(&self) -> Result<Vec<RoleView>> {
-        self.caller.run("roles.list", &Nothing {}).await
+    #[uniffi::method(default(input))]
+    pub async fn list(&self, input: ListRoles) -> Result<RoleViewPage> {
+        self.caller.run("roles.list", &input).await
     }
 
     /// Gets a role of the policy with its grants and the permissions that come of them.

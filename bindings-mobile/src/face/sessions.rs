@@ -7,9 +7,27 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::User;
+use super::generic::SessionViewPage;
 use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
+
+/// Lists the caller's own sessions, newest first.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ListSessions {
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
 
 /// Lists a user's sessions, newest first.
 ///
@@ -18,6 +36,18 @@ use crate::{Caller, Result, Timestamp, Uuid};
 pub struct ListSessionsOf {
     /// The user's id.
     pub user_id: Uuid,
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// Signs in with an e-mail address or username and the password.
@@ -153,14 +183,15 @@ impl Sessions {
     }
 
     /// Lists the caller's own sessions, newest first.
-    pub async fn list(&self) -> Result<Vec<SessionView>> {
-        self.caller.run("sessions.list", &Nothing {}).await
+    #[uniffi::method(default(input))]
+    pub async fn list(&self, input: ListSessions) -> Result<SessionViewPage> {
+        self.caller.run("sessions.list", &input).await
     }
 
     /// Lists a user's sessions, newest first.
     ///
     /// Permission `session:read`, and `user:read` of the user.
-    pub async fn list_of(&self, input: ListSessionsOf) -> Result<Vec<SessionView>> {
+    pub async fn list_of(&self, input: ListSessionsOf) -> Result<SessionViewPage> {
         self.caller.run("sessions.list_of", &input).await
     }
 

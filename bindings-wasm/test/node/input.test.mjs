@@ -108,7 +108,7 @@ test("keys that prototypes have are keys like any other", async () => {
   const roles = JSON.parse('{"__proto__": ["document:edit"], "constructor": ["document:edit"]}');
   const opened = await open({ ...CHEAP, roles }).catch((error) => error);
   if (!(opened instanceof RolekeepError)) {
-    const names = (await opened.system.roles.list()).map(({ name }) => name);
+    const names = (await opened.system.roles.list()).items.map(({ name }) => name);
     assert.ok(names.includes("__proto__") && names.includes("constructor"));
   }
   assert.equal(um.anonymous().can("document:edit", JSON.parse('{"type": "document", "__proto__": {"x": 1}}')), false);

@@ -44,7 +44,10 @@ import type {
   ListAssignments,
   ListAudit,
   ListDrones,
+  ListPermissions,
   ListRegions,
+  ListRoles,
+  ListSessions,
   ListSessionsOf,
   ListUsers,
   Login,
@@ -248,16 +251,24 @@ export class Sessions {
     return this.#run("sessions.logout", {}, "Logout", "");
   }
   /** Lists the caller's own sessions, newest first. */
-  list(): Promise<readonly SessionView[]> {
-    return this.#run("sessions.list", {}, "ListSessions", "SessionView[]");
+  list(input: ListSessions = {}): Promise<Page<SessionView>> {
+    return this.#run("sessions.list", input, "ListSessions", "SessionView@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListSessions, "page" | "cursor"> = {}): AsyncGenerator<SessionView, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
    * Lists a user's sessions, newest first.
    *
    * Permission `session:read`, and `user:read` of the user.
    */
-  listOf(input: ListSessionsOf): Promise<readonly SessionView[]> {
-    return this.#run("sessions.list_of", input, "ListSessionsOf", "SessionView[]");
+  listOf(input: ListSessionsOf): Promise<Page<SessionView>> {
+    return this.#run("sessions.list_of", input, "ListSessionsOf", "SessionView@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listOfAll(input: Omit<ListSessionsOf, "page" | "cursor">): AsyncGenerator<SessionView, void, undefined> {
+    return allRows((cursor) => this.listOf({ ...input, cursor }));
   }
   /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
   revoke(input: RevokeSession): Promise<void> {
@@ -297,8 +308,12 @@ export class Roles {
    *
    * Permission `policy:read`.
    */
-  list(): Promise<readonly RoleView[]> {
-    return this.#run("roles.list", {}, "ListRoles", "RoleView[]");
+  list(input: ListRoles = {}): Promise<Page<RoleView>> {
+    return this.#run("roles.list", input, "ListRoles", "RoleView@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListRoles, "page" | "cursor"> = {}): AsyncGenerator<RoleView, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
    * Gets a role of the policy with its grants and the permissions that come of them.
@@ -388,8 +403,12 @@ export class Permissions {
    *
    * Permission `policy:read`.
    */
-  list(): Promise<readonly PermissionView[]> {
-    return this.#run("permissions.list", {}, "ListPermissions", "PermissionView[]");
+  list(input: ListPermissions = {}): Promise<Page<PermissionView>> {
+    return this.#run("permissions.list", input, "ListPermissions", "PermissionView@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListPermissions, "page" | "cursor"> = {}): AsyncGenerator<PermissionView, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
    * Says what a permission is for.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     check::{Checks, Invalid},
     decode::FieldCode,
+    error::Result,
 };
 
 /// The page size where none is asked for.
@@ -35,6 +36,12 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page, each row turned into something else.
+    pub(crate) fn map<U>(mut self, row: impl FnMut(T) -> U) -> Page<U> {
+        let items = std::mem::take(&mut self.items).into_iter().map(row).collect();
+        self.with_items(items)
+    }
+
     /// The same page of other rows.
     pub fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page {
@@ -100,9 +107,38 @@ impl PageRequest {
         }
     }
 
+    /// The same, or what is wrong with it.
+    pub fn checked(self) -> Result<Self> {
+        let mut checks = Checks::default();
+        self.check(&mut checks);
+        checks.finish()?;
+        Ok(self)
+    }
+
     /// The page size.
     pub fn size(&self) -> u32 {
         self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// The page's number, where it is asked for by that.
+    pub fn number(&self) -> u32 {
+        self.page.unwrap_or(1)
+    }
+
+    /// The page that was asked for.
+    pub(crate) fn page_of<T>(&self, items: Vec<T>, total: Option<u64>, next_cursor: Option<String>) -> Page<T> {
+        let (limit, by_cursor) = (i64::from(self.size()), self.cursor.is_some());
+        let total = total.filter(|_| !by_cursor).map(|total| i64::try_from(total).unwrap_or(i64::MAX));
+        Page {
+            items,
+            total,
+            pages: total.map(|total| total.div_euclid(limit) + i64::from(total.rem_euclid(limit) > 0)),
+            page: (!by_cursor).then_some(self.number().into()),
+            limit,
+            has_next: next_cursor.is_some(),
+            has_previous: by_cursor || self.number() > 1,
+            next_cursor,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{plan::Plan, target::ResourceRecord};
 use crate::{
     model::{
-        check::{Checks, Invalid},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
         error::{Error, Result},
         page::{Page, PageRequest},
@@ -36,40 +36,58 @@ pub async fn page<R: ResourceRecord>(
 
 /// One page of the rows of a query, whose filter says what the caller may see.
 pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut query: Query) -> Result<Page<R>> {
-    let limit = i64::from(request.size());
-    let number = i64::from(request.page.unwrap_or(1));
-    let after = request.cursor.as_deref().map(|cursor| read_cursor(cursor, &query)).transpose()?;
-    let by_cursor = after.is_some();
-    query.count = !by_cursor;
+    let (size, order) = (u64::from(request.size()), signature(&query));
+    let after = request.cursor.as_deref().map(|cursor| read_position(cursor, &order, &query)).transpose()?;
+    query.count = after.is_none();
     query.window = Window {
+        skip: if after.is_some() { 0 } else { (u64::from(request.number()) - 1) * size },
         after,
-        skip: if by_cursor { 0 } else { ((number - 1) * limit).unsigned_abs() },
         // One more row tells whether there is a next page.
-        limit: Some(limit.unsigned_abs() + 1),
+        limit: Some(size + 1),
     };
     let found = plan.reads().found(&query).await?;
     let mut rows = found.rows;
-    let has_next = rows.len() as u64 > limit.unsigned_abs();
+    let has_next = rows.len() as u64 > size;
     rows.truncate(request.size() as usize);
     let next_cursor = match rows.last() {
-        Some(last) if has_next => Some(write_cursor(&query, query.sorting()?.position_of(&query.place_of(last)))),
+        Some(last) if has_next => Some(write_cursor(&order, query.sorting()?.position_of(&query.place_of(last)))),
         _ => None,
     };
     let own = |mut row: Row| {
         row.0.truncate(R::TABLE.columns.len());
         R::from_row(row).map_err(Error::from)
     };
-    let total = found.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
-    Ok(Page {
-        items: rows.into_iter().map(own).collect::<Result<_>>()?,
-        total,
-        pages: total.map(|total| total.div_euclid(limit) + i64::from(total.rem_euclid(limit) > 0)),
-        page: (!by_cursor).then_some(number),
-        limit,
-        has_next,
-        has_previous: by_cursor || number > 1,
-        next_cursor,
-    })
+    let items = rows.into_iter().map(own).collect::<Result<_>>()?;
+    Ok(request.page_of(items, found.total, next_cursor))
+}
+
+/// One page of what is in memory already, in the order of keys that no two share.
+pub fn page_in_memory<T>(
+    request: &PageRequest,
+    order: &str,
+    direction: Direction,
+    all: impl Iterator<Item = (Vec<Value>, T)>,
+) -> Result<Page<T>> {
+    let compare = |one: &[Value], other: &[Value]| match direction {
+        Direction::Ascending => one.cmp(other),
+        Direction::Descending => other.cmp(one),
+    };
+    let mut rows: Vec<(Vec<Value>, T)> = all.collect();
+    rows.sort_by(|one, other| compare(&one.0, &other.0));
+    let (total, size) = (rows.len(), request.size() as usize);
+    let from = match &request.cursor {
+        Some(cursor) => {
+            let after = read_cursor(cursor, order)?;
+            rows.partition_point(|(key, _)| compare(key, &after).is_le())
+        }
+        None => (request.number() as usize - 1).saturating_mul(size).min(total),
+    };
+    let mut rows = rows.split_off(from);
+    let has_next = rows.len() > size;
+    rows.truncate(size);
+    let next_cursor = rows.last().filter(|_| has_next).map(|(key, _)| write_cursor(order, key.clone()));
+    let items = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(request.page_of(items, Some(total as u64), next_cursor))
 }
 
 /// Newest first, the order of every list that asks for no other.
@@ -98,25 +116,29 @@ struct Cursor {
     after: Vec<Value>,
 }
 
-fn write_cursor(query: &Query, after: Vec<Value>) -> String {
-    let cursor = Cursor { order: signature(query), after };
+fn write_cursor(order: &str, after: Vec<Value>) -> String {
+    let cursor = Cursor { order: order.to_owned(), after };
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
 }
 
-fn read_cursor(text: &str, query: &Query) -> Result<Vec<Value>> {
-    let invalid =
-        || crate::model::check::wrong("cursor", FieldCode::InvalidFormat, "is not a cursor of a list in this order");
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-    let columns = query.full_order();
-    if cursor.order != signature(query) || cursor.after.len() != columns.len() {
-        return Err(invalid());
-    }
-    // A forged value of another kind would compare wrongly.
-    let fits = columns.iter().zip(&cursor.after).all(|(order, value)| {
+fn not_a_cursor() -> Error {
+    wrong("cursor", FieldCode::InvalidFormat, "is not a cursor of a list in this order")
+}
+
+fn read_cursor(text: &str, order: &str) -> Result<Vec<Value>> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor())?;
+    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| not_a_cursor())?;
+    if cursor.order == order { Ok(cursor.after) } else { Err(not_a_cursor()) }
+}
+
+/// A cursor of a query. A forged value of another kind would compare wrongly.
+fn read_position(text: &str, order: &str, query: &Query) -> Result<Vec<Value>> {
+    let (after, columns) = (read_cursor(text, order)?, query.full_order());
+    let holds = |order: &Order, value: &Value| {
         query.ordering().position(&order.column).is_some_and(|at| query.ordering().columns[at].holds(value))
-    });
-    if fits { Ok(cursor.after) } else { Err(invalid()) }
+    };
+    let fits = after.len() == columns.len() && columns.iter().zip(&after).all(|(order, value)| holds(order, value));
+    if fits { Ok(after) } else { Err(not_a_cursor()) }
 }
 
 fn signature(query: &Query) -> String {

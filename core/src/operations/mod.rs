@@ -195,8 +195,8 @@ macro_rules! operation_list {
                 fn login(Login) -> LoginResult;
                 fn refresh(Refresh) -> LoginResult;
                 fn logout() = Logout;
-                fn list() -> Vec<SessionView> = ListSessions;
-                fn list_of(ListSessionsOf) -> Vec<SessionView>;
+                fn list(ListSessions) -> Page<SessionView>;
+                fn list_of(ListSessionsOf) -> Page<SessionView>;
                 fn revoke(RevokeSession);
                 fn revoke_others() = RevokeOtherSessions;
                 fn revoke_all(RevokeAllSessions);
@@ -204,7 +204,7 @@ macro_rules! operation_list {
             /// Roles of the policy, and who holds them.
             roles: Roles {
                 fn create(CreateRole) -> RoleView;
-                fn list() -> Vec<RoleView> = ListRoles;
+                fn list(ListRoles) -> Page<RoleView>;
                 fn get(GetRole) -> RoleDetails;
                 fn update(UpdateRole) -> RoleView;
                 fn delete(DeleteRole) -> DeletedRole;
@@ -217,7 +217,7 @@ macro_rules! operation_list {
             permissions: Permissions {
                 fn create(CreatePermission) -> PermissionView;
                 fn get(GetPermission) -> PermissionView;
-                fn list() -> Vec<PermissionView> = ListPermissions;
+                fn list(ListPermissions) -> Page<PermissionView>;
                 fn update(UpdatePermission) -> PermissionView;
                 fn delete(DeletePermission) -> DeletedPermission;
                 fn mine() -> Vec<EffectiveGrant> = MyPermissions;

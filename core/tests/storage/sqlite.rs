@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{block_on, drop_after};
 use rolekeep::{
-    Reason, UserManagement, Value,
+    Config, Reason, UserManagement, Value,
     internals::record::Record,
     storage::{
         ChangeSet, CommitError, Direction, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage,

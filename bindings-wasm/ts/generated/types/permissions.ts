@@ -216,6 +216,12 @@ export interface GrantTrace {
  * Permission `policy:read`.
  */
 export interface ListPermissions {
+  /** The page's number, from 1. */
+  readonly page?: number | undefined;
+  /** The page size, 1 to 100; 20 if not given. */
+  readonly limit?: number | undefined;
+  /** A page's `next_cursor`, instead of `page`. */
+  readonly cursor?: string | undefined;
 }
 
 /** Lists what the caller may do: every grant of its roles, with scope and condition. */

@@ -100,6 +100,12 @@ export interface ListAssignments {
  * Permission `policy:read`.
  */
 export interface ListRoles {
+  /** The page's number, from 1. */
+  readonly page?: number | undefined;
+  /** The page size, 1 to 100; 20 if not given. */
+  readonly limit?: number | undefined;
+  /** A page's `next_cursor`, instead of `page`. */
+  readonly cursor?: string | undefined;
 }
 
 /** Lists the roles that the caller itself holds. */

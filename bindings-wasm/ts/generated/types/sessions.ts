@@ -6,6 +6,12 @@ import type { User } from "./common.js";
 
 /** Lists the caller's own sessions, newest first. */
 export interface ListSessions {
+  /** The page's number, from 1. */
+  readonly page?: number | undefined;
+  /** The page size, 1 to 100; 20 if not given. */
+  readonly limit?: number | undefined;
+  /** A page's `next_cursor`, instead of `page`. */
+  readonly cursor?: string | undefined;
 }
 
 /**
@@ -16,6 +22,12 @@ export interface ListSessions {
 export interface ListSessionsOf {
   /** The user's id. */
   readonly userId: string;
+  /** The page's number, from 1. */
+  readonly page?: number | undefined;
+  /** The page size, 1 to 100; 20 if not given. */
+  readonly limit?: number | undefined;
+  /** A page's `next_cursor`, instead of `page`. */
+  readonly cursor?: string | undefined;
 }
 
 /**

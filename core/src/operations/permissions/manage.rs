@@ -9,13 +9,15 @@ use crate::{
     model::{
         check::Checks,
         error::{Error, Reason, Result},
+        page::{Page, PageRequest},
         patch::Patch,
         policy::{PermissionRow, StoredGrant},
         text,
         time::Time,
+        value::Value,
     },
     operations::{
-        Access, Operation,
+        Access, Operation, listing,
         plan::{Plan, expect_version},
         policy::{
             edit::{self, Blame},
@@ -24,6 +26,7 @@ use crate::{
         roles::{MAX_DESCRIPTION, RoleGrant, shown},
         services::Services,
     },
+    storage::Direction,
 };
 
 /// A permission.
@@ -71,7 +74,14 @@ pub struct DeletedPermission {
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
-pub struct ListPermissions {}
+pub struct ListPermissions {
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
 
 /// Gets a permission.
 ///
@@ -159,17 +169,18 @@ fn editable(policy: &PolicyState, name: &str) -> Result<Arc<PermissionRow>> {
 #[portable_async]
 impl Operation for ListPermissions {
     type Target = ();
-    type Valid = ();
+    type Valid = PageRequest;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<PermissionView>> {
-        Ok(views(&plan.actor.policy).collect())
+    async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<PermissionView>> {
+        let all = views(&plan.actor.policy).map(|view| (vec![Value::Text(view.name.clone())], view));
+        listing::page_in_memory(request, "permissions+name", Direction::Ascending, all)
     }
 }
 

@@ -9,14 +9,16 @@ use crate::{
     model::{
         check::Checks,
         error::{Error, Reason, Result},
+        page::{Page, PageRequest},
         patch::{Change, Patch},
         policy::{PolicyRow, RoleForm, RoleRow, StoredGrant},
         record::Document,
         text,
         time::Time,
+        value::Value,
     },
     operations::{
-        Access, Operation,
+        Access, Operation, listing,
         plan::{Plan, expect_version},
         policy::{
             edit::{self, Blame},
@@ -26,6 +28,7 @@ use crate::{
         services::Services,
     },
     rules::Effect,
+    storage::Direction,
 };
 
 /// The longest description of a role or permission, in characters.
@@ -124,7 +127,14 @@ pub struct DeletedRole {
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
-pub struct ListRoles {}
+pub struct ListRoles {
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
 
 /// Gets a role of the policy with its grants and the permissions that come of them.
 ///
@@ -266,20 +276,21 @@ fn existing(policy: &PolicyState, name: &str) -> Result<Arc<RoleRow>> {
 #[portable_async]
 impl Operation for ListRoles {
     type Target = ();
-    type Valid = ();
+    type Valid = PageRequest;
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleView>> {
+    async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<RoleView>> {
         let policy = &plan.actor.policy;
         let administrators: HashSet<&str> = policy.rules.administrator_roles().into_iter().collect();
-        let rows = policy.rows.roles.values();
-        Ok(rows.map(|row| view_as(row, administrators.contains(row.name.as_str()))).collect())
+        let rows = policy.rows.roles.values().map(|row| (vec![Value::Text(row.name.clone())], row));
+        let page = listing::page_in_memory(request, "roles+name", Direction::Ascending, rows)?;
+        Ok(page.map(|row| view_as(row, administrators.contains(row.name.as_str()))))
     }
 }
 

@@ -10,13 +10,16 @@ use crate::{
     model::{
         error::Result,
         id::{SessionId, UserId},
+        page::{Page, PageRequest},
         session::{Session, SessionActivity},
         time::Time,
         user::User,
+        value::Value,
     },
     operations::{
         Access, Operation, Visible, listing, plan::Plan, services::Services, target::Subject, users::existing,
     },
+    storage::Direction,
 };
 
 /// A session that can still be used.
@@ -48,7 +51,14 @@ pub struct SessionView {
 /// Lists the caller's own sessions, newest first.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
-pub struct ListSessions {}
+pub struct ListSessions {
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+}
 
 /// Lists a user's sessions, newest first.
 ///
@@ -58,56 +68,63 @@ pub struct ListSessions {}
 pub struct ListSessionsOf {
     /// The user's id.
     pub user_id: UserId,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
 }
 
 #[portable_async]
 impl Operation for ListSessions {
     type Target = ();
-    type Valid = ();
+    type Valid = PageRequest;
 
     const ACCESS: Access = Access::SignedIn;
     const IS_READ: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
+    async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
         let me = plan.actor.signed_in()?.id;
         let sessions = plan.reads().all(alive_of(me, plan.now)).await?;
-        views(plan, sessions).await
+        views(plan, request, sessions).await
     }
 }
 
 #[portable_async]
 impl Operation for ListSessionsOf {
     type Target = ();
-    type Valid = UserId;
+    type Valid = (UserId, PageRequest);
 
     const ACCESS: Access = Access::Permission("session:read");
     const IS_READ: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<UserId> {
-        Ok(self.user_id)
+    async fn validate(self, _: &Services, _: Time) -> Result<(UserId, PageRequest)> {
+        let request = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()?;
+        Ok((self.user_id, request))
     }
 
-    async fn plan(user: &UserId, (): (), plan: &mut Plan<'_>) -> Result<Vec<SessionView>> {
+    async fn plan((user, request): &(UserId, PageRequest), (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
         let user = existing(plan.reads(), *user).await?;
         // Whom one may not see is not there, whatever one may see of sessions (SEC-9).
         if !plan.may(User::READ, &Subject::of(&user)).await? {
             return Err(plan.hide("user"));
         }
         let sessions = listing::visible_of(plan, "session:read", alive_of(user.id, plan.now)).await?;
-        views(plan, sessions).await
+        views(plan, request, sessions).await
     }
 }
 
-async fn views(plan: &Plan<'_>, mut sessions: Vec<Session>) -> Result<Vec<SessionView>> {
+/// A page of a user's sessions: as many as one has, few of which have been idle for too long.
+async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -> Result<Page<SessionView>> {
     let activities: Vec<SessionActivity> = plan.reads().many(sessions.iter().map(|session| (session.id,))).await?;
     let activities: BTreeMap<SessionId, SessionActivity> =
         activities.into_iter().map(|activity| (activity.session_id, activity)).collect();
     let current = plan.actor.signed_in().ok().and_then(|me| me.session);
-    sessions.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
     let view = |session: Session| {
         let activity = activities.get(&session.id)?;
         require_alive(&session, activity, plan.services, plan.now).ok()?;
@@ -124,5 +141,7 @@ async fn views(plan: &Plan<'_>, mut sessions: Vec<Session>) -> Result<Vec<Sessio
             is_current: Some(session.id) == current,
         })
     };
-    Ok(sessions.into_iter().filter_map(view).collect())
+    let all = sessions.into_iter().filter_map(view);
+    let keyed = all.map(|view| (vec![Value::Time(view.created_at.as_microsecond()), Value::Id(view.id.0)], view));
+    listing::page_in_memory(request, "sessions-created_at-id", Direction::Descending, keyed)
 }

@@ -37,14 +37,14 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
     sessions {
-        login(Login), refresh(Refresh), logout(), list(), list_of(ListSessionsOf), revoke(RevokeSession),
+        login(Login), refresh(Refresh), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
         revoke_others(), revoke_all(RevokeAllSessions),
     }
     roles {
-        create(CreateRole), list(), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
+        create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
     }
     permissions {
-        create(CreatePermission), get(GetPermission), list(), update(UpdatePermission), delete(DeletePermission),
+        create(CreatePermission), get(GetPermission), list(ListPermissions), update(UpdatePermission), delete(DeletePermission),
         mine(), explain(ExplainPermission),
     }
     policy {

@@ -229,7 +229,7 @@ async fn sec_10_the_weak_change_nothing_of_the_strong() {
     let (admin, _) = caller(&um, "admin", &["admin"]).await;
     for (user, is_allowed) in [(plain, true), (root, false)] {
         system.users().update(UpdateUser::new(user).region("east")).await.unwrap();
-        let session = system.sessions().list_of(ListSessionsOf::new(user)).await.unwrap().remove(0).id;
+        let session = system.sessions().list_of(ListSessionsOf::new(user)).await.unwrap().items[0].id;
         let email = if user == root { "root@example.org" } else { "plain@example.org" };
         let answers = [
             officer.users().update(UpdateUser::new(user).full_name("Somebody")).await.err(),

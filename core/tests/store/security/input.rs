@@ -13,6 +13,7 @@ use rolekeep::{
     audit::ListAudit,
     environment::{Environment, Task, Work, os_elapsed, os_random},
     ffi,
+    sessions::ListSessions,
     users::{CreateUser, ListUsers},
 };
 use serde_json::json;
@@ -62,7 +63,13 @@ async fn sec_11_keys_and_requests_begin_no_line_of_a_log() {
     um.login("mia", "not the password at all", request()).await.unwrap_err();
     let login = um.login("mia", PASSWORD, request()).await.unwrap();
     let me = um.authenticate(login.access_token.expose(), request()).await.unwrap();
-    let kept = me.sessions().list().await.unwrap().into_iter().flat_map(|session| [session.ip, session.user_agent]);
+    let kept = me
+        .sessions()
+        .list(ListSessions::new())
+        .await
+        .unwrap()
+        .into_iter()
+        .flat_map(|session| [session.ip, session.user_agent]);
     let audited = um.system().audit().list(ListAudit::new()).await.unwrap().items;
     let audited = audited.into_iter().flat_map(|entry| [entry.ip, entry.user_agent]);
     let texts: Vec<String> = kept.chain(audited).flatten().collect();

@@ -16,7 +16,7 @@ use rolekeep::{
     policy::ImportPolicy,
     regions::CreateRegion,
     roles::{AssignRole, ListAssignments, UnassignRole},
-    sessions::RevokeAllSessions,
+    sessions::{ListSessions, RevokeAllSessions},
     users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
 };
 
@@ -42,7 +42,7 @@ async fn sec_6_who_lost_its_rights_meanwhile_writes_nothing() {
         user(&um, "root", &["admin"]).await;
         let victim = user(&um, "victim", &[]).await;
         let (me, id) = signed_in(&um, "mia", &["admin"]).await;
-        let session = me.sessions().list().await.unwrap()[0].id;
+        let session = me.sessions().list(ListSessions::new()).await.unwrap().items[0].id;
         let system = um.system();
         storage.before_next_commit(async move {
             match loss {
@@ -80,8 +80,8 @@ async fn sec_6_no_session_is_left_over_of_who_was_suspended_while_signing_in() {
         assert_eq!(refused.expect_err(deed).code(), Code::Unauthorized, "{deed}");
         assert!(storage.has_acted());
         um.system().users().activate(id).await.unwrap();
-        let left = um.acting_as(id).await.unwrap().sessions().list().await.unwrap();
-        assert_eq!(left, [], "{deed}");
+        let left = um.acting_as(id).await.unwrap().sessions().list(ListSessions::new()).await.unwrap();
+        assert_eq!(left.items, [], "{deed}");
     }
 }
 
@@ -209,7 +209,7 @@ async fn sec_6_who_changes_itself_while_another_does_is_planned_again() {
 async fn sec_6_who_ends_a_session_that_another_ended_is_refused() {
     let (um, storage) = Interposed::open(policy()).await;
     let (me, _) = signed_in(&um, "mia", &["admin"]).await;
-    let session = me.sessions().list().await.unwrap()[0].id;
+    let session = me.sessions().list(ListSessions::new()).await.unwrap().items[0].id;
     let system = um.system();
     storage.before_next_read(async move { system.sessions().revoke(session).await.unwrap() });
     let refused = me.sessions().logout().await.unwrap_err();

@@ -29,7 +29,7 @@ async fn sec_9_sessions_of_others_do_not_say_who_exists() {
     let other = user(&um, "other", &[]).await;
     let there = clerk.sessions().list_of(ListSessionsOf::new(other.id)).await.unwrap_err();
     same(&there, &clerk.sessions().list_of(ListSessionsOf::new(nobody())).await.unwrap_err());
-    assert_eq!(clerk.sessions().list_of(ListSessionsOf::new(own)).await.unwrap(), []);
+    assert_eq!(clerk.sessions().list_of(ListSessionsOf::new(own)).await.unwrap().items, []);
 }
 
 #[tokio::test]

@@ -22,13 +22,13 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.login" -> writeLoginResult(me.sessions.login(readLogin(input)))
     "sessions.refresh" -> writeLoginResult(me.sessions.refresh(readRefresh(input)))
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
-    "sessions.list" -> writeList(input.record().let { me.sessions.list() }) { writeSessionView(it) }
-    "sessions.list_of" -> writeList(me.sessions.listOf(readListSessionsOf(input))) { writeSessionView(it) }
+    "sessions.list" -> writeSessionViewPage(me.sessions.list(readListSessions(input)))
+    "sessions.list_of" -> writeSessionViewPage(me.sessions.listOf(readListSessionsOf(input)))
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
     "roles.create" -> writeRoleView(me.roles.create(readCreateRole(input)))
-    "roles.list" -> writeList(input.record().let { me.roles.list() }) { writeRoleView(it) }
+    "roles.list" -> writeRoleViewPage(me.roles.list(readListRoles(input)))
     "roles.get" -> writeRoleDetails(me.roles.get(readGetRole(input)))
     "roles.update" -> writeRoleView(me.roles.update(readUpdateRole(input)))
     "roles.delete" -> writeDeletedRole(me.roles.delete(readDeleteRole(input)))
@@ -38,7 +38,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeRoleAssignment(it) }
     "permissions.create" -> writePermissionView(me.permissions.create(readCreatePermission(input)))
     "permissions.get" -> writePermissionView(me.permissions.get(readGetPermission(input)))
-    "permissions.list" -> writeList(input.record().let { me.permissions.list() }) { writePermissionView(it) }
+    "permissions.list" -> writePermissionViewPage(me.permissions.list(readListPermissions(input)))
     "permissions.update" -> writePermissionView(me.permissions.update(readUpdatePermission(input)))
     "permissions.delete" -> writeDeletedPermission(me.permissions.delete(readDeletePermission(input)))
     "permissions.mine" -> writeList(input.record().let { me.permissions.mine() }) { writeEffectiveGrant(it) }
@@ -238,9 +238,20 @@ fun readRefresh(from: JsonElement) = from.record("refresh_token").let { it ->
     )
 }
 
-fun readListSessionsOf(from: JsonElement) = from.record("user_id").let { it ->
+fun readListSessions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+    ListSessions(
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+    )
+}
+
+fun readListSessionsOf(from: JsonElement) = from.record("user_id", "page", "limit", "cursor").let { it ->
     ListSessionsOf(
         userId = it.required("user_id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
     )
 }
 
@@ -278,6 +289,14 @@ fun readEffect(from: JsonElement) = when (val word = readString(from)) {
     "allow" -> Effect.ALLOW
     "deny" -> Effect.DENY
     else -> throw Inexpressible("$word is no Effect")
+}
+
+fun readListRoles(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+    ListRoles(
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+    )
 }
 
 fun readGetRole(from: JsonElement) = from.record("name").let { it ->
@@ -344,6 +363,14 @@ fun readCreatePermission(from: JsonElement) = from.record("name", "description")
 fun readGetPermission(from: JsonElement) = from.record("name").let { it ->
     GetPermission(
         name = it.required("name") { readString(it) },
+    )
+}
+
+fun readListPermissions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+    ListPermissions(
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
     )
 }
 
@@ -786,6 +813,17 @@ fun writeLoginResult(from: LoginResult) = json(
     "user" to writeUser(from.user),
 )
 
+fun writeSessionViewPage(from: SessionViewPage) = json(
+    "items" to writeList(from.items) { writeSessionView(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
 fun writeSessionView(from: SessionView) = json(
     "id" to writeId(from.id),
     "user_id" to writeId(from.userId),
@@ -821,6 +859,17 @@ fun writeEffect(from: Effect) = writeString(when (from) {
     Effect.ALLOW -> "allow"
     Effect.DENY -> "deny"
 })
+
+fun writeRoleViewPage(from: RoleViewPage) = json(
+    "items" to writeList(from.items) { writeRoleView(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
 
 fun writeRoleDetails(from: RoleDetails) = json(
     "name" to writeString(from.name),
@@ -873,6 +922,17 @@ fun writePermissionView(from: PermissionView) = json(
     "created_at" to from.createdAt?.let { writeTime(it) },
     "updated_at" to from.updatedAt?.let { writeTime(it) },
     "version" to from.version?.let { writeInt(it) },
+)
+
+fun writePermissionViewPage(from: PermissionViewPage) = json(
+    "items" to writeList(from.items) { writePermissionView(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
 fun writeDeletedPermission(from: DeletedPermission) = json(

@@ -37,7 +37,7 @@ class FaceTest {
         assertEquals(born, ada.birthDate)
         val login = um.login("ada", "correct horse battery ada", RequestContext(ip = "192.0.2.1", userAgent = "Test"))
         val me = um.authenticate(login.accessToken, RequestContext(ip = "192.0.2.1"))
-        assertEquals("192.0.2.1", me.sessions.list().single().ip)
+        assertEquals("192.0.2.1", me.sessions.list().items.single().ip)
         val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
         assertEquals(listOf(null, "Ada", born.plusDays(1)), listOf(changed.username, changed.displayName, changed.birthDate))
         val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = "x@example.org", expectedVersion = 1)) }

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from ..._codec import EMPTY, UNSET, Unset, decode
-from ...records import DeletedPermission, EffectiveGrant, Explanation, PermissionView
+from ..._pages import all_rows_async
+from ...records import DeletedPermission, EffectiveGrant, Explanation, Page, PermissionView
 from .._ffi import AsyncFfi
 
 
@@ -52,12 +53,38 @@ class AsyncPermissions:
         """
         return decode(PermissionView, await self._caller.call("permissions.get", {"name": name}))
 
-    async def list(self) -> builtins.list[PermissionView]:
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[PermissionView]:
         """Lists the permissions that exist: the library's and the policy's own, by name.
 
         Permission `policy:read`.
+
+        Args:
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(builtins.list[PermissionView], await self._caller.call("permissions.list"))
+        return decode(Page[PermissionView], await self._caller.call("permissions.list", {"page": page, "limit": limit, "cursor": cursor}))
+
+    def list_all(
+        self,
+        *,
+        limit: int | None = None,
+    ) -> AsyncIterator[PermissionView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows_async(lambda cursor: self.list(
+            limit=limit,
+            cursor=cursor,
+        ))
 
     async def update(
         self,

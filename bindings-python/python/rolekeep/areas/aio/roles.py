@@ -51,12 +51,38 @@ class AsyncRoles:
             "grants": grants,
         }))
 
-    async def list(self) -> builtins.list[RoleView]:
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[RoleView]:
         """Lists the policy's roles, by name.
 
         Permission `policy:read`.
+
+        Args:
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(builtins.list[RoleView], await self._caller.call("roles.list"))
+        return decode(Page[RoleView], await self._caller.call("roles.list", {"page": page, "limit": limit, "cursor": cursor}))
+
+    def list_all(
+        self,
+        *,
+        limit: int | None = None,
+    ) -> AsyncIterator[RoleView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows_async(lambda cursor: self.list(
+            limit=limit,
+            cursor=cursor,
+        ))
 
     async def get(
         self,

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import builtins
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 from ..._codec import decode
-from ...records import LoginResult, SessionView
+from ..._pages import all_rows_async
+from ...records import LoginResult, Page, SessionView
 from .._ffi import AsyncFfi
 
 
@@ -65,22 +66,79 @@ class AsyncSessions:
         """Ends the caller's own session: its tokens are refused from then on."""
         await self._caller.call("sessions.logout")
 
-    async def list(self) -> builtins.list[SessionView]:
-        """Lists the caller's own sessions, newest first."""
-        return decode(builtins.list[SessionView], await self._caller.call("sessions.list"))
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[SessionView]:
+        """Lists the caller's own sessions, newest first.
+
+        Args:
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
+        """
+        return decode(Page[SessionView], await self._caller.call("sessions.list", {"page": page, "limit": limit, "cursor": cursor}))
+
+    def list_all(
+        self,
+        *,
+        limit: int | None = None,
+    ) -> AsyncIterator[SessionView]:
+        """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows_async(lambda cursor: self.list(
+            limit=limit,
+            cursor=cursor,
+        ))
 
     async def list_of(
         self,
         user_id: UUID,
-    ) -> builtins.list[SessionView]:
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[SessionView]:
         """Lists a user's sessions, newest first.
 
         Permission `session:read`, and `user:read` of the user.
 
         Args:
             user_id: The user's id.
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(builtins.list[SessionView], await self._caller.call("sessions.list_of", {"user_id": user_id}))
+        return decode(Page[SessionView], await self._caller.call("sessions.list_of", {
+            "user_id": user_id,
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+        }))
+
+    def list_of_all(
+        self,
+        user_id: UUID,
+        *,
+        limit: int | None = None,
+    ) -> AsyncIterator[SessionView]:
+        """All rows of `list_of`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            user_id: The user's id.
+            limit: The page size, 1 to 100; 20 if not given.
+        """
+        return all_rows_async(lambda cursor: self.list_of(
+            user_id=user_id,
+            limit=limit,
+            cursor=cursor,
+        ))
 
     async def revoke(
         self,

@@ -34,9 +34,25 @@ val Caller.setup: Setup get() = getSetup()
 fun Users.listAll(input: ListUsers = ListUsers()): Flow<User> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Sessions.list], from the first page to the last; `limit` of them are read at a time. */
+fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<SessionView> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Sessions.listOf], from the first page to the last; `limit` of them are read at a time. */
+fun Sessions.listOfAll(input: ListSessionsOf): Flow<SessionView> =
+    allRows({ cursor -> listOf(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Roles.list], from the first page to the last; `limit` of them are read at a time. */
+fun Roles.listAll(input: ListRoles = ListRoles()): Flow<RoleView> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Roles.assignments], from the first page to the last; `limit` of them are read at a time. */
 fun Roles.assignmentsAll(input: ListAssignments = ListAssignments()): Flow<RoleAssignment> =
     allRows({ cursor -> assignments(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Permissions.list], from the first page to the last; `limit` of them are read at a time. */
+fun Permissions.listAll(input: ListPermissions = ListPermissions()): Flow<PermissionView> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Regions.list], from the first page to the last; `limit` of them are read at a time. */
 fun Regions.listAll(input: ListRegions = ListRegions()): Flow<RegionView> =
@@ -57,10 +73,19 @@ operator fun AuditViewPage.iterator(): Iterator<AuditView> = items.iterator()
 operator fun DroneViewPage.iterator(): Iterator<DroneView> = items.iterator()
 
 /** The rows of the page. */
+operator fun PermissionViewPage.iterator(): Iterator<PermissionView> = items.iterator()
+
+/** The rows of the page. */
 operator fun RegionViewPage.iterator(): Iterator<RegionView> = items.iterator()
 
 /** The rows of the page. */
 operator fun RoleAssignmentPage.iterator(): Iterator<RoleAssignment> = items.iterator()
+
+/** The rows of the page. */
+operator fun RoleViewPage.iterator(): Iterator<RoleView> = items.iterator()
+
+/** The rows of the page. */
+operator fun SessionViewPage.iterator(): Iterator<SessionView> = items.iterator()
 
 /** The rows of the page. */
 operator fun UserPage.iterator(): Iterator<User> = items.iterator()

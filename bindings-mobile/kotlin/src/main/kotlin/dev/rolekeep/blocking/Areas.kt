@@ -170,14 +170,15 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     fun logout(): Unit = await { area.logout() }
 
     /** Lists the caller's own sessions, newest first. */
-    fun list(): List<SessionView> = await { area.list() }
+    @JvmOverloads
+    fun list(input: ListSessions = ListSessions()): SessionViewPage = await { area.list(input) }
 
     /**
      * Lists a user's sessions, newest first.
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-    fun listOf(input: ListSessionsOf): List<SessionView> = await { area.listOf(input) }
+    fun listOf(input: ListSessionsOf): SessionViewPage = await { area.listOf(input) }
 
     /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
     fun revoke(input: RevokeSession): Unit = await { area.revoke(input) }
@@ -208,7 +209,8 @@ class BlockingRoles internal constructor(private val area: Roles) {
      *
      * Permission `policy:read`.
      */
-    fun list(): List<RoleView> = await { area.list() }
+    @JvmOverloads
+    fun list(input: ListRoles = ListRoles()): RoleViewPage = await { area.list(input) }
 
     /**
      * Gets a role of the policy with its grants and the permissions that come of them.
@@ -280,7 +282,8 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      *
      * Permission `policy:read`.
      */
-    fun list(): List<PermissionView> = await { area.list() }
+    @JvmOverloads
+    fun list(input: ListPermissions = ListPermissions()): PermissionViewPage = await { area.list(input) }
 
     /**
      * Says what a permission is for.

@@ -298,6 +298,42 @@ class LoginBuilder(private val identifier: String, private val password: String)
     fun build() = Login(identifier = identifier, password = password, deviceName = deviceName, platform = platform)
 }
 
+/** Makes a [ListSessions]; what is not set is left out. */
+class ListSessionsBuilder() {
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    fun build() = ListSessions(page = page, limit = limit, cursor = cursor)
+}
+
+/** Makes a [ListSessionsOf]; what is not set is left out. */
+class ListSessionsOfBuilder(private val userId: UUID) {
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    fun build() = ListSessionsOf(userId = userId, page = page, limit = limit, cursor = cursor)
+}
+
 /** Makes a [RevokeAllSessions]; what is not set is left out. */
 class RevokeAllSessionsBuilder() {
     private var userId: UUID? = null
@@ -342,6 +378,24 @@ class NewGrantBuilder(private val permission: String) {
     fun `when`(value: String?) = apply { `when` = value }
 
     fun build() = NewGrant(permission = permission, effect = effect, `when` = `when`)
+}
+
+/** Makes a [ListRoles]; what is not set is left out. */
+class ListRolesBuilder() {
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    fun build() = ListRoles(page = page, limit = limit, cursor = cursor)
 }
 
 /** Makes a [UpdateRole]; what is not set is left out. */
@@ -450,6 +504,24 @@ class CreatePermissionBuilder(private val name: String) {
     fun description(value: String?) = apply { description = value }
 
     fun build() = CreatePermission(name = name, description = description)
+}
+
+/** Makes a [ListPermissions]; what is not set is left out. */
+class ListPermissionsBuilder() {
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    fun build() = ListPermissions(page = page, limit = limit, cursor = cursor)
 }
 
 /** Makes a [UpdatePermission]; what is not set is left out. */
