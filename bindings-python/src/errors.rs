@@ -1,6 +1,6 @@
 //! Errors across the border: each becomes the exception class of its code.
 
-use std::str::FromStr;
+use std::{error::Error as _, str::FromStr};
 
 use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 use rolekeep::{Error, Reason, Result};
@@ -10,17 +10,24 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let text = rolekeep::ffi::error_text(error);
     let made = FROM_JSON.import(py, "rolekeep._error", "from_json").and_then(|from_json| from_json.call1((text,)));
-    made.map_or_else(|failure| failure, PyErr::from_value)
+    let raised = made.map_or_else(|failure| failure, PyErr::from_value);
+    // As `raise … from` has it.
+    if let Some(cause) = error.source().and_then(|source| source.downcast_ref::<PyErr>()) {
+        raised.set_cause(py, Some(cause.clone_ref(py)));
+    }
+    raised
 }
 
-/// The error of a host's exception: its own reason if it is one of ours, else that the storage failed.
+/// The error of a host's exception, which stays its cause: its own reason if it is one of ours, else that the storage
+/// failed.
 pub fn of_host(py: Python<'_>, exception: &PyErr) -> Error {
     let value = exception.value(py);
     let reason = value.getattr("reason").and_then(|reason| reason.extract::<String>()).ok();
-    match reason.and_then(|reason| Reason::from_str(&reason).ok()) {
+    let error = match reason.and_then(|reason| Reason::from_str(&reason).ok()) {
         Some(reason) => Error::new(reason, value.to_string()),
         None => Error::new(Reason::StorageUnavailable, format!("the persister failed: {exception}")),
-    }
+    };
+    error.with_source(exception.clone_ref(py))
 }
 
 /// A Python text; one with lone surrogates is none.

@@ -205,9 +205,10 @@ def test_a_file_of_ones_own(open_store, tmp_path):
     time.sleep(1.2)
     assert me.can("document:edit")
     um.close()
-    with pytest.raises(rolekeep.ValidationError) as refused:
-        open_store(exclusive=True)
-    assert refused.value.reason == Reason.CONFIG_INVALID
+    for wrong in ({"exclusive": True}, {"sqlite": path, "persister": LogPersister(tmp_path / "log")}):
+        with pytest.raises(rolekeep.ValidationError) as refused:
+            open_store(**wrong)
+        assert refused.value.reason == Reason.CONFIG_INVALID
 
 
 def test_async_persister_has_one_loop(tmp_path):
@@ -246,6 +247,7 @@ def test_a_failing_persister(open_store, tmp_path):
         with pytest.raises(Unavailable, match=str(error)) as caught:
             um.system.users.create("bob@example.org")
         assert caught.value.reason is reason
+        assert caught.value.__cause__ is error
     persister.error = None
     assert um.system.users.list().total == 1
     persister.persist = lambda batch: None

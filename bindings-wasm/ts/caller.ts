@@ -28,6 +28,11 @@ export interface RequestContext {
   readonly forwardedFor?: string | undefined;
   /** What the policy's conditions may read as `context.…`, under the policy's names. */
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
+  /**
+   * Once it is aborted, operations of this caller are not begun any more and nobody waits for those that were: they fail
+   * with its `reason`. What is being written is written to its end.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 // The core reads no more, in UTF-8 bytes; longer text is not even copied to it.
@@ -51,11 +56,13 @@ export function learn(permission: string): void {
 /** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
 export class Caller extends Areas {
   readonly #native: CallerFfi;
+  readonly #signal: AbortSignal | undefined;
 
   /** @internal */
-  constructor(native: CallerFfi) {
+  constructor(native: CallerFfi, signal?: AbortSignal) {
     super();
     this.#native = native;
+    this.#signal = signal;
   }
 
   /** Runs an operation by name, typed by the areas. */
@@ -68,7 +75,7 @@ export class Caller extends Areas {
   async call(operation: string, json: string): Promise<string> {
     if (text(json, "json").length > MAX_INPUT) throw invalid("", "too_long", `the input is longer than ${MAX_INPUT} characters`);
     const name = text(operation, "operation");
-    return store.asking(() => this.#native.call(name, json));
+    return unlessAborted(this.#signal, () => store.asking(() => this.#native.call(name, json)));
   }
 
   /** Asks by the name of a question. @internal */
@@ -131,14 +138,28 @@ export class Caller extends Areas {
 
   /** The same caller, knowing this of the request, too: what is not given stays as it was known. */
   withRequest(request: RequestContext): Caller {
-    return safely(() => new Caller(this.#native.withRequest(contextJson(request) ?? "{}")));
+    return safely(() => new Caller(this.#native.withRequest(contextJson(request) ?? "{}"), request.signal ?? this.#signal));
+  }
+}
+
+/** What is asked, or the reason of the signal as soon as that is aborted. @internal */
+export async function unlessAborted<T>(signal: AbortSignal | undefined, ask: () => Promise<T>): Promise<T> {
+  if (signal === undefined) return ask();
+  signal.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => (stop = () => reject(signal.reason)));
+  signal.addEventListener("abort", stop);
+  try {
+    return await Promise.race([ask(), aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "values"]);
+  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "values", "signal"]);
   const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
   const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
   return toJson({ ...named, values }, "");

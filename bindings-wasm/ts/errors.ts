@@ -114,9 +114,11 @@ const classes: { readonly [code in Code]: typeof RolekeepError } = {
 /** Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. `named` says what a field is called here. */
 export function toError(thrown: unknown, named = toCamel): RolekeepError {
   if (thrown instanceof RolekeepError) return thrown;
-  if (typeof thrown === "string" && thrown.startsWith("{")) {
-    const body = JSON.parse(thrown);
-    return new classes[body.code as Code]({
+  // With what the host's own code threw, where it came of that.
+  const [text, options] = Array.isArray(thrown) ? [thrown[0], { cause: thrown[1] }] : [thrown];
+  if (typeof text === "string" && text.startsWith("{")) {
+    const body = JSON.parse(text);
+    const values = {
       ...body,
       fields: body.fields.map((field: FieldError) => ({
         ...field,
@@ -127,7 +129,8 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
       httpStatus: body.http_status,
       changeId: body.change_id,
       retryAfter: body.retry_after,
-    });
+    };
+    return new classes[body.code as Code](values, options);
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const body = { code: "INTERNAL_SERVER_ERROR", reason: "internal", message: `a fault in the library: ${message}` } as const;

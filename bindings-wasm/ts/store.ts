@@ -1,5 +1,6 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Resource, rethrow, safely } from "./ask.js";
-import { Caller, contextJson, learn, numberOf, type RequestContext } from "./caller.js";
+import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { only, RolekeepError, text } from "./errors.js";
 import type { Explanation, LoginResult, Config } from "./generated/types.js";
@@ -57,12 +58,14 @@ export class UserManagement {
 
   /** Somebody who has not signed in. */
   anonymous(request?: RequestContext): Caller {
-    return safely(() => new Caller(this.#native.anonymous(contextJson(request))));
+    return safely(() => new Caller(this.#native.anonymous(contextJson(request)), request?.signal));
   }
 
   /** The user whom an access token was made for; an `UnauthorizedError` if it is none, or no longer good. */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
-    return new Caller(await this.#native.authenticate(text(accessToken, "accessToken"), contextJson(request)).catch(rethrow));
+    const [token, context] = [text(accessToken, "accessToken"), contextJson(request)];
+    const native = await unlessAborted(request?.signal, () => this.#native.authenticate(token, context).catch(rethrow));
+    return new Caller(native, request?.signal);
   }
 
   /** A user for whom the host vouches itself, without a session. */
@@ -156,6 +159,14 @@ export class UserManagement {
   /** Finishes running commits, refuses further operations and lets go of the storage. */
   async close(): Promise<void> {
     await this.#native.close().catch(rethrow);
+  }
+
+  /** `await using um = await open()` closes the store at the end of the block. */
+  declare [Symbol.asyncDispose]: () => Promise<void>;
+
+  static {
+    // Not every browser has it.
+    if (Symbol.asyncDispose) this.prototype[Symbol.asyncDispose] = this.prototype.close;
   }
 }
 

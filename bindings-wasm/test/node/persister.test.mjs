@@ -203,6 +203,7 @@ test("a host's failures are typed, and what failed did not happen", async () => 
     host.persist = persist;
     assert.ok(got instanceof UnavailableError, String(got));
     assert.equal(got.reason, reason);
+    assert.equal(got.cause, error);
     assert.equal((await um.system.users.list()).total, 0);
   };
   await fail(new DOMException("full", "QuotaExceededError"), "storage_full");
@@ -222,6 +223,10 @@ test("a host's failures are typed, and what failed did not happen", async () => 
   };
   await um.system.users.create({ email: "bob@example.org" });
   assert.equal((await um.system.users.list()).total, 2);
+});
+
+test("two storages are refused", async () => {
+  assert.equal(await reasonOf(open({ ...CHEAP, sqlite: "app.db", persister: hostPersister(false) })), "config_invalid");
 });
 
 test("a host that breaks the contract is refused", async () => {

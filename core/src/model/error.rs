@@ -251,7 +251,20 @@ struct Body {
     change_id: Option<ChangeSetId>,
     retry_after: Option<u32>,
     permission: Option<Box<str>>,
+    source: Option<Source>,
 }
+
+/// What an error came of. Two errors that say the same are equal, whatever they came of.
+#[derive(Clone)]
+struct Source(Arc<dyn std::error::Error + Send + Sync>);
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Source {}
 
 /// Finds the known name that was probably meant.
 type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -291,7 +304,16 @@ impl Error {
             change_id: None,
             retry_after: None,
             permission: None,
+            source: None,
         }))
+    }
+
+    /// The same error with its cause, which [`source`](std::error::Error::source) answers: an error of a database, or of a
+    /// host's own storage. The cause is for the host's log; nobody else is told.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Source(Arc::new(source)));
+        self
     }
 
     /// A denial: who asked is told no more than that (RBAC.md, "Explain and review"), the host's log which permission it
@@ -526,7 +548,11 @@ impl std::fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|Source(source)| &**source as &(dyn std::error::Error + 'static))
+    }
+}
 
 /// What a service may answer with.
 impl Serialize for Error {

@@ -75,7 +75,7 @@ fn settle<T>(slot: &mut Slot, result: Result<T, sqlx::Error>) -> Result<T> {
     if result.as_ref().is_err_and(|problem| !error::is_busy(problem)) {
         *slot = None;
     }
-    result.map_err(|problem| error::error(&problem))
+    result.map_err(error::error)
 }
 
 impl Connections {
@@ -197,7 +197,7 @@ impl Connections {
         connections.extend(self.writer.lock().await.take());
         let mut result = Ok(());
         for connection in connections {
-            result = result.and(connection.close().await.map_err(|problem| error::error(&problem)));
+            result = result.and(connection.close().await.map_err(error::error));
         }
         result
     }
@@ -209,7 +209,7 @@ impl Connections {
         }
         self.file.require_same()?;
         if slot.is_none() {
-            let connection = options.connect().await.map_err(|problem| -> Error { error::error(&problem) })?;
+            let connection = options.connect().await.map_err(error::error)?;
             // The file may have become another while it was opened.
             self.file.require_same()?;
             *slot = Some(connection);
@@ -228,7 +228,7 @@ impl Own {
     async fn require_unchanged(&self, slot: &mut Slot) -> Result<()> {
         let known = *self.position.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(known), Some(connection)) = (known, slot) else { return Ok(()) };
-        let head = rows::head(connection).await.map_err(|problem| error::error(&problem))?;
+        let head = rows::head(connection).await.map_err(error::error)?;
         if u64::try_from(head.position).ok() == Some(known) {
             return Ok(());
         }

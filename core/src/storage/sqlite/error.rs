@@ -24,11 +24,11 @@ pub(super) fn is_refusal(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 13))
 }
 
-/// An error for the caller.
-pub(super) fn error(error: &Sqlx) -> Error {
-    let (reason, message) = match error {
+/// An error for the caller, which keeps the driver's.
+pub(super) fn error(error: Sqlx) -> Error {
+    let (reason, message) = match &error {
         Sqlx::Database(database) => {
-            let code = code(error).unwrap_or_default();
+            let code = code(&error).unwrap_or_default();
             let (reason, what) = reason(code);
             (reason, format!("{what} (SQLite {code}: {})", database.message()))
         }
@@ -39,7 +39,7 @@ pub(super) fn error(error: &Sqlx) -> Error {
         }
         _ => (Reason::Internal, format!("the database driver failed: {error}")),
     };
-    Error::new(reason, message)
+    Error::new(reason, message).with_source(error)
 }
 
 fn reason(code: i32) -> (Reason, &'static str) {
