@@ -24,7 +24,7 @@ const RULES_LIMIT = 170 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
 const DEFERRED_LIMIT = 280 * 1024;
 
-const HOMES = ["audit", "common", "drones", "errors", "permissions", "policy", "regions", "roles", "rules", "sessions", "settings", "setup", "sql", "users"];
+const HOMES = ["audit", "common", "config", "drones", "errors", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sql", "users"];
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "store", "wasm"];
 /** What else has types: the entry `rolekeep/node`. */
