@@ -51,6 +51,8 @@ mod config;
 mod credentials;
 mod engine;
 pub mod environment;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod manager;
 mod model;
 mod net;

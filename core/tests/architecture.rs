@@ -19,7 +19,7 @@ const LAYERS: &[&str] = &[
     "manager+caller+checks",
     "settings",
     "ffi command",
-    "lib",
+    "lib guide",
 ];
 
 const LONGEST_FILE: usize = 600;
