@@ -81,7 +81,7 @@ def test_the_command_tells_what_is_wrong(tmp_path):
     assert run("check", main) == run("permissions", main, "--rust") == (1, "", expected)
     assert run("check", file("good.json", b'{"roles": {"r": {"allow": ["drone:read"]}}}')) == (0, "", "")
     code, _, err = run("check", file("latin1.toml", "description = 'ä'".encode("latin-1")))
-    assert code == 1 and "line 1, column 16: byte 0xe4 begins no character of UTF-8" in err
+    assert code == 1 and "line 1, column 16: byte 0xe4 is not valid UTF-8" in err
     code, _, err = run("check", tmp_path / "nothing.toml")
     assert code == 1 and "No such file" in err and "Traceback" not in err
     assert run("check", "preset:flyos") == (0, "", "")

@@ -32,6 +32,14 @@ def test_taste(capsys):
     assert len((EXAMPLES / "taste.py").read_text().splitlines()) <= 9
 
 
+def test_programs_of_the_guide(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "filters.py"))
+    assert capsys.readouterr().out == "['Maps', 'News']\n"
+    runpy.run_path(str(EXAMPLES / "persister.py"), run_name="__main__")
+    assert capsys.readouterr().out == "ada@example.org\n"
+
+
 def test_types(um):
     ada = um.system.users.create(
         "ada@example.org", birth_date=date(1999, 12, 31), roles=("editor",), status=UserStatus.INACTIVE

@@ -1,46 +1,55 @@
 //! User management and RBAC that an application embeds instead of deploying: accounts, sessions,
-//! roles, and the rules that decide who may do what, explained.
+//! roles, and rules that decide who may do what and say why.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use rolekeep::{Policy, RequestContext, UserManagement, users::{CreateUser, ListUsers}};
+//! use rolekeep::{Policy, RequestContext, UserManagement, users::CreateUser};
 //!
-//! // In memory here; `.sqlite("app.db")` keeps it.
-//! let um = UserManagement::builder().policy(Policy::preset("standard")?).open().await?;
-//! let new = CreateUser::new("ada@example.org").password("correct horse battery staple").roles(["admin"]);
-//! um.system().users().create(new).await?;
+//! // In memory here; `.sqlite("app.db")` keeps the data in a file.
+//! let policy = Policy::new().permissions(["document:edit", "document:delete"]).role("editor", ["document:edit"]);
+//! let um = UserManagement::builder().policy(policy).open().await?;
+//! let ada = CreateUser::new("ada@example.org").password("correct horse battery staple").roles(["editor"]);
+//! um.system().users().create(ada).await?;
 //!
-//! let login = um.login("ada@example.org", "correct horse battery staple", RequestContext::default()).await?;
-//! let me = um.authenticate(login.access_token.expose(), RequestContext::from_ip("192.0.2.1")).await?;
-//! assert_eq!(me.users().list(ListUsers::new().search("ada")).await?.total, Some(1));
-//! assert!(me.can("user:delete", None)?);
+//! // A request: sign in, later authenticate by the token, and check.
+//! let request = RequestContext::from_ip("192.0.2.1");
+//! let login = um.login("ada@example.org", "correct horse battery staple", request.clone()).await?;
+//! let me = um.authenticate(login.access_token.expose(), request).await?;
+//! assert!(me.can("document:edit", None)?);
+//! assert!(!me.can("document:delete", None)?);
+//! println!("{}", me.explain("document:delete", None)?.text);
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
 //! ```
 //!
-//! # Where to look
-//! - [`UserManagement`] is an open store. It gives out callers: the host itself
-//!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)), or
-//!   a user the host vouches for ([`acting_as`](UserManagement::acting_as)).
-//! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`); inputs and answers are in the
-//!   module of the area: [`users`], [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
-//!   [`audit`], [`setup`]. [`can`](Caller::can) and [`require`](Caller::require) decide without I/O. The host asks about
-//!   other users with [`check`](UserManagement::check).
-//! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or code. [`rules`] is the engine behind it,
-//!   and [`Rules`] asks it without any store or account.
-//! - [`Error`] has a [`Code`] for programs, a more specific [`Reason`], and a message for people.
-//! - [`storage`] is where rows are kept, and what a host implements to keep them elsewhere.
+//! Applications that have users already need no store: [`Rules`] decides about a [`PrincipalData`] that they describe.
+//!
+//! The [guide] has a page for each task, from rules alone to deployment.
+//!
+//! # Overview
+//! - [`UserManagement`] is an open store. It makes callers: the application itself
+//!   ([`system`](UserManagement::system)), a user with an access token ([`authenticate`](UserManagement::authenticate)), a
+//!   user that the application vouches for ([`acting_as`](UserManagement::acting_as)).
+//! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
+//!   [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`], [`audit`], [`setup`]. It also answers
+//!   checks about itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;
+//!   [`UserManagement::check`] is about any user.
+//! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
+//!   evaluates it.
+//! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
+//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`] and [`limit`] are hooks
+//!   for metrics and rate limits, [`environment`] is the source of time and randomness.
 //!
 //! # Features
-//! | feature | brings |
+//! | feature | enables |
 //! |---|---|
-//! | `sqlite` (default) | the SQLite storage, bundled; and `tokio` |
-//! | `tokio` | the environment of hosts that run on Tokio; without it `Builder::environment` must be given |
-//! | `reports` (default) | policy errors as a compiler shows them |
-//! | `tracing` | a span around each operation |
-//! | `testing` | the conformance suite of storages |
+//! | `sqlite` (default) | the SQLite storage, with SQLite compiled in; implies `tokio` |
+//! | `tokio` | running on the current Tokio runtime; without it, pass an [`environment`](Builder::environment) |
+//! | `reports` (default) | policy errors with source lines, as a compiler prints them |
+//! | `tracing` | a span for each operation |
+//! | `testing` | the conformance suite for storages |
 //!
-//! Without any of them the crate builds for wasm32. `bindings` and `describe` serve the packages of other languages;
-//! what they add is not part of the public API.
+//! Without features the crate builds for wasm32. `bindings` and `describe` are for the packages of other languages; what they
+//! add is not part of the public API.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -51,6 +60,8 @@ mod config;
 mod credentials;
 mod engine;
 pub mod environment;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod manager;
 mod model;
 mod net;
@@ -80,11 +91,11 @@ pub mod internals {
     };
 }
 
-/// Turning away who asks too often.
+/// A hook that limits the rate of requests.
 pub mod limit {
     pub use crate::engine::limit::{Attempt, Limiter};
 }
-/// Hearing of every operation, for metrics and logs.
+/// A hook that observes every operation, for metrics and logs.
 pub mod observe {
     pub use crate::engine::{
         UsersInMemory,

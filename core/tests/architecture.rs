@@ -17,9 +17,8 @@ const LAYERS: &[&str] = &[
     "operations",
     "engine",
     "manager+caller+checks",
-    "settings",
     "ffi command",
-    "lib",
+    "lib guide",
 ];
 
 const LONGEST_FILE: usize = 600;

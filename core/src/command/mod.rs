@@ -1,4 +1,4 @@
-//! The command `rolekeep`, which packages of other languages bring: they read the file and print what this answers.
+//! The command `rolekeep` of the packages for Python and npm: they read the file and print what this answers.
 
 mod names;
 
@@ -6,29 +6,30 @@ pub use names::{Language, names};
 
 use crate::{
     model::error::{Error, Problem, Reason, Result},
-    operations::target,
-    rules::{Policy, RuleSet},
+    operations::policy::state,
+    rules::{Policy, RuleSet, Schema},
 };
 
-/// What it says to whom it does not understand.
+/// Printed where the arguments cannot be understood.
 pub const USAGE: &str = "\
-usage: rolekeep check POLICY
-       rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust
+usage: rolekeep check POLICY [--rules]
+       rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
 
-check says what is wrong with a policy; permissions writes its permissions and roles as source text.
+check prints every problem of a policy; permissions prints its permissions and roles as source code.
 POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
+--rules: the policy is for `Rules`, without a store, and has no resource types but those that it declares.
 ";
 
 const PRESET: &str = "preset:";
 
-/// What the process does at its end.
+/// What the process prints, and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// Its exit code: 0, 1 for a faulty policy, 2 for wrong arguments.
+    /// The exit code: 0, 1 for a policy with errors, 2 for wrong arguments.
     pub code: u8,
-    /// To be printed.
+    /// For standard output.
     pub out: String,
-    /// To be printed as an error.
+    /// For standard error.
     pub err: String,
 }
 
@@ -37,6 +38,8 @@ struct Asked<'a> {
     policy: &'a str,
     /// None: only to be checked.
     language: Option<Language>,
+    /// For `Rules`, without the library's own types.
+    is_alone: bool,
 }
 
 /// The file that is to be read for these arguments (without the program's name), if any.
@@ -94,21 +97,19 @@ fn answer(asked: &Asked<'_>, contents: Option<&[u8]>) -> Result<String> {
         (None, Some(bytes)) => Policy::from_toml(utf8(bytes)?)?,
         (None, None) => return Err(Error::new(Reason::PolicyInvalid, "the policy file was not read")),
     };
-    let rules = compile(&policy)?;
+    let rules = if asked.is_alone { RuleSet::compile(&policy, &Schema::new())? } else { state::compile(&policy)? };
     asked.language.map_or_else(|| Ok(String::new()), |language| names(&rules, language))
-}
-
-fn compile(policy: &Policy) -> Result<RuleSet> {
-    RuleSet::compile(policy, &target::schema())
 }
 
 fn asked<T: AsRef<str>>(arguments: &[T]) -> Option<Asked<'_>> {
     let (options, words): (Vec<&str>, Vec<&str>) =
         arguments.iter().map(AsRef::as_ref).partition(|word| word.starts_with("--"));
-    match (words.as_slice(), options.as_slice()) {
-        (["check", policy], []) => Some(Asked { policy, language: None }),
-        (["permissions", policy], [option]) => {
-            Some(Asked { policy, language: Some(option.trim_start_matches('-').parse().ok()?) })
+    let (alone, languages): (Vec<&str>, Vec<&str>) = options.into_iter().partition(|option| *option == "--rules");
+    let is_alone = !alone.is_empty();
+    match (words.as_slice(), languages.as_slice()) {
+        (["check", policy], []) => Some(Asked { policy, language: None, is_alone }),
+        (["permissions", policy], [language]) => {
+            Some(Asked { policy, language: Some(language.trim_start_matches('-').parse().ok()?), is_alone })
         }
         _ => None,
     }
@@ -123,8 +124,8 @@ fn utf8(bytes: &[u8]) -> Result<&str> {
         let problem = Problem {
             line: narrow(before.matches('\n').count() + 1),
             column: narrow(last.chars().count() + 1),
-            message: format!("byte {:#04x} begins no character of UTF-8", rest.first().unwrap_or(&0)),
-            help: Some("policy files are written in UTF-8".to_owned()),
+            message: format!("byte {:#04x} is not valid UTF-8", rest.first().unwrap_or(&0)),
+            help: Some("policy files are UTF-8".to_owned()),
         };
         Error::in_file(Reason::PolicyInvalid, "the policy file cannot be read", vec![problem])
     })

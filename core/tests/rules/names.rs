@@ -109,6 +109,15 @@ fn the_command_tells_what_is_wrong() {
     assert_eq!(command::run(&["check", "preset:flyos"], None, false).code, 0);
     assert!(command::run(&["check", "preset:flios"], None, false).err.contains("did you mean flyos?"));
     assert_eq!(command::run(&["check", "policy.toml"], None, false).code, 1);
+    // For rules without a store a policy declares everything itself; what a store refuses is refused.
+    let own_users = include_bytes!("../../../docs/examples/documents.toml");
+    assert_eq!(run(&["check", "policy.toml", "--rules"], own_users).code, 0);
+    assert!(run(&["permissions", "policy.toml", "--rules", "--rust"], own_users).out.contains("document:edit"));
+    assert!(!run(&["permissions", "policy.toml", "--rules", "--rust"], own_users).out.contains("user:read"));
+    assert_eq!(run(&["check", "policy.toml"], own_users).code, 1);
+    assert_eq!(run(&["check", "policy.toml", "--rules"], b"[roles.r]\nallow = [\"drone:read\"]").code, 1);
+    let free = run(&["check", "policy.toml"], b"[types.user]\nattributes = { level = \"int?\" }");
+    assert!(free.code == 1 && free.err.contains("level"), "{}", free.err);
     let wrong: [&[&str]; 7] = [
         &[],
         &["permissions", "x.toml"],
@@ -131,7 +140,7 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     assert_eq!(check("# ä\n".as_bytes()), "");
     assert_eq!(
         check(b"# \xc3\xa4\nx = \"\xc3\xa4\xff\""),
-        "the policy file cannot be read\n  line 2, column 7: byte 0xff begins no character of UTF-8 (policy files are written in UTF-8)\n"
+        "the policy file cannot be read\n  line 2, column 7: byte 0xff is not valid UTF-8 (policy files are UTF-8)\n"
     );
     // A file that ends within a character, too; and one of another encoding.
     assert!(check(b"\xe6\xbc").contains("line 1, column 1: byte 0xe6"));

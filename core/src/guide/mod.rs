@@ -1,0 +1,47 @@
+//! A guide by task. Each page is a few short programs, and every program in Rust runs as a test.
+//!
+//! | page | when you want to |
+//! |---|---|
+//! | [`rules_alone`] | decide who may do what for users that your application already has |
+//! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
+//! | [`login`] | sign users in, authenticate requests and end sessions |
+//! | [`roles`] | give roles, everywhere, in a scope or for a time |
+//! | [`principals`] | look up what the rules know about a user, and every kind of scope |
+//! | [`checks`] | ask whether somebody may do something, and why |
+//! | [`filters`] | list only the rows that somebody may see, in your own SQL |
+//! | [`errors`] | answer requests and write logs |
+//! | [`testing`] | test an application and its policy |
+//! | [`deployment`] | run it: processes, files, backups, keys, metrics |
+//!
+//! The packages for Python, npm, Kotlin and Swift have the same operations and questions under the same names, spelt as
+//! each language spells them. A page says where they differ in more than that.
+
+#[doc = include_str!("rules_alone.md")]
+pub mod rules_alone {}
+
+#[doc = include_str!("stores.md")]
+pub mod stores {}
+
+#[doc = include_str!("login.md")]
+pub mod login {}
+
+#[doc = include_str!("roles.md")]
+pub mod roles {}
+
+#[doc = include_str!("principals.md")]
+pub mod principals {}
+
+#[doc = include_str!("checks.md")]
+pub mod checks {}
+
+#[doc = include_str!("filters.md")]
+pub mod filters {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("deployment.md")]
+pub mod deployment {}
