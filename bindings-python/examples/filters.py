@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from rolekeep import open
+import rolekeep
 
 POLICY = """
 permissions = ["document:list"]
@@ -12,7 +12,7 @@ attributes = { owner_id = "id", is_public = "bool" }
 allow = [{ permission = "document:list", when = "resource.owner_id == principal.id or resource.is_public == true" }]
 """
 
-with open(policy_toml=POLICY) as um:
+with rolekeep.open(policy_toml=POLICY) as um:
     ada, bob = (um.system.users.create(f"{name}@example.org", roles=["author"]) for name in ("ada", "bob"))
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE documents (title TEXT, author TEXT NOT NULL, is_public INTEGER NOT NULL)")

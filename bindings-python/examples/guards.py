@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from rolekeep import AsyncCaller, Caller, Forbidden, open, require_admin, require_permission, require_role
+import rolekeep
+from rolekeep import AsyncCaller, Caller, Forbidden, require_admin, require_permission, require_role
 
 
 @require_permission("document:edit")
@@ -32,7 +33,7 @@ class Archive:
 
 
 if __name__ == "__main__":
-    with open(roles={"editor": ["document:edit"], "admin": ["admin:all"]}, permissions=["document:delete"]) as um:
+    with rolekeep.open(roles={"editor": ["document:edit"], "admin": ["admin:all"]}, permissions=["document:delete"]) as um:
         ada = um.acting_as(um.system.users.create("ada@example.org", roles=["editor"]).id)
         print(edit(ada, 1, "hello"))
         print(asyncio.run(publish(ada.aio, document=1)))

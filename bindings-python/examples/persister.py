@@ -3,7 +3,8 @@
 import json
 import sqlite3
 
-from rolekeep import Batch, Loaded, Persisted, open
+import rolekeep
+from rolekeep import Batch, Loaded, Persisted
 
 
 class LogTable:
@@ -29,7 +30,7 @@ class LogTable:
 
 
 if __name__ == "__main__":
-    with open(persister=LogTable("app.db")) as um:
+    with rolekeep.open(persister=LogTable("app.db")) as um:
         um.system.users.create("ada@example.org")
-    with open(persister=LogTable("app.db")) as um:
+    with rolekeep.open(persister=LogTable("app.db")) as um:
         print(um.system.users.find(email="ada@example.org").email)

@@ -1,6 +1,6 @@
-from rolekeep import open
+import rolekeep
 
-with open(roles={"editor": ["document:edit"]}, permissions=["document:delete"]) as um:
+with rolekeep.open(roles={"editor": ["document:edit"]}, permissions=["document:delete"]) as um:
     ada = um.system.users.create("ada@example.org", roles=["editor"])
     me = um.acting_as(ada.id)
     print(me.can("document:edit"), me.can("document:delete"))

@@ -1,9 +1,10 @@
 from typing import Annotated
 from fastapi import Body, Depends, FastAPI
-from rolekeep import AsyncCaller, LoginResult, User, open
+import rolekeep
+from rolekeep import AsyncCaller, LoginResult, User
 from rolekeep.fastapi import Rolekeep
 
-um = open(roles={"editor": ["document:edit"]}, permissions=["document:delete"])
+um = rolekeep.open(roles={"editor": ["document:edit"]}, permissions=["document:delete"])
 um.system.users.create("ada@example.org", password="correct horse battery staple", roles=["editor"])
 app = FastAPI()
 rk = Rolekeep(um, app)

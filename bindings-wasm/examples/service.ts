@@ -1,6 +1,7 @@
 // A service on `node:http`, without a framework: `guarded` says who may, assertion functions say what may be done to what.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { assertCan, NotFoundError, open, type OpenOptions, type Permitted, type Resource, type UserManagement } from "rolekeep";
+import * as rolekeep from "rolekeep";
+import { assertCan, NotFoundError, type OpenOptions, type Permitted, type Resource, type UserManagement } from "rolekeep";
 import { answerError, callerOf, guarded } from "rolekeep/node";
 
 const policyToml = `
@@ -56,7 +57,7 @@ async function body(request: IncomingMessage): Promise<{ identifier: string; pas
 
 /** The server, not listening yet, and its store. */
 export async function service(options: OpenOptions = {}): Promise<{ server: Server; um: UserManagement; documents: Map<number, Document> }> {
-  const um = await open({ policyToml, ...options });
+  const um = await rolekeep.open({ policyToml, ...options });
   type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   const routes: { readonly [route: string]: Handler } = {
     "POST /login": async (request, response) => {
