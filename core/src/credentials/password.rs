@@ -21,13 +21,13 @@ pub const MAX_LENGTH: usize = MAX_BYTES / 4;
 /// What a new password must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordRule {
-    /// The fewest characters (code points after NFC). 15 where the password is the only factor (N 3.1.1.2-1).
+    /// The fewest characters (code points after NFC). NIST asks for 15 if the password is the only factor.
     pub min_length: usize,
-    /// The most characters; nothing is ever cut off.
+    /// The most characters; longer passwords are refused, not truncated.
     pub max_length: usize,
-    /// Whether it must mix upper and lower case letters, digits and others. Off: NIST advises against it.
+    /// Whether it must contain upper and lower case letters, digits and other characters. Off by default, as NIST advises.
     pub composition: bool,
-    /// Words that a password must not consist of, besides the account's own names: the service's name.
+    /// Words that a password must not be built from, besides the account's own names: the service's name.
     pub context_words: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ pub struct HashingCost {
 }
 
 impl Default for HashingCost {
-    /// OWASP's first choice: 19 MiB, 2 passes, 1 lane.
+    /// 19 MiB, 2 passes, 1 lane, as OWASP recommends.
     fn default() -> Self {
         Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
     }
