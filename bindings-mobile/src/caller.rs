@@ -16,29 +16,29 @@ use crate::{
     types::{JsonText, mirror},
 };
 
-/// What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise.
+/// What you know about a request. Sessions and the audit log record the address and the user agent.
 #[derive(uniffi::Record)]
 pub struct RequestContext {
-    /// The address it came from.
+    /// The IP address that it came from.
     #[uniffi(default)]
     pub ip: Option<String>,
-    /// What it was made with.
+    /// The user agent.
     #[uniffi(default)]
     pub user_agent: Option<String>,
-    /// By which the host's own log knows it.
+    /// The id of the request in your own log; not stored.
     #[uniffi(default)]
     pub request_id: Option<String>,
     /// A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
-    /// what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
-    /// reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
-    /// are not compared, answers not kept.
+    /// a request of the same caller for the same operation with this key is done once within 24 hours. Repeated, it
+    /// fails with the reason `already_done` and the `change_id` of the first, with another input with
+    /// `idempotency_key_reused`. Secrets are not compared, answers are not kept.
     #[uniffi(default)]
     pub idempotency_key: Option<String>,
-    /// The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
-    /// one of the setting `trusted_proxies`, and makes another `ip` of it then.
+    /// The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the setting
+    /// `trusted_proxies`, the client's address is taken from it.
     #[uniffi(default)]
     pub forwarded_for: Option<String>,
-    /// What the policy's conditions may read as `context.…`.
+    /// The values that conditions may read as `context.NAME`.
     #[uniffi(default)]
     pub values: HashMap<String, JsonText>,
 }
@@ -56,7 +56,7 @@ impl From<RequestContext> for rolekeep::RequestContext {
     }
 }
 
-/// Something of the host that a permission is asked for.
+/// A resource of the application.
 #[derive(uniffi::Record)]
 pub struct Resource {
     /// `document`
@@ -81,7 +81,7 @@ pub(crate) fn attributes(given: HashMap<String, JsonText>) -> BTreeMap<String, s
 pub struct Check {
     /// `document:edit`
     pub permission: String,
-    /// What it would be done to.
+    /// The resource.
     #[uniffi(default)]
     pub resource: Option<Resource>,
 }
@@ -116,9 +116,9 @@ pub(crate) fn read_filter(
 #[derive(Serialize)]
 pub(crate) struct Nothing {}
 
-/// Somebody who asks: the host itself, a signed-in user, or nobody yet.
+/// Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
 ///
-/// Its rights are those of the moment of each call, not of when it was made.
+/// Each call uses the rights of that moment, not of the moment when the caller was made.
 #[derive(uniffi::Object)]
 pub struct Caller {
     caller: rolekeep::Caller,
@@ -127,8 +127,8 @@ pub struct Caller {
 
 #[uniffi::export]
 impl Caller {
-    /// Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
-    /// `document:edit{title,body}`: each must be allowed.
+    /// Whether the caller may do this to all resources there could be. Synchronous, without I/O. A permission may
+    /// name fields, `document:edit{title,body}`: each must be allowed.
     ///
     /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
     /// ended.
@@ -144,17 +144,18 @@ impl Caller {
         Ok(self.caller.can(&permission, &rolekeep::Resource::from(resource))?)
     }
 
-    /// Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+    /// Several checks at one moment, each as `can`; faster than one call for each.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
         ask_many(checks, |checks| self.caller.can_many(checks))
     }
 
-    /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+    /// Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes,
+    /// never a wrong no.
     pub fn can_somewhere(&self, permission: String) -> Result<bool> {
         Ok(self.caller.can_somewhere(&permission)?)
     }
 
-    /// `can`, or `FORBIDDEN`, which says no more than that.
+    /// Throws `FORBIDDEN` unless `can` is true.
     pub fn require(&self, permission: String) -> Result<()> {
         Ok(self.caller.require(&permission, None)?)
     }
@@ -164,43 +165,44 @@ impl Caller {
         Ok(self.caller.require(&permission, &rolekeep::Resource::from(resource))?)
     }
 
-    /// Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
-    /// (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+    /// Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+    /// (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
     #[uniffi::method(default(scope = None))]
     pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
         Ok(self.caller.has_role(&role, read_scope(scope)?.as_ref())?)
     }
 
-    /// `has_role`, or `FORBIDDEN`.
+    /// Throws `FORBIDDEN` unless `has_role` is true.
     #[uniffi::method(default(scope = None))]
     pub fn require_role(&self, role: String, scope: Option<String>) -> Result<()> {
         Ok(self.caller.require_role(&role, read_scope(scope)?.as_ref())?)
     }
 
-    /// Whether the caller holds `admin:all` now, or is the host.
+    /// Whether the caller holds `admin:all` now, or is the application itself.
     pub fn is_administrator(&self) -> Result<bool> {
         Ok(self.caller.is_administrator()?)
     }
 
-    /// `is_administrator`, or `FORBIDDEN`.
+    /// Throws `FORBIDDEN` unless `is_administrator` is true.
     pub fn require_admin(&self) -> Result<()> {
         Ok(self.caller.require_admin()?)
     }
 
-    /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+    /// Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
     pub fn is_signed_in(&self) -> bool {
         self.caller.is_signed_in()
     }
 
-    /// Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
-    /// those that `can` allows.
+    /// The rows of your own table to which the caller may do this, as a condition in SQL: the rows that pass are
+    /// exactly those that `can` allows.
     ///
-    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+    /// SQL.
     pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
         read_filter(|asked| rolekeep::ffi::ask(&self.caller, "filter", asked), &permission, &table)
     }
 
-    /// Why the caller may or may not do this: for the host, not for the caller's eyes.
+    /// Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
     #[uniffi::method(default(resource = None))]
     pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
         mirror(&self.caller.explain(&permission, resource.map(Into::into).as_ref())?)
@@ -215,7 +217,7 @@ impl Caller {
         Ok(vec![caller.0, direct::permission(&permission)])
     }
 
-    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
+    /// The same caller with this request context; fields that are not given keep their values.
     pub fn with_request(&self, request: RequestContext) -> Arc<Self> {
         Self::new(self.caller.with_request(request.into()))
     }

@@ -44,8 +44,8 @@ impl<T> Numbered<T> {
 static CALLERS: RwLock<Numbered<rolekeep::Caller>> = RwLock::new(Numbered::new());
 static STORES: RwLock<Numbered<rolekeep::UserManagement>> = RwLock::new(Numbered::new());
 static PRINCIPALS: RwLock<Numbered<Subject>> = RwLock::new(Numbered::new());
-/// Where Kotlin writes resources, and reads many answers: as many as threads ask at once. Of this side, so that nothing is
-/// read that was freed there.
+/// Where Kotlin writes resources, and reads many answers: as many as threads ask at once. Of this side, so that
+/// nothing is read that was freed there.
 static BUFFERS: RwLock<Numbered<Box<[AtomicU8]>>> = RwLock::new(Numbered::new());
 /// Only names that a policy declares, so that it does not grow with what is asked.
 static PERMISSIONS: RwLock<Numbered<PermissionHandle>> = RwLock::new(Numbered::new());

@@ -11,7 +11,7 @@ use crate::{
 
 macro_rules! kinds {
     ($($(#[$about:meta])* $kind:ident,)*) => {
-        /// What went wrong, to what, and what to do about it.
+        /// What went wrong and, where possible, what to do about it.
         #[derive(Clone, thiserror::Error, uniffi::Error)]
         pub enum RolekeepError {
             $($(#[$about])*
@@ -21,22 +21,21 @@ macro_rules! kinds {
                 detail: String,
                 /// The kind, as it is written.
                 code: Code,
-                /// Why, more closely; stable.
+                /// What happened, more precisely; as stable as the code.
                 reason: Reason,
-                /// The wrong fields, all together.
+                /// All wrong fields.
                 fields: Vec<FieldError>,
-                /// The problems of a policy or seed file, each at its place.
+                /// The problems of a policy or seed file, each with line and column.
                 problems: Vec<Problem>,
-                /// When it happened, where known.
+                /// When it happened, if known.
                 timestamp: Option<Timestamp>,
                 /// The HTTP status that a service answers with.
                 http_status: i32,
-                /// With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-                /// change.
+                /// With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
                 change_id: Option<Uuid>,
-                /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+                /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
                 retry_after: Option<i32>,
-                /// The permission that was denied, for the host's log; who was denied must not learn it.
+                /// The permission that was denied, for your log; the client must not learn it.
                 permission: Option<String>,
             },)*
         }
@@ -60,21 +59,21 @@ macro_rules! kinds {
 kinds! {
     /// The input is not valid; see the fields.
     Validation,
-    /// Nobody is logged in, or not any more.
+    /// Nobody is signed in, or the session has ended.
     Unauthorized,
     /// The caller may not do this.
     Forbidden,
-    /// It does not exist, or the caller may not know that it does.
+    /// It does not exist, or the caller may not know that it exists.
     NotFound,
     /// The name is taken.
     Duplicate,
-    /// The row was changed meanwhile, or an invariant forbids the change.
+    /// The row has changed since it was read, or an invariant forbids the change.
     Conflict,
     /// Too many attempts; try again later.
     RateLimited,
-    /// The storage, or something else that is needed, cannot be used now.
+    /// The storage, or something else that is needed, is not available.
     Unavailable,
-    /// A fault of the library or of its host.
+    /// A fault of the library, or of the application that embeds it.
     Internal,
 }
 

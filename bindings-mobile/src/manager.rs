@@ -20,21 +20,22 @@ use crate::{
 
 /// An open store: users, roles, sessions, and the rules that decide.
 ///
-/// In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
-/// blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
+/// In Kotlin and Java it is `AutoCloseable`: `close` closes the store for all its callers; `shutdown` does the same
+/// without blocking the thread, and is called `close` in Swift. A store that is not closed stays open while it has
+/// callers.
 #[derive(uniffi::Object)]
 pub struct UserManagement {
     store: rolekeep::UserManagement,
     number: OnceLock<direct::Number<rolekeep::UserManagement>>,
 }
 
-/// What a host knows when it asks about a user.
+/// Options of a check about a user.
 #[derive(uniffi::Record)]
 pub struct Circumstances {
-    /// What the policy's conditions read as `context.…`.
+    /// The values that conditions read as `context.NAME`.
     #[uniffi(default)]
     pub context: HashMap<String, JsonText>,
-    /// A `position` up to which all that was written must count.
+    /// A `position`: everything committed up to it counts.
     #[uniffi(default)]
     pub at_least: Option<u64>,
 }
@@ -52,7 +53,7 @@ pub struct UserCheck {
     pub user_id: Uuid,
     /// `document:edit`
     pub permission: String,
-    /// What it would be done to.
+    /// The resource.
     #[uniffi(default)]
     pub resource: Option<Resource>,
 }
@@ -76,12 +77,12 @@ impl UserManagement {
         .await
     }
 
-    /// The host itself: no rule holds it back, every invariant does. Not for requests of others.
+    /// The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
     pub fn system(&self) -> Arc<Caller> {
         Caller::new(self.store.system())
     }
 
-    /// Somebody who has not signed in.
+    /// A caller who is not signed in.
     #[uniffi::method(default(request))]
     pub fn anonymous(&self, request: RequestContext) -> Arc<Caller> {
         Caller::new(self.store.anonymous(request.into()))
@@ -96,7 +97,7 @@ impl UserManagement {
         run(async move { mirror(&store.login(&identifier, &password, request.into()).await?) }).await
     }
 
-    /// The user whom an access token was made for.
+    /// The caller of an access token.
     ///
     /// Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
     #[uniffi::method(default(request))]
@@ -105,7 +106,7 @@ impl UserManagement {
         run(async move { Ok(Caller::new(store.authenticate(&access_token, request.into()).await?)) }).await
     }
 
-    /// A user for whom the host vouches itself, without a session.
+    /// A caller for a user that the application vouches for, without a session.
     ///
     /// Throws `RESOURCE_NOT_FOUND`, and `UNAUTHORIZED` for a user who is not active.
     pub async fn acting_as(&self, user_id: Uuid) -> Result<Arc<Caller>> {
@@ -113,12 +114,12 @@ impl UserManagement {
         run(async move { Ok(Caller::new(store.acting_as(user_id.into()).await?)) }).await
     }
 
-    /// Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+    /// Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
     ///
-    /// It answers from memory, and reads the user's rights where they are not there. Where others write to the same
-    /// storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
+    /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
+    /// same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
     ///
-    /// Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
+    /// Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
     #[uniffi::method(default(resource = None, circumstances))]
     pub async fn check(
         &self,
@@ -134,9 +135,9 @@ impl UserManagement {
         .await
     }
 
-    /// `check` that never waits: synchronous, by the rights in memory, without I/O.
+    /// Like `check`, but synchronous: it uses the rights in memory and never waits.
     ///
-    /// Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
+    /// Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
     #[uniffi::method(default(resource = None, circumstances))]
     pub fn check_cached(
         &self,
@@ -149,7 +150,7 @@ impl UserManagement {
         Ok(circumstances.under(&self.store).check_cached(UserId(user_id), &permission, resource.as_ref())?)
     }
 
-    /// Many checks of one moment, about one user or several.
+    /// Many checks at one moment, about one user or several.
     #[uniffi::method(default(circumstances))]
     pub async fn check_many(&self, checks: Vec<UserCheck>, circumstances: Circumstances) -> Result<Vec<bool>> {
         let store = self.store.clone();
@@ -164,7 +165,7 @@ impl UserManagement {
         .await
     }
 
-    /// Why any user may or may not do this.
+    /// Explains why a user may or may not do this.
     #[uniffi::method(default(resource = None, circumstances))]
     pub async fn explain(
         &self,
@@ -181,8 +182,8 @@ impl UserManagement {
         .await
     }
 
-    /// The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
-    /// `at_least` it makes another instance answer by what was written up to here.
+    /// The number of the newest commit that this instance has made or read; commits are counted from 1. As
+    /// `at_least` it makes another instance count everything up to it.
     pub fn position(&self) -> u64 {
         self.store.position()
     }
@@ -196,7 +197,7 @@ impl UserManagement {
         Ok(vec![store.0, direct::permission(&permission)])
     }
 
-    /// Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+    /// Finishes running commits and closes the storage; later calls throw `UNAVAILABLE` (`CLOSED`).
     /// Closing again does nothing.
     pub async fn shutdown(&self) -> Result<()> {
         let store = self.store.clone();

@@ -18,7 +18,7 @@ pub struct RowChange {
     pub row: Option<JsonText>,
 }
 
-/// All that one commit changes.
+/// Everything that one commit changes.
 #[derive(Clone, Debug, uniffi::Record)]
 pub struct Batch {
     /// The position that it builds on.
@@ -29,15 +29,15 @@ pub struct Batch {
     pub changes: Vec<RowChange>,
 }
 
-/// What a host has.
+/// The answer of `load`.
 #[derive(Clone, Debug, uniffi::Record)]
 pub struct Loaded {
     /// The newest position; 0 if nothing was ever stored.
     pub position: i64,
     /// The changes after the position that was asked for.
     pub changes: Vec<RowChange>,
-    /// They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
-    /// were deleted since then.
+    /// Whether the changes are all existing rows, whatever `since` was: for a persister that no longer has all rows
+    /// that were deleted since then.
     #[uniffi(default)]
     pub is_whole: bool,
 }
@@ -85,15 +85,14 @@ impl From<PersisterError> for Error {
     }
 }
 
-/// A host's own storage: rows live in memory, and the host keeps their changes.
+/// Keeps the rows of a store in a database of the application. Rows are in memory; a persister keeps their changes.
 ///
-/// - `persist` looks whether its newest position is the batch's `base` and, if so, stores the whole
-///   batch, durably, in one atomic step; otherwise it stores nothing and answers `STALE`. A host that
-///   never stored anything is at position 0.
-/// - `load` gives, from one moment, the newest position and every change whose batch has a position
-///   after `since`. Where a row changed several times the last change counts, so a map from a
-///   change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
-///   data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
+/// - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
+///   stores nothing and returns `STALE`. Before the first batch the position is 0.
+/// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
+///   changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
+///   Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
+///   answers a `load` from before with all that it has (`is_whole`).
 /// - After an exception of `persist` nothing of that batch may be stored later.
 ///
 /// Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
@@ -107,14 +106,14 @@ pub trait Persister: Send + Sync + fmt::Debug {
     /// Stores a batch if its `base` is the newest position.
     async fn persist(&self, batch: Batch) -> Result<Persisted, PersisterError>;
 
-    /// These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
-    /// otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+    /// Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
+    /// otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
     /// are named again some day.
     async fn forget(&self, ids: Vec<String>) -> Result<(), PersisterError>;
 
-    /// Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
-    /// the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
-    /// memory never grow old.
+    /// Whether anybody else, such as another process or an extension of the app, may write to the same data; read
+    /// when the store is opened. If not, the store does not look for changes, never wakes up when idle, and rights in
+    /// memory are never out of date.
     fn is_shared(&self) -> bool;
 }
 

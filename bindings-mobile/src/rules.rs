@@ -20,12 +20,12 @@ use crate::{
     types::{JsonText, mirror},
 };
 
-/// A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+/// A compiled policy that decides about users of the application's own: no store, no accounts, nothing to wait for.
 #[derive(uniffi::Object)]
 pub struct Rules(rolekeep::rules::Rules);
 
-/// Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
-/// what describes them stays the same.
+/// Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as
+/// long as what describes them stays the same.
 #[derive(uniffi::Object)]
 pub struct Principal(Subject, OnceLock<direct::Number<Subject>>);
 
@@ -49,12 +49,12 @@ impl Rules {
     /// Somebody who asks.
     ///
     /// Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
-    /// attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+    /// attributes that it does not declare or that have another type, and missing attributes that it reads.
     pub fn principal(&self, data: PrincipalData) -> Result<Arc<Principal>> {
         Ok(Principal::new(Subject::described(&self.0, &json(&data)?)?))
     }
 
-    /// Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+    /// The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
     pub fn anonymous(&self) -> Arc<Principal> {
         Principal::new(Subject::anonymous(&self.0))
     }
@@ -62,8 +62,8 @@ impl Rules {
 
 #[uniffi::export]
 impl Principal {
-    /// Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
-    /// allowed.
+    /// Whether the principal may do this to all resources there could be. A permission may name fields,
+    /// `document:edit{title,body}`: each must be allowed.
     ///
     /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
     pub fn can(&self, permission: String) -> Result<bool> {
@@ -77,17 +77,18 @@ impl Principal {
         Ok(self.0.asking().check(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
     }
 
-    /// Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+    /// Several checks at one moment, each as `can`; faster than one call for each.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
         ask_many(checks, |checks| self.0.asking().check_many(self.0.principal(), checks))
     }
 
-    /// Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+    /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong
+    /// yes, never a wrong no.
     pub fn can_somewhere(&self, permission: String) -> Result<bool> {
         Ok(self.0.can_somewhere(&permission)?)
     }
 
-    /// `can`, or `FORBIDDEN`, which says no more than that.
+    /// Throws `FORBIDDEN` unless `can` is true.
     pub fn require(&self, permission: String) -> Result<()> {
         Ok(self.0.asking().require(self.0.principal(), &permission, None)?)
     }
@@ -97,22 +98,23 @@ impl Principal {
         Ok(self.0.asking().require(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
     }
 
-    /// Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
-    /// (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+    /// Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+    /// (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
     #[uniffi::method(default(scope = None))]
     pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
         Ok(self.0.asking().has_role(self.0.principal(), &role, read_scope(scope)?.as_ref())?)
     }
 
-    /// Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
-    /// those that `can` allows.
+    /// The rows of your own table to which the principal may do this, as a condition in SQL: the rows that pass are
+    /// exactly those that `can` allows.
     ///
-    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+    /// Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+    /// SQL.
     pub fn filter(&self, permission: String, table: SqlTable) -> Result<SqlFilter> {
         read_filter(|asked| self.0.ask("filter", asked), &permission, &table)
     }
 
-    /// Why the principal may or may not do this: for the host, not for the principal's eyes.
+    /// Explains why the principal may or may not do this. For operators: it tells more than the user may know.
     #[uniffi::method(default(resource = None))]
     pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
         let resource = resource.map(Into::into);
@@ -128,7 +130,7 @@ impl Principal {
         Ok(vec![principal.0, direct::permission(&permission)])
     }
 
-    /// The same principal, where the policy's conditions read these values as `context.…`.
+    /// The same principal with these values, which conditions read as `context.NAME`.
     pub fn with_context(&self, values: HashMap<String, JsonText>) -> Result<Arc<Self>> {
         Ok(Self::new(self.0.with_context(&json(&values)?)?))
     }

@@ -87,7 +87,8 @@ pub fn can(
     at_once(py, || can(text(permission)?, Some(&ffi::resource(&json)?)))
 }
 
-/// [`can`] for permissions, and for permissions with a mapping. One mapping that stands there several times is read once.
+/// [`can`] for permissions, and for permissions with a mapping. One mapping that stands there several times is read
+/// once.
 pub fn can_many(
     checks: &Bound<'_, PyAny>,
     ask: impl FnOnce(&[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>>,

@@ -29,7 +29,7 @@ impl Rules {
     }
 }
 
-/// Somebody who asks, and the rules that decide.
+/// A principal and the rules that decide about it.
 #[pyclass(frozen, subclass)]
 pub struct Principal(Subject);
 
@@ -45,7 +45,7 @@ impl Principal {
         at_once(values.py(), || Ok(Self(self.0.with_context(text(values)?)?)))
     }
 
-    /// Whether the principal may do this, to a resource (`{"type": "document", …}`) or at all.
+    /// Whether the principal may do this, to a resource (`{"type": "document", …}`) or to all there could be.
     ///
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
@@ -54,13 +54,13 @@ impl Principal {
         mapping::can(permission, resource, |permission, resource| asking.check(principal, permission, resource))
     }
 
-    /// Many checks of one moment, each as `can`.
+    /// Many checks at one moment, each as `can`.
     fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
         let (asking, principal) = (self.0.asking(), self.0.principal());
         mapping::can_many(checks, |checks| asking.check_many(principal, checks), |json| self.0.ask("can_many", json))
     }
 
-    /// Whether the principal may do this to anything at all: a menu's question.
+    /// Whether there could be a resource to which the principal may do this: for menus.
     fn can_somewhere(&self, permission: &Bound<'_, PyString>) -> PyResult<bool> {
         at_once(permission.py(), || self.0.can_somewhere(text(permission)?))
     }

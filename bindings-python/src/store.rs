@@ -92,9 +92,9 @@ impl Store {
         self.sign_in(user.py(), Origin::User(id), None)
     }
 
-    /// `check` by the rights in memory alone; no I/O.
+    /// Like `check`, but it uses the rights in memory and never waits.
     ///
-    /// `resource` is what it would be done to: `{"type": "document", …}`.
+    /// `resource` is the resource: `{"type": "document", …}`.
     #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
     fn check_cached(
         &self,
@@ -129,7 +129,7 @@ impl Store {
         Ok(Answer::new(self.0.plan.is_in_memory, async move { ffi::consult(&um, &question, &input).await }))
     }
 
-    /// The newest commit that this instance has made or heard of.
+    /// The number of the newest commit that this instance has made or read.
     #[getter]
     fn position(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.0.here(py)?.position())
@@ -254,7 +254,7 @@ impl Caller {
         Ok(Self(Arc::new(Known { store, origin, request, slot })))
     }
 
-    /// Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
+    /// Whether the caller may do this, to a resource (`{"type": "document", …}`) or to all there could be.
     ///
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
@@ -263,19 +263,19 @@ impl Caller {
         mapping::can(permission, resource, |permission, resource| caller.can(permission, resource))
     }
 
-    /// Many checks of one moment, each as `can`.
+    /// Many checks at one moment, each as `can`.
     fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
         let caller = self.0.here(checks.py())?;
         mapping::can_many(checks, |checks| caller.can_many(checks), |json| ffi::ask(caller, "can_many", json))
     }
 
-    /// Whether the caller may do this to anything at all: a menu's question.
+    /// Whether there could be a resource to which the caller may do this: for menus.
     fn can_somewhere(&self, py: Python<'_>, permission: &Bound<'_, PyString>) -> PyResult<bool> {
         let caller = self.0.here(py)?;
         at_once(py, || caller.can_somewhere(text(permission)?))
     }
 
-    /// Whether somebody has signed in, or the host itself asks.
+    /// Whether the caller is a user or the application itself.
     #[getter]
     fn is_signed_in(&self) -> bool {
         !matches!(self.0.origin, Origin::Anonymous)

@@ -124,7 +124,7 @@ impl CallerFfi {
         })
     }
 
-    /// Whether somebody has signed in, or the host itself asks.
+    /// Whether the caller is a user or the application itself.
     #[wasm_bindgen(js_name = isSignedIn)]
     pub fn is_signed_in(&self) -> bool {
         self.caller.is_signed_in()
@@ -135,7 +135,7 @@ impl CallerFfi {
         ffi::ask(&self.caller, question, input).map_err(stamped)
     }
 
-    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
+    /// The same caller with this request context; fields that are not given keep their values.
     #[wasm_bindgen(js_name = withRequest)]
     pub fn with_request(&self, context: String) -> Result<CallerFfi, JsValue> {
         Ok(self.caller.with_request(request(Some(&context)).map_err(stamped)?).into())

@@ -39,12 +39,12 @@ impl StoreFfi {
         self.store.system().into()
     }
 
-    /// Somebody who has not signed in.
+    /// A caller who is not signed in.
     pub fn anonymous(&self, context: Option<String>) -> Result<CallerFfi, JsValue> {
         Ok(self.store.anonymous(request(context.as_deref()).map_err(stamped)?).into())
     }
 
-    /// The user whom an access token was made for.
+    /// The caller of an access token.
     pub fn authenticate(&self, token: String, context: Option<String>) -> Promise {
         let store = self.store.clone();
         promise(async move { Ok(CallerFfi::from(store.authenticate(&token, request(context.as_deref())?).await?)) })
@@ -81,7 +81,7 @@ impl StoreFfi {
         promise(async move { ffi::consult(&store, &question, &input).await })
     }
 
-    /// The newest commit that this instance has made or heard of.
+    /// The number of the newest commit that this instance has made or read.
     pub fn position(&self) -> f64 {
         self.store.position() as f64
     }

@@ -4,13 +4,13 @@ import { filtered, type PostgresValue, type RowFilter, type SqliteValue, type Ta
 import type { Explanation } from "./generated/types.js";
 import type { Json } from "./page.js";
 
-/** What is asked about: its type, and the attributes that the policy reads, under the names that the policy gives them. */
+/** What a check is about: a type, and the attributes that the policy reads, named as in the policy. */
 export interface Resource {
   readonly type: string;
   readonly [attribute: string]: Json | Date | undefined;
 }
 
-/** A permission, or a permission and what it would be done to. */
+/** A permission, or a permission and a resource. */
 export type Question = string | readonly [permission: string, resource?: Resource | undefined];
 
 /** @internal */
@@ -50,18 +50,18 @@ export abstract class Asker {
   /** To be called for permissions that there are. @internal */
   protected abstract learn(permission: string): void;
 
-  /** Whether they may do this, to a resource or at all. */
+  /** Whether they may do this, to a resource or to all there could be. */
   // So that a resource that may not have been found does not compile: without one it is another question.
   abstract can(permission: string, ...on: [] | [resource: Resource]): boolean;
 
-  /** `can`, or a `ForbiddenError`, which says no more than that. */
+  /** Throws a `ForbiddenError` unless `can` is true. */
   require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
     required(resource === undefined ? this.can(permission) : this.can(permission, resource), permission);
   }
 
   /**
-   * Many checks of one moment, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. A resource
+   * Many checks at one moment, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. A resource
    * that stands there several times is read once.
    */
   canMany(checks: readonly Question[]): boolean[] {
@@ -73,31 +73,34 @@ export abstract class Asker {
     return answers;
   }
 
-  /** Whether they may do this to anything at all: a menu's question. It may say yes too often, never no. */
+  /** Whether there could be a resource to which they may do this: for menus. The answer may be a wrong yes, never a wrong no. */
   canSomewhere(permission: string): boolean {
     return this.#answer("can_somewhere", { permission: text(permission, "permission") });
   }
 
   /**
-   * Whether they hold a role now, themselves or through a senior one: everywhere, or also just in a scope
-   * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+   * Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope (`region:ID`) is
+   * given, in that scope. Prefer `can`: which role allows something is up to the policy.
    */
   hasRole(role: string, scope?: string): boolean {
     return this.#answer("has_role", { role: text(role, "role"), scope });
   }
 
-  /** `hasRole`, or a `ForbiddenError`. */
+  /** Throws a `ForbiddenError` unless `hasRole` is true. */
   requireRole(role: string, scope?: string): void {
     required(this.hasRole(role, scope));
   }
 
-  /** Why they may or may not do this: for the host, not for their eyes. A page awaits `preload()` before. */
+  /**
+   * Explains why they may or may not do this. For operators: it tells more than the user may know. A page awaits
+   * `preload()` before.
+   */
   explain(permission: string, resource?: Resource): Explanation {
     return this.#answer("explain", { permission: text(permission, "permission"), resource }, "Explanation");
   }
 
   /**
-   * Which rows of the host's own table they may do this to, as a condition in SQL; good until it `expires`. A page awaits
+   * The rows of your own table to which they may do this, as a condition in SQL; valid until it `expires`. A page awaits
    * `preload()` before.
    *
    * `const filter = me.filter("document:list", { dialect: "sqlite", qualifier: "documents" })`, then

@@ -6,27 +6,27 @@ import type { Json } from "./generated/types.js";
 import type { CallerFfi } from "./rolekeep.js";
 import { store } from "./wasm.js";
 
-/** What the host knows of a request. Its address and program are kept in sessions and in the audit log. */
+/** What you know about a request. Sessions and the audit log record its address and user agent. */
 export interface RequestContext {
-  /** The address it came from. */
+  /** The IP address that it came from. */
   readonly ip?: string | undefined;
-  /** What it was made with. */
+  /** The user agent. */
   readonly userAgent?: string | undefined;
-  /** By which the host's own log knows it; it is not stored. */
+  /** The id of the request in your own log; not stored. */
   readonly requestId?: string | undefined;
   /**
-   * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`): what
-   * the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the reason
-   * `already_done` and the `changeId` of the first, with another input with `idempotency_key_reused`. Secrets are not
-   * compared, answers not kept.
+   * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`): a
+   * request of the same caller for the same operation with this key is done once within 24 hours. Repeated, it fails
+   * with the reason `already_done` and the `changeId` of the first, with another input with `idempotency_key_reused`.
+   * Secrets are not compared, answers are not kept.
    */
   readonly idempotencyKey?: string | undefined;
   /**
-   * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is one of
-   * the setting `trustedProxies`, and makes another `ip` of it then.
+   * The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the setting
+   * `trustedProxies`, the client's address is taken from it.
    */
   readonly forwardedFor?: string | undefined;
-  /** What the policy's conditions may read as `context.…`, under the policy's names. */
+  /** The values that conditions may read as `context.NAME`. */
   readonly values?: { readonly [name: string]: Json | Date } | undefined;
   /**
    * Once it is aborted, operations of this caller are not begun any more and nobody waits for those that were: they fail
@@ -53,7 +53,10 @@ export function learn(permission: string): void {
   numbers.set(permission, store.functions.internPermission(permission));
 }
 
-/** Somebody who asks: the host itself, a signed-in user, or nobody yet. Its rights are those of the moment of each call. */
+/**
+ * Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
+ * Each call uses the rights of that moment.
+ */
 export class Caller extends Areas {
   readonly #native: CallerFfi;
   readonly #signal: AbortSignal | undefined;
@@ -83,17 +86,17 @@ export class Caller extends Areas {
     return this.#native.ask(question, input);
   }
 
-  /** Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on. */
+  /** Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403. */
   get isSignedIn(): boolean {
     return this.#native.isSignedIn();
   }
 
   /**
-   * Whether the caller may do this, to a resource or at all; synchronous, without I/O. A permission may name fields,
+   * Whether the caller may do this, to a resource or to all there could be. Synchronous, without I/O. A permission may name fields,
    * `document:edit{title,body}`: each must be allowed.
    *
    * Throws a `ValidationError` for an unknown permission or an incomplete resource, an `UnauthorizedError` once the
-   * session has ended, and an `UnavailableError` where others write to the storage and were not heard of for a second.
+   * session has ended, and an `UnavailableError` if other processes may write to the storage and the change feed could not be read for a second.
    */
   // So that a resource that may not have been found does not compile: without one it is another question.
   can(permission: string, ...on: [] | [resource: Resource]): boolean;
@@ -126,17 +129,17 @@ export class Caller extends Areas {
     learn(permission);
   }
 
-  /** Whether the caller holds `admin:all` now, or is the host. */
+  /** Whether the caller holds `admin:all` now, or is the application itself. */
   isAdministrator(): boolean {
     return safely(() => fromJson(this.ask("is_administrator", "{}"), "") as boolean);
   }
 
-  /** `isAdministrator`, or a `ForbiddenError`. */
+  /** Throws a `ForbiddenError` unless `isAdministrator` is true. */
   requireAdmin(): void {
     required(this.isAdministrator(), "admin:all");
   }
 
-  /** The same caller, knowing this of the request, too: what is not given stays as it was known. */
+  /** The same caller with this request context; fields that are not given keep their values. */
   withRequest(request: RequestContext): Caller {
     return safely(() => new Caller(this.#native.withRequest(contextJson(request) ?? "{}"), request.signal ?? this.#signal));
   }

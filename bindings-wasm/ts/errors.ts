@@ -20,23 +20,23 @@ export class RolekeepError extends Error {
   override readonly name: string = "RolekeepError";
   /** The kind; the same nine in every language. */
   readonly code: Code;
-  /** Why, more closely; as stable as the code. */
+  /** What happened, more precisely; as stable as the code. */
   readonly reason: Reason;
-  /** The wrong fields of the input, all of them. */
+  /** All wrong fields of the input. */
   readonly fields: readonly FieldError[];
-  /** The problems of a policy or seed file, each at its place. */
+  /** The problems of a policy or seed file, each with line and column. */
   readonly problems: readonly Problem[];
-  /** Those problems as a compiler shows them, in Node: the lines of the file, carets, what may help. */
+  /** Those problems as a compiler prints them, in Node: lines, carets, suggestions. */
   readonly report: string | null;
-  /** When it happened, where known. */
+  /** When it happened, if known. */
   readonly timestamp: Date | null;
   /** The HTTP status that a service answers with. */
   readonly httpStatus: number;
-  /** With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change. */
+  /** With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`. */
   readonly changeId: string | null;
-  /** With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again. */
+  /** With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again. */
   readonly retryAfter: number | null;
-  /** The permission that was denied, for the host's log; not in `toJSON`, as who was denied must not learn it. */
+  /** The permission that was denied, for your log; not in `toJSON`, since the client must not learn it. */
   readonly permission: string | null;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
@@ -53,7 +53,7 @@ export class RolekeepError extends Error {
     this.permission = body.permission ?? null;
   }
 
-  /** What a service may answer with. */
+  /** What a service may send to a client. */
   toJSON(): ErrorBody {
     const { code, reason, message, fields, problems, timestamp, httpStatus, changeId, retryAfter } = this;
     const seldom = { ...(changeId === null ? {} : { changeId }), ...(retryAfter === null ? {} : { retryAfter }) };
@@ -65,7 +65,7 @@ export class RolekeepError extends Error {
 export class ValidationError extends RolekeepError {
   override readonly name = "ValidationError";
 }
-/** Nobody is logged in, or not any more. */
+/** Nobody is signed in, or the session has ended. */
 export class UnauthorizedError extends RolekeepError {
   override readonly name = "UnauthorizedError";
 }
@@ -73,7 +73,7 @@ export class UnauthorizedError extends RolekeepError {
 export class ForbiddenError extends RolekeepError {
   override readonly name = "ForbiddenError";
 }
-/** It does not exist, or the caller may not know that it does. */
+/** It does not exist, or the caller may not know that it exists. */
 export class NotFoundError extends RolekeepError {
   override readonly name = "NotFoundError";
 }
@@ -81,7 +81,7 @@ export class NotFoundError extends RolekeepError {
 export class DuplicateError extends RolekeepError {
   override readonly name = "DuplicateError";
 }
-/** The row was changed meanwhile, or an invariant forbids the change. */
+/** The row has changed since it was read, or an invariant forbids the change. */
 export class ConflictError extends RolekeepError {
   override readonly name = "ConflictError";
 }
@@ -89,11 +89,11 @@ export class ConflictError extends RolekeepError {
 export class RateLimitedError extends RolekeepError {
   override readonly name = "RateLimitedError";
 }
-/** The storage, or something else that is needed, cannot be used now. */
+/** The storage, or something else that is needed, is not available. */
 export class UnavailableError extends RolekeepError {
   override readonly name = "UnavailableError";
 }
-/** A fault of the library or of its host. */
+/** A fault of the library, or of the application that embeds it. */
 export class InternalError extends RolekeepError {
   override readonly name = "InternalError";
 }
@@ -111,7 +111,10 @@ const classes: { readonly [code in Code]: typeof RolekeepError } = {
   INTERNAL_SERVER_ERROR: InternalError,
 };
 
-/** Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. `named` says what a field is called here. */
+/**
+ * Makes an exception of what the wasm half threw: an error's JSON, or a fault of its own. `named` says what a field
+ * is called here.
+ */
 export function toError(thrown: unknown, named = toCamel): RolekeepError {
   if (thrown instanceof RolekeepError) return thrown;
   // With what the host's own code threw, where it came of that.

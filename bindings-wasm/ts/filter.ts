@@ -11,7 +11,7 @@ export type SqliteValue = number | bigint | string | Uint8Array;
 /** What a driver of PostgreSQL binds. An integer beyond 2^53 is a `bigint`. */
 export type PostgresValue = boolean | number | bigint | string | boolean[] | (number | bigint)[] | string[];
 
-/** A condition for the host's own query: the rows that pass are those that `can` allows, no more and no less. */
+/** A condition for your own query: the rows that pass are exactly those that `can` allows. */
 export interface RowFilter<V = SqliteValue | PostgresValue> extends Omit<SqlFilter, "parameters"> {
   /** Its parameters, in the order of their numbers, to be given to the driver. */
   readonly parameters: V[];

@@ -25,16 +25,16 @@ export interface HttpResponse {
 export interface Guard<Q> {
   /** The permission; none: whoever has signed in. */
   readonly permission?: string | undefined;
-  /** What it would be done to, for this request. */
+  /** The resource, for this request. */
   readonly resource?: ((request: Q, me: Caller) => Resource | Promise<Resource>) | undefined;
-  /** The role; permissions are the better question. */
+  /** The role; prefer permissions. */
   readonly role?: string | undefined;
   /** Whether it must be an administrator. */
   readonly admin?: boolean | undefined;
 }
 
 /**
- * Who asks: the user of the bearer token, or without one somebody who has not signed in. Where the socket is that of one
+ * The caller of a request: the user of the bearer token, or without a token a caller who is not signed in. Where the socket is that of one
  * of the store's `trustedProxies`, the address is the one that it forwards.
  */
 export async function callerOf(um: UserManagement, { headers, socket }: HttpRequest): Promise<Caller> {
@@ -46,8 +46,8 @@ export async function callerOf(um: UserManagement, { headers, socket }: HttpRequ
 }
 
 /**
- * A handler for `node:http` that runs only for who may: others get 401 or 403 and the error as JSON, and so does what
- * the handler throws.
+ * A handler for `node:http` that runs only if the caller may do this; otherwise the answer is 401 or 403 with the
+ * error as JSON. What the handler throws is answered as JSON, too.
  *
  * `createServer(guarded(um, "drone:read", (me, request, response) => …))`
  */

@@ -12,7 +12,7 @@ export interface Permitted<P extends string> {
   readonly [permitted]: { readonly [Permission in P]: true };
 }
 
-/** Asserts that somebody has signed in, or is the host; else an `UnauthorizedError`. */
+/** Asserts that the caller is a user or the application itself; otherwise throws an `UnauthorizedError`. */
 export function assertSignedIn(me: Caller | null | undefined): asserts me is Caller {
   if (me?.isSignedIn) return;
   throw new UnauthorizedError({

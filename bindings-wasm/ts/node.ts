@@ -8,7 +8,7 @@ import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, 
 export * from "./guarded.js";
 
 /**
- * Keeps a store in a folder, which is made if it is not there. Durable, and safe with several processes on one machine.
+ * Keeps a store in a folder, which is created if it does not exist. Durable, and safe for several processes on one machine.
  *
  * The file system must have hard links: by them the first writer of a commit is the only one.
  */

@@ -5,11 +5,11 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export interface Page<T> extends Iterable<T> {
   /** The rows of this page. */
   readonly items: readonly T[];
-  /** How many rows there are in all, for this caller; null when the page was reached by a cursor. */
+  /** How many rows the caller may see in all; null if the page was reached by a cursor. */
   readonly total: number | null;
-  /** How many pages there are in all; null when the page was reached by a cursor. */
+  /** How many pages there are in all; null if the page was reached by a cursor. */
   readonly pages: number | null;
-  /** This page's number, from 1; null when it was reached by a cursor. */
+  /** This page's number, from 1; null if it was reached by a cursor. */
   readonly page: number | null;
   /** The page size. */
   readonly limit: number;
@@ -17,6 +17,6 @@ export interface Page<T> extends Iterable<T> {
   readonly hasNext: boolean;
   /** Whether there is a page before this. */
   readonly hasPrevious: boolean;
-  /** Give it as `cursor` for the rows after this page; costs the same at any depth. */
+  /** Pass it as `cursor` for the rows after this page; it costs the same at any depth. */
   readonly nextCursor: string | null;
 }

@@ -10,7 +10,7 @@ export interface RowChange {
   readonly row: { readonly [column: string]: Json } | null;
 }
 
-/** All that one commit changes. */
+/** Everything that one commit changes. */
 export interface Batch {
   /** The position that it builds on. */
   readonly base: number;
@@ -20,15 +20,15 @@ export interface Batch {
   readonly changes: readonly RowChange[];
 }
 
-/** What a host has. */
+/** The answer of `load`. */
 export interface Loaded {
   /** The newest position; 0 if nothing was ever stored. */
   readonly position: number;
   /** The changes after the position that was asked for; where a row comes twice the last counts. */
   readonly changes: readonly RowChange[];
   /**
-   * They are all rows that there are, whatever was asked for; false if not given. So answers a host that no longer has
-   * all rows that were deleted since then.
+   * Whether the changes are all existing rows, whatever `since` was; false if not given. For a persister that no
+   * longer has all rows that were deleted since then.
    */
   readonly isWhole?: boolean;
 }
@@ -37,38 +37,39 @@ export interface Loaded {
 export type Persisted = "done" | "stale";
 
 /**
- * A storage of the host's own, below the memory that all reads answer from.
+ * Keeps the rows of a store in a database of the application. Reads answer from memory.
  *
  * What it throws reaches the caller as an `UnavailableError`; a thrown error's own `reason` is kept,
  * and a quota or disk that is full is `storage_full`.
  */
 export interface Persister {
   /**
-   * The newest position, and every change of a batch after `since` (0: everything), both of one moment.
-   * Deleted rows are changes too and must be kept, as another writer may still have them, unless nobody shares the data.
-   * A host that drops them after long answers who loaded before with all that it has (`isWhole`).
+   * Returns, consistently, the newest position and every change of a batch after `since` (0: everything). Deleted
+   * rows are changes too and must be kept, as another writer may still have them, unless nobody shares the data. A
+   * persister that drops them after a long time answers a `load` from before with all that it has (`isWhole`).
    */
   load(since: number): Loaded | Promise<Loaded>;
   /**
-   * If `base` is the newest position: stores all of the batch, durably, in one atomic step. Otherwise nothing, and
-   * answers `stale`. After an error nothing of it may be stored later.
+   * Stores the whole batch, durably and atomically, if `base` is the newest position. Otherwise stores nothing and
+   * returns `stale`. After an error nothing of it may be stored later.
    */
   persist(batch: Batch): Persisted | Promise<Persisted>;
   /**
-   * Whether anybody else, such as another tab or process, may write to the same data; true if not given, and read when
-   * the store is opened. Where nobody can, nothing is looked for, no timer runs, and rights in memory never grow old.
+   * Whether anybody else, such as another tab or process, may write to the same data; true if not given, and read
+   * when the store is opened. If not, the store does not look for changes, no timer runs, and rights in memory are
+   * never out of date.
    */
   readonly isShared?: boolean;
   /**
-   * The rows with these ids, old lines of the change feed, are of no use to anybody any more and may be dropped without
-   * a trace, at once or later. Without it they are kept for ever. After an error they are named again some day.
+   * Names rows that are no longer needed, by their ids: old entries of the change feed. They may be dropped, now or
+   * later, without a trace. Without this method they are kept for ever. After an error they are named again some day.
    */
   forget?(ids: readonly string[]): void | Promise<void>;
-  /** Lets go of what is held open. */
+  /** Releases what is held open. */
   close?(): void | Promise<void>;
   /**
-   * Calls back when somebody else may have stored a batch. Without it that is found out within 200 ms, or when the
-   * browser lets a hidden tab's timers run.
+   * Calls back when somebody else may have stored a batch. Without this method that is noticed within 200 ms, or when
+   * the browser runs a hidden tab's timers.
    */
   watch?(changed: () => void): void;
 }

@@ -8,21 +8,21 @@ import type { Persister } from "./persister.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
-/** Where a store is kept, who may do what, and how it behaves. What is not given has a safe default. */
+/** The settings of a store. Everything has a safe default. */
 export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive">, WasmSources {
-  /** Where everything is kept: `indexedDB(name)`, `filePersister(path)`, or your own. Without it, in memory. */
+  /** Where data is kept: `indexedDB(name)`, `filePersister(path)`, or your own. In memory if not given. */
   readonly persister?: Persister | undefined;
 }
 
-/** What a host knows when it asks about a user. */
+/** Options of a check about a user. */
 export interface Circumstances {
-  /** What the policy's conditions read as `context.…`, under the policy's names. */
+  /** The values that conditions read as `context.NAME`. */
   readonly context?: RequestContext["values"];
-  /** A `position` up to which all that was written must count. */
+  /** A `position`: everything committed up to it counts. */
   readonly atLeast?: number | undefined;
 }
 
-/** One question of many about users. */
+/** One of many checks about users. */
 export interface Check {
   readonly userId: string;
   readonly permission: string;
@@ -47,7 +47,7 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
 /** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */
 export class UserManagement {
   readonly #native: StoreFfi;
-  /** The host itself: no rule holds it back, every invariant does. Not for requests of others. */
+  /** The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request. */
   readonly system: Caller;
 
   /** @internal */
@@ -56,19 +56,22 @@ export class UserManagement {
     this.system = new Caller(native.system());
   }
 
-  /** Somebody who has not signed in. */
+  /** A caller who is not signed in. */
   anonymous(request?: RequestContext): Caller {
     return safely(() => new Caller(this.#native.anonymous(contextJson(request)), request?.signal));
   }
 
-  /** The user whom an access token was made for; an `UnauthorizedError` if it is none, or no longer good. */
+  /**
+   * The caller of an access token. Throws an `UnauthorizedError` if the token is not valid, has expired, or its
+   * session has ended.
+   */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
     const [token, context] = [text(accessToken, "accessToken"), contextJson(request)];
     const native = await unlessAborted(request?.signal, () => this.#native.authenticate(token, context).catch(rethrow));
     return new Caller(native, request?.signal);
   }
 
-  /** A user for whom the host vouches itself, without a session. */
+  /** A caller for a user that the application vouches for, without a session. */
   async actingAs(userId: string): Promise<Caller> {
     return new Caller(await this.#native.actingAs(text(userId, "userId")).catch(rethrow));
   }
@@ -79,9 +82,9 @@ export class UserManagement {
   }
 
   /**
-   * `check` that never waits: synchronous, by the rights in memory, without I/O.
+   * Like `check`, but synchronous: it uses the rights in memory and never waits.
    *
-   * Throws an `UnavailableError` with the reason `not_loaded` where the rights are not in memory: `check` reads them.
+   * Throws an `UnavailableError` with the reason `not_loaded` if the rights are not in memory: `check` reads them.
    */
   checkCached(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
     const [user, number] = [users.get(userId), numberOf(permission)];
@@ -104,10 +107,10 @@ export class UserManagement {
   }
 
   /**
-   * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+   * Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
    *
-   * It answers from memory, and reads the user's rights where they are not there. Where others write to the same storage,
-   * rights may be as old as the setting `rightsMaxAgeMillis` says; `atLeast` asks for newer ones.
+   * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
+   * same storage, rights may be as old as the setting `rightsMaxAgeMillis`; `atLeast` asks for newer ones.
    */
   async check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
     try {
@@ -118,12 +121,12 @@ export class UserManagement {
     return this.#consult("check", about({ userId, permission, resource }, circumstances));
   }
 
-  /** Many checks of one moment, about one user or several. */
+  /** Many checks at one moment, about one user or several. */
   async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]> {
     return this.#consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
   }
 
-  /** Why any user may or may not do this. */
+  /** Explains why a user may or may not do this. */
   async explain(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<Explanation> {
     return this.#consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
   }
@@ -134,29 +137,29 @@ export class UserManagement {
   }
 
   /**
-   * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As `atLeast`
-   * it makes another instance answer by what was written up to here.
+   * The number of the newest commit that this instance has made or read; commits are counted from 1. As `atLeast`
+   * it makes another instance count everything up to it.
    */
   get position(): number {
     return this.#native.position();
   }
 
-  /** Hears at once what others wrote to the same storage; without it that takes 200 ms at most. */
+  /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
   async refresh(): Promise<void> {
     await this.#native.refresh().catch(rethrow);
   }
 
   /**
-   * Loads at once what a page otherwise loads when it first needs it: most of what administrators do, policies in TOML,
-   * explanations and row filters. Operations wait for it by themselves; `explain` and `filter` of a caller cannot wait
-   * and throw an `UnavailableError` with the reason `deferred_not_loaded` before. In Node everything is there from the
-   * start.
+   * Loads the part of the package that a page otherwise loads when it is first needed: most operations of
+   * administrators, policies in TOML, explanations and row filters. Operations wait for it by themselves; `explain`
+   * and `filter` of a caller cannot, and throw an `UnavailableError` with the reason `deferred_not_loaded` until it
+   * is loaded. In Node everything is there from the start.
    */
   async preload(): Promise<void> {
     await store.preload();
   }
 
-  /** Finishes running commits, refuses further operations and lets go of the storage. */
+  /** Finishes running commits, refuses further operations and closes the storage. */
   async close(): Promise<void> {
     await this.#native.close().catch(rethrow);
   }

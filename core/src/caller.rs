@@ -1,4 +1,4 @@
-//! Who is asking: nothing happens without a caller.
+//! Callers: every operation and every check has one.
 
 mod filter;
 mod pages;
@@ -16,9 +16,10 @@ use crate::{
 pub use filter::CallerFilter;
 pub use pages::All;
 
-/// Somebody who asks: the host itself, a signed-in user, or nobody yet.
+/// Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
 ///
-/// Cheap to clone. Its rights are those of the moment of each call, not of when it was made.
+/// Made by [`UserManagement`](crate::UserManagement). Cheap to clone. Each call uses the rights of that moment, not of the moment
+/// when the caller was made.
 #[derive(Clone)]
 pub struct Caller {
     pub(crate) engine: Arc<Engine>,
@@ -74,27 +75,31 @@ macro_rules! caller_areas {
 crate::operations::operation_list!(caller_areas);
 
 impl Caller {
-    /// Runs an operation; the areas' methods are shorter to write.
+    /// Runs an operation; the methods of the areas do the same: `me.users().create(…)`.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
         self.engine.run::<O>(&self.who, operation).await
     }
 
-    /// The same caller, knowing this of the request, too: what is not given stays as it was known.
+    /// The same caller with this request context; fields that are not given keep their values.
     pub fn with_request(&self, request: RequestContext) -> Self {
         let request = Arc::new(request.kept(&self.engine.services.proxies).over(&self.who.request));
         Self { engine: self.engine.clone(), who: Who { request, ..self.who.clone() } }
     }
 
-    /// Whether the caller may do this, to a resource or (`None`) at all; synchronous, without I/O.
+    /// Whether the caller may do this to a resource. Synchronous, without I/O.
     ///
-    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed. Where the
-    /// same permission is checked often, give a [`PermissionHandle`](crate::PermissionHandle).
+    /// With `None` the question is about all resources there could be: roles in a scope and conditions that read the
+    /// resource do not allow it, but they may deny it. [`Caller::can_somewhere`] asks whether there is any.
+    ///
+    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed. If the
+    /// same permission is checked often, pass a [`PermissionHandle`](crate::PermissionHandle).
     ///
     /// # Errors
-    /// [`Reason::UnknownPermission`] naming the nearest, [`Reason::ResourceIncomplete`] and
-    /// [`Reason::ContextIncomplete`] where the policy reads more than was given,
-    /// [`Reason::SessionEnded`] and [`Reason::TokenExpired`], [`Reason::RightsStale`] where others
-    /// write to the storage and the change feed could not be read for a second.
+    /// [`Reason::UnknownPermission`] with the nearest name; [`Reason::ResourceIncomplete`] and
+    /// [`Reason::ContextIncomplete`] if the policy reads more than was given; [`Reason::ResourceInvalid`] and
+    /// [`Reason::ContextInvalid`] if a value is not as the policy declares it; [`Reason::SessionEnded`] and
+    /// [`Reason::TokenExpired`]; [`Reason::RightsStale`] if other processes may write to the storage and the change feed
+    /// could not be read for [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis).
     ///
     /// ```
     /// # use rolekeep::{Policy, UserManagement};
@@ -128,8 +133,11 @@ impl Caller {
         )
     }
 
-    /// [`Caller::can`], or the error `FORBIDDEN`, which says no more than that; the host finds the permission in
-    /// [`Error::permission`].
+    /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it. The error tells the client nothing else;
+    /// [`Error::permission`] has the permission for your log.
+    ///
+    /// # Errors
+    /// [`Reason::Denied`], and as [`Caller::can`].
     pub fn require<'a: 'r, 'r>(
         &self,
         permission: impl PermissionName,
@@ -138,10 +146,10 @@ impl Caller {
         self.required(self.can(permission, resource)?, || Error::denied(permission.text()))
     }
 
-    /// Several checks of one moment, each as [`Caller::can`].
+    /// Several checks at one moment, each as [`Caller::can`].
     ///
     /// # Errors
-    /// That of the first that has one; a permission that does not exist is told first where the caller may not ask.
+    /// The error of the first check that fails.
     pub fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let is_asked = Cell::new(false);
         self.ask(
@@ -157,7 +165,11 @@ impl Caller {
         )
     }
 
-    /// Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+    /// Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes, never a
+    /// wrong no.
+    ///
+    /// # Errors
+    /// As [`Caller::can`].
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
         self.ask(
             exists(permission),
@@ -168,14 +180,14 @@ impl Caller {
         )
     }
 
-    /// Whether the caller holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
-    /// everywhere or just there. The host holds them all.
+    /// Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope is given,
+    /// everywhere or in exactly this scope. The application itself holds all roles.
     ///
-    /// A role says what somebody is, not what it may do: [`Caller::can`] is the better question where there is a choice.
+    /// Prefer [`Caller::can`]: which role allows something is up to the policy.
     ///
     /// # Errors
-    /// [`Reason::UnknownRole`] naming the nearest, [`Reason::InvalidInput`] for a scope of no known kind, and as
-    /// [`Caller::can`] for who asks.
+    /// [`Reason::UnknownRole`] with the nearest name, [`Reason::InvalidInput`] for a scope of an unknown kind, and those of
+    /// [`Caller::can`] about the caller.
     pub fn has_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
         let scope = scope.into();
         let known = |rules: &RuleSet| {
@@ -189,36 +201,40 @@ impl Caller {
         )
     }
 
-    /// [`Caller::has_role`], or the error `FORBIDDEN`.
+    /// Fails with `FORBIDDEN` unless [`Caller::has_role`] is true.
     ///
     /// # Errors
-    /// As [`Caller::has_role`].
+    /// [`Reason::Denied`], and as [`Caller::has_role`].
     pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
         self.required(self.has_role(role, scope)?, || Error::new(Reason::Denied, "you may not do this"))
     }
 
-    /// Whether the caller holds `admin:all` now, or is the host.
+    /// Whether the caller holds `admin:all` now, or is the application itself.
     ///
     /// # Errors
-    /// As [`Caller::can`] for who asks.
+    /// Those of [`Caller::can`] about the caller.
     pub fn is_administrator(&self) -> Result<bool> {
         self.ask(|_| Ok(()), || true, |rules, principal, clock| Ok(rules.holds_admin(principal, clock.now())))
     }
 
-    /// [`Caller::is_administrator`], or the error `FORBIDDEN`.
+    /// Fails with `FORBIDDEN` unless [`Caller::is_administrator`] is true.
     ///
     /// # Errors
-    /// As [`Caller::is_administrator`].
+    /// [`Reason::Denied`], and as [`Caller::is_administrator`].
     pub fn require_admin(&self) -> Result<()> {
         self.required(self.is_administrator()?, || Error::denied("admin:all"))
     }
 
-    /// Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+    /// Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
     pub fn is_signed_in(&self) -> bool {
         !matches!(self.who.identity, WhoIdentity::Anonymous)
     }
 
-    /// Why the caller may or may not do this: for the host, not for the caller's eyes.
+    /// Explains why the caller may or may not do this. The explanation is for operators: it tells more about the policy and
+    /// the resource than the caller may know.
+    ///
+    /// # Errors
+    /// As [`Caller::can`].
     pub fn explain<'a: 'r, 'r>(
         &self,
         permission: &str,

@@ -1,4 +1,4 @@
-//! Host code asks about anybody: whether a user may do something, and why.
+//! Checks about any user: whether a user may do something, and why.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,7 +16,7 @@ use crate::{
     rules::{Context, Decision, Explanation, PermissionName, Principal, Question, Resource, Rights, UserHandle},
 };
 
-/// Questions about users, under circumstances that the host knows. Made by [`UserManagement::asking`].
+/// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::asking`].
 ///
 /// ```
 /// # use rolekeep::{Policy, UserManagement, rules::Context, users::CreateUser};
@@ -24,7 +24,7 @@ use crate::{
 /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
 /// # let um = UserManagement::builder().policy(policy).open().await?;
 /// # let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?.id;
-/// // What another instance has written up to here counts, or the answer is an error.
+/// // Counts everything that was committed up to here, also by another process.
 /// let seen = um.position();
 /// let asking = um.asking().context(Context::new().with("on_site", true)).at_least(seen);
 /// assert!(asking.check(ada, "document:edit", None).await?);
@@ -40,10 +40,9 @@ pub struct Asking<'u> {
     at_least: u64,
 }
 
-/// A user whose place in memory is remembered, for checks about the same user that run often: it saves looking up the
-/// id.
+/// A handle that caches a user's slot in memory, for frequent checks about the same user: it saves looking up the id.
 ///
-/// It keeps nobody in memory, and may be used with any store.
+/// It does not keep the user in memory, and works with any store.
 ///
 /// ```
 /// # use rolekeep::{KnownUser, PermissionHandle, Policy, UserManagement, users::CreateUser};
@@ -63,7 +62,7 @@ pub struct KnownUser {
 }
 
 impl KnownUser {
-    /// A user by its id; whether there is one is seen at each check.
+    /// A handle for the user with this id, which need not exist.
     pub fn new(id: UserId) -> Self {
         Self { id, last: None }
     }
@@ -79,7 +78,7 @@ impl KnownUser {
     }
 }
 
-/// A user as [`UserManagement::check_cached`] takes it: an id, or a `&mut` [`KnownUser`]. The trait is sealed.
+/// The user of a [`UserManagement::check_cached`]: an id, or a `&mut` [`KnownUser`]. The trait is sealed.
 pub trait UserRef: sealed::Find {}
 
 impl<U: sealed::Find> UserRef for U {}
@@ -106,26 +105,28 @@ mod sealed {
 }
 
 impl UserManagement {
-    /// Questions with a request's context, or about rights of a certain position at least.
+    /// Checks with a context, or by rights of at least a certain position.
     pub fn asking(&self) -> Asking<'_> {
         Asking { engine: self.engine(), context: Context::new(), at_least: 0 }
     }
 
-    /// The newest commit that this instance has made or heard of; the commits of one storage are counted from 1.
+    /// The number of the newest commit that this instance has made or read from the change feed. The commits of a storage
+    /// are counted from 1.
     ///
-    /// After a change of rights here, [`Asking::at_least`] with this number makes another instance answer by them.
+    /// To make another process answer by a change that was made here, pass it this number for [`Asking::at_least`].
     pub fn position(&self) -> u64 {
         self.engine().newest()
     }
 
-    /// Whether a user may do this, to a resource or (`None`) at all. A user that may not sign in may do nothing.
+    /// Whether a user may do this, to a resource or (`None`) to all there could be, as [`Caller::can`](crate::Caller::can).
+    /// A user who is not active may do nothing.
     ///
-    /// It answers from memory, and reads the user's rights where they are not there. Where others write to the same
-    /// storage, rights may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis) says;
+    /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the same
+    /// storage, rights may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis);
     /// [`Asking::at_least`] asks for newer ones.
     ///
     /// # Errors
-    /// `RESOURCE_NOT_FOUND` for no such user, and as [`Caller::can`](crate::Caller::can).
+    /// `RESOURCE_NOT_FOUND` if there is no such user, and as [`Caller::can`](crate::Caller::can).
     pub async fn check<'a: 'r, 'r>(
         &self,
         user: UserId,
@@ -135,11 +136,11 @@ impl UserManagement {
         self.asking().check(user, permission, resource).await
     }
 
-    /// [`UserManagement::check`] that never waits: synchronous, and by the rights in memory alone.
+    /// Like [`UserManagement::check`], but synchronous: it uses the rights in memory and never waits.
     ///
     /// # Errors
-    /// [`Reason::NotLoaded`](crate::Reason::NotLoaded) for a user whose rights are not in memory, whether there is such
-    /// a user or not; and as [`Caller::can`](crate::Caller::can).
+    /// [`Reason::NotLoaded`](crate::Reason::NotLoaded) if the user's rights are not in memory, also if there is no such
+    /// user; and as [`Caller::can`](crate::Caller::can).
     pub fn check_cached<'a: 'r, 'r>(
         &self,
         user: impl UserRef,
@@ -149,15 +150,15 @@ impl UserManagement {
         self.asking().check_cached(user, permission, resource)
     }
 
-    /// Many checks, about one user or several, all of one moment; see [`Asking::check_many`].
+    /// Many checks at one moment, about one user or several; see [`Asking::check_many`].
     ///
     /// # Errors
-    /// As [`UserManagement::check`], for the first that has one.
+    /// As [`UserManagement::check`]: the error of the first check that fails.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         self.asking().check_many(checks).await
     }
 
-    /// Why any user may or may not do this.
+    /// Explains why a user may or may not do this.
     ///
     /// # Errors
     /// As [`UserManagement::check`].
@@ -172,15 +173,15 @@ impl UserManagement {
 }
 
 impl Asking<'_> {
-    /// What the policy's conditions read as `context.…`.
+    /// The values that conditions read as `context.NAME`.
     pub fn context(mut self, context: Context) -> Self {
         self.context = context;
         self
     }
 
-    /// Counts everything that was committed up to this position, or answers
-    /// [`Reason::RightsStale`](crate::Reason::RightsStale): at once where the question is synchronous, else
-    /// after having waited for it as long as rights may be old (a second, unless configured otherwise).
+    /// Requires that everything committed up to this position counts. Otherwise the error is
+    /// [`Reason::RightsStale`](crate::Reason::RightsStale): at once for synchronous checks, for others after waiting
+    /// [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis).
     pub fn at_least(mut self, position: u64) -> Self {
         self.at_least = position;
         self
@@ -235,10 +236,10 @@ impl Asking<'_> {
         )
     }
 
-    /// Many checks, about one user or several; each user's rights are looked up once, and all are of one moment.
+    /// Many checks at one moment, about one user or several. Each user's rights are looked up once.
     ///
     /// # Errors
-    /// As [`UserManagement::check`], for the first that has one.
+    /// As [`UserManagement::check`]: the error of the first check that fails.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;

@@ -1,4 +1,4 @@
-//! Time, randomness, ids and tasks come in here and nowhere else, so that tests are exact.
+//! The source of time, randomness, ids and tasks: a store uses no other, so that tests can be deterministic.
 
 use std::{cell::Cell, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,23 +9,23 @@ use crate::model::{
     time::Time,
 };
 
-/// `Send` where threads exist; nothing on wasm32, whose futures stay on one thread.
+/// `Send`, except on wasm32, where futures stay on one thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub trait MaybeSend: Send {}
 #[cfg(not(target_arch = "wasm32"))]
 impl<T: Send + ?Sized> MaybeSend for T {}
-/// `Send` where threads exist; nothing on wasm32, whose futures stay on one thread.
+/// `Send`, except on wasm32, where futures stay on one thread.
 #[cfg(target_arch = "wasm32")]
 pub trait MaybeSend {}
 #[cfg(target_arch = "wasm32")]
 impl<T: ?Sized> MaybeSend for T {}
 
-/// `Send + Sync` where threads exist.
+/// `Send + Sync`, except on wasm32.
 #[cfg(not(target_arch = "wasm32"))]
 pub trait MaybeSync: Send + Sync {}
 #[cfg(not(target_arch = "wasm32"))]
 impl<T: Send + Sync + ?Sized> MaybeSync for T {}
-/// `Send + Sync` where threads exist.
+/// `Send + Sync`, except on wasm32.
 #[cfg(target_arch = "wasm32")]
 pub trait MaybeSync {}
 #[cfg(target_arch = "wasm32")]
@@ -38,27 +38,31 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[cfg(target_arch = "wasm32")]
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Work that takes long on a processor, such as hashing a password.
+/// CPU-bound work, such as hashing a password.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// What the library asks of the world. Hosts seldom write their own; tests and the simulation do.
+/// What a store needs from its surroundings. [`TokioEnvironment`] is the default; write your own to run elsewhere, or
+/// for tests ([the guide](crate::guide::testing) has one).
 pub trait Environment: MaybeSync + 'static {
-    /// The time now, UTC.
+    /// The current time.
     fn now(&self) -> Time;
 
-    /// The time since some moment that stays the same, by a clock that nobody sets: it never goes back.
+    /// The time since a fixed moment, by a monotonic clock.
     fn elapsed(&self) -> Duration;
 
-    /// Fills the buffer from a generator fit for keys (N 3.2.12).
+    /// Fills the buffer with random bytes from a cryptographically secure generator.
+    ///
+    /// # Errors
+    /// If the generator fails.
     fn random(&self, buffer: &mut [u8]) -> Result<()>;
 
-    /// Runs a task even if nobody waits for it any more: a commit is never torn by a caller who left.
+    /// Runs a task to its end, whether or not anybody waits for it: a cancelled request must not interrupt a commit.
     fn spawn(&self, task: Task);
 
-    /// Runs long work off the executor; on one thread it just runs.
+    /// Runs CPU-bound work off the executor; where there is one thread, at once.
     fn spawn_blocking(&self, work: Work);
 
-    /// Returns after this many milliseconds.
+    /// Completes after this many milliseconds.
     fn sleep(&self, millis: u64) -> Task;
 }
 
@@ -67,12 +71,12 @@ pub trait Environment: MaybeSync + 'static {
 pub struct Env(Arc<dyn Environment>);
 
 impl Env {
-    /// Wraps a host's environment.
+    /// Wraps an environment.
     pub fn new(environment: impl Environment) -> Self {
         Self(Arc::new(environment))
     }
 
-    /// The time now, in whole microseconds.
+    /// The current time, in whole microseconds.
     pub fn now(&self) -> Time {
         self.0.now()
     }
@@ -94,7 +98,7 @@ impl Env {
         Ok(bytes)
     }
 
-    /// A new id: UUID version 7 (RFC 9562, 5.7), so that keys grow with time.
+    /// A new id: a UUID of version 7 (RFC 9562, 5.7), so that ids increase with time.
     pub fn new_id<T: From<Uuid>>(&self) -> Result<T> {
         let millis = self.now().as_millisecond().max(0).unsigned_abs();
         Ok(uuid::Builder::from_unix_timestamp_millis(millis, &self.random()?).into_uuid().into())
@@ -141,10 +145,10 @@ impl Clock<'_> {
 
 /// Random bytes from the operating system, or from the browser's `crypto`.
 pub fn os_random(buffer: &mut [u8]) -> Result<()> {
-    getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the system gives no random bytes"))
+    getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the operating system returned no random bytes"))
 }
 
-/// [`Environment::elapsed`] where the system has such a clock: since the first time that it is asked.
+/// The time since the first call, by the system's monotonic clock: for [`Environment::elapsed`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn os_elapsed() -> Duration {
     static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
@@ -152,7 +156,7 @@ pub fn os_elapsed() -> Duration {
     BEGIN.get_or_init(std::time::Instant::now).elapsed()
 }
 
-/// The default where Tokio runs: the system's clock, its randomness, the current Tokio runtime.
+/// The default environment: the system's clock and randomness, and a Tokio runtime.
 #[cfg(feature = "tokio")]
 pub struct TokioEnvironment {
     handle: tokio::runtime::Handle,
@@ -160,7 +164,10 @@ pub struct TokioEnvironment {
 
 #[cfg(feature = "tokio")]
 impl TokioEnvironment {
-    /// Takes the runtime that this is called on.
+    /// Uses the current runtime.
+    ///
+    /// # Errors
+    /// [`Reason::ConfigInvalid`] outside of a Tokio runtime.
     pub fn current() -> Result<Self> {
         let handle = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::new(Reason::ConfigInvalid, "open must be called within a Tokio runtime"))?;

@@ -10,7 +10,7 @@ use crate::model::{
     error::{Error, Result},
 };
 
-/// The networks of the host's own proxies: whose word on where a request came from is believed. None by default.
+/// The networks of your own proxies, whose `X-Forwarded-For` is trusted. Empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -18,7 +18,7 @@ impl TrustedProxies {
     /// Reads addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each that is none, has bits beyond its prefix, or trusts everybody.
+    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each entry that is not a network, has bits beyond its prefix, or contains every address.
     pub fn read(list: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
         let mut checks = Checks::default();
         let read = list.into_iter().enumerate().filter_map(|(at, text)| {
@@ -31,16 +31,16 @@ impl TrustedProxies {
         Ok(Self(networks))
     }
 
-    /// The address that a request came from.
+    /// The address of the client that sent a request.
     ///
-    /// `peer` is the socket's; only where it is a trusted proxy's is `forwarded` read, the header `X-Forwarded-For`
-    /// (of several headers of that name, all in their order, joined by commas). Each proxy appends the address that it
-    /// was asked from, so the list is read from its end: as long as trusted proxies speak of each other. What stands
-    /// before the first address that is not trusted is only what somebody claims. An entry that is no address, with
-    /// or without a port, ends it as well: the answer then is the proxy that passed it on.
+    /// `peer` is the address of the socket. Only if it is a trusted proxy is `forwarded` read, the header
+    /// `X-Forwarded-For` (several headers of that name joined by commas, in order). Each proxy appends the address that it
+    /// received the request from, so the list is read from its end, as long as the addresses are trusted proxies. The
+    /// first that is not is the client; anything before it could be forged. Reading also stops at an entry that is not an
+    /// address, with or without a port: the answer then is the proxy that passed it on.
     ///
-    /// IPv4 addresses in IPv6 (`::ffff:192.0.2.1`) count and are answered as IPv4. A peer that is no IP address is
-    /// answered as it is.
+    /// IPv4 addresses mapped into IPv6 (`::ffff:192.0.2.1`) count as IPv4. A peer that is not an IP address is returned as
+    /// it is.
     pub fn client_address(&self, peer: &str, forwarded: &str) -> String {
         let Some(peer_address) = address(peer) else { return peer.to_owned() };
         let mut client = peer_address;

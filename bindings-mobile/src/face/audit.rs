@@ -10,12 +10,12 @@ use super::generic::AuditViewPage;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
-/// Whether the audit log is whole.
+/// The result of verifying the audit log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AuditReport {
     /// Whether nothing was altered, removed or moved.
     pub is_whole: bool,
-    /// How many entries were found whole.
+    /// How many entries are intact.
     pub verified: i64,
     /// The first bad entry.
     #[uniffi(default)]
@@ -28,21 +28,21 @@ pub struct AuditReport {
 pub struct AuditView {
     /// The entry's id.
     pub id: Uuid,
-    /// Its chain.
+    /// The chain it belongs to.
     pub lane: i64,
     /// Its place in the chain, from 1.
     pub seq: i64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
     /// What was done: an operation's name, or an event such as `sessions.login_failed`.
     pub action: String,
     /// Who did it: a user's id, `system`, `anonymous`.
     pub actor: String,
-    /// What it was done to.
+    /// The type of the target: `user`, `drone`, …
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_type: Option<String>,
-    /// Its id.
+    /// The target's id.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
@@ -54,19 +54,19 @@ pub struct AuditView {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<JsonText>,
-    /// Why it failed, or what else an auditor should know.
+    /// Why it failed, or other details.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// From where.
+    /// The IP address of the request.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// With what.
+    /// The user agent of the request.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// The entry's hash, which the next one is chained to.
+    /// The entry's hash; the next entry contains it.
     pub hash: String,
 }
 
@@ -81,10 +81,10 @@ pub struct ChainFault {
     pub problem: String,
 }
 
-/// What became of a change whose answer was lost.
+/// The outcome of a change whose answer was lost.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ChangeOutcome {
-    /// Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+    /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
     /// The number of its commit.
     #[uniffi(default)]
@@ -92,10 +92,10 @@ pub struct ChangeOutcome {
     pub position: Option<i64>,
 }
 
-/// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+/// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
 ///
-/// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-/// so long ago that its line left the change feed.
+/// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+/// so old that the change feed no longer has it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetOutcome {
     /// The change's id, as the error names it.
@@ -107,23 +107,23 @@ pub struct GetOutcome {
 /// Permission `audit:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListAudit {
-    /// Only of this actor: a user's id, `system`, `anonymous`.
+    /// Only entries of this actor: a user's id, `system`, `anonymous`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// Only on this target.
+    /// Only entries about the target with this id.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
-    /// Only this action.
+    /// Only entries of this action.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Only then or later.
+    /// Only entries from this time on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Only before.
+    /// Only entries before this time.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -164,10 +164,10 @@ impl Audit {
         self.caller.run("audit.verify", &Nothing {}).await
     }
 
-    /// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+    /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
     ///
-    /// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-    /// so long ago that its line left the change feed.
+    /// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+    /// so old that the change feed no longer has it.
     pub async fn outcome(&self, input: GetOutcome) -> Result<ChangeOutcome> {
         self.caller.run("audit.outcome", &input).await
     }

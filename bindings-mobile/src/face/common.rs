@@ -20,45 +20,45 @@ pub enum DroneModel {
     FlyOsMq9,
 }
 
-/// What a drone is doing.
+/// A drone's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum DroneStatus {
-    /// In flight or ready for it at once.
+    /// Flying, or ready to fly at once.
     #[serde(rename = "ACTIVE")]
     Active,
     /// Ready.
     #[serde(rename = "STANDBY")]
     Standby,
-    /// In the workshop.
+    /// Being maintained.
     #[serde(rename = "MAINTENANCE")]
     Maintenance,
-    /// Out of reach.
+    /// Cannot be reached.
     #[serde(rename = "OFFLINE")]
     Offline,
 }
 
-/// Whether a grant gives or takes.
+/// Whether a grant allows or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Effect {
-    /// Gives.
+    /// Allows it.
     #[serde(rename = "allow")]
     Allow,
-    /// Takes, whatever else allows.
+    /// Denies it, whatever else allows it.
     #[serde(rename = "deny")]
     Deny,
 }
 
-/// A grant to be given to a role.
+/// A grant to add to a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NewGrant {
     /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     /// `user:update{bio}`.
     pub permission: String,
-    /// Whether it gives or takes; it gives if not said.
+    /// Whether it allows or denies; it allows if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// Only where this condition holds.
+    /// The condition under which it applies; always if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
@@ -67,12 +67,12 @@ pub struct NewGrant {
 /// A grant of a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleGrant {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     /// `user:update{bio}`.
     pub permission: String,
-    /// Only where this condition holds.
+    /// The condition under which it applies; always if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,

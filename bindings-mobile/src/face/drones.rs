@@ -12,7 +12,7 @@ use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
 ///
-/// Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+/// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
 /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
 /// if it is assigned already.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -25,15 +25,15 @@ pub struct AssignDrone {
 
 /// Creates a drone; an operator named here gets the assignment too.
 ///
-/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-/// region or operator do not exist, or do not agree.
+/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+/// the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateDrone {
     /// A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing; `STANDBY` if not given.
+    /// Its status; `STANDBY` if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<DroneStatus>,
@@ -41,7 +41,7 @@ pub struct CreateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Who flies it.
+    /// The operator's user id.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
@@ -49,7 +49,7 @@ pub struct CreateDrone {
 
 /// Deletes a drone; its assignments and the roles held on it end.
 ///
-/// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+/// Permission `drone:delete`, and `admin:all` if one of those roles denies something.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteDrone {
     /// Its id or code.
@@ -61,28 +61,28 @@ pub struct DeleteDrone {
 pub struct DroneView {
     /// The drone's id.
     pub id: Uuid,
-    /// A name chosen by callers, such as `drone-001`.
+    /// A code chosen by the application, such as `drone-001`.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing.
+    /// Its status.
     pub status: DroneStatus,
     /// The region it belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_id: Option<Uuid>,
-    /// Who flies it; null also where the caller may not see that user.
+    /// Its operator; also null if the caller may not see that user.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<UserBrief>,
-    /// Who may fly it, those that the caller may see, by username.
+    /// The users who may fly it and whom the caller may see, by username.
     #[uniffi(default)]
     pub assigned_users: Vec<UserBrief>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 
@@ -112,7 +112,7 @@ pub struct ListDrones {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Only drones flown by this user, whom the caller must be allowed to read.
+    /// Only drones whose operator is this user, whom the caller must be allowed to read.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
@@ -130,9 +130,9 @@ pub struct ListDrones {
     pub cursor: Option<String>,
 }
 
-/// Takes a drone from its operator and assigns it to another user, in one commit.
+/// Moves a drone from its operator to another user, in one commit.
 ///
-/// Permissions and errors as with `assign`.
+/// Permissions and errors as for `assign`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ReassignDrone {
     /// The drone's id or code.
@@ -141,9 +141,9 @@ pub struct ReassignDrone {
     pub user_id: Uuid,
 }
 
-/// Takes a drone from a user; if it was the operator, the drone has none.
+/// Removes a drone from a user; if the user was its operator, the drone has none then.
 ///
-/// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+/// Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UnassignDrone {
     /// The drone's id or code.
@@ -154,26 +154,26 @@ pub struct UnassignDrone {
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-/// users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+/// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+/// regions. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateDrone {
     /// Its id or code.
     pub drone: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// The name chosen by callers.
+    /// The code chosen by the application.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What it is.
+    /// Its model.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<DroneModel>,
-    /// What it is doing.
+    /// Its status.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<DroneStatus>,
@@ -183,14 +183,14 @@ pub struct UpdateDrone {
     pub region: Option<StringPatch>,
 }
 
-/// A user in few words.
+/// A short form of a user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UserBrief {
     /// The name it signs in with.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The whole name.
+    /// The full name.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
@@ -208,8 +208,8 @@ pub struct Drones {
 impl Drones {
     /// Creates a drone; an operator named here gets the assignment too.
     ///
-    /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-    /// region or operator do not exist, or do not agree.
+    /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+    /// the operator does not exist, or the operator does not belong to the region.
     pub async fn create(&self, input: CreateDrone) -> Result<DroneView> {
         self.caller.run("drones.create", &input).await
     }
@@ -231,39 +231,39 @@ impl Drones {
 
     /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
     ///
-    /// Permission `drone:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-    /// users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+    /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+    /// regions. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateDrone) -> Result<DroneView> {
         self.caller.run("drones.update", &input).await
     }
 
     /// Deletes a drone; its assignments and the roles held on it end.
     ///
-    /// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+    /// Permission `drone:delete`, and `admin:all` if one of those roles denies something.
     pub async fn delete(&self, input: DeleteDrone) -> Result<()> {
         self.caller.run("drones.delete", &input).await
     }
 
     /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
     ///
-    /// Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+    /// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
     /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
     /// if it is assigned already.
     pub async fn assign(&self, input: AssignDrone) -> Result<DroneView> {
         self.caller.run("drones.assign", &input).await
     }
 
-    /// Takes a drone from a user; if it was the operator, the drone has none.
+    /// Removes a drone from a user; if the user was its operator, the drone has none then.
     ///
-    /// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+    /// Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
     pub async fn unassign(&self, input: UnassignDrone) -> Result<DroneView> {
         self.caller.run("drones.unassign", &input).await
     }
 
-    /// Takes a drone from its operator and assigns it to another user, in one commit.
+    /// Moves a drone from its operator to another user, in one commit.
     ///
-    /// Permissions and errors as with `assign`.
+    /// Permissions and errors as for `assign`.
     pub async fn reassign(&self, input: ReassignDrone) -> Result<DroneView> {
         self.caller.run("drones.reassign", &input).await
     }

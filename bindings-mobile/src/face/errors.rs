@@ -4,34 +4,34 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of an error; the same nine in every language (API-1).
+/// The kind of an error: the same nine in every language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Code {
     /// The input is not valid; see the fields.
     #[serde(rename = "VALIDATION_ERROR")]
     ValidationError,
-    /// Nobody is logged in, or not any more.
+    /// Nobody is signed in, or the session has ended.
     #[serde(rename = "UNAUTHORIZED")]
     Unauthorized,
     /// The caller may not do this.
     #[serde(rename = "FORBIDDEN")]
     Forbidden,
-    /// It does not exist, or the caller may not know that it does.
+    /// It does not exist, or the caller may not know that it exists.
     #[serde(rename = "RESOURCE_NOT_FOUND")]
     ResourceNotFound,
     /// The name is taken.
     #[serde(rename = "DUPLICATE_RESOURCE")]
     DuplicateResource,
-    /// The row was changed meanwhile, or an invariant forbids the change.
+    /// The row has changed since it was read, or an invariant forbids the change.
     #[serde(rename = "CONFLICT")]
     Conflict,
     /// Too many attempts; try again later.
     #[serde(rename = "RATE_LIMIT_EXCEEDED")]
     RateLimitExceeded,
-    /// The storage, or something else that is needed, cannot be used now.
+    /// The storage, or something else that is needed, is not available.
     #[serde(rename = "UNAVAILABLE")]
     Unavailable,
-    /// A fault of the library or of its host.
+    /// A fault of the library, or of the application that embeds it.
     #[serde(rename = "INTERNAL_SERVER_ERROR")]
     InternalServerError,
 }
@@ -42,49 +42,49 @@ pub enum FieldCode {
     /// Must be given.
     #[serde(rename = "required")]
     Required,
-    /// There is no such field, or the caller may not give it.
+    /// There is no such field, or the caller may not set it.
     #[serde(rename = "unknown_field")]
     UnknownField,
-    /// Another JSON type than expected.
+    /// Has another JSON type than expected.
     #[serde(rename = "invalid_type")]
     InvalidType,
-    /// Fewer characters than allowed.
+    /// Has fewer characters than allowed.
     #[serde(rename = "too_short")]
     TooShort,
-    /// More characters (or bytes, where the message says so) than allowed.
+    /// Has more characters (or bytes, if the message says so) than allowed.
     #[serde(rename = "too_long")]
     TooLong,
-    /// Not of the expected form.
+    /// Does not have the expected form.
     #[serde(rename = "invalid_format")]
     InvalidFormat,
-    /// Holds a character that is not allowed there.
+    /// Contains a character that is not allowed.
     #[serde(rename = "invalid_character")]
     InvalidCharacter,
-    /// Not one of the words that are allowed.
+    /// Is not one of the allowed words.
     #[serde(rename = "unknown_value")]
     UnknownValue,
     /// Names something that does not exist, or that the caller may not see.
     #[serde(rename = "not_found")]
     NotFound,
-    /// Outside of the allowed range.
+    /// Is outside of the allowed range.
     #[serde(rename = "out_of_range")]
     OutOfRange,
-    /// May be changed, but never be null.
+    /// May be changed, but not be null.
     #[serde(rename = "not_clearable")]
     NotClearable,
     /// Contradicts another field or the row it refers to.
     #[serde(rename = "disagrees")]
     Disagrees,
-    /// Somebody else has this name.
+    /// The name is taken.
     #[serde(rename = "taken")]
     Taken,
-    /// The policy would be wrong with it; the message says why.
+    /// Would make the policy invalid; the message says why.
     #[serde(rename = "policy_invalid")]
     PolicyInvalid,
-    /// The password is on the list of common ones.
+    /// The password is easy to guess: it repeats a short part or counts up.
     #[serde(rename = "common_password")]
     CommonPassword,
-    /// The password holds the account's own name or address, or the service's.
+    /// The password is built from the account's name or address, or the service's name.
     #[serde(rename = "context_password")]
     ContextPassword,
 }
@@ -94,19 +94,19 @@ pub enum FieldCode {
 pub struct FieldError {
     /// The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole.
     pub field: String,
-    /// What is wrong, as a stable word.
+    /// What is wrong, as a stable code.
     pub code: FieldCode,
-    /// What is wrong, in words, with the limit.
+    /// What is wrong, for people, with the limit if there is one.
     pub message: String,
 }
 
-/// Why, more closely than the [`Code`]; stable as well.
+/// What happened, more precisely than the [`Code`] says, and as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Reason {
     /// Fields of the input are wrong.
     #[serde(rename = "invalid_input")]
     InvalidInput,
-    /// The input is no JSON.
+    /// The input is not valid JSON.
     #[serde(rename = "invalid_json")]
     InvalidJson,
     /// There is no operation of this name.
@@ -121,13 +121,13 @@ pub enum Reason {
     /// The policy declares no such role.
     #[serde(rename = "unknown_role")]
     UnknownRole,
-    /// A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+    /// A value of the resource does not have the type that the policy declares, or the policy does not declare its attribute.
     #[serde(rename = "resource_invalid")]
     ResourceInvalid,
-    /// The same of an attribute of who asks.
+    /// The same for an attribute of the principal, or the principal was made by other rules.
     #[serde(rename = "principal_invalid")]
     PrincipalInvalid,
-    /// The same of a value of the context.
+    /// The same for a value of the context.
     #[serde(rename = "context_invalid")]
     ContextInvalid,
     /// The resource lacks an attribute that the policy reads.
@@ -142,23 +142,22 @@ pub enum Reason {
     /// A setting has a value that cannot be used.
     #[serde(rename = "config_invalid")]
     ConfigInvalid,
-    /// An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
-    /// signed in, who cannot be told from others.
+    /// The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in.
     #[serde(rename = "idempotency_key_invalid")]
     IdempotencyKeyInvalid,
-    /// The same caller gave this idempotency key to the same operation before, with another input.
+    /// The same caller used this idempotency key for the same operation before, with another input.
     #[serde(rename = "idempotency_key_reused")]
     IdempotencyKeyReused,
-    /// Unknown account, wrong password or inactive account; which one is in the audit log only.
+    /// Unknown account, wrong password or inactive account; only the audit log says which.
     #[serde(rename = "invalid_credentials")]
     InvalidCredentials,
-    /// The token is not one of ours, or not for this.
+    /// The token was not issued here, or not for this purpose.
     #[serde(rename = "invalid_token")]
     InvalidToken,
-    /// The token's time is over.
+    /// The token has expired.
     #[serde(rename = "token_expired")]
     TokenExpired,
-    /// The session was ended, or its user may no longer sign in.
+    /// The session has ended, or its user may no longer sign in.
     #[serde(rename = "session_ended")]
     SessionEnded,
     /// This needs a signed-in caller.
@@ -167,13 +166,13 @@ pub enum Reason {
     /// The rules do not allow it.
     #[serde(rename = "denied")]
     Denied,
-    /// It does not exist for this caller.
+    /// It does not exist, or the caller may not see it.
     #[serde(rename = "not_found")]
     NotFound,
-    /// Somebody else has this name.
+    /// The name is taken.
     #[serde(rename = "taken")]
     Taken,
-    /// Done already: the assignment exists.
+    /// The assignment exists already.
     #[serde(rename = "already_assigned")]
     AlreadyAssigned,
     /// The expected version is not the current one.
@@ -182,31 +181,31 @@ pub enum Reason {
     /// It would leave no active administrator.
     #[serde(rename = "last_administrator")]
     LastAdministrator,
-    /// Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+    /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
     #[serde(rename = "in_use")]
     InUse,
-    /// The library's own, which every policy has.
+    /// It belongs to the library and cannot be changed.
     #[serde(rename = "built_in")]
     BuiltIn,
     /// The account's status does not allow this change.
     #[serde(rename = "wrong_status")]
     WrongStatus,
-    /// Others wrote the same rows again and again; try once more.
+    /// Other requests kept writing the same rows; try again.
     #[serde(rename = "contention")]
     Contention,
-    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    /// A request with this idempotency key was already done, by the change of the error's `change_id`; it was not repeated.
     #[serde(rename = "already_done")]
     AlreadyDone,
-    /// Asked too often; the error says after how many seconds to ask again.
+    /// Too many requests; the error says after how many seconds to try again.
     #[serde(rename = "rate_limited")]
     RateLimited,
-    /// Too many passwords are being hashed.
+    /// Too many passwords are waiting to be hashed.
     #[serde(rename = "hashing_queue_full")]
     HashingQueueFull,
     /// The storage does not answer.
     #[serde(rename = "storage_unavailable")]
     StorageUnavailable,
-    /// The file does not exist, or is no database.
+    /// The file does not exist, is not a database, or was removed or replaced while it was open.
     #[serde(rename = "storage_missing")]
     StorageMissing,
     /// The storage can be read but not written.
@@ -221,22 +220,22 @@ pub enum Reason {
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,
-    /// This user is not in memory; `check` reads the rights.
+    /// The user's rights are not in memory; `check` reads them.
     #[serde(rename = "not_loaded")]
     NotLoaded,
-    /// In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+    /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     #[serde(rename = "deferred_not_loaded")]
     DeferredNotLoaded,
-    /// The change feed could not be confirmed in time; old rights are never served for ever.
+    /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     #[serde(rename = "rights_stale")]
     RightsStale,
-    /// Closed already.
+    /// The store was closed.
     #[serde(rename = "closed")]
     Closed,
-    /// The storage holds something that this library did not write.
+    /// The storage contains something that this library did not write.
     #[serde(rename = "corrupt")]
     Corrupt,
-    /// A fault in the library; please report it.
+    /// A fault of the library; please report it.
     #[serde(rename = "internal")]
     Internal,
 }

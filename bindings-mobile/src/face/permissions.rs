@@ -12,7 +12,7 @@ use super::generic::{PermissionViewPage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
-/// An assignment, and whether it counts here.
+/// An assignment, and whether it applies.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignmentTrace {
     /// The role that is held.
@@ -21,32 +21,32 @@ pub struct AssignmentTrace {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Where.
+    /// The scope.
     pub scope: String,
-    /// From when on.
+    /// From when, inclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Until before when.
+    /// Until when, exclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Whether it is held at the time asked about.
+    /// Whether it is held at the time of the question.
     pub is_valid: bool,
-    /// Whether its scope covers the resource asked about.
+    /// Whether its scope covers the resource.
     pub covers: bool,
 }
 
-/// What decided.
+/// What decided a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Cause {
     /// The account is not active.
     #[serde(rename = "inactive")]
     Inactive,
-    /// A role that holds `admin:all`.
+    /// A role grants `admin:all`.
     #[serde(rename = "administrator")]
     Administrator,
-    /// A grant allows it and none denies it.
+    /// A grant allows it, and none denies it.
     #[serde(rename = "allowed")]
     Allowed,
     /// A grant denies it.
@@ -60,16 +60,16 @@ pub enum Cause {
     BeyondKey,
 }
 
-/// One change; it takes all those of the set. What its kind does not name is empty.
+/// One change of a set; all of them are needed. Fields that its kind does not use are empty.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Change {
-    /// What kind of change it is.
+    /// The kind of change.
     pub kind: ChangeKind,
     /// In words: `watch is held in region …; this drone is in region …`.
     pub text: String,
-    /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+    /// Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
     pub asker: i64,
-    /// That account; none for who is not signed in, or whose id is no UUID.
+    /// The id of this principal; none if it is not signed in, or its id is not a UUID.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Uuid>,
@@ -89,18 +89,18 @@ pub struct Change {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
-    /// Where a role must be held, or a resource must lie.
+    /// The scopes in which a role must be held, or a resource must lie.
     #[uniffi(default)]
     pub scopes: Vec<String>,
     /// The fields to name.
     #[uniffi(default)]
     pub fields: Vec<String>,
-    /// How tests must turn out.
+    /// How comparisons must turn out.
     #[uniffi(default)]
     pub tests: Vec<TestOutcome>,
 }
 
-/// What kind of change it is.
+/// The kind of a change that an explanation proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ChangeKind {
     /// The account becomes active.
@@ -109,45 +109,46 @@ pub enum ChangeKind {
     /// The API key gets a pattern that matches `permission`.
     #[serde(rename = "widen_key")]
     WidenKey,
-    /// The account itself asks, without its key: a key never administers.
+    /// The account acts itself, without its API key: a key never administers.
     #[serde(rename = "drop_key")]
     DropKey,
-    /// The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
-    /// `tests` turn out so. It is about this one resource then, so what is said of others does not count.
+    /// The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
+    /// given. Denies about other resources do not count then.
     #[serde(rename = "name_resource")]
     NameResource,
-    /// The question names these `fields` alone.
+    /// The question names only these `fields`.
     #[serde(rename = "name_fields")]
     NameFields,
-    /// `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+    /// `role` is assigned in `scopes`, for ever; the text names other roles that would do as well.
     #[serde(rename = "assign_role")]
     AssignRole,
-    /// `role`, which is held, becomes active in the session, or one of the API key's roles.
+    /// `role`, which is held, becomes active in the session, or a role of the API key.
     #[serde(rename = "activate_role")]
     ActivateRole,
-    /// `assignment` is held at the time asked about.
+    /// `assignment` is held at the time of the question.
     #[serde(rename = "move_window")]
     MoveWindow,
     /// `assignment` is held in `scopes` instead.
     #[serde(rename = "move_scope")]
     MoveScope,
-    /// The test of a condition in `tests` turns out so, wherever it is written.
+    /// A comparison of a condition, in `tests`, turns out as given.
     #[serde(rename = "meet_condition")]
     MeetCondition,
     /// `role` loses `grant`, which denies.
     #[serde(rename = "lift_deny")]
     LiftDeny,
-    /// No role of the policy gives it: one that is held must get a grant of `permission`.
+    /// No role of the policy grants it: one that is held must get a grant of `permission`.
     #[serde(rename = "add_grant")]
     AddGrant,
 }
 
-/// Declares a permission. Roles that grant a pattern which matches it have it at once.
+/// Declares a permission. Roles with a pattern that matches it grant it at once.
 ///
-/// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+/// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreatePermission {
-    /// `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+    /// `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64 characters and beginning with a
+    /// letter. It cannot be changed.
     pub name: String,
     /// What it is for, at most 500 characters.
     #[uniffi(default)]
@@ -155,51 +156,51 @@ pub struct CreatePermission {
     pub description: Option<String>,
 }
 
-/// Deletes a permission. Patterns that match others too just match it no more.
+/// Deletes a permission. Patterns that match others as well stay.
 ///
-/// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-/// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-/// more, unless `force` removes these grants.
+/// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+/// `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+/// unless `force` removes these grants.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeletePermission {
     /// Its name.
     pub name: String,
-    /// The version that the deletion was decided on.
+    /// The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// Removes the grants that need it.
+    /// Removes the grants that use it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
 }
 
-/// What went with a permission.
+/// What was removed with a permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeletedPermission {
-    /// The grants that named it, and the patterns that matched nothing else.
+    /// The grants that named it, and those whose pattern matched nothing else.
     #[uniffi(default)]
     pub removed_grants: Vec<RemovedGrant>,
 }
 
-/// A grant that somebody holds now.
+/// A grant that a principal holds now.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct EffectiveGrant {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The permission, or the pattern that matches several.
+    /// The permission, or a pattern that matches several.
     pub permission: String,
-    /// Where: `global`, `region:ID`, …
+    /// The scope: `global`, `region:ID`, …
     pub scope: String,
-    /// Only where this holds.
+    /// The condition under which it applies; none: always.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// The role that is held.
     pub role: String,
-    /// The role that says so: the same, or one that it inherits.
+    /// The role that has the grant: the same, or one that it inherits.
     pub granted_by: String,
-    /// Until when it is held.
+    /// Until when it is held, exclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -208,44 +209,44 @@ pub struct EffectiveGrant {
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+/// Permission `policy:explain`, and those to read the user and the stored resource.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExplainPermission {
     /// The user.
     pub user_id: Uuid,
     /// The permission: `drone:read`.
     pub permission: String,
-    /// A row of this library, by id or code: the permission's type says of which table.
+    /// A stored row, by id or code; the permission names its type.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// A resource of the host, by its attributes and relations.
+    /// Instead of a stored row: the attributes and relations of a resource of the application.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// What the policy's conditions read as `context.…`.
+    /// The values that conditions read as `context.NAME`.
     #[uniffi(default)]
     pub context: HashMap<String, JsonText>,
 }
 
-/// Why a decision is as it is.
+/// The reasons of a decision.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Explanation {
     /// The decision.
     pub allowed: bool,
-    /// What was asked, fields included.
+    /// The permission, with fields if there were any.
     pub permission: String,
     /// What decided.
     pub cause: Cause,
-    /// All of it for people, in lines.
+    /// The explanation as text, in lines.
     pub text: String,
-    /// The grant that decided; none where there is none.
+    /// The grant that decided, if one did.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<GrantTrace>,
-    /// On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
+    /// On a denial, grants that almost allowed it; the nearest first, at most 20.
     #[uniffi(default)]
     pub misses: Vec<GrantTrace>,
-    /// On a denial, a minimal set of changes: together they would allow it, and no part of them would.
+    /// On a denial, a minimal set of changes that together would allow it.
     #[uniffi(default)]
     pub changes: Vec<Change>,
 }
@@ -259,32 +260,32 @@ pub struct GetPermission {
     pub name: String,
 }
 
-/// A grant somebody holds, and how far it matched.
+/// A grant that a principal holds, and how far it matched.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GrantTrace {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The assignment that it is held by.
+    /// The assignment by which it is held.
     pub assignment: AssignmentTrace,
-    /// Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+    /// Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
     pub is_active: bool,
-    /// From the role that is held to the role that says so.
+    /// The roles from the one that is held to the one that has the grant.
     #[uniffi(default)]
     pub role_path: Vec<String>,
     /// The grant's permission or pattern.
     pub permission: String,
-    /// Its condition.
+    /// Its condition, if there is one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// Whether its condition holds; true without one.
     pub condition_holds: bool,
-    /// The parts of its condition, with the values that they read.
+    /// The comparisons of its condition, with the values that they read.
     #[uniffi(default)]
     pub tests: Vec<TestTrace>,
 }
 
-/// Lists the permissions that exist: the library's and the policy's own, by name.
+/// Lists all permissions, of the library and of the policy, by name.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -306,33 +307,33 @@ pub struct ListPermissions {
 /// A permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PermissionView {
-    /// `document:edit`.
+    /// Its name: `document:edit`.
     pub name: String,
     /// The type of resource: `document`.
     pub resource: String,
-    /// What is done to it: `edit`.
+    /// The action: `edit`.
     pub action: String,
     /// What it is for.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether it is the library's own, which every policy has.
+    /// Whether it belongs to the library, so that every policy has it.
     pub is_built_in: bool,
-    /// When it was declared; null for the library's own.
+    /// When it was declared; null for those of the library.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it was last changed; null for the library's own.
+    /// When it was last changed; null for those of the library.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// Moves by one with every change; null for the library's own.
+    /// Increases by one with every change; null for those of the library.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
 }
 
-/// A grant that went with a permission.
+/// A grant that was removed with a permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RemovedGrant {
     /// The role that had it.
@@ -341,10 +342,10 @@ pub struct RemovedGrant {
     pub grant: RoleGrant,
 }
 
-/// How a test of a condition must turn out.
+/// How a comparison of a condition must turn out.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TestOutcome {
-    /// About whom, as in [`Change::asker`]; 0 where it reads no principal.
+    /// The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
     pub asker: i64,
     /// As written.
     pub text: String,
@@ -362,20 +363,20 @@ pub struct TestTrace {
     pub text: String,
     /// Whether it holds.
     pub holds: bool,
-    /// What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
+    /// The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was given.
     #[uniffi(default)]
     pub values: HashMap<String, String>,
 }
 
-/// Says what a permission is for.
+/// Changes the description of a permission.
 ///
-/// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+/// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
 /// `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdatePermission {
     /// Its name.
     pub name: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -393,9 +394,9 @@ pub struct Permissions {
 
 #[uniffi::export]
 impl Permissions {
-    /// Declares a permission. Roles that grant a pattern which matches it have it at once.
+    /// Declares a permission. Roles with a pattern that matches it grant it at once.
     ///
-    /// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+    /// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
     pub async fn create(&self, input: CreatePermission) -> Result<PermissionView> {
         self.caller.run("permissions.create", &input).await
     }
@@ -407,7 +408,7 @@ impl Permissions {
         self.caller.run("permissions.get", &input).await
     }
 
-    /// Lists the permissions that exist: the library's and the policy's own, by name.
+    /// Lists all permissions, of the library and of the policy, by name.
     ///
     /// Permission `policy:read`.
     #[uniffi::method(default(input))]
@@ -415,19 +416,19 @@ impl Permissions {
         self.caller.run("permissions.list", &input).await
     }
 
-    /// Says what a permission is for.
+    /// Changes the description of a permission.
     ///
-    /// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+    /// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
     /// `expected_version` is stale.
     pub async fn update(&self, input: UpdatePermission) -> Result<PermissionView> {
         self.caller.run("permissions.update", &input).await
     }
 
-    /// Deletes a permission. Patterns that match others too just match it no more.
+    /// Deletes a permission. Patterns that match others as well stay.
     ///
-    /// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-    /// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-    /// more, unless `force` removes these grants.
+    /// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+    /// `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+    /// unless `force` removes these grants.
     pub async fn delete(&self, input: DeletePermission) -> Result<DeletedPermission> {
         self.caller.run("permissions.delete", &input).await
     }
@@ -440,7 +441,7 @@ impl Permissions {
     /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
     /// or what is missing.
     ///
-    /// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+    /// Permission `policy:explain`, and those to read the user and the stored resource.
     pub async fn explain(&self, input: ExplainPermission) -> Result<Explanation> {
         self.caller.run("permissions.explain", &input).await
     }

@@ -10,7 +10,7 @@ use super::common::NewGrant;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Uuid};
 
-/// An answer that is asked of no resource in particular.
+/// An answer without a particular resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum DecisionAnswer {
     /// Yes, whatever the resource.
@@ -27,95 +27,95 @@ pub enum DecisionAnswer {
 /// A decision that changes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DecisionChange {
-    /// Whose; null: of those who are not signed in.
+    /// The user; null: callers who are not signed in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// To do what.
+    /// The permission.
     pub permission: String,
-    /// Where: `global`, `region:ID`, …
+    /// The scope: `global`, `region:ID`, …
     pub scope: String,
     /// The answer now.
     pub before: DecisionAnswer,
-    /// The answer then.
+    /// The answer after the edit.
     pub after: DecisionAnswer,
-    /// Where the answer now depends: on what; `deny …` denies where it holds.
+    /// If the answer now depends on something: the conditions; `deny …` denies where it holds.
     #[uniffi(default)]
     pub conditions_before: Vec<String>,
-    /// Where the answer then depends: on what.
+    /// The same after the edit.
     #[uniffi(default)]
     pub conditions_after: Vec<String>,
 }
 
-/// Says what importing a policy file would change; nothing is written.
+/// Compares a policy file with the stored policy; nothing is written.
 ///
 /// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DiffPolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<PolicyFormat>,
 }
 
-/// What an edit would change.
+/// The result of a dry run.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DryRun {
-    /// How many decisions change, exactly.
+    /// How many decisions change.
     pub total: i64,
-    /// How many users they are of; who is not signed in counts as one.
+    /// How many users they are about; callers who are not signed in count as one.
     pub users: i64,
-    /// Whether there are more than are listed.
+    /// Whether there are more than those listed.
     pub has_more: bool,
-    /// They, by user (who is not signed in first), permission and scope.
+    /// The changed decisions, by user (callers who are not signed in first), permission and scope.
     #[uniffi(default)]
     pub decisions: Vec<DecisionChange>,
 }
 
-/// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+/// Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
 ///
-/// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-/// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-/// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+/// A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+/// role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+/// user. Errors: `VALIDATION_ERROR` with every problem of the policy.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DryRunPolicy {
-    /// The policy file.
+    /// The policy file's text.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<PolicyFormat>,
-    /// Instead of a file: this role would be so, new or changed.
+    /// Instead of a file: create or change this role.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleEdit>,
-    /// Instead of a file: this role would be deleted, and taken from everybody.
+    /// Instead of a file: delete this role, and remove it from everybody.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_role: Option<String>,
-    /// Instead of a file: this permission would be declared.
+    /// Instead of a file: declare this permission.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_permission: Option<String>,
-    /// Instead of a file: this permission would be deleted, with the grants that need it.
+    /// Instead of a file: delete this permission, with the grants that use it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_permission: Option<String>,
-    /// Leaves out so many of the changed decisions: to go on after a page.
+    /// How many of the changed decisions to skip, to read further ones.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<i64>,
-    /// How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+    /// How many of them to list, 1 to 1000; 100 if not given. All are counted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }
 
-/// Writes the stored policy as a file, which can be imported or given when a store is opened.
+/// Exports the stored policy as a file, which can be imported, or given when a store is opened.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -129,32 +129,32 @@ pub struct ExportPolicy {
 /// Replaces the whole policy by a file.
 ///
 /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-/// users hold a role that the file has not, unless `force` takes it from them.
+/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+/// users hold a role that the file does not have, unless `force` removes it from them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportPolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<PolicyFormat>,
-    /// The version of the policy that the file was made on.
+    /// The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// Takes roles that the file has not from everybody who holds them.
+    /// Removes roles that the file does not have from the users who hold them.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportedPolicy {
-    /// The version after it; the same as before where nothing differed.
+    /// The version after the import; the same as before if nothing differed.
     pub version: i64,
-    /// What it changed.
+    /// What changed.
     #[uniffi(default)]
     pub changes: Vec<PolicyChange>,
 }
@@ -162,27 +162,27 @@ pub struct ImportedPolicy {
 /// A part of a policy that differs.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PolicyChange {
-    /// What it is.
+    /// The kind of part.
     pub part: PolicyPart,
     /// Its name.
     pub name: String,
-    /// What became of it.
+    /// How it differs.
     pub kind: PolicyChangeKind,
-    /// The fields that differ; of what was added or removed, those that say something.
+    /// The fields that differ; of an added or removed part, those that are not empty.
     #[uniffi(default)]
     pub fields: Vec<PolicyFieldChange>,
 }
 
-/// What became of a part.
+/// How a part differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum PolicyChangeKind {
-    /// It was not there before.
+    /// It is new.
     #[serde(rename = "added")]
     Added,
-    /// It is there no more.
+    /// It was removed.
     #[serde(rename = "removed")]
     Removed,
-    /// It says something else.
+    /// It changed.
     #[serde(rename = "changed")]
     Changed,
 }
@@ -192,11 +192,11 @@ pub enum PolicyChangeKind {
 pub struct PolicyFieldChange {
     /// Its name: `description`, `grants`, `inherits`, an attribute of a type.
     pub field: String,
-    /// What it was; null: nothing.
+    /// The value before; null: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<JsonText>,
-    /// What it becomes; null: nothing.
+    /// The value after; null: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<JsonText>,
@@ -205,21 +205,21 @@ pub struct PolicyFieldChange {
 /// A policy as a file.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PolicyFile {
-    /// The version that was written.
+    /// The version of the policy in the file.
     pub version: i64,
-    /// How it is written.
+    /// Its format.
     pub format: PolicyFormat,
-    /// The file.
+    /// The file's text.
     pub text: String,
 }
 
-/// How a policy is written.
+/// The format of a policy file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum PolicyFormat {
     /// TOML.
     #[serde(rename = "toml")]
     Toml,
-    /// JSON, the same model.
+    /// JSON, with the same content.
     #[serde(rename = "json")]
     Json,
 }
@@ -247,18 +247,18 @@ pub enum PolicyPart {
     Setting,
 }
 
-/// What the policy is, in short.
+/// A summary of the policy.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PolicySummary {
-    /// Moves by one with every edit of anything in the policy.
+    /// Increases by one with every edit of the policy.
     pub version: i64,
     /// What it is for.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// `general`, or `limited`: a role inherits from one other at most.
+    /// `general`, or `limited`: each role inherits from at most one other.
     pub hierarchy: String,
-    /// The role of those who are not signed in.
+    /// The role of callers who are not signed in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<String>,
@@ -266,23 +266,23 @@ pub struct PolicySummary {
     pub roles: i64,
     /// How many permissions it declares.
     pub permissions: i64,
-    /// How many permissions the library brings itself.
+    /// How many permissions the library declares.
     pub built_in_permissions: i64,
     /// How many resource types it declares.
     pub types: i64,
 }
 
-/// Whether a file is a policy.
+/// The result of checking a policy file.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PolicyValidation {
-    /// Whether it could be imported.
+    /// Whether it is valid.
     pub is_valid: bool,
     /// Every problem, with line and column, in the order of the file.
     #[uniffi(default)]
     pub problems: Vec<Problem>,
 }
 
-/// One problem of a policy or seed file, at its place.
+/// One problem of a policy or seed file, with its position.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Problem {
     /// The line, from 1.
@@ -291,18 +291,18 @@ pub struct Problem {
     pub column: i64,
     /// What is wrong.
     pub message: String,
-    /// What may help, such as the name that was probably meant.
+    /// A suggestion, such as the name that was probably meant.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
 
-/// A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+/// A role as it would be. Fields that are not given stay as they are; of a new role they are empty.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleEdit {
     /// Its name.
     pub name: String,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inherits: Option<Vec<String>>,
@@ -317,9 +317,9 @@ pub struct RoleEdit {
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ValidatePolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<PolicyFormat>,
@@ -333,14 +333,14 @@ pub struct Policy {
 
 #[uniffi::export]
 impl Policy {
-    /// Gets the policy's version and what it consists of.
+    /// Gets the policy's version and a summary of its content.
     ///
     /// Permission `policy:read`.
     pub async fn get(&self) -> Result<PolicySummary> {
         self.caller.run("policy.get", &Nothing {}).await
     }
 
-    /// Writes the stored policy as a file, which can be imported or given when a store is opened.
+    /// Exports the stored policy as a file, which can be imported, or given when a store is opened.
     ///
     /// Permission `policy:read`.
     #[uniffi::method(default(input))]
@@ -351,8 +351,8 @@ impl Policy {
     /// Replaces the whole policy by a file.
     ///
     /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-    /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-    /// users hold a role that the file has not, unless `force` takes it from them.
+    /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+    /// users hold a role that the file does not have, unless `force` removes it from them.
     pub async fn import(&self, input: ImportPolicy) -> Result<ImportedPolicy> {
         self.caller.run("policy.import", &input).await
     }
@@ -364,18 +364,18 @@ impl Policy {
         self.caller.run("policy.validate", &input).await
     }
 
-    /// Says what importing a policy file would change; nothing is written.
+    /// Compares a policy file with the stored policy; nothing is written.
     ///
     /// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
     pub async fn diff(&self, input: DiffPolicy) -> Result<Vec<PolicyChange>> {
         self.caller.run("policy.diff", &input).await
     }
 
-    /// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+    /// Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
     ///
-    /// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-    /// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-    /// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+    /// A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+    /// role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+    /// user. Errors: `VALIDATION_ERROR` with every problem of the policy.
     #[uniffi::method(default(input))]
     pub async fn dry_run(&self, input: DryRunPolicy) -> Result<DryRun> {
         self.caller.run("policy.dry_run", &input).await

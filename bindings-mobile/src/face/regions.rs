@@ -35,7 +35,7 @@ pub struct CreateRegion {
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-/// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+/// of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
 /// one of those roles denies something or one of the users is an administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRegion {
@@ -90,7 +90,7 @@ pub enum RegionStatus {
     Inactive,
 }
 
-/// A region with the number of its users and drones that the caller may list.
+/// A region, and how many of its users and drones the caller may list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RegionView {
     /// The region's id.
@@ -117,7 +117,7 @@ pub struct RegionView {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 
@@ -128,7 +128,7 @@ pub struct RegionView {
 pub struct UpdateRegion {
     /// Its id or code.
     pub region: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -194,7 +194,7 @@ impl Regions {
     /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
     ///
     /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-    /// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+    /// of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
     /// one of those roles denies something or one of the users is an administrator.
     pub async fn delete(&self, input: DeleteRegion) -> Result<()> {
         self.caller.run("regions.delete", &input).await

@@ -11,24 +11,24 @@ use super::generic::{RoleAssignmentPage, RoleViewPage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Gives a user a role, everywhere or in a scope, for ever or for a time.
+/// Assigns a role to a user, everywhere or in a scope, for ever or for a time.
 ///
-/// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+/// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignRole {
     /// The user's id.
     pub user_id: Uuid,
     /// The role's name.
     pub role: String,
-    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// From when.
+    /// From when, inclusive; at once if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<Timestamp>,
-    /// Until when, itself excluded.
+    /// Until when, exclusive, in the future; for ever if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
@@ -41,20 +41,20 @@ pub struct AssignRole {
 /// Creates a role. Nobody holds it yet.
 ///
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-/// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+/// `VALIDATION_ERROR` naming the field that makes the policy invalid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateRole {
-    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed.
     pub name: String,
     /// What it is for, at most 500 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether every new account gets it; no if not said.
+    /// Whether every new account gets it; no if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     #[uniffi(default)]
     pub inherits: Vec<String>,
     /// Its own grants.
@@ -64,23 +64,23 @@ pub struct CreateRole {
 
 /// Deletes a role.
 ///
-/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-/// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+/// unless `force` removes it from all of them, and if no active administrator would be left.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRole {
     /// The role's name.
     pub name: String,
-    /// The version that the deletion was decided on.
+    /// The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// Takes it from everybody who holds it, and from the roles that inherit it.
+    /// Removes it from every user who holds it, and from the roles that inherit it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
 }
 
-/// What went with a role.
+/// What was removed with a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeletedRole {
     /// How many users held it.
@@ -90,7 +90,7 @@ pub struct DeletedRole {
     pub inherited_by: Vec<String>,
 }
 
-/// Gets a role of the policy with its grants and the permissions that come of them.
+/// Gets a role of the policy with its grants and the permissions that result from them.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -99,16 +99,16 @@ pub struct GetRole {
     pub name: String,
 }
 
-/// Lists who holds which role: of one user, of one role, or all.
+/// Lists who holds which role: for one user, for one role, or all.
 ///
 /// Permission `role:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListAssignments {
-    /// Only this user's.
+    /// Only assignments of this user.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// Only of this role.
+    /// Only assignments of this role.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -145,28 +145,28 @@ pub struct ListRoles {
     pub cursor: Option<String>,
 }
 
-/// That a user holds a role, in a scope, for a time.
+/// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleAssignment {
     /// Who holds it.
     pub user_id: Uuid,
     /// The role's name in the policy.
     pub role: String,
-    /// Where: `global`, `region:ID`, `resource:TYPE:ID`.
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
     pub scope: String,
-    /// From when; null: since ever.
+    /// From when, inclusive; null: always.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<Timestamp>,
-    /// Until when, itself excluded; null: for ever.
+    /// Until when, exclusive; null: for ever.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
-    /// Who gave it: a user's id, or `system`.
+    /// Who assigned it: a user's id, or `system`.
     pub assigned_by: String,
-    /// When it was given.
+    /// When it was assigned.
     pub assigned_at: Timestamp,
-    /// Why it was given.
+    /// Why it was assigned.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -174,7 +174,7 @@ pub struct RoleAssignment {
     pub version: i64,
 }
 
-/// A role with all that comes of it.
+/// A role, and the permissions that it results in.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleDetails {
     /// Its name.
@@ -185,15 +185,15 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it holds `admin:all`, itself or through a junior.
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
-    /// Its direct juniors: it has all that they have.
+    /// The roles that it inherits directly.
     #[uniffi(default)]
     pub inherits: Vec<String>,
     /// Its own grants.
     #[uniffi(default)]
     pub grants: Vec<RoleGrant>,
-    /// Every permission that it allows, itself or through a junior, whatever the resource.
+    /// Every permission that it allows unconditionally, itself or by a role that it inherits.
     #[uniffi(default)]
     pub permissions: Vec<String>,
     /// Those that it allows under conditions, or for some fields only.
@@ -203,7 +203,7 @@ pub struct RoleDetails {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
@@ -218,9 +218,9 @@ pub struct RoleView {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it holds `admin:all`, itself or through a junior.
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
-    /// Its direct juniors: it has all that they have.
+    /// The roles that it inherits directly.
     #[uniffi(default)]
     pub inherits: Vec<String>,
     /// Its own grants.
@@ -230,11 +230,11 @@ pub struct RoleView {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
-/// Takes a role from a user.
+/// Removes a role from a user.
 ///
 /// Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -243,21 +243,21 @@ pub struct UnassignRole {
     pub user_id: Uuid,
     /// The role's name.
     pub role: String,
-    /// Where it is held; `global` if not given.
+    /// The scope it is held in; `global` if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
 }
 
-/// Changes the given fields of a role; a list that is given replaces the one before.
+/// Changes the given fields of a role; a given list replaces the previous one.
 ///
 /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateRole {
     /// The role's name.
     pub name: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -269,7 +269,7 @@ pub struct UpdateRole {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inherits: Option<Vec<String>>,
@@ -290,7 +290,7 @@ impl Roles {
     /// Creates a role. Nobody holds it yet.
     ///
     /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-    /// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+    /// `VALIDATION_ERROR` naming the field that makes the policy invalid.
     pub async fn create(&self, input: CreateRole) -> Result<RoleView> {
         self.caller.run("roles.create", &input).await
     }
@@ -303,44 +303,44 @@ impl Roles {
         self.caller.run("roles.list", &input).await
     }
 
-    /// Gets a role of the policy with its grants and the permissions that come of them.
+    /// Gets a role of the policy with its grants and the permissions that result from them.
     ///
     /// Permission `policy:read`.
     pub async fn get(&self, input: GetRole) -> Result<RoleDetails> {
         self.caller.run("roles.get", &input).await
     }
 
-    /// Changes the given fields of a role; a list that is given replaces the one before.
+    /// Changes the given fields of a role; a given list replaces the previous one.
     ///
     /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-    /// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+    /// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
     pub async fn update(&self, input: UpdateRole) -> Result<RoleView> {
         self.caller.run("roles.update", &input).await
     }
 
     /// Deletes a role.
     ///
-    /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-    /// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+    /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+    /// unless `force` removes it from all of them, and if no active administrator would be left.
     pub async fn delete(&self, input: DeleteRole) -> Result<DeletedRole> {
         self.caller.run("roles.delete", &input).await
     }
 
-    /// Gives a user a role, everywhere or in a scope, for ever or for a time.
+    /// Assigns a role to a user, everywhere or in a scope, for ever or for a time.
     ///
-    /// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+    /// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
     pub async fn assign(&self, input: AssignRole) -> Result<RoleAssignment> {
         self.caller.run("roles.assign", &input).await
     }
 
-    /// Takes a role from a user.
+    /// Removes a role from a user.
     ///
     /// Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn unassign(&self, input: UnassignRole) -> Result<()> {
         self.caller.run("roles.unassign", &input).await
     }
 
-    /// Lists who holds which role: of one user, of one role, or all.
+    /// Lists who holds which role: for one user, for one role, or all.
     ///
     /// Permission `role:read`.
     #[uniffi::method(default(input))]
@@ -348,7 +348,7 @@ impl Roles {
         self.caller.run("roles.assignments", &input).await
     }
 
-    /// Lists the roles that the caller itself holds.
+    /// Lists the roles that the caller holds.
     pub async fn mine(&self) -> Result<Vec<RoleAssignment>> {
         self.caller.run("roles.mine", &Nothing {}).await
     }

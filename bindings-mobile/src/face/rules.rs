@@ -8,46 +8,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::{JsonText, Timestamp};
 
-/// A role that somebody holds, where and when.
+/// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignedRole {
-    /// Its name in the policy.
+    /// The role's name.
     pub role: String,
-    /// Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// From when.
+    /// From when, inclusive; always if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<Timestamp>,
-    /// Until when, itself excluded.
+    /// Until when, exclusive; for ever if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
 }
 
-/// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
+/// A user, described by the application: an id, roles, and what conditions read.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PrincipalData {
-    /// What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
-    /// the type `user`.
+    /// Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`.
     pub id: String,
-    /// `active` if not given; whoever has another status may do nothing, and explanations name it.
+    /// `active` if not given. A user with any other status may do nothing; explanations name it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// `principal.verified`; true if not given.
+    /// Read as `principal.verified`; true if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
-    /// What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+    /// Read as `principal.NAME`; the policy declares them for the type `user`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+    /// The user's own roles. The name alone stands for a role that is held everywhere and always.
     #[uniffi(default)]
     pub roles: Vec<AssignedRole>,
-    /// The roles of their groups, by the group's name.
+    /// The roles of the user's groups, by the group's name.
     #[uniffi(default)]
     pub groups: HashMap<String, Vec<AssignedRole>>,
 }

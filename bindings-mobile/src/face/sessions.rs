@@ -52,8 +52,8 @@ pub struct ListSessionsOf {
 
 /// Signs in with an e-mail address or username and the password.
 ///
-/// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-/// account that may not sign in; the true reason is in the audit log.
+/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+/// an account that may not sign in; the audit log has the actual reason.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Login {
@@ -61,7 +61,7 @@ pub struct Login {
     pub identifier: String,
     /// The password.
     pub password: String,
-    /// What the user calls the device.
+    /// The user's name for the device.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_name: Option<String>,
@@ -72,27 +72,27 @@ pub struct Login {
 }
 hidden!(Login);
 
-/// What a login or refresh answers.
+/// The answer to a login or refresh.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct LoginResult {
-    /// The bearer token (JWT) for each call, good for minutes.
+    /// The bearer token (JWT) for requests, valid for minutes.
     pub access_token: String,
-    /// The token for the next `refresh`, good once.
+    /// The token for the next `refresh`, valid once.
     pub refresh_token: String,
-    /// When the access token runs out.
+    /// When the access token expires.
     pub expires_at: Timestamp,
     /// The session.
     pub session_id: Uuid,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: User,
 }
 hidden!(LoginResult);
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
-/// A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-/// lost answer or a second tab; later its use ends the session, as it may have been stolen.
+/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+/// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -102,31 +102,31 @@ pub struct Refresh {
 }
 hidden!(Refresh);
 
-/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+/// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAllSessions {
-    /// Whose; the caller's if not given.
+    /// The user's id; the caller if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
 }
 
-/// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+/// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeSession {
     /// The session's id.
     pub id: Uuid,
 }
 
-/// A session that can still be used.
+/// A session that is still valid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SessionView {
     /// The session's id.
     pub id: Uuid,
-    /// Whose it is.
+    /// The user's id.
     pub user_id: Uuid,
-    /// What the user calls the device.
+    /// The user's name for the device.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_name: Option<String>,
@@ -134,11 +134,11 @@ pub struct SessionView {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// Where the login came from.
+    /// The IP address of the login.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// What the login was made with.
+    /// The user agent of the login.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
@@ -146,9 +146,9 @@ pub struct SessionView {
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_seen_at: Timestamp,
-    /// When it ends whatever is done.
+    /// When it ends at the latest.
     pub expires_at: Timestamp,
-    /// Whether it is the one that asks.
+    /// Whether it is the caller's current session.
     pub is_current: bool,
 }
 
@@ -162,16 +162,16 @@ pub struct Sessions {
 impl Sessions {
     /// Signs in with an e-mail address or username and the password.
     ///
-    /// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-    /// account that may not sign in; the true reason is in the audit log.
+    /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+    /// an account that may not sign in; the audit log has the actual reason.
     pub async fn login(&self, input: Login) -> Result<LoginResult> {
         self.caller.run("sessions.login", &input).await
     }
 
     /// Exchanges a refresh token for the next pair of tokens.
     ///
-    /// A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-    /// lost answer or a second tab; later its use ends the session, as it may have been stolen.
+    /// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+    /// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
     /// Errors: `UNAUTHORIZED`.
     pub async fn refresh(&self, input: Refresh) -> Result<LoginResult> {
         self.caller.run("sessions.refresh", &input).await
@@ -195,17 +195,17 @@ impl Sessions {
         self.caller.run("sessions.list_of", &input).await
     }
 
-    /// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+    /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
     pub async fn revoke(&self, input: RevokeSession) -> Result<()> {
         self.caller.run("sessions.revoke", &input).await
     }
 
-    /// Ends all of the caller's sessions but this one.
+    /// Ends all sessions of the caller except this one.
     pub async fn revoke_others(&self) -> Result<()> {
         self.caller.run("sessions.revoke_others", &Nothing {}).await
     }
 
-    /// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+    /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
     /// administrator's with `admin:all`.
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {

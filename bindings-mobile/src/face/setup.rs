@@ -11,10 +11,10 @@ use super::common::{DroneModel, DroneStatus};
 use crate::types::hidden;
 use crate::{Caller, Result, Uuid};
 
-/// Creates the given regions, users and drones, those that are not there yet, in one commit.
+/// Creates the given regions, users and drones that do not exist yet, in one commit.
 ///
-/// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-/// Passwords are given beside the seed, by e-mail, and never stored in it.
+/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+/// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Seed {
@@ -27,22 +27,22 @@ pub struct Seed {
     /// Drones.
     #[uniffi(default)]
     pub drones: Vec<SeedDrone>,
-    /// Passwords of users by their e-mail; a user without one cannot sign in yet.
+    /// Passwords by the user's e-mail address; a user without one cannot sign in yet.
     #[uniffi(default)]
     pub passwords: HashMap<String, String>,
 }
 hidden!(Seed);
 
-/// A drone to start with.
+/// A drone of a seed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SeedDrone {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: Uuid,
-    /// Its name.
+    /// Its code.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing.
+    /// Its status.
     pub status: DroneStatus,
     /// Its region, by code.
     #[uniffi(default)]
@@ -54,10 +54,10 @@ pub struct SeedDrone {
     pub operator: Option<String>,
 }
 
-/// A region to start with.
+/// A region of a seed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SeedRegion {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: Uuid,
     /// Its short name.
     pub code: String,
@@ -73,29 +73,29 @@ pub struct SeedRegion {
     pub commander_name: Option<String>,
 }
 
-/// What a seed created.
+/// How much a seed created.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SeedResult {
-    /// Regions that were not there.
+    /// The number of new regions.
     pub regions_created: i64,
-    /// Users that were not there.
+    /// The number of new users.
     pub users_created: i64,
-    /// Drones that were not there.
+    /// The number of new drones.
     pub drones_created: i64,
 }
 
-/// A user to start with.
+/// A user of a seed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SeedUser {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: Uuid,
-    /// Its address.
+    /// The e-mail address.
     pub email: String,
-    /// Its username.
+    /// The username.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Its whole name.
+    /// The full name.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
@@ -103,7 +103,7 @@ pub struct SeedUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Names of its roles, beside the default roles, which every account gets.
+    /// Names of its roles, in addition to the default roles, which every account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
 }
@@ -116,10 +116,10 @@ pub struct Setup {
 
 #[uniffi::export]
 impl Setup {
-    /// Creates the given regions, users and drones, those that are not there yet, in one commit.
+    /// Creates the given regions, users and drones that do not exist yet, in one commit.
     ///
-    /// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-    /// Passwords are given beside the seed, by e-mail, and never stored in it.
+    /// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+    /// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
     #[uniffi::method(default(input))]
     pub async fn seed(&self, input: Seed) -> Result<SeedResult> {
         self.caller.run("setup.seed", &input).await

@@ -13,17 +13,17 @@ from .errors import Forbidden
 from .records import Explanation, FilteredRows, SqlColumn, SqlFilter, SqlKind
 
 Resource = Mapping[str, Any]
-"""What is asked about: `{"type": "document", "owner_id": …}`, with every attribute that the policy reads."""
+"""What a check is about: `{"type": "document", "owner_id": …}`, with every attribute that the policy reads."""
 Question = str | tuple[str, Resource | None]
-"""A permission, or a permission and what it would be done to."""
+"""A permission, or a permission and a resource."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFilter:
-    """A condition for the host's own query: the rows that pass are those that a check allows, no more and no less."""
+    """A condition for your own query: the rows that pass are exactly those that a check allows."""
 
     rows: FilteredRows
-    """Whether all rows pass, none (there is nothing to ask the database), or some."""
+    """Whether all rows pass, none (no query is needed), or some."""
     sql: str
     """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; put brackets around it."""
     parameters: tuple[Any, ...]
@@ -31,7 +31,7 @@ class RowFilter:
     kinds: tuple[SqlKind, ...]
     """Their types in SQL."""
     expires: datetime
-    """From this moment on it must not be used: ask again."""
+    """When it expires: make a new one then."""
 
 
 # What JSON has no value for.
@@ -67,16 +67,16 @@ class Asker:
     @overload
     def require(self, permission: str, resource: Resource) -> None: ...
     def require(self, permission: str, resource: Resource | None = None) -> None:
-        """`can`, or raises `Forbidden`."""
+        """Raises `Forbidden` unless `can` is true."""
         required(self.can(permission) if resource is None else self.can(permission, resource), permission)
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
-        """Whether they hold a role now, themselves or through a senior one: everywhere, or also just in a scope
-        (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question."""
+        """Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope
+        (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy."""
         return decode(bool, self._ask("has_role", encode({"role": role, "scope": scope})))
 
     def require_role(self, role: str, scope: str | None = None) -> None:
-        """`has_role`, or raises `Forbidden`."""
+        """Raises `Forbidden` unless `has_role` is true."""
         required(self.has_role(role, scope))
 
     def filter(
@@ -91,7 +91,7 @@ class Asker:
         strict: bool = False,
         first_parameter: int = 1,
     ) -> RowFilter:
-        """Which rows of the host's own table they may do this to, as a condition in SQL.
+        """The rows of your own table to which they may do this, as a condition in SQL.
 
         `filter = me.filter("document:read", dialect="sqlite", qualifier="documents")`, then
         `cursor.execute(f"SELECT * FROM documents WHERE {filter.sql}", filter.parameters)`.
@@ -107,7 +107,7 @@ class Asker:
             first_parameter: The number of the first parameter, where the query has others before.
 
         Raises:
-            ValidationError: A condition cannot be said exactly in this SQL; names every attribute at fault.
+            ValidationError: A condition cannot be expressed exactly in this SQL; names every attribute at fault.
         """
         place = {"dialect": dialect, "qualifier": qualifier, "columns": columns, "ids": ids, "times": times}
         table = {**place, "strict": strict, "first_parameter": first_parameter}
@@ -117,5 +117,5 @@ class Asker:
         return RowFilter(rows=found.rows, sql=found.sql, parameters=tuple(values), kinds=kinds, expires=found.expires)
 
     def explain(self, permission: str, resource: Resource | None = None) -> Explanation:
-        """Why they may or may not do this: for the host, not for their eyes."""
+        """Explains why they may or may not do this. For operators: it tells more than the user may know."""
         return decode(Explanation, self._ask("explain", encode({"permission": permission, "resource": resource})))

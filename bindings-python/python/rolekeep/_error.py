@@ -17,7 +17,7 @@ class RolekeepError(Exception):
     code: ClassVar[Code] = Code.INTERNAL_SERVER_ERROR
     """The kind, the same in every language."""
     http_status: ClassVar[int] = 500
-    """What a service answers with."""
+    """The HTTP status of an answer."""
     _usual: ClassVar[Reason] = Reason.INTERNAL
 
     def __init__(
@@ -33,21 +33,21 @@ class RolekeepError(Exception):
         self.message = message
         """For people; may change between versions."""
         self.reason = reason or self._usual
-        """Why, more closely than the code; stable."""
+        """What happened, more precisely than the code; as stable."""
         self.fields = tuple(fields)
-        """The wrong fields, all at once."""
+        """All wrong fields."""
         self.problems = tuple(problems)
         """The problems of a policy or seed file, each with line and column."""
         self.report = report
-        """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
+        """Those problems as a compiler prints them: lines, carets, suggestions."""
         self.timestamp = timestamp
-        """When it happened, where known."""
+        """When it happened, if known."""
         self.change_id = change_id
-        """With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change."""
+        """With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`."""
         self.retry_after = retry_after
-        """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
+        """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again."""
         self.permission = permission
-        """The permission that was denied, for the host's log; who was denied must not learn it."""
+        """The permission that was denied, for your log; the client must not learn it."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]

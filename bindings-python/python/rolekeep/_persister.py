@@ -22,7 +22,7 @@ class RowChange(TypedDict):
 
 
 class Batch(TypedDict):
-    """All that one commit changes: to be stored as a whole, or not at all."""
+    """Everything that one commit changes, to be stored as a whole or not at all."""
 
     base: int
     """The position that it builds on: the newest one, else the answer is `"stale"`."""
@@ -33,8 +33,8 @@ class Batch(TypedDict):
 
 class _Whole(TypedDict, total=False):
     is_whole: bool
-    """The changes are all rows that there are, whatever was asked for; false if not given. So a persister answers
-    that no longer has all deleted rows since then."""
+    """Whether the changes are all existing rows, whatever `since` was; false if not given. For a persister that no
+    longer has all rows that were deleted since then."""
 
 
 class Loaded(_Whole):
@@ -50,7 +50,7 @@ Persisted = Literal["done", "stale"]
 
 
 class Persister(Protocol):
-    """Keeps what a store writes, in whatever the host has; all of it is plain JSON data.
+    """Keeps the rows of a store in a database of the application, as plain JSON data.
 
     Both methods may be `async`. They never run on the program's event loop: plain ones run on a
     thread, `async` ones on an event loop that belongs to the store, always the same in a process,
@@ -60,16 +60,16 @@ class Persister(Protocol):
     A persister may also have
 
     - `is_shared: bool`, read when the store is opened: whether anybody else, such as another process, may write to
-      the same data; true if it is not there. Where nobody can, nothing is looked for, an idle store calls nothing, and
-      rights in memory never grow old. Not for a program that forks and goes on in both processes.
-    - `forget(ids: list[str])`, plain or `async`: the rows with these `RowChange.id`s, old lines of the change feed, are
-      of no use to anybody any more and may be dropped without a trace, at once or later. Without it they are kept for
-      ever. After an exception they are named again some day.
+      the same data; true if absent. If not, the store does not look for changes, calls nothing when idle, and rights
+      in memory are never out of date. Not for a program that forks and goes on in both processes.
+    - `forget(ids: list[str])`, plain or `async`: names rows that are no longer needed, by their `RowChange.id`s: old
+      entries of the change feed. They may be dropped, now or later, without a trace. Without this method they are
+      kept for ever. After an exception they are named again some day.
     - `close()`, plain or `async`, called when the store is closed.
     """
 
     def load(self, since: int) -> Loaded | Awaitable[Loaded]:
-        """Gives, from one moment, the newest position and every change after `since` (0: everything)."""
+        """Returns, consistently, the newest position and every change after `since` (0: everything)."""
         ...
 
     def persist(self, batch: Batch) -> Persisted | Awaitable[Persisted]:

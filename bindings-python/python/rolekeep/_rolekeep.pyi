@@ -44,7 +44,7 @@ class Store:
     ) -> bool | None: ...
     @property
     def position(self) -> int:
-        """The newest commit that this instance has made or heard of; commits of one storage are counted from 1.
+        """The number of the newest commit that this instance has made or read; commits are counted from 1.
 
         `at_least` with this number makes another instance answer by what was written up to here.
         """
@@ -58,14 +58,14 @@ class Store:
         context: Mapping[str, Any] | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """`check` that never waits: by the rights in memory, without I/O.
+        """Like `check`, but it uses the rights in memory and never waits.
 
         Args:
             user: The user's id.
             permission: `document:edit`, or with fields: `document:edit{title,body}`.
-            resource: What it would be done to: `{"type": "document", …}`.
-            context: What the policy's conditions read as `context.…`.
-            at_least: A `position` up to which all that was written must count.
+            resource: The resource: `{"type": "document", …}`.
+            context: The values that conditions read as `context.NAME`.
+            at_least: A `position`: everything committed up to it counts.
 
         Raises:
             Unavailable: With `Reason.NOT_LOADED` where the user's rights are not in memory: `check` reads
@@ -81,26 +81,26 @@ class Rules:
     def _anonymous(self) -> Principal: ...
 
 class Principal:
-    """Somebody who asks, and the rules that decide."""
+    """A principal and the rules that decide about it."""
 
     def __new__(cls, principal: Principal) -> Self: ...
     def _with_context(self, values: str) -> Principal: ...
     def _ask(self, question: str, input: str) -> str: ...
     def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
-        """Whether the principal may do this, to a resource (`{"type": "document", …}`) or at all.
+        """Whether the principal may do this, to a resource (`{"type": "document", …}`) or to all there could be.
 
         A resource that may be `None`, as it was not found, is none: without one it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 
     def can_many(self, checks: Sequence[Question]) -> list[bool]:
-        """Many checks of one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
+        """Many checks at one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
 
         A mapping that stands there several times is read once.
         """
 
     def can_somewhere(self, permission: str) -> bool:
-        """Whether the principal may do this to anything at all: a menu's question."""
+        """Whether there could be a resource to which the principal may do this: for menus."""
 
 class Caller:
     """Somebody who asks."""
@@ -111,20 +111,20 @@ class Caller:
     def _ask(self, question: str, input: str) -> str: ...
     @property
     def is_signed_in(self) -> bool:
-        """Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on."""
+        """Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403."""
 
     def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
-        """Whether the caller may do this, to a resource (`{"type": "document", …}`) or at all.
+        """Whether the caller may do this, to a resource (`{"type": "document", …}`) or to all there could be.
 
         A resource that may be `None`, as it was not found, is none: without one it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 
     def can_many(self, checks: Sequence[Question]) -> list[bool]:
-        """Many checks of one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
+        """Many checks at one moment, each as `can`: `me.can_many(["document:read", ("document:edit", document)])`.
 
         A mapping that stands there several times is read once.
         """
 
     def can_somewhere(self, permission: str) -> bool:
-        """Whether the caller may do this to anything at all: a menu's question."""
+        """Whether there could be a resource to which the caller may do this: for menus."""

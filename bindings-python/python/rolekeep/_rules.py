@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Rules(_rolekeep.Rules):
-    """A policy that decides for a host with users of its own: no store, no accounts, no I/O.
+    """A compiled policy that decides about users of the application's own: no store, no accounts, no I/O.
 
     `rules = Rules(policy_toml=text)`, then `ada = rules.principal("ada", roles=["author"])` and
     `ada.can("document:edit", {"type": "document", …})`. Usable from every thread.
@@ -61,7 +61,7 @@ class Rules(_rolekeep.Rules):
         status: str = "active",
         verified: bool = True,
     ) -> Principal:
-        """Somebody who asks, to be kept as long as what describes them stays the same.
+        """A principal, validated against the policy. Keep it for as long as its description stays the same.
 
         Args:
             id: What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute
@@ -74,20 +74,20 @@ class Rules(_rolekeep.Rules):
 
         Raises:
             ValidationError: Names every wrong field: roles and kinds of scope that the policy does not have, attributes
-                that it does not declare or that are of another type, and those that it reads and that are missing.
+                that it does not declare or that have another type, and missing attributes that it reads.
         """
         whom = {"id": id, "roles": roles, "groups": groups, "attributes": attributes}
         return Principal(self._principal(encode({**whom, "status": status, "verified": verified})))
 
     def anonymous(self) -> Principal:
-        """Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any."""
+        """The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one."""
         return Principal(self._anonymous())
 
 
 class Principal(Asker, _rolekeep.Principal):
-    """Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`."""
+    """A principal and the rules that decide about it, with the questions of a `Caller`. Made by `Rules.principal`."""
 
     def with_context(self, values: Mapping[str, Any]) -> Principal:
-        """The same principal, where the policy's conditions read these values, too, as `context.…`: what is not given stays
-        as it was."""
+        """The same principal with these values, which conditions read as `context.NAME`; values that are not given
+        stay as they are."""
         return Principal(self._with_context(encode(values)))

@@ -15,7 +15,7 @@ from .records import Explanation, LoginResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource | None]
-"""A user's id, a permission, and perhaps what it would be done to."""
+"""A user's id, a permission, and optionally a resource."""
 
 
 def start(config: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
@@ -44,30 +44,30 @@ class AnyCaller(Asker, _rolekeep.Caller):
         self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
         request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
-        """The same caller, knowing this of the request, too, such as its address for the audit log: what is not given
-        stays as it was known.
+        """The same caller with this request context, such as the address for the audit log; fields that are not given
+        keep their values.
 
         Args:
             ip: The address that it came from.
-            user_agent: What it was made with.
-            context: What the policy's conditions read as `context.…`.
-            request_id: By which the host's own log knows it.
+            user_agent: The user agent.
+            context: The values that conditions read as `context.NAME`.
+            request_id: The id of the request in your own log; not stored.
             idempotency_key: A key that the client chose for this request, 1 to 255 visible ASCII characters (the header
-                `Idempotency-Key`): what the same caller asks of the same operation with it within 24 hours is done once.
-                Sent again it fails with the reason `already_done` and the `change_id` of the first, with another input
-                with `idempotency_key_reused`. Secrets are not compared, answers not kept.
-            forwarded_for: The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is
-                believed where `ip` is one of the setting `trusted_proxies`, and makes another `ip` of it then.
+                `Idempotency-Key`): a request of the same caller for the same operation with this key is done once
+                within 24 hours. Repeated, it fails with the reason `already_done` and the `change_id` of the first,
+                with another input with `idempotency_key_reused`. Secrets are not compared, answers are not kept.
+            forwarded_for: The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the
+                setting `trusted_proxies`, the client's address is taken from it.
         """
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return type(self)(self._with_request(request))
 
     def is_administrator(self) -> bool:
-        """Whether the caller holds `admin:all` now, or is the host."""
+        """Whether the caller holds `admin:all` now, or is the application itself."""
         return decode(bool, self._ask("is_administrator", "{}"))
 
     def require_admin(self) -> None:
-        """`is_administrator`, or raises `Forbidden`."""
+        """Raises `Forbidden` unless `is_administrator` is true."""
         required(self.is_administrator(), "admin:all")
 
 
@@ -84,13 +84,13 @@ def _about_many(checks: Sequence[UserQuestion], context: Resource | None, at_lea
 
 
 class Caller(AnyCaller, Areas):
-    """Who asks: the host itself, a signed-in user, or nobody yet. Nothing happens without one.
+    """Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
 
-    Its rights are those of the moment of each call. `can`, `require` and `explain` do no I/O.
+    Each call uses the rights of that moment. `can`, `require` and `explain` do no I/O.
     """
 
     def call(self, operation: str, given: Mapping[str, Any] | str = "{}") -> str:
-        """Runs an operation by name, JSON in and JSON out: what the methods of the areas are made of."""
+        """Runs an operation by name, with JSON in and out; the methods of the areas do the same, typed."""
         return self._call(operation, encode(given)).wait()
 
     @property
@@ -103,7 +103,7 @@ class AsyncCaller(AnyCaller, AsyncAreas):
     """A `Caller` whose operations are awaited; `can`, `require` and `explain` need no `await`."""
 
     async def call(self, operation: str, given: Mapping[str, Any] | str = "{}") -> str:
-        """Runs an operation by name, JSON in and JSON out: what the methods of the areas are made of."""
+        """Runs an operation by name, with JSON in and out; the methods of the areas do the same, typed."""
         return await self._call(operation, encode(given))
 
     @property
@@ -119,14 +119,14 @@ class _AnyStore(_rolekeep.Store, Generic[C]):
 
     @property
     def system(self) -> C:
-        """The host itself: no rule holds it back, every invariant does. Not for requests of others."""
+        """The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request."""
         return self._face(self._system())
 
     def anonymous(
         self, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
         request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
-        """Somebody who has not signed in. The parameters are those of `Caller.with_request`."""
+        """A caller who is not signed in. The parameters are those of `Caller.with_request`."""
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return self._face(self._anonymous(request))
 
@@ -151,26 +151,26 @@ class UserManagement(_AnyStore[Caller]):
         idempotency_key: str | None = None,
         forwarded_for: str | None = None,
     ) -> Caller:
-        """The user whom an access token was made for.
+        """The caller of an access token.
 
         Args:
             access_token: From `login` or `sessions.refresh`.
             ip: The address that the request came from, for the audit log.
-            forwarded_for: The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is
-                believed where `ip` is one of the setting `trusted_proxies`, and makes another `ip` of it then.
-            user_agent: What the request was made with.
-            context: What the policy's conditions read as `context.…`.
-            request_id: By which the host's own log knows the request.
+            forwarded_for: The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the
+                setting `trusted_proxies`, the client's address is taken from it.
+            user_agent: The user agent.
+            context: The values that conditions read as `context.NAME`.
+            request_id: The id of the request in your own log.
             idempotency_key: The key that the client chose for the request; see `Caller.with_request`.
 
         Raises:
-            Unauthorized: It is no token of ours, its time is over, or its session has ended.
+            Unauthorized: The token is not valid, has expired, or its session has ended.
         """
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return Caller(self._authenticate(access_token, request).wait())
 
     def acting_as(self, user: UUID | str) -> Caller:
-        """A user for whom the host vouches itself, without a session.
+        """A caller for a user that the application vouches for, without a session.
 
         Raises:
             NotFound: There is no such user.
@@ -193,18 +193,17 @@ class UserManagement(_AnyStore[Caller]):
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+        """Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
 
-        It answers from memory, and blocks to read the user's rights where they are not there. Where others write to
-        the same storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer
-        ones.
+        Answers from memory, and blocks to read the user's rights if they are not there. If other processes write to
+        the same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
 
         Args:
             user: The user's id.
             permission: `document:edit`, or with fields: `document:edit{title,body}`.
-            resource: What it would be done to: `{"type": "document", …}`.
-            context: What the policy's conditions read as `context.…`.
-            at_least: A `position` up to which all that was written must count.
+            resource: The resource: `{"type": "document", …}`.
+            context: The values that conditions read as `context.NAME`.
+            at_least: A `position`: everything committed up to it counts.
 
         Raises:
             NotFound: There is no such user.
@@ -218,9 +217,9 @@ class UserManagement(_AnyStore[Caller]):
     def check_many(
         self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
     ) -> list[bool]:
-        """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
+        """Many checks at one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
-        Raises as `check`, for the first that has an error.
+        Raises as `check`: the error of the first check that fails.
         """
         return decode(list[bool], self._consult("check_many", _about_many(checks, context, at_least)).wait())
 
@@ -228,7 +227,7 @@ class UserManagement(_AnyStore[Caller]):
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> Explanation:
-        """Why any user may or may not do this."""
+        """Explains why a user may or may not do this."""
         about = _about(user, permission, resource, context, at_least)
         return decode(Explanation, self._consult("explain_user", about).wait())
 
@@ -238,7 +237,7 @@ class UserManagement(_AnyStore[Caller]):
         return AsyncUserManagement(self)
 
     def close(self) -> None:
-        """Finishes running commits, refuses further operations and lets go of the storage."""
+        """Finishes running commits, refuses further operations and closes the storage."""
         self._close().wait()
 
     def __enter__(self) -> UserManagement:
@@ -264,12 +263,12 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         idempotency_key: str | None = None,
         forwarded_for: str | None = None,
     ) -> AsyncCaller:
-        """The user whom an access token was made for; as `UserManagement.authenticate`."""
+        """The caller of an access token; as `UserManagement.authenticate`."""
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return AsyncCaller(await self._authenticate(access_token, request))
 
     async def acting_as(self, user: UUID | str) -> AsyncCaller:
-        """A user for whom the host vouches itself; as `UserManagement.acting_as`."""
+        """A caller for a user that the application vouches for; as `UserManagement.acting_as`."""
         return AsyncCaller(await self._acting_as(user))
 
     async def login(
@@ -283,7 +282,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> bool:
-        """Whether a user may do this, to a resource or at all; as `UserManagement.check`, without blocking."""
+        """Whether a user may do this; as `UserManagement.check`, without blocking."""
         known = self._check(user, permission, resource, context=context, at_least=at_least)
         if known is not None:
             return known
@@ -292,9 +291,9 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def check_many(
         self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
     ) -> list[bool]:
-        """Many checks of one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
+        """Many checks at one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
-        Raises as `check`, for the first that has an error.
+        Raises as `check`: the error of the first check that fails.
         """
         return decode(list[bool], await self._consult("check_many", _about_many(checks, context, at_least)))
 
@@ -302,7 +301,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
         at_least: int | None = None,
     ) -> Explanation:
-        """Why any user may or may not do this."""
+        """Explains why a user may or may not do this."""
         about = _about(user, permission, resource, context, at_least)
         return decode(Explanation, await self._consult("explain_user", about))
 
@@ -312,7 +311,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return UserManagement(self)
 
     async def close(self) -> None:
-        """Finishes running commits, refuses further operations and lets go of the storage."""
+        """Finishes running commits, refuses further operations and closes the storage."""
         await self._close()
 
     async def __aenter__(self) -> AsyncUserManagement:

@@ -16,7 +16,7 @@ class ValidationError(RolekeepError):
 
 
 class Unauthorized(RolekeepError):
-    """Nobody is logged in, or not any more."""
+    """Nobody is signed in, or the session has ended."""
 
     code = Code.UNAUTHORIZED
     http_status = 401
@@ -32,7 +32,7 @@ class Forbidden(RolekeepError):
 
 
 class NotFound(RolekeepError):
-    """It does not exist, or the caller may not know that it does."""
+    """It does not exist, or the caller may not know that it exists."""
 
     code = Code.RESOURCE_NOT_FOUND
     http_status = 404
@@ -48,7 +48,7 @@ class Duplicate(RolekeepError):
 
 
 class Conflict(RolekeepError):
-    """The row was changed meanwhile, or an invariant forbids the change."""
+    """The row has changed since it was read, or an invariant forbids the change."""
 
     code = Code.CONFLICT
     http_status = 409
@@ -64,7 +64,7 @@ class RateLimited(RolekeepError):
 
 
 class Unavailable(RolekeepError):
-    """The storage, or something else that is needed, cannot be used now."""
+    """The storage, or something else that is needed, is not available."""
 
     code = Code.UNAVAILABLE
     http_status = 503
@@ -72,7 +72,7 @@ class Unavailable(RolekeepError):
 
 
 class Internal(RolekeepError):
-    """A fault of the library or of its host."""
+    """A fault of the library, or of the application that embeds it."""
 
     code = Code.INTERNAL_SERVER_ERROR
     http_status = 500

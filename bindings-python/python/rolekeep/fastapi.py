@@ -1,4 +1,4 @@
-"""FastAPI: who asks, what it needs, and errors as JSON. Needs `pip install rolekeep[fastapi]`.
+"""Dependencies for FastAPI: the caller of a request, what it requires, and errors as JSON. Needs `pip install rolekeep[fastapi]`.
 
 ```python
 rk = Rolekeep(rolekeep.open(sqlite="app.db"), app)
@@ -44,7 +44,7 @@ class Rolekeep:
             app.add_exception_handler(RolekeepError, error_response)
 
     async def caller(self, request: Request, bearer: _Bearer) -> AsyncCaller:
-        """Who asks: the user of the bearer token, or without one somebody who has not signed in.
+        """The caller of a request: the user of the bearer token, or without a token a caller who is not signed in.
 
         Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards.
         """
@@ -56,14 +56,14 @@ class Rolekeep:
         return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent, forwarded_for=forwarded)
 
     async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
-        """The user of the bearer token; without a good one the answer is 401."""
+        """The user of the bearer token; without a valid token the answer is 401."""
         if bearer is None:
             missing = "sign in first: the header `Authorization: Bearer …` is missing"
             raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN)
         return await self.caller(request, bearer)
 
     def require_permission(self, permission: str, resource: Callable[..., Any] | None = None) -> Guard:
-        """A dependency that answers 401 to nobody and 403 to who may not do this; else the caller.
+        """A dependency that gives the caller, or answers 401 if nobody is signed in and 403 if the caller may not do this.
 
         Args:
             permission: `document:edit`.
@@ -86,11 +86,11 @@ class Rolekeep:
         return permitted
 
     def require_role(self, role: str, scope: str | None = None) -> Guard:
-        """A dependency for who holds this role now, itself or through a senior one. Permissions are the better question."""
+        """A dependency that requires this role, held directly or by a role that inherits it. Prefer permissions."""
         return self._guard(lambda me: me.require_role(role, scope))
 
     def require_admin(self) -> Guard:
-        """A dependency for administrators: who holds `admin:all`."""
+        """A dependency that requires an administrator, who holds `admin:all`."""
         return self._guard(lambda me: me.require_admin())
 
     def _guard(self, require: Callable[[AsyncCaller], None]) -> Guard:

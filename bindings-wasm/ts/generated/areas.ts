@@ -230,8 +230,8 @@ export class Sessions {
   /**
    * Signs in with an e-mail address or username and the password.
    *
-   * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-   * account that may not sign in; the true reason is in the audit log.
+   * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+   * an account that may not sign in; the audit log has the actual reason.
    */
   login(input: Login): Promise<LoginResult> {
     return this.#run("sessions.login", input, "Login", "LoginResult");
@@ -239,8 +239,8 @@ export class Sessions {
   /**
    * Exchanges a refresh token for the next pair of tokens.
    *
-   * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-   * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+   * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+   * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
    * Errors: `UNAUTHORIZED`.
    */
   refresh(input: Refresh): Promise<LoginResult> {
@@ -270,16 +270,16 @@ export class Sessions {
   listOfAll(input: Omit<ListSessionsOf, "page" | "cursor">): AsyncGenerator<SessionView, void, undefined> {
     return allRows((cursor) => this.listOf({ ...input, cursor }));
   }
-  /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
+  /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
   revoke(input: RevokeSession): Promise<void> {
     return this.#run("sessions.revoke", input, "RevokeSession", "");
   }
-  /** Ends all of the caller's sessions but this one. */
+  /** Ends all sessions of the caller except this one. */
   revokeOthers(): Promise<void> {
     return this.#run("sessions.revoke_others", {}, "RevokeOtherSessions", "");
   }
   /**
-   * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+   * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
    * administrator's with `admin:all`.
    */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
@@ -298,7 +298,7 @@ export class Roles {
    * Creates a role. Nobody holds it yet.
    *
    * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-   * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+   * `VALIDATION_ERROR` naming the field that makes the policy invalid.
    */
   create(input: CreateRole): Promise<RoleView> {
     return this.#run("roles.create", input, "CreateRole", "RoleView");
@@ -316,7 +316,7 @@ export class Roles {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Gets a role of the policy with its grants and the permissions that come of them.
+   * Gets a role of the policy with its grants and the permissions that result from them.
    *
    * Permission `policy:read`.
    */
@@ -324,10 +324,10 @@ export class Roles {
     return this.#run("roles.get", input, "GetRole", "RoleDetails");
   }
   /**
-   * Changes the given fields of a role; a list that is given replaces the one before.
+   * Changes the given fields of a role; a given list replaces the previous one.
    *
    * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale or no
-   * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+   * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
    */
   update(input: UpdateRole): Promise<RoleView> {
     return this.#run("roles.update", input, "UpdateRole", "RoleView");
@@ -335,22 +335,22 @@ export class Roles {
   /**
    * Deletes a role.
    *
-   * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-   * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+   * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+   * unless `force` removes it from all of them, and if no active administrator would be left.
    */
   delete(input: DeleteRole): Promise<DeletedRole> {
     return this.#run("roles.delete", input, "DeleteRole", "DeletedRole");
   }
   /**
-   * Gives a user a role, everywhere or in a scope, for ever or for a time.
+   * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
    *
-   * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+   * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
    */
   assign(input: AssignRole): Promise<RoleAssignment> {
     return this.#run("roles.assign", input, "AssignRole", "RoleAssignment");
   }
   /**
-   * Takes a role from a user.
+   * Removes a role from a user.
    *
    * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
@@ -358,7 +358,7 @@ export class Roles {
     return this.#run("roles.unassign", input, "UnassignRole", "");
   }
   /**
-   * Lists who holds which role: of one user, of one role, or all.
+   * Lists who holds which role: for one user, for one role, or all.
    *
    * Permission `role:read`.
    */
@@ -369,7 +369,7 @@ export class Roles {
   assignmentsAll(input: Omit<ListAssignments, "page" | "cursor"> = {}): AsyncGenerator<RoleAssignment, void, undefined> {
     return allRows((cursor) => this.assignments({ ...input, cursor }));
   }
-  /** Lists the roles that the caller itself holds. */
+  /** Lists the roles that the caller holds. */
   mine(): Promise<readonly RoleAssignment[]> {
     return this.#run("roles.mine", {}, "MyRoles", "RoleAssignment[]");
   }
@@ -383,9 +383,9 @@ export class Permissions {
     this.#run = run;
   }
   /**
-   * Declares a permission. Roles that grant a pattern which matches it have it at once.
+   * Declares a permission. Roles with a pattern that matches it grant it at once.
    *
-   * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+   * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
    */
   create(input: CreatePermission): Promise<PermissionView> {
     return this.#run("permissions.create", input, "CreatePermission", "PermissionView");
@@ -399,7 +399,7 @@ export class Permissions {
     return this.#run("permissions.get", input, "GetPermission", "PermissionView");
   }
   /**
-   * Lists the permissions that exist: the library's and the policy's own, by name.
+   * Lists all permissions, of the library and of the policy, by name.
    *
    * Permission `policy:read`.
    */
@@ -411,20 +411,20 @@ export class Permissions {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Says what a permission is for.
+   * Changes the description of a permission.
    *
-   * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+   * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
    * `expectedVersion` is stale.
    */
   update(input: UpdatePermission): Promise<PermissionView> {
     return this.#run("permissions.update", input, "UpdatePermission", "PermissionView");
   }
   /**
-   * Deletes a permission. Patterns that match others too just match it no more.
+   * Deletes a permission. Patterns that match others as well stay.
    *
-   * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-   * `expectedVersion` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-   * more, unless `force` removes these grants.
+   * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+   * `expectedVersion` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+   * unless `force` removes these grants.
    */
   delete(input: DeletePermission): Promise<DeletedPermission> {
     return this.#run("permissions.delete", input, "DeletePermission", "DeletedPermission");
@@ -437,7 +437,7 @@ export class Permissions {
    * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
    * or what is missing.
    *
-   * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+   * Permission `policy:explain`, and those to read the user and the stored resource.
    */
   explain(input: ExplainPermission): Promise<Explanation> {
     return this.#run("permissions.explain", input, "ExplainPermission", "Explanation");
@@ -452,7 +452,7 @@ export class Policy {
     this.#run = run;
   }
   /**
-   * Gets the policy's version and what it consists of.
+   * Gets the policy's version and a summary of its content.
    *
    * Permission `policy:read`.
    */
@@ -460,7 +460,7 @@ export class Policy {
     return this.#run("policy.get", {}, "GetPolicy", "PolicySummary");
   }
   /**
-   * Writes the stored policy as a file, which can be imported or given when a store is opened.
+   * Exports the stored policy as a file, which can be imported, or given when a store is opened.
    *
    * Permission `policy:read`.
    */
@@ -471,8 +471,8 @@ export class Policy {
    * Replaces the whole policy by a file.
    *
    * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-   * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and where
-   * users hold a role that the file has not, unless `force` takes it from them.
+   * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and if
+   * users hold a role that the file does not have, unless `force` removes it from them.
    */
   import(input: ImportPolicy): Promise<ImportedPolicy> {
     return this.#run("policy.import", input, "ImportPolicy", "ImportedPolicy");
@@ -486,7 +486,7 @@ export class Policy {
     return this.#run("policy.validate", input, "ValidatePolicy", "PolicyValidation");
   }
   /**
-   * Says what importing a policy file would change; nothing is written.
+   * Compares a policy file with the stored policy; nothing is written.
    *
    * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
    */
@@ -494,11 +494,11 @@ export class Policy {
     return this.#run("policy.diff", input, "DiffPolicy", "PolicyChange[]");
   }
   /**
-   * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+   * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
    *
-   * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-   * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-   * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+   * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+   * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+   * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
    */
   dryRun(input: DryRunPolicy = {}): Promise<DryRun> {
     return this.#run("policy.dry_run", input, "DryRunPolicy", "DryRun");
@@ -552,7 +552,7 @@ export class Regions {
    * Deletes a region; its users and drones stay, without a region, and roles held in it end.
    *
    * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-   * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+   * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
    * one of those roles denies something or one of the users is an administrator.
    */
   delete(input: DeleteRegion): Promise<void> {
@@ -570,8 +570,8 @@ export class Drones {
   /**
    * Creates a drone; an operator named here gets the assignment too.
    *
-   * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-   * region or operator do not exist, or do not agree.
+   * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+   * the operator does not exist, or the operator does not belong to the region.
    */
   create(input: CreateDrone): Promise<DroneView> {
     return this.#run("drones.create", input, "CreateDrone", "DroneView");
@@ -599,9 +599,9 @@ export class Drones {
   /**
    * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
    *
-   * Permission `drone:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-   * users of other regions. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+   * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+   * regions. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateDrone): Promise<DroneView> {
     return this.#run("drones.update", input, "UpdateDrone", "DroneView");
@@ -609,7 +609,7 @@ export class Drones {
   /**
    * Deletes a drone; its assignments and the roles held on it end.
    *
-   * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+   * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
    */
   delete(input: DeleteDrone): Promise<void> {
     return this.#run("drones.delete", input, "DeleteDrone", "");
@@ -617,7 +617,7 @@ export class Drones {
   /**
    * Assigns a drone to a user, who becomes its operator; others keep their assignments.
    *
-   * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+   * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
    * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
    * if it is assigned already.
    */
@@ -625,17 +625,17 @@ export class Drones {
     return this.#run("drones.assign", input, "AssignDrone", "DroneView");
   }
   /**
-   * Takes a drone from a user; if it was the operator, the drone has none.
+   * Removes a drone from a user; if the user was its operator, the drone has none then.
    *
-   * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+   * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
    */
   unassign(input: UnassignDrone): Promise<DroneView> {
     return this.#run("drones.unassign", input, "UnassignDrone", "DroneView");
   }
   /**
-   * Takes a drone from its operator and assigns it to another user, in one commit.
+   * Moves a drone from its operator to another user, in one commit.
    *
-   * Permissions and errors as with `assign`.
+   * Permissions and errors as for `assign`.
    */
   reassign(input: ReassignDrone): Promise<DroneView> {
     return this.#run("drones.reassign", input, "ReassignDrone", "DroneView");
@@ -670,10 +670,10 @@ export class Audit {
     return this.#run("audit.verify", {}, "VerifyAudit", "AuditReport");
   }
   /**
-   * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+   * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
    *
-   * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-   * so long ago that its line left the change feed.
+   * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+   * so old that the change feed no longer has it.
    */
   outcome(input: GetOutcome): Promise<ChangeOutcome> {
     return this.#run("audit.outcome", input, "GetOutcome", "ChangeOutcome");
@@ -688,10 +688,10 @@ export class Setup {
     this.#run = run;
   }
   /**
-   * Creates the given regions, users and drones, those that are not there yet, in one commit.
+   * Creates the given regions, users and drones that do not exist yet, in one commit.
    *
-   * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-   * Passwords are given beside the seed, by e-mail, and never stored in it.
+   * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+   * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
    */
   seed(input: Seed = {}): Promise<SeedResult> {
     return this.#run("setup.seed", input, "Seed", "SeedResult");

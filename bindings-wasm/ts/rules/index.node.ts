@@ -5,7 +5,7 @@ import { compileOn, type CompileOptions, type Rules } from "./rules.js";
 
 export * from "./api.js";
 
-/** Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`. */
+/** Compiles a policy. It has the resource types and permissions that it declares, and `admin:all`. */
 export function compile(policy: CompileOptions): Promise<Rules> {
   return compileOn({ wasm: wasmFile(), init, functions, read }, policy);
 }

@@ -3,7 +3,7 @@ import { compileOn, type CompileOptions, type Rules } from "./rules.js";
 
 export * from "./api.js";
 
-/** Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`. */
+/** Compiles a policy. It has the resource types and permissions that it declares, and `admin:all`. */
 export function compile(policy: CompileOptions): Promise<Rules> {
   // Literally so, that bundlers find the files and take them along.
   const wasm = new URL("../rolekeep_rules_bg.wasm", import.meta.url);

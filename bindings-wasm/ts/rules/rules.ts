@@ -9,7 +9,7 @@ import { type Platform, Wasm, type WasmSources } from "../wasm.js";
 /** The policy: a preset, a file's text, or roles and what they allow. */
 export interface CompileOptions extends RulesConfig, WasmSources {}
 
-/** What the policy's conditions read as `context.…`, under the policy's names. */
+/** The values that conditions read as `context.NAME`. */
 export interface Context {
   readonly [name: string]: Json | Date;
 }
@@ -42,7 +42,7 @@ export class Rules {
   }
 
   /**
-   * Somebody who asks, to be kept as long as what describes them stays the same.
+   * A principal, validated against the policy. Keep it for as long as its description stays the same.
    *
    * Throws a `ValidationError` with every wrong field: roles and kinds of scope that the policy does not have, attributes
    * that it does not declare or that are of another type, and those that its conditions read and that are missing.
@@ -52,21 +52,21 @@ export class Rules {
   }
 
   /**
-   * Loads at once what a page otherwise loads when it first needs it: `explain` and `filter`, which cannot wait and throw
-   * an `UnavailableError` with the reason `deferred_not_loaded` before, and TOML, for which `compile` waits by itself. In
-   * Node everything is there from the start.
+   * Loads the part of the package that a page otherwise loads when it is first needed: `explain` and `filter`, which
+   * cannot wait and throw an `UnavailableError` with the reason `deferred_not_loaded` until it is loaded, and TOML,
+   * for which `compile` waits. In Node everything is there from the start.
    */
   async preload(): Promise<void> {
     await wasm.preload();
   }
 
-  /** Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any. */
+  /** The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one. */
   anonymous(): Principal {
     return new Principal(this.#native.anonymous(), this.#native, this.#numbers);
   }
 }
 
-/** Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`. */
+/** A principal and the rules that decide about it, with the questions of a `Caller`. Made by `Rules.principal`. */
 export class Principal extends Asker {
   readonly #native: PrincipalFfi;
   readonly #rules: RulesFfi;
@@ -85,7 +85,7 @@ export class Principal extends Asker {
   }
 
   /**
-   * Whether the principal may do this, to a resource or at all. A permission may name fields,
+   * Whether the principal may do this, to a resource or to all there could be. A permission may name fields,
    * `document:edit{title,body}`: each must be allowed.
    *
    * Throws a `ValidationError` for an unknown permission, and for a resource or context that lacks what the policy reads.
@@ -123,7 +123,10 @@ export class Principal extends Asker {
     if (number !== undefined) this.#numbers.set(permission, number);
   }
 
-  /** The same principal, where the policy's conditions read these values, too, as `context.…`: what is not given stays as it was. */
+  /**
+   * The same principal with these values, which conditions read as `context.NAME`; values that are not given stay as
+   * they are.
+   */
   withContext(values: Context): Principal {
     return safely(() => new Principal(this.#native.withContext(toJson(values, "")), this.#rules, this.#numbers));
   }

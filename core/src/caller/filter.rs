@@ -23,11 +23,11 @@ pub struct CallerFilter {
 }
 
 impl Caller {
-    /// Which rows the caller may do this to, for lists: [`CallerFilter::to_sql`] gives the condition for the
-    /// host's own query. Synchronous, without I/O; good for a few seconds.
+    /// The rows to which the caller may do this, for lists: [`CallerFilter::to_sql`] gives the condition for your own
+    /// query. Synchronous, without I/O; valid for a few seconds.
     ///
     /// # Errors
-    /// As [`Caller::can`]; and [`Reason::InvalidInput`] where a rule reads a free attribute of a stored type.
+    /// As [`Caller::can`]; and [`Reason::InvalidInput`] if a rule reads an attribute that no column holds.
     pub fn filter(&self, permission: &str) -> Result<CallerFilter> {
         let filter = self.row_filter(permission, None)?;
         Ok(CallerFilter { caller: self.clone(), permission: permission.to_owned(), filter })
@@ -44,19 +44,18 @@ impl Caller {
 }
 
 impl CallerFilter {
-    /// The condition for the host's own query, of rows that the host keeps itself: a row passes if and only if
-    /// [`Caller::can`] allows the same.
+    /// The condition for a query on a table of your own: a row passes if and only if [`Caller::can`] allows the same.
     ///
     /// # Errors
-    /// [`Reason::RightsStale`] where the filter has expired or the caller's rights or the policy have changed since;
-    /// what [`Caller::filter`] answers now; [`Reason::InvalidInput`] naming every attribute that the mapping cannot
-    /// say exactly.
+    /// [`Reason::RightsStale`] if the filter has expired, or the caller's rights or the policy have changed since;
+    /// those of [`Caller::filter`]; [`Reason::InvalidInput`] naming every attribute that the mapping cannot express
+    /// exactly.
     pub fn to_sql(&self, mapping: &TableMapping) -> Result<SqlCondition> {
         self.require_current()?;
         self.filter.to_sql(mapping, self.caller.engine.services.now())
     }
 
-    /// The same as a predicate on attributes.
+    /// The same condition as a predicate on attributes.
     ///
     /// # Errors
     /// As [`CallerFilter::to_sql`].
@@ -65,7 +64,7 @@ impl CallerFilter {
         self.filter.predicate_at(self.caller.engine.services.now())
     }
 
-    /// From this moment on it is refused, whatever happens.
+    /// When the filter expires.
     pub fn expires(&self) -> Time {
         self.filter.expires()
     }
@@ -77,7 +76,7 @@ impl CallerFilter {
         if same.says_as(&self.filter) {
             return Ok(());
         }
-        let message = "the rights that this row filter was made of have changed; make it again";
+        let message = "the rights or the policy have changed since this row filter was made; make a new one";
         Err(Error::new(Reason::RightsStale, message).at(self.caller.engine.services.now()))
     }
 }

@@ -11,9 +11,9 @@ use crate::{
     operations::{Listed, Operation},
 };
 
-/// The rows of a list, read page by page as they are asked for. Made by [`Caller::all`].
+/// The rows of a list, read page by page as needed. Made by [`Caller::all`].
 ///
-/// A row that is created or deleted meanwhile may or may not be among them; no other row is left out or comes twice.
+/// A row that is created or deleted in the meantime may or may not be included; every other row is, once.
 #[must_use]
 pub struct All<'c, L, T> {
     caller: &'c Caller,
@@ -23,8 +23,8 @@ pub struct All<'c, L, T> {
 }
 
 impl Caller {
-    /// All rows of a list, from the page that the input names or the first one. `limit` is the number of rows that are
-    /// read at a time.
+    /// All rows of a list, from the page that the input names, or the first one. `limit` is the number of rows read at a
+    /// time.
     ///
     /// ```
     /// # use rolekeep::{UserManagement, users::{CreateUser, ListUsers}};
@@ -57,7 +57,7 @@ where
     /// The next row; `None` after the last.
     ///
     /// # Errors
-    /// Those of the operation. The rows so far are not lost: asking again reads the same page again.
+    /// Those of the operation. No row is lost: the next call reads the same page again.
     pub async fn next(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(item) = self.items.next() {
@@ -70,7 +70,7 @@ where
         }
     }
 
-    /// The rows that are left, in a list.
+    /// The remaining rows.
     ///
     /// # Errors
     /// As [`All::next`].

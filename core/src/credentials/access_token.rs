@@ -99,7 +99,7 @@ impl Key {
             return Err(invalid());
         }
         if now >= claims.exp {
-            return Err(Error::new(Reason::TokenExpired, "the token's time is over; use the refresh token"));
+            return Err(Error::new(Reason::TokenExpired, "the token has expired; use the refresh token"));
         }
         Ok(claims)
     }

@@ -16,27 +16,27 @@ use crate::{
     operations::actor::RequestContext,
 };
 
-/// Who asks for an operation, as an [`Observer`] sees it.
+/// The caller of an operation, as an [`Observer`] sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Asker {
-    /// The host itself.
+    /// The application itself.
     System,
-    /// Nobody who has signed in.
+    /// A caller who is not signed in.
     Anonymous,
-    /// A user, who may turn out to be signed in no longer.
+    /// A user. The session may turn out to have ended.
     User(UserId),
 }
 
-/// A request for an operation.
+/// A request to run an operation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Request<'r> {
-    /// `users.create`
+    /// The operation's name: `users.create`.
     pub operation: &'static str,
-    /// Who asks.
+    /// The caller.
     pub asker: Asker,
-    /// What the host knows of the request.
+    /// The request context.
     pub context: &'r RequestContext,
 }
 
@@ -44,16 +44,16 @@ pub struct Request<'r> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Ended<'r> {
-    /// What was asked for.
+    /// The request.
     pub request: Request<'r>,
-    /// Why it failed; none: it was done.
+    /// The error; none if it succeeded.
     pub error: Option<&'r Error>,
-    /// How long it took, waiting included.
+    /// How long it took, including waiting.
     pub took: Duration,
 }
 
-/// Hears of every operation: for metrics, for a log, for a limit of the host's own. It is called where the operation
-/// runs, so it must not wait. An operation that is cancelled does not end for it.
+/// Observes every operation, for metrics and logs, and may refuse requests. It is called on the task of the operation,
+/// so it must not block. It is not told of the end of an operation that is cancelled.
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
@@ -74,15 +74,15 @@ pub struct Ended<'r> {
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 pub trait Observer: MaybeSend + MaybeSync + 'static {
-    /// Before anything is looked at. An error turns the request away, and is the answer.
+    /// Called before anything is read.
     ///
     /// # Errors
-    /// Whatever the caller is to be told.
+    /// An error refuses the request; it is the answer.
     fn admit(&self, _request: &Request<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// After the answer is known, also where the request was turned away.
+    /// Called when the answer is known, also if the request was refused.
     fn ended(&self, _ended: &Ended<'_>) {}
 }
 

@@ -105,7 +105,7 @@ fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
 async fn require_authority(plan: &Plan<'_>, change: &Change) -> Result<()> {
     let images = || [&change.before, &change.after].into_iter().flatten();
     if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
-        return Err(Error::new(Reason::Denied, "nobody changes what decides about itself"));
+        return Err(Error::new(Reason::Denied, "users cannot change what decides about their own rights"));
     }
     let Some(kind) = images().next().map(|image| image.kind) else { return Ok(()) };
     if may_both(plan, change, &format!("{kind}:set_authority"), |_| true).await? {

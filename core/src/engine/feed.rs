@@ -173,7 +173,7 @@ impl Engine {
         if at_least <= heard.load(Ordering::Acquire) {
             return Ok(());
         }
-        let message = "this instance has not heard of that position yet; ask again, or ask one that has";
+        let message = "this instance has not reached that position yet; try again";
         Err(Error::new(Reason::RightsStale, message))
     }
 
@@ -285,14 +285,14 @@ impl Engine {
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
     pub(crate) fn require_fresh(&self, clock: &Clock<'_>) -> Result<()> {
         if self.settled.load(Ordering::Acquire) < self.doubts.load(Ordering::Acquire) {
-            return Err(Error::new(Reason::RightsStale, "it is not known whether the policy was changed; ask again"));
+            return Err(Error::new(Reason::RightsStale, "it is not known whether the policy was changed; try again"));
         }
         if !self.services.storage.is_shared()
             || self.confirmed.is_within(self.services.config.rights_max_age_millis, clock)
         {
             return Ok(());
         }
-        Err(Error::new(Reason::RightsStale, "the change feed could not be read lately, so rights may be old"))
+        Err(Error::new(Reason::RightsStale, "the change feed could not be read recently, so rights may be out of date"))
     }
 
     /// Lets go of what nobody asks for any more, in the background, once in so many commits of anybody: so an idle

@@ -14,33 +14,33 @@ use crate::{
     storage::Storage,
 };
 
-/// A request that is to be counted.
+/// A request that a [`Limiter`] may refuse.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Attempt<'r> {
-    /// Who asks for what, from which address. It is never the host itself, which no limit holds back.
+    /// The operation, the caller and the address. Requests of the application itself are not limited.
     pub request: Request<'r>,
-    /// The account that the input names to be let in by it, as it was typed: that of `sessions.login`. It may be none's,
-    /// and of any length up to that of an input.
+    /// For `sessions.login`: the address or username as it was typed. It need not belong to an account, and may be as long
+    /// as an input.
     pub account: Option<&'r str>,
-    /// When, by the store's clock, which may be set back.
+    /// The time, by the store's clock, which may be set back.
     pub now: Time,
-    /// Where the store keeps its rows, for numbers that several instances share.
+    /// The store's storage, for counters that several instances share.
     pub storage: &'r dyn Storage,
 }
 
-/// Turns away who asks too often.
+/// Refuses requests that come too often.
 ///
-/// It is asked once for each operation of whoever is not the host itself, however often the operation is planned anew,
-/// and a seed or another operation that does the work of many counts once. It comes when the input is known to be of a
-/// size that is taken, and before the first read: of a request that it refuses nothing is read, hashed or written.
-/// Questions (`can`, `check`) are not asked for here: they cost less than a limit.
+/// It is called once for each operation of a caller other than the application itself, however often the operation is
+/// retried; an operation that does the work of many, such as a seed, counts once. It is called after the size of the input was
+/// checked and before the first read, so that nothing is read, hashed or written for a refused request. Checks (`can`,
+/// `check`) are not limited: they cost less than a limit would.
 ///
 /// ```
 /// # use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
 /// use rolekeep::{Error, Reason, RequestContext, Result, UserManagement, limit::{Attempt, Limiter}};
 ///
-/// /// So many sign-ins, and no more.
+/// /// Allows this many logins in all.
 /// struct SignIns(AtomicU32);
 ///
 /// #[async_trait::async_trait]
@@ -58,15 +58,15 @@ pub struct Attempt<'r> {
 /// ```
 #[portable_async]
 pub trait Limiter: MaybeSend + MaybeSync + 'static {
-    /// Takes a place for a request, or refuses it. Other requests wait for nothing meanwhile.
+    /// Counts a request, or refuses it. Other requests are not held up meanwhile.
     ///
     /// # Errors
-    /// Whatever the caller is to be told: [`Error::rate_limited`]. Where the limiter itself cannot tell (its storage does
-    /// not answer) it decides whether to refuse.
+    /// The error for the client, such as [`Error::rate_limited`]. If the limiter cannot decide, because its storage does not
+    /// answer, it chooses whether to refuse.
     async fn admit(&self, attempt: &Attempt<'_>) -> Result<()>;
 
-    /// Hears how a request ended that it admitted, to give a place back that is not to count. Of one whose caller went
-    /// away it does not hear, so that the place stays taken.
+    /// Called when an admitted request has ended, for requests that are not to count after all. It is not called for a request
+    /// that was cancelled.
     async fn ended(&self, _attempt: &Attempt<'_>, _error: Option<&Error>) {}
 }
 

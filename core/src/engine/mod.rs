@@ -182,7 +182,7 @@ impl Engine {
             drop(alone);
             self.services.env.sleep(u64::from(attempts)).await;
         }
-        Err(Error::new(Reason::Contention, "others changed the same rows again and again; try once more"))
+        Err(Error::new(Reason::Contention, "other requests kept changing the same rows; try again"))
     }
 
     /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
@@ -218,7 +218,10 @@ impl Engine {
             return Ok(Finish::Done);
         }
         if listed.is_read {
-            return Err(Error::new(Reason::Internal, format!("{} is said to write nothing, and does", listed.name)));
+            return Err(Error::new(
+                Reason::Internal,
+                format!("{} is declared to be read-only, but writes", listed.name),
+            ));
         }
         let _turn = if is_alone { None } else { self.turn().await };
         let (next, now) = (plan.next_policy(), plan.now);

@@ -75,17 +75,17 @@ pub(super) struct Looks {
     read: AtomicU64,
 }
 
-/// The users whose rights are in memory, and whether [`Config::users_in_memory`](crate::Config) is enough: where `read`
-/// grows about as fast as `found`, more users come and go than are kept.
+/// How many users' rights are in memory, and how often they were found there. If `read` grows about as fast as `found`,
+/// [`Config::users_in_memory`](crate::Config::users_in_memory) is too low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsersInMemory {
-    /// So many users are in memory now.
+    /// How many users are in memory now.
     pub count: usize,
-    /// How often operations and asynchronous checks found a user's rights in memory since the store was opened. Checks
-    /// without I/O are not counted: those that find nothing fail with `NOT_LOADED`.
+    /// How often operations and asynchronous checks found a user's rights in memory since the store was opened. Synchronous
+    /// checks are not counted.
     pub found: u64,
-    /// How often they had to read them.
+    /// How often they read them from the storage.
     pub read: u64,
 }
 
@@ -245,7 +245,7 @@ impl Engine {
         let live = live.filter(|live| live.session.user_id == user).ok_or_else(ended)?;
         sessions::require_alive(&live.session, &live.activity, &self.services, now)?;
         if now >= session.token_expires {
-            return Err(Error::new(Reason::TokenExpired, "the token's time is over; use the refresh token"));
+            return Err(Error::new(Reason::TokenExpired, "the token has expired; use the refresh token"));
         }
         Ok(live)
     }
@@ -325,7 +325,7 @@ pub(crate) fn allows_at_all(
 }
 
 fn not_loaded() -> Error {
-    Error::new(Reason::NotLoaded, "these rights are not in memory; use the asynchronous check")
+    Error::new(Reason::NotLoaded, "the user's rights are not in memory; use `check`, which reads them")
 }
 
 fn ended() -> Error {

@@ -73,7 +73,7 @@ impl Asked {
 
     fn asking<'u>(&self, um: &'u UserManagement) -> Result<Asking<'u>> {
         let position = u64::try_from(self.at_least.unwrap_or(0));
-        let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "a position is not negative"))?;
+        let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "must not be negative"))?;
         Ok(um.asking().context(Context::from_json(&self.context)).at_least(position))
     }
 }
@@ -244,7 +244,7 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
 /// [`Reason::InvalidJson`], [`Reason::InvalidInput`] for what is no object, or names no type.
 pub fn resource(text: &str) -> Result<Resource<'static>> {
     let Json::Object(attributes) = read(text, Limits::SMALL)? else {
-        return Err(Error::new(Reason::InvalidInput, "a resource is a JSON object"));
+        return Err(Error::new(Reason::InvalidInput, "a resource must be a JSON object"));
     };
     to_resource(attributes.into_iter().collect())
 }
@@ -252,7 +252,7 @@ pub fn resource(text: &str) -> Result<Resource<'static>> {
 fn to_resource(mut attributes: Attributes) -> Result<Resource<'static>> {
     match attributes.remove("type") {
         Some(Json::String(resource_type)) => Ok(Resource::of_json(resource_type, attributes)),
-        _ => Err(Error::new(Reason::InvalidInput, "a resource names its type: {\"type\": \"document\", …}")),
+        _ => Err(Error::new(Reason::InvalidInput, "a resource must name its type: {\"type\": \"document\", …}")),
     }
 }
 

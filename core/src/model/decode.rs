@@ -23,35 +23,35 @@ pub(super) const MAX_SUGGESTIONS: usize = 3;
 pub enum FieldCode {
     /// Must be given.
     Required,
-    /// There is no such field, or the caller may not give it.
+    /// There is no such field, or the caller may not set it.
     UnknownField,
-    /// Another JSON type than expected.
+    /// Has another JSON type than expected.
     InvalidType,
-    /// Fewer characters than allowed.
+    /// Has fewer characters than allowed.
     TooShort,
-    /// More characters (or bytes, where the message says so) than allowed.
+    /// Has more characters (or bytes, if the message says so) than allowed.
     TooLong,
-    /// Not of the expected form.
+    /// Does not have the expected form.
     InvalidFormat,
-    /// Holds a character that is not allowed there.
+    /// Contains a character that is not allowed.
     InvalidCharacter,
-    /// Not one of the words that are allowed.
+    /// Is not one of the allowed words.
     UnknownValue,
     /// Names something that does not exist, or that the caller may not see.
     NotFound,
-    /// Outside of the allowed range.
+    /// Is outside of the allowed range.
     OutOfRange,
-    /// May be changed, but never be null.
+    /// May be changed, but not be null.
     NotClearable,
     /// Contradicts another field or the row it refers to.
     Disagrees,
-    /// Somebody else has this name.
+    /// The name is taken.
     Taken,
-    /// The policy would be wrong with it; the message says why.
+    /// Would make the policy invalid; the message says why.
     PolicyInvalid,
-    /// The password is on the list of common ones.
+    /// The password is easy to guess: it repeats a short part or counts up.
     CommonPassword,
-    /// The password holds the account's own name or address, or the service's.
+    /// The password is built from the account's name or address, or the service's name.
     ContextPassword,
 }
 
@@ -61,16 +61,16 @@ pub enum FieldCode {
 pub struct FieldError {
     /// The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole.
     pub field: String,
-    /// What is wrong, as a stable word.
+    /// What is wrong, as a stable code.
     pub code: FieldCode,
-    /// What is wrong, in words, with the limit.
+    /// What is wrong, for people, with the limit if there is one.
     pub message: String,
 }
 
 /// So many wrong fields of an input are told; the others are counted.
 pub const MAX_TOLD: usize = 100;
 
-/// The wrong fields of an input: the first 100 of them, and how many more there are.
+/// The wrong fields of an input: the first 100, and how many more there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldErrors {
     told: Vec<FieldError>,
@@ -375,7 +375,7 @@ impl FromJson for u32 {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let integer = i64::from_json(value, at)?;
         integer.try_into().ok().or_else(|| {
-            at.error(FieldCode::OutOfRange, format!("must lie between 0 and {}", u32::MAX));
+            at.error(FieldCode::OutOfRange, format!("must be between 0 and {}", u32::MAX));
             None
         })
     }

@@ -41,9 +41,9 @@ pub struct Drone {
     pub id: DroneId,
     /// A name chosen by callers, such as `drone-001`; unique, accepted wherever the id is.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing.
+    /// Its status.
     pub status: DroneStatus,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
@@ -55,7 +55,7 @@ pub struct Drone {
     /// When it was last changed.
     #[record(kept)]
     pub updated_at: Time,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 
@@ -74,25 +74,25 @@ pub enum DroneModel {
     Mq9,
 }
 
-/// What a drone is doing.
+/// A drone's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum DroneStatus {
-    /// In flight or ready for it at once.
+    /// Flying, or ready to fly at once.
     #[word("ACTIVE")]
     Active,
     /// Ready.
     #[word("STANDBY")]
     Standby,
-    /// In the workshop.
+    /// Being maintained.
     #[word("MAINTENANCE")]
     Maintenance,
-    /// Out of reach.
+    /// Cannot be reached.
     #[word("OFFLINE")]
     Offline,
 }
 
-/// That a user may fly a drone; many to many.
+/// A user who may fly a drone; many to many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "drone_assignments", key(drone_id, user_id), index(user_id), sync = replicated)]
 #[record(resource = none, audit(area = "drones", kind = "drone_assignment", words(assign, assign, unassign)))]

@@ -16,7 +16,7 @@ use super::{
     time::Time,
 };
 
-/// The kind of an error; the same nine in every language (API-1).
+/// The kind of an error: the same nine in every language.
 // Exhaustive for the packages of other languages, which must not forget one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[cfg_attr(not(feature = "bindings"), non_exhaustive)]
@@ -24,28 +24,28 @@ pub enum Code {
     /// The input is not valid; see the fields.
     #[word("VALIDATION_ERROR")]
     Validation,
-    /// Nobody is logged in, or not any more.
+    /// Nobody is signed in, or the session has ended.
     #[word("UNAUTHORIZED")]
     Unauthorized,
     /// The caller may not do this.
     #[word("FORBIDDEN")]
     Forbidden,
-    /// It does not exist, or the caller may not know that it does.
+    /// It does not exist, or the caller may not know that it exists.
     #[word("RESOURCE_NOT_FOUND")]
     NotFound,
     /// The name is taken.
     #[word("DUPLICATE_RESOURCE")]
     Duplicate,
-    /// The row was changed meanwhile, or an invariant forbids the change.
+    /// The row has changed since it was read, or an invariant forbids the change.
     #[word("CONFLICT")]
     Conflict,
     /// Too many attempts; try again later.
     #[word("RATE_LIMIT_EXCEEDED")]
     RateLimited,
-    /// The storage, or something else that is needed, cannot be used now.
+    /// The storage, or something else that is needed, is not available.
     #[word("UNAVAILABLE")]
     Unavailable,
-    /// A fault of the library or of its host.
+    /// A fault of the library, or of the application that embeds it.
     #[word("INTERNAL_SERVER_ERROR")]
     Internal,
 }
@@ -66,13 +66,13 @@ impl Code {
     }
 }
 
-/// Why, more closely than the [`Code`]; stable as well.
+/// What happened, more precisely than the [`Code`] says, and as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum Reason {
     /// Fields of the input are wrong.
     InvalidInput,
-    /// The input is no JSON.
+    /// The input is not valid JSON.
     InvalidJson,
     /// There is no operation of this name.
     UnknownOperation,
@@ -82,11 +82,11 @@ pub enum Reason {
     UnknownPermission,
     /// The policy declares no such role.
     UnknownRole,
-    /// A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+    /// A value of the resource does not have the type that the policy declares, or the policy does not declare its attribute.
     ResourceInvalid,
-    /// The same of an attribute of who asks.
+    /// The same for an attribute of the principal, or the principal was made by other rules.
     PrincipalInvalid,
-    /// The same of a value of the context.
+    /// The same for a value of the context.
     ContextInvalid,
     /// The resource lacks an attribute that the policy reads.
     ResourceIncomplete,
@@ -96,50 +96,49 @@ pub enum Reason {
     SeedInvalid,
     /// A setting has a value that cannot be used.
     ConfigInvalid,
-    /// An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
-    /// signed in, who cannot be told from others.
+    /// The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in.
     IdempotencyKeyInvalid,
-    /// The same caller gave this idempotency key to the same operation before, with another input.
+    /// The same caller used this idempotency key for the same operation before, with another input.
     IdempotencyKeyReused,
-    /// Unknown account, wrong password or inactive account; which one is in the audit log only.
+    /// Unknown account, wrong password or inactive account; only the audit log says which.
     InvalidCredentials,
-    /// The token is not one of ours, or not for this.
+    /// The token was not issued here, or not for this purpose.
     InvalidToken,
-    /// The token's time is over.
+    /// The token has expired.
     TokenExpired,
-    /// The session was ended, or its user may no longer sign in.
+    /// The session has ended, or its user may no longer sign in.
     SessionEnded,
     /// This needs a signed-in caller.
     NotSignedIn,
     /// The rules do not allow it.
     Denied,
-    /// It does not exist for this caller.
+    /// It does not exist, or the caller may not see it.
     NotFound,
-    /// Somebody else has this name.
+    /// The name is taken.
     Taken,
-    /// Done already: the assignment exists.
+    /// The assignment exists already.
     AlreadyAssigned,
     /// The expected version is not the current one.
     VersionStale,
     /// It would leave no active administrator.
     LastAdministrator,
-    /// Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+    /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
     InUse,
-    /// The library's own, which every policy has.
+    /// It belongs to the library and cannot be changed.
     BuiltIn,
     /// The account's status does not allow this change.
     WrongStatus,
-    /// Others wrote the same rows again and again; try once more.
+    /// Other requests kept writing the same rows; try again.
     Contention,
-    /// The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+    /// A request with this idempotency key was already done, by the change of the error's `change_id`; it was not repeated.
     AlreadyDone,
-    /// Asked too often; the error says after how many seconds to ask again.
+    /// Too many requests; the error says after how many seconds to try again.
     RateLimited,
-    /// Too many passwords are being hashed.
+    /// Too many passwords are waiting to be hashed.
     HashingQueueFull,
     /// The storage does not answer.
     StorageUnavailable,
-    /// The file does not exist, or is no database.
+    /// The file does not exist, is not a database, or was removed or replaced while it was open.
     StorageMissing,
     /// The storage can be read but not written.
     StorageReadOnly,
@@ -149,17 +148,17 @@ pub enum Reason {
     SchemaNewer,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     OutcomeUnknown,
-    /// This user is not in memory; `check` reads the rights.
+    /// The user's rights are not in memory; `check` reads them.
     NotLoaded,
-    /// In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+    /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     DeferredNotLoaded,
-    /// The change feed could not be confirmed in time; old rights are never served for ever.
+    /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     RightsStale,
-    /// Closed already.
+    /// The store was closed.
     Closed,
-    /// The storage holds something that this library did not write.
+    /// The storage contains something that this library did not write.
     Corrupt,
-    /// A fault in the library; please report it.
+    /// A fault of the library; please report it.
     Internal,
 }
 
@@ -213,7 +212,7 @@ impl Reason {
     }
 }
 
-/// One problem of a policy or seed file, at its place.
+/// One problem of a policy or seed file, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Problem {
@@ -223,11 +222,11 @@ pub struct Problem {
     pub column: u32,
     /// What is wrong.
     pub message: String,
-    /// What may help, such as the name that was probably meant.
+    /// A suggestion, such as the name that was probably meant.
     pub help: Option<String>,
 }
 
-/// What went wrong, to what, and what to do about it.
+/// The error of every fallible call: what went wrong and, where possible, what to do about it.
 ///
 /// ```
 /// # use rolekeep::{Code, Error, Reason};
@@ -286,11 +285,11 @@ impl PartialEq for Unknown {
 
 impl Eq for Unknown {}
 
-/// What every operation answers.
+/// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error with a message that a person can act on. It must hold no secret.
+    /// An error with a message for people. It must not contain a secret.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (fields, problems) = (Vec::new(), Vec::new());
         Self(Box::new(Body {
@@ -338,7 +337,7 @@ impl Error {
         error
     }
 
-    /// Wrong fields, all together; of more than 100 the first, and the message says how many others there are.
+    /// An error with all wrong fields. Of more than 100 it keeps the first, and the message says how many others there are.
     pub fn invalid(fields: impl Into<FieldErrors>) -> Self {
         let (fields, others) = fields.into().into_told();
         let names: Vec<&str> = fields.iter().take(5).map(|field| field.field.as_str()).collect();
@@ -348,7 +347,7 @@ impl Error {
             message += &format!(" and {more} more");
         }
         if others > 0 {
-            message += &format!("; at least {others} others are not told");
+            message += &format!("; at least {others} others are not listed");
         }
         let mut error = Self::new(Reason::InvalidInput, message);
         error.0.fields = fields;
@@ -364,7 +363,7 @@ impl Error {
         error
     }
 
-    /// Problems of a file, each at its place.
+    /// An error with the problems of a file, each with its position.
     pub fn in_file(reason: Reason, message: impl Into<String>, problems: Vec<Problem>) -> Self {
         let mut error = Self::new(reason, message);
         error.0.problems = problems;
@@ -387,7 +386,7 @@ impl Error {
         self
     }
 
-    /// A unique name that somebody else has.
+    /// An error for a unique name that is taken.
     pub fn taken(field: &str) -> Self {
         let message = format!("this {field} is taken");
         let mut error = Self::new(Reason::Taken, message.clone());
@@ -395,7 +394,7 @@ impl Error {
         error
     }
 
-    /// The storage gave no answer to a write, so that nobody knows whether it took place.
+    /// An error for a write that the storage did not answer, so that its outcome is unknown.
     pub fn outcome_unknown(change: ChangeSetId) -> Self {
         let message =
             format!("the storage gave no answer; the change may have been made: ask `audit.outcome` about {change}");
@@ -406,13 +405,13 @@ impl Error {
 
     /// A request that was done before, by this change.
     pub(crate) fn already_done(change: ChangeSetId) -> Self {
-        let message = format!("this request was done before, by the change {change}; read what it made");
+        let message = format!("this request was already done, by change {change}; read its result");
         let mut error = Self::new(Reason::AlreadyDone, message);
         error.0.change_id = Some(change);
         error
     }
 
-    /// Asked too often. The time until it makes sense to ask again is told in whole seconds, rounded up, 1 at least.
+    /// An error for too many requests. The time to wait is given in whole seconds, rounded up, at least 1.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -435,12 +434,12 @@ impl Error {
         self
     }
 
-    /// "Not there" and "not yours" are the same answer (SEC-9).
+    /// The same error for what does not exist and for what the caller may not see.
     pub fn not_found(what: &str) -> Self {
         Self::new(Reason::NotFound, format!("no such {what}"))
     }
 
-    /// Stamps the moment it left the library.
+    /// Sets the time of the error, unless it is set.
     pub fn at(mut self, now: Time) -> Self {
         self.0.at.get_or_insert(now);
         self
@@ -451,12 +450,12 @@ impl Error {
         self.0.reason.code()
     }
 
-    /// Why, more closely.
+    /// What happened, more precisely.
     pub fn reason(&self) -> Reason {
         self.0.reason
     }
 
-    /// For people; may change between versions.
+    /// The message, for people; it may change between versions.
     pub fn message(&self) -> &str {
         let Some(unknown) = &self.0.unknown else { return &self.0.message };
         unknown.message.get_or_init(|| match (unknown.suggest)(&unknown.name) {
@@ -480,7 +479,7 @@ impl Error {
         &self.0.problems
     }
 
-    /// The problems of a policy file as a compiler shows them: lines, carets, suggestions. None where
+    /// The problems of a policy file as a compiler prints them: lines, carets, suggestions. None if
     /// there are no problems, or without the feature `reports`.
     ///
     /// ```
@@ -495,24 +494,24 @@ impl Error {
         Report::of(&self.0.problems, marked)
     }
 
-    /// When it happened, where known.
+    /// When it happened, if known.
     pub fn timestamp(&self) -> Option<Time> {
         self.0.at
     }
 
-    /// By which `audit.outcome` tells what became of the change of a [`Reason::OutcomeUnknown`]; the change that a
-    /// request of [`Reason::AlreadyDone`] made before.
+    /// The change whose outcome is unknown ([`Reason::OutcomeUnknown`]), for `audit.outcome`; or the change that the same
+    /// request made before ([`Reason::AlreadyDone`]).
     pub fn change_id(&self) -> Option<ChangeSetId> {
         self.0.change_id
     }
 
-    /// After how many seconds to ask again, with the code [`Code::RateLimited`]: what HTTP calls `Retry-After`.
+    /// After how many seconds to try again, with the code [`Code::RateLimited`]: the value of the header `Retry-After`.
     pub fn retry_after(&self) -> Option<u32> {
         self.0.retry_after
     }
 
-    /// The permission that was denied, of a [`Reason::Denied`]: for the host's log. It is not part of the serialized error,
-    /// since who was denied must not learn it.
+    /// The permission that was denied ([`Reason::Denied`]), for the application's log. It is not part of the serialized
+    /// error, since the caller must not learn it.
     pub fn permission(&self) -> Option<&str> {
         self.0.permission.as_deref()
     }
@@ -554,7 +553,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// What a service may answer with.
+/// What a service may send to a client.
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.write(serializer, None)

@@ -91,7 +91,7 @@ ids! {
     SessionId;
     /// An audit entry's id.
     AuditId;
-    /// The id of one commit, by which an unknown outcome is looked up.
+    /// The id of a commit, used to look up an unknown outcome.
     ChangeSetId;
 }
 

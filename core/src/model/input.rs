@@ -52,7 +52,7 @@ pub fn read(text: &str, limits: Limits) -> Result<Json> {
     let left = Cell::new(limits.values);
     let value = Part { left: &left, depth: 0, limits }.deserialize(&mut source);
     value.and_then(|value| source.end().map(|()| value)).map_err(|problem| {
-        let refusal = if problem.classify() == Category::Data { "cannot be taken" } else { "is no JSON" };
+        let refusal = if problem.classify() == Category::Data { "is not accepted" } else { "is not valid JSON" };
         Error::new(Reason::InvalidJson, format!("the input {refusal}: {problem}"))
     })
 }
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Part<'_> {
         self.count(OBJECT)?;
         while let Some(key) = object.next_key::<String>()? {
             if fields.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key `{}` stands there twice", decode::shown(&key))));
+                return Err(A::Error::custom(format!("the key `{}` appears twice", decode::shown(&key))));
             }
             fields.insert(key, object.next_value_seed(inner)?);
         }

@@ -7,7 +7,7 @@ pub fn parse_ip(text: &str) -> Option<IpAddr> {
     IpAddr::from_str(text).ok().map(|ip| ip.to_canonical())
 }
 
-/// A range of addresses of one family.
+/// A range of IP addresses, of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpRange {
     first: IpAddr,

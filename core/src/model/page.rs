@@ -14,16 +14,16 @@ pub const DEFAULT_LIMIT: u32 = 20;
 /// The largest page size; more is refused, not cut (REQUIREMENTS, decided 3).
 pub const MAX_LIMIT: u32 = 100;
 
-/// One page of a list; iterating over it gives its rows. [`Caller::all`](crate::Caller::all) goes on to the next pages.
+/// One page of a list. Iterating over it yields its rows; [`Caller::all`](crate::Caller::all) goes on to the next pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
     /// The rows of this page.
     pub items: Vec<T>,
-    /// How many rows there are in all, for this caller; null when the page was reached by a cursor.
+    /// How many rows the caller may see in all; null if the page was reached by a cursor.
     pub total: Option<i64>,
-    /// How many pages there are in all; null when the page was reached by a cursor.
+    /// How many pages there are in all; null if the page was reached by a cursor.
     pub pages: Option<i64>,
-    /// This page's number, from 1; null when it was reached by a cursor.
+    /// This page's number, from 1; null if it was reached by a cursor.
     pub page: Option<i64>,
     /// The page size.
     pub limit: i64,
@@ -31,7 +31,7 @@ pub struct Page<T> {
     pub has_next: bool,
     /// Whether there is a page before this.
     pub has_previous: bool,
-    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    /// Pass it as `cursor` for the rows after this page; it costs the same at any depth.
     pub next_cursor: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl<T> Page<T> {
         self.with_items(items)
     }
 
-    /// The same page of other rows.
+    /// The same page with other rows.
     pub fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page {
             items,
@@ -75,9 +75,9 @@ impl<'p, T> IntoIterator for &'p Page<T> {
     }
 }
 
-/// The input of a list that comes in pages. The derive of inputs implements it for each that has a cursor.
+/// The input of a list that comes in pages. Implemented for every input with a cursor.
 pub trait Paged {
-    /// The same list, from the row after this cursor on.
+    /// The same list, starting after this cursor.
     #[must_use]
     fn after(self, cursor: String) -> Self;
 }
@@ -97,7 +97,7 @@ impl PageRequest {
     /// Notes what is wrong with it.
     pub fn check(&self, checks: &mut Checks) {
         if !(1..=MAX_LIMIT).contains(&self.size()) {
-            checks.error("limit", Invalid::new(FieldCode::OutOfRange, format!("must lie between 1 and {MAX_LIMIT}")));
+            checks.error("limit", Invalid::new(FieldCode::OutOfRange, format!("must be between 1 and {MAX_LIMIT}")));
         }
         if self.page == Some(0) {
             checks.error("page", Invalid::new(FieldCode::OutOfRange, "must be at least 1"));

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::decode::{Decoder, FieldCode, FromJson};
 
-/// A change of a field that may be null: JSON leaves the key out, gives null, or gives a value.
+/// A change of a nullable field: in JSON the key is absent, null, or has a value.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Patch<T> {
     /// Not given: the field stays.

@@ -12,26 +12,25 @@ use super::{
 /// A column's name.
 pub type Name = Cow<'static, str>;
 
-/// A total condition on one row: every node is true or false, also where a column is null
-/// (RBAC.md, "Conditions").
+/// A condition on one row. Its logic has two values: every part is true or false, also if a column is null.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predicate {
     /// Every row.
     Always,
     /// No row.
     Never,
-    /// All of them.
+    /// All of these hold.
     And(Vec<Predicate>),
-    /// At least one of them.
+    /// At least one of these holds.
     Or(Vec<Predicate>),
-    /// Not.
+    /// This does not hold.
     Not(Box<Predicate>),
     /// The column is not null.
     Present(Name),
-    /// The column is not null and compares so with the value (never [`Value::Null`]).
+    /// The column is not null, and the comparison with the value (never [`Value::Null`]) holds.
     Compare(Name, Comparison, Value),
-    /// Both columns are not null, and the left compares so with the right moved by the offset
-    /// (microseconds; for times only, else 0).
+    /// Both columns are not null, and the comparison of the left with the right plus the offset holds
+    /// (microseconds, for times only; otherwise 0).
     CompareColumns(Name, Comparison, Name, i64),
     /// The column is not null and one of these values (sorted, without duplicates).
     In(Name, Arc<[Value]>),
@@ -41,18 +40,18 @@ pub enum Predicate {
     Linked(Link, Arc<[Value]>),
     /// A row of the link's table ties this row to the value in one of its own columns.
     LinkedToColumn(Link, Name),
-    /// The set in this column holds the value; never a set with an element of another type.
+    /// The set in this column contains the value; false for a set with an element of another type.
     Contains(Name, Value),
-    /// The set in the first column holds the value in the second, moved by the offset
-    /// (microseconds; for times only, else 0).
+    /// The set in the first column contains the value of the second plus the offset
+    /// (microseconds, for times only; otherwise 0).
     ContainsColumn(Name, Name, i64),
-    /// The column holds an address in one of these ranges.
+    /// The column contains an address in one of these ranges.
     InRanges(Name, Vec<IpRange>),
-    /// The row's search text (see `model::search`) contains this.
+    /// The row's search text contains this.
     Search(String),
 }
 
-/// How two values compare. Text by bytes.
+/// A comparison of two values. Text is compared by bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// `==`
@@ -70,7 +69,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Whether `left` compares so with `right`; values of different kinds never do.
+    /// Whether the comparison holds; values of different kinds never compare.
     pub fn holds(self, left: &Value, right: &Value) -> bool {
         if std::mem::discriminant(left) != std::mem::discriminant(right) || left.is_null() {
             return false;
@@ -180,7 +179,7 @@ impl Predicate {
         }
     }
 
-    /// The columns that it reads, the own side of links included; some of them more than once.
+    /// The columns that it reads, including the own side of links; some may be repeated.
     pub fn columns<'p>(&'p self, found: &mut Vec<&'p Name>) {
         match self {
             Predicate::Always | Predicate::Never | Predicate::Search(_) => {}
@@ -200,7 +199,7 @@ impl Predicate {
         }
     }
 
-    /// Whether a row of `table` is one of them.
+    /// Whether a row of `table` passes.
     pub fn matches(&self, table: &Table, row: &Row, links: &dyn Links) -> bool {
         let column = |name: &Name| table.position(name).map_or(&Value::Null, |at| &row.0[at]);
         match self {

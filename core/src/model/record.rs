@@ -108,7 +108,7 @@ pub struct Column {
     pub kind: Kind,
     /// Whether it may be null.
     pub nullable: bool,
-    /// Whether nobody is told what it holds: neither the audit log nor `Debug` nor the change feed.
+    /// Whether its values are secret: they appear neither in the audit log nor in `Debug` output nor in the change feed.
     pub secret: bool,
     /// Who fills it.
     pub upkeep: Upkeep,
@@ -165,7 +165,7 @@ pub struct Key(pub Vec<Value>);
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row(pub Vec<Value>);
 
-/// Without texts and documents: the row alone does not know which of them is a secret (SEC-13).
+/// Without texts and documents: a row does not know which of them are secret.
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = f.debug_tuple("Row");

@@ -38,7 +38,7 @@ pub struct Region {
     /// When it was last changed.
     #[record(kept)]
     pub updated_at: Time,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 

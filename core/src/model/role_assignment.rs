@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{id::UserId, record::Record, time::Time, user::User};
 
-/// That a user holds a role, in a scope, for a time.
+/// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "role_assignments", key(user_id, role, scope), index(role), index(scope), sync = replicated)]
 #[record(resource = "role", along = own_rules, audit(area = "roles", kind = "role", words(assign, assign, unassign)))]
@@ -23,17 +23,17 @@ pub struct RoleAssignment {
     pub user_id: UserId,
     /// The role's name in the policy.
     pub role: String,
-    /// Where: `global`, `region:ID`, `resource:TYPE:ID`.
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
     pub scope: String,
-    /// From when; null: since ever.
+    /// From when, inclusive; null: always.
     pub valid_from: Option<Time>,
-    /// Until when, itself excluded; null: for ever.
+    /// Until when, exclusive; null: for ever.
     pub valid_until: Option<Time>,
-    /// Who gave it: a user's id, or `system`.
+    /// Who assigned it: a user's id, or `system`.
     pub assigned_by: String,
-    /// When it was given.
+    /// When it was assigned.
     pub assigned_at: Time,
-    /// Why it was given.
+    /// Why it was assigned.
     pub reason: Option<String>,
     /// The row's version.
     pub version: i64,

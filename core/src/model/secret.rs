@@ -5,12 +5,12 @@ use zeroize::Zeroizing;
 
 use super::decode::{Decoder, FromJson};
 
-/// A password or token: never in `Debug`, zeroed when dropped (SEC-13).
+/// A password or token: hidden in `Debug` output, zeroed when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself; name the use that needs it.
+    /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -10,7 +10,7 @@ use super::{
     user::User,
 };
 
-/// A login on one device. Written at login and when it ends; what moves meanwhile is in [`SessionActivity`].
+/// A login on one device. Written at login and at its end; what changes in between is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "sessions", key(id), index(user_id, created_at), index(ended_at), index(expires_at), sync = site_local)]
 #[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
@@ -22,18 +22,18 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
-    /// What the user calls the device.
+    /// The user's name for the device.
     pub device_name: Option<String>,
-    /// `web`, `ios`, …: what the host says.
+    /// `web`, `ios`, …: as the application gave it.
     pub platform: Option<String>,
-    /// Where the login came from.
+    /// The IP address of the login.
     pub ip: Option<String>,
-    /// What the login was made with.
+    /// The user agent of the login.
     pub user_agent: Option<String>,
     /// When the login was made.
     #[record(given)]
     pub created_at: Time,
-    /// When it ends whatever is done (absolute timeout).
+    /// When it ends at the latest (absolute timeout).
     pub expires_at: Time,
     /// When it was ended.
     pub ended_at: Option<Time>,
@@ -53,7 +53,7 @@ pub enum SessionEnd {
     Revoked,
     /// The account is no longer active.
     UserInactive,
-    /// A refresh token was used a second time: the family was stolen or copied (RFC 9700, 4.14.2).
+    /// A refresh token was used a second time, so it was stolen or copied (RFC 9700, 4.14.2).
     RefreshReuse,
 }
 

@@ -101,7 +101,7 @@ pub fn permission(text: &str) -> Result<String, Invalid> {
         Some((resource, action)) if is_part(resource) && is_part(action) => Ok(text.to_owned()),
         _ => Err(Invalid::new(
             FieldCode::InvalidFormat,
-            "is no permission: write `resource:action`, small letters, digits, '-' and '_', at most 64 each",
+            "is not a permission: write `resource:action`, lower-case letters, digits, '-' and '_', at most 64 each",
         )),
     }
 }

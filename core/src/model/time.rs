@@ -14,19 +14,19 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// A moment: UTC, whole microseconds, in the years 1 to 9999.
 ///
-/// `9999-12-31T23:59:59Z`, which many write for "for ever", is one. Written as in RFC 3339; hosts have it as
-/// [`SystemTime`], too.
+/// Written as in RFC 3339, and convertible from and to [`SystemTime`]. `9999-12-31T23:59:59Z`, often used for "for ever", is
+/// in range.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
-/// A text or number that is no time.
+/// The error for a text or number that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTime {
-    /// Of another form.
+    /// It does not have the form of RFC 3339.
     #[error("expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z")]
     Form,
-    /// Of the right form, and too early or too late.
-    #[error("must lie in the years 1 to 9999")]
+    /// It has the right form, but is out of range.
+    #[error("must be in the years 1 to 9999")]
     Range,
 }
 
@@ -38,14 +38,15 @@ impl Time {
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(0);
 
-    /// The time now by the system's clock. The library itself asks its [`Environment`](crate::environment::Environment).
+    /// The current time of the system's clock. Stores use the clock of their
+    /// [`Environment`](crate::environment::Environment).
     pub fn now() -> Self {
         #[allow(clippy::disallowed_methods, reason = "who calls this is asked instead")]
         let now = jiff::Timestamp::now();
         Self::nearest(now.as_microsecond())
     }
 
-    /// So many seconds after 1970-01-01T00:00:00Z.
+    /// The time this many seconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`NoTime::Range`]
@@ -53,7 +54,7 @@ impl Time {
         Self::from_microsecond(second.saturating_mul(MICROS))
     }
 
-    /// So many milliseconds after 1970-01-01T00:00:00Z.
+    /// The time this many milliseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`NoTime::Range`]
@@ -61,7 +62,7 @@ impl Time {
         Self::from_microsecond(millisecond.saturating_mul(1000))
     }
 
-    /// So many microseconds after 1970-01-01T00:00:00Z.
+    /// The time this many microseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`NoTime::Range`]
@@ -85,13 +86,13 @@ impl Time {
         self.0
     }
 
-    /// The time so much later, cut to whole microseconds; none past the last.
+    /// The time this much later, truncated to whole microseconds; none if it is out of range.
     pub fn checked_add(self, duration: Duration) -> Option<Self> {
         let micros = i64::try_from(duration.as_micros()).ok()?;
         Self::from_microsecond(self.0.checked_add(micros)?).ok()
     }
 
-    /// The time moved by seconds, or the first or the last of all where that would lie beyond.
+    /// The time moved by seconds, clamped to the range.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self::nearest(self.0.saturating_add(seconds.saturating_mul(MICROS)))
@@ -221,7 +222,7 @@ impl From<Time> for SystemTime {
     }
 }
 
-/// Cut to whole microseconds.
+/// Truncated to whole microseconds.
 impl TryFrom<SystemTime> for Time {
     type Error = NoTime;
 

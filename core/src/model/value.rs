@@ -21,7 +21,7 @@ pub enum Value {
     Time(i64),
     /// An id, stored as its canonical hyphenated text.
     Id(Uuid),
-    /// Text without NUL.
+    /// Text without the character NUL.
     Text(String),
     /// A JSON document in canonical form (sorted keys, no blanks).
     // In a box, so that a value takes three words.
@@ -34,7 +34,7 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// As callers see it in JSON: times in RFC 3339, documents as they are.
+    /// As JSON: times in RFC 3339, documents as they are.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Value::Null => serde_json::Value::Null,
@@ -49,7 +49,7 @@ impl Value {
         }
     }
 
-    /// The text, where this is text.
+    /// The text, if this is text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text),
@@ -57,7 +57,7 @@ impl Value {
         }
     }
 
-    /// The id, where this is one.
+    /// The id, if this is one.
     pub const fn as_id(&self) -> Option<Uuid> {
         match self {
             Value::Id(id) => Some(*id),
@@ -65,7 +65,7 @@ impl Value {
         }
     }
 
-    /// The integer, where this is one.
+    /// The integer, if this is one.
     pub const fn as_int(&self) -> Option<i64> {
         match self {
             Value::Int(int) => Some(*int),
@@ -110,7 +110,7 @@ impl From<Time> for Value {
     }
 }
 
-/// [`Value::Null`] where there is none.
+/// [`Value::Null`] for `None`.
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Value::Null, Into::into)

@@ -58,23 +58,23 @@ pub struct SignedIn {
     pub authority: Option<i64>,
 }
 
-/// What the host knows of a request. Kept in sessions and in the audit log (the address cut to 64
-/// characters, the user agent to 512, both without control characters); none of it is believed otherwise.
+/// What you know about a request. Sessions and the audit log record the address and the user agent, truncated to 64 and
+/// 512 characters and without control characters; nothing else depends on them.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestContext {
-    /// The address it came from: the socket's, where `forwarded_for` says whom a proxy asks for.
+    /// The address of the socket that the request came from.
     pub ip: Option<String>,
-    /// The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
-    /// one of the setting `trusted_proxies`, and makes another `ip` of it then; nothing else is kept of it.
+    /// The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of
+    /// [`Config::trusted_proxies`](crate::Config::trusted_proxies), the client's address is taken from it.
     pub forwarded_for: Option<String>,
-    /// What it was made with.
+    /// The user agent.
     pub user_agent: Option<String>,
-    /// By which the host's own log knows it: in the span of each operation, not stored.
+    /// The id of the request in your own log: part of the span of each operation, not stored.
     pub request_id: Option<String>,
-    /// By which a request that is sent again is known, so that it is done once: see [`RequestContext::idempotency_key`].
+    /// Identifies a request that may be sent again: see [`RequestContext::idempotency_key`].
     pub idempotency_key: Option<String>,
-    /// What the policy's conditions may read as `context.…`.
+    /// The values that conditions may read as `context.NAME`.
     pub values: Context,
 }
 
@@ -84,7 +84,7 @@ impl RequestContext {
         Self { ip: Some(ip.into()), ..Self::default() }
     }
 
-    /// What is not given here is taken from what was known before; of the values, each.
+    /// This context; fields and values that are not given are taken from `known`.
     pub fn over(self, known: &Self) -> Self {
         Self {
             ip: self.ip.or_else(|| known.ip.clone()),
@@ -108,33 +108,33 @@ impl RequestContext {
         self
     }
 
-    /// With the header `X-Forwarded-For`, all its values in their order, joined by commas.
+    /// Sets the header `X-Forwarded-For`; several are joined by commas, in order.
     pub fn forwarded_for(mut self, forwarded_for: impl Into<String>) -> Self {
         self.forwarded_for = Some(forwarded_for.into());
         self
     }
 
-    /// With the id by which the host's own log knows it, cut to 128 characters.
+    /// Sets the id of the request in your own log, truncated to 128 characters.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());
         self
     }
 
-    /// With a key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
-    /// what the same caller asks of the same operation with the same key within 24 hours is done once. Sent again with
+    /// Sets a key that the client chose for this request (the header `Idempotency-Key`), 1 to 255 visible ASCII characters.
+    /// A request of the same caller for the same operation with the same key is done once within 24 hours. Repeated with
     /// the same input it fails with [`Reason::AlreadyDone`] and the `change_id` of the first, with another input with
-    /// [`Reason::IdempotencyKeyReused`]; while the first still runs, whichever commits first is done and the other fails
-    /// so. A request that failed is not done, and may be sent again.
+    /// [`Reason::IdempotencyKeyReused`]. If both run at once, one is done and the other fails in the same way. A request that
+    /// failed is not done, and may be repeated.
     ///
-    /// Answers are not kept, so neither are the tokens or other secrets in them. Secrets of an input (a password) are not
-    /// compared. Operations that write nothing run again. Somebody who has not signed in has no keys
-    /// ([`Reason::IdempotencyKeyInvalid`]); those of the host itself are all in one place.
+    /// Answers are not kept, nor are the tokens in them. Secrets of an input, such as passwords, are not compared. Operations
+    /// that only read run again. Callers who are not signed in cannot use keys ([`Reason::IdempotencyKeyInvalid`]); all
+    /// requests of the application itself share one set of keys.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 
-    /// With a user agent.
+    /// Sets the user agent.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self

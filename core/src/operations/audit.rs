@@ -34,41 +34,41 @@ impl Visible for AuditEntry {
 pub struct AuditView {
     /// The entry's id.
     pub id: AuditId,
-    /// Its chain.
+    /// The chain it belongs to.
     pub lane: i64,
     /// Its place in the chain, from 1.
     pub seq: i64,
-    /// When.
+    /// When it happened.
     pub at: Time,
     /// What was done: an operation's name, or an event such as `sessions.login_failed`.
     pub action: String,
     /// Who did it: a user's id, `system`, `anonymous`.
     pub actor: String,
-    /// What it was done to.
+    /// The type of the target: `user`, `drone`, …
     pub target_type: Option<String>,
-    /// Its id.
+    /// The target's id.
     pub target_id: Option<String>,
     /// The changed fields before.
     pub before: Option<serde_json::Value>,
     /// The changed fields after.
     pub after: Option<serde_json::Value>,
-    /// Why it failed, or what else an auditor should know.
+    /// Why it failed, or other details.
     pub detail: Option<String>,
-    /// From where.
+    /// The IP address of the request.
     pub ip: Option<String>,
-    /// With what.
+    /// The user agent of the request.
     pub user_agent: Option<String>,
-    /// The entry's hash, which the next one is chained to.
+    /// The entry's hash; the next entry contains it.
     pub hash: String,
 }
 
-/// Whether the audit log is whole.
+/// The result of verifying the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct AuditReport {
     /// Whether nothing was altered, removed or moved.
     pub is_whole: bool,
-    /// How many entries were found whole.
+    /// How many entries are intact.
     pub verified: i64,
     /// The first bad entry.
     pub fault: Option<ChainFault>,
@@ -80,15 +80,15 @@ pub struct AuditReport {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListAudit {
-    /// Only of this actor: a user's id, `system`, `anonymous`.
+    /// Only entries of this actor: a user's id, `system`, `anonymous`.
     pub actor: Option<String>,
-    /// Only on this target.
+    /// Only entries about the target with this id.
     pub target_id: Option<String>,
-    /// Only this action.
+    /// Only entries of this action.
     pub action: Option<String>,
-    /// Only then or later.
+    /// Only entries from this time on.
     pub from: Option<Time>,
-    /// Only before.
+    /// Only entries before this time.
     pub until: Option<Time>,
     /// The page's number, from 1.
     pub page: Option<u32>,
@@ -105,20 +105,20 @@ pub struct ListAudit {
 #[non_exhaustive]
 pub struct VerifyAudit {}
 
-/// What became of a change whose answer was lost.
+/// The outcome of a change whose answer was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ChangeOutcome {
-    /// Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+    /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
     /// The number of its commit.
     pub position: Option<i64>,
 }
 
-/// Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+/// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
 ///
-/// Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-/// so long ago that its line left the change feed.
+/// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+/// so old that the change feed no longer has it.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetOutcome {

@@ -101,7 +101,7 @@ impl Place {
         let before = taken.fetch_add(1, Ordering::Relaxed);
         let place = Self(taken);
         if before >= places {
-            let full = Error::new(Reason::HashingQueueFull, "too many sign-ins at once; try again in a moment");
+            let full = Error::new(Reason::HashingQueueFull, "too many logins at once; try again in a moment");
             return Err(full.retry_in(Duration::from_secs(1)));
         }
         Ok(place)

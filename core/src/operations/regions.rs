@@ -33,7 +33,7 @@ impl Visible for Region {
     const READ: &'static str = "region:read";
 }
 
-/// A region with the number of its users and drones that the caller may list.
+/// A region, and how many of its users and drones the caller may list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RegionView {
@@ -57,7 +57,7 @@ pub struct RegionView {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 
@@ -115,7 +115,7 @@ pub struct ListRegions {
 pub struct UpdateRegion {
     /// Its id or code.
     pub region: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The short name.
     pub code: Change<String>,
@@ -132,7 +132,7 @@ pub struct UpdateRegion {
 /// Deletes a region; its users and drones stay, without a region, and roles held in it end.
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-/// of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+/// of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
 /// one of those roles denies something or one of the users is an administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]

@@ -33,7 +33,7 @@ pub(super) fn is_by_code(scope: &Scope) -> bool {
 
 /// The stored form of a scope, its row's id in place of a code; the row must be there when the commit comes.
 pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
-    let no_such = || wrong("scope", FieldCode::NotFound, "the scope names nothing that exists");
+    let no_such = || wrong("scope", FieldCode::NotFound, "the scope names a row that does not exist");
     let Scope::Of { kind, id } = scope else { return Ok(scope.to_string()) };
     let name = match id {
         Value::Id(id) => id.to_string(),

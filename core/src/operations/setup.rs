@@ -29,10 +29,10 @@ use crate::model::{
     user::{User, UserStatus},
 };
 
-/// Creates the given regions, users and drones, those that are not there yet, in one commit.
+/// Creates the given regions, users and drones that do not exist yet, in one commit.
 ///
-/// Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-/// Passwords are given beside the seed, by e-mail, and never stored in it.
+/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+/// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Seed {
@@ -42,15 +42,15 @@ pub struct Seed {
     pub users: Vec<SeedUser>,
     /// Drones.
     pub drones: Vec<SeedDrone>,
-    /// Passwords of users by their e-mail; a user without one cannot sign in yet.
+    /// Passwords by the user's e-mail address; a user without one cannot sign in yet.
     pub passwords: BTreeMap<String, Secret>,
 }
 
-/// A region to start with.
+/// A region of a seed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SeedRegion {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: RegionId,
     /// Its short name.
     pub code: String,
@@ -62,35 +62,35 @@ pub struct SeedRegion {
     pub commander_name: Option<String>,
 }
 
-/// A user to start with.
+/// A user of a seed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SeedUser {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: UserId,
-    /// Its address.
+    /// The e-mail address.
     pub email: String,
-    /// Its username.
+    /// The username.
     pub username: Option<String>,
-    /// Its whole name.
+    /// The full name.
     pub full_name: Option<String>,
     /// Its region, by code.
     pub region: Option<String>,
-    /// Names of its roles, beside the default roles, which every account gets.
+    /// Names of its roles, in addition to the default roles, which every account gets.
     pub roles: Vec<String>,
 }
 
-/// A drone to start with.
+/// A drone of a seed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SeedDrone {
-    /// Its id, the same on every site.
+    /// Its id.
     pub id: DroneId,
-    /// Its name.
+    /// Its code.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing.
+    /// Its status.
     pub status: DroneStatus,
     /// Its region, by code.
     pub region: Option<String>,
@@ -98,15 +98,15 @@ pub struct SeedDrone {
     pub operator: Option<String>,
 }
 
-/// What a seed created.
+/// How much a seed created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct SeedResult {
-    /// Regions that were not there.
+    /// The number of new regions.
     pub regions_created: i64,
-    /// Users that were not there.
+    /// The number of new users.
     pub users_created: i64,
-    /// Drones that were not there.
+    /// The number of new drones.
     pub drones_created: i64,
 }
 

@@ -37,10 +37,10 @@ const LIFETIME: i64 = 5;
 /// Room is made for so many ids at once.
 const ROOM: usize = 64;
 
-/// Which rows somebody may see, with everything about them, the context and the time substituted.
+/// The rows that a principal may see, as a predicate.
 ///
-/// It is of the principal and the rules that it was made of, and knows nothing of later ones:
-/// [`crate::Caller::filter`] gives one that does.
+/// It belongs to the principal and the rules that it was made from, and does not notice later changes; that of
+/// [`crate::Caller::filter`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowFilter {
     /// Over the columns of the type's table.
@@ -66,12 +66,12 @@ impl RowFilter {
         Self { predicate: Predicate::Always, made_at: now, expires, attributes: Vec::new() }
     }
 
-    /// The time that it was made for.
+    /// The time for which it was made.
     pub fn made_at(&self) -> Time {
         self.made_at
     }
 
-    /// From this moment on it must not be used: an assignment begins or ends, or it is too old.
+    /// When it expires: after five seconds, or earlier if an assignment begins or ends.
     pub fn expires(&self) -> Time {
         self.expires
     }
@@ -85,10 +85,10 @@ impl RowFilter {
         &self.attributes
     }
 
-    /// The predicate, where the filter may still be used.
+    /// The predicate.
     ///
     /// # Errors
-    /// [`Reason::RightsStale`] where not.
+    /// [`Reason::RightsStale`] if the filter has expired.
     pub fn predicate_at(&self, now: Time) -> Result<&Predicate> {
         match self.made_at <= now && now < self.expires {
             true => Ok(&self.predicate),
@@ -98,10 +98,10 @@ impl RowFilter {
 }
 
 impl RowFilter {
-    /// The predicate itself, as [`RowFilter::predicate_at`].
+    /// The predicate, by value.
     ///
     /// # Errors
-    /// [`Reason::RightsStale`] where the filter may not be used any more.
+    /// [`Reason::RightsStale`] if the filter has expired.
     pub fn into_predicate(self, now: Time) -> Result<Predicate> {
         self.predicate_at(now)?;
         Ok(self.predicate)
@@ -109,10 +109,11 @@ impl RowFilter {
 }
 
 impl RuleSet {
-    /// The rows of the permission's type that the principal may do this to.
+    /// The rows of the permission's type to which the principal may do this.
     ///
-    /// Fails as [`RuleSet::decide`] does, and with [`Reason::InvalidInput`] where a rule reads a free
-    /// attribute of a stored type, which no column holds.
+    /// # Errors
+    /// As [`RuleSet::decide`], and [`Reason::InvalidInput`] if a rule reads an attribute of a stored type that no column
+    /// holds.
     pub fn filter(
         &self,
         principal: &Principal,

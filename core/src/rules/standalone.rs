@@ -13,9 +13,9 @@ use crate::rules::{
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
 
-/// A policy that decides for a host with users of its own: no store, no accounts, nothing asynchronous.
+/// A compiled policy that decides about users of the application's own: no store, no accounts, nothing asynchronous.
 ///
-/// Cheap to clone, and shared between threads without locks.
+/// Immutable, cheap to clone, and shared between threads without locks.
 ///
 /// ```
 /// use rolekeep::{Policy, Resource, rules::{PrincipalData, Rules}};
@@ -42,7 +42,7 @@ pub struct Rules {
     clock: fn() -> Time,
 }
 
-/// Questions under circumstances that the host knows. Made by [`Rules::asking`].
+/// Checks with a context, or as of another time. Made by [`Rules::asking`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Asking<'r> {
@@ -53,7 +53,7 @@ pub struct Asking<'r> {
 }
 
 impl Rules {
-    /// Compiles a policy by itself: there is what it declares, and nothing of the library's own but `admin:all`.
+    /// Compiles a policy. It has the resource types and permissions that it declares, and `admin:all`.
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] with every problem of the policy.
@@ -63,19 +63,18 @@ impl Rules {
         Ok(Self::new(RuleSet::compile(policy, &Schema::new())?, Time::now))
     }
 
-    /// Rules that are compiled already, and a clock. So are those with the library's own resource types and permissions,
-    /// which decide by the policy of a store as the store does:
-    /// `RuleSet::compile(&policy, &rolekeep::library_schema())`.
+    /// Uses a compiled policy and a clock. To decide by the policy of a store as the store does, compile it with the
+    /// library's own resource types and permissions: `RuleSet::compile(&policy, &rolekeep::library_schema())`.
     pub fn new(rules: RuleSet, clock: fn() -> Time) -> Self {
         Self { rules: Arc::new(rules), clock }
     }
 
-    /// The compiled policy: its permissions, its roles, what it reads of a resource type.
+    /// The compiled policy: its permissions, its roles, the attributes that it reads.
     pub fn rule_set(&self) -> &RuleSet {
         &self.rules
     }
 
-    /// Somebody who asks, checked against the policy; to be kept as long as what describes them stays the same.
+    /// A principal, validated against the policy. Keep it for as long as its description stays the same.
     ///
     /// # Errors
     /// As [`RuleSet::described`].
@@ -83,25 +82,28 @@ impl Rules {
         self.rules.described(data)
     }
 
-    /// Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+    /// The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
     pub fn anonymous(&self) -> Principal {
         self.rules.anonymous()
     }
 
-    /// Questions with a context, or as of a time.
+    /// Checks with a context, or as of another time.
     pub fn asking(&self) -> Asking<'_> {
         Asking { rules: self, context: None, now: None }
     }
 
-    /// Whether the principal may do this, to a resource or (`None`) at all.
+    /// Whether the principal may do this to a resource.
+    ///
+    /// With `None` the question is about all resources there could be: roles in a scope and conditions that read the
+    /// resource do not allow it, but they may deny it.
     ///
     /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed.
     ///
     /// # Errors
-    /// [`Reason::UnknownPermission`] naming the nearest; [`Reason::ResourceIncomplete`] and
-    /// [`Reason::ContextIncomplete`] where the policy reads more than was given; [`Reason::ResourceInvalid`] and
-    /// [`Reason::ContextInvalid`] where a value is not as the policy declares it; [`Reason::InvalidInput`] where the
-    /// resource is not of the permission's type; [`Reason::PrincipalInvalid`] where other rules made the principal.
+    /// [`Reason::UnknownPermission`] with the nearest name; [`Reason::ResourceIncomplete`] and
+    /// [`Reason::ContextIncomplete`] if the policy reads more than was given; [`Reason::ResourceInvalid`] and
+    /// [`Reason::ContextInvalid`] if a value is not as the policy declares it; [`Reason::InvalidInput`] if the
+    /// resource does not have the permission's type; [`Reason::PrincipalInvalid`] if other rules made the principal.
     pub fn check<'a: 'r, 'r>(
         &self,
         principal: &Principal,
@@ -111,10 +113,10 @@ impl Rules {
         self.asking().check(principal, permission, resource)
     }
 
-    /// [`Rules::check`], or the error [`Reason::Denied`], which says no more than that.
+    /// Fails with [`Reason::Denied`] unless [`Rules::check`] allows it.
     ///
     /// # Errors
-    /// That, and as [`Rules::check`].
+    /// [`Reason::Denied`], and as [`Rules::check`].
     pub fn require<'a: 'r, 'r>(
         &self,
         principal: &Principal,
@@ -124,15 +126,16 @@ impl Rules {
         self.asking().require(principal, permission, resource)
     }
 
-    /// Several checks of one moment, each as [`Rules::check`].
+    /// Several checks at one moment, each as [`Rules::check`].
     ///
     /// # Errors
-    /// That of the first that has one.
+    /// The error of the first check that fails.
     pub fn check_many(&self, principal: &Principal, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         self.asking().check_many(principal, checks)
     }
 
-    /// Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+    /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong yes, never
+    /// a wrong no.
     ///
     /// # Errors
     /// As [`Rules::check`].
@@ -140,8 +143,8 @@ impl Rules {
         self.asking().can_somewhere(principal, permission)
     }
 
-    /// Which rows the principal may do this to, for lists: [`RowFilter::to_sql`] gives the condition for the host's own
-    /// query. Good for a few seconds, as it is made for this moment and these rights.
+    /// The rows to which the principal may do this, for lists: [`RowFilter::to_sql`] gives the condition for your own query.
+    /// Valid for a few seconds.
     ///
     /// # Errors
     /// As [`Rules::check`].
@@ -149,7 +152,8 @@ impl Rules {
         self.asking().filter(principal, permission)
     }
 
-    /// Why the principal may or may not do this: for the host, not for the principal's eyes.
+    /// Explains why the principal may or may not do this. The explanation is for operators: it tells more than the user may
+    /// know.
     ///
     /// # Errors
     /// As [`Rules::check`].
@@ -162,30 +166,30 @@ impl Rules {
         self.asking().explain(principal, permission, resource)
     }
 
-    /// Whether the principal holds a role now, itself or through a senior one: everywhere, or, where a scope is given,
-    /// everywhere or just there.
+    /// Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope is given,
+    /// everywhere or in exactly this scope.
     ///
     /// # Errors
-    /// [`Reason::UnknownRole`] naming the nearest, [`Reason::InvalidInput`] for a scope of no known kind.
+    /// [`Reason::UnknownRole`] with the nearest name, [`Reason::InvalidInput`] for a scope of an unknown kind.
     pub fn has_role<'s>(&self, principal: &Principal, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
         self.asking().has_role(principal, role, scope)
     }
 }
 
 impl<'c> Asking<'c> {
-    /// What the policy's conditions read as `context.…`.
+    /// The values that conditions read as `context.NAME`.
     pub fn context(mut self, context: &'c Context) -> Self {
         self.context = Some(context);
         self
     }
 
-    /// As of another time than now.
+    /// Decides as of this time instead of now.
     pub fn at(mut self, now: Time) -> Self {
         self.now = Some(now);
         self
     }
 
-    /// The time that these questions are asked for.
+    /// The time that these checks are about.
     pub fn now(&self) -> Time {
         self.now.unwrap_or_else(self.rules.clock)
     }
@@ -203,7 +207,7 @@ impl<'c> Asking<'c> {
         self.allows(principal, permission, resource.into(), self.now())
     }
 
-    /// [`Rules::check`] at all, by the number of a permission.
+    /// [`Rules::check`] without a resource, by the number of a permission.
     ///
     /// # Errors
     /// The same.

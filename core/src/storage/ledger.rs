@@ -87,7 +87,7 @@ pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -
     if made_at.is_some_and(|made_at| made_at > at) {
         return Ok(None);
     }
-    let message = "whether this commit took place is not known any more: the feed of its time was pruned";
+    let message = "it is no longer known whether this commit took place: its part of the change feed was pruned";
     Err(Error::new(Reason::OutcomeUnknown, message))
 }
 

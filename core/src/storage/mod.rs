@@ -1,9 +1,9 @@
-//! Where rows are kept. A backend knows rows, versions and one query; it knows no noun.
+//! Backends, and the traits to write your own.
 //!
-//! Everything the operations know how to do stands on [`Storage`]: uniqueness is a row of
-//! `claims`, an invariant over many rows is a row of `guards`, both with a version, so that
-//! one rule (a write or a check expects a version) serves lost updates, races for a name and the
-//! last administrator alike, on every backend.
+//! [`SqliteStorage`] and [`MemoryStorage`] come with the library. To keep data elsewhere, implement [`Persister`] (two methods;
+//! rows stay in memory) or [`Storage`] (a full backend). A backend knows tables, rows and versions, but not what they
+//! mean. One rule serves lost updates, races for a unique name and the last administrator alike: a write or a check expects
+//! a version of its row.
 
 mod change_set;
 #[cfg(feature = "testing")]
@@ -58,10 +58,10 @@ use crate::{
     },
 };
 
-/// How many commits [`Storage::changes`] gives at a time.
+/// How many commits [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;
 
-/// How many lines of the feed [`Storage::prune`] removes at a time.
+/// How many entries of the change feed [`Storage::prune`] removes at a time.
 pub const PRUNE_BATCH: usize = 1_000;
 
 /// THE list of records: everything that treats tables differently reads their declarations from here.
@@ -103,58 +103,57 @@ pub fn table(name: &str) -> Option<&'static Table> {
     tables().iter().copied().find(|table| table.name == name)
 }
 
-/// A storage backend. `rolekeep::storage::conformance` says when one is right.
+/// A storage backend. `rolekeep::storage::conformance` (feature `testing`) is the suite that every backend has to pass.
 #[portable_async]
 pub trait Storage: MaybeSend + MaybeSync + 'static {
-    /// Writes all of it, with its sealed audit entries and its line in the change feed, or nothing.
+    /// Commits a change set atomically, with its sealed audit entries and its entry in the change feed.
     ///
-    /// Checks are looked at first, then writes, each in order; the first that does not hold is the
-    /// answer. A change set that was committed before is not written again: the answer is where it
-    /// stands, so that a lost answer is asked for by committing once more, too.
+    /// Checks come first, then writes, each in order; the first that fails is the error. A change set that was
+    /// committed before is not written again: the answer is its position, so that a lost answer can also be
+    /// recovered by committing again.
     ///
-    /// The future may be dropped at any await; the storage is then as before or as after.
+    /// The future may be dropped at any await point; the storage is then as before or as after the commit.
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError>;
 
-    /// Rows by key, in the order of the keys; none where there is no such row.
+    /// Reads rows by key, in the order of the keys; `None` for a row that does not exist.
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>>;
 
-    /// The rows of one table that pass a predicate, in order, cut to a window.
+    /// Reads the rows of one table that pass a predicate, sorted and limited to a window.
     async fn query(&self, query: &Query) -> Result<Rows>;
 
-    /// The number of the newest commit, made by anyone; 0 before the first.
+    /// The position of the newest commit, by any process; 0 before the first.
     async fn position(&self) -> Result<u64>;
 
-    /// What was touched by the commits after `since`, [`FEED_PAGE`] commits at most: ask again
-    /// from [`Changes::position`] until it stays. Where lines after `since` were pruned, the answer
-    /// says so ([`Changes::has_gap`]) and goes on behind them.
+    /// The rows that commits after `since` touched, for at most [`FEED_PAGE`] commits: call it again with
+    /// [`Changes::position`] until that no longer increases. If entries after `since` were pruned, the answer says
+    /// so ([`Changes::has_gap`]) and continues after them.
     async fn changes(&self, since: u64) -> Result<Changes>;
 
-    /// Whether a commit whose answer was lost took place.
+    /// Whether a commit took place, if its answer was lost.
     ///
     /// # Errors
-    /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) where its line may have been pruned.
+    /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) if its entry may have been pruned.
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
 
-    /// Removes what nobody asks for any more: the oldest lines of the feed, up to the first that is to
-    /// be kept, [`PRUNE_BATCH`] at most, and never the newest line of all. Rows stay as they are, and
-    /// so do [`Storage::position`] and the numbers of later commits.
+    /// Removes the oldest entries of the change feed that are not to be kept, at most [`PRUNE_BATCH`], and never the
+    /// newest one. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
-    /// Whether another process may write to it, so that its changes must be looked for.
+    /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
 
-    /// Finishes what runs and lets go of files and connections.
+    /// Finishes running calls and releases files and connections.
     async fn close(&self) -> Result<()>;
 }
 
 /// A part of the change feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The newest commit contained; `since` if there was none.
+    /// The newest commit included; `since` if there was none.
     pub position: u64,
-    /// The rows that were written or deleted, oldest first, possibly repeated.
+    /// The rows that were written or deleted, oldest first; a row may be repeated.
     pub touched: Vec<Touched>,
-    /// Lines among these were pruned: any other row may have been written or deleted as well.
+    /// Entries in between were pruned, so that any other row may have been written or deleted as well.
     pub has_gap: bool,
 }
 
@@ -176,14 +175,14 @@ impl Changes {
 /// What [`Storage::prune`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Lines of the feed that were planned before this moment go.
+    /// Entries of the change feed from before this time are removed.
     pub feed_before: Time,
 }
 
 /// What [`Storage::prune`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// So many lines of the feed; if [`PRUNE_BATCH`], there may be more.
+    /// How many entries of the change feed; if [`PRUNE_BATCH`], there may be more.
     pub lines: usize,
 }
 

@@ -6,11 +6,11 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var debugDescription: String { facts.detail }
     /// The kind, as it is written.
     public var code: Code { facts.code }
-    /// Why, more closely; stable.
+    /// What happened, more precisely; as stable as the code.
     public var reason: Reason { facts.reason }
-    /// The wrong fields, all together.
+    /// All wrong fields.
     public var fields: [FieldError] { facts.fields }
-    /// The problems of a policy or seed file, each at its place.
+    /// The problems of a policy or seed file, each with line and column.
     public var problems: [Problem] { facts.problems }
 
     private typealias Facts = (detail: String, code: Code, reason: Reason, fields: [FieldError], problems: [Problem])
@@ -32,7 +32,7 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
 }
 
 extension Resource {
-    /// Something of the host that a permission is asked for: `Resource("document", ["owner_id": .text(id)])`.
+    /// A resource of the application: `Resource("document", ["owner_id": .text(id)])`.
     public init(_ resourceType: String, _ attributes: [String: Value] = [:]) {
         self.init(resourceType: resourceType, attributes: attributes.mapValues(\.json))
     }
@@ -75,17 +75,17 @@ extension Persister {
 }
 
 extension Caller {
-    /// Whether the caller may do this to a resource. One that was not found is no question: there is no `nil` here.
+    /// Whether the caller may do this to a resource. It cannot be `nil`, so that a resource that was not found is not left out by mistake.
     public func can(permission: String, resource: Resource) throws -> Bool {
         try canOn(permission: permission, resource: resource)
     }
 
-    /// `can`, or throws `RolekeepError.Forbidden`.
+    /// Throws `RolekeepError.Forbidden` unless `can` is true.
     public func require(permission: String, resource: Resource) throws {
         try requireOn(permission: permission, resource: resource)
     }
 
-    /// Runs `work` only if the caller may do this; else throws `RolekeepError.Forbidden`.
+    /// Runs `work` only if the caller may do this; otherwise throws `RolekeepError.Forbidden`.
     public func requiring<T>(_ permission: String, _ work: () async throws -> T) async throws -> T {
         try require(permission: permission)
         return try await work()
@@ -99,12 +99,12 @@ extension Caller {
 }
 
 extension Principal {
-    /// Whether the principal may do this to a resource. One that was not found is no question: there is no `nil` here.
+    /// Whether the principal may do this to a resource. It cannot be `nil`, so that a resource that was not found is not left out by mistake.
     public func can(permission: String, resource: Resource) throws -> Bool {
         try canOn(permission: permission, resource: resource)
     }
 
-    /// `can`, or throws `RolekeepError.Forbidden`.
+    /// Throws `RolekeepError.Forbidden` unless `can` is true.
     public func require(permission: String, resource: Resource) throws {
         try requireOn(permission: permission, resource: resource)
     }

@@ -37,7 +37,7 @@ class Page(Generic[T]):
     has_previous: bool
     """Whether there is a page before this."""
     next_cursor: str | None = None
-    """Give it as `cursor` for the rows after this page; costs the same at any depth."""
+    """Pass it as `cursor` for the rows after this page; it costs the same at any depth."""
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

@@ -11,12 +11,12 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """Whether the audit log is whole."""
+    """The result of verifying the audit log."""
 
     is_whole: bool
     """Whether nothing was altered, removed or moved."""
     verified: int
-    """How many entries were found whole."""
+    """How many entries are intact."""
     fault: ChainFault | None = None
     """The first bad entry."""
 
@@ -28,31 +28,31 @@ class AuditView:
     id: UUID
     """The entry's id."""
     lane: int
-    """Its chain."""
+    """The chain it belongs to."""
     seq: int
     """Its place in the chain, from 1."""
     at: datetime
-    """When."""
+    """When it happened."""
     action: str
     """What was done: an operation's name, or an event such as `sessions.login_failed`."""
     actor: str
     """Who did it: a user's id, `system`, `anonymous`."""
     target_type: str | None = None
-    """What it was done to."""
+    """The type of the target: `user`, `drone`, …"""
     target_id: str | None = None
-    """Its id."""
+    """The target's id."""
     before: Any | None = None
     """The changed fields before."""
     after: Any | None = None
     """The changed fields after."""
     detail: str | None = None
-    """Why it failed, or what else an auditor should know."""
+    """Why it failed, or other details."""
     ip: str | None = None
-    """From where."""
+    """The IP address of the request."""
     user_agent: str | None = None
-    """With what."""
+    """The user agent of the request."""
     hash: str
-    """The entry's hash, which the next one is chained to."""
+    """The entry's hash; the next entry contains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ class ChainFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOutcome:
-    """What became of a change whose answer was lost."""
+    """The outcome of a change whose answer was lost."""
 
     took_place: bool
-    """Whether it took place. One that did not may still be under way in the storage: ask again after a
+    """Whether it took place. If not, it may still be on its way to the storage: ask again after a
     while.
     """
     position: int | None = None

@@ -22,39 +22,39 @@ class DroneModel(Word):
 
 
 class DroneStatus(Word):
-    """What a drone is doing."""
+    """A drone's status."""
 
     ACTIVE = "ACTIVE"
-    """In flight or ready for it at once."""
+    """Flying, or ready to fly at once."""
     STANDBY = "STANDBY"
     """Ready."""
     MAINTENANCE = "MAINTENANCE"
-    """In the workshop."""
+    """Being maintained."""
     OFFLINE = "OFFLINE"
-    """Out of reach."""
+    """Cannot be reached."""
 
 
 class Effect(Word):
-    """Whether a grant gives or takes."""
+    """Whether a grant allows or denies."""
 
     ALLOW = "allow"
-    """Gives."""
+    """Allows it."""
     DENY = "deny"
-    """Takes, whatever else allows."""
+    """Denies it, whatever else allows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
-    """A grant to be given to a role."""
+    """A grant to add to a role."""
 
     permission: str
     """The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     `user:update{bio}`.
     """
     effect: Effect | None = None
-    """Whether it gives or takes; it gives if not said."""
+    """Whether it allows or denies; it allows if not given."""
     when: str | None = None
-    """Only where this condition holds."""
+    """The condition under which it applies; always if not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +62,13 @@ class RoleGrant:
     """A grant of a role."""
 
     effect: Effect
-    """Whether it gives or takes."""
+    """Whether it allows or denies."""
     permission: str
-    """The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    """The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     `user:update{bio}`.
     """
     when: str | None = None
-    """Only where this condition holds."""
+    """The condition under which it applies; always if not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

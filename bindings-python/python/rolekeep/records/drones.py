@@ -18,32 +18,32 @@ class DroneView:
     id: UUID
     """The drone's id."""
     code: str
-    """A name chosen by callers, such as `drone-001`."""
+    """A code chosen by the application, such as `drone-001`."""
     model: DroneModel
-    """What it is."""
+    """Its model."""
     status: DroneStatus
-    """What it is doing."""
+    """Its status."""
     region_id: UUID | None = None
     """The region it belongs to."""
     operator: UserBrief | None = None
-    """Who flies it; `None` also where the caller may not see that user."""
+    """Its operator; also `None` if the caller may not see that user."""
     assigned_users: builtins.list[UserBrief] = field(default_factory=builtins.list)
-    """Who may fly it, those that the caller may see, by username."""
+    """The users who may fly it and whom the caller may see, by username."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime
     """When it was last changed."""
     version: int
-    """Moves by one with every change."""
+    """Increases by one with every change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBrief:
-    """A user in few words."""
+    """A short form of a user."""
 
     username: str | None = None
     """The name it signs in with."""
     full_name: str | None = None
-    """The whole name."""
+    """The full name."""
     id: UUID
     """The user's id."""

@@ -14,33 +14,33 @@ from .common import Effect, RoleGrant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentTrace:
-    """An assignment, and whether it counts here."""
+    """An assignment, and whether it applies."""
 
     role: str
     """The role that is held."""
     group: str | None = None
     """The group that holds it; none: the account itself."""
     scope: str
-    """Where."""
+    """The scope."""
     from_: datetime | None = None
-    """From when on."""
+    """From when, inclusive."""
     until: datetime | None = None
-    """Until before when."""
+    """Until when, exclusive."""
     is_valid: bool
-    """Whether it is held at the time asked about."""
+    """Whether it is held at the time of the question."""
     covers: bool
-    """Whether its scope covers the resource asked about."""
+    """Whether its scope covers the resource."""
 
 
 class Cause(Word):
-    """What decided."""
+    """What decided a question."""
 
     INACTIVE = "inactive"
     """The account is not active."""
     ADMINISTRATOR = "administrator"
-    """A role that holds `admin:all`."""
+    """A role grants `admin:all`."""
     ALLOWED = "allowed"
-    """A grant allows it and none denies it."""
+    """A grant allows it, and none denies it."""
     DENIED = "denied"
     """A grant denies it."""
     NOTHING_GRANTS = "nothing_grants"
@@ -51,16 +51,18 @@ class Cause(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change; it takes all those of the set. What its kind does not name is empty."""
+    """One change of a set; all of them are needed. Fields that its kind does not use are empty."""
 
     kind: ChangeKind
-    """What kind of change it is."""
+    """The kind of change."""
     text: str
     """In words: `watch is held in region …; this drone is in region …`."""
     asker: int
-    """Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on."""
+    """Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and
+    so on.
+    """
     principal: UUID | None = None
-    """That account; none for who is not signed in, or whose id is no UUID."""
+    """The id of this principal; none if it is not signed in, or its id is not a UUID."""
     role: str | None = None
     """The role to assign, to activate or to change."""
     assignment: AssignmentTrace | None = None
@@ -70,113 +72,114 @@ class Change:
     permission: str | None = None
     """The permission that a key's pattern or a grant must match."""
     scopes: builtins.list[str] = field(default_factory=builtins.list)
-    """Where a role must be held, or a resource must lie."""
+    """The scopes in which a role must be held, or a resource must lie."""
     fields: builtins.list[str] = field(default_factory=builtins.list)
     """The fields to name."""
     tests: builtins.list[TestOutcome] = field(default_factory=builtins.list)
-    """How tests must turn out."""
+    """How comparisons must turn out."""
 
 
 class ChangeKind(Word):
-    """What kind of change it is."""
+    """The kind of a change that an explanation proposes."""
 
     ACTIVATE = "activate"
     """The account becomes active."""
     WIDEN_KEY = "widen_key"
     """The API key gets a pattern that matches `permission`."""
     DROP_KEY = "drop_key"
-    """The account itself asks, without its key: a key never administers."""
+    """The account acts itself, without its API key: a key never administers."""
     NAME_RESOURCE = "name_resource"
-    """The question names a resource: one that lies in all of `scopes` and in no other, and of whose
-    tests `tests` turn out so. It is about this one resource then, so what is said of others does
-    not count.
+    """The question names a resource that lies in all of `scopes` and in no other, and for which
+    `tests` turn out as given. Denies about other resources do not count then.
     """
     NAME_FIELDS = "name_fields"
-    """The question names these `fields` alone."""
+    """The question names only these `fields`."""
     ASSIGN_ROLE = "assign_role"
-    """`role` is assigned in `scopes`, for ever; others that would do as well stand in the text."""
+    """`role` is assigned in `scopes`, for ever; the text names other roles that would do as well."""
     ACTIVATE_ROLE = "activate_role"
-    """`role`, which is held, becomes active in the session, or one of the API key's roles."""
+    """`role`, which is held, becomes active in the session, or a role of the API key."""
     MOVE_WINDOW = "move_window"
-    """`assignment` is held at the time asked about."""
+    """`assignment` is held at the time of the question."""
     MOVE_SCOPE = "move_scope"
     """`assignment` is held in `scopes` instead."""
     MEET_CONDITION = "meet_condition"
-    """The test of a condition in `tests` turns out so, wherever it is written."""
+    """A comparison of a condition, in `tests`, turns out as given."""
     LIFT_DENY = "lift_deny"
     """`role` loses `grant`, which denies."""
     ADD_GRANT = "add_grant"
-    """No role of the policy gives it: one that is held must get a grant of `permission`."""
+    """No role of the policy grants it: one that is held must get a grant of `permission`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedPermission:
-    """What went with a permission."""
+    """What was removed with a permission."""
 
     removed_grants: builtins.list[RemovedGrant] = field(default_factory=builtins.list)
-    """The grants that named it, and the patterns that matched nothing else."""
+    """The grants that named it, and those whose pattern matched nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveGrant:
-    """A grant that somebody holds now."""
+    """A grant that a principal holds now."""
 
     effect: Effect
-    """Whether it gives or takes."""
+    """Whether it allows or denies."""
     permission: str
-    """The permission, or the pattern that matches several."""
+    """The permission, or a pattern that matches several."""
     scope: str
-    """Where: `global`, `region:ID`, …"""
+    """The scope: `global`, `region:ID`, …"""
     condition: str | None = None
-    """Only where this holds."""
+    """The condition under which it applies; none: always."""
     role: str
     """The role that is held."""
     granted_by: str
-    """The role that says so: the same, or one that it inherits."""
+    """The role that has the grant: the same, or one that it inherits."""
     until: datetime | None = None
-    """Until when it is held."""
+    """Until when it is held, exclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a decision is as it is."""
+    """The reasons of a decision."""
 
     allowed: bool
     """The decision."""
     permission: str
-    """What was asked, fields included."""
+    """The permission, with fields if there were any."""
     cause: Cause
     """What decided."""
     text: str
-    """All of it for people, in lines."""
+    """The explanation as text, in lines."""
     decided_by: GrantTrace | None = None
-    """The grant that decided; none where there is none."""
+    """The grant that decided, if one did."""
     misses: builtins.list[GrantTrace] = field(default_factory=builtins.list)
-    """On a denial, grants that would have allowed it but for something; the nearest first, 20 at most."""
+    """On a denial, grants that almost allowed it; the nearest first, at most 20."""
     changes: builtins.list[Change] = field(default_factory=builtins.list)
-    """On a denial, a minimal set of changes: together they would allow it, and no part of them would."""
+    """On a denial, a minimal set of changes that together would allow it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTrace:
-    """A grant somebody holds, and how far it matched."""
+    """A grant that a principal holds, and how far it matched."""
 
     effect: Effect
-    """Whether it gives or takes."""
+    """Whether it allows or denies."""
     assignment: AssignmentTrace
-    """The assignment that it is held by."""
+    """The assignment by which it is held."""
     is_active: bool
-    """Whether the session, or the API key, uses the role; true without one. Denies count all the same."""
+    """Whether the role is active, for a session with active roles or an API key; otherwise true.
+    Denies count in any case.
+    """
     role_path: builtins.list[str] = field(default_factory=builtins.list)
-    """From the role that is held to the role that says so."""
+    """The roles from the one that is held to the one that has the grant."""
     permission: str
     """The grant's permission or pattern."""
     condition: str | None = None
-    """Its condition."""
+    """Its condition, if there is one."""
     condition_holds: bool
     """Whether its condition holds; true without one."""
     tests: builtins.list[TestTrace] = field(default_factory=builtins.list)
-    """The parts of its condition, with the values that they read."""
+    """The comparisons of its condition, with the values that they read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,26 +187,26 @@ class PermissionView:
     """A permission."""
 
     name: str
-    """`document:edit`."""
+    """Its name: `document:edit`."""
     resource: str
     """The type of resource: `document`."""
     action: str
-    """What is done to it: `edit`."""
+    """The action: `edit`."""
     description: str | None = None
     """What it is for."""
     is_built_in: bool
-    """Whether it is the library's own, which every policy has."""
+    """Whether it belongs to the library, so that every policy has it."""
     created_at: datetime | None = None
-    """When it was declared; `None` for the library's own."""
+    """When it was declared; `None` for those of the library."""
     updated_at: datetime | None = None
-    """When it was last changed; `None` for the library's own."""
+    """When it was last changed; `None` for those of the library."""
     version: int | None = None
-    """Moves by one with every change; `None` for the library's own."""
+    """Increases by one with every change; `None` for those of the library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedGrant:
-    """A grant that went with a permission."""
+    """A grant that was removed with a permission."""
 
     role: str
     """The role that had it."""
@@ -213,10 +216,10 @@ class RemovedGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
-    """How a test of a condition must turn out."""
+    """How a comparison of a condition must turn out."""
 
     asker: int
-    """About whom, as in `Change::asker`; 0 where it reads no principal."""
+    """The principal that it reads, as in `Change::asker`; 0 if it reads none."""
     text: str
     """As written."""
     holds: bool
@@ -234,4 +237,6 @@ class TestTrace:
     holds: bool
     """Whether it holds."""
     values: dict[str, str] = field(default_factory=dict)
-    """What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named."""
+    """The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was
+    given.
+    """

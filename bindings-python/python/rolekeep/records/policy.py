@@ -13,7 +13,7 @@ from .common import NewGrant
 
 
 class DecisionAnswer(Word):
-    """An answer that is asked of no resource in particular."""
+    """An answer without a particular resource."""
 
     ALLOWED = "allowed"
     """Yes, whatever the resource."""
@@ -28,43 +28,43 @@ class DecisionChange:
     """A decision that changes."""
 
     user_id: UUID | None = None
-    """Whose; `None`: of those who are not signed in."""
+    """The user; `None`: callers who are not signed in."""
     permission: str
-    """To do what."""
+    """The permission."""
     scope: str
-    """Where: `global`, `region:ID`, …"""
+    """The scope: `global`, `region:ID`, …"""
     before: DecisionAnswer
     """The answer now."""
     after: DecisionAnswer
-    """The answer then."""
+    """The answer after the edit."""
     conditions_before: builtins.list[str] = field(default_factory=builtins.list)
-    """Where the answer now depends: on what; `deny …` denies where it holds."""
+    """If the answer now depends on something: the conditions; `deny …` denies where it holds."""
     conditions_after: builtins.list[str] = field(default_factory=builtins.list)
-    """Where the answer then depends: on what."""
+    """The same after the edit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What an edit would change."""
+    """The result of a dry run."""
 
     total: int
-    """How many decisions change, exactly."""
+    """How many decisions change."""
     users: int
-    """How many users they are of; who is not signed in counts as one."""
+    """How many users they are about; callers who are not signed in count as one."""
     has_more: bool
-    """Whether there are more than are listed."""
+    """Whether there are more than those listed."""
     decisions: builtins.list[DecisionChange] = field(default_factory=builtins.list)
-    """They, by user (who is not signed in first), permission and scope."""
+    """The changed decisions, by user (callers who are not signed in first), permission and scope."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedPolicy:
-    """What an import did."""
+    """The result of an import."""
 
     version: int
-    """The version after it; the same as before where nothing differed."""
+    """The version after the import; the same as before if nothing differed."""
     changes: builtins.list[PolicyChange] = field(default_factory=builtins.list)
-    """What it changed."""
+    """What changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,24 +72,24 @@ class PolicyChange:
     """A part of a policy that differs."""
 
     part: PolicyPart
-    """What it is."""
+    """The kind of part."""
     name: str
     """Its name."""
     kind: PolicyChangeKind
-    """What became of it."""
+    """How it differs."""
     fields: builtins.list[PolicyFieldChange] = field(default_factory=builtins.list)
-    """The fields that differ; of what was added or removed, those that say something."""
+    """The fields that differ; of an added or removed part, those that are not empty."""
 
 
 class PolicyChangeKind(Word):
-    """What became of a part."""
+    """How a part differs."""
 
     ADDED = "added"
-    """It was not there before."""
+    """It is new."""
     REMOVED = "removed"
-    """It is there no more."""
+    """It was removed."""
     CHANGED = "changed"
-    """It says something else."""
+    """It changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +99,9 @@ class PolicyFieldChange:
     field: str
     """Its name: `description`, `grants`, `inherits`, an attribute of a type."""
     before: Any | None = None
-    """What it was; `None`: nothing."""
+    """The value before; `None`: none."""
     after: Any | None = None
-    """What it becomes; `None`: nothing."""
+    """The value after; `None`: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,20 +109,20 @@ class PolicyFile:
     """A policy as a file."""
 
     version: int
-    """The version that was written."""
+    """The version of the policy in the file."""
     format: PolicyFormat
-    """How it is written."""
+    """Its format."""
     text: str
-    """The file."""
+    """The file's text."""
 
 
 class PolicyFormat(Word):
-    """How a policy is written."""
+    """The format of a policy file."""
 
     TOML = "toml"
     """TOML."""
     JSON = "json"
-    """JSON, the same model."""
+    """JSON, with the same content."""
 
 
 class PolicyPart(Word):
@@ -144,39 +144,39 @@ class PolicyPart(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySummary:
-    """What the policy is, in short."""
+    """A summary of the policy."""
 
     version: int
-    """Moves by one with every edit of anything in the policy."""
+    """Increases by one with every edit of the policy."""
     description: str | None = None
     """What it is for."""
     hierarchy: str
-    """`general`, or `limited`: a role inherits from one other at most."""
+    """`general`, or `limited`: each role inherits from at most one other."""
     anonymous: str | None = None
-    """The role of those who are not signed in."""
+    """The role of callers who are not signed in."""
     roles: int
     """How many roles it has."""
     permissions: int
     """How many permissions it declares."""
     built_in_permissions: int
-    """How many permissions the library brings itself."""
+    """How many permissions the library declares."""
     types: int
     """How many resource types it declares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyValidation:
-    """Whether a file is a policy."""
+    """The result of checking a policy file."""
 
     is_valid: bool
-    """Whether it could be imported."""
+    """Whether it is valid."""
     problems: builtins.list[Problem] = field(default_factory=builtins.list)
     """Every problem, with line and column, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One problem of a policy or seed file, at its place."""
+    """One problem of a policy or seed file, with its position."""
 
     line: int
     """The line, from 1."""
@@ -185,18 +185,16 @@ class Problem:
     message: str
     """What is wrong."""
     help: str | None = None
-    """What may help, such as the name that was probably meant."""
+    """A suggestion, such as the name that was probably meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleEdit:
-    """A role as it would be. What is not given stays as it is, or empty where there is no such role
-    yet.
-    """
+    """A role as it would be. Fields that are not given stay as they are; of a new role they are empty."""
 
     name: str
     """Its name."""
     inherits: builtins.list[str] | None = None
-    """The roles whose grants it has too."""
+    """The roles that it inherits."""
     grants: builtins.list[NewGrant] | None = None
     """Its own grants."""

@@ -21,7 +21,7 @@ class RegionStatus(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionView:
-    """A region with the number of its users and drones that the caller may list."""
+    """A region, and how many of its users and drones the caller may list."""
 
     id: UUID
     """The region's id."""
@@ -44,4 +44,4 @@ class RegionView:
     updated_at: datetime
     """When it was last changed."""
     version: int
-    """Moves by one with every change."""
+    """Increases by one with every change."""

@@ -13,7 +13,7 @@ from .common import RoleGrant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedRole:
-    """What went with a role."""
+    """What was removed with a role."""
 
     users: int
     """How many users held it."""
@@ -23,31 +23,31 @@ class DeletedRole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAssignment:
-    """That a user holds a role, in a scope, for a time."""
+    """A role that a user holds, in a scope, for a time."""
 
     user_id: UUID
     """Who holds it."""
     role: str
     """The role's name in the policy."""
     scope: str
-    """Where: `global`, `region:ID`, `resource:TYPE:ID`."""
+    """Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`."""
     valid_from: datetime | None = None
-    """From when; `None`: since ever."""
+    """From when, inclusive; `None`: always."""
     valid_until: datetime | None = None
-    """Until when, itself excluded; `None`: for ever."""
+    """Until when, exclusive; `None`: for ever."""
     assigned_by: str
-    """Who gave it: a user's id, or `system`."""
+    """Who assigned it: a user's id, or `system`."""
     assigned_at: datetime
-    """When it was given."""
+    """When it was assigned."""
     reason: str | None = None
-    """Why it was given."""
+    """Why it was assigned."""
     version: int
     """The row's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDetails:
-    """A role with all that comes of it."""
+    """A role, and the permissions that it results in."""
 
     name: str
     """Its name."""
@@ -56,13 +56,13 @@ class RoleDetails:
     is_default: bool
     """Whether every new account gets it."""
     is_administrator: bool
-    """Whether it holds `admin:all`, itself or through a junior."""
+    """Whether it grants `admin:all`, itself or by a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)
-    """Its direct juniors: it has all that they have."""
+    """The roles that it inherits directly."""
     grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
     """Its own grants."""
     permissions: builtins.list[str] = field(default_factory=builtins.list)
-    """Every permission that it allows, itself or through a junior, whatever the resource."""
+    """Every permission that it allows unconditionally, itself or by a role that it inherits."""
     conditional_permissions: builtins.list[str] = field(default_factory=builtins.list)
     """Those that it allows under conditions, or for some fields only."""
     created_at: datetime
@@ -70,7 +70,7 @@ class RoleDetails:
     updated_at: datetime
     """When it was last changed."""
     version: int
-    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +84,9 @@ class RoleView:
     is_default: bool
     """Whether every new account gets it."""
     is_administrator: bool
-    """Whether it holds `admin:all`, itself or through a junior."""
+    """Whether it grants `admin:all`, itself or by a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)
-    """Its direct juniors: it has all that they have."""
+    """The roles that it inherits directly."""
     grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
     """Its own grants."""
     created_at: datetime
@@ -94,4 +94,4 @@ class RoleView:
     updated_at: datetime
     """When it was last changed."""
     version: int
-    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""

@@ -9,15 +9,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedRole:
-    """A role that somebody holds, where and when."""
+    """A role that a user holds, in a scope, for a time."""
 
     role: str
-    """Its name in the policy."""
+    """The role's name."""
     scope: str | None = None
-    """Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy
-    declares.
+    """Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the
+    policy declares.
     """
     valid_from: datetime | None = None
-    """From when."""
+    """From when, inclusive; always if not given."""
     valid_until: datetime | None = None
-    """Until when, itself excluded."""
+    """Until when, exclusive; for ever if not given."""

@@ -12,41 +12,41 @@ from .common import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginResult:
-    """What a login or refresh answers."""
+    """The answer to a login or refresh."""
 
     access_token: str = field(repr=False)
-    """The bearer token (JWT) for each call, good for minutes."""
+    """The bearer token (JWT) for requests, valid for minutes."""
     refresh_token: str = field(repr=False)
-    """The token for the next `refresh`, good once."""
+    """The token for the next `refresh`, valid once."""
     expires_at: datetime
-    """When the access token runs out."""
+    """When the access token expires."""
     session_id: UUID
     """The session."""
     user: User
-    """Who signed in."""
+    """The user who signed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """A session that can still be used."""
+    """A session that is still valid."""
 
     id: UUID
     """The session's id."""
     user_id: UUID
-    """Whose it is."""
+    """The user's id."""
     device_name: str | None = None
-    """What the user calls the device."""
+    """The user's name for the device."""
     platform: str | None = None
     """`web`, `ios`, …"""
     ip: str | None = None
-    """Where the login came from."""
+    """The IP address of the login."""
     user_agent: str | None = None
-    """What the login was made with."""
+    """The user agent of the login."""
     created_at: datetime
     """When the login was made."""
     last_seen_at: datetime
     """When it was last used, to the minute."""
     expires_at: datetime
-    """When it ends whatever is done."""
+    """When it ends at the latest."""
     is_current: bool
-    """Whether it is the one that asks."""
+    """Whether it is the caller's current session."""

@@ -12,16 +12,16 @@ from .common import DroneModel, DroneStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDrone:
-    """A drone to start with."""
+    """A drone of a seed."""
 
     id: UUID
-    """Its id, the same on every site."""
+    """Its id."""
     code: str
-    """Its name."""
+    """Its code."""
     model: DroneModel
-    """What it is."""
+    """Its model."""
     status: DroneStatus
-    """What it is doing."""
+    """Its status."""
     region: str | None = None
     """Its region, by code."""
     operator: str | None = None
@@ -30,10 +30,10 @@ class SeedDrone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedRegion:
-    """A region to start with."""
+    """A region of a seed."""
 
     id: UUID
-    """Its id, the same on every site."""
+    """Its id."""
     code: str
     """Its short name."""
     name: str
@@ -46,29 +46,29 @@ class SeedRegion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
-    """What a seed created."""
+    """How much a seed created."""
 
     regions_created: int
-    """Regions that were not there."""
+    """The number of new regions."""
     users_created: int
-    """Users that were not there."""
+    """The number of new users."""
     drones_created: int
-    """Drones that were not there."""
+    """The number of new drones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedUser:
-    """A user to start with."""
+    """A user of a seed."""
 
     id: UUID
-    """Its id, the same on every site."""
+    """Its id."""
     email: str
-    """Its address."""
+    """The e-mail address."""
     username: str | None = None
-    """Its username."""
+    """The username."""
     full_name: str | None = None
-    """Its whole name."""
+    """The full name."""
     region: str | None = None
     """Its region, by code."""
     roles: builtins.list[str] = field(default_factory=builtins.list)
-    """Names of its roles, beside the default roles, which every account gets."""
+    """Names of its roles, in addition to the default roles, which every account gets."""

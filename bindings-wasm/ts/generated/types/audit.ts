@@ -4,11 +4,11 @@ import type { Json } from "../../page.js";
 
 // What operations of `audit` take and answer.
 
-/** Whether the audit log is whole. */
+/** The result of verifying the audit log. */
 export interface AuditReport {
   /** Whether nothing was altered, removed or moved. */
   readonly isWhole: boolean;
-  /** How many entries were found whole. */
+  /** How many entries are intact. */
   readonly verified: number;
   /** The first bad entry. */
   readonly fault: ChainFault | null;
@@ -18,31 +18,31 @@ export interface AuditReport {
 export interface AuditView {
   /** The entry's id. */
   readonly id: string;
-  /** Its chain. */
+  /** The chain it belongs to. */
   readonly lane: number;
   /** Its place in the chain, from 1. */
   readonly seq: number;
-  /** When. */
+  /** When it happened. */
   readonly at: Date;
   /** What was done: an operation's name, or an event such as `sessions.login_failed`. */
   readonly action: string;
   /** Who did it: a user's id, `system`, `anonymous`. */
   readonly actor: string;
-  /** What it was done to. */
+  /** The type of the target: `user`, `drone`, … */
   readonly targetType: string | null;
-  /** Its id. */
+  /** The target's id. */
   readonly targetId: string | null;
   /** The changed fields before. */
   readonly before: Json | null;
   /** The changed fields after. */
   readonly after: Json | null;
-  /** Why it failed, or what else an auditor should know. */
+  /** Why it failed, or other details. */
   readonly detail: string | null;
-  /** From where. */
+  /** The IP address of the request. */
   readonly ip: string | null;
-  /** With what. */
+  /** The user agent of the request. */
   readonly userAgent: string | null;
-  /** The entry's hash, which the next one is chained to. */
+  /** The entry's hash; the next entry contains it. */
   readonly hash: string;
 }
 
@@ -56,19 +56,19 @@ export interface ChainFault {
   readonly problem: string;
 }
 
-/** What became of a change whose answer was lost. */
+/** The outcome of a change whose answer was lost. */
 export interface ChangeOutcome {
-  /** Whether it took place. One that did not may still be under way in the storage: ask again after a while. */
+  /** Whether it took place. If not, it may still be on its way to the storage: ask again after a while. */
   readonly tookPlace: boolean;
   /** The number of its commit. */
   readonly position: number | null;
 }
 
 /**
- * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+ * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
  *
- * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
- * so long ago that its line left the change feed.
+ * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+ * so old that the change feed no longer has it.
  */
 export interface GetOutcome {
   /** The change's id, as the error names it. */
@@ -81,15 +81,15 @@ export interface GetOutcome {
  * Permission `audit:read`.
  */
 export interface ListAudit {
-  /** Only of this actor: a user's id, `system`, `anonymous`. */
+  /** Only entries of this actor: a user's id, `system`, `anonymous`. */
   readonly actor?: string | undefined;
-  /** Only on this target. */
+  /** Only entries about the target with this id. */
   readonly targetId?: string | undefined;
-  /** Only this action. */
+  /** Only entries of this action. */
   readonly action?: string | undefined;
-  /** Only then or later. */
+  /** Only entries from this time on. */
   readonly from?: Date | undefined;
-  /** Only before. */
+  /** Only entries before this time. */
   readonly until?: Date | undefined;
   /** The page's number, from 1. */
   readonly page?: number | undefined;

@@ -11,47 +11,47 @@ export type DroneModel =
   /** FlyOS MQ9. */
   | "FlyOS_MQ9";
 
-/** What a drone is doing. */
+/** A drone's status. */
 export type DroneStatus =
-  /** In flight or ready for it at once. */
+  /** Flying, or ready to fly at once. */
   | "ACTIVE"
   /** Ready. */
   | "STANDBY"
-  /** In the workshop. */
+  /** Being maintained. */
   | "MAINTENANCE"
-  /** Out of reach. */
+  /** Cannot be reached. */
   | "OFFLINE";
 
-/** Whether a grant gives or takes. */
+/** Whether a grant allows or denies. */
 export type Effect =
-  /** Gives. */
+  /** Allows it. */
   | "allow"
-  /** Takes, whatever else allows. */
+  /** Denies it, whatever else allows it. */
   | "deny";
 
-/** A grant to be given to a role. */
+/** A grant to add to a role. */
 export interface NewGrant {
   /**
    * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
    * `user:update{bio}`.
    */
   readonly permission: string;
-  /** Whether it gives or takes; it gives if not said. */
+  /** Whether it allows or denies; it allows if not given. */
   readonly effect?: Effect | undefined;
-  /** Only where this condition holds. */
+  /** The condition under which it applies; always if not given. */
   readonly when?: string | undefined;
 }
 
 /** A grant of a role. */
 export interface RoleGrant {
-  /** Whether it gives or takes. */
+  /** Whether it allows or denies. */
   readonly effect: Effect;
   /**
-   * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+   * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
    * `user:update{bio}`.
    */
   readonly permission: string;
-  /** Only where this condition holds. */
+  /** The condition under which it applies; always if not given. */
   readonly when: string | null;
 }
 

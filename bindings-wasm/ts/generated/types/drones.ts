@@ -7,7 +7,7 @@ import type { DroneModel, DroneStatus } from "./common.js";
 /**
  * Assigns a drone to a user, who becomes its operator; others keep their assignments.
  *
- * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+ * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
  * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
  * if it is assigned already.
  */
@@ -21,26 +21,26 @@ export interface AssignDrone {
 /**
  * Creates a drone; an operator named here gets the assignment too.
  *
- * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
- * region or operator do not exist, or do not agree.
+ * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+ * the operator does not exist, or the operator does not belong to the region.
  */
 export interface CreateDrone {
   /** A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case. */
   readonly code: string;
-  /** What it is. */
+  /** Its model. */
   readonly model: DroneModel;
-  /** What it is doing; `STANDBY` if not given. */
+  /** Its status; `STANDBY` if not given. */
   readonly status?: DroneStatus | undefined;
   /** The region, by id or code. */
   readonly region?: string | undefined;
-  /** Who flies it. */
+  /** The operator's user id. */
   readonly operatorId?: string | undefined;
 }
 
 /**
  * Deletes a drone; its assignments and the roles held on it end.
  *
- * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+ * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
  */
 export interface DeleteDrone {
   /** Its id or code. */
@@ -51,23 +51,23 @@ export interface DeleteDrone {
 export interface DroneView {
   /** The drone's id. */
   readonly id: string;
-  /** A name chosen by callers, such as `drone-001`. */
+  /** A code chosen by the application, such as `drone-001`. */
   readonly code: string;
-  /** What it is. */
+  /** Its model. */
   readonly model: DroneModel;
-  /** What it is doing. */
+  /** Its status. */
   readonly status: DroneStatus;
   /** The region it belongs to. */
   readonly regionId: string | null;
-  /** Who flies it; null also where the caller may not see that user. */
+  /** Its operator; also null if the caller may not see that user. */
   readonly operator: UserBrief | null;
-  /** Who may fly it, those that the caller may see, by username. */
+  /** The users who may fly it and whom the caller may see, by username. */
   readonly assignedUsers: readonly UserBrief[];
   /** When it was created. */
   readonly createdAt: Date;
   /** When it was last changed. */
   readonly updatedAt: Date;
-  /** Moves by one with every change. */
+  /** Increases by one with every change. */
   readonly version: number;
 }
 
@@ -93,7 +93,7 @@ export interface ListDrones {
   readonly status?: DroneStatus | undefined;
   /** Only drones of this region, by id or code. */
   readonly region?: string | undefined;
-  /** Only drones flown by this user, whom the caller must be allowed to read. */
+  /** Only drones whose operator is this user, whom the caller must be allowed to read. */
   readonly operatorId?: string | undefined;
   /** The page's number, from 1. */
   readonly page?: number | undefined;
@@ -104,9 +104,9 @@ export interface ListDrones {
 }
 
 /**
- * Takes a drone from its operator and assigns it to another user, in one commit.
+ * Moves a drone from its operator to another user, in one commit.
  *
- * Permissions and errors as with `assign`.
+ * Permissions and errors as for `assign`.
  */
 export interface ReassignDrone {
   /** The drone's id or code. */
@@ -116,9 +116,9 @@ export interface ReassignDrone {
 }
 
 /**
- * Takes a drone from a user; if it was the operator, the drone has none.
+ * Removes a drone from a user; if the user was its operator, the drone has none then.
  *
- * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+ * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
  */
 export interface UnassignDrone {
   /** The drone's id or code. */
@@ -130,30 +130,30 @@ export interface UnassignDrone {
 /**
  * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
  *
- * Permission `drone:update` before and after the change; the region and whatever else the policy's
- * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
- * users of other regions. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+ * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+ * regions. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateDrone {
   /** Its id or code. */
   readonly drone: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
-  /** The name chosen by callers. */
+  /** The code chosen by the application. */
   readonly code?: string | undefined;
-  /** What it is. */
+  /** Its model. */
   readonly model?: DroneModel | undefined;
-  /** What it is doing. */
+  /** Its status. */
   readonly status?: DroneStatus | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
 }
 
-/** A user in few words. */
+/** A short form of a user. */
 export interface UserBrief {
   /** The name it signs in with. */
   readonly username: string | null;
-  /** The whole name. */
+  /** The full name. */
   readonly fullName: string | null;
   /** The user's id. */
   readonly id: string;

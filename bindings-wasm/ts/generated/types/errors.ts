@@ -2,77 +2,77 @@
 
 // What errors tell.
 
-/** The kind of an error; the same nine in every language (API-1). */
+/** The kind of an error: the same nine in every language. */
 export type Code =
   /** The input is not valid; see the fields. */
   | "VALIDATION_ERROR"
-  /** Nobody is logged in, or not any more. */
+  /** Nobody is signed in, or the session has ended. */
   | "UNAUTHORIZED"
   /** The caller may not do this. */
   | "FORBIDDEN"
-  /** It does not exist, or the caller may not know that it does. */
+  /** It does not exist, or the caller may not know that it exists. */
   | "RESOURCE_NOT_FOUND"
   /** The name is taken. */
   | "DUPLICATE_RESOURCE"
-  /** The row was changed meanwhile, or an invariant forbids the change. */
+  /** The row has changed since it was read, or an invariant forbids the change. */
   | "CONFLICT"
   /** Too many attempts; try again later. */
   | "RATE_LIMIT_EXCEEDED"
-  /** The storage, or something else that is needed, cannot be used now. */
+  /** The storage, or something else that is needed, is not available. */
   | "UNAVAILABLE"
-  /** A fault of the library or of its host. */
+  /** A fault of the library, or of the application that embeds it. */
   | "INTERNAL_SERVER_ERROR";
 
 /** What is wrong with one field. */
 export type FieldCode =
   /** Must be given. */
   | "required"
-  /** There is no such field, or the caller may not give it. */
+  /** There is no such field, or the caller may not set it. */
   | "unknown_field"
-  /** Another JSON type than expected. */
+  /** Has another JSON type than expected. */
   | "invalid_type"
-  /** Fewer characters than allowed. */
+  /** Has fewer characters than allowed. */
   | "too_short"
-  /** More characters (or bytes, where the message says so) than allowed. */
+  /** Has more characters (or bytes, if the message says so) than allowed. */
   | "too_long"
-  /** Not of the expected form. */
+  /** Does not have the expected form. */
   | "invalid_format"
-  /** Holds a character that is not allowed there. */
+  /** Contains a character that is not allowed. */
   | "invalid_character"
-  /** Not one of the words that are allowed. */
+  /** Is not one of the allowed words. */
   | "unknown_value"
   /** Names something that does not exist, or that the caller may not see. */
   | "not_found"
-  /** Outside of the allowed range. */
+  /** Is outside of the allowed range. */
   | "out_of_range"
-  /** May be changed, but never be null. */
+  /** May be changed, but not be null. */
   | "not_clearable"
   /** Contradicts another field or the row it refers to. */
   | "disagrees"
-  /** Somebody else has this name. */
+  /** The name is taken. */
   | "taken"
-  /** The policy would be wrong with it; the message says why. */
+  /** Would make the policy invalid; the message says why. */
   | "policy_invalid"
-  /** The password is on the list of common ones. */
+  /** The password is easy to guess: it repeats a short part or counts up. */
   | "common_password"
-  /** The password holds the account's own name or address, or the service's. */
+  /** The password is built from the account's name or address, or the service's name. */
   | "context_password";
 
 /** One wrong field. */
 export interface FieldError {
   /** The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole. */
   readonly field: string;
-  /** What is wrong, as a stable word. */
+  /** What is wrong, as a stable code. */
   readonly code: FieldCode;
-  /** What is wrong, in words, with the limit. */
+  /** What is wrong, for people, with the limit if there is one. */
   readonly message: string;
 }
 
-/** Why, more closely than the `Code`; stable as well. */
+/** What happened, more precisely than the `Code` says, and as stable. */
 export type Reason =
   /** Fields of the input are wrong. */
   | "invalid_input"
-  /** The input is no JSON. */
+  /** The input is not valid JSON. */
   | "invalid_json"
   /** There is no operation of this name. */
   | "unknown_operation"
@@ -82,11 +82,11 @@ export type Reason =
   | "unknown_permission"
   /** The policy declares no such role. */
   | "unknown_role"
-  /** A value of the resource is of another type than the policy declares, or of an attribute that it does not. */
+  /** A value of the resource does not have the type that the policy declares, or the policy does not declare its attribute. */
   | "resource_invalid"
-  /** The same of an attribute of who asks. */
+  /** The same for an attribute of the principal, or the principal was made by other rules. */
   | "principal_invalid"
-  /** The same of a value of the context. */
+  /** The same for a value of the context. */
   | "context_invalid"
   /** The resource lacks an attribute that the policy reads. */
   | "resource_incomplete"
@@ -96,49 +96,49 @@ export type Reason =
   | "seed_invalid"
   /** A setting has a value that cannot be used. */
   | "config_invalid"
-  /** An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not signed in, who cannot be told from others. */
+  /** The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in. */
   | "idempotency_key_invalid"
-  /** The same caller gave this idempotency key to the same operation before, with another input. */
+  /** The same caller used this idempotency key for the same operation before, with another input. */
   | "idempotency_key_reused"
-  /** Unknown account, wrong password or inactive account; which one is in the audit log only. */
+  /** Unknown account, wrong password or inactive account; only the audit log says which. */
   | "invalid_credentials"
-  /** The token is not one of ours, or not for this. */
+  /** The token was not issued here, or not for this purpose. */
   | "invalid_token"
-  /** The token's time is over. */
+  /** The token has expired. */
   | "token_expired"
-  /** The session was ended, or its user may no longer sign in. */
+  /** The session has ended, or its user may no longer sign in. */
   | "session_ended"
   /** This needs a signed-in caller. */
   | "not_signed_in"
   /** The rules do not allow it. */
   | "denied"
-  /** It does not exist for this caller. */
+  /** It does not exist, or the caller may not see it. */
   | "not_found"
-  /** Somebody else has this name. */
+  /** The name is taken. */
   | "taken"
-  /** Done already: the assignment exists. */
+  /** The assignment exists already. */
   | "already_assigned"
   /** The expected version is not the current one. */
   | "version_stale"
   /** It would leave no active administrator. */
   | "last_administrator"
-  /** Others use it still: users hold the role, roles grant the permission. `force` takes it from them. */
+  /** It is in use: users hold the role, or roles grant the permission. `force` takes it from them. */
   | "in_use"
-  /** The library's own, which every policy has. */
+  /** It belongs to the library and cannot be changed. */
   | "built_in"
   /** The account's status does not allow this change. */
   | "wrong_status"
-  /** Others wrote the same rows again and again; try once more. */
+  /** Other requests kept writing the same rows; try again. */
   | "contention"
-  /** The same request, by its idempotency key, was done before, by the error's `changeId`; it was not done again. */
+  /** A request with this idempotency key was already done, by the change of the error's `changeId`; it was not repeated. */
   | "already_done"
-  /** Asked too often; the error says after how many seconds to ask again. */
+  /** Too many requests; the error says after how many seconds to try again. */
   | "rate_limited"
-  /** Too many passwords are being hashed. */
+  /** Too many passwords are waiting to be hashed. */
   | "hashing_queue_full"
   /** The storage does not answer. */
   | "storage_unavailable"
-  /** The file does not exist, or is no database. */
+  /** The file does not exist, is not a database, or was removed or replaced while it was open. */
   | "storage_missing"
   /** The storage can be read but not written. */
   | "storage_read_only"
@@ -148,15 +148,15 @@ export type Reason =
   | "schema_newer"
   /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
   | "outcome_unknown"
-  /** This user is not in memory; `check` reads the rights. */
+  /** The user's rights are not in memory; `check` reads them. */
   | "not_loaded"
-  /** In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`. */
+  /** In a browser: this needs the part of the package that is loaded on demand; call `preload` first. */
   | "deferred_not_loaded"
-  /** The change feed could not be confirmed in time; old rights are never served for ever. */
+  /** The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired. */
   | "rights_stale"
-  /** Closed already. */
+  /** The store was closed. */
   | "closed"
-  /** The storage holds something that this library did not write. */
+  /** The storage contains something that this library did not write. */
   | "corrupt"
-  /** A fault in the library; please report it. */
+  /** A fault of the library; please report it. */
   | "internal";

@@ -5,31 +5,31 @@ import type { Effect, RoleGrant } from "./common.js";
 
 // What operations of `permissions` take and answer.
 
-/** An assignment, and whether it counts here. */
+/** An assignment, and whether it applies. */
 export interface AssignmentTrace {
   /** The role that is held. */
   readonly role: string;
   /** The group that holds it; none: the account itself. */
   readonly group: string | null;
-  /** Where. */
+  /** The scope. */
   readonly scope: string;
-  /** From when on. */
+  /** From when, inclusive. */
   readonly from: Date | null;
-  /** Until before when. */
+  /** Until when, exclusive. */
   readonly until: Date | null;
-  /** Whether it is held at the time asked about. */
+  /** Whether it is held at the time of the question. */
   readonly isValid: boolean;
-  /** Whether its scope covers the resource asked about. */
+  /** Whether its scope covers the resource. */
   readonly covers: boolean;
 }
 
-/** What decided. */
+/** What decided a question. */
 export type Cause =
   /** The account is not active. */
   | "inactive"
-  /** A role that holds `admin:all`. */
+  /** A role grants `admin:all`. */
   | "administrator"
-  /** A grant allows it and none denies it. */
+  /** A grant allows it, and none denies it. */
   | "allowed"
   /** A grant denies it. */
   | "denied"
@@ -38,15 +38,15 @@ export type Cause =
   /** No pattern of the API key matches it. */
   | "beyond_key";
 
-/** One change; it takes all those of the set. What its kind does not name is empty. */
+/** One change of a set; all of them are needed. Fields that its kind does not use are empty. */
 export interface Change {
-  /** What kind of change it is. */
+  /** The kind of change. */
   readonly kind: ChangeKind;
   /** In words: `watch is held in region …; this drone is in region …`. */
   readonly text: string;
-  /** Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on. */
+  /** Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on. */
   readonly asker: number;
-  /** That account; none for who is not signed in, or whose id is no UUID. */
+  /** The id of this principal; none if it is not signed in, or its id is not a UUID. */
   readonly principal: string | null;
   /** The role to assign, to activate or to change. */
   readonly role: string | null;
@@ -56,90 +56,93 @@ export interface Change {
   readonly grant: string | null;
   /** The permission that a key's pattern or a grant must match. */
   readonly permission: string | null;
-  /** Where a role must be held, or a resource must lie. */
+  /** The scopes in which a role must be held, or a resource must lie. */
   readonly scopes: readonly string[];
   /** The fields to name. */
   readonly fields: readonly string[];
-  /** How tests must turn out. */
+  /** How comparisons must turn out. */
   readonly tests: readonly TestOutcome[];
 }
 
-/** What kind of change it is. */
+/** The kind of a change that an explanation proposes. */
 export type ChangeKind =
   /** The account becomes active. */
   | "activate"
   /** The API key gets a pattern that matches `permission`. */
   | "widen_key"
-  /** The account itself asks, without its key: a key never administers. */
+  /** The account acts itself, without its API key: a key never administers. */
   | "drop_key"
-  /** The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests `tests` turn out so. It is about this one resource then, so what is said of others does not count. */
+  /** The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as given. Denies about other resources do not count then. */
   | "name_resource"
-  /** The question names these `fields` alone. */
+  /** The question names only these `fields`. */
   | "name_fields"
-  /** `role` is assigned in `scopes`, for ever; others that would do as well stand in the text. */
+  /** `role` is assigned in `scopes`, for ever; the text names other roles that would do as well. */
   | "assign_role"
-  /** `role`, which is held, becomes active in the session, or one of the API key's roles. */
+  /** `role`, which is held, becomes active in the session, or a role of the API key. */
   | "activate_role"
-  /** `assignment` is held at the time asked about. */
+  /** `assignment` is held at the time of the question. */
   | "move_window"
   /** `assignment` is held in `scopes` instead. */
   | "move_scope"
-  /** The test of a condition in `tests` turns out so, wherever it is written. */
+  /** A comparison of a condition, in `tests`, turns out as given. */
   | "meet_condition"
   /** `role` loses `grant`, which denies. */
   | "lift_deny"
-  /** No role of the policy gives it: one that is held must get a grant of `permission`. */
+  /** No role of the policy grants it: one that is held must get a grant of `permission`. */
   | "add_grant";
 
 /**
- * Declares a permission. Roles that grant a pattern which matches it have it at once.
+ * Declares a permission. Roles with a pattern that matches it grant it at once.
  *
- * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+ * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
  */
 export interface CreatePermission {
-  /** `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays. */
+  /**
+   * `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64 characters and beginning with a
+   * letter. It cannot be changed.
+   */
   readonly name: string;
   /** What it is for, at most 500 characters. */
   readonly description?: string | undefined;
 }
 
 /**
- * Deletes a permission. Patterns that match others too just match it no more.
+ * Deletes a permission. Patterns that match others as well stay.
  *
- * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
- * `expectedVersion` is stale, and where a role's grant names it, or is a pattern that would match nothing any
- * more, unless `force` removes these grants.
+ * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+ * `expectedVersion` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+ * unless `force` removes these grants.
  */
 export interface DeletePermission {
   /** Its name. */
   readonly name: string;
-  /** The version that the deletion was decided on. */
+  /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
-  /** Removes the grants that need it. */
+  /** Removes the grants that use it. */
   readonly force?: boolean | undefined;
 }
 
-/** What went with a permission. */
+/** What was removed with a permission. */
 export interface DeletedPermission {
-  /** The grants that named it, and the patterns that matched nothing else. */
+  /** The grants that named it, and those whose pattern matched nothing else. */
   readonly removedGrants: readonly RemovedGrant[];
 }
 
-/** A grant that somebody holds now. */
+/** A grant that a principal holds now. */
 export interface EffectiveGrant {
-  /** Whether it gives or takes. */
+  /** Whether it allows or denies. */
   readonly effect: Effect;
-  /** The permission, or the pattern that matches several. */
+  /** The permission, or a pattern that matches several. */
   readonly permission: string;
-  /** Where: `global`, `region:ID`, … */
+  /** The scope: `global`, `region:ID`, … */
   readonly scope: string;
-  /** Only where this holds. */
+  /** The condition under which it applies; none: always. */
   readonly condition: string | null;
   /** The role that is held. */
   readonly role: string;
-  /** The role that says so: the same, or one that it inherits. */
+  /** The role that has the grant: the same, or one that it inherits. */
   readonly grantedBy: string;
-  /** Until when it is held. */
+  /** Until when it is held, exclusive. */
   readonly until: Date | null;
 }
 
@@ -147,36 +150,36 @@ export interface EffectiveGrant {
  * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
  * or what is missing.
  *
- * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+ * Permission `policy:explain`, and those to read the user and the stored resource.
  */
 export interface ExplainPermission {
   /** The user. */
   readonly userId: string;
   /** The permission: `drone:read`. */
   readonly permission: string;
-  /** A row of this library, by id or code: the permission's type says of which table. */
+  /** A stored row, by id or code; the permission names its type. */
   readonly resource?: string | undefined;
-  /** A resource of the host, by its attributes and relations. */
+  /** Instead of a stored row: the attributes and relations of a resource of the application. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
-  /** What the policy's conditions read as `context.…`. */
+  /** The values that conditions read as `context.NAME`. */
   readonly context?: { readonly [key: string]: Json } | undefined;
 }
 
-/** Why a decision is as it is. */
+/** The reasons of a decision. */
 export interface Explanation {
   /** The decision. */
   readonly allowed: boolean;
-  /** What was asked, fields included. */
+  /** The permission, with fields if there were any. */
   readonly permission: string;
   /** What decided. */
   readonly cause: Cause;
-  /** All of it for people, in lines. */
+  /** The explanation as text, in lines. */
   readonly text: string;
-  /** The grant that decided; none where there is none. */
+  /** The grant that decided, if one did. */
   readonly decidedBy: GrantTrace | null;
-  /** On a denial, grants that would have allowed it but for something; the nearest first, 20 at most. */
+  /** On a denial, grants that almost allowed it; the nearest first, at most 20. */
   readonly misses: readonly GrantTrace[];
-  /** On a denial, a minimal set of changes: together they would allow it, and no part of them would. */
+  /** On a denial, a minimal set of changes that together would allow it. */
   readonly changes: readonly Change[];
 }
 
@@ -190,28 +193,28 @@ export interface GetPermission {
   readonly name: string;
 }
 
-/** A grant somebody holds, and how far it matched. */
+/** A grant that a principal holds, and how far it matched. */
 export interface GrantTrace {
-  /** Whether it gives or takes. */
+  /** Whether it allows or denies. */
   readonly effect: Effect;
-  /** The assignment that it is held by. */
+  /** The assignment by which it is held. */
   readonly assignment: AssignmentTrace;
-  /** Whether the session, or the API key, uses the role; true without one. Denies count all the same. */
+  /** Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case. */
   readonly isActive: boolean;
-  /** From the role that is held to the role that says so. */
+  /** The roles from the one that is held to the one that has the grant. */
   readonly rolePath: readonly string[];
   /** The grant's permission or pattern. */
   readonly permission: string;
-  /** Its condition. */
+  /** Its condition, if there is one. */
   readonly condition: string | null;
   /** Whether its condition holds; true without one. */
   readonly conditionHolds: boolean;
-  /** The parts of its condition, with the values that they read. */
+  /** The comparisons of its condition, with the values that they read. */
   readonly tests: readonly TestTrace[];
 }
 
 /**
- * Lists the permissions that exist: the library's and the policy's own, by name.
+ * Lists all permissions, of the library and of the policy, by name.
  *
  * Permission `policy:read`.
  */
@@ -230,25 +233,25 @@ export interface MyPermissions {
 
 /** A permission. */
 export interface PermissionView {
-  /** `document:edit`. */
+  /** Its name: `document:edit`. */
   readonly name: string;
   /** The type of resource: `document`. */
   readonly resource: string;
-  /** What is done to it: `edit`. */
+  /** The action: `edit`. */
   readonly action: string;
   /** What it is for. */
   readonly description: string | null;
-  /** Whether it is the library's own, which every policy has. */
+  /** Whether it belongs to the library, so that every policy has it. */
   readonly isBuiltIn: boolean;
-  /** When it was declared; null for the library's own. */
+  /** When it was declared; null for those of the library. */
   readonly createdAt: Date | null;
-  /** When it was last changed; null for the library's own. */
+  /** When it was last changed; null for those of the library. */
   readonly updatedAt: Date | null;
-  /** Moves by one with every change; null for the library's own. */
+  /** Increases by one with every change; null for those of the library. */
   readonly version: number | null;
 }
 
-/** A grant that went with a permission. */
+/** A grant that was removed with a permission. */
 export interface RemovedGrant {
   /** The role that had it. */
   readonly role: string;
@@ -256,9 +259,9 @@ export interface RemovedGrant {
   readonly grant: RoleGrant;
 }
 
-/** How a test of a condition must turn out. */
+/** How a comparison of a condition must turn out. */
 export interface TestOutcome {
-  /** About whom, as in `Change::asker`; 0 where it reads no principal. */
+  /** The principal that it reads, as in `Change::asker`; 0 if it reads none. */
   readonly asker: number;
   /** As written. */
   readonly text: string;
@@ -274,20 +277,20 @@ export interface TestTrace {
   readonly text: string;
   /** Whether it holds. */
   readonly holds: boolean;
-  /** What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named. */
+  /** The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was given. */
   readonly values: { readonly [key: string]: string };
 }
 
 /**
- * Says what a permission is for.
+ * Changes the description of a permission.
  *
- * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+ * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
  * `expectedVersion` is stale.
  */
 export interface UpdatePermission {
   /** Its name. */
   readonly name: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
   /** What it is for, at most 500 characters. */
   readonly description?: string | null | undefined;

@@ -5,7 +5,7 @@ import type { NewGrant } from "./common.js";
 
 // What operations of `policy` take and answer.
 
-/** An answer that is asked of no resource in particular. */
+/** An answer without a particular resource. */
 export type DecisionAnswer =
   /** Yes, whatever the resource. */
   | "allowed"
@@ -16,74 +16,74 @@ export type DecisionAnswer =
 
 /** A decision that changes. */
 export interface DecisionChange {
-  /** Whose; null: of those who are not signed in. */
+  /** The user; null: callers who are not signed in. */
   readonly userId: string | null;
-  /** To do what. */
+  /** The permission. */
   readonly permission: string;
-  /** Where: `global`, `region:ID`, … */
+  /** The scope: `global`, `region:ID`, … */
   readonly scope: string;
   /** The answer now. */
   readonly before: DecisionAnswer;
-  /** The answer then. */
+  /** The answer after the edit. */
   readonly after: DecisionAnswer;
-  /** Where the answer now depends: on what; `deny …` denies where it holds. */
+  /** If the answer now depends on something: the conditions; `deny …` denies where it holds. */
   readonly conditionsBefore: readonly string[];
-  /** Where the answer then depends: on what. */
+  /** The same after the edit. */
   readonly conditionsAfter: readonly string[];
 }
 
 /**
- * Says what importing a policy file would change; nothing is written.
+ * Compares a policy file with the stored policy; nothing is written.
  *
  * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
  */
 export interface DiffPolicy {
-  /** The file. */
+  /** The file's text. */
   readonly text: string;
-  /** How it is written; if not given, what begins with `{` is JSON. */
+  /** Its format; if not given, a file that begins with `{` is JSON. */
   readonly format?: PolicyFormat | undefined;
 }
 
-/** What an edit would change. */
+/** The result of a dry run. */
 export interface DryRun {
-  /** How many decisions change, exactly. */
+  /** How many decisions change. */
   readonly total: number;
-  /** How many users they are of; who is not signed in counts as one. */
+  /** How many users they are about; callers who are not signed in count as one. */
   readonly users: number;
-  /** Whether there are more than are listed. */
+  /** Whether there are more than those listed. */
   readonly hasMore: boolean;
-  /** They, by user (who is not signed in first), permission and scope. */
+  /** The changed decisions, by user (callers who are not signed in first), permission and scope. */
   readonly decisions: readonly DecisionChange[];
 }
 
 /**
- * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+ * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
  *
- * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
- * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
- * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+ * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+ * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+ * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
  */
 export interface DryRunPolicy {
-  /** The policy file. */
+  /** The policy file's text. */
   readonly text?: string | undefined;
-  /** How it is written; if not given, what begins with `{` is JSON. */
+  /** Its format; if not given, a file that begins with `{` is JSON. */
   readonly format?: PolicyFormat | undefined;
-  /** Instead of a file: this role would be so, new or changed. */
+  /** Instead of a file: create or change this role. */
   readonly role?: RoleEdit | undefined;
-  /** Instead of a file: this role would be deleted, and taken from everybody. */
+  /** Instead of a file: delete this role, and remove it from everybody. */
   readonly deleteRole?: string | undefined;
-  /** Instead of a file: this permission would be declared. */
+  /** Instead of a file: declare this permission. */
   readonly createPermission?: string | undefined;
-  /** Instead of a file: this permission would be deleted, with the grants that need it. */
+  /** Instead of a file: delete this permission, with the grants that use it. */
   readonly deletePermission?: string | undefined;
-  /** Leaves out so many of the changed decisions: to go on after a page. */
+  /** How many of the changed decisions to skip, to read further ones. */
   readonly skip?: number | undefined;
-  /** How many of them are listed, 1 to 1000; 100 if not given. All are counted. */
+  /** How many of them to list, 1 to 1000; 100 if not given. All are counted. */
   readonly limit?: number | undefined;
 }
 
 /**
- * Writes the stored policy as a file, which can be imported or given when a store is opened.
+ * Exports the stored policy as a file, which can be imported, or given when a store is opened.
  *
  * Permission `policy:read`.
  */
@@ -93,7 +93,7 @@ export interface ExportPolicy {
 }
 
 /**
- * Gets the policy's version and what it consists of.
+ * Gets the policy's version and a summary of its content.
  *
  * Permission `policy:read`.
  */
@@ -104,74 +104,74 @@ export interface GetPolicy {
  * Replaces the whole policy by a file.
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
- * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and where
- * users hold a role that the file has not, unless `force` takes it from them.
+ * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and if
+ * users hold a role that the file does not have, unless `force` removes it from them.
  */
 export interface ImportPolicy {
-  /** The file. */
+  /** The file's text. */
   readonly text: string;
-  /** How it is written; if not given, what begins with `{` is JSON. */
+  /** Its format; if not given, a file that begins with `{` is JSON. */
   readonly format?: PolicyFormat | undefined;
-  /** The version of the policy that the file was made on. */
+  /** The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
-  /** Takes roles that the file has not from everybody who holds them. */
+  /** Removes roles that the file does not have from the users who hold them. */
   readonly force?: boolean | undefined;
 }
 
-/** What an import did. */
+/** The result of an import. */
 export interface ImportedPolicy {
-  /** The version after it; the same as before where nothing differed. */
+  /** The version after the import; the same as before if nothing differed. */
   readonly version: number;
-  /** What it changed. */
+  /** What changed. */
   readonly changes: readonly PolicyChange[];
 }
 
 /** A part of a policy that differs. */
 export interface PolicyChange {
-  /** What it is. */
+  /** The kind of part. */
   readonly part: PolicyPart;
   /** Its name. */
   readonly name: string;
-  /** What became of it. */
+  /** How it differs. */
   readonly kind: PolicyChangeKind;
-  /** The fields that differ; of what was added or removed, those that say something. */
+  /** The fields that differ; of an added or removed part, those that are not empty. */
   readonly fields: readonly PolicyFieldChange[];
 }
 
-/** What became of a part. */
+/** How a part differs. */
 export type PolicyChangeKind =
-  /** It was not there before. */
+  /** It is new. */
   | "added"
-  /** It is there no more. */
+  /** It was removed. */
   | "removed"
-  /** It says something else. */
+  /** It changed. */
   | "changed";
 
 /** A field that differs. */
 export interface PolicyFieldChange {
   /** Its name: `description`, `grants`, `inherits`, an attribute of a type. */
   readonly field: string;
-  /** What it was; null: nothing. */
+  /** The value before; null: none. */
   readonly before: Json | null;
-  /** What it becomes; null: nothing. */
+  /** The value after; null: none. */
   readonly after: Json | null;
 }
 
 /** A policy as a file. */
 export interface PolicyFile {
-  /** The version that was written. */
+  /** The version of the policy in the file. */
   readonly version: number;
-  /** How it is written. */
+  /** Its format. */
   readonly format: PolicyFormat;
-  /** The file. */
+  /** The file's text. */
   readonly text: string;
 }
 
-/** How a policy is written. */
+/** The format of a policy file. */
 export type PolicyFormat =
   /** TOML. */
   | "toml"
-  /** JSON, the same model. */
+  /** JSON, with the same content. */
   | "json";
 
 /** A part of a policy. */
@@ -189,35 +189,35 @@ export type PolicyPart =
   /** The description, the kind of hierarchy, the anonymous role. */
   | "setting";
 
-/** What the policy is, in short. */
+/** A summary of the policy. */
 export interface PolicySummary {
-  /** Moves by one with every edit of anything in the policy. */
+  /** Increases by one with every edit of the policy. */
   readonly version: number;
   /** What it is for. */
   readonly description: string | null;
-  /** `general`, or `limited`: a role inherits from one other at most. */
+  /** `general`, or `limited`: each role inherits from at most one other. */
   readonly hierarchy: string;
-  /** The role of those who are not signed in. */
+  /** The role of callers who are not signed in. */
   readonly anonymous: string | null;
   /** How many roles it has. */
   readonly roles: number;
   /** How many permissions it declares. */
   readonly permissions: number;
-  /** How many permissions the library brings itself. */
+  /** How many permissions the library declares. */
   readonly builtInPermissions: number;
   /** How many resource types it declares. */
   readonly types: number;
 }
 
-/** Whether a file is a policy. */
+/** The result of checking a policy file. */
 export interface PolicyValidation {
-  /** Whether it could be imported. */
+  /** Whether it is valid. */
   readonly isValid: boolean;
   /** Every problem, with line and column, in the order of the file. */
   readonly problems: readonly Problem[];
 }
 
-/** One problem of a policy or seed file, at its place. */
+/** One problem of a policy or seed file, with its position. */
 export interface Problem {
   /** The line, from 1. */
   readonly line: number;
@@ -225,15 +225,15 @@ export interface Problem {
   readonly column: number;
   /** What is wrong. */
   readonly message: string;
-  /** What may help, such as the name that was probably meant. */
+  /** A suggestion, such as the name that was probably meant. */
   readonly help: string | null;
 }
 
-/** A role as it would be. What is not given stays as it is, or empty where there is no such role yet. */
+/** A role as it would be. Fields that are not given stay as they are; of a new role they are empty. */
 export interface RoleEdit {
   /** Its name. */
   readonly name: string;
-  /** The roles whose grants it has too. */
+  /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */
   readonly grants?: readonly NewGrant[] | undefined;
@@ -245,8 +245,8 @@ export interface RoleEdit {
  * Permission `policy:read`.
  */
 export interface ValidatePolicy {
-  /** The file. */
+  /** The file's text. */
   readonly text: string;
-  /** How it is written; if not given, what begins with `{` is JSON. */
+  /** Its format; if not given, a file that begins with `{` is JSON. */
   readonly format?: PolicyFormat | undefined;
 }

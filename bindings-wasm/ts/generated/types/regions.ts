@@ -24,7 +24,7 @@ export interface CreateRegion {
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
- * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+ * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
  * one of those roles denies something or one of the users is an administrator.
  */
 export interface DeleteRegion {
@@ -67,7 +67,7 @@ export type RegionStatus =
   /** Not in use. */
   | "INACTIVE";
 
-/** A region with the number of its users and drones that the caller may list. */
+/** A region, and how many of its users and drones the caller may list. */
 export interface RegionView {
   /** The region's id. */
   readonly id: string;
@@ -89,7 +89,7 @@ export interface RegionView {
   readonly createdAt: Date;
   /** When it was last changed. */
   readonly updatedAt: Date;
-  /** Moves by one with every change. */
+  /** Increases by one with every change. */
   readonly version: number;
 }
 
@@ -101,7 +101,7 @@ export interface RegionView {
 export interface UpdateRegion {
   /** Its id or code. */
   readonly region: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
   /** The short name. */
   readonly code?: string | undefined;

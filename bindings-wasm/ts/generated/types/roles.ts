@@ -5,20 +5,20 @@ import type { NewGrant, RoleGrant } from "./common.js";
 // What operations of `roles` take and answer.
 
 /**
- * Gives a user a role, everywhere or in a scope, for ever or for a time.
+ * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
  *
- * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+ * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
  */
 export interface AssignRole {
   /** The user's id. */
   readonly userId: string;
   /** The role's name. */
   readonly role: string;
-  /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`. */
+  /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
   readonly scope?: string | undefined;
-  /** From when. */
+  /** From when, inclusive; at once if not given. */
   readonly validFrom?: Date | undefined;
-  /** Until when, itself excluded. */
+  /** Until when, exclusive, in the future; for ever if not given. */
   readonly validUntil?: Date | undefined;
   /** Why, at most 500 characters. */
   readonly reason?: string | undefined;
@@ -28,16 +28,16 @@ export interface AssignRole {
  * Creates a role. Nobody holds it yet.
  *
  * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
- * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ * `VALIDATION_ERROR` naming the field that makes the policy invalid.
  */
 export interface CreateRole {
-  /** Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays. */
+  /** Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed. */
   readonly name: string;
   /** What it is for, at most 500 characters. */
   readonly description?: string | undefined;
-  /** Whether every new account gets it; no if not said. */
+  /** Whether every new account gets it; no if not given. */
   readonly isDefault?: boolean | undefined;
-  /** The roles whose grants it has too. */
+  /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */
   readonly grants?: readonly NewGrant[] | undefined;
@@ -46,19 +46,19 @@ export interface CreateRole {
 /**
  * Deletes a role.
  *
- * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
- * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+ * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+ * unless `force` removes it from all of them, and if no active administrator would be left.
  */
 export interface DeleteRole {
   /** The role's name. */
   readonly name: string;
-  /** The version that the deletion was decided on. */
+  /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
-  /** Takes it from everybody who holds it, and from the roles that inherit it. */
+  /** Removes it from every user who holds it, and from the roles that inherit it. */
   readonly force?: boolean | undefined;
 }
 
-/** What went with a role. */
+/** What was removed with a role. */
 export interface DeletedRole {
   /** How many users held it. */
   readonly users: number;
@@ -67,7 +67,7 @@ export interface DeletedRole {
 }
 
 /**
- * Gets a role of the policy with its grants and the permissions that come of them.
+ * Gets a role of the policy with its grants and the permissions that result from them.
  *
  * Permission `policy:read`.
  */
@@ -77,14 +77,14 @@ export interface GetRole {
 }
 
 /**
- * Lists who holds which role: of one user, of one role, or all.
+ * Lists who holds which role: for one user, for one role, or all.
  *
  * Permission `role:read`.
  */
 export interface ListAssignments {
-  /** Only this user's. */
+  /** Only assignments of this user. */
   readonly userId?: string | undefined;
-  /** Only of this role. */
+  /** Only assignments of this role. */
   readonly role?: string | undefined;
   /** The page's number, from 1. */
   readonly page?: number | undefined;
@@ -108,33 +108,33 @@ export interface ListRoles {
   readonly cursor?: string | undefined;
 }
 
-/** Lists the roles that the caller itself holds. */
+/** Lists the roles that the caller holds. */
 export interface MyRoles {
 }
 
-/** That a user holds a role, in a scope, for a time. */
+/** A role that a user holds, in a scope, for a time. */
 export interface RoleAssignment {
   /** Who holds it. */
   readonly userId: string;
   /** The role's name in the policy. */
   readonly role: string;
-  /** Where: `global`, `region:ID`, `resource:TYPE:ID`. */
+  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
   readonly scope: string;
-  /** From when; null: since ever. */
+  /** From when, inclusive; null: always. */
   readonly validFrom: Date | null;
-  /** Until when, itself excluded; null: for ever. */
+  /** Until when, exclusive; null: for ever. */
   readonly validUntil: Date | null;
-  /** Who gave it: a user's id, or `system`. */
+  /** Who assigned it: a user's id, or `system`. */
   readonly assignedBy: string;
-  /** When it was given. */
+  /** When it was assigned. */
   readonly assignedAt: Date;
-  /** Why it was given. */
+  /** Why it was assigned. */
   readonly reason: string | null;
   /** The row's version. */
   readonly version: number;
 }
 
-/** A role with all that comes of it. */
+/** A role, and the permissions that it results in. */
 export interface RoleDetails {
   /** Its name. */
   readonly name: string;
@@ -142,13 +142,13 @@ export interface RoleDetails {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
-  /** Whether it holds `admin:all`, itself or through a junior. */
+  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
   readonly isAdministrator: boolean;
-  /** Its direct juniors: it has all that they have. */
+  /** The roles that it inherits directly. */
   readonly inherits: readonly string[];
   /** Its own grants. */
   readonly grants: readonly RoleGrant[];
-  /** Every permission that it allows, itself or through a junior, whatever the resource. */
+  /** Every permission that it allows unconditionally, itself or by a role that it inherits. */
   readonly permissions: readonly string[];
   /** Those that it allows under conditions, or for some fields only. */
   readonly conditionalPermissions: readonly string[];
@@ -156,7 +156,7 @@ export interface RoleDetails {
   readonly createdAt: Date;
   /** When it was last changed. */
   readonly updatedAt: Date;
-  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
   readonly version: number;
 }
 
@@ -168,9 +168,9 @@ export interface RoleView {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
-  /** Whether it holds `admin:all`, itself or through a junior. */
+  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
   readonly isAdministrator: boolean;
-  /** Its direct juniors: it has all that they have. */
+  /** The roles that it inherits directly. */
   readonly inherits: readonly string[];
   /** Its own grants. */
   readonly grants: readonly RoleGrant[];
@@ -178,12 +178,12 @@ export interface RoleView {
   readonly createdAt: Date;
   /** When it was last changed. */
   readonly updatedAt: Date;
-  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
   readonly version: number;
 }
 
 /**
- * Takes a role from a user.
+ * Removes a role from a user.
  *
  * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
@@ -192,26 +192,26 @@ export interface UnassignRole {
   readonly userId: string;
   /** The role's name. */
   readonly role: string;
-  /** Where it is held; `global` if not given. */
+  /** The scope it is held in; `global` if not given. */
   readonly scope?: string | undefined;
 }
 
 /**
- * Changes the given fields of a role; a list that is given replaces the one before.
+ * Changes the given fields of a role; a given list replaces the previous one.
  *
  * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale or no
- * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
  */
 export interface UpdateRole {
   /** The role's name. */
   readonly name: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | undefined;
   /** What it is for, at most 500 characters. */
   readonly description?: string | null | undefined;
   /** Whether every new account gets it. */
   readonly isDefault?: boolean | undefined;
-  /** The roles whose grants it has too. */
+  /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */
   readonly grants?: readonly NewGrant[] | undefined;

@@ -4,34 +4,31 @@ import type { Json } from "../../page.js";
 
 // Rules without accounts.
 
-/** A role that somebody holds, where and when. */
+/** A role that a user holds, in a scope, for a time. */
 export interface AssignedRole {
-  /** Its name in the policy. */
+  /** The role's name. */
   readonly role: string;
-  /** Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares. */
+  /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
   readonly scope?: string | undefined;
-  /** From when. */
+  /** From when, inclusive; always if not given. */
   readonly validFrom?: Date | undefined;
-  /** Until when, itself excluded. */
+  /** Until when, exclusive; for ever if not given. */
   readonly validUntil?: Date | undefined;
 }
 
-/** Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold. */
+/** A user, described by the application: an id, roles, and what conditions read. */
 export interface PrincipalData {
-  /**
-   * What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
-   * the type `user`.
-   */
+  /** Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`. */
   readonly id: string | number;
-  /** `active` if not given; whoever has another status may do nothing, and explanations name it. */
+  /** `active` if not given. A user with any other status may do nothing; explanations name it. */
   readonly status?: string | undefined;
-  /** `principal.verified`; true if not given. */
+  /** Read as `principal.verified`; true if not given. */
   readonly verified?: boolean | undefined;
-  /** What conditions read as `principal.NAME`, declared by the policy for the type `user`. */
+  /** Read as `principal.NAME`; the policy declares them for the type `user`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
-  /** The roles that they hold themselves; of one that is held everywhere and always, the name alone. */
+  /** The user's own roles. The name alone stands for a role that is held everywhere and always. */
   readonly roles?: readonly (string | AssignedRole)[] | undefined;
-  /** The roles of their groups, by the group's name. */
+  /** The roles of the user's groups, by the group's name. */
   readonly groups?: { readonly [key: string]: readonly (string | AssignedRole)[] } | undefined;
 }
 

@@ -33,31 +33,31 @@ export interface ListSessionsOf {
 /**
  * Signs in with an e-mail address or username and the password.
  *
- * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
- * account that may not sign in; the true reason is in the audit log.
+ * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+ * an account that may not sign in; the audit log has the actual reason.
  */
 export interface Login {
   /** The e-mail address or username, whatever the case. */
   readonly identifier: string;
   /** The password. */
   readonly password: string;
-  /** What the user calls the device. */
+  /** The user's name for the device. */
   readonly deviceName?: string | undefined;
   /** `web`, `ios`, … */
   readonly platform?: string | undefined;
 }
 
-/** What a login or refresh answers. */
+/** The answer to a login or refresh. */
 export interface LoginResult {
-  /** The bearer token (JWT) for each call, good for minutes. */
+  /** The bearer token (JWT) for requests, valid for minutes. */
   readonly accessToken: string;
-  /** The token for the next `refresh`, good once. */
+  /** The token for the next `refresh`, valid once. */
   readonly refreshToken: string;
-  /** When the access token runs out. */
+  /** When the access token expires. */
   readonly expiresAt: Date;
   /** The session. */
   readonly sessionId: string;
-  /** Who signed in. */
+  /** The user who signed in. */
   readonly user: User;
 }
 
@@ -68,8 +68,8 @@ export interface Logout {
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
- * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
- * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+ * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+ * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
 export interface Refresh {
@@ -78,44 +78,44 @@ export interface Refresh {
 }
 
 /**
- * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+ * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  */
 export interface RevokeAllSessions {
-  /** Whose; the caller's if not given. */
+  /** The user's id; the caller if not given. */
   readonly userId?: string | undefined;
 }
 
-/** Ends all of the caller's sessions but this one. */
+/** Ends all sessions of the caller except this one. */
 export interface RevokeOtherSessions {
 }
 
-/** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
+/** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
 export interface RevokeSession {
   /** The session's id. */
   readonly id: string;
 }
 
-/** A session that can still be used. */
+/** A session that is still valid. */
 export interface SessionView {
   /** The session's id. */
   readonly id: string;
-  /** Whose it is. */
+  /** The user's id. */
   readonly userId: string;
-  /** What the user calls the device. */
+  /** The user's name for the device. */
   readonly deviceName: string | null;
   /** `web`, `ios`, … */
   readonly platform: string | null;
-  /** Where the login came from. */
+  /** The IP address of the login. */
   readonly ip: string | null;
-  /** What the login was made with. */
+  /** The user agent of the login. */
   readonly userAgent: string | null;
   /** When the login was made. */
   readonly createdAt: Date;
   /** When it was last used, to the minute. */
   readonly lastSeenAt: Date;
-  /** When it ends whatever is done. */
+  /** When it ends at the latest. */
   readonly expiresAt: Date;
-  /** Whether it is the one that asks. */
+  /** Whether it is the caller's current session. */
   readonly isCurrent: boolean;
 }

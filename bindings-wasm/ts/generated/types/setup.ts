@@ -5,10 +5,10 @@ import type { DroneModel, DroneStatus } from "./common.js";
 // What operations of `setup` take and answer.
 
 /**
- * Creates the given regions, users and drones, those that are not there yet, in one commit.
+ * Creates the given regions, users and drones that do not exist yet, in one commit.
  *
- * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
- * Passwords are given beside the seed, by e-mail, and never stored in it.
+ * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+ * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
  */
 export interface Seed {
   /** Regions. */
@@ -17,19 +17,19 @@ export interface Seed {
   readonly users?: readonly SeedUser[] | undefined;
   /** Drones. */
   readonly drones?: readonly SeedDrone[] | undefined;
-  /** Passwords of users by their e-mail; a user without one cannot sign in yet. */
+  /** Passwords by the user's e-mail address; a user without one cannot sign in yet. */
   readonly passwords?: { readonly [key: string]: string } | undefined;
 }
 
-/** A drone to start with. */
+/** A drone of a seed. */
 export interface SeedDrone {
-  /** Its id, the same on every site. */
+  /** Its id. */
   readonly id: string;
-  /** Its name. */
+  /** Its code. */
   readonly code: string;
-  /** What it is. */
+  /** Its model. */
   readonly model: DroneModel;
-  /** What it is doing. */
+  /** Its status. */
   readonly status: DroneStatus;
   /** Its region, by code. */
   readonly region?: string | undefined;
@@ -37,9 +37,9 @@ export interface SeedDrone {
   readonly operator?: string | undefined;
 }
 
-/** A region to start with. */
+/** A region of a seed. */
 export interface SeedRegion {
-  /** Its id, the same on every site. */
+  /** Its id. */
   readonly id: string;
   /** Its short name. */
   readonly code: string;
@@ -51,28 +51,28 @@ export interface SeedRegion {
   readonly commanderName?: string | undefined;
 }
 
-/** What a seed created. */
+/** How much a seed created. */
 export interface SeedResult {
-  /** Regions that were not there. */
+  /** The number of new regions. */
   readonly regionsCreated: number;
-  /** Users that were not there. */
+  /** The number of new users. */
   readonly usersCreated: number;
-  /** Drones that were not there. */
+  /** The number of new drones. */
   readonly dronesCreated: number;
 }
 
-/** A user to start with. */
+/** A user of a seed. */
 export interface SeedUser {
-  /** Its id, the same on every site. */
+  /** Its id. */
   readonly id: string;
-  /** Its address. */
+  /** The e-mail address. */
   readonly email: string;
-  /** Its username. */
+  /** The username. */
   readonly username?: string | undefined;
-  /** Its whole name. */
+  /** The full name. */
   readonly fullName?: string | undefined;
   /** Its region, by code. */
   readonly region?: string | undefined;
-  /** Names of its roles, beside the default roles, which every account gets. */
+  /** Names of its roles, in addition to the default roles, which every account gets. */
   readonly roles?: readonly string[] | undefined;
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
 ///
-/// Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+/// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
 /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
 /// if it is assigned already.
 #[derive(Clone, Debug, Input, Describe)]
@@ -31,9 +31,9 @@ pub struct AssignDrone {
     pub user_id: UserId,
 }
 
-/// Takes a drone from a user; if it was the operator, the drone has none.
+/// Removes a drone from a user; if the user was its operator, the drone has none then.
 ///
-/// Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+/// Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UnassignDrone {
@@ -43,9 +43,9 @@ pub struct UnassignDrone {
     pub user_id: UserId,
 }
 
-/// Takes a drone from its operator and assigns it to another user, in one commit.
+/// Moves a drone from its operator to another user, in one commit.
 ///
-/// Permissions and errors as with `assign`.
+/// Permissions and errors as for `assign`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ReassignDrone {

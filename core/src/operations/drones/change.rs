@@ -28,21 +28,21 @@ use crate::{
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-/// users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+/// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+/// regions. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateDrone {
     /// Its id or code.
     pub drone: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
-    /// The name chosen by callers.
+    /// The code chosen by the application.
     pub code: Change<String>,
-    /// What it is.
+    /// Its model.
     pub model: Change<DroneModel>,
-    /// What it is doing.
+    /// Its status.
     pub status: Change<DroneStatus>,
     /// The region, by id or code.
     pub region: Patch<String>,
@@ -50,7 +50,7 @@ pub struct UpdateDrone {
 
 /// Deletes a drone; its assignments and the roles held on it end.
 ///
-/// Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+/// Permission `drone:delete`, and `admin:all` if one of those roles denies something.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteDrone {

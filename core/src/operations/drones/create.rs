@@ -26,20 +26,20 @@ use crate::{
 
 /// Creates a drone; an operator named here gets the assignment too.
 ///
-/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-/// region or operator do not exist, or do not agree.
+/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+/// the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateDrone {
     /// A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing; `STANDBY` if not given.
+    /// Its status; `STANDBY` if not given.
     pub status: Option<DroneStatus>,
     /// The region, by id or code.
     pub region: Option<String>,
-    /// Who flies it.
+    /// The operator's user id.
     pub operator_id: Option<UserId>,
 }
 

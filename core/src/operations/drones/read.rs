@@ -42,7 +42,7 @@ pub struct ListDrones {
     pub status: Option<DroneStatus>,
     /// Only drones of this region, by id or code.
     pub region: Option<String>,
-    /// Only drones flown by this user, whom the caller must be allowed to read.
+    /// Only drones whose operator is this user, whom the caller must be allowed to read.
     pub operator_id: Option<UserId>,
     /// The page's number, from 1.
     pub page: Option<u32>,

@@ -24,33 +24,33 @@ use crate::{
 pub struct DroneView {
     /// The drone's id.
     pub id: DroneId,
-    /// A name chosen by callers, such as `drone-001`.
+    /// A code chosen by the application, such as `drone-001`.
     pub code: String,
-    /// What it is.
+    /// Its model.
     pub model: DroneModel,
-    /// What it is doing.
+    /// Its status.
     pub status: DroneStatus,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
-    /// Who flies it; null also where the caller may not see that user.
+    /// Its operator; also null if the caller may not see that user.
     pub operator: Option<UserBrief>,
-    /// Who may fly it, those that the caller may see, by username.
+    /// The users who may fly it and whom the caller may see, by username.
     pub assigned_users: Vec<UserBrief>,
     /// When it was created.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Moves by one with every change.
+    /// Increases by one with every change.
     pub version: i64,
 }
 
-/// A user in few words.
+/// A short form of a user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Describe)]
 #[non_exhaustive]
 pub struct UserBrief {
     /// The name it signs in with.
     pub username: Option<String>,
-    /// The whole name.
+    /// The full name.
     pub full_name: Option<String>,
     /// The user's id.
     pub id: UserId,

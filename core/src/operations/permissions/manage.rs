@@ -33,25 +33,25 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PermissionView {
-    /// `document:edit`.
+    /// Its name: `document:edit`.
     pub name: String,
     /// The type of resource: `document`.
     pub resource: String,
-    /// What is done to it: `edit`.
+    /// The action: `edit`.
     pub action: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Whether it is the library's own, which every policy has.
+    /// Whether it belongs to the library, so that every policy has it.
     pub is_built_in: bool,
-    /// When it was declared; null for the library's own.
+    /// When it was declared; null for those of the library.
     pub created_at: Option<Time>,
-    /// When it was last changed; null for the library's own.
+    /// When it was last changed; null for those of the library.
     pub updated_at: Option<Time>,
-    /// Moves by one with every change; null for the library's own.
+    /// Increases by one with every change; null for those of the library.
     pub version: Option<i64>,
 }
 
-/// A grant that went with a permission.
+/// A grant that was removed with a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RemovedGrant {
@@ -61,15 +61,15 @@ pub struct RemovedGrant {
     pub grant: RoleGrant,
 }
 
-/// What went with a permission.
+/// What was removed with a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DeletedPermission {
-    /// The grants that named it, and the patterns that matched nothing else.
+    /// The grants that named it, and those whose pattern matched nothing else.
     pub removed_grants: Vec<RemovedGrant>,
 }
 
-/// Lists the permissions that exist: the library's and the policy's own, by name.
+/// Lists all permissions, of the library and of the policy, by name.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -93,46 +93,47 @@ pub struct GetPermission {
     pub name: String,
 }
 
-/// Declares a permission. Roles that grant a pattern which matches it have it at once.
+/// Declares a permission. Roles with a pattern that matches it grant it at once.
 ///
-/// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+/// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreatePermission {
-    /// `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+    /// `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64 characters and beginning with a
+    /// letter. It cannot be changed.
     pub name: String,
     /// What it is for, at most 500 characters.
     pub description: Option<String>,
 }
 
-/// Says what a permission is for.
+/// Changes the description of a permission.
 ///
-/// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+/// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
 /// `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdatePermission {
     /// Its name.
     pub name: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// What it is for, at most 500 characters.
     pub description: Patch<String>,
 }
 
-/// Deletes a permission. Patterns that match others too just match it no more.
+/// Deletes a permission. Patterns that match others as well stay.
 ///
-/// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-/// `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-/// more, unless `force` removes these grants.
+/// Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+/// `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+/// unless `force` removes these grants.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeletePermission {
     /// Its name.
     pub name: String,
-    /// The version that the deletion was decided on.
+    /// The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
-    /// Removes the grants that need it.
+    /// Removes the grants that use it.
     pub force: Option<bool>,
 }
 
@@ -160,7 +161,7 @@ fn view(policy: &PolicyState, name: &str) -> Result<PermissionView> {
 /// A permission that may be edited.
 fn editable(policy: &PolicyState, name: &str) -> Result<Arc<PermissionRow>> {
     if built_in().contains_key(name) {
-        let message = format!("{name} is a permission of the library itself; it stays as it is");
+        let message = format!("{name} is a permission of the library and cannot be changed");
         return Err(Error::new(Reason::BuiltIn, message));
     }
     policy.rows.permissions.get(name).cloned().ok_or_else(|| Error::not_found("permission"))

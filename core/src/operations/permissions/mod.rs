@@ -42,7 +42,7 @@ pub struct MyPermissions {}
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+/// Permission `policy:explain`, and those to read the user and the stored resource.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExplainPermission {
@@ -50,11 +50,11 @@ pub struct ExplainPermission {
     pub user_id: UserId,
     /// The permission: `drone:read`.
     pub permission: String,
-    /// A row of this library, by id or code: the permission's type says of which table.
+    /// A stored row, by id or code; the permission names its type.
     pub resource: Option<String>,
-    /// A resource of the host, by its attributes and relations.
+    /// Instead of a stored row: the attributes and relations of a resource of the application.
     pub attributes: BTreeMap<String, serde_json::Value>,
-    /// What the policy's conditions read as `context.…`.
+    /// The values that conditions read as `context.NAME`.
     pub context: BTreeMap<String, serde_json::Value>,
 }
 

@@ -244,7 +244,7 @@ pub(super) fn expect_version(expected: Option<i64>, current: i64) -> Result<()> 
     match expected {
         Some(expected) if expected != current => Err(Error::new(
             Reason::VersionStale,
-            format!("it was changed meanwhile: version {expected} was expected, {current} is stored; read it again"),
+            format!("it has changed: version {expected} was expected, {current} is stored; read it again"),
         )),
         _ => Ok(()),
     }

@@ -27,15 +27,15 @@ pub enum PolicyPart {
     Setting,
 }
 
-/// What became of a part.
+/// How a part differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum PolicyChangeKind {
-    /// It was not there before.
+    /// It is new.
     Added,
-    /// It is there no more.
+    /// It was removed.
     Removed,
-    /// It says something else.
+    /// It changed.
     Changed,
 }
 
@@ -43,13 +43,13 @@ pub enum PolicyChangeKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PolicyChange {
-    /// What it is.
+    /// The kind of part.
     pub part: PolicyPart,
     /// Its name.
     pub name: String,
-    /// What became of it.
+    /// How it differs.
     pub kind: PolicyChangeKind,
-    /// The fields that differ; of what was added or removed, those that say something.
+    /// The fields that differ; of an added or removed part, those that are not empty.
     pub fields: Vec<PolicyFieldChange>,
 }
 
@@ -59,9 +59,9 @@ pub struct PolicyChange {
 pub struct PolicyFieldChange {
     /// Its name: `description`, `grants`, `inherits`, an attribute of a type.
     pub field: String,
-    /// What it was; null: nothing.
+    /// The value before; null: none.
     pub before: Option<Json>,
-    /// What it becomes; null: nothing.
+    /// The value after; null: none.
     pub after: Option<Json>,
 }
 

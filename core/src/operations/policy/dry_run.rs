@@ -36,55 +36,55 @@ use crate::{
 const MAX_LIMIT: u32 = 1000;
 const LIMIT: u32 = 100;
 
-/// A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+/// A role as it would be. Fields that are not given stay as they are; of a new role they are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
 #[non_exhaustive]
 pub struct RoleEdit {
     /// Its name.
     pub name: String,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     pub inherits: Option<Vec<String>>,
     /// Its own grants.
     pub grants: Option<Vec<NewGrant>>,
 }
 
-/// Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+/// Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
 ///
-/// A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-/// role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-/// and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+/// A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+/// role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+/// user. Errors: `VALIDATION_ERROR` with every problem of the policy.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DryRunPolicy {
-    /// The policy file.
+    /// The policy file's text.
     pub text: Option<String>,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     pub format: Option<PolicyFormat>,
-    /// Instead of a file: this role would be so, new or changed.
+    /// Instead of a file: create or change this role.
     pub role: Option<RoleEdit>,
-    /// Instead of a file: this role would be deleted, and taken from everybody.
+    /// Instead of a file: delete this role, and remove it from everybody.
     pub delete_role: Option<String>,
-    /// Instead of a file: this permission would be declared.
+    /// Instead of a file: declare this permission.
     pub create_permission: Option<String>,
-    /// Instead of a file: this permission would be deleted, with the grants that need it.
+    /// Instead of a file: delete this permission, with the grants that use it.
     pub delete_permission: Option<String>,
-    /// Leaves out so many of the changed decisions: to go on after a page.
+    /// How many of the changed decisions to skip, to read further ones.
     pub skip: Option<u32>,
-    /// How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+    /// How many of them to list, 1 to 1000; 100 if not given. All are counted.
     pub limit: Option<u32>,
 }
 
-/// What an edit would change.
+/// The result of a dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DryRun {
-    /// How many decisions change, exactly.
+    /// How many decisions change.
     pub total: i64,
-    /// How many users they are of; who is not signed in counts as one.
+    /// How many users they are about; callers who are not signed in count as one.
     pub users: i64,
-    /// Whether there are more than are listed.
+    /// Whether there are more than those listed.
     pub has_more: bool,
-    /// They, by user (who is not signed in first), permission and scope.
+    /// The changed decisions, by user (callers who are not signed in first), permission and scope.
     pub decisions: Vec<DecisionChange>,
 }
 
@@ -92,23 +92,23 @@ pub struct DryRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DecisionChange {
-    /// Whose; null: of those who are not signed in.
+    /// The user; null: callers who are not signed in.
     pub user_id: Option<UserId>,
-    /// To do what.
+    /// The permission.
     pub permission: String,
-    /// Where: `global`, `region:ID`, …
+    /// The scope: `global`, `region:ID`, …
     pub scope: String,
     /// The answer now.
     pub before: DecisionAnswer,
-    /// The answer then.
+    /// The answer after the edit.
     pub after: DecisionAnswer,
-    /// Where the answer now depends: on what; `deny …` denies where it holds.
+    /// If the answer now depends on something: the conditions; `deny …` denies where it holds.
     pub conditions_before: Vec<String>,
-    /// Where the answer then depends: on what.
+    /// The same after the edit.
     pub conditions_after: Vec<String>,
 }
 
-/// An answer that is asked of no resource in particular.
+/// An answer without a particular resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum DecisionAnswer {
@@ -120,17 +120,17 @@ pub enum DecisionAnswer {
     Conditional,
 }
 
-/// What would be done.
+/// The edit to try.
 pub enum Proposal {
-    /// The policy replaced by this one.
+    /// Replace the policy by this one.
     File(PolicyRows),
-    /// A role changed or created.
+    /// Change or create a role.
     Role(RoleEdit),
-    /// A role deleted, wherever it is used.
+    /// Delete a role, wherever it is used.
     DeleteRole(String),
-    /// A permission declared.
+    /// Declare a permission.
     CreatePermission(String),
-    /// A permission deleted, wherever it is granted.
+    /// Delete a permission, wherever it is granted.
     DeletePermission(String),
 }
 
@@ -147,7 +147,7 @@ impl Operation for DryRunPolicy {
         let mut checks = Checks::default();
         let limit = self.limit.unwrap_or(LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            let message = format!("must lie between 1 and {MAX_LIMIT}");
+            let message = format!("must be between 1 and {MAX_LIMIT}");
             checks.error("limit", Invalid::new(FieldCode::OutOfRange, message));
         }
         let given = [
@@ -181,7 +181,7 @@ impl Operation for DryRunPolicy {
     async fn plan((proposal, skip, limit): &(Proposal, u64, usize), (): (), plan: &mut Plan<'_>) -> Result<DryRun> {
         if plan.visible("user:list")? != Predicate::Always {
             // Part of the answer would look like all of it.
-            return Err(Error::new(Reason::Denied, "only who may list every user may ask what changes for whom"));
+            return Err(Error::new(Reason::Denied, "a dry run needs the permission to list every user"));
         }
         let before = plan.actor.policy.clone();
         let rows = proposed(&before, proposal, plan.now)?;
@@ -220,13 +220,13 @@ fn proposed(before: &PolicyState, proposal: &Proposal, now: Time) -> Result<Stor
         }
         Proposal::CreatePermission(name) => {
             if before.rules.permission(name).is_ok() {
-                return Err(wrong("create_permission", FieldCode::Taken, "there is a permission of this name"));
+                return Err(wrong("create_permission", FieldCode::Taken, "a permission of this name exists"));
             }
             rows.permissions.insert(name.clone(), Arc::new(PermissionRow::new(name, String::new(), now)));
         }
         Proposal::DeletePermission(name) => {
             if !rows.permissions.contains_key(name) {
-                let message = "no such permission is declared by the policy";
+                let message = "the policy declares no such permission";
                 return Err(wrong("delete_permission", FieldCode::NotFound, message));
             }
             rows = without_permission(before, name, now).0;

@@ -23,33 +23,33 @@ use crate::{
     rules::{Policy, PolicyRows},
 };
 
-/// How a policy is written.
+/// The format of a policy file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum PolicyFormat {
     /// TOML.
     Toml,
-    /// JSON, the same model.
+    /// JSON, with the same content.
     Json,
 }
 
-/// What the policy is, in short.
+/// A summary of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PolicySummary {
-    /// Moves by one with every edit of anything in the policy.
+    /// Increases by one with every edit of the policy.
     pub version: i64,
     /// What it is for.
     pub description: Option<String>,
-    /// `general`, or `limited`: a role inherits from one other at most.
+    /// `general`, or `limited`: each role inherits from at most one other.
     pub hierarchy: String,
-    /// The role of those who are not signed in.
+    /// The role of callers who are not signed in.
     pub anonymous: Option<String>,
     /// How many roles it has.
     pub roles: i64,
     /// How many permissions it declares.
     pub permissions: i64,
-    /// How many permissions the library brings itself.
+    /// How many permissions the library declares.
     pub built_in_permissions: i64,
     /// How many resource types it declares.
     pub types: i64,
@@ -59,42 +59,42 @@ pub struct PolicySummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PolicyFile {
-    /// The version that was written.
+    /// The version of the policy in the file.
     pub version: i64,
-    /// How it is written.
+    /// Its format.
     pub format: PolicyFormat,
-    /// The file.
+    /// The file's text.
     pub text: String,
 }
 
-/// Whether a file is a policy.
+/// The result of checking a policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PolicyValidation {
-    /// Whether it could be imported.
+    /// Whether it is valid.
     pub is_valid: bool,
     /// Every problem, with line and column, in the order of the file.
     pub problems: Vec<Problem>,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ImportedPolicy {
-    /// The version after it; the same as before where nothing differed.
+    /// The version after the import; the same as before if nothing differed.
     pub version: i64,
-    /// What it changed.
+    /// What changed.
     pub changes: Vec<PolicyChange>,
 }
 
-/// Gets the policy's version and what it consists of.
+/// Gets the policy's version and a summary of its content.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetPolicy {}
 
-/// Writes the stored policy as a file, which can be imported or given when a store is opened.
+/// Exports the stored policy as a file, which can be imported, or given when a store is opened.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -110,39 +110,39 @@ pub struct ExportPolicy {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ValidatePolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     pub format: Option<PolicyFormat>,
 }
 
-/// Says what importing a policy file would change; nothing is written.
+/// Compares a policy file with the stored policy; nothing is written.
 ///
 /// Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DiffPolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     pub format: Option<PolicyFormat>,
 }
 
 /// Replaces the whole policy by a file.
 ///
 /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-/// users hold a role that the file has not, unless `force` takes it from them.
+/// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+/// users hold a role that the file does not have, unless `force` removes it from them.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ImportPolicy {
-    /// The file.
+    /// The file's text.
     pub text: String,
-    /// How it is written; if not given, what begins with `{` is JSON.
+    /// Its format; if not given, a file that begins with `{` is JSON.
     pub format: Option<PolicyFormat>,
-    /// The version of the policy that the file was made on.
+    /// The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
-    /// Takes roles that the file has not from everybody who holds them.
+    /// Removes roles that the file does not have from the users who hold them.
     pub force: Option<bool>,
 }
 
@@ -290,7 +290,7 @@ impl Operation for ImportPolicy {
         }
         if !in_use.is_empty() && !force {
             let roles = in_use.join(", ");
-            let message = format!("users hold roles that this policy has not: {roles}; `force` takes them away");
+            let message = format!("users hold roles that this policy does not have: {roles}; `force` takes them away");
             return Err(Error::new(Reason::InUse, message));
         }
         // As with roles.create: a role of a name that was there before begins without holders.

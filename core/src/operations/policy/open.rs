@@ -97,7 +97,7 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
             Err(CommitError::Stale { .. } | CommitError::Unknown) => services.env.sleep(u64::from(attempt)).await,
         }
     }
-    Err(Error::new(Reason::Contention, "others changed the policy again and again while the store was opened"))
+    Err(Error::new(Reason::Contention, "other processes kept changing the policy while the store was opened"))
 }
 
 type Import = (ChangeSet, Option<Arc<PolicyState>>);

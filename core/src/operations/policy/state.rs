@@ -151,7 +151,7 @@ impl Stored {
             };
             return Ok(Some(Self { version, rows, given }));
         }
-        Err(Error::new(Reason::Contention, "the policy was changed again and again while it was read"))
+        Err(Error::new(Reason::Contention, "the policy kept changing while it was read"))
     }
 }
 
@@ -186,6 +186,7 @@ pub fn compile(policy: &Policy) -> Result<RuleSet> {
         return Ok(rules);
     }
     // Operations would have to say what they are, and nothing keeps them yet.
-    let message = format!("attributes of accounts, regions and drones are fixed yet: {}", free.join(", "));
+    let message =
+        format!("further attributes of accounts, regions and drones are not supported yet: {}", free.join(", "));
     Err(Error::new(Reason::PolicyInvalid, message))
 }

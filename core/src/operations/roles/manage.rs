@@ -38,25 +38,25 @@ pub(in crate::operations) const MAX_DESCRIPTION: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RoleGrant {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+    /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     /// `user:update{bio}`.
     pub permission: String,
-    /// Only where this condition holds.
+    /// The condition under which it applies; always if not given.
     pub when: Option<String>,
 }
 
-/// A grant to be given to a role.
+/// A grant to add to a role.
 #[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
 #[non_exhaustive]
 pub struct NewGrant {
     /// The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
     /// `user:update{bio}`.
     pub permission: String,
-    /// Whether it gives or takes; it gives if not said.
+    /// Whether it allows or denies; it allows if not given.
     pub effect: Option<Effect>,
-    /// Only where this condition holds.
+    /// The condition under which it applies; always if not given.
     pub when: Option<String>,
 }
 
@@ -70,9 +70,9 @@ pub struct RoleView {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it holds `admin:all`, itself or through a junior.
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
-    /// Its direct juniors: it has all that they have.
+    /// The roles that it inherits directly.
     pub inherits: Vec<String>,
     /// Its own grants.
     pub grants: Vec<RoleGrant>,
@@ -80,11 +80,11 @@ pub struct RoleView {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
-/// A role with all that comes of it.
+/// A role, and the permissions that it results in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RoleDetails {
@@ -94,13 +94,13 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it holds `admin:all`, itself or through a junior.
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
-    /// Its direct juniors: it has all that they have.
+    /// The roles that it inherits directly.
     pub inherits: Vec<String>,
     /// Its own grants.
     pub grants: Vec<RoleGrant>,
-    /// Every permission that it allows, itself or through a junior, whatever the resource.
+    /// Every permission that it allows unconditionally, itself or by a role that it inherits.
     pub permissions: Vec<String>,
     /// Those that it allows under conditions, or for some fields only.
     pub conditional_permissions: Vec<String>,
@@ -108,11 +108,11 @@ pub struct RoleDetails {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
-/// What went with a role.
+/// What was removed with a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DeletedRole {
@@ -136,7 +136,7 @@ pub struct ListRoles {
     pub cursor: Option<String>,
 }
 
-/// Gets a role of the policy with its grants and the permissions that come of them.
+/// Gets a role of the policy with its grants and the permissions that result from them.
 ///
 /// Permission `policy:read`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -149,38 +149,38 @@ pub struct GetRole {
 /// Creates a role. Nobody holds it yet.
 ///
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-/// `VALIDATION_ERROR` naming the field that makes the policy wrong.
+/// `VALIDATION_ERROR` naming the field that makes the policy invalid.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateRole {
-    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+    /// Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed.
     pub name: String,
     /// What it is for, at most 500 characters.
     pub description: Option<String>,
-    /// Whether every new account gets it; no if not said.
+    /// Whether every new account gets it; no if not given.
     pub is_default: Option<bool>,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     pub inherits: Vec<String>,
     /// Its own grants.
     pub grants: Vec<NewGrant>,
 }
 
-/// Changes the given fields of a role; a list that is given replaces the one before.
+/// Changes the given fields of a role; a given list replaces the previous one.
 ///
 /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+/// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateRole {
     /// The role's name.
     pub name: String,
-    /// The version that the change was made on.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// What it is for, at most 500 characters.
     pub description: Patch<String>,
     /// Whether every new account gets it.
     pub is_default: Change<bool>,
-    /// The roles whose grants it has too.
+    /// The roles that it inherits.
     pub inherits: Change<Vec<String>>,
     /// Its own grants.
     pub grants: Change<Vec<NewGrant>>,
@@ -188,16 +188,16 @@ pub struct UpdateRole {
 
 /// Deletes a role.
 ///
-/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-/// where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+/// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+/// unless `force` removes it from all of them, and if no active administrator would be left.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteRole {
     /// The role's name.
     pub name: String,
-    /// The version that the deletion was decided on.
+    /// The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
-    /// Takes it from everybody who holds it, and from the roles that inherit it.
+    /// Removes it from every user who holds it, and from the roles that inherit it.
     pub force: Option<bool>,
 }
 

@@ -40,9 +40,9 @@ impl Visible for RoleAssignment {
     const READ: &'static str = "role:read";
 }
 
-/// Gives a user a role, everywhere or in a scope, for ever or for a time.
+/// Assigns a role to a user, everywhere or in a scope, for ever or for a time.
 ///
-/// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+/// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AssignRole {
@@ -50,17 +50,17 @@ pub struct AssignRole {
     pub user_id: UserId,
     /// The role's name.
     pub role: String,
-    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
     pub scope: Option<String>,
-    /// From when.
+    /// From when, inclusive; at once if not given.
     pub valid_from: Option<Time>,
-    /// Until when, itself excluded.
+    /// Until when, exclusive, in the future; for ever if not given.
     pub valid_until: Option<Time>,
     /// Why, at most 500 characters.
     pub reason: Option<String>,
 }
 
-/// Takes a role from a user.
+/// Removes a role from a user.
 ///
 /// Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -70,19 +70,19 @@ pub struct UnassignRole {
     pub user_id: UserId,
     /// The role's name.
     pub role: String,
-    /// Where it is held; `global` if not given.
+    /// The scope it is held in; `global` if not given.
     pub scope: Option<String>,
 }
 
-/// Lists who holds which role: of one user, of one role, or all.
+/// Lists who holds which role: for one user, for one role, or all.
 ///
 /// Permission `role:read`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListAssignments {
-    /// Only this user's.
+    /// Only assignments of this user.
     pub user_id: Option<UserId>,
-    /// Only of this role.
+    /// Only assignments of this role.
     pub role: Option<String>,
     /// The page's number, from 1.
     pub page: Option<u32>,
@@ -92,7 +92,7 @@ pub struct ListAssignments {
     pub cursor: Option<String>,
 }
 
-/// Lists the roles that the caller itself holds.
+/// Lists the roles that the caller holds.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MyRoles {}
@@ -141,10 +141,10 @@ impl AssignRole {
         if let (Some(from), Some(until)) = (self.valid_from, self.valid_until)
             && until <= from
         {
-            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie after valid_from"));
+            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must be after valid_from"));
         }
         if self.valid_until.is_some_and(|until| until <= now) {
-            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
+            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must be in the future"));
         }
         checks.finish()?;
         let (valid_from, valid_until) = (self.valid_from, self.valid_until);
@@ -191,7 +191,7 @@ fn check_scope(checks: &mut Checks, rules: &RuleSet, role: &str, scope: Option<&
     if scope != Scope::Global && rules.administrator_roles().contains(&role) {
         checks.error(
             "scope",
-            Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` is held everywhere or not at all"),
+            Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` can only be held everywhere"),
         );
     }
     scope

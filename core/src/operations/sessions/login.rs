@@ -21,8 +21,8 @@ use crate::{
 
 /// Signs in with an e-mail address or username and the password.
 ///
-/// Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-/// account that may not sign in; the true reason is in the audit log.
+/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+/// an account that may not sign in; the audit log has the actual reason.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Login {
@@ -30,25 +30,25 @@ pub struct Login {
     pub identifier: String,
     /// The password.
     pub password: Secret,
-    /// What the user calls the device.
+    /// The user's name for the device.
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
 }
 
-/// What a login or refresh answers.
+/// The answer to a login or refresh.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct LoginResult {
-    /// The bearer token (JWT) for each call, good for minutes.
+    /// The bearer token (JWT) for requests, valid for minutes.
     pub access_token: Secret,
-    /// The token for the next `refresh`, good once.
+    /// The token for the next `refresh`, valid once.
     pub refresh_token: Secret,
-    /// When the access token runs out.
+    /// When the access token expires.
     pub expires_at: Time,
     /// The session.
     pub session_id: SessionId,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: UserView,
 }
 

@@ -17,8 +17,8 @@ use crate::{
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
-/// A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-/// lost answer or a second tab; later its use ends the session, as it may have been stolen.
+/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+/// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -68,7 +68,7 @@ impl Operation for Refresh {
             return tokens(plan, shown(plan, user).await?, &session, &activity);
         }
         // The MAC proves that we made it: an older one came back. Thief and owner cannot be told apart.
-        let detail = format!("refresh token {} of session {} came again", claim.generation, session.id);
+        let detail = format!("refresh token {} of session {} was used again", claim.generation, session.id);
         plan.audit("sessions.refresh_reuse", Some(("user", user.id.to_string())), Some(detail));
         end(plan, session, SessionEnd::RefreshReuse);
         plan.refuse(invalid());

@@ -21,7 +21,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Logout {}
 
-/// Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+/// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSession {
@@ -29,17 +29,17 @@ pub struct RevokeSession {
     pub id: SessionId,
 }
 
-/// Ends all of the caller's sessions but this one.
+/// Ends all sessions of the caller except this one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeOtherSessions {}
 
-/// Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+/// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
-    /// Whose; the caller's if not given.
+    /// The user's id; the caller if not given.
     pub user_id: Option<UserId>,
 }
 
@@ -55,8 +55,7 @@ impl Operation for Logout {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
-        let no_session =
-            || Error::new(Reason::NotSignedIn, "the host speaks for this user; there is no session to end");
+        let no_session = || Error::new(Reason::NotSignedIn, "this caller has no session to end");
         let id = plan.actor.signed_in()?.session.ok_or_else(no_session)?;
         let session: Session = plan.reads().require(&(id,), "session").await?;
         plan.audit("sessions.logout", Some(("session", id.to_string())), None);

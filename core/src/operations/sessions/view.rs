@@ -22,29 +22,29 @@ use crate::{
     storage::Direction,
 };
 
-/// A session that can still be used.
+/// A session that is still valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct SessionView {
     /// The session's id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The user's id.
     pub user_id: UserId,
-    /// What the user calls the device.
+    /// The user's name for the device.
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
-    /// Where the login came from.
+    /// The IP address of the login.
     pub ip: Option<String>,
-    /// What the login was made with.
+    /// The user agent of the login.
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Time,
     /// When it was last used, to the minute.
     pub last_seen_at: Time,
-    /// When it ends whatever is done.
+    /// When it ends at the latest.
     pub expires_at: Time,
-    /// Whether it is the one that asks.
+    /// Whether it is the caller's current session.
     pub is_current: bool,
 }
 

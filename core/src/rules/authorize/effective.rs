@@ -14,31 +14,30 @@ use crate::rules::{
     principal::Principal,
 };
 
-/// A grant that somebody holds now.
+/// A grant that a principal holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct EffectiveGrant {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The permission, or the pattern that matches several.
+    /// The permission, or a pattern that matches several.
     pub permission: String,
-    /// Where: `global`, `region:ID`, …
+    /// The scope: `global`, `region:ID`, …
     pub scope: String,
-    /// Only where this holds.
+    /// The condition under which it applies; none: always.
     pub condition: Option<String>,
     /// The role that is held.
     pub role: String,
-    /// The role that says so: the same, or one that it inherits.
+    /// The role that has the grant: the same, or one that it inherits.
     pub granted_by: String,
-    /// Until when it is held.
+    /// Until when it is held, exclusive.
     pub until: Option<Time>,
 }
 
 impl RuleSet {
-    /// Every grant that the principal holds at this time and that counts, denies included; nothing
-    /// where its account is not active. In a session what active roles allow, of an API key what its
-    /// patterns match too, as single permissions where they do not match a whole pattern. On whose
-    /// behalf it asks has no say here.
+    /// Every grant that the principal holds at this time, including denies; empty if its account is not active. With active
+    /// roles, only what these allow; for an API key, only what its patterns match, as single permissions if they do not
+    /// match a whole pattern. Acting on behalf of somebody is not taken into account.
     pub fn effective(&self, principal: &Principal, now: Time) -> Vec<EffectiveGrant> {
         let now = now.as_microsecond();
         if !principal.is_active() || !principal.is_of(self) {

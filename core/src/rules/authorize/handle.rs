@@ -6,7 +6,7 @@ use crate::model::error::Result;
 
 use crate::rules::compile::rule_set::{FieldId, PermissionId, RuleSet};
 
-/// A permission as checks take it: text such as `&str`, which may name fields (`user:update{bio}`), or a reference to a
+/// The permission of a check: text such as `&str`, which may name fields (`user:update{bio}`), or a reference to a
 /// [`PermissionHandle`]. The trait is sealed.
 pub trait PermissionName: Copy + sealed::Resolve {}
 
@@ -43,7 +43,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// A permission whose place in the rules is remembered, for checks that run often: it saves looking up the name.
+/// A handle that caches the position of a permission in the rules, for frequent checks: it saves looking up the name.
 ///
 /// ```
 /// # use rolekeep::{Policy, UserManagement, rules::PermissionHandle};
@@ -61,7 +61,7 @@ pub struct PermissionHandle {
 }
 
 impl PermissionHandle {
-    /// A handle for a permission without fields; whether there is such a permission is seen at the first check.
+    /// A handle for a permission without fields. If there is no such permission, the first check fails.
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self { name: name.into(), known: AtomicU64::new(0) }
     }

@@ -32,24 +32,24 @@ use crate::rules::{
 pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, missing};
 pub(in crate::rules) use evaluator::{Holder, View};
 
-/// What is asked.
+/// A question to the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// Who asks.
+    /// The principal.
     pub principal: &'a Principal,
-    /// To do what.
+    /// The permission.
     pub permission: PermissionId,
-    /// On these fields; each is decided alone and all must pass. None named: on the whole.
+    /// The fields; each is decided alone and all must be allowed. Empty: the resource as a whole.
     pub fields: &'a [FieldId],
-    /// To what; none: to no resource in particular.
+    /// The resource; none: all resources there could be.
     pub resource: Option<&'a Resource<'a>>,
-    /// Under which circumstances.
+    /// The context.
     pub context: &'a Context,
-    /// When.
+    /// The time.
     pub now: Time,
 }
 
-/// The answer, and what is needed to explain it.
+/// The answer to a [`Question`], which can be explained.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a> {
     pub(in crate::rules) rules: &'a RuleSet,
@@ -63,7 +63,7 @@ impl Decision<'_> {
         self.verdict.is_allowed()
     }
 
-    /// Why, as data and text. Costs nothing unless called.
+    /// Explains the decision, as data and text.
     pub fn explain(&self) -> Explanation {
         Explanation::of(self)
     }

@@ -32,7 +32,7 @@ use crate::rules::{
 };
 pub use rights::{Rights, UserHandle};
 
-/// The principals that are in memory, and the rules they are asked by.
+/// The principals in memory, and the rules that decide about them: for hosts that keep users themselves.
 ///
 /// ```
 /// # use std::sync::Arc;

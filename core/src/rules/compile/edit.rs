@@ -76,11 +76,10 @@ impl RuleSet {
         Ok(edited)
     }
 
-    /// The same policy without this role. Assignments of it have no effect any more.
+    /// The same policy without this role. Assignments of it no longer have an effect.
     ///
     /// # Errors
-    /// [`Reason::UnknownRole`]; [`Reason::PolicyInvalid`] where a role inherits it, or where it is the
-    /// role of those who are not signed in.
+    /// [`Reason::UnknownRole`]; [`Reason::PolicyInvalid`] if a role inherits it, or it is the anonymous role.
     pub fn without_role(&self, name: &str) -> Result<Self> {
         let RoleId(id) = self.role(name)?;
         let heirs = self.live_roles().filter(|role| role.inherits.contains(&RoleId(id)));
@@ -98,7 +97,7 @@ impl RuleSet {
         Ok(edited)
     }
 
-    /// Whether principals of the other rule set may be asked about with this one.
+    /// Whether principals of the other rule set can be used with this one.
     pub fn is_akin_to(&self, other: &Self) -> bool {
         self.stamp == other.stamp
     }

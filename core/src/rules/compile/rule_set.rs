@@ -50,8 +50,8 @@ pub struct RoleId(pub(in crate::rules) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldId(pub(in crate::rules) u32);
 
-/// A compiled policy: immutable, shared between threads, asked without locks. Edits of a role give
-/// a new one that shares what did not change ([`RuleSet::with_role`]).
+/// A compiled policy: immutable, and shared between threads without locks. Editing a role gives a new one that shares
+/// what did not change ([`RuleSet::with_role`]).
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.
@@ -157,9 +157,9 @@ impl Mark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PermissionInfo {
-    /// `user:create`.
+    /// Its name: `user:create`.
     pub name: String,
-    /// What it is for; empty where nobody said.
+    /// What it is for; may be empty.
     pub about: String,
 }
 
@@ -171,11 +171,11 @@ pub struct RoleInfo {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Its direct juniors.
+    /// The roles that it inherits directly.
     pub inherits: Vec<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it holds `admin:all`, itself or through a junior.
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// Its own grants, as text: `drone:read when …`, `deny user:delete`.
     pub grants: Vec<String>,
@@ -184,7 +184,8 @@ pub struct RoleInfo {
 impl RuleSet {
     /// Checks and compiles a policy.
     ///
-    /// Fails with [`Reason::PolicyInvalid`] and every problem of the policy, in the order of the file.
+    /// # Errors
+    /// [`Reason::PolicyInvalid`] with every problem of the policy, in the order of the file.
     pub fn compile(policy: &Policy, schema: &Schema) -> Result<Self> {
         compile::compile(policy, schema)
     }
@@ -289,25 +290,25 @@ impl RuleSet {
         })
     }
 
-    /// The roles that hold `admin:all`, themselves or through the hierarchy.
+    /// The roles that grant `admin:all`, themselves or by a role that they inherit.
     pub fn administrator_roles(&self) -> Vec<&str> {
         self.live_roles().filter(|role| role.is_administrator).map(CompiledRole::name).collect()
     }
 
-    /// Whether a role denies anything, itself or through the hierarchy: taking it away is then a gain.
+    /// Whether a role denies anything, itself or by a role that it inherits: removing it from a user then gives rights.
     pub fn has_denies(&self, role: &str) -> bool {
         let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
         role.is_some_and(|role| role.special.all().iter().any(|special| special.effect == Effect::Deny))
     }
 
-    /// The roles that every new account gets. One that holds `admin:all`, itself or through the hierarchy, is none of
-    /// them, whatever it says: who may create accounts would make administrators by that.
+    /// The roles that every new account gets. A role that grants `admin:all` is never among them, even if it is declared as
+    /// default: otherwise anybody who may create accounts could make administrators.
     pub fn default_roles(&self) -> Vec<&str> {
         let is_given = |role: &&CompiledRole| role.source.is_default && !role.is_administrator;
         self.live_roles().filter(is_given).map(CompiledRole::name).collect()
     }
 
-    /// The attributes and relations that a [`crate::rules::Resource`] of this type must carry, null included.
+    /// The attributes and relations that a [`crate::rules::Resource`] of this type must have; their values may be null.
     pub fn reads(&self, resource_type: &str) -> &[String] {
         self.reads_of(resource_type).map(|reads| reads.names.as_slice()).unwrap_or_default()
     }
@@ -317,8 +318,7 @@ impl RuleSet {
         self.reads_of(resource_type).map(|reads| reads.relation_names.as_slice()).unwrap_or_default()
     }
 
-    /// Attributes that the policy declares for types whose rows are stored, but that no column keeps:
-    /// `user.department`. A host that asks about such rows gives them itself.
+    /// Attributes that the policy declares for stored types, and that no column holds: `user.department`.
     pub fn free_attributes(&self) -> Vec<String> {
         let stored = self.shared.symbols.types.iter().filter(|ty| ty.table.is_some());
         let free =
@@ -326,14 +326,13 @@ impl RuleSet {
         free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
     }
 
-    /// Whether a condition or scope reads this attribute or relation, so that changing it moves
-    /// authority and needs `TYPE:set_authority`.
+    /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
         resource_type == "user" && self.reads.principal_names.contains(attribute)
             || self.reads(resource_type).iter().any(|name| name == attribute)
     }
 
-    /// Whether an assignment may have this scope: its kind exists and its id is one of that kind's.
+    /// Checks that the kind of a scope exists, and that its id has the type of that kind.
     pub fn check_scope(&self, scope: &Scope) -> Result<()> {
         let Scope::Of { kind, .. } = scope else { return Ok(()) };
         if bind(&self.shared.symbols.kinds, scope) != BoundScope::Nowhere {
@@ -349,8 +348,7 @@ impl RuleSet {
         Err(Error::new(Reason::InvalidInput, message))
     }
 
-    /// The form in which a scope is stored: of one id or number, which may be written in several ways, always the
-    /// same; texts, and scopes that cover nothing, as they are.
+    /// The form in which a scope is stored: ids and numbers in their canonical form, anything else as it is.
     pub fn canonical_scope(&self, scope: &Scope) -> Scope {
         let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.symbols.kinds, scope).id()) else {
             return scope.clone();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{predicate::Link, record::Table};
 
-/// The types and permissions that every policy has; built by the operations.
+/// Resource types and permissions that a policy has without declaring them. [`crate::library_schema`] gives those of the
+/// library's operations.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     pub(in crate::rules) records: BTreeMap<&'static str, &'static Table>,
@@ -13,25 +14,25 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Without anything but `admin:all`.
+    /// An empty schema: a policy has `admin:all` and what it declares.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A stored type: its columns (but JSON) are its attributes. `TYPE:set_authority` is declared
-    /// with it. The type `user` gives the attributes of `principal`.
+    /// Adds a stored type: its columns, except JSON, are its attributes. It declares `TYPE:set_authority`, too. The
+    /// attributes of the type `user` are those of `principal`.
     pub fn record(mut self, resource_type: &'static str, table: &'static Table) -> Self {
         self.records.insert(resource_type, table);
         self
     }
 
-    /// A set of ids that a link table holds: `resource.assigned_users`.
+    /// Adds a relation, a set of ids in a link table: `resource.assigned_users`.
     pub fn relation(mut self, resource_type: &'static str, name: &'static str, link: Link) -> Self {
         self.relations.push((resource_type, name, link));
         self
     }
 
-    /// A permission that every policy knows: `user:create`.
+    /// Adds a permission: `user:create`.
     pub fn permission(mut self, name: &'static str, about: &'static str) -> Self {
         self.permissions.push((name, about));
         self

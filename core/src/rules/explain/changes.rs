@@ -20,7 +20,7 @@ use super::{
     what_if::{ChangeSet, Inquiry, Outcome, Step},
 };
 
-/// What kind of change it is.
+/// The kind of a change that an explanation proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]
 #[non_exhaustive]
 pub enum ChangeKind {
@@ -28,40 +28,40 @@ pub enum ChangeKind {
     Activate,
     /// The API key gets a pattern that matches `permission`.
     WidenKey,
-    /// The account itself asks, without its key: a key never administers.
+    /// The account acts itself, without its API key: a key never administers.
     DropKey,
-    /// The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
-    /// `tests` turn out so. It is about this one resource then, so what is said of others does not count.
+    /// The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
+    /// given. Denies about other resources do not count then.
     NameResource,
-    /// The question names these `fields` alone.
+    /// The question names only these `fields`.
     NameFields,
-    /// `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+    /// `role` is assigned in `scopes`, for ever; the text names other roles that would do as well.
     AssignRole,
-    /// `role`, which is held, becomes active in the session, or one of the API key's roles.
+    /// `role`, which is held, becomes active in the session, or a role of the API key.
     ActivateRole,
-    /// `assignment` is held at the time asked about.
+    /// `assignment` is held at the time of the question.
     MoveWindow,
     /// `assignment` is held in `scopes` instead.
     MoveScope,
-    /// The test of a condition in `tests` turns out so, wherever it is written.
+    /// A comparison of a condition, in `tests`, turns out as given.
     MeetCondition,
     /// `role` loses `grant`, which denies.
     LiftDeny,
-    /// No role of the policy gives it: one that is held must get a grant of `permission`.
+    /// No role of the policy grants it: one that is held must get a grant of `permission`.
     AddGrant,
 }
 
-/// One change; it takes all those of the set. What its kind does not name is empty.
+/// One change of a set; all of them are needed. Fields that its kind does not use are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Change {
-    /// What kind of change it is.
+    /// The kind of change.
     pub kind: ChangeKind,
     /// In words: `watch is held in region …; this drone is in region …`.
     pub text: String,
-    /// Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+    /// Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
     pub asker: i64,
-    /// That account; none for who is not signed in, or whose id is no UUID.
+    /// The id of this principal; none if it is not signed in, or its id is not a UUID.
     pub principal: Option<UserId>,
     /// The role to assign, to activate or to change.
     pub role: Option<String>,
@@ -71,19 +71,19 @@ pub struct Change {
     pub grant: Option<String>,
     /// The permission that a key's pattern or a grant must match.
     pub permission: Option<String>,
-    /// Where a role must be held, or a resource must lie.
+    /// The scopes in which a role must be held, or a resource must lie.
     pub scopes: Vec<String>,
     /// The fields to name.
     pub fields: Vec<String>,
-    /// How tests must turn out.
+    /// How comparisons must turn out.
     pub tests: Vec<TestOutcome>,
 }
 
-/// How a test of a condition must turn out.
+/// How a comparison of a condition must turn out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct TestOutcome {
-    /// About whom, as in [`Change::asker`]; 0 where it reads no principal.
+    /// The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
     pub asker: i64,
     /// As written.
     pub text: String,

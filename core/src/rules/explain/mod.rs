@@ -35,15 +35,15 @@ use what_if::Inquiry;
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;
 
-/// What decided.
+/// What decided a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Word, Describe)]
 #[non_exhaustive]
 pub enum Cause {
     /// The account is not active.
     Inactive,
-    /// A role that holds `admin:all`.
+    /// A role grants `admin:all`.
     Administrator,
-    /// A grant allows it and none denies it.
+    /// A grant allows it, and none denies it.
     Allowed,
     /// A grant denies it.
     Denied,
@@ -53,49 +53,49 @@ pub enum Cause {
     BeyondKey,
 }
 
-/// Why a decision is as it is.
+/// The reasons of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The decision.
     pub allowed: bool,
-    /// What was asked, fields included.
+    /// The permission, with fields if there were any.
     pub permission: String,
     /// What decided.
     pub cause: Cause,
-    /// All of it for people, in lines.
+    /// The explanation as text, in lines.
     pub text: String,
-    /// The grant that decided; none where there is none.
+    /// The grant that decided, if one did.
     pub decided_by: Option<GrantTrace>,
-    /// On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
+    /// On a denial, grants that almost allowed it; the nearest first, at most 20.
     pub misses: Vec<GrantTrace>,
-    /// On a denial, a minimal set of changes: together they would allow it, and no part of them would.
+    /// On a denial, a minimal set of changes that together would allow it.
     pub changes: Vec<Change>,
 }
 
-/// A grant somebody holds, and how far it matched.
+/// A grant that a principal holds, and how far it matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct GrantTrace {
-    /// Whether it gives or takes.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// The assignment that it is held by.
+    /// The assignment by which it is held.
     pub assignment: AssignmentTrace,
-    /// Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+    /// Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
     pub is_active: bool,
-    /// From the role that is held to the role that says so.
+    /// The roles from the one that is held to the one that has the grant.
     pub role_path: Vec<String>,
     /// The grant's permission or pattern.
     pub permission: String,
-    /// Its condition.
+    /// Its condition, if there is one.
     pub condition: Option<String>,
     /// Whether its condition holds; true without one.
     pub condition_holds: bool,
-    /// The parts of its condition, with the values that they read.
+    /// The comparisons of its condition, with the values that they read.
     pub tests: Vec<TestTrace>,
 }
 
-/// An assignment, and whether it counts here.
+/// An assignment, and whether it applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct AssignmentTrace {
@@ -103,15 +103,15 @@ pub struct AssignmentTrace {
     pub role: String,
     /// The group that holds it; none: the account itself.
     pub group: Option<String>,
-    /// Where.
+    /// The scope.
     pub scope: String,
-    /// From when on.
+    /// From when, inclusive.
     pub from: Option<Time>,
-    /// Until before when.
+    /// Until when, exclusive.
     pub until: Option<Time>,
-    /// Whether it is held at the time asked about.
+    /// Whether it is held at the time of the question.
     pub is_valid: bool,
-    /// Whether its scope covers the resource asked about.
+    /// Whether its scope covers the resource.
     pub covers: bool,
 }
 
@@ -123,7 +123,7 @@ pub struct TestTrace {
     pub text: String,
     /// Whether it holds.
     pub holds: bool,
-    /// What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
+    /// The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was given.
     pub values: BTreeMap<String, String>,
 }
 

@@ -67,12 +67,12 @@ pub(in crate::rules) struct PermissionDecl {
     pub(in crate::rules) about: String,
 }
 
-/// Whether a grant gives or takes.
+/// Whether a grant allows or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
 pub enum Effect {
-    /// Gives.
+    /// Allows it.
     Allow,
-    /// Takes, whatever else allows.
+    /// Denies it, whatever else allows it.
     Deny,
 }
 
@@ -128,45 +128,45 @@ impl Role {
         self
     }
 
-    /// It has all that this role has.
+    /// Inherits all grants of another role, including its denies.
     pub fn inherits(mut self, junior: impl Into<String>) -> Self {
         self.inherits.push(junior.into().into());
         self
     }
 
-    /// Gives what the pattern matches: `document:edit`, `document:*`, `*:read`, `user:update{bio}`.
+    /// Allows what the pattern matches: `document:edit`, `document:*`, `*:read`, `user:update{bio}`.
     pub fn allow(self, pattern: impl Into<String>) -> Self {
         self.grant(Effect::Allow, pattern.into(), None)
     }
 
-    /// Gives what the pattern matches, where the condition holds.
+    /// Allows what the pattern matches, if the condition holds.
     pub fn allow_when(self, pattern: impl Into<String>, when: impl Into<String>) -> Self {
         self.grant(Effect::Allow, pattern.into(), Some(when.into()))
     }
 
-    /// Takes what the pattern matches; no grant overrides it but `admin:all`.
+    /// Denies what the pattern matches. Only `admin:all` overrides it.
     pub fn deny(self, pattern: impl Into<String>) -> Self {
         self.grant(Effect::Deny, pattern.into(), None)
     }
 
-    /// Takes what the pattern matches, where the condition holds.
+    /// Denies what the pattern matches, if the condition holds.
     pub fn deny_when(self, pattern: impl Into<String>, when: impl Into<String>) -> Self {
         self.grant(Effect::Deny, pattern.into(), Some(when.into()))
     }
 
-    /// Given to every new account.
+    /// Every new account gets the role.
     pub fn by_default(mut self) -> Self {
         self.is_default = true;
         self
     }
 
-    /// At most so many users hold it (1 or more).
+    /// At most this many users may hold the role. Not enforced yet, so a policy with it is refused.
     pub fn max_holders(mut self, holders: u32) -> Self {
         self.max_holders = Some(holders);
         self
     }
 
-    /// Holders of that role may give this one, though its conditions read the principal.
+    /// Holders of that role may assign this one. Not enforced yet, so a policy with it is refused.
     pub fn grantable_by(mut self, role: impl Into<String>) -> Self {
         self.grantable_by.push(role.into().into());
         self
@@ -179,20 +179,21 @@ impl Role {
 }
 
 impl Policy {
-    /// A policy without roles: nobody may do anything.
+    /// An empty policy: nobody may do anything.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Reads a policy file in TOML.
     ///
-    /// Fails with [`crate::Reason::PolicyInvalid`] where it is not valid TOML, or over 16 MiB. Every other
-    /// problem comes from [`super::RuleSet::compile`], all together.
+    /// # Errors
+    /// [`crate::Reason::PolicyInvalid`] if it is not valid TOML, or larger than 16 MiB. All other problems are reported
+    /// together when the policy is compiled.
     pub fn from_toml(text: &str) -> Result<Self> {
         file::from_toml(text)
     }
 
-    /// Reads a policy file in JSON: the same model, the same errors.
+    /// Reads a policy file in JSON, with the same content and the same errors as in TOML.
     pub fn from_json(text: &str) -> Result<Self> {
         file::from_json(text)
     }
@@ -218,13 +219,13 @@ impl Policy {
         self
     }
 
-    /// A role inherits from one other at most (INCITS 359, limited hierarchy).
+    /// Requires that a role inherits from at most one other (limited hierarchy of INCITS 359).
     pub fn limited_hierarchy(mut self) -> Self {
         self.limited_hierarchy = true;
         self
     }
 
-    /// Declares a resource type of the host, or further (optional) attributes of one of ours.
+    /// Declares a resource type of the application, or further (optional) attributes of a type of the library.
     ///
     /// Types are `bool`, `int`, `string`, `id`, `time`, `duration`, `ip` and `set<…>` of these; with
     /// `?` the value may be absent.
@@ -238,7 +239,7 @@ impl Policy {
         self
     }
 
-    /// Declares a value that the host gives with every question: `context("ip", "ip?")`.
+    /// Declares a value that the application gives with every question: `context("ip", "ip?")`.
     pub fn context(mut self, name: impl Into<String>, ty: impl Into<String>) -> Self {
         self.context.push(attribute((name, ty)));
         self
@@ -251,7 +252,7 @@ impl Policy {
     }
 
     /// Declares a kind of scope that lies within another: `parent` is the attribute of its own rows
-    /// that the kind above is bound to. Whoever holds a role in a country holds it in its regions:
+    /// that the outer kind is bound to. A role in a country then holds in its regions:
     /// `scope_kind("country", "country_id").nested_scope_kind("region", "region_id", "country_id")`.
     pub fn nested_scope_kind(
         mut self,
@@ -277,13 +278,13 @@ impl Policy {
         self
     }
 
-    /// A role that gives what these patterns match.
+    /// Adds a role that allows what these patterns match.
     pub fn role<P: Into<String>>(self, name: impl Into<String>, allow: impl IntoIterator<Item = P>) -> Self {
         let role = allow.into_iter().fold(Role::new(name), |role, pattern| role.allow(pattern));
         self.add_role(role)
     }
 
-    /// A role.
+    /// Adds a role.
     pub fn add_role(mut self, mut role: Role) -> Self {
         role.grants.shrink_to_fit();
         self.roles.push(Arc::new(role));
@@ -301,7 +302,7 @@ impl Policy {
         Self { roles: Vec::new(), origin: None, ..self.clone() }
     }
 
-    /// The role of those who are not signed in.
+    /// Sets the role of callers who are not signed in.
     pub fn anonymous(mut self, role: impl Into<String>) -> Self {
         self.anonymous = Some(role.into().into());
         self

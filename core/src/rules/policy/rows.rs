@@ -20,15 +20,15 @@ pub struct PolicyRows {
     pub rest: serde_json::Value,
     /// What each permission is for.
     pub permissions: BTreeMap<String, String>,
-    /// What each role says.
+    /// The content of each role.
     pub roles: BTreeMap<String, RoleForm>,
 }
 
 impl Policy {
-    /// Takes a policy apart. Of what is declared twice the last is kept: compile it first.
+    /// Splits a policy into rows. If a name is declared twice, the last one is kept: compile the policy first.
     ///
     /// # Errors
-    /// [`Reason::PolicyInvalid`] where a text holds the character NUL, which no storage keeps.
+    /// [`Reason::PolicyInvalid`] if a text contains the character NUL, which no storage keeps.
     pub fn to_rows(&self) -> Result<PolicyRows> {
         let rest = Self { permissions: Vec::new(), ..self.without_roles() };
         let rest = serde_json::to_value(&rest).map_err(|problem| write::unwritable(&problem))?;
@@ -44,10 +44,10 @@ impl Policy {
         Ok(parts)
     }
 
-    /// Puts a policy together. Its texts have no place in a file.
+    /// Makes a policy from rows.
     ///
     /// # Errors
-    /// [`Reason::PolicyInvalid`] where `rest` is no part of a policy file.
+    /// [`Reason::PolicyInvalid`] if `rest` is not part of a policy file.
     pub fn from_rows<'p>(
         rest: &serde_json::Value,
         permissions: impl IntoIterator<Item = (&'p str, &'p str)>,
@@ -68,20 +68,20 @@ impl Policy {
     }
 }
 
-/// A problem of a policy that stands in no file, and the part that has it.
+/// A problem of a policy without a file, and the part that has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowProblem {
-    /// The role, where it is one's.
+    /// The role, if it is a role's.
     pub role: Option<String>,
-    /// The field of the role: `inherits[0]`, `grants[2].when`, counted as in the stored row; else the
-    /// place in the policy: `permissions.document:edit`. Empty where the policy as a whole is meant.
+    /// The field of the role: `inherits[0]`, `grants[2].when`, counted as in the stored row; otherwise the
+    /// part of the policy: `permissions.document:edit`. Empty for the policy as a whole.
     pub field: String,
-    /// What is wrong, and what may help.
+    /// What is wrong, with a suggestion if there is one.
     pub message: String,
 }
 
 impl Policy {
-    /// Every problem that compiling would name, by the part that has it instead of a place in a file.
+    /// Every problem that compiling would report, by the part that has it instead of a position in a file.
     pub fn problems(&self, schema: &Schema) -> Vec<RowProblem> {
         let (policy, parts) = self.numbered();
         let diagnostics = match compile::check(&policy, schema) {

@@ -74,13 +74,13 @@ impl Principal {
 type Bound = SmallVec<[(Assignment, StoredAssignment); FIRST]>;
 
 impl RuleSet {
-    /// Somebody with an account. Where an attribute is not of the type that the policy declares, or none of its, all
-    /// questions about the principal are errors: `PRINCIPAL_INVALID`.
+    /// A principal from a stored record. If an attribute does not have the type that the policy declares, or is not
+    /// declared, all questions about the principal fail with [`Reason::PrincipalInvalid`].
     pub fn principal(&self, stored: StoredPrincipal) -> Principal {
         self.principal_in(stored, None)
     }
 
-    /// Somebody with an account, some of whose scopes may lie above others.
+    /// The same, with the rows of nested kinds of scope.
     pub fn principal_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
         let mut principal = Principal { id: stored.id, version: stored.version, ..Principal::nobody(self.stamp) };
         let has_unknown = self.bind_roles(stored.assignments, tree, &mut principal);
@@ -180,7 +180,7 @@ impl RuleSet {
         })
     }
 
-    /// Somebody who is not signed in: the policy's anonymous role, and no attribute.
+    /// The principal of somebody who is not signed in: the policy's anonymous role, and no attributes.
     pub fn anonymous(&self) -> Principal {
         let mut principal = Principal::nobody(self.stamp);
         if let Some(role) = self.anonymous {
@@ -189,10 +189,10 @@ impl RuleSet {
         principal
     }
 
-    /// The same principal with only these roles (and their juniors) active: what its other roles allow
-    /// does not count, what they deny does (ANSI INCITS 359, active roles of a session).
+    /// The same principal with only these roles, and what they inherit, active: what its other roles allow does not count,
+    /// what they deny does (the active roles of a session in ANSI INCITS 359).
     ///
-    /// Roles that it does not hold, itself or through the hierarchy, have no effect.
+    /// Roles that it does not hold have no effect.
     pub fn with_active_roles(&self, principal: &Principal, roles: &[RoleId]) -> Principal {
         let mut active: Vec<u32> = roles.iter().map(|role| role.0).collect();
         active.sort_unstable();
@@ -202,12 +202,12 @@ impl RuleSet {
         narrowed
     }
 
-    /// An API key of an account: it may do what its owner may by these roles and what one of these
-    /// patterns matches. All of the owner's denies count, and a key never administers.
+    /// An API key of an account: it may do what these roles of its owner allow and one of these patterns matches. All of the
+    /// owner's denies count, and a key never administers.
     ///
     /// # Errors
-    /// [`Reason::UnknownRole`]; [`Reason::UnknownPermission`] for a pattern that is none, names fields or
-    /// matches nothing.
+    /// [`Reason::UnknownRole`]; [`Reason::UnknownPermission`] for a pattern that is not valid, names fields or matches
+    /// nothing.
     pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
         let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
         let mut words = vec![0_u64; self.all_permissions().len().div_ceil(64)];
@@ -225,11 +225,11 @@ impl RuleSet {
         Ok(key)
     }
 
-    /// Somebody who asks on behalf of another: allowed is what both may do, each with its own roles
-    /// and attributes. Chains fold.
+    /// A principal that acts on behalf of another: allowed is what both may do, each with its own roles and attributes. The
+    /// other may itself act on behalf of somebody.
     ///
     /// # Errors
-    /// [`Reason::Internal`] where one of them was made by another rule set.
+    /// [`Reason::Internal`] if one of them was made by another rule set.
     pub fn on_behalf_of(&self, actor: &Principal, other: &Principal) -> Result<Principal> {
         if !actor.is_of(self) || !other.is_of(self) {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));

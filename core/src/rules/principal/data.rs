@@ -32,41 +32,40 @@ use crate::rules::{
     scope::Scope,
 };
 
-/// Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
+/// A user, described by the application: an id, roles, and what conditions read.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct PrincipalData {
-    /// What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
-    /// the type `user`.
+    /// Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`.
     pub id: PrincipalId,
-    /// `active` if not given; whoever has another status may do nothing, and explanations name it.
+    /// `active` if not given. A user with any other status may do nothing; explanations name it.
     pub status: Option<String>,
-    /// `principal.verified`; true if not given.
+    /// Read as `principal.verified`; true if not given.
     pub verified: Option<bool>,
-    /// What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+    /// Read as `principal.NAME`; the policy declares them for the type `user`.
     pub attributes: BTreeMap<String, Value>,
-    /// The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+    /// The user's own roles. The name alone stands for a role that is held everywhere and always.
     pub roles: Vec<AssignedRole>,
-    /// The roles of their groups, by the group's name.
+    /// The roles of the user's groups, by the group's name.
     pub groups: BTreeMap<String, Vec<AssignedRole>>,
 }
 
-/// A role that somebody holds, where and when.
+/// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Debug, Input, Describe)]
 #[input(alone = "role")]
 #[non_exhaustive]
 pub struct AssignedRole {
-    /// Its name in the policy.
+    /// The role's name.
     pub role: String,
-    /// Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
     pub scope: Option<Scope>,
-    /// From when.
+    /// From when, inclusive; always if not given.
     pub valid_from: Option<Time>,
-    /// Until when, itself excluded.
+    /// Until when, exclusive; for ever if not given.
     pub valid_until: Option<Time>,
 }
 
-/// What a host knows somebody by: a UUID, another text, or an integer.
+/// A user's id in the application: a UUID, another text, or an integer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrincipalId(Value);
 
@@ -117,7 +116,7 @@ impl crate::describe::Describe for PrincipalId {
 }
 
 impl PrincipalData {
-    /// Reads it from JSON: `{"id": "…", "roles": ["reader", {"role": "pilot", "scope": "tenant:acme"}]}`.
+    /// Reads a description from JSON: `{"id": "…", "roles": ["reader", {"role": "pilot", "scope": "tenant:acme"}]}`.
     ///
     /// # Errors
     /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) with
@@ -126,7 +125,7 @@ impl PrincipalData {
         Ok(decode::decode_within(read(text, Limits::QUESTION)?, Limits::QUESTION)?)
     }
 
-    /// Gives an attribute; null is the same as none.
+    /// Adds an attribute; null is the same as none.
     ///
     /// ```
     /// use rolekeep::rules::{AssignedRole, PrincipalData, Scope};
@@ -141,7 +140,7 @@ impl PrincipalData {
         self
     }
 
-    /// Adds the roles of a group that they are in.
+    /// Adds a group of the user, with its roles.
     pub fn group(mut self, name: impl Into<String>, roles: impl IntoIterator<Item = impl Into<AssignedRole>>) -> Self {
         self.groups.insert(name.into(), roles.into_iter().map(Into::into).collect());
         self
@@ -149,13 +148,12 @@ impl PrincipalData {
 }
 
 impl RuleSet {
-    /// Somebody whom the host describes. Unlike [`RuleSet::principal`], which takes what is stored as it is, it refuses
-    /// what this policy does not know.
+    /// A principal that the application describes. Unlike [`RuleSet::principal`], it refuses what the policy does not know.
     ///
     /// # Errors
     /// [`Reason::InvalidInput`](crate::Reason::InvalidInput) with every wrong field: roles and kinds of scope that the
-    /// policy does not have, attributes that it does not declare or that are of another type, and those that its
-    /// conditions read and that are missing.
+    /// policy does not have, attributes that it does not declare or that have another type, and missing attributes that
+    /// its conditions read.
     pub fn described(&self, data: &PrincipalData) -> Result<Principal> {
         let mut checks = Checks::default();
         let mut stored = StoredPrincipal::new(Uuid::nil());

@@ -40,8 +40,7 @@ pub use stored::{StoredAssignment, StoredPrincipal};
 /// Plain roles that need no look elsewhere.
 pub(super) const FIRST: usize = 4;
 
-/// Somebody who asks, ready to be asked about. Belongs to the [`super::RuleSet`] that made it. Cheap to
-/// clone.
+/// A user as the rules see it. Belongs to the [`super::RuleSet`] that made it. Cheap to clone.
 // Of a million there are few that need more than one line of the processor's cache, this one.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -131,7 +130,7 @@ impl Default for Rare {
 }
 
 impl Principal {
-    /// The account; none for somebody who is not signed in.
+    /// The account's id; none if nobody is signed in.
     #[inline]
     pub fn id(&self) -> Option<Uuid> {
         self.flags.has(Flags::SIGNED_IN).then_some(self.id)
@@ -155,12 +154,12 @@ impl Principal {
         self.flags.has(Flags::ACTIVE)
     }
 
-    /// What the host knows its facts by.
+    /// The version of [`StoredPrincipal`].
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// Whether its facts must be read again by now: a suspension ended, or it did not by a clock that was put back.
+    /// Whether its record is out of date and must be read again, because a suspension has ended or the clock was set back.
     pub fn is_outdated(&self, now: Time) -> bool {
         self.rare().is_some_and(|rare| !(rare.good_from..rare.good_until).contains(&now.as_microsecond()))
     }
@@ -186,7 +185,7 @@ impl Principal {
         self.flags.has(Flags::COMPLETE)
     }
 
-    /// On whose behalf it asks.
+    /// The principal on whose behalf it acts.
     #[inline]
     pub fn on_behalf_of(&self) -> Option<&Principal> {
         self.rare()?.on_behalf_of.as_deref()

@@ -11,7 +11,7 @@ use crate::rules::scope::Scope;
 /// The status of an account that may ask; explanations of others name theirs.
 pub(in crate::rules) const ACTIVE: &str = "active";
 
-/// What is stored about somebody who asks.
+/// What a host stores about a user, for [`RuleSet::principal`](crate::rules::RuleSet::principal).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPrincipal {
     /// The account's id.
@@ -20,23 +20,23 @@ pub struct StoredPrincipal {
     pub is_active: bool,
     /// The account's status, as an explanation names it: `suspended`.
     pub status: Name,
-    /// `principal.verified`.
+    /// Read as `principal.verified`.
     pub is_verified: bool,
     /// The attributes of the type `user`.
     pub attributes: Vec<(Name, Value)>,
-    /// The roles it holds, itself and through its groups.
+    /// The roles that the account and its groups hold.
     pub assignments: Vec<StoredAssignment>,
-    /// Before this moment the facts are others, and must be read again: a suspension ended then, and clocks can be put
+    /// Before this time the record is out of date and must be read again: a suspension ended then, and clocks can be set
     /// back.
     pub good_from: Option<Time>,
-    /// From this moment on the facts are others (a suspension ends), and must be read again.
+    /// From this time on the record is out of date, since a suspension ends, and must be read again.
     pub good_until: Option<Time>,
-    /// What the host knows these facts by; the rules do not look at it.
+    /// A version for the host; the rules ignore it.
     pub version: i64,
 }
 
 impl StoredPrincipal {
-    /// An active account that holds nothing yet.
+    /// An active account without roles.
     pub fn new(id: impl Into<Uuid>) -> Self {
         Self {
             id: id.into(),
@@ -52,23 +52,23 @@ impl StoredPrincipal {
     }
 }
 
-/// A role that somebody holds.
+/// A role that a stored principal holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAssignment {
-    /// The role; one that the policy does not know has no effect. Shared, as a million users hold few of them.
+    /// The role's name. A role that the policy does not know has no effect.
     pub role: Arc<str>,
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// From this moment on; none: from ever.
+    /// From when, inclusive; none: always.
     pub from: Option<Time>,
-    /// Until just before this moment; none: for ever.
+    /// Until when, exclusive; none: for ever.
     pub until: Option<Time>,
-    /// The group that holds it; none: the account itself.
+    /// The group that holds it; none: the account.
     pub group: Option<Arc<str>>,
 }
 
 impl StoredAssignment {
-    /// A role held by the account itself, for ever.
+    /// A role that the account itself holds, for ever.
     pub fn new(role: impl Into<Arc<str>>, scope: Scope) -> Self {
         Self { role: role.into(), scope, from: None, until: None, group: None }
     }

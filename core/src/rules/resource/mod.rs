@@ -24,7 +24,7 @@ use crate::rules::{
 };
 use given::Declared;
 
-/// A resource with every attribute and relation that the policy reads for its type.
+/// What a check is about: a resource type, with every attribute and relation that the policy reads for it.
 #[derive(Clone, Debug, Default)]
 pub struct Resource<'r> {
     resource_type: Cow<'r, str>,
@@ -59,29 +59,28 @@ impl ResourceValue<'_> {
 }
 
 impl<'r> Resource<'r> {
-    /// A resource without attributes yet.
+    /// A resource without attributes.
     pub fn of(resource_type: impl Into<Cow<'r, str>>) -> Self {
         Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
-    /// A stored row: its columns are its attributes. Relations come by [`Resource::relation`].
+    /// A stored row: its columns are the attributes. Relations are added by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Cow<'r, str>>, table: &'static Table, row: &'r Row) -> Self {
         Self { row: Some((table, row)), ..Self::of(resource_type) }
     }
 
-    /// Gives an attribute; null where it has no value. A set is given as a JSON array. A value of another type than
-    /// the policy declares, or of an attribute that it does not, makes every question about the resource an error:
-    /// `RESOURCE_INVALID`.
+    /// Sets an attribute; null if it has no value. A set is a JSON array. If the policy declares another type, or no such
+    /// attribute, every check about the resource fails with [`Reason::ResourceInvalid`].
     pub fn with(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::from(value.into()))
     }
 
-    /// Gives an attribute that is a text, without a copy of it.
+    /// Sets an attribute to a text without copying it.
     pub fn with_text(self, name: impl Into<Cow<'r, str>>, text: &'r str) -> Self {
         self.put_value(name.into(), ResourceValue::Text(text))
     }
 
-    /// Gives an attribute that is a set: its values, in any order.
+    /// Sets an attribute to a set of values, in any order.
     pub fn with_set(self, name: impl Into<Cow<'r, str>>, values: impl IntoIterator<Item = impl Into<Value>>) -> Self {
         self.put(name.into(), GivenValue::Set(values.into_iter().map(Into::into).collect()))
     }
@@ -92,13 +91,13 @@ impl<'r> Resource<'r> {
         self.put(name.into(), value.into())
     }
 
-    /// Gives an attribute as a document of the host's holds it, JSON mostly: a value of another type than declared counts
-    /// as absent, as it does to a row filter over that document.
+    /// Sets an attribute from a document, mostly JSON: a value of another type than declared counts as absent, as it does for
+    /// a row filter over that document.
     pub fn stored(self, name: impl Into<Cow<'r, str>>, value: impl Into<Value>) -> Self {
         self.put(name.into(), GivenValue::Stored(GivenValue::from(value.into()).into()))
     }
 
-    /// Gives a relation: the ids of the other side, in any order.
+    /// Sets a relation: the ids of the other side, in any order.
     pub fn relation(self, name: impl Into<Cow<'r, str>>, ids: impl IntoIterator<Item = impl Into<Uuid>>) -> Self {
         let mut ids: Vec<Uuid> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
@@ -220,7 +219,7 @@ fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attrib
 }
 
 impl Resource<'static> {
-    /// A resource from JSON. A value is read by the type that the policy declares for the attribute.
+    /// A resource from JSON. Values are converted to the types that the policy declares.
     pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
         Self::of_json(resource_type.to_owned(), attributes.clone())
     }
@@ -232,25 +231,25 @@ impl Resource<'static> {
     }
 }
 
-/// The values that the policy's `[context]` declares, given by the host and never by a caller.
+/// The values that the policy declares in `[context]`. They come from the application, never from a client.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     given: Vec<(Name, GivenValue)>,
 }
 
 impl Context {
-    /// Without values.
+    /// An empty context.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A context from JSON, read as [`Resource::from_json`] reads resources.
+    /// A context from JSON, converted as by [`Resource::from_json`].
     pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
         Self { given: values.iter().map(|(name, value)| (name.clone().into(), value.clone().into())).collect() }
     }
 
-    /// Gives a value. One of another type than the policy declares makes every question an error, `CONTEXT_INVALID`; one
-    /// that it does not declare, too, where it declares any.
+    /// Sets a value. If the policy declares another type, or declares values but not this one, checks fail with
+    /// [`Reason::ContextInvalid`].
     pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
         put(&mut self.given, name.into(), GivenValue::from(value.into()));
         self

@@ -14,32 +14,32 @@ use crate::model::{
 
 use crate::rules::policy::name::is_name;
 
-/// Where an assignment holds.
+/// Where a role is held. [`guide::principals`](crate::guide::principals) lists every kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Everywhere.
     Global,
-    /// Where the attribute that the kind is bound to equals the id.
+    /// For resources whose attribute of this kind equals the id.
     Of {
         /// `region`, `resource:TYPE`, or a kind that the policy declares.
         kind: String,
-        /// The id of the region, resource, …: as it was written, [`Value::Id`] where that is the canonical text of one.
+        /// The id of the region, resource, …: [`Value::Id`] for the canonical text of a UUID, otherwise text.
         id: Value,
     },
 }
 
 impl Scope {
-    /// One region.
+    /// The scope `region:ID`.
     pub fn region(id: impl Into<Uuid>) -> Self {
         Self::of("region", Value::Id(id.into()))
     }
 
-    /// One resource of a type.
+    /// The scope `resource:TYPE:ID`.
     pub fn resource(resource_type: &str, id: impl Into<Value>) -> Self {
         Self::of(&format!("resource:{resource_type}"), id)
     }
 
-    /// A kind that the policy declares.
+    /// The scope `KIND:ID`, of a kind that the policy declares.
     pub fn of(kind: &str, id: impl Into<Value>) -> Self {
         let id = match id.into() {
             // Which type an id has, the bound attribute tells; another form of a UUID may be a text of its own.
@@ -68,7 +68,7 @@ impl std::fmt::Display for Scope {
     }
 }
 
-/// A text that is no scope.
+/// The error for a text that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected global, region:ID, resource:TYPE:ID or KIND:ID")]
 pub struct NoScope;

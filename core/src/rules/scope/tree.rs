@@ -10,8 +10,8 @@ use super::{
 };
 use crate::rules::compile::rule_set::{PermissionId, RuleSet};
 
-/// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it
-/// and to those that edits of its roles give.
+/// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it, and to those made by
+/// editing its roles.
 #[derive(Debug, Default)]
 pub struct ScopeTree {
     /// By kind and id: the id of the kind above.
@@ -22,7 +22,7 @@ pub struct ScopeTree {
 }
 
 impl RuleSet {
-    /// A tree of rows: kind, id, and the id above. Rows of kinds that lie within none have no effect.
+    /// A tree of rows: kind, id, and the id of the outer row. Rows of kinds without an outer kind have no effect.
     ///
     /// ```
     /// # use rolekeep::{Value, rules::{Policy, RuleSet, Schema}};

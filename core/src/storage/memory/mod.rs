@@ -20,7 +20,7 @@ use crate::model::{
     record::{Key, Row, Table},
 };
 
-/// A storage that is gone when it is dropped.
+/// A storage in memory. Its content is lost when it is dropped.
 ///
 /// ```
 /// # use rolekeep::storage::{MemoryStorage, Storage};

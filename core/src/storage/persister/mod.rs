@@ -1,25 +1,8 @@
-//! A host's own storage below the memory backend: two methods over plain JSON.
+//! A database of the application below the memory backend: two methods over plain JSON.
 //!
-//! Rows live in memory; a host keeps their changes, in whatever it has (IndexedDB, a file, a
-//! key-value store). A second writer of the same data, such as another tab, is noticed by the
-//! position that a batch builds on.
-//!
-//! # What a host must keep
-//! - [`Persister::persist`] looks whether its newest position is the batch's `base` and, if so,
-//!   stores the whole batch, durably, in one atomic step (one IndexedDB transaction with
-//!   `durability: "strict"`, for example); otherwise it stores nothing and answers
-//!   [`Persisted::Stale`]. A host that never stored anything is at position 0.
-//! - [`Persister::load`] gives, from one moment, the newest position and every change whose batch
-//!   has a position after `since`. Where a row changed several times the last change counts, so a
-//!   host may keep a log in the order of positions, or a map from a change's `id` to its position
-//!   and row. A row that was deleted is a change too (`row` is null) and must be kept, because
-//!   another writer may still have the row; only `load(0)` may leave it out.
-//! - Deleted rows need not be kept for ever: a host may drop those whose deletion is so old that no
-//!   writer is left that loaded last before it, and once it did, it answers `load` from before any of
-//!   them with everything it has, as to `load(0)`, and says so ([`Loaded::is_whole`]). Rows that
-//!   [`Persister::forget`] names may be dropped at once, and leave nothing behind.
-//! - After an error of `persist` nothing of that batch may be stored later. If it was stored
-//!   already, that is found out by loading.
+//! Rows are in memory; a persister keeps their changes, in IndexedDB, a file, a key-value store or anything else. A second
+//! writer of the same data, such as another tab, is noticed by the position that a batch builds on.
+//! [`Persister`] states the contract.
 
 mod rows;
 
@@ -47,33 +30,46 @@ use crate::{
 /// How often a commit is tried against other writers before it gives up.
 const ATTEMPTS: usize = 16;
 
-/// What a host plugs in; the module says which contract it keeps.
+/// Keeps the rows of a store in a database of the application.
 ///
-/// A host answers its own failures with a typed error, such as [`Reason::StorageFull`] where the
-/// browser's quota is used up and [`Reason::StorageUnavailable`] otherwise.
+/// # The contract
+/// - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
+///   stores nothing and returns [`Persisted::Stale`]. Before the first batch the position is 0.
+/// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
+///   changed several times, the last change counts, so that a log of batches will do, or a map from a change's `id` to its
+///   position and row. A deleted row is a change too (`row` is null) and must be kept, because another writer may still have
+///   the row; only `load(0)` may leave it out.
+/// - Deleted rows need not be kept for ever. A persister may drop those that were deleted before any remaining writer last
+///   loaded. From then on it answers a `load` from before one of these deletions with everything it has, as `load(0)`, and
+///   sets [`Loaded::is_whole`].
+/// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
+/// - Failures are typed errors, such as [`Reason::StorageFull`] if a quota is exceeded, otherwise
+///   [`Reason::StorageUnavailable`].
+///
+/// [The guide](crate::guide::stores) has an example.
 #[portable_async]
 pub trait Persister: MaybeSend + MaybeSync + 'static {
-    /// The newest position, and what changed after `since` (0: everything).
+    /// Returns the newest position, and what changed after `since` (0: everything).
     async fn load(&self, since: u64) -> Result<Loaded>;
 
     /// Stores a batch if its `base` is the newest position.
     async fn persist(&self, batch: &Batch) -> Result<Persisted>;
 
-    /// These rows, by the ids of their changes, are of no use to anybody any more: a host may drop them, whenever it
-    /// wants and without a trace. Old lines of the change feed, which otherwise grows with each commit.
+    /// Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which otherwise
+    /// grows with each commit. They may be dropped, now or later, without a trace.
     ///
-    /// An error is no loss: `load(0)` may give them, and they are named again.
+    /// After an error they are named again some day.
     async fn forget(&self, _ids: &[String]) -> Result<()> {
         Ok(())
     }
 
-    /// Whether anybody else, such as another tab, may write to the same data. Where nobody can, nothing is looked for
-    /// and no check is refused because that took too long.
+    /// Whether anybody else, such as another process or tab, may write to the same data. If not, the store does not look for
+    /// changes, and never refuses a check because it could not.
     fn is_shared(&self) -> bool {
         true
     }
 
-    /// Lets go of what is held open.
+    /// Releases what is held open.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -113,19 +109,19 @@ pub struct Batch {
     pub changes: Vec<RowChange>,
 }
 
-/// What a host has: `{"position": 6, "changes": [...]}`.
+/// The answer of [`Persister::load`]: `{"position": 6, "changes": [...]}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// The newest position; 0 if nothing was ever stored.
     pub position: u64,
     /// The changes after the position that was asked for.
     pub changes: Vec<RowChange>,
-    /// They are all rows that there are, whatever was asked for: rows that are not among them were deleted.
+    /// The changes are all existing rows, whatever `since` was: rows that are not among them were deleted.
     #[serde(default, alias = "isWhole", skip_serializing_if = "std::ops::Not::not")]
     pub is_whole: bool,
 }
 
-/// What became of a batch: `"done"` or `"stale"`.
+/// The outcome of a batch: `"done"` or `"stale"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Persisted {
@@ -137,8 +133,8 @@ pub enum Persisted {
 
 /// The memory backend over a [`Persister`].
 ///
-/// Reads answer from memory, which knows the commits of other writers after
-/// [`Storage::position`] was asked or a commit met them.
+/// Reads answer from memory, which has the commits of other writers once [`Storage::position`] was called or a commit met
+/// them.
 pub struct PersistedStorage<P> {
     memory: MemoryStorage,
     persister: P,
@@ -153,10 +149,10 @@ struct Host {
 }
 
 impl<P: Persister> PersistedStorage<P> {
-    /// Loads everything that the host has.
+    /// Loads everything that the persister has.
     ///
     /// # Errors
-    /// The host's, and [`Reason::Corrupt`] if it holds what was not written by this library.
+    /// Those of the persister, and [`Reason::Corrupt`] if it has something that this library did not write.
     pub async fn open(persister: P) -> Result<Self> {
         Self::open_with(persister, MemoryStorage::new()).await
     }
@@ -180,7 +176,7 @@ impl<P: Persister> PersistedStorage<P> {
         if loaded.position < since {
             return Err(Error::new(
                 Reason::StorageMissing,
-                format!("the host's storage went back from commit {since} to {}: open it again", loaded.position),
+                format!("the storage went back from commit {since} to {}: open the store again", loaded.position),
             ));
         }
         self.memory.write(|state: &mut State| {
@@ -191,7 +187,7 @@ impl<P: Persister> PersistedStorage<P> {
             let commits = rows.iter().filter(|(table, _, row)| *table == CommitRecord::TABLE && row.is_some());
             let newest = commits.filter_map(|(_, key, _)| u64::try_from(key.0.first()?.as_int()?).ok()).max();
             if newest.unwrap_or(0).max(known) != loaded.position {
-                return Err(Error::new(Reason::Corrupt, "the host's storage lacks some of its commits"));
+                return Err(Error::new(Reason::Corrupt, "the storage lacks some of its commits"));
             }
             if loaded.is_whole {
                 state.clear();
@@ -253,7 +249,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
                 }
             }
         }
-        Err(Error::new(Reason::Contention, "other writers were always first").into())
+        Err(Error::new(Reason::Contention, "other writers kept committing first").into())
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {

@@ -21,7 +21,7 @@ const EXACT: i64 = 9_007_199_254_740_991;
 /// Columns are named as declared. Times are microseconds, ids and documents are text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowChange {
-    /// The table and the key's parts, parted by `/`; `%` and `/` within are written `%25` and `%2F`.
+    /// The table and the parts of the key, separated by `/`; `%` and `/` within are written `%25` and `%2F`.
     pub id: String,
     /// The table.
     pub table: String,
@@ -81,7 +81,7 @@ impl RowChange {
     }
 
     fn key(&self, table: &'static Table) -> Result<Key> {
-        let corrupt = || Error::new(Reason::Corrupt, format!("a row of {} has an id that is none", table.name));
+        let corrupt = || Error::new(Reason::Corrupt, format!("a row of {} has an id that is not valid", table.name));
         let mut parts = self.id.split('/');
         if parts.next() != Some(table.name) {
             return Err(corrupt());
@@ -96,7 +96,10 @@ impl RowChange {
 }
 
 fn newer(what: &str) -> Error {
-    Error::new(Reason::SchemaNewer, format!("the host's storage has {what}, unknown here: update the library"))
+    Error::new(
+        Reason::SchemaNewer,
+        format!("the storage has {what} that this version does not know: update the library"),
+    )
 }
 
 fn part(value: &Value) -> String {

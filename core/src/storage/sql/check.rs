@@ -48,17 +48,17 @@ fn no_type(resource_type: &str) -> Error {
 }
 
 impl TableMapping {
-    /// A query to run when the host starts: a row of two texts (column, problem) for each column of
-    /// `table` that does not keep to what the mapping and the policy say of it; no row where all do.
-    /// Its parameters begin with number 1.
+    /// A query to run when the application starts: it returns two texts (column, problem) for each column of
+    /// `table` that does not fit the mapping and the policy, and no row if all do. Its parameters begin with
+    /// number 1.
     ///
-    /// It finds missing columns, other types, columns that may be null where their attribute is not
-    /// optional, collations of PostgreSQL by which different texts are equal, and another encoding
-    /// than UTF-8. What rows hold it does not read.
+    /// It finds missing columns, other types, nullable columns of attributes that are not optional,
+    /// collations of PostgreSQL by which different texts are equal, and encodings other than UTF-8. It does
+    /// not read the rows of the table.
     ///
     /// # Errors
-    /// [`Reason::InvalidInput`] where the policy has no such type, or naming every attribute that
-    /// rules read and that the mapping cannot say exactly.
+    /// [`Reason::InvalidInput`] if the policy has no such type, or naming every attribute that
+    /// rules read and that the mapping cannot express exactly.
     pub fn check_sql(&self, rules: &RuleSet, resource_type: &str, table: &str) -> Result<SqlCondition> {
         let Some(attributes) = rules.filter_attributes(resource_type) else {
             return Err(no_type(resource_type));
@@ -90,13 +90,13 @@ impl TableMapping {
         })
     }
 
-    /// The denies that read what this table may hold with another type: members of JSON documents, and in SQLite sets
-    /// and all columns of a table that is not [`TableMapping::strict`]. A row with such a value is denied nothing by
-    /// them, neither in a list nor by a check: a `CHECK` on the column, or a strict table, closes that. None where all
-    /// is well; for a host to look at when it starts.
+    /// The denies that read values which this table may hold with another type: members of JSON documents, and in SQLite
+    /// sets and all columns of a table that is not [`TableMapping::strict`]. Such a value counts as absent, so that the deny
+    /// does not apply, neither in a list nor in a check. A `CHECK` on the column, or a strict table, prevents that. Call it
+    /// when the application starts; an empty list is good.
     ///
     /// # Errors
-    /// [`Reason::InvalidInput`] where the policy has no such type.
+    /// [`Reason::InvalidInput`] if the policy has no such type.
     pub fn lint(&self, rules: &RuleSet, resource_type: &str) -> Result<Vec<LooseDeny>> {
         if rules.filter_attributes(resource_type).is_none() {
             return Err(no_type(resource_type));

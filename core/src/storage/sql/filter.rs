@@ -23,21 +23,21 @@ use crate::{
 /// A condition for a `WHERE`, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlCondition {
-    /// The text; where every row or none passes `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
-    /// around it where something else stands beside it.
+    /// The text; if every row or none passes, `TRUE` or `FALSE`, in SQLite `1` or `0`. Put parentheses
+    /// around it if you combine it with other conditions.
     pub text: String,
     /// Its parameters, in the order of their numbers.
     pub parameters: Vec<SqlValue>,
 }
 
 impl RowFilter {
-    /// The same in SQL, for rows that the host keeps itself: a row passes if and only if the check of
+    /// The filter as an SQL condition, for a table of the application: a row passes if and only if a check of
     /// the same permission allows it. `now` is the current time.
     ///
     /// # Errors
-    /// [`Reason::RightsStale`] where the filter has expired;
-    /// [`Reason::InvalidInput`] naming every attribute that the mapping cannot say exactly, and where
-    /// the rules need more parameters than a statement takes (32,766 in SQLite, 65,535 in PostgreSQL).
+    /// [`Reason::RightsStale`] if the filter has expired;
+    /// [`Reason::InvalidInput`] naming every attribute that the mapping cannot express exactly, and if
+    /// the rules need more parameters than a statement can have (32,766 in SQLite, 65,535 in PostgreSQL).
     pub fn to_sql(&self, mapping: &TableMapping, now: Time) -> Result<SqlCondition> {
         let predicate = self.predicate_at(now)?;
         let mut names = Mapping { attributes: HashMap::new() };
@@ -116,7 +116,10 @@ impl Mapping<'_> {
                     problems.push(problem(set, format!("holds elements stored in another way than `{name}`")));
                 }
                 if *offset != 0 {
-                    problems.push(problem(set, format!("is asked for `{name}` moved in time, which SQL cannot say")));
+                    problems.push(problem(
+                        set,
+                        format!("is compared with `{name}` and an offset, which SQL cannot express"),
+                    ));
                 }
             }
             _ => {}

@@ -23,12 +23,12 @@ const LINK: &str = "rk_link";
 const HIDDEN_IN_SQLITE: &[&str] = &["rowid", "oid", "_rowid_"];
 const HIDDEN_IN_POSTGRES: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
-/// Where the rows of a type are: which columns of a host's table hold its attributes.
+/// Maps the attributes of a resource type to the columns of a table.
 ///
-/// An attribute is the column of its name, unless [`TableMapping::column`] says otherwise. Ids are
+/// An attribute is in the column of its name, unless [`TableMapping::column`] sets another. Ids are
 /// `uuid` in PostgreSQL and text in SQLite, times are integer microseconds since 1970, durations
 /// integer microseconds, addresses PostgreSQL's `inet`; a set is an array in PostgreSQL and a JSON
-/// array in SQLite. The module's front page says what the columns must keep to.
+/// array in SQLite. [The module](super) lists the requirements on the columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableMapping {
     pub(super) dialect: SqlDialect,
@@ -46,7 +46,7 @@ pub struct TableMapping {
 pub enum IdStorage {
     /// PostgreSQL's `uuid`.
     Uuid,
-    /// Canonical text: 36 small letters, digits and hyphens.
+    /// Canonical text: 36 lower-case letters, digits and hyphens.
     Text,
     /// 16 bytes in a `BLOB` of SQLite, 3.41 or later.
     Blob,
@@ -62,7 +62,7 @@ pub enum TimeStorage {
     Timestamptz,
 }
 
-/// Where one attribute is.
+/// The place of one attribute in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMapping {
     pub(super) place: Kept,
@@ -84,16 +84,16 @@ impl ColumnMapping {
     }
 
     /// A member of a JSON document (`jsonb` in PostgreSQL, text in SQLite), by its keys from the
-    /// outermost; none: the document itself, which may be an array for a set. A value of another
+    /// outermost; without keys the document itself, which may be an array for a set. A value of another
     /// type counts as absent.
     pub fn json<K: Into<String>>(column: impl Into<String>, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(Into::into).collect();
         Self { place: Kept::Json { column: column.into(), keys }, ids: None, times: None }
     }
 
-    /// A set that another table holds, a row for each element: its table (`schema.table` where it
-    /// needs one), its column `from` that holds this table's column `own`, and its column `to` that
-    /// holds the element. Such a set is never absent.
+    /// A set in another table with a row for each element: the table (`schema.table` if it needs a
+    /// schema), its column `from`, which holds the value of this table's column `own`, and its column `to`,
+    /// which holds the element. Such a set is never absent.
     pub fn link(
         table: impl Into<String>,
         from: impl Into<String>,
@@ -104,13 +104,13 @@ impl ColumnMapping {
         Self { place, ids: None, times: None }
     }
 
-    /// How ids are stored here, where not as in the rest of the table.
+    /// How ids are stored here, if not as in the rest of the table.
     pub fn ids(mut self, ids: IdStorage) -> Self {
         self.ids = Some(ids);
         self
     }
 
-    /// How times are stored here, where not as in the rest of the table.
+    /// How times are stored here, if not as in the rest of the table.
     pub fn times(mut self, times: TimeStorage) -> Self {
         self.times = Some(times);
         self
@@ -137,15 +137,15 @@ pub(super) enum Mapped {
 }
 
 impl TableMapping {
-    /// A table of PostgreSQL, by its name or alias in the host's query. Parameters are `$1`, `$2`, …
+    /// A table of PostgreSQL, by its name or alias in your query. Parameters are `$1`, `$2`, …
     ///
-    /// The name stands before each column: a bare one that is not there could mean a column of another
-    /// table of the query, and in SQLite even a text, so that a filter would let pass what it must not.
+    /// Every column is written with this name: a bare column that does not exist could mean one of another
+    /// table in the query, and in SQLite even a text, so that too many rows would pass.
     pub fn postgres(qualifier: impl Into<String>) -> Self {
         Self::new(SqlDialect::Postgres, qualifier.into(), IdStorage::Uuid)
     }
 
-    /// A table of SQLite, by its name or alias in the host's query, as [`TableMapping::postgres`].
+    /// A table of SQLite, by its name or alias in your query, as [`TableMapping::postgres`].
     /// Parameters are `?1`, `?2`, …
     pub fn sqlite(qualifier: impl Into<String>) -> Self {
         Self::new(SqlDialect::Sqlite, qualifier.into(), IdStorage::Text)
@@ -163,33 +163,33 @@ impl TableMapping {
         }
     }
 
-    /// Says where an attribute is: the name of another column, or a [`ColumnMapping`].
+    /// Sets the place of an attribute: the name of another column, or a [`ColumnMapping`].
     pub fn column(mut self, attribute: impl Into<String>, column: impl Into<ColumnMapping>) -> Self {
         self.columns.insert(attribute.into(), column.into());
         self
     }
 
-    /// How ids are stored; `uuid` (PostgreSQL) or text (SQLite) unless said.
+    /// Sets how ids are stored; by default `uuid` in PostgreSQL and text in SQLite.
     pub fn ids(mut self, ids: IdStorage) -> Self {
         self.ids = ids;
         self
     }
 
-    /// How times are stored; integer microseconds unless said.
+    /// Sets how times are stored; by default integer microseconds.
     pub fn times(mut self, times: TimeStorage) -> Self {
         self.times = times;
         self
     }
 
-    /// Promises that columns of SQLite hold nothing but values of their declared type, as a `STRICT`
-    /// table does. Without it, comparisons by order say the type as well, since SQLite finds any
-    /// text greater than any number.
+    /// States that columns of SQLite contain only values of their declared type, as those of a `STRICT`
+    /// table do. Otherwise comparisons by order also check the type, since SQLite sorts every text after
+    /// every number.
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
         self
     }
 
-    /// The number of the first parameter, where the host's query has others before; 1 unless said.
+    /// Sets the number of the first parameter, if your query has others before; 1 by default.
     pub fn first_parameter(mut self, number: usize) -> Self {
         self.first_parameter = number;
         self
@@ -254,7 +254,9 @@ impl TableMapping {
                     is_own_nullable: true,
                 })))
             }
-            (Kept::Link { .. }, false) => Err("a link gives a set of values, and this is one".to_owned()),
+            (Kept::Link { .. }, false) => {
+                Err("a link gives a set of values, and this attribute is a single value".to_owned())
+            }
         }
     }
 
@@ -293,9 +295,7 @@ impl TableMapping {
             SqlDialect::Postgres => HIDDEN_IN_POSTGRES,
         };
         match others.iter().chain([&own]).find(|name| hidden.iter().any(|hidden| hidden.eq_ignore_ascii_case(name))) {
-            Some(name) => {
-                Err(format!("every table has a hidden column {name:?}, whether it has one of its own or not"))
-            }
+            Some(name) => Err(format!("{name:?} is a hidden column of every table")),
             None => Ok(()),
         }
     }

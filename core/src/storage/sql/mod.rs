@@ -1,10 +1,9 @@
-//! Row filters as SQL, for a host's own tables and for our own; and what the SQL backends share.
-//! Pure: text is built here and run elsewhere, every value a bound parameter.
+//! Row filters as SQL, for tables of the application.
 //!
-//! A policy may declare types that the host keeps. [`Caller::filter`](crate::Caller::filter) says which
-//! rows a caller may see, and [`CallerFilter::to_sql`](crate::caller::CallerFilter::to_sql) says it in SQL: a
-//! condition for the host's own query, so that paging and counting happen in the database, on exactly
-//! the rows that [`Caller::can`](crate::Caller::can) allows.
+//! A policy may declare resource types whose rows are in tables of your own. [`Caller::filter`](crate::Caller::filter) gives
+//! the rows that a caller may see, and [`CallerFilter::to_sql`](crate::CallerFilter::to_sql) turns it into a condition for
+//! your query, so that the database pages and counts exactly the rows that [`Caller::can`](crate::Caller::can) allows. Every
+//! value is a bound parameter; nothing is run here.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -35,19 +34,19 @@
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
 //! ```
 //!
-//! # What a database must keep to
-//! The condition says the same as the rules, value for value, where
+//! # Requirements on the database
+//! The condition means the same as the rules, value for value, if
 //! - a column of an attribute that is not optional is `NOT NULL` (documents may lack anything, so
-//!   what they hold must be declared optional, `int?`);
-//! - times lie in the years 1 to 9999, texts hold no NUL, ids that are kept as text are canonical
-//!   (small letters, hyphens);
+//!   their members must be declared optional, `int?`);
+//! - times lie in the years 1 to 9999, texts contain no NUL, ids that are stored as text are canonical
+//!   (lower-case, with hyphens);
 //! - SQLite: version 3.38 or later (3.41 for ids in blobs), encoding UTF-8, booleans are 0 and 1;
-//! - of a key that stands twice in a document the reader of the host takes the last, as JSON's readers do;
+//! - of a key that appears twice in a document the application reads the last, as JSON parsers do;
 //! - PostgreSQL: version 14 or later, encoding UTF-8, text columns of type `text` or `varchar` with a
 //!   deterministic collation, documents in `jsonb`.
 //!
-//! [`TableMapping::check_sql`] is a query that finds what does not. A value of another type than its attribute's counts
-//! as absent: [`TableMapping::lint`] tells which denies such a value would keep from firing.
+//! [`TableMapping::check_sql`] is a query that finds columns which do not meet them. A value that does not have the type of
+//! its attribute counts as absent: [`TableMapping::lint`] lists the denies that such a value would keep from applying.
 
 use rolekeep_macros::{Describe, Word};
 
@@ -77,7 +76,7 @@ pub use {
     text::SqlValue,
 };
 
-/// Which SQL.
+/// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum SqlDialect {

@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::SqlDialect;
 
-/// A parameter of an [`SqlCondition`](super::SqlCondition), to be bound with the type that it has here.
+/// A parameter of an [`SqlCondition`](super::SqlCondition), to be bound with its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqlValue {
-    /// `boolean`; not in SQLite, which has integers for them.
+    /// `boolean`; not in SQLite, which uses integers.
     Bool(bool),
     /// `bigint`; SQLite: `INTEGER`.
     Int(i64),

@@ -232,7 +232,7 @@ impl Own {
         if u64::try_from(head.position).ok() == Some(known) {
             return Ok(());
         }
-        let message = "the connection was lost, and others wrote to the file before it was there again: open it anew";
+        let message = "the connection was lost, and others have written to the file since: open the store again";
         Err(Error::new(Reason::StorageUnavailable, message))
     }
 }

@@ -47,11 +47,11 @@ fn reason(code: i32) -> (Reason, &'static str) {
         _ if code == IOERR_SHMSIZE => (Reason::StorageFull, "the disk is full"),
         5 | 6 => (Reason::StorageUnavailable, "the database is locked by another process"),
         3 | 8 => (Reason::StorageReadOnly, "the database cannot be written"),
-        10 => (Reason::StorageUnavailable, "the disk did not read or write"),
+        10 => (Reason::StorageUnavailable, "reading or writing the disk failed"),
         11 => (Reason::Corrupt, "the database is damaged"),
         13 => (Reason::StorageFull, "the disk is full"),
-        14 => (Reason::StorageMissing, "the database cannot be opened: does its folder exist, and may we use it?"),
-        26 => (Reason::StorageMissing, "the file is no database"),
+        14 => (Reason::StorageMissing, "the database cannot be opened: check that its folder exists and is accessible"),
+        26 => (Reason::StorageMissing, "the file is not a database"),
         _ => (Reason::Internal, "the database refused a statement"),
     }
 }

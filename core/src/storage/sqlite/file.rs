@@ -55,7 +55,7 @@ impl DatabaseFile {
             None if self.id.get().is_none() => Ok(()),
             _ => Err(Error::new(
                 Reason::StorageMissing,
-                "the database's file was removed or replaced while it was open: open it again",
+                "the database file was removed or replaced while it was open: open the store again",
             )),
         }
     }

@@ -1,8 +1,7 @@
-//! SQLite in one file: the default storage.
+//! SQLite in one file.
 //!
-//! One connection writes, a few read, and one watches for the commits of other processes; where the file is this
-//! process's own ([`SqliteOptions::exclusive`]), one does everything. Each
-//! has a thread of its own, started by [`SqliteStorage::open`] and ended by
+//! One connection writes, a few read, and one watches for the commits of other processes; with
+//! [`SqliteOptions::exclusive`] there is only one. Each has a thread, started by [`SqliteStorage::open`] and ended by
 //! [`Storage::close`] or when the storage is dropped. No runtime is needed.
 
 mod commit;
@@ -37,22 +36,22 @@ use crate::model::{
 
 const DIALECT: Dialect = Dialect::Sqlite;
 
-/// A storage in a file, for one or several processes of one machine.
+/// A storage in an SQLite file, for one or several processes on one machine.
 pub struct SqliteStorage {
     connections: Connections,
     tables: Tables,
 }
 
 impl SqliteStorage {
-    /// Opens a file, and makes or updates this library's tables in it.
+    /// Opens a file, and creates or migrates this library's tables in it.
     ///
     /// # Errors
-    /// - [`Reason::StorageMissing`]: the folder or file does not exist, or the file is no database
-    /// - [`Reason::SchemaNewer`]: a newer version of this library wrote it
-    /// - [`Reason::StorageReadOnly`]: tables must be made, but the file cannot be written
-    /// - [`Reason::StorageUnavailable`]: another process keeps it locked, or has it for itself
+    /// - [`Reason::StorageMissing`]: the folder or file does not exist, or the file is not a database
+    /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
+    /// - [`Reason::StorageReadOnly`]: tables have to be created, but the file cannot be written
+    /// - [`Reason::StorageUnavailable`]: another process holds a lock, or has opened it exclusively
     ///   ([`SqliteOptions::exclusive`])
-    /// - [`Reason::ConfigInvalid`]: options that contradict each other
+    /// - [`Reason::ConfigInvalid`]: the path is not one, or options contradict each other
     pub async fn open(options: SqliteOptions) -> Result<Self> {
         Self::open_with(options, Schema::migrations()).await
     }

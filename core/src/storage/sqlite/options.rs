@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::model::error::{Error, Reason, Result};
 
-/// Which file, and how.
+/// The SQLite file of a store, and how to open it.
 ///
 /// ```
 /// # use rolekeep::storage::{SqliteOptions, sqlite::Durability};
@@ -26,38 +26,38 @@ pub struct SqliteOptions {
     pub(super) is_exclusive: bool,
 }
 
-/// What a commit survives once it was answered.
+/// What an acknowledged commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// The process, the operating system and the power: each commit waits for the disk.
+    /// A crash of the process or the system, and a power failure: each commit waits for the disk.
     #[default]
     Full,
-    /// The process; when the power fails, the newest commits may be gone, whole and in order.
+    /// A crash of the process. A power failure may lose the newest commits, whole and in order.
     Normal,
 }
 
-/// What may be done to the file.
+/// Access to the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
-    /// Read and write; a missing file is made.
+    /// Read and write; a missing file is created.
     #[default]
     Create,
     /// Read and write a file that exists.
     Existing,
-    /// Only read a file that exists; every commit answers [`Reason::StorageReadOnly`].
+    /// Only read a file that exists; every commit fails with [`Reason::StorageReadOnly`].
     ReadOnly,
 }
 
 impl SqliteOptions {
-    /// A file, relative to the working folder or absolute: read and written, made if missing,
-    /// full durability, 5 seconds of patience with locks, 4 connections to read.
+    /// A file, by a relative or absolute path. It is read and written, created if missing, with full durability, a busy
+    /// timeout of 5 seconds and 4 connections for reading.
     ///
     /// `:memory:`, URIs and an empty path are refused when it is opened ([`Reason::ConfigInvalid`]).
     ///
-    /// On Unix nobody but its owner may read what is made, whatever the umask. A host that wants other accounts to
-    /// use the file changes its mode afterwards.
+    /// On Unix a new file can be read by its owner only, whatever the umask. If other accounts are to use it, change its mode
+    /// afterwards.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -70,42 +70,42 @@ impl SqliteOptions {
         }
     }
 
-    /// What a commit survives.
+    /// Sets what an acknowledged commit survives.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// What may be done to the file.
+    /// Sets the access to the file.
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// How long to wait for another process's lock before [`Reason::StorageUnavailable`].
+    /// Sets how long to wait for another process's lock before failing with [`Reason::StorageUnavailable`].
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// How many queries run at once, 1 at least; more of them wait. Each has a thread.
+    /// Sets how many queries may run at once, at least 1; others wait. Each has a thread.
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
     }
 
-    /// The size beyond which the file does not grow: a commit that would answers
-    /// [`Reason::StorageFull`]. Counted in pages of 4,096 bytes.
+    /// Limits the size of the file, in pages of 4,096 bytes: a commit that would exceed it fails with
+    /// [`Reason::StorageFull`].
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Whether this process alone uses the file: others, and a second opening here, are refused with
-    /// [`Reason::StorageUnavailable`] once their patience is over, and so is this one where others have it open.
+    /// Sets whether this process alone uses the file. Another opening, also in this process, then fails with
+    /// [`Reason::StorageUnavailable`] after the busy timeout; so does this one if others have the file open.
     ///
-    /// For phones, desktops and single programs: nobody else's changes are looked for, so an idle store never wakes
-    /// up, and rights in memory never grow old. One connection does everything, so queries wait for each other.
+    /// For phones, desktops and single programs: the store does not look for changes of others, so that an idle one never
+    /// wakes up and rights in memory are never out of date. There is one connection, so queries wait for each other.
     pub fn exclusive(mut self, is_exclusive: bool) -> Self {
         self.is_exclusive = is_exclusive;
         self
@@ -113,7 +113,7 @@ impl SqliteOptions {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.is_exclusive && self.is_read_only() {
-            let message = "a file that is only read cannot be one's own: `exclusive` needs to write";
+            let message = "`exclusive` needs write access, so it cannot be combined with read-only access";
             return Err(Error::new(Reason::ConfigInvalid, message));
         }
         Ok(())
@@ -132,10 +132,10 @@ impl SqliteOptions {
     pub(super) fn path(&self) -> Result<PathBuf> {
         let name = self.path.to_string_lossy().trim().to_ascii_lowercase();
         let problem = match name.as_str() {
-            "" => "the path is empty; without `sqlite` all is kept in memory",
-            ":memory:" => "`:memory:` is no path; without `sqlite` all is kept in memory",
+            "" => "the path is empty; leave `sqlite` out to keep everything in memory",
+            ":memory:" => "`:memory:` is not a path; leave `sqlite` out to keep everything in memory",
             name if name.starts_with("file:") || name.starts_with("sqlite:") => {
-                "give the path of a file, such as `app.db`; URIs are not read"
+                "give the path of a file, such as `app.db`; URIs are not supported"
             }
             _ => return std::path::absolute(&self.path).map_err(|problem| refused(&problem.to_string())),
         };

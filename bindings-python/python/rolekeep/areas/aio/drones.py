@@ -32,15 +32,15 @@ class AsyncDrones:
         """Creates a drone; an operator named here gets the assignment too.
 
         Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR`
-        where region or operator do not exist, or do not agree.
+        if the region or the operator does not exist, or the operator does not belong to the region.
 
         Args:
             code: A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique,
                 whatever the case.
-            model: What it is.
-            status: What it is doing; `STANDBY` if not given.
+            model: Its model.
+            status: Its status; `STANDBY` if not given.
             region: The region, by id or code.
-            operator_id: Who flies it.
+            operator_id: The operator's user id.
         """
         return decode(DroneView, await self._caller.call("drones.create", {
             "code": code,
@@ -82,7 +82,8 @@ class AsyncDrones:
             model: Only drones of this model.
             status: Only drones of this status.
             region: Only drones of this region, by id or code.
-            operator_id: Only drones flown by this user, whom the caller must be allowed to read.
+            operator_id: Only drones whose operator is this user, whom the caller must be allowed to
+                read.
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
@@ -112,7 +113,8 @@ class AsyncDrones:
             model: Only drones of this model.
             status: Only drones of this status.
             region: Only drones of this region, by id or code.
-            operator_id: Only drones flown by this user, whom the caller must be allowed to read.
+            operator_id: Only drones whose operator is this user, whom the caller must be allowed to
+                read.
             limit: The page size, 1 to 100; 20 if not given.
         """
         return all_rows_async(lambda cursor: self.list(
@@ -137,16 +139,18 @@ class AsyncDrones:
         """Changes the given fields of a drone; `None` clears one. The operator is changed by `assign`
         and `unassign`.
 
-        Permission `drone:update` before and after the change; the region and whatever else the
-        policy's conditions read need `drone:set_authority` as well. Moving it to another region
-        takes it from users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+        Permission `drone:update` before and after the change; the region, and whatever else
+        conditions of the policy read, needs `drone:set_authority` as well. Moving it to another
+        region removes it from users of other regions. Errors: `CONFLICT` if `expected_version` is
+        stale.
 
         Args:
             drone: Its id or code.
-            expected_version: The version that the change was made on.
-            code: The name chosen by callers.
-            model: What it is.
-            status: What it is doing.
+            expected_version: The version that the change is based on; if it is not the current one,
+                the error is `CONFLICT`.
+            code: The code chosen by the application.
+            model: Its model.
+            status: Its status.
             region: The region, by id or code.
         """
         return decode(DroneView, await self._caller.call("drones.update", {
@@ -164,7 +168,7 @@ class AsyncDrones:
     ) -> None:
         """Deletes a drone; its assignments and the roles held on it end.
 
-        Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+        Permission `drone:delete`, and `admin:all` if one of those roles denies something.
 
         Args:
             drone: Its id or code.
@@ -178,8 +182,8 @@ class AsyncDrones:
     ) -> DroneView:
         """Assigns a drone to a user, who becomes its operator; others keep their assignments.
 
-        Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who
-        is assigned.
+        Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is
+        assigned.
         Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region,
         `DUPLICATE_RESOURCE` if it is assigned already.
 
@@ -194,10 +198,10 @@ class AsyncDrones:
         drone: str,
         user_id: UUID,
     ) -> DroneView:
-        """Takes a drone from a user; if it was the operator, the drone has none.
+        """Removes a drone from a user; if the user was its operator, the drone has none then.
 
-        Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user
-        whom the caller may read.
+        Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user,
+        or the caller may not read the user.
 
         Args:
             drone: The drone's id or code.
@@ -210,9 +214,9 @@ class AsyncDrones:
         drone: str,
         user_id: UUID,
     ) -> DroneView:
-        """Takes a drone from its operator and assigns it to another user, in one commit.
+        """Moves a drone from its operator to another user, in one commit.
 
-        Permissions and errors as with `assign`.
+        Permissions and errors as for `assign`.
 
         Args:
             drone: The drone's id or code.

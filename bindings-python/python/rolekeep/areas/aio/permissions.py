@@ -28,14 +28,14 @@ class AsyncPermissions:
         *,
         description: str | None = None,
     ) -> PermissionView:
-        """Declares a permission. Roles that grant a pattern which matches it have it at once.
+        """Declares a permission. Roles with a pattern that matches it grant it at once.
 
-        Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if
-        there is one of this name.
+        Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a
+        taken name.
 
         Args:
-            name: `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning
-                with a letter; it stays.
+            name: `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64
+                characters and beginning with a letter. It cannot be changed.
             description: What it is for, at most 500 characters.
         """
         return decode(PermissionView, await self._caller.call("permissions.create", {"name": name, "description": description}))
@@ -60,7 +60,7 @@ class AsyncPermissions:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[PermissionView]:
-        """Lists the permissions that exist: the library's and the policy's own, by name.
+        """Lists all permissions, of the library and of the policy, by name.
 
         Permission `policy:read`.
 
@@ -93,14 +93,15 @@ class AsyncPermissions:
         expected_version: int | None = None,
         description: str | None | Unset = UNSET,
     ) -> PermissionView:
-        """Says what a permission is for.
+        """Changes the description of a permission.
 
-        Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the
-        library's own, and if `expected_version` is stale.
+        Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions
+        of the library, and if `expected_version` is stale.
 
         Args:
             name: Its name.
-            expected_version: The version that the change was made on.
+            expected_version: The version that the change is based on; if it is not the current one,
+                the error is `CONFLICT`.
             description: What it is for, at most 500 characters.
         """
         return decode(PermissionView, await self._caller.call("permissions.update", {
@@ -116,16 +117,17 @@ class AsyncPermissions:
         expected_version: int | None = None,
         force: bool | None = None,
     ) -> DeletedPermission:
-        """Deletes a permission. Patterns that match others too just match it no more.
+        """Deletes a permission. Patterns that match others as well stay.
 
-        Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the
-        library's own, if `expected_version` is stale, and where a role's grant names it, or is a
-        pattern that would match nothing any more, unless `force` removes these grants.
+        Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions
+        of the library, if `expected_version` is stale, and if a role's grant names it or has a
+        pattern that would match nothing else, unless `force` removes these grants.
 
         Args:
             name: Its name.
-            expected_version: The version that the deletion was decided on.
-            force: Removes the grants that need it.
+            expected_version: The version that the deletion is based on; if it is not the current
+                one, the error is `CONFLICT`.
+            force: Removes the grants that use it.
         """
         return decode(DeletedPermission, await self._caller.call("permissions.delete", {
             "name": name,
@@ -149,16 +151,15 @@ class AsyncPermissions:
         """Explains whether a user may do something, and why: the roles, grants and conditions that
         decide it, or what is missing.
 
-        Permission `policy:explain`, and reading the user and the stored resource; the host always
-        may.
+        Permission `policy:explain`, and those to read the user and the stored resource.
 
         Args:
             user_id: The user.
             permission: The permission: `drone:read`.
-            resource: A row of this library, by id or code: the permission's type says of which
-                table.
-            attributes: A resource of the host, by its attributes and relations.
-            context: What the policy's conditions read as `context.…`.
+            resource: A stored row, by id or code; the permission names its type.
+            attributes: Instead of a stored row: the attributes and relations of a resource of the
+                application.
+            context: The values that conditions read as `context.NAME`.
         """
         return decode(Explanation, await self._caller.call("permissions.explain", {
             "user_id": user_id,

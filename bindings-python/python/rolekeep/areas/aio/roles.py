@@ -34,13 +34,14 @@ class AsyncRoles:
         """Creates a role. Nobody holds it yet.
 
         Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken
-        name, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+        name, `VALIDATION_ERROR` naming the field that makes the policy invalid.
 
         Args:
-            name: Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+            name: Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It
+                cannot be changed.
             description: What it is for, at most 500 characters.
-            is_default: Whether every new account gets it; no if not said.
-            inherits: The roles whose grants it has too.
+            is_default: Whether every new account gets it; no if not given.
+            inherits: The roles that it inherits.
             grants: Its own grants.
         """
         return decode(RoleView, await self._caller.call("roles.create", {
@@ -88,7 +89,7 @@ class AsyncRoles:
         self,
         name: str,
     ) -> RoleDetails:
-        """Gets a role of the policy with its grants and the permissions that come of them.
+        """Gets a role of the policy with its grants and the permissions that result from them.
 
         Permission `policy:read`.
 
@@ -107,18 +108,19 @@ class AsyncRoles:
         inherits: Sequence[str] | Unset = UNSET,
         grants: Sequence[NewGrant] | Unset = UNSET,
     ) -> RoleView:
-        """Changes the given fields of a role; a list that is given replaces the one before.
+        """Changes the given fields of a role; a given list replaces the previous one.
 
         Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version`
         is stale or no active administrator would be left, `VALIDATION_ERROR` naming the field that
-        makes the policy wrong.
+        makes the policy invalid.
 
         Args:
             name: The role's name.
-            expected_version: The version that the change was made on.
+            expected_version: The version that the change is based on; if it is not the current one,
+                the error is `CONFLICT`.
             description: What it is for, at most 500 characters.
             is_default: Whether every new account gets it.
-            inherits: The roles whose grants it has too.
+            inherits: The roles that it inherits.
             grants: Its own grants.
         """
         return decode(RoleView, await self._caller.call("roles.update", {
@@ -139,14 +141,15 @@ class AsyncRoles:
     ) -> DeletedRole:
         """Deletes a role.
 
-        Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it,
-        saying how many, or where other roles inherit it, unless `force` takes it from all of them;
-        and if no active administrator would be left.
+        Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or
+        other roles inherit it, unless `force` removes it from all of them, and if no active
+        administrator would be left.
 
         Args:
             name: The role's name.
-            expected_version: The version that the deletion was decided on.
-            force: Takes it from everybody who holds it, and from the roles that inherit it.
+            expected_version: The version that the deletion is based on; if it is not the current
+                one, the error is `CONFLICT`.
+            force: Removes it from every user who holds it, and from the roles that inherit it.
         """
         return decode(DeletedRole, await self._caller.call("roles.delete", {
             "name": name,
@@ -164,17 +167,18 @@ class AsyncRoles:
         valid_until: datetime | None = None,
         reason: str | None = None,
     ) -> RoleAssignment:
-        """Gives a user a role, everywhere or in a scope, for ever or for a time.
+        """Assigns a role to a user, everywhere or in a scope, for ever or for a time.
 
         Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user
-        holds it there already.
+        holds it in this scope already.
 
         Args:
             user_id: The user's id.
             role: The role's name.
-            scope: Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
-            valid_from: From when.
-            valid_until: Until when, itself excluded.
+            scope: Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a
+                kind that the policy declares.
+            valid_from: From when, inclusive; at once if not given.
+            valid_until: Until when, exclusive, in the future; for ever if not given.
             reason: Why, at most 500 characters.
         """
         return decode(RoleAssignment, await self._caller.call("roles.assign", {
@@ -193,7 +197,7 @@ class AsyncRoles:
         *,
         scope: str | None = None,
     ) -> None:
-        """Takes a role from a user.
+        """Removes a role from a user.
 
         Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active
         administrator.
@@ -201,7 +205,7 @@ class AsyncRoles:
         Args:
             user_id: The user's id.
             role: The role's name.
-            scope: Where it is held; `global` if not given.
+            scope: The scope it is held in; `global` if not given.
         """
         await self._caller.call("roles.unassign", {"user_id": user_id, "role": role, "scope": scope})
 
@@ -214,13 +218,13 @@ class AsyncRoles:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[RoleAssignment]:
-        """Lists who holds which role: of one user, of one role, or all.
+        """Lists who holds which role: for one user, for one role, or all.
 
         Permission `role:read`.
 
         Args:
-            user_id: Only this user's.
-            role: Only of this role.
+            user_id: Only assignments of this user.
+            role: Only assignments of this role.
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
@@ -244,8 +248,8 @@ class AsyncRoles:
         time.
 
         Args:
-            user_id: Only this user's.
-            role: Only of this role.
+            user_id: Only assignments of this user.
+            role: Only assignments of this role.
             limit: The page size, 1 to 100; 20 if not given.
         """
         return all_rows_async(lambda cursor: self.assignments(
@@ -256,5 +260,5 @@ class AsyncRoles:
         ))
 
     async def mine(self) -> builtins.list[RoleAssignment]:
-        """Lists the roles that the caller itself holds."""
+        """Lists the roles that the caller holds."""
         return decode(builtins.list[RoleAssignment], await self._caller.call("roles.mine"))

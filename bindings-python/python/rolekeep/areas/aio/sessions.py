@@ -30,13 +30,13 @@ class AsyncSessions:
     ) -> LoginResult:
         """Signs in with an e-mail address or username and the password.
 
-        Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password
-        and an account that may not sign in; the true reason is in the audit log.
+        Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a
+        wrong password and an account that may not sign in; the audit log has the actual reason.
 
         Args:
             identifier: The e-mail address or username, whatever the case.
             password: The password.
-            device_name: What the user calls the device.
+            device_name: The user's name for the device.
             platform: `web`, `ios`, …
         """
         return decode(LoginResult, await self._caller.call("sessions.login", {
@@ -52,9 +52,9 @@ class AsyncSessions:
     ) -> LoginResult:
         """Exchanges a refresh token for the next pair of tokens.
 
-        A token is good once. Within a short grace (30 s) the same token answers the same successor,
-        for a lost answer or a second tab; later its use ends the session, as it may have been
-        stolen.
+        A token is valid once. Within a grace period (30 s by default) the same token returns the
+        same successor, for a lost answer or a second tab. Used later, it ends the session, as it
+        may have been stolen.
         Errors: `UNAUTHORIZED`.
 
         Args:
@@ -144,8 +144,8 @@ class AsyncSessions:
         self,
         id: UUID,
     ) -> None:
-        """Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with
-        `admin:all`.
+        """Ends one session: the caller's own, or another user's with `session:revoke`, an
+        administrator's with `admin:all`.
 
         Args:
             id: The session's id.
@@ -153,7 +153,7 @@ class AsyncSessions:
         await self._caller.call("sessions.revoke", {"id": id})
 
     async def revoke_others(self) -> None:
-        """Ends all of the caller's sessions but this one."""
+        """Ends all sessions of the caller except this one."""
         await self._caller.call("sessions.revoke_others")
 
     async def revoke_all(
@@ -161,10 +161,10 @@ class AsyncSessions:
         *,
         user_id: UUID | None = None,
     ) -> None:
-        """Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with
+        """Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with
         `session:revoke`, an administrator's with `admin:all`.
 
         Args:
-            user_id: Whose; the caller's if not given.
+            user_id: The user's id; the caller if not given.
         """
         await self._caller.call("sessions.revoke_all", {"user_id": user_id})

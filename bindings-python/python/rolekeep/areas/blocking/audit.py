@@ -38,11 +38,11 @@ class Audit:
         Permission `audit:read`.
 
         Args:
-            actor: Only of this actor: a user's id, `system`, `anonymous`.
-            target_id: Only on this target.
-            action: Only this action.
-            from_: Only then or later.
-            until: Only before.
+            actor: Only entries of this actor: a user's id, `system`, `anonymous`.
+            target_id: Only entries about the target with this id.
+            action: Only entries of this action.
+            from_: Only entries from this time on.
+            until: Only entries before this time.
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
@@ -71,11 +71,11 @@ class Audit:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
-            actor: Only of this actor: a user's id, `system`, `anonymous`.
-            target_id: Only on this target.
-            action: Only this action.
-            from_: Only then or later.
-            until: Only before.
+            actor: Only entries of this actor: a user's id, `system`, `anonymous`.
+            target_id: Only entries about the target with this id.
+            action: Only entries of this action.
+            from_: Only entries from this time on.
+            until: Only entries before this time.
             limit: The page size, 1 to 100; 20 if not given.
         """
         return all_rows(lambda cursor: self.list(
@@ -99,11 +99,11 @@ class Audit:
         self,
         change_id: UUID,
     ) -> ChangeOutcome:
-        """Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by
-        the error's `change_id`.
+        """Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the
+        error's `change_id`.
 
-        Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason
-        `outcome_unknown`, for a change so long ago that its line left the change feed.
+        Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason
+        `outcome_unknown`, for a change so old that the change feed no longer has it.
 
         Args:
             change_id: The change's id, as the error names it.

@@ -28,7 +28,7 @@ class Policy:
         self._caller = caller
 
     def get(self) -> PolicySummary:
-        """Gets the policy's version and what it consists of.
+        """Gets the policy's version and a summary of its content.
 
         Permission `policy:read`.
         """
@@ -39,7 +39,7 @@ class Policy:
         *,
         format: PolicyFormat | None = None,
     ) -> PolicyFile:
-        """Writes the stored policy as a file, which can be imported or given when a store is opened.
+        """Exports the stored policy as a file, which can be imported, or given when a store is opened.
 
         Permission `policy:read`.
 
@@ -60,14 +60,15 @@ class Policy:
 
         Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every
         problem of the file, with line and column; `CONFLICT` if `expected_version` is stale, if no
-        active administrator would be left, and where users hold a role that the file has not,
-        unless `force` takes it from them.
+        active administrator would be left, and if users hold a role that the file does not have,
+        unless `force` removes it from them.
 
         Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-            expected_version: The version of the policy that the file was made on.
-            force: Takes roles that the file has not from everybody who holds them.
+            text: The file's text.
+            format: Its format; if not given, a file that begins with `{` is JSON.
+            expected_version: The version of the policy that the file is based on; if it is not the
+                current one, the error is `CONFLICT`.
+            force: Removes roles that the file does not have from the users who hold them.
         """
         return decode(ImportedPolicy, self._caller.call("policy.import", {
             "text": text,
@@ -87,8 +88,8 @@ class Policy:
         Permission `policy:read`.
 
         Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
+            text: The file's text.
+            format: Its format; if not given, a file that begins with `{` is JSON.
         """
         return decode(PolicyValidation, self._caller.call("policy.validate", {"text": text, "format": format}))
 
@@ -98,14 +99,14 @@ class Policy:
         *,
         format: PolicyFormat | None = None,
     ) -> builtins.list[PolicyChange]:
-        """Says what importing a policy file would change; nothing is written.
+        """Compares a policy file with the stored policy; nothing is written.
 
         Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with
         line and column.
 
         Args:
-            text: The file.
-            format: How it is written; if not given, what begins with `{` is JSON.
+            text: The file's text.
+            format: Its format; if not given, a file that begins with `{` is JSON.
         """
         return decode(builtins.list[PolicyChange], self._caller.call("policy.diff", {"text": text, "format": format}))
 
@@ -121,24 +122,24 @@ class Policy:
         skip: int | None = None,
         limit: int | None = None,
     ) -> DryRun:
-        """Says which decisions change if a policy file were imported, or one edit made; nothing is
-        written.
+        """Lists the decisions that would change if a policy file were imported, or one edit made;
+        nothing is written.
 
-        A decision is that of a user, a permission and a scope: everywhere, and each scope in which
-        the user holds a role. Every assignment counts whose time is not over, of accounts that may
-        sign in. Permission `policy:explain`, and listing every user. Errors: `VALIDATION_ERROR`
-        with every problem of the policy.
+        A decision is about a user, a permission and a scope: everywhere, and each scope in which
+        the user holds a role. Counted are active users and assignments that have not ended.
+        Permission `policy:explain`, and to list every user. Errors: `VALIDATION_ERROR` with every
+        problem of the policy.
 
         Args:
-            text: The policy file.
-            format: How it is written; if not given, what begins with `{` is JSON.
-            role: Instead of a file: this role would be so, new or changed.
-            delete_role: Instead of a file: this role would be deleted, and taken from everybody.
-            create_permission: Instead of a file: this permission would be declared.
-            delete_permission: Instead of a file: this permission would be deleted, with the grants
-                that need it.
-            skip: Leaves out so many of the changed decisions: to go on after a page.
-            limit: How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+            text: The policy file's text.
+            format: Its format; if not given, a file that begins with `{` is JSON.
+            role: Instead of a file: create or change this role.
+            delete_role: Instead of a file: delete this role, and remove it from everybody.
+            create_permission: Instead of a file: declare this permission.
+            delete_permission: Instead of a file: delete this permission, with the grants that use
+                it.
+            skip: How many of the changed decisions to skip, to read further ones.
+            limit: How many of them to list, 1 to 1000; 100 if not given. All are counted.
         """
         return decode(DryRun, self._caller.call("policy.dry_run", {
             "text": text,

@@ -127,7 +127,8 @@ class Regions:
 
         Args:
             region: Its id or code.
-            expected_version: The version that the change was made on.
+            expected_version: The version that the change is based on; if it is not the current one,
+                the error is `CONFLICT`.
             code: The short name.
             name: The name shown.
             area: What it covers.
@@ -151,9 +152,9 @@ class Regions:
         """Deletes a region; its users and drones stay, without a region, and roles held in it end.
 
         Permission `region:delete`; `user:set_authority` for each of its users and
-        `drone:set_authority` for each of its drones, before and after, so only administrators
-        delete their own region; and `admin:all` where one of those roles denies something or one of
-        the users is an administrator.
+        `drone:set_authority` for each of its drones, before and after, so that only administrators
+        can delete their own region; and `admin:all` if one of those roles denies something or one
+        of the users is an administrator.
 
         Args:
             region: Its id or code.

@@ -26,16 +26,18 @@ class Setup:
         drones: Sequence[SeedDrone] = (),
         passwords: Mapping[str, str] = EMPTY,
     ) -> SeedResult:
-        """Creates the given regions, users and drones, those that are not there yet, in one commit.
+        """Creates the given regions, users and drones that do not exist yet, in one commit.
 
-        Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-        Passwords are given beside the seed, by e-mail, and never stored in it.
+        The seed fixes their ids, so that it may be applied at every start. Only the application
+        itself may, with `system`. Passwords are given by e-mail address, apart from the users, so
+        that a seed file contains none.
 
         Args:
             regions: Regions.
             users: Users.
             drones: Drones.
-            passwords: Passwords of users by their e-mail; a user without one cannot sign in yet.
+            passwords: Passwords by the user's e-mail address; a user without one cannot sign in
+                yet.
         """
         return decode(SeedResult, self._caller.call("setup.seed", {
             "regions": regions,

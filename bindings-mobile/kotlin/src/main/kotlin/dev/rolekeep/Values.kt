@@ -1,17 +1,17 @@
 package dev.rolekeep
 
-/** Something of the host that a permission is asked for: `resource("document", "owner_id" to id, "title" to null)`. */
+/** A resource of the application: `resource("document", "owner_id" to id, "title" to null)`. */
 fun resource(type: String, vararg attributes: Pair<String, Any?>): Resource =
     Resource(type, attributes.associate { (name, value) -> name to jsonText(value) })
 
 /**
- * Whether the caller may do this to a resource. One that was not found is no question: there is no `null` here.
+ * Whether the caller may do this to a resource. It cannot be `null`, so that a resource that was not found is not left out by mistake.
  *
  * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Caller.can].
  */
 fun Caller.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
 
-/** [can], or [RolekeepException.Forbidden], which says no more than that. */
+/** Throws [RolekeepException.Forbidden] unless [can] is true. */
 fun Caller.require(permission: String, resource: Resource) = requireOn(permission, resource)
 
 /**
@@ -25,13 +25,13 @@ fun Rules.principal(id: Any, roles: List<String> = emptyList(), attributes: Map<
     principal(PrincipalData(id.toString(), roles = roles.map { AssignedRole(it) }, attributes = attributes.mapValues { jsonText(it.value) }))
 
 /**
- * Whether the principal may do this to a resource. One that was not found is no question: there is no `null` here.
+ * Whether the principal may do this to a resource. It cannot be `null`, so that a resource that was not found is not left out by mistake.
  *
  * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Principal.can].
  */
 fun Principal.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
 
-/** [can], or [RolekeepException.Forbidden], which says no more than that. */
+/** Throws [RolekeepException.Forbidden] unless [can] is true. */
 fun Principal.require(permission: String, resource: Resource) = requireOn(permission, resource)
 
 /**

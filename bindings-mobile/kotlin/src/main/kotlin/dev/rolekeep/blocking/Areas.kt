@@ -152,16 +152,16 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-     * account that may not sign in; the true reason is in the audit log.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+     * an account that may not sign in; the audit log has the actual reason.
      */
     fun login(input: Login): LoginResult = await { area.login(input) }
 
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-     * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
     fun refresh(input: Refresh): LoginResult = await { area.refresh(input) }
@@ -180,14 +180,14 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      */
     fun listOf(input: ListSessionsOf): SessionViewPage = await { area.listOf(input) }
 
-    /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
+    /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
     fun revoke(input: RevokeSession): Unit = await { area.revoke(input) }
 
-    /** Ends all of the caller's sessions but this one. */
+    /** Ends all sessions of the caller except this one. */
     fun revokeOthers(): Unit = await { area.revokeOthers() }
 
     /**
-     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+     * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      */
     @JvmOverloads
@@ -200,7 +200,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
     fun create(input: CreateRole): RoleView = await { area.create(input) }
 
@@ -213,60 +213,60 @@ class BlockingRoles internal constructor(private val area: Roles) {
     fun list(input: ListRoles = ListRoles()): RoleViewPage = await { area.list(input) }
 
     /**
-     * Gets a role of the policy with its grants and the permissions that come of them.
+     * Gets a role of the policy with its grants and the permissions that result from them.
      *
      * Permission `policy:read`.
      */
     fun get(input: GetRole): RoleDetails = await { area.get(input) }
 
     /**
-     * Changes the given fields of a role; a list that is given replaces the one before.
+     * Changes the given fields of a role; a given list replaces the previous one.
      *
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
     fun update(input: UpdateRole): RoleView = await { area.update(input) }
 
     /**
      * Deletes a role.
      *
-     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-     * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+     * unless `force` removes it from all of them, and if no active administrator would be left.
      */
     fun delete(input: DeleteRole): DeletedRole = await { area.delete(input) }
 
     /**
-     * Gives a user a role, everywhere or in a scope, for ever or for a time.
+     * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
      */
     fun assign(input: AssignRole): RoleAssignment = await { area.assign(input) }
 
     /**
-     * Takes a role from a user.
+     * Removes a role from a user.
      *
      * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     fun unassign(input: UnassignRole): Unit = await { area.unassign(input) }
 
     /**
-     * Lists who holds which role: of one user, of one role, or all.
+     * Lists who holds which role: for one user, for one role, or all.
      *
      * Permission `role:read`.
      */
     @JvmOverloads
     fun assignments(input: ListAssignments = ListAssignments()): RoleAssignmentPage = await { area.assignments(input) }
 
-    /** Lists the roles that the caller itself holds. */
+    /** Lists the roles that the caller holds. */
     fun mine(): List<RoleAssignment> = await { area.mine() }
 }
 
 /** The permissions that exist, what a caller may do, and why. */
 class BlockingPermissions internal constructor(private val area: Permissions) {
     /**
-     * Declares a permission. Roles that grant a pattern which matches it have it at once.
+     * Declares a permission. Roles with a pattern that matches it grant it at once.
      *
-     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
     fun create(input: CreatePermission): PermissionView = await { area.create(input) }
 
@@ -278,7 +278,7 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
     fun get(input: GetPermission): PermissionView = await { area.get(input) }
 
     /**
-     * Lists the permissions that exist: the library's and the policy's own, by name.
+     * Lists all permissions, of the library and of the policy, by name.
      *
      * Permission `policy:read`.
      */
@@ -286,19 +286,19 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
     fun list(input: ListPermissions = ListPermissions()): PermissionViewPage = await { area.list(input) }
 
     /**
-     * Says what a permission is for.
+     * Changes the description of a permission.
      *
-     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
     fun update(input: UpdatePermission): PermissionView = await { area.update(input) }
 
     /**
-     * Deletes a permission. Patterns that match others too just match it no more.
+     * Deletes a permission. Patterns that match others as well stay.
      *
-     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-     * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-     * more, unless `force` removes these grants.
+     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+     * `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+     * unless `force` removes these grants.
      */
     fun delete(input: DeletePermission): DeletedPermission = await { area.delete(input) }
 
@@ -309,7 +309,7 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+     * Permission `policy:explain`, and those to read the user and the stored resource.
      */
     fun explain(input: ExplainPermission): Explanation = await { area.explain(input) }
 }
@@ -317,14 +317,14 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
 /** The policy as a whole: its version, files, and what an edit of it would change. */
 class BlockingPolicy internal constructor(private val area: Policy) {
     /**
-     * Gets the policy's version and what it consists of.
+     * Gets the policy's version and a summary of its content.
      *
      * Permission `policy:read`.
      */
     fun get(): PolicySummary = await { area.get() }
 
     /**
-     * Writes the stored policy as a file, which can be imported or given when a store is opened.
+     * Exports the stored policy as a file, which can be imported, or given when a store is opened.
      *
      * Permission `policy:read`.
      */
@@ -335,8 +335,8 @@ class BlockingPolicy internal constructor(private val area: Policy) {
      * Replaces the whole policy by a file.
      *
      * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-     * users hold a role that the file has not, unless `force` takes it from them.
+     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+     * users hold a role that the file does not have, unless `force` removes it from them.
      */
     fun import(input: ImportPolicy): ImportedPolicy = await { area.import(input) }
 
@@ -348,18 +348,18 @@ class BlockingPolicy internal constructor(private val area: Policy) {
     fun validate(input: ValidatePolicy): PolicyValidation = await { area.validate(input) }
 
     /**
-     * Says what importing a policy file would change; nothing is written.
+     * Compares a policy file with the stored policy; nothing is written.
      *
      * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
      */
     fun diff(input: DiffPolicy): List<PolicyChange> = await { area.diff(input) }
 
     /**
-     * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+     * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
      *
-     * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-     * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-     * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+     * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+     * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+     * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
      */
     @JvmOverloads
     fun dryRun(input: DryRunPolicy = DryRunPolicy()): DryRun = await { area.dryRun(input) }
@@ -400,7 +400,7 @@ class BlockingRegions internal constructor(private val area: Regions) {
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
     fun delete(input: DeleteRegion): Unit = await { area.delete(input) }
@@ -411,8 +411,8 @@ class BlockingDrones internal constructor(private val area: Drones) {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-     * region or operator do not exist, or do not agree.
+     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * the operator does not exist, or the operator does not belong to the region.
      */
     fun create(input: CreateDrone): DroneView = await { area.create(input) }
 
@@ -434,39 +434,39 @@ class BlockingDrones internal constructor(private val area: Drones) {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-     * users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateDrone): DroneView = await { area.update(input) }
 
     /**
      * Deletes a drone; its assignments and the roles held on it end.
      *
-     * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+     * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
      */
     fun delete(input: DeleteDrone): Unit = await { area.delete(input) }
 
     /**
      * Assigns a drone to a user, who becomes its operator; others keep their assignments.
      *
-     * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+     * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
     fun assign(input: AssignDrone): DroneView = await { area.assign(input) }
 
     /**
-     * Takes a drone from a user; if it was the operator, the drone has none.
+     * Removes a drone from a user; if the user was its operator, the drone has none then.
      *
-     * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+     * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
     fun unassign(input: UnassignDrone): DroneView = await { area.unassign(input) }
 
     /**
-     * Takes a drone from its operator and assigns it to another user, in one commit.
+     * Moves a drone from its operator to another user, in one commit.
      *
-     * Permissions and errors as with `assign`.
+     * Permissions and errors as for `assign`.
      */
     fun reassign(input: ReassignDrone): DroneView = await { area.reassign(input) }
 }
@@ -489,10 +489,10 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun verify(): AuditReport = await { area.verify() }
 
     /**
-     * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so long ago that its line left the change feed.
+     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+     * so old that the change feed no longer has it.
      */
     fun outcome(input: GetOutcome): ChangeOutcome = await { area.outcome(input) }
 }
@@ -500,10 +500,10 @@ class BlockingAudit internal constructor(private val area: Audit) {
 /** First steps of a store. */
 class BlockingSetup internal constructor(private val area: Setup) {
     /**
-     * Creates the given regions, users and drones, those that are not there yet, in one commit.
+     * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-     * Passwords are given beside the seed, by e-mail, and never stored in it.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
      */
     @JvmOverloads
     fun seed(input: Seed = Seed()): SeedResult = await { area.seed(input) }

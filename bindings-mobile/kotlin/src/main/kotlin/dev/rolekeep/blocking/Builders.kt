@@ -289,7 +289,7 @@ class LoginBuilder(private val identifier: String, private val password: String)
     private var deviceName: String? = null
     private var platform: String? = null
 
-    /** What the user calls the device. */
+    /** The user's name for the device. */
     fun deviceName(value: String?) = apply { deviceName = value }
 
     /** `web`, `ios`, … */
@@ -338,7 +338,7 @@ class ListSessionsOfBuilder(private val userId: UUID) {
 class RevokeAllSessionsBuilder() {
     private var userId: UUID? = null
 
-    /** Whose; the caller's if not given. */
+    /** The user's id; the caller if not given. */
     fun userId(value: UUID?) = apply { userId = value }
 
     fun build() = RevokeAllSessions(userId = userId)
@@ -354,10 +354,10 @@ class CreateRoleBuilder(private val name: String) {
     /** What it is for, at most 500 characters. */
     fun description(value: String?) = apply { description = value }
 
-    /** Whether every new account gets it; no if not said. */
+    /** Whether every new account gets it; no if not given. */
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
-    /** The roles whose grants it has too. */
+    /** The roles that it inherits. */
     fun inherits(value: List<String>) = apply { inherits = value }
 
     /** Its own grants. */
@@ -371,10 +371,10 @@ class NewGrantBuilder(private val permission: String) {
     private var effect: Effect? = null
     private var `when`: String? = null
 
-    /** Whether it gives or takes; it gives if not said. */
+    /** Whether it allows or denies; it allows if not given. */
     fun effect(value: Effect?) = apply { effect = value }
 
-    /** Only where this condition holds. */
+    /** The condition under which it applies; always if not given. */
     fun `when`(value: String?) = apply { `when` = value }
 
     fun build() = NewGrant(permission = permission, effect = effect, `when` = `when`)
@@ -406,7 +406,7 @@ class UpdateRoleBuilder(private val name: String) {
     private var inherits: List<String>? = null
     private var grants: List<NewGrant>? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** What it is for, at most 500 characters. */
@@ -415,7 +415,7 @@ class UpdateRoleBuilder(private val name: String) {
     /** Whether every new account gets it. */
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
-    /** The roles whose grants it has too. */
+    /** The roles that it inherits. */
     fun inherits(value: List<String>?) = apply { inherits = value }
 
     /** Its own grants. */
@@ -429,10 +429,10 @@ class DeleteRoleBuilder(private val name: String) {
     private var expectedVersion: Long? = null
     private var force: Boolean? = null
 
-    /** The version that the deletion was decided on. */
+    /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** Takes it from everybody who holds it, and from the roles that inherit it. */
+    /** Removes it from every user who holds it, and from the roles that inherit it. */
     fun force(value: Boolean?) = apply { force = value }
 
     fun build() = DeleteRole(name = name, expectedVersion = expectedVersion, force = force)
@@ -445,13 +445,13 @@ class AssignRoleBuilder(private val userId: UUID, private val role: String) {
     private var validUntil: Instant? = null
     private var reason: String? = null
 
-    /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`. */
+    /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
     fun scope(value: String?) = apply { scope = value }
 
-    /** From when. */
+    /** From when, inclusive; at once if not given. */
     fun validFrom(value: Instant?) = apply { validFrom = value }
 
-    /** Until when, itself excluded. */
+    /** Until when, exclusive, in the future; for ever if not given. */
     fun validUntil(value: Instant?) = apply { validUntil = value }
 
     /** Why, at most 500 characters. */
@@ -464,7 +464,7 @@ class AssignRoleBuilder(private val userId: UUID, private val role: String) {
 class UnassignRoleBuilder(private val userId: UUID, private val role: String) {
     private var scope: String? = null
 
-    /** Where it is held; `global` if not given. */
+    /** The scope it is held in; `global` if not given. */
     fun scope(value: String?) = apply { scope = value }
 
     fun build() = UnassignRole(userId = userId, role = role, scope = scope)
@@ -478,10 +478,10 @@ class ListAssignmentsBuilder() {
     private var limit: Long? = null
     private var cursor: String? = null
 
-    /** Only this user's. */
+    /** Only assignments of this user. */
     fun userId(value: UUID?) = apply { userId = value }
 
-    /** Only of this role. */
+    /** Only assignments of this role. */
     fun role(value: String?) = apply { role = value }
 
     /** The page's number, from 1. */
@@ -529,7 +529,7 @@ class UpdatePermissionBuilder(private val name: String) {
     private var expectedVersion: Long? = null
     private var description: StringPatch? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** What it is for, at most 500 characters. */
@@ -543,10 +543,10 @@ class DeletePermissionBuilder(private val name: String) {
     private var expectedVersion: Long? = null
     private var force: Boolean? = null
 
-    /** The version that the deletion was decided on. */
+    /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** Removes the grants that need it. */
+    /** Removes the grants that use it. */
     fun force(value: Boolean?) = apply { force = value }
 
     fun build() = DeletePermission(name = name, expectedVersion = expectedVersion, force = force)
@@ -558,13 +558,13 @@ class ExplainPermissionBuilder(private val userId: UUID, private val permission:
     private var attributes: Map<String, JsonText> = emptyMap()
     private var context: Map<String, JsonText> = emptyMap()
 
-    /** A row of this library, by id or code: the permission's type says of which table. */
+    /** A stored row, by id or code; the permission names its type. */
     fun resource(value: String?) = apply { resource = value }
 
-    /** A resource of the host, by its attributes and relations. */
+    /** Instead of a stored row: the attributes and relations of a resource of the application. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
-    /** What the policy's conditions read as `context.…`. */
+    /** The values that conditions read as `context.NAME`. */
     fun context(value: Map<String, JsonText>) = apply { context = value }
 
     fun build() = ExplainPermission(userId = userId, permission = permission, resource = resource, attributes = attributes, context = context)
@@ -586,13 +586,13 @@ class ImportPolicyBuilder(private val text: String) {
     private var expectedVersion: Long? = null
     private var force: Boolean? = null
 
-    /** How it is written; if not given, what begins with `{` is JSON. */
+    /** Its format; if not given, a file that begins with `{` is JSON. */
     fun format(value: PolicyFormat?) = apply { format = value }
 
-    /** The version of the policy that the file was made on. */
+    /** The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** Takes roles that the file has not from everybody who holds them. */
+    /** Removes roles that the file does not have from the users who hold them. */
     fun force(value: Boolean?) = apply { force = value }
 
     fun build() = ImportPolicy(text = text, format = format, expectedVersion = expectedVersion, force = force)
@@ -602,7 +602,7 @@ class ImportPolicyBuilder(private val text: String) {
 class ValidatePolicyBuilder(private val text: String) {
     private var format: PolicyFormat? = null
 
-    /** How it is written; if not given, what begins with `{` is JSON. */
+    /** Its format; if not given, a file that begins with `{` is JSON. */
     fun format(value: PolicyFormat?) = apply { format = value }
 
     fun build() = ValidatePolicy(text = text, format = format)
@@ -612,7 +612,7 @@ class ValidatePolicyBuilder(private val text: String) {
 class DiffPolicyBuilder(private val text: String) {
     private var format: PolicyFormat? = null
 
-    /** How it is written; if not given, what begins with `{` is JSON. */
+    /** Its format; if not given, a file that begins with `{` is JSON. */
     fun format(value: PolicyFormat?) = apply { format = value }
 
     fun build() = DiffPolicy(text = text, format = format)
@@ -629,28 +629,28 @@ class DryRunPolicyBuilder() {
     private var skip: Long? = null
     private var limit: Long? = null
 
-    /** The policy file. */
+    /** The policy file's text. */
     fun text(value: String?) = apply { text = value }
 
-    /** How it is written; if not given, what begins with `{` is JSON. */
+    /** Its format; if not given, a file that begins with `{` is JSON. */
     fun format(value: PolicyFormat?) = apply { format = value }
 
-    /** Instead of a file: this role would be so, new or changed. */
+    /** Instead of a file: create or change this role. */
     fun role(value: RoleEdit?) = apply { role = value }
 
-    /** Instead of a file: this role would be deleted, and taken from everybody. */
+    /** Instead of a file: delete this role, and remove it from everybody. */
     fun deleteRole(value: String?) = apply { deleteRole = value }
 
-    /** Instead of a file: this permission would be declared. */
+    /** Instead of a file: declare this permission. */
     fun createPermission(value: String?) = apply { createPermission = value }
 
-    /** Instead of a file: this permission would be deleted, with the grants that need it. */
+    /** Instead of a file: delete this permission, with the grants that use it. */
     fun deletePermission(value: String?) = apply { deletePermission = value }
 
-    /** Leaves out so many of the changed decisions: to go on after a page. */
+    /** How many of the changed decisions to skip, to read further ones. */
     fun skip(value: Long?) = apply { skip = value }
 
-    /** How many of them are listed, 1 to 1000; 100 if not given. All are counted. */
+    /** How many of them to list, 1 to 1000; 100 if not given. All are counted. */
     fun limit(value: Long?) = apply { limit = value }
 
     fun build() = DryRunPolicy(text = text, format = format, role = role, deleteRole = deleteRole, createPermission = createPermission, deletePermission = deletePermission, skip = skip, limit = limit)
@@ -661,7 +661,7 @@ class RoleEditBuilder(private val name: String) {
     private var inherits: List<String>? = null
     private var grants: List<NewGrant>? = null
 
-    /** The roles whose grants it has too. */
+    /** The roles that it inherits. */
     fun inherits(value: List<String>?) = apply { inherits = value }
 
     /** Its own grants. */
@@ -723,7 +723,7 @@ class UpdateRegionBuilder(private val region: String) {
     private var commanderName: StringPatch? = null
     private var status: RegionStatus? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** The short name. */
@@ -750,13 +750,13 @@ class CreateDroneBuilder(private val code: String, private val model: DroneModel
     private var region: String? = null
     private var operatorId: UUID? = null
 
-    /** What it is doing; `STANDBY` if not given. */
+    /** Its status; `STANDBY` if not given. */
     fun status(value: DroneStatus?) = apply { status = value }
 
     /** The region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Who flies it. */
+    /** The operator's user id. */
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
     fun build() = CreateDrone(code = code, model = model, status = status, region = region, operatorId = operatorId)
@@ -781,7 +781,7 @@ class ListDronesBuilder() {
     /** Only drones of this region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Only drones flown by this user, whom the caller must be allowed to read. */
+    /** Only drones whose operator is this user, whom the caller must be allowed to read. */
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
     /** The page's number, from 1. */
@@ -804,16 +804,16 @@ class UpdateDroneBuilder(private val drone: String) {
     private var status: DroneStatus? = null
     private var region: StringPatch? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** The name chosen by callers. */
+    /** The code chosen by the application. */
     fun code(value: String?) = apply { code = value }
 
-    /** What it is. */
+    /** Its model. */
     fun model(value: DroneModel?) = apply { model = value }
 
-    /** What it is doing. */
+    /** Its status. */
     fun status(value: DroneStatus?) = apply { status = value }
 
     /** The region, by id or code. */
@@ -833,19 +833,19 @@ class ListAuditBuilder() {
     private var limit: Long? = null
     private var cursor: String? = null
 
-    /** Only of this actor: a user's id, `system`, `anonymous`. */
+    /** Only entries of this actor: a user's id, `system`, `anonymous`. */
     fun actor(value: String?) = apply { actor = value }
 
-    /** Only on this target. */
+    /** Only entries about the target with this id. */
     fun targetId(value: String?) = apply { targetId = value }
 
-    /** Only this action. */
+    /** Only entries of this action. */
     fun action(value: String?) = apply { action = value }
 
-    /** Only then or later. */
+    /** Only entries from this time on. */
     fun from(value: Instant?) = apply { from = value }
 
-    /** Only before. */
+    /** Only entries before this time. */
     fun until(value: Instant?) = apply { until = value }
 
     /** The page's number, from 1. */
@@ -876,7 +876,7 @@ class SeedBuilder() {
     /** Drones. */
     fun drones(value: List<SeedDrone>) = apply { drones = value }
 
-    /** Passwords of users by their e-mail; a user without one cannot sign in yet. */
+    /** Passwords by the user's e-mail address; a user without one cannot sign in yet. */
     fun passwords(value: Map<String, String>) = apply { passwords = value }
 
     fun build() = Seed(regions = regions, users = users, drones = drones, passwords = passwords)
@@ -903,16 +903,16 @@ class SeedUserBuilder(private val id: UUID, private val email: String) {
     private var region: String? = null
     private var roles: List<String> = emptyList()
 
-    /** Its username. */
+    /** The username. */
     fun username(value: String?) = apply { username = value }
 
-    /** Its whole name. */
+    /** The full name. */
     fun fullName(value: String?) = apply { fullName = value }
 
     /** Its region, by code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Names of its roles, beside the default roles, which every account gets. */
+    /** Names of its roles, in addition to the default roles, which every account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
     fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles)
@@ -1194,19 +1194,19 @@ class PrincipalDataBuilder(private val id: String) {
     private var roles: List<AssignedRole> = emptyList()
     private var groups: Map<String, List<AssignedRole>> = emptyMap()
 
-    /** `active` if not given; whoever has another status may do nothing, and explanations name it. */
+    /** `active` if not given. A user with any other status may do nothing; explanations name it. */
     fun status(value: String?) = apply { status = value }
 
-    /** `principal.verified`; true if not given. */
+    /** Read as `principal.verified`; true if not given. */
     fun verified(value: Boolean?) = apply { verified = value }
 
-    /** What conditions read as `principal.NAME`, declared by the policy for the type `user`. */
+    /** Read as `principal.NAME`; the policy declares them for the type `user`. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
-    /** The roles that they hold themselves; of one that is held everywhere and always, the name alone. */
+    /** The user's own roles. The name alone stands for a role that is held everywhere and always. */
     fun roles(value: List<AssignedRole>) = apply { roles = value }
 
-    /** The roles of their groups, by the group's name. */
+    /** The roles of the user's groups, by the group's name. */
     fun groups(value: Map<String, List<AssignedRole>>) = apply { groups = value }
 
     fun build() = PrincipalData(id = id, status = status, verified = verified, attributes = attributes, roles = roles, groups = groups)
@@ -1218,13 +1218,13 @@ class AssignedRoleBuilder(private val role: String) {
     private var validFrom: Instant? = null
     private var validUntil: Instant? = null
 
-    /** Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares. */
+    /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
     fun scope(value: String?) = apply { scope = value }
 
-    /** From when. */
+    /** From when, inclusive; always if not given. */
     fun validFrom(value: Instant?) = apply { validFrom = value }
 
-    /** Until when, itself excluded. */
+    /** Until when, exclusive; for ever if not given. */
     fun validUntil(value: Instant?) = apply { validUntil = value }
 
     fun build() = AssignedRole(role = role, scope = scope, validFrom = validFrom, validUntil = validUntil)

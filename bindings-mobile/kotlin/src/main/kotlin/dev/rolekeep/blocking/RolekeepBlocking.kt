@@ -14,10 +14,10 @@ import java.util.concurrent.CancellationException
  * [CancellationException]; what it asked for may still be carried out.
  */
 class RolekeepBlocking private constructor(private val um: UserManagement) : AutoCloseable {
-    /** The host itself: no rule holds it back, every invariant does. Not for requests of others. */
+    /** The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request. */
     fun system() = BlockingCaller(um.system())
 
-    /** Somebody who has not signed in. */
+    /** A caller who is not signed in. */
     @JvmOverloads
     fun anonymous(request: RequestContext = RequestContext()) = BlockingCaller(um.anonymous(request))
 
@@ -31,7 +31,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         await { um.login(identifier, password, request) }
 
     /**
-     * The user whom an access token was made for.
+     * The caller of an access token.
      *
      * @throws RolekeepException.Unauthorized for a token that is not valid, or no longer.
      */
@@ -40,31 +40,31 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         BlockingCaller(await { um.authenticate(accessToken, request) })
 
     /**
-     * A user for whom the host vouches itself, without a session.
+     * A caller for a user that the application vouches for, without a session.
      *
      * @throws RolekeepException.NotFound for no such user.
      */
     fun actingAs(userId: UUID) = BlockingCaller(await { um.actingAs(userId) })
 
-    /** Whether any user may do this, to a resource or at all; reads the user's rights where they are not in memory. */
+    /** Whether a user may do this, to a resource or to all there could be. Reads the user's rights if they are not in memory. */
     @JvmOverloads
     fun check(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Boolean =
         await { um.check(userId, permission, resource, circumstances) }
 
-    /** Many checks of one moment, about one user or several. */
+    /** Many checks at one moment, about one user or several. */
     @JvmOverloads
     fun checkMany(checks: List<UserCheck>, circumstances: Circumstances = Circumstances()): List<Boolean> =
         await { um.checkMany(checks, circumstances) }
 
-    /** Why any user may or may not do this. */
+    /** Explains why a user may or may not do this. */
     @JvmOverloads
     fun explain(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Explanation =
         await { um.explain(userId, permission, resource, circumstances) }
 
-    /** The newest commit that this instance has made or heard of: see [circumstances]. */
+    /** The number of the newest commit that this instance has made or read: see [circumstances]. */
     fun position(): Long = um.position().toLong()
 
-    /** Finishes running commits and closes the storage; whatever is asked later throws [RolekeepException.Unavailable]. */
+    /** Finishes running commits and closes the storage; later calls throw [RolekeepException.Unavailable]. */
     override fun close() = um.close()
 
     companion object {
@@ -83,16 +83,16 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         @JvmStatic
         fun rules(config: RulesConfig): Rules = Rules.compile(config)
 
-        /** Something of the host that a permission is asked for: `resource("document", Map.of("owner_id", id))`. */
+        /** A resource of the application: `resource("document", Map.of("owner_id", id))`. */
         @JvmStatic
         @JvmOverloads
         fun resource(type: String, attributes: Map<String, Any?> = emptyMap()) = Resource(type, attributes.mapValues { jsonText(it.value) })
 
         /**
-         * What a host knows when it asks about a user.
+         * Options of a check about a user.
          *
-         * @param context what the policy's conditions read as `context.…`.
-         * @param atLeast a [position] up to which all that was written must count.
+         * @param context the values that conditions read as `context.NAME`.
+         * @param atLeast a [position]: everything committed up to it counts.
          */
         @JvmStatic
         @JvmOverloads
@@ -101,10 +101,10 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     }
 }
 
-/** Who is asking; its rights are those of the moment of each call. */
+/** Runs operations and answers checks for somebody, by the rights of the moment of each call. */
 class BlockingCaller internal constructor(private val caller: Caller) : BlockingAreas(caller) {
     /**
-     * Whether the caller may do this at all.
+     * Whether the caller may do this to all resources there could be.
      *
      * @throws RolekeepException.Validation for an unknown permission.
      * @throws RolekeepException.Unauthorized once the session has ended.
@@ -117,40 +117,40 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     /** Several checks in one call. */
     fun canMany(checks: List<Check>): List<Boolean> = caller.canMany(checks)
 
-    /** Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no. */
+    /** Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes, never a wrong no. */
     fun canSomewhere(permission: String): Boolean = caller.canSomewhere(permission)
 
-    /** [can], or [RolekeepException.Forbidden]. */
+    /** Throws [RolekeepException.Forbidden] unless [can] is true. */
     fun require(permission: String) = caller.require(permission)
 
-    /** [can], or [RolekeepException.Forbidden]. */
+    /** Throws [RolekeepException.Forbidden] unless [can] is true. */
     fun require(permission: String, resource: Resource) = caller.requireOn(permission, resource)
 
     /** Whether the caller holds a role now: everywhere, or also just in a scope (`region:ID`). */
     @JvmOverloads
     fun hasRole(role: String, scope: String? = null): Boolean = caller.hasRole(role, scope)
 
-    /** [hasRole], or [RolekeepException.Forbidden]. */
+    /** Throws [RolekeepException.Forbidden] unless [hasRole] is true. */
     @JvmOverloads
     fun requireRole(role: String, scope: String? = null) = caller.requireRole(role, scope)
 
-    /** Whether the caller holds `admin:all` now, or is the host. */
+    /** Whether the caller holds `admin:all` now, or is the application itself. */
     fun isAdministrator(): Boolean = caller.isAdministrator()
 
-    /** [isAdministrator], or [RolekeepException.Forbidden]. */
+    /** Throws [RolekeepException.Forbidden] unless [isAdministrator] is true. */
     fun requireAdmin() = caller.requireAdmin()
 
-    /** Whether somebody has signed in, or the host itself asks. */
+    /** Whether the caller is a user or the application itself. */
     fun isSignedIn(): Boolean = caller.isSignedIn()
 
-    /** Which rows of the host's own table the caller may do this to, as a condition in SQL. */
+    /** The rows of your own table to which the caller may do this, as a condition in SQL. */
     fun filter(permission: String, table: SqlTable): SqlFilter = caller.filter(permission, table)
 
-    /** Why the caller may or may not do this: for the host, not for the caller's eyes. */
+    /** Explains why the caller may or may not do this. For operators: it tells more than the caller may know. */
     @JvmOverloads
     fun explain(permission: String, resource: Resource? = null): Explanation = caller.explain(permission, resource)
 
-    /** The same caller, knowing this of the request, too. */
+    /** The same caller with this request context; fields that are not given keep their values. */
     fun withRequest(request: RequestContext) = BlockingCaller(caller.withRequest(request))
 }
 
