@@ -1,8 +1,8 @@
 import { attributes, type Question, required, type Resource, safely } from "./ask.js";
 import { fromJson, toJson } from "./codec.js";
-import { invalid, only, text } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Json } from "./generated/types.js";
+import { invalid, only, text } from "./raise.js";
 import type { CallerFfi } from "./rolekeep.js";
 import { store } from "./wasm.js";
 
@@ -58,7 +58,7 @@ export class Caller extends Areas {
     this.#native = native;
   }
 
-  /** Runs an operation by name, typed by the areas. */
+  /** @internal Runs an operation by name, typed by the areas. */
   protected readonly run: Run = async <T>(operation: string, input: object, takes: string, answers: string) => {
     const answer = await this.call(operation, toJson(input, takes));
     return fromJson(answer, answers) as T;

@@ -1,9 +1,10 @@
 import { type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { only, RolekeepError, text } from "./errors.js";
+import { RolekeepError } from "./errors.js";
 import type { Explanation, LoginResult, Settings } from "./generated/types.js";
 import type { Persister } from "./persister.js";
+import { only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 

@@ -30,23 +30,23 @@ class RolekeepError(Exception):
         change_id: UUID | None = None, retry_after: int | None = None, permission: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message: str = message
         """For people; may change between versions."""
-        self.reason = reason or self._usual
+        self.reason: Reason = reason or self._usual
         """Why, more closely than the code; stable."""
-        self.fields = tuple(fields)
+        self.fields: tuple[FieldError, ...] = tuple(fields)
         """The wrong fields, all at once."""
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         """The problems of a policy or seed file, each with line and column."""
-        self.report = report
+        self.report: str | None = report
         """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
-        self.timestamp = timestamp
+        self.timestamp: datetime | None = timestamp
         """When it happened, where known."""
-        self.change_id = change_id
+        self.change_id: UUID | None = change_id
         """With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change."""
-        self.retry_after = retry_after
+        self.retry_after: int | None = retry_after
         """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
-        self.permission = permission
+        self.permission: str | None = permission
         """The permission that was denied, for the host's log; who was denied must not learn it."""
 
     def __str__(self) -> str:

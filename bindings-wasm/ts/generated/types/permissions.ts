@@ -210,18 +210,6 @@ export interface GrantTrace {
   readonly tests: readonly TestTrace[];
 }
 
-/**
- * Lists the permissions that exist: the library's and the policy's own, by name.
- *
- * Permission `policy:read`.
- */
-export interface ListPermissions {
-}
-
-/** Lists what the caller may do: every grant of its roles, with scope and condition. */
-export interface MyPermissions {
-}
-
 /** A permission. */
 export interface PermissionView {
   /** `document:edit`. */

@@ -94,18 +94,6 @@ export interface ListAssignments {
   readonly cursor?: string | undefined;
 }
 
-/**
- * Lists the policy's roles, by name.
- *
- * Permission `policy:read`.
- */
-export interface ListRoles {
-}
-
-/** Lists the roles that the caller itself holds. */
-export interface MyRoles {
-}
-
 /** That a user holds a role, in a scope, for a time. */
 export interface RoleAssignment {
   /** Who holds it. */

@@ -4,10 +4,6 @@ import type { User } from "./common.js";
 
 // What operations of `sessions` take and answer.
 
-/** Lists the caller's own sessions, newest first. */
-export interface ListSessions {
-}
-
 /**
  * Lists a user's sessions, newest first.
  *
@@ -49,10 +45,6 @@ export interface LoginResult {
   readonly user: User;
 }
 
-/** Ends the caller's own session: its tokens are refused from then on. */
-export interface Logout {
-}
-
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
@@ -72,10 +64,6 @@ export interface Refresh {
 export interface RevokeAllSessions {
   /** Whose; the caller's if not given. */
   readonly userId?: string | undefined;
-}
-
-/** Ends all of the caller's sessions but this one. */
-export interface RevokeOtherSessions {
 }
 
 /** Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`. */
