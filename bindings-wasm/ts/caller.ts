@@ -27,7 +27,7 @@ export interface RequestContext {
    */
   readonly forwardedFor?: string | undefined;
   /** What the policy's conditions may read as `context.…`, under the policy's names. */
-  readonly values?: { readonly [name: string]: Json | Date } | undefined;
+  readonly context?: { readonly [name: string]: Json | Date } | undefined;
 }
 
 // The core reads no more, in UTF-8 bytes; longer text is not even copied to it.
@@ -138,8 +138,8 @@ export class Caller extends Areas {
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "values"]);
-  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
+  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "context"]);
+  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, context } = request;
   const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
-  return toJson({ ...named, values }, "");
+  return toJson({ ...named, context }, "");
 }

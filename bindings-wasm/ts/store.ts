@@ -17,7 +17,7 @@ export interface OpenOptions extends Omit<Settings, "sqlite" | "exclusive">, Was
 /** What a host knows when it asks about a user. */
 export interface Circumstances {
   /** What the policy's conditions read as `context.…`, under the policy's names. */
-  readonly context?: RequestContext["values"];
+  readonly context?: RequestContext["context"];
   /** A `position` up to which all that was written must count. */
   readonly atLeast?: number | undefined;
 }

@@ -101,7 +101,7 @@ pub use config::{AuditDenials, Config};
 pub use credentials::password::{HashingCost, PasswordRule};
 pub use manager::{Builder, UserManagement};
 pub use model::{
-    decode::{FieldCode, FieldError},
+    decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
     id::{AuditId, ChangeSetId, DroneId, RegionId, SessionId, UserId},
     page::{Page, Paged},

@@ -26,9 +26,11 @@ class Scope(NamedTuple):
 def main(folder: str) -> None:
     texts = [without_comments(path.read_text()) for path in sorted(Path(folder).glob("**/*.swift"))]
     found = [line for text in texts for line in declarations(text)]
-    types = {path for path, text in found if not text.startswith("extension")}
-    # What an extension makes of a type that is not public concerns nobody.
-    print("\n".join(sorted({f"{path}: {text}" for path, text in found if not text.startswith("extension") or path in types})))
+    ours = {path for path, text in found if not text.startswith("extension ")}
+    # What an extension gives to a type that is not public concerns nobody, nor what another type is within.
+    hidden = {name for text in texts for name in hidden_types(text)}
+    shown = [one for one in found if one[0].split(".")[0] not in hidden and (one[0] in ours or not one[1].startswith("extension "))]
+    print("\n".join(sorted({f"{path}: {text}" for path, text in shown})))
 
 
 def without_comments(text: str) -> str:
@@ -36,6 +38,11 @@ def without_comments(text: str) -> str:
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     text = re.sub(r'"(?:\\.|[^"\\\n])*"', lambda found: re.sub(r"[{}]|//", "", found[0]), text)
     return re.sub(r"//.*", "", text)
+
+
+def hidden_types(text: str) -> list[str]:
+    found = re.findall(rf"^(.*{TYPE.pattern})", text, re.MULTILINE)
+    return [name for head, name in found if "extension " not in head and not re.search(rf"\b(?:public|open)\s+(?:\w+\s+)*{name}\b", text)]
 
 
 def declarations(text: str) -> list[tuple[str, str]]:

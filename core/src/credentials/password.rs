@@ -39,7 +39,7 @@ impl Default for PasswordRule {
 
 impl PasswordRule {
     /// Checks a new password against the rule and the account's own names.
-    pub fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
+    pub(crate) fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
         let raw = password.expose();
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));

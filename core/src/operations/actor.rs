@@ -75,7 +75,7 @@ pub struct RequestContext {
     /// By which a request that is sent again is known, so that it is done once: see [`RequestContext::idempotency_key`].
     pub idempotency_key: Option<String>,
     /// What the policy's conditions may read as `context.…`.
-    pub values: Context,
+    pub context: Context,
 }
 
 impl RequestContext {
@@ -84,7 +84,7 @@ impl RequestContext {
         Self { ip: Some(ip.into()), ..Self::default() }
     }
 
-    /// What is not given here is taken from what was known before; of the values, each.
+    /// What is not given here is taken from what was known before; of the context, each value.
     pub fn over(self, known: &Self) -> Self {
         Self {
             ip: self.ip.or_else(|| known.ip.clone()),
@@ -92,7 +92,7 @@ impl RequestContext {
             user_agent: self.user_agent.or_else(|| known.user_agent.clone()),
             request_id: self.request_id.or_else(|| known.request_id.clone()),
             idempotency_key: self.idempotency_key.or_else(|| known.idempotency_key.clone()),
-            values: self.values.over(&known.values),
+            context: self.context.over(&known.context),
         }
     }
 

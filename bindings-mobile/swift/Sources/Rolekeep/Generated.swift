@@ -12559,7 +12559,7 @@ public struct RequestContext: Equatable, Hashable {
     /**
      * What the policy's conditions may read as `context.…`.
      */
-    public let values: [String: JsonText]
+    public let context: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -12585,13 +12585,13 @@ public struct RequestContext: Equatable, Hashable {
          */forwardedFor: String? = nil, 
         /**
          * What the policy's conditions may read as `context.…`.
-         */values: [String: JsonText] = [:]) {
+         */context: [String: JsonText] = [:]) {
         self.ip = ip
         self.userAgent = userAgent
         self.requestId = requestId
         self.idempotencyKey = idempotencyKey
         self.forwardedFor = forwardedFor
-        self.values = values
+        self.context = context
     }
 
     
@@ -12615,7 +12615,7 @@ struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
                 requestId: FfiConverterOptionString.read(from: &buf), 
                 idempotencyKey: FfiConverterOptionString.read(from: &buf), 
                 forwardedFor: FfiConverterOptionString.read(from: &buf), 
-                values: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
+                context: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -12625,7 +12625,7 @@ struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.requestId, into: &buf)
         FfiConverterOptionString.write(value.idempotencyKey, into: &buf)
         FfiConverterOptionString.write(value.forwardedFor, into: &buf)
-        FfiConverterDictionaryStringTypeJsonText.write(value.values, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.context, into: &buf)
     }
 }
 
