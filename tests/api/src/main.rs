@@ -57,3 +57,27 @@ fn short(item: &str) -> String {
 fn is_path(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || letter == ':'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_of_the_standard_library_are_left_out() {
+        let long = "pub fn rolekeep::A::of(x: impl core::convert::Into<alloc::string::String>) -> std::io::Result<&'static str>";
+        assert_eq!(short(long), "pub fn rolekeep::A::of(x: impl Into<String>) -> Result<&'static str>");
+        let others = "impl serde_core::ser::Serialize for rolekeep::core::A where T: rolekeep::alloc::B";
+        assert_eq!(short(others), others);
+        assert_eq!(
+            short("pub fn a(b: Self::core) -> core::option::Option<é::X>"),
+            "pub fn a(b: Self::core) -> Option<é::X>"
+        );
+    }
+
+    #[test]
+    fn methods_of_a_trait_are_known_by_their_type() {
+        assert!(is_method("pub async fn rolekeep::A<'a>::next(&self)", "rolekeep::A<'a>::"));
+        assert!(!is_method("pub fn rolekeep::library_schema()", "rolekeep::A::"));
+        assert!(!is_method("pub type rolekeep::A::Error = rolekeep::Error", "rolekeep::A::"));
+    }
+}
