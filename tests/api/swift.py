@@ -88,7 +88,7 @@ def opened(head: str, scopes: list[Scope]) -> Scope:
     keyword = kind[0].split()[0]
     outer = scopes[-1].path if scopes else None
     is_public = bool(PUBLIC.match(head)) or keyword == "extension"
-    return Scope(f"{outer}.{kind[1]}" if outer else kind[1], keyword, is_public and all(scope.is_public for scope in scopes))
+    return Scope(f"{outer}.{kind[1]}" if outer else kind[1], keyword, is_public)
 
 
 def told(head: str, scopes: list[Scope]) -> list[tuple[str, str]]:
