@@ -50,7 +50,7 @@ def declarations(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     scopes: list[Scope] = []
     head = ""
-    for letter in text:
+    for letter in text + "\n":
         is_open = head.count("(") > head.count(")") or head.count("[") > head.count("]")
         if letter == "{" and not is_open:
             scopes.append(opened(head, scopes))

@@ -39,6 +39,10 @@ class SwiftApi(unittest.TestCase):
         self.assertEqual(listed("fileprivate struct A { public func b() { let c = 1 } }\nstruct D { public struct E {} }"), [])
         self.assertEqual(listed("public func f() {\n    func g() {}\n    public let h = 1\n}"), ["Rolekeep: public func f()"])
 
+    def test_braces_in_strings_and_remarks_are_none(self) -> None:
+        text = 'public var a: String {\n    // {\n    return "{" + "\\"{"\n}\n/* } */ public let b: Int'
+        self.assertEqual(listed(text), ["Rolekeep: public var a: String", "Rolekeep: public let b: Int"])
+
     def test_protocols_and_extensions(self) -> None:
         text = "public protocol P {\n    func a() -> Int\n}\nextension A: P {\n    public func a() -> Int { 1 }\n    private func b() {}\n}"
         self.assertEqual(listed(text), ["P: public protocol P", "P: func a() -> Int", "A: extension A: P", "A: public func a() -> Int"])
