@@ -40,19 +40,19 @@ pub struct RequestContext {
     pub forwarded_for: Option<String>,
     /// The values that conditions may read as `context.NAME`.
     #[uniffi(default)]
-    pub values: HashMap<String, JsonText>,
+    pub context: HashMap<String, JsonText>,
 }
 
 impl From<RequestContext> for rolekeep::RequestContext {
     fn from(request: RequestContext) -> Self {
-        let mut context = Self::default();
-        context.ip = request.ip;
-        context.user_agent = request.user_agent;
-        context.request_id = request.request_id;
-        context.idempotency_key = request.idempotency_key;
-        context.forwarded_for = request.forwarded_for;
-        context.values = rolekeep::rules::Context::from_json(&attributes(request.values));
-        context
+        let mut made = Self::default();
+        made.ip = request.ip;
+        made.user_agent = request.user_agent;
+        made.request_id = request.request_id;
+        made.idempotency_key = request.idempotency_key;
+        made.forwarded_for = request.forwarded_for;
+        made.context = rolekeep::rules::Context::from_json(&attributes(request.context));
+        made
     }
 }
 

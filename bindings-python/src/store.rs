@@ -331,6 +331,6 @@ fn read_request(text: Option<&str>) -> Result<RequestContext> {
     let mut request = RequestContext::default();
     (request.ip, request.user_agent, request.forwarded_for) = (given.ip, given.user_agent, given.forwarded_for);
     (request.request_id, request.idempotency_key) = (given.request_id, given.idempotency_key);
-    request.values = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
+    request.context = given.context.map(|values| Context::from_json(&values)).unwrap_or_default();
     Ok(request)
 }

@@ -152,7 +152,7 @@ struct Given {
     idempotency_key: Option<String>,
     forwarded_for: Option<String>,
     #[serde(default)]
-    values: BTreeMap<String, serde_json::Value>,
+    context: BTreeMap<String, serde_json::Value>,
 }
 
 pub fn request(context: Option<&str>) -> Result<RequestContext> {
@@ -165,6 +165,6 @@ pub fn request(context: Option<&str>) -> Result<RequestContext> {
     request.request_id = given.request_id;
     request.idempotency_key = given.idempotency_key;
     request.forwarded_for = given.forwarded_for;
-    request.values = rolekeep::rules::Context::from_json(&given.values);
+    request.context = rolekeep::rules::Context::from_json(&given.context);
     Ok(request)
 }

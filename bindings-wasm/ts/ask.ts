@@ -1,8 +1,9 @@
 import { fromJson, toJson } from "./codec.js";
-import { ForbiddenError, text, toError } from "./errors.js";
+import { ForbiddenError } from "./errors.js";
 import { filtered, type PostgresValue, type RowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import type { Explanation } from "./generated/types.js";
 import type { Json } from "./page.js";
+import { text, toError } from "./raise.js";
 
 /** What a check is about: a type, and the attributes that the policy reads, named as in the policy. */
 export interface Resource {

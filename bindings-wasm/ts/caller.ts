@@ -1,8 +1,8 @@
 import { attributes, type Question, required, type Resource, safely } from "./ask.js";
 import { fromJson, toJson } from "./codec.js";
-import { invalid, only, text } from "./errors.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Json } from "./generated/types.js";
+import { invalid, only, text } from "./raise.js";
 import type { CallerFfi } from "./rolekeep.js";
 import { store } from "./wasm.js";
 
@@ -27,7 +27,7 @@ export interface RequestContext {
    */
   readonly forwardedFor?: string | undefined;
   /** The values that conditions may read as `context.NAME`. */
-  readonly values?: { readonly [name: string]: Json | Date } | undefined;
+  readonly context?: { readonly [name: string]: Json | Date } | undefined;
   /**
    * Once it is aborted, operations of this caller are not begun any more and nobody waits for those that were: they fail
    * with its `reason`. What is being written is written to its end.
@@ -68,7 +68,7 @@ export class Caller extends Areas {
     this.#signal = signal;
   }
 
-  /** Runs an operation by name, typed by the areas. */
+  /** @internal Runs an operation by name, typed by the areas. */
   protected readonly run: Run = async <T>(operation: string, input: object, takes: string, answers: string) => {
     const answer = await this.call(operation, toJson(input, takes));
     return fromJson(answer, answers) as T;
@@ -162,8 +162,8 @@ export async function unlessAborted<T>(signal: AbortSignal | undefined, ask: () 
 /** @internal */
 export function contextJson(request: RequestContext | undefined): string | undefined {
   if (request === undefined) return undefined;
-  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "values", "signal"]);
-  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, values } = request;
+  only(request, ["ip", "userAgent", "forwardedFor", "requestId", "idempotencyKey", "context", "signal"]);
+  const { ip, userAgent, forwardedFor, requestId, idempotencyKey, context } = request;
   const named = { ip, user_agent: userAgent, forwarded_for: forwardedFor, request_id: requestId, idempotency_key: idempotencyKey };
-  return toJson({ ...named, values }, "");
+  return toJson({ ...named, context }, "");
 }

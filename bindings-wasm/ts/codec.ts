@@ -1,5 +1,5 @@
-import { invalid, toCamel } from "./errors.js";
 import { records } from "./generated/codec.js";
+import { invalid, toCamel } from "./raise.js";
 
 // Deeper input than the core reads, in levels.
 const MAX_DEPTH = 120;

@@ -1,6 +1,6 @@
 import { fromJson, toJson } from "./codec.js";
-import { text, toCamel, toError } from "./errors.js";
 import type { SqlFilter, SqlKind, SqlParameter, SqlTable } from "./generated/types.js";
+import { text, toCamel, toError } from "./raise.js";
 
 /** A host's table that holds the rows of a type, and which SQL it is asked in. */
 export type TableMapping = SqlTable;

@@ -1,5 +1,5 @@
-import { unavailable } from "./errors.js";
 import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
+import { unavailable } from "./raise.js";
 
 /** Events of a page before which its timers may not have run for long. */
 const SHOWN = ["visibilitychange", "resume", "pageshow", "focus"];

@@ -2,8 +2,9 @@ import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from "node
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 
-import { InternalError, unavailable } from "./errors.js";
+import { InternalError } from "./errors.js";
 import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
+import { unavailable } from "./raise.js";
 
 export * from "./guarded.js";
 

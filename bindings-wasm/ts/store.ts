@@ -2,9 +2,10 @@
 import { type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
-import { only, RolekeepError, text } from "./errors.js";
+import { RolekeepError } from "./errors.js";
 import type { Explanation, LoginResult, Config } from "./generated/types.js";
 import type { Persister } from "./persister.js";
+import { only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
@@ -17,7 +18,7 @@ export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive">, WasmS
 /** Options of a check about a user. */
 export interface Circumstances {
   /** The values that conditions read as `context.NAME`. */
-  readonly context?: RequestContext["values"];
+  readonly context?: RequestContext["context"];
   /** A `position`: everything committed up to it counts. */
   readonly atLeast?: number | undefined;
 }

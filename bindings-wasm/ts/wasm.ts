@@ -1,5 +1,5 @@
-import { toError, unavailable } from "./errors.js";
 import { Packer } from "./packed.js";
+import { toError, unavailable } from "./raise.js";
 import type * as browser from "./rolekeep.js";
 
 /** Where the wasm comes from, if not from beside the package's code. */

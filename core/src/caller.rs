@@ -272,7 +272,7 @@ impl Caller {
     }
 
     fn context(&self) -> &Context {
-        &self.who.request.values
+        &self.who.request.context
     }
 
     fn required(&self, is_allowed: bool, denied: impl FnOnce() -> Error) -> Result<()> {

@@ -108,7 +108,7 @@ pub use checks::{Asking, KnownUser, UserRef};
 pub use config::{AuditDenials, Config};
 pub use manager::{Builder, UserManagement};
 pub use model::{
-    decode::{FieldCode, FieldError},
+    decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
     id::{AuditId, ChangeSetId, DroneId, RegionId, SessionId, UserId},
     page::{Page, Paged},

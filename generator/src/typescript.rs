@@ -36,6 +36,10 @@ fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
     let mut text = String::new();
     let mut used = BTreeSet::new();
     for (name, TypeShape { about, shape }) in &home.types {
+        // No method takes the input of an operation that needs none.
+        if matches!(shape, Shape::Record(fields) if fields.is_empty()) {
+            continue;
+        }
         text.push('\n');
         docs.put(&mut text, "", about);
         // Writing to a String does not fail.
@@ -139,7 +143,7 @@ fn areas(catalogue: &Catalogue) -> String {
         area_class(&mut text, catalogue, &docs, area);
     }
     text.push_str("\n/** The operations of a caller, in areas. */\nexport abstract class Areas extends Asker {\n");
-    text.push_str("  /** Runs an operation by name. */\n  protected abstract readonly run: Run;\n");
+    text.push_str("  /** @internal Runs an operation by name. */\n  protected abstract readonly run: Run;\n");
     for area in &catalogue.areas {
         docs.put(&mut text, "  ", area.about);
         let (method, class) = (camel(area.name), class(area));
@@ -149,7 +153,7 @@ fn areas(catalogue: &Catalogue) -> String {
     text
 }
 
-const RUN: &str = "/** Runs an operation: its name, the input and its type, the type of the answer. */
+const RUN: &str = "/** @internal Runs an operation: its name, the input and its type, the type of the answer. */
 export type Run = <T>(operation: string, input: object, takes: string, answers: string) => Promise<T>;
 ";
 

@@ -28,7 +28,18 @@ def undeclared(program: str) -> set[str]:
     return types | labels | members
 
 
+def sizes(pattern: str) -> set[tuple[str, int]]:
+    """How many values the cases of enumerations have that stand there like this."""
+    text = re.sub(r"/\*.*?\*/", "", DECLARED, flags=re.DOTALL)
+    return {(name, values.count(",") + 1) for name, values in re.findall(pattern + r"\(([^)]*)\)", text)}
+
+
 class Swift(unittest.TestCase):
+    def test_patterns_have_as_many_values_as_their_cases(self) -> None:
+        patterns = sizes(r"let \.(\w+)")
+        self.assertGreater(len(patterns), 9)
+        self.assertEqual(patterns - sizes(r"[ ,](\w+)"), set())
+
     def test_what_is_named_is_declared(self) -> None:
         self.assertGreater(len(programs()), 5)
         for program in programs():

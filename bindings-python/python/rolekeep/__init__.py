@@ -4,7 +4,7 @@
 """
 
 from . import errors, records
-from ._ask import RowFilter
+from ._ask import Question, Resource, RowFilter
 from ._codec import UNSET, Unset
 from ._open import open, open_async
 from ._persister import Batch, Loaded, Persisted, Persister, RowChange
@@ -17,6 +17,6 @@ from .records import *  # noqa: F403
 
 __all__ = [
     "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "Caller", "Loaded", "Opening", "Persisted",
-    "Persister", "Principal", "RowChange", "RowFilter", "Rules", "Unset", "UserManagement", "open", "open_async",
-    "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
+    "Persister", "Principal", "Question", "Resource", "RowChange", "RowFilter", "Rules", "Unset", "UserManagement", "open",
+    "open_async", "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
 ]

@@ -30,24 +30,24 @@ class RolekeepError(Exception):
         change_id: UUID | None = None, retry_after: int | None = None, permission: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message: str = message
         """For people; may change between versions."""
-        self.reason = reason or self._usual
-        """What happened, more precisely than the code; as stable."""
-        self.fields = tuple(fields)
-        """All wrong fields."""
-        self.problems = tuple(problems)
+        self.reason: Reason = reason or self._usual
+        """Why, more closely than the code; stable."""
+        self.fields: tuple[FieldError, ...] = tuple(fields)
+        """The wrong fields, all at once."""
+        self.problems: tuple[Problem, ...] = tuple(problems)
         """The problems of a policy or seed file, each with line and column."""
-        self.report = report
-        """Those problems as a compiler prints them: lines, carets, suggestions."""
-        self.timestamp = timestamp
-        """When it happened, if known."""
-        self.change_id = change_id
-        """With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`."""
-        self.retry_after = retry_after
-        """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again."""
-        self.permission = permission
-        """The permission that was denied, for your log; the client must not learn it."""
+        self.report: str | None = report
+        """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
+        self.timestamp: datetime | None = timestamp
+        """When it happened, where known."""
+        self.change_id: UUID | None = change_id
+        """With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change."""
+        self.retry_after: int | None = retry_after
+        """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
+        self.permission: str | None = permission
+        """The permission that was denied, for the host's log; who was denied must not learn it."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]

@@ -169,7 +169,7 @@ test("conditions read the resource and the request", async () => {
   // The form of a policy file is RBAC.md's matter; here only that values get through.
   if (um instanceof RolekeepError) return assert.ok(um instanceof ValidationError && um.problems.length > 0);
   const ada = await um.system.users.create({ email: "ada@example.org", roles: ["writer"] });
-  const me = (await um.actingAs(ada.id)).withRequest({ ip: "127.0.0.1", userAgent: "test", values: {} });
+  const me = (await um.actingAs(ada.id)).withRequest({ ip: "127.0.0.1", userAgent: "test", context: {} });
   assert.equal(me.can("document:edit", { type: "document", owner_id: ada.id, size: 1 }), true);
   assert.equal(me.can("document:edit", { type: "document", owner_id: "00000000-0000-7000-8000-000000000000", size: 1 }), false);
   assert.throws(() => me.can("document:edit", { type: "document" }), ValidationError);

@@ -26,7 +26,7 @@ const DEFERRED_LIMIT = 280 * 1024;
 
 const HOMES = ["audit", "common", "config", "drones", "errors", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sql", "users"];
 /** What pages and Workers load, module by module. */
-const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "store", "wasm"];
+const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "store", "wasm"];
 /** What else has types: the entry `rolekeep/node`. */
 const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "guarded", "node"];
 const FILES = [

@@ -194,8 +194,8 @@ class Player {
 
 function request(step) {
   if (!step.request) return undefined;
-  const { ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, forwarded_for: forwardedFor, context: values } = step.request;
-  return { ip, userAgent, requestId, idempotencyKey, forwardedFor, values };
+  const { ip, user_agent: userAgent, request_id: requestId, idempotency_key: idempotencyKey, forwarded_for: forwardedFor, context } = step.request;
+  return { ip, userAgent, requestId, idempotencyKey, forwardedFor, context };
 }
 
 /** Each user with the password that the scenarios know. */

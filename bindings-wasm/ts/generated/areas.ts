@@ -83,7 +83,7 @@ import type {
   ValidatePolicy,
 } from "./types.js";
 
-/** Runs an operation: its name, the input and its type, the type of the answer. */
+/** @internal Runs an operation: its name, the input and its type, the type of the answer. */
 export type Run = <T>(operation: string, input: object, takes: string, answers: string) => Promise<T>;
 
 /** Accounts. */
@@ -700,7 +700,7 @@ export class Setup {
 
 /** The operations of a caller, in areas. */
 export abstract class Areas extends Asker {
-  /** Runs an operation by name. */
+  /** @internal Runs an operation by name. */
   protected abstract readonly run: Run;
   /** Accounts. */
   get users(): Users {

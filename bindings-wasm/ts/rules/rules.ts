@@ -1,7 +1,7 @@
 import { Asker, attributes, type Question, type Resource, safely } from "../ask.js";
 import { toJson } from "../codec.js";
-import { text } from "../errors.js";
 import type { Json, PrincipalData, RulesConfig } from "../generated/types.js";
+import { text } from "../raise.js";
 import type { PrincipalFfi, RulesFfi } from "../rolekeep_rules.js";
 import type * as browser from "../rolekeep_rules.js";
 import { type Platform, Wasm, type WasmSources } from "../wasm.js";
@@ -80,6 +80,7 @@ export class Principal extends Asker {
     this.#numbers = numbers;
   }
 
+  /** @internal */
   protected ask(question: string, input: string): string {
     return this.#native.ask(question, input);
   }

@@ -29,7 +29,7 @@ pub struct PasswordRule<'a> {
 
 impl PasswordRule<'_> {
     /// Checks a new password against the rule and the account's own names.
-    pub fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
+    pub(crate) fn check(&self, password: &Secret, own_names: &[&str]) -> Result<(), Invalid> {
         let raw = password.expose();
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));

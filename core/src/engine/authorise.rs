@@ -31,7 +31,7 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
             let Some(principal) = plan.actor.principal() else { return Ok(()) };
             let rules = plan.rules();
             let id = rules.permission(permission)?;
-            let context = &plan.actor.request.values;
+            let context = &plan.actor.request.context;
             if rules.can_somewhere(principal, id, context, plan.now)? || own_things(plan, may_be_own) {
                 return Ok(());
             }

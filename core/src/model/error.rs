@@ -338,7 +338,7 @@ impl Error {
     }
 
     /// An error with all wrong fields. Of more than 100 it keeps the first, and the message says how many others there are.
-    pub fn invalid(fields: impl Into<FieldErrors>) -> Self {
+    pub(crate) fn invalid(fields: impl Into<FieldErrors>) -> Self {
         let (fields, others) = fields.into().into_told();
         let names: Vec<&str> = fields.iter().take(5).map(|field| field.field.as_str()).collect();
         let more = fields.len().saturating_sub(names.len());

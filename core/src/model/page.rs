@@ -16,6 +16,7 @@ pub const MAX_LIMIT: u32 = 100;
 
 /// One page of a list. Iterating over it yields its rows; [`Caller::all`](crate::Caller::all) goes on to the next pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Page<T> {
     /// The rows of this page.
     pub items: Vec<T>,

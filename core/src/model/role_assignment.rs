@@ -18,6 +18,7 @@ use super::{id::UserId, record::Record, time::Time, user::User};
     assign = "Give and take roles"
 ))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches(authority = user_id), retention = kept)]
+#[non_exhaustive]
 pub struct RoleAssignment {
     /// Who holds it.
     pub user_id: UserId,

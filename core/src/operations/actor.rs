@@ -75,7 +75,7 @@ pub struct RequestContext {
     /// Identifies a request that may be sent again: see [`RequestContext::idempotency_key`].
     pub idempotency_key: Option<String>,
     /// The values that conditions may read as `context.NAME`.
-    pub values: Context,
+    pub context: Context,
 }
 
 impl RequestContext {
@@ -92,7 +92,7 @@ impl RequestContext {
             user_agent: self.user_agent.or_else(|| known.user_agent.clone()),
             request_id: self.request_id.or_else(|| known.request_id.clone()),
             idempotency_key: self.idempotency_key.or_else(|| known.idempotency_key.clone()),
-            values: self.values.over(&known.values),
+            context: self.context.over(&known.context),
         }
     }
 

@@ -36,10 +36,8 @@ pub use compile::{
 };
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
 pub use filter::RowFilter;
-pub use policy::{
-    Effect, Policy, Role,
-    rows::{PolicyRows, RowProblem},
-};
+pub(crate) use policy::rows::PolicyRows;
+pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};

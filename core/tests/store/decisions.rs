@@ -175,7 +175,7 @@ impl World {
             }
             None => {
                 let mut request = RequestContext::default();
-                request.values = context;
+                request.context = context;
                 self.um.anonymous(request).can(permission, resource.as_ref())
             }
         }

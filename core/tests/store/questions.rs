@@ -250,7 +250,7 @@ async fn the_host_fills_the_context() {
     assert_eq!(on_site(false).check_many(&[(guard, "safe:open", None)]).await.unwrap(), [false]);
     assert!(!on_site(false).explain(guard, "safe:open", None).await.unwrap().allowed);
     let mut request = RequestContext::default();
-    request.values = Context::new().with("on_site", true);
+    request.context = Context::new().with("on_site", true);
     let me = um.acting_as(guard).await.unwrap();
     assert_eq!(reason(me.can("safe:open", None)), Reason::ContextIncomplete);
     assert!(me.with_request(request).can("safe:open", None).unwrap());

@@ -2,19 +2,48 @@
 
 use std::fmt::Write;
 
-use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef};
+use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use super::{
     MARK, camel, has_default, input, inputs, is_all_default,
     kotlin::{docs, property},
     pascal, simple,
 };
+use crate::homes::homes;
 
-const HEAD: &str = "package dev.rolekeep.blocking\n\nimport dev.rolekeep.*\nimport java.time.Instant\n\
-                    import java.time.LocalDate\nimport java.util.UUID\n";
+/// The files of the package: one for each area, with the builders of what its operations take; one for each home of
+/// types beside them.
+pub(super) fn files(catalogue: &Catalogue) -> Vec<(String, String)> {
+    let inputs = inputs(catalogue);
+    let homes = homes(catalogue, |name, ty| inputs.contains(&TypeRef::Named(name.to_owned())) && has_builder(ty));
+    let beside = homes.iter().filter(|home| home.about.is_some()).map(|home| home.name);
+    let names = beside.chain(catalogue.areas.iter().map(|area| area.name));
+    let parts = names.map(|name| {
+        let mut text = String::new();
+        catalogue.areas.iter().filter(|one| one.name == name).for_each(|one| area(&mut text, catalogue, one));
+        for (name, ty) in homes.iter().filter(|home| home.name == name).flat_map(|home| &home.types) {
+            if let Shape::Record(fields) = &ty.shape {
+                builder(&mut text, name, fields);
+            }
+        }
+        (pascal(name), text)
+    });
+    let all = std::iter::once(("Areas".to_owned(), areas(catalogue))).chain(parts);
+    all.map(|(name, text)| (format!("{name}.kt"), with_head(&text))).collect()
+}
 
-pub(super) fn areas(catalogue: &Catalogue) -> String {
-    let mut text = format!("{MARK}{HEAD}");
+fn with_head(text: &str) -> String {
+    let mut head = format!("{MARK}package dev.rolekeep.blocking\n\nimport dev.rolekeep.*\n");
+    for (name, package) in [("Instant", "java.time"), ("LocalDate", "java.time"), ("UUID", "java.util")] {
+        if text.contains(name) {
+            let _ = writeln!(head, "import {package}.{name}");
+        }
+    }
+    head + text
+}
+
+fn areas(catalogue: &Catalogue) -> String {
+    let mut text = String::new();
     text.push_str(
         "\n/** The operations, grouped: `me.users().create(…)`. */\n\
          open class BlockingAreas internal constructor(private val areas: Caller) {\n",
@@ -25,7 +54,6 @@ pub(super) fn areas(catalogue: &Catalogue) -> String {
     }
     text.truncate(text.trim_end().len());
     text.push_str("\n}\n");
-    catalogue.areas.iter().for_each(|one| area(&mut text, catalogue, one));
     text
 }
 
@@ -49,17 +77,8 @@ fn area(text: &mut String, catalogue: &Catalogue, area: &AreaShape) {
 }
 
 /// Java knows no named arguments: what has fields that may be left out has a builder.
-pub(super) fn builders(catalogue: &Catalogue) -> String {
-    let mut text = format!("{MARK}{HEAD}");
-    for ty in inputs(catalogue) {
-        let TypeRef::Named(name) = &ty else { continue };
-        if let Some(Shape::Record(fields)) = catalogue.types.0.get(name).map(|ty| &ty.shape)
-            && fields.iter().any(|field| has_default(&field.ty))
-        {
-            builder(&mut text, name, fields);
-        }
-    }
-    text
+fn has_builder(ty: &TypeShape) -> bool {
+    matches!(&ty.shape, Shape::Record(fields) if fields.iter().any(|field| has_default(&field.ty)))
 }
 
 fn builder(text: &mut String, name: &str, fields: &[FieldShape]) {

@@ -29,3 +29,133 @@ extension Caller {
     /// First steps of a store.
     public var setup: Setup { getSetup() }
 }
+
+extension Users {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListUsers = ListUsers()) -> AllRows<User> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListUsers(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Sessions {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListSessions = ListSessions()) -> AllRows<SessionView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListSessions(limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Sessions {
+    /// All rows of `listOf`, from the first page to the last; `limit` of them are read at a time.
+    public func listOfAll(input: ListSessionsOf) -> AllRows<SessionView> {
+        AllRows { cursor in
+            let page = try await self.listOf(input: ListSessionsOf(userId: input.userId, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Roles {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListRoles = ListRoles()) -> AllRows<RoleView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListRoles(limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Roles {
+    /// All rows of `assignments`, from the first page to the last; `limit` of them are read at a time.
+    public func assignmentsAll(input: ListAssignments = ListAssignments()) -> AllRows<RoleAssignment> {
+        AllRows { cursor in
+            let page = try await self.assignments(input: ListAssignments(userId: input.userId, role: input.role, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Permissions {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListPermissions = ListPermissions()) -> AllRows<PermissionView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListPermissions(limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Regions {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListRegions = ListRegions()) -> AllRows<RegionView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListRegions(status: input.status, search: input.search, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Drones {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListDrones = ListDrones()) -> AllRows<DroneView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListDrones(model: input.model, status: input.status, region: input.region, operatorId: input.operatorId, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Audit {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListAudit = ListAudit()) -> AllRows<AuditView> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListAudit(actor: input.actor, targetId: input.targetId, action: input.action, from: input.from, until: input.until, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension AuditViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[AuditView]> { items.makeIterator() }
+}
+
+extension DroneViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[DroneView]> { items.makeIterator() }
+}
+
+extension PermissionViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[PermissionView]> { items.makeIterator() }
+}
+
+extension RegionViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[RegionView]> { items.makeIterator() }
+}
+
+extension RoleAssignmentPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[RoleAssignment]> { items.makeIterator() }
+}
+
+extension RoleViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[RoleView]> { items.makeIterator() }
+}
+
+extension SessionViewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[SessionView]> { items.makeIterator() }
+}
+
+extension UserPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[User]> { items.makeIterator() }
+}

@@ -701,7 +701,7 @@ open class Audit: AuditProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_audit(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -790,7 +790,7 @@ open func verify()async throws  -> AuditReport  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAudit: FfiConverter {
+struct FfiConverterTypeAudit: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Audit
 
@@ -816,14 +816,14 @@ public struct FfiConverterTypeAudit: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAudit_lift(_ handle: UInt64) throws -> Audit {
+func FfiConverterTypeAudit_lift(_ handle: UInt64) throws -> Audit {
     return try FfiConverterTypeAudit.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAudit_lower(_ value: Audit) -> UInt64 {
+func FfiConverterTypeAudit_lower(_ value: Audit) -> UInt64 {
     return FfiConverterTypeAudit.lower(value)
 }
 
@@ -866,7 +866,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
      *
      * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
      */
-    func canOn(permission: String, resource: Resource) throws  -> Bool
+    func can(permission: String, resource: Resource) throws  -> Bool
     
     /**
      * Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
@@ -922,7 +922,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     /**
      * `require` with a resource.
      */
-    func requireOn(permission: String, resource: Resource) throws 
+    func require(permission: String, resource: Resource) throws 
     
     /**
      * `has_role`, or `FORBIDDEN`.
@@ -1021,7 +1021,7 @@ open class Caller: CallerProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_caller(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -1095,7 +1095,7 @@ open func canMany(checks: [Check])throws  -> [Bool]  {
      *
      * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
      */
-open func canOn(permission: String, resource: Resource)throws  -> Bool  {
+open func can(permission: String, resource: Resource)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_can_on(
@@ -1230,7 +1230,7 @@ open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeep
     /**
      * `require` with a resource.
      */
-open func requireOn(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+open func require(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_require_on(
             self.uniffiCloneHandle(),
@@ -1382,7 +1382,7 @@ open func getUsers() -> Users  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCaller: FfiConverter {
+struct FfiConverterTypeCaller: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Caller
 
@@ -1408,14 +1408,14 @@ public struct FfiConverterTypeCaller: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCaller_lift(_ handle: UInt64) throws -> Caller {
+func FfiConverterTypeCaller_lift(_ handle: UInt64) throws -> Caller {
     return try FfiConverterTypeCaller.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCaller_lower(_ value: Caller) -> UInt64 {
+func FfiConverterTypeCaller_lower(_ value: Caller) -> UInt64 {
     return FfiConverterTypeCaller.lower(value)
 }
 
@@ -1530,7 +1530,7 @@ open class Drones: DronesProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_drones(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -1728,7 +1728,7 @@ open func update(input: UpdateDrone)async throws  -> DroneView  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDrones: FfiConverter {
+struct FfiConverterTypeDrones: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Drones
 
@@ -1754,14 +1754,14 @@ public struct FfiConverterTypeDrones: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDrones_lift(_ handle: UInt64) throws -> Drones {
+func FfiConverterTypeDrones_lift(_ handle: UInt64) throws -> Drones {
     return try FfiConverterTypeDrones.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
+func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
     return FfiConverterTypeDrones.lower(value)
 }
 
@@ -1866,7 +1866,7 @@ open class Permissions: PermissionsProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_permissions(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -2040,7 +2040,7 @@ open func update(input: UpdatePermission)async throws  -> PermissionView  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePermissions: FfiConverter {
+struct FfiConverterTypePermissions: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Permissions
 
@@ -2066,14 +2066,14 @@ public struct FfiConverterTypePermissions: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissions_lift(_ handle: UInt64) throws -> Permissions {
+func FfiConverterTypePermissions_lift(_ handle: UInt64) throws -> Permissions {
     return try FfiConverterTypePermissions.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
+func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
     return FfiConverterTypePermissions.lower(value)
 }
 
@@ -2175,7 +2175,7 @@ open class PersisterImpl: Persister, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_persister(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -2464,7 +2464,7 @@ private func uniffiCallbackInitPersister() {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePersister: FfiConverter {
+struct FfiConverterTypePersister: FfiConverter {
     fileprivate static let handleMap = UniffiHandleMap<Persister>()
 
     typealias FfiType = UInt64
@@ -2505,14 +2505,14 @@ public struct FfiConverterTypePersister: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersister_lift(_ handle: UInt64) throws -> Persister {
+func FfiConverterTypePersister_lift(_ handle: UInt64) throws -> Persister {
     return try FfiConverterTypePersister.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersister_lower(_ value: Persister) -> UInt64 {
+func FfiConverterTypePersister_lower(_ value: Persister) -> UInt64 {
     return FfiConverterTypePersister.lower(value)
 }
 
@@ -2612,7 +2612,7 @@ open class Policy: PolicyProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_policy(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -2767,7 +2767,7 @@ open func validate(input: ValidatePolicy)async throws  -> PolicyValidation  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicy: FfiConverter {
+struct FfiConverterTypePolicy: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Policy
 
@@ -2793,14 +2793,14 @@ public struct FfiConverterTypePolicy: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicy_lift(_ handle: UInt64) throws -> Policy {
+func FfiConverterTypePolicy_lift(_ handle: UInt64) throws -> Policy {
     return try FfiConverterTypePolicy.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
+func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
     return FfiConverterTypePolicy.lower(value)
 }
 
@@ -2833,7 +2833,7 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
      *
      * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
      */
-    func canOn(permission: String, resource: Resource) throws  -> Bool
+    func can(permission: String, resource: Resource) throws  -> Bool
     
     /**
      * Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
@@ -2874,7 +2874,7 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     /**
      * `require` with a resource.
      */
-    func requireOn(permission: String, resource: Resource) throws 
+    func require(permission: String, resource: Resource) throws 
     
     /**
      * The same principal, where the policy's conditions read these values as `context.…`.
@@ -2922,7 +2922,7 @@ open class Principal: PrincipalProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_principal(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -2973,7 +2973,7 @@ open func canMany(checks: [Check])throws  -> [Bool]  {
      *
      * Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
      */
-open func canOn(permission: String, resource: Resource)throws  -> Bool  {
+open func can(permission: String, resource: Resource)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_principal_can_on(
@@ -3073,7 +3073,7 @@ open func require(permission: String)throws   {try rustCallWithError(FfiConverte
     /**
      * `require` with a resource.
      */
-open func requireOn(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+open func require(permission: String, resource: Resource)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_principal_require_on(
             self.uniffiCloneHandle(),
@@ -3104,7 +3104,7 @@ open func withContext(values: [String: JsonText])throws  -> Principal  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePrincipal: FfiConverter {
+struct FfiConverterTypePrincipal: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Principal
 
@@ -3130,14 +3130,14 @@ public struct FfiConverterTypePrincipal: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePrincipal_lift(_ handle: UInt64) throws -> Principal {
+func FfiConverterTypePrincipal_lift(_ handle: UInt64) throws -> Principal {
     return try FfiConverterTypePrincipal.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePrincipal_lower(_ value: Principal) -> UInt64 {
+func FfiConverterTypePrincipal_lower(_ value: Principal) -> UInt64 {
     return FfiConverterTypePrincipal.lower(value)
 }
 
@@ -3228,7 +3228,7 @@ open class Regions: RegionsProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_regions(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -3360,7 +3360,7 @@ open func update(input: UpdateRegion)async throws  -> RegionView  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRegions: FfiConverter {
+struct FfiConverterTypeRegions: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Regions
 
@@ -3386,14 +3386,14 @@ public struct FfiConverterTypeRegions: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegions_lift(_ handle: UInt64) throws -> Regions {
+func FfiConverterTypeRegions_lift(_ handle: UInt64) throws -> Regions {
     return try FfiConverterTypeRegions.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegions_lower(_ value: Regions) -> UInt64 {
+func FfiConverterTypeRegions_lower(_ value: Regions) -> UInt64 {
     return FfiConverterTypeRegions.lower(value)
 }
 
@@ -3511,7 +3511,7 @@ open class Roles: RolesProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_roles(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -3726,7 +3726,7 @@ open func update(input: UpdateRole)async throws  -> RoleView  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoles: FfiConverter {
+struct FfiConverterTypeRoles: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Roles
 
@@ -3752,14 +3752,14 @@ public struct FfiConverterTypeRoles: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoles_lift(_ handle: UInt64) throws -> Roles {
+func FfiConverterTypeRoles_lift(_ handle: UInt64) throws -> Roles {
     return try FfiConverterTypeRoles.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoles_lower(_ value: Roles) -> UInt64 {
+func FfiConverterTypeRoles_lower(_ value: Roles) -> UInt64 {
     return FfiConverterTypeRoles.lower(value)
 }
 
@@ -3826,7 +3826,7 @@ open class Rules: RulesProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_rules(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -3893,7 +3893,7 @@ open func principal(data: PrincipalData)throws  -> Principal  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRules: FfiConverter {
+struct FfiConverterTypeRules: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Rules
 
@@ -3919,14 +3919,14 @@ public struct FfiConverterTypeRules: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRules_lift(_ handle: UInt64) throws -> Rules {
+func FfiConverterTypeRules_lift(_ handle: UInt64) throws -> Rules {
     return try FfiConverterTypeRules.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
+func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
     return FfiConverterTypeRules.lower(value)
 }
 
@@ -4030,7 +4030,7 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_sessions(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -4217,7 +4217,7 @@ open func revokeOthers()async throws   {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSessions: FfiConverter {
+struct FfiConverterTypeSessions: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Sessions
 
@@ -4243,14 +4243,14 @@ public struct FfiConverterTypeSessions: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSessions_lift(_ handle: UInt64) throws -> Sessions {
+func FfiConverterTypeSessions_lift(_ handle: UInt64) throws -> Sessions {
     return try FfiConverterTypeSessions.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSessions_lower(_ value: Sessions) -> UInt64 {
+func FfiConverterTypeSessions_lower(_ value: Sessions) -> UInt64 {
     return FfiConverterTypeSessions.lower(value)
 }
 
@@ -4312,7 +4312,7 @@ open class Setup: SetupProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_setup(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -4359,7 +4359,7 @@ open func seed(input: Seed = Seed())async throws  -> SeedResult  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSetup: FfiConverter {
+struct FfiConverterTypeSetup: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Setup
 
@@ -4385,14 +4385,14 @@ public struct FfiConverterTypeSetup: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSetup_lift(_ handle: UInt64) throws -> Setup {
+func FfiConverterTypeSetup_lift(_ handle: UInt64) throws -> Setup {
     return try FfiConverterTypeSetup.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
+func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
     return FfiConverterTypeSetup.lower(value)
 }
 
@@ -4529,7 +4529,7 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_usermanagement(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -4791,7 +4791,7 @@ open func system() -> Caller  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserManagement: FfiConverter {
+struct FfiConverterTypeUserManagement: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = UserManagement
 
@@ -4817,14 +4817,14 @@ public struct FfiConverterTypeUserManagement: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserManagement_lift(_ handle: UInt64) throws -> UserManagement {
+func FfiConverterTypeUserManagement_lift(_ handle: UInt64) throws -> UserManagement {
     return try FfiConverterTypeUserManagement.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserManagement_lower(_ value: UserManagement) -> UInt64 {
+func FfiConverterTypeUserManagement_lower(_ value: UserManagement) -> UInt64 {
     return FfiConverterTypeUserManagement.lower(value)
 }
 
@@ -4986,7 +4986,7 @@ open class Users: UsersProtocol, @unchecked Sendable {
 #if swift(>=5.8)
     @_documentation(visibility: private)
 #endif
-    public func uniffiCloneHandle() -> UInt64 {
+    func uniffiCloneHandle() -> UInt64 {
         return try! rustCall { uniffi_rolekeep_mobile_fn_clone_users(self.handle, $0) }
     }
     // No primary constructor declared for this class.
@@ -5329,7 +5329,7 @@ open func update(input: UpdateUser)async throws  -> User  {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUsers: FfiConverter {
+struct FfiConverterTypeUsers: FfiConverter {
     typealias FfiType = UInt64
     typealias SwiftType = Users
 
@@ -5355,14 +5355,14 @@ public struct FfiConverterTypeUsers: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUsers_lift(_ handle: UInt64) throws -> Users {
+func FfiConverterTypeUsers_lift(_ handle: UInt64) throws -> Users {
     return try FfiConverterTypeUsers.lift(handle)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUsers_lower(_ value: Users) -> UInt64 {
+func FfiConverterTypeUsers_lower(_ value: Users) -> UInt64 {
     return FfiConverterTypeUsers.lower(value)
 }
 
@@ -5410,7 +5410,7 @@ extension ActivateUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeActivateUser: FfiConverterRustBuffer {
+struct FfiConverterTypeActivateUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ActivateUser {
         return
             try ActivateUser(
@@ -5429,14 +5429,14 @@ public struct FfiConverterTypeActivateUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeActivateUser_lift(_ buf: RustBuffer) throws -> ActivateUser {
+func FfiConverterTypeActivateUser_lift(_ buf: RustBuffer) throws -> ActivateUser {
     return try FfiConverterTypeActivateUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
+func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
     return FfiConverterTypeActivateUser.lower(value)
 }
 
@@ -5483,7 +5483,7 @@ extension AssignDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAssignDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeAssignDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignDrone {
         return
             try AssignDrone(
@@ -5502,14 +5502,14 @@ public struct FfiConverterTypeAssignDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignDrone_lift(_ buf: RustBuffer) throws -> AssignDrone {
+func FfiConverterTypeAssignDrone_lift(_ buf: RustBuffer) throws -> AssignDrone {
     return try FfiConverterTypeAssignDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignDrone_lower(_ value: AssignDrone) -> RustBuffer {
+func FfiConverterTypeAssignDrone_lower(_ value: AssignDrone) -> RustBuffer {
     return FfiConverterTypeAssignDrone.lower(value)
 }
 
@@ -5586,7 +5586,7 @@ extension AssignRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAssignRole: FfiConverterRustBuffer {
+struct FfiConverterTypeAssignRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignRole {
         return
             try AssignRole(
@@ -5613,14 +5613,14 @@ public struct FfiConverterTypeAssignRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignRole_lift(_ buf: RustBuffer) throws -> AssignRole {
+func FfiConverterTypeAssignRole_lift(_ buf: RustBuffer) throws -> AssignRole {
     return try FfiConverterTypeAssignRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
+func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
     return FfiConverterTypeAssignRole.lower(value)
 }
 
@@ -5679,7 +5679,7 @@ extension AssignedRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAssignedRole: FfiConverterRustBuffer {
+struct FfiConverterTypeAssignedRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignedRole {
         return
             try AssignedRole(
@@ -5702,14 +5702,14 @@ public struct FfiConverterTypeAssignedRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignedRole_lift(_ buf: RustBuffer) throws -> AssignedRole {
+func FfiConverterTypeAssignedRole_lift(_ buf: RustBuffer) throws -> AssignedRole {
     return try FfiConverterTypeAssignedRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignedRole_lower(_ value: AssignedRole) -> RustBuffer {
+func FfiConverterTypeAssignedRole_lower(_ value: AssignedRole) -> RustBuffer {
     return FfiConverterTypeAssignedRole.lower(value)
 }
 
@@ -5792,7 +5792,7 @@ extension AssignmentTrace: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
+struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignmentTrace {
         return
             try AssignmentTrace(
@@ -5821,14 +5821,14 @@ public struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignmentTrace_lift(_ buf: RustBuffer) throws -> AssignmentTrace {
+func FfiConverterTypeAssignmentTrace_lift(_ buf: RustBuffer) throws -> AssignmentTrace {
     return try FfiConverterTypeAssignmentTrace.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAssignmentTrace_lower(_ value: AssignmentTrace) -> RustBuffer {
+func FfiConverterTypeAssignmentTrace_lower(_ value: AssignmentTrace) -> RustBuffer {
     return FfiConverterTypeAssignmentTrace.lower(value)
 }
 
@@ -5879,7 +5879,7 @@ extension AuditReport: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
+struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditReport {
         return
             try AuditReport(
@@ -5900,14 +5900,14 @@ public struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditReport_lift(_ buf: RustBuffer) throws -> AuditReport {
+func FfiConverterTypeAuditReport_lift(_ buf: RustBuffer) throws -> AuditReport {
     return try FfiConverterTypeAuditReport.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditReport_lower(_ value: AuditReport) -> RustBuffer {
+func FfiConverterTypeAuditReport_lower(_ value: AuditReport) -> RustBuffer {
     return FfiConverterTypeAuditReport.lower(value)
 }
 
@@ -6046,7 +6046,7 @@ extension AuditView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
+struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditView {
         return
             try AuditView(
@@ -6089,14 +6089,14 @@ public struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditView_lift(_ buf: RustBuffer) throws -> AuditView {
+func FfiConverterTypeAuditView_lift(_ buf: RustBuffer) throws -> AuditView {
     return try FfiConverterTypeAuditView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditView_lower(_ value: AuditView) -> RustBuffer {
+func FfiConverterTypeAuditView_lower(_ value: AuditView) -> RustBuffer {
     return FfiConverterTypeAuditView.lower(value)
 }
 
@@ -6187,7 +6187,7 @@ extension AuditViewPage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
+struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditViewPage {
         return
             try AuditViewPage(
@@ -6218,14 +6218,14 @@ public struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditViewPage_lift(_ buf: RustBuffer) throws -> AuditViewPage {
+func FfiConverterTypeAuditViewPage_lift(_ buf: RustBuffer) throws -> AuditViewPage {
     return try FfiConverterTypeAuditViewPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditViewPage_lower(_ value: AuditViewPage) -> RustBuffer {
+func FfiConverterTypeAuditViewPage_lower(_ value: AuditViewPage) -> RustBuffer {
     return FfiConverterTypeAuditViewPage.lower(value)
 }
 
@@ -6278,7 +6278,7 @@ extension BanUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeBanUser: FfiConverterRustBuffer {
+struct FfiConverterTypeBanUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BanUser {
         return
             try BanUser(
@@ -6299,14 +6299,14 @@ public struct FfiConverterTypeBanUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeBanUser_lift(_ buf: RustBuffer) throws -> BanUser {
+func FfiConverterTypeBanUser_lift(_ buf: RustBuffer) throws -> BanUser {
     return try FfiConverterTypeBanUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeBanUser_lower(_ value: BanUser) -> RustBuffer {
+func FfiConverterTypeBanUser_lower(_ value: BanUser) -> RustBuffer {
     return FfiConverterTypeBanUser.lower(value)
 }
 
@@ -6357,7 +6357,7 @@ extension Batch: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeBatch: FfiConverterRustBuffer {
+struct FfiConverterTypeBatch: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Batch {
         return
             try Batch(
@@ -6378,14 +6378,14 @@ public struct FfiConverterTypeBatch: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeBatch_lift(_ buf: RustBuffer) throws -> Batch {
+func FfiConverterTypeBatch_lift(_ buf: RustBuffer) throws -> Batch {
     return try FfiConverterTypeBatch.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
+func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
     return FfiConverterTypeBatch.lower(value)
 }
 
@@ -6436,7 +6436,7 @@ extension ChainFault: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeChainFault: FfiConverterRustBuffer {
+struct FfiConverterTypeChainFault: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChainFault {
         return
             try ChainFault(
@@ -6457,14 +6457,14 @@ public struct FfiConverterTypeChainFault: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChainFault_lift(_ buf: RustBuffer) throws -> ChainFault {
+func FfiConverterTypeChainFault_lift(_ buf: RustBuffer) throws -> ChainFault {
     return try FfiConverterTypeChainFault.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
+func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
     return FfiConverterTypeChainFault.lower(value)
 }
 
@@ -6579,7 +6579,7 @@ extension Change: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeChange: FfiConverterRustBuffer {
+struct FfiConverterTypeChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Change {
         return
             try Change(
@@ -6616,14 +6616,14 @@ public struct FfiConverterTypeChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChange_lift(_ buf: RustBuffer) throws -> Change {
+func FfiConverterTypeChange_lift(_ buf: RustBuffer) throws -> Change {
     return try FfiConverterTypeChange.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChange_lower(_ value: Change) -> RustBuffer {
+func FfiConverterTypeChange_lower(_ value: Change) -> RustBuffer {
     return FfiConverterTypeChange.lower(value)
 }
 
@@ -6666,7 +6666,7 @@ extension ChangeOutcome: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeChangeOutcome: FfiConverterRustBuffer {
+struct FfiConverterTypeChangeOutcome: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangeOutcome {
         return
             try ChangeOutcome(
@@ -6685,14 +6685,14 @@ public struct FfiConverterTypeChangeOutcome: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChangeOutcome_lift(_ buf: RustBuffer) throws -> ChangeOutcome {
+func FfiConverterTypeChangeOutcome_lift(_ buf: RustBuffer) throws -> ChangeOutcome {
     return try FfiConverterTypeChangeOutcome.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
+func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
     return FfiConverterTypeChangeOutcome.lower(value)
 }
 
@@ -6735,7 +6735,7 @@ extension Check: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCheck: FfiConverterRustBuffer {
+struct FfiConverterTypeCheck: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Check {
         return
             try Check(
@@ -6754,14 +6754,14 @@ public struct FfiConverterTypeCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCheck_lift(_ buf: RustBuffer) throws -> Check {
+func FfiConverterTypeCheck_lift(_ buf: RustBuffer) throws -> Check {
     return try FfiConverterTypeCheck.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
+func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
     return FfiConverterTypeCheck.lower(value)
 }
 
@@ -6804,7 +6804,7 @@ extension Circumstances: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
+struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Circumstances {
         return
             try Circumstances(
@@ -6823,14 +6823,14 @@ public struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCircumstances_lift(_ buf: RustBuffer) throws -> Circumstances {
+func FfiConverterTypeCircumstances_lift(_ buf: RustBuffer) throws -> Circumstances {
     return try FfiConverterTypeCircumstances.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
+func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
     return FfiConverterTypeCircumstances.lower(value)
 }
 
@@ -6900,7 +6900,7 @@ extension CreateDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCreateDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeCreateDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateDrone {
         return
             try CreateDrone(
@@ -6925,14 +6925,14 @@ public struct FfiConverterTypeCreateDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateDrone_lift(_ buf: RustBuffer) throws -> CreateDrone {
+func FfiConverterTypeCreateDrone_lift(_ buf: RustBuffer) throws -> CreateDrone {
     return try FfiConverterTypeCreateDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffer {
+func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffer {
     return FfiConverterTypeCreateDrone.lower(value)
 }
 
@@ -6977,7 +6977,7 @@ extension CreatePermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCreatePermission: FfiConverterRustBuffer {
+struct FfiConverterTypeCreatePermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreatePermission {
         return
             try CreatePermission(
@@ -6996,14 +6996,14 @@ public struct FfiConverterTypeCreatePermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreatePermission_lift(_ buf: RustBuffer) throws -> CreatePermission {
+func FfiConverterTypeCreatePermission_lift(_ buf: RustBuffer) throws -> CreatePermission {
     return try FfiConverterTypeCreatePermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreatePermission_lower(_ value: CreatePermission) -> RustBuffer {
+func FfiConverterTypeCreatePermission_lower(_ value: CreatePermission) -> RustBuffer {
     return FfiConverterTypeCreatePermission.lower(value)
 }
 
@@ -7072,7 +7072,7 @@ extension CreateRegion: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCreateRegion: FfiConverterRustBuffer {
+struct FfiConverterTypeCreateRegion: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateRegion {
         return
             try CreateRegion(
@@ -7097,14 +7097,14 @@ public struct FfiConverterTypeCreateRegion: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateRegion_lift(_ buf: RustBuffer) throws -> CreateRegion {
+func FfiConverterTypeCreateRegion_lift(_ buf: RustBuffer) throws -> CreateRegion {
     return try FfiConverterTypeCreateRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateRegion_lower(_ value: CreateRegion) -> RustBuffer {
+func FfiConverterTypeCreateRegion_lower(_ value: CreateRegion) -> RustBuffer {
     return FfiConverterTypeCreateRegion.lower(value)
 }
 
@@ -7174,7 +7174,7 @@ extension CreateRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
+struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateRole {
         return
             try CreateRole(
@@ -7199,14 +7199,14 @@ public struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateRole_lift(_ buf: RustBuffer) throws -> CreateRole {
+func FfiConverterTypeCreateRole_lift(_ buf: RustBuffer) throws -> CreateRole {
     return try FfiConverterTypeCreateRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
+func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
     return FfiConverterTypeCreateRole.lower(value)
 }
 
@@ -7354,7 +7354,7 @@ extension CreateUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
+struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateUser {
         return
             try CreateUser(
@@ -7393,14 +7393,14 @@ public struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateUser_lift(_ buf: RustBuffer) throws -> CreateUser {
+func FfiConverterTypeCreateUser_lift(_ buf: RustBuffer) throws -> CreateUser {
     return try FfiConverterTypeCreateUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCreateUser_lower(_ value: CreateUser) -> RustBuffer {
+func FfiConverterTypeCreateUser_lower(_ value: CreateUser) -> RustBuffer {
     return FfiConverterTypeCreateUser.lower(value)
 }
 
@@ -7445,7 +7445,7 @@ extension DeactivateUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeactivateUser: FfiConverterRustBuffer {
+struct FfiConverterTypeDeactivateUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeactivateUser {
         return
             try DeactivateUser(
@@ -7464,14 +7464,14 @@ public struct FfiConverterTypeDeactivateUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeactivateUser_lift(_ buf: RustBuffer) throws -> DeactivateUser {
+func FfiConverterTypeDeactivateUser_lift(_ buf: RustBuffer) throws -> DeactivateUser {
     return try FfiConverterTypeDeactivateUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeactivateUser_lower(_ value: DeactivateUser) -> RustBuffer {
+func FfiConverterTypeDeactivateUser_lower(_ value: DeactivateUser) -> RustBuffer {
     return FfiConverterTypeDeactivateUser.lower(value)
 }
 
@@ -7554,7 +7554,7 @@ extension DecisionChange: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDecisionChange: FfiConverterRustBuffer {
+struct FfiConverterTypeDecisionChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DecisionChange {
         return
             try DecisionChange(
@@ -7583,14 +7583,14 @@ public struct FfiConverterTypeDecisionChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDecisionChange_lift(_ buf: RustBuffer) throws -> DecisionChange {
+func FfiConverterTypeDecisionChange_lift(_ buf: RustBuffer) throws -> DecisionChange {
     return try FfiConverterTypeDecisionChange.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDecisionChange_lower(_ value: DecisionChange) -> RustBuffer {
+func FfiConverterTypeDecisionChange_lower(_ value: DecisionChange) -> RustBuffer {
     return FfiConverterTypeDecisionChange.lower(value)
 }
 
@@ -7627,7 +7627,7 @@ extension DeleteDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeleteDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeDeleteDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteDrone {
         return
             try DeleteDrone(
@@ -7644,14 +7644,14 @@ public struct FfiConverterTypeDeleteDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteDrone_lift(_ buf: RustBuffer) throws -> DeleteDrone {
+func FfiConverterTypeDeleteDrone_lift(_ buf: RustBuffer) throws -> DeleteDrone {
     return try FfiConverterTypeDeleteDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffer {
+func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffer {
     return FfiConverterTypeDeleteDrone.lower(value)
 }
 
@@ -7706,7 +7706,7 @@ extension DeletePermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeletePermission: FfiConverterRustBuffer {
+struct FfiConverterTypeDeletePermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletePermission {
         return
             try DeletePermission(
@@ -7727,14 +7727,14 @@ public struct FfiConverterTypeDeletePermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletePermission_lift(_ buf: RustBuffer) throws -> DeletePermission {
+func FfiConverterTypeDeletePermission_lift(_ buf: RustBuffer) throws -> DeletePermission {
     return try FfiConverterTypeDeletePermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBuffer {
+func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBuffer {
     return FfiConverterTypeDeletePermission.lower(value)
 }
 
@@ -7773,7 +7773,7 @@ extension DeleteRegion: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeleteRegion: FfiConverterRustBuffer {
+struct FfiConverterTypeDeleteRegion: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteRegion {
         return
             try DeleteRegion(
@@ -7790,14 +7790,14 @@ public struct FfiConverterTypeDeleteRegion: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteRegion_lift(_ buf: RustBuffer) throws -> DeleteRegion {
+func FfiConverterTypeDeleteRegion_lift(_ buf: RustBuffer) throws -> DeleteRegion {
     return try FfiConverterTypeDeleteRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteRegion_lower(_ value: DeleteRegion) -> RustBuffer {
+func FfiConverterTypeDeleteRegion_lower(_ value: DeleteRegion) -> RustBuffer {
     return FfiConverterTypeDeleteRegion.lower(value)
 }
 
@@ -7851,7 +7851,7 @@ extension DeleteRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeleteRole: FfiConverterRustBuffer {
+struct FfiConverterTypeDeleteRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteRole {
         return
             try DeleteRole(
@@ -7872,14 +7872,14 @@ public struct FfiConverterTypeDeleteRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteRole_lift(_ buf: RustBuffer) throws -> DeleteRole {
+func FfiConverterTypeDeleteRole_lift(_ buf: RustBuffer) throws -> DeleteRole {
     return try FfiConverterTypeDeleteRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
+func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
     return FfiConverterTypeDeleteRole.lower(value)
 }
 
@@ -7926,7 +7926,7 @@ extension DeleteUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeleteUser: FfiConverterRustBuffer {
+struct FfiConverterTypeDeleteUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteUser {
         return
             try DeleteUser(
@@ -7945,14 +7945,14 @@ public struct FfiConverterTypeDeleteUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteUser_lift(_ buf: RustBuffer) throws -> DeleteUser {
+func FfiConverterTypeDeleteUser_lift(_ buf: RustBuffer) throws -> DeleteUser {
     return try FfiConverterTypeDeleteUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
+func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
     return FfiConverterTypeDeleteUser.lower(value)
 }
 
@@ -7987,7 +7987,7 @@ extension DeletedPermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeletedPermission: FfiConverterRustBuffer {
+struct FfiConverterTypeDeletedPermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletedPermission {
         return
             try DeletedPermission(
@@ -8004,14 +8004,14 @@ public struct FfiConverterTypeDeletedPermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletedPermission_lift(_ buf: RustBuffer) throws -> DeletedPermission {
+func FfiConverterTypeDeletedPermission_lift(_ buf: RustBuffer) throws -> DeletedPermission {
     return try FfiConverterTypeDeletedPermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> RustBuffer {
+func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> RustBuffer {
     return FfiConverterTypeDeletedPermission.lower(value)
 }
 
@@ -8054,7 +8054,7 @@ extension DeletedRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDeletedRole: FfiConverterRustBuffer {
+struct FfiConverterTypeDeletedRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeletedRole {
         return
             try DeletedRole(
@@ -8073,14 +8073,14 @@ public struct FfiConverterTypeDeletedRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletedRole_lift(_ buf: RustBuffer) throws -> DeletedRole {
+func FfiConverterTypeDeletedRole_lift(_ buf: RustBuffer) throws -> DeletedRole {
     return try FfiConverterTypeDeletedRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDeletedRole_lower(_ value: DeletedRole) -> RustBuffer {
+func FfiConverterTypeDeletedRole_lower(_ value: DeletedRole) -> RustBuffer {
     return FfiConverterTypeDeletedRole.lower(value)
 }
 
@@ -8125,7 +8125,7 @@ extension DiffPolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDiffPolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeDiffPolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DiffPolicy {
         return
             try DiffPolicy(
@@ -8144,14 +8144,14 @@ public struct FfiConverterTypeDiffPolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDiffPolicy_lift(_ buf: RustBuffer) throws -> DiffPolicy {
+func FfiConverterTypeDiffPolicy_lift(_ buf: RustBuffer) throws -> DiffPolicy {
     return try FfiConverterTypeDiffPolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDiffPolicy_lower(_ value: DiffPolicy) -> RustBuffer {
+func FfiConverterTypeDiffPolicy_lower(_ value: DiffPolicy) -> RustBuffer {
     return FfiConverterTypeDiffPolicy.lower(value)
 }
 
@@ -8258,7 +8258,7 @@ extension DroneView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
+struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneView {
         return
             try DroneView(
@@ -8293,14 +8293,14 @@ public struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneView_lift(_ buf: RustBuffer) throws -> DroneView {
+func FfiConverterTypeDroneView_lift(_ buf: RustBuffer) throws -> DroneView {
     return try FfiConverterTypeDroneView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneView_lower(_ value: DroneView) -> RustBuffer {
+func FfiConverterTypeDroneView_lower(_ value: DroneView) -> RustBuffer {
     return FfiConverterTypeDroneView.lower(value)
 }
 
@@ -8391,7 +8391,7 @@ extension DroneViewPage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
+struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneViewPage {
         return
             try DroneViewPage(
@@ -8422,14 +8422,14 @@ public struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneViewPage_lift(_ buf: RustBuffer) throws -> DroneViewPage {
+func FfiConverterTypeDroneViewPage_lift(_ buf: RustBuffer) throws -> DroneViewPage {
     return try FfiConverterTypeDroneViewPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneViewPage_lower(_ value: DroneViewPage) -> RustBuffer {
+func FfiConverterTypeDroneViewPage_lower(_ value: DroneViewPage) -> RustBuffer {
     return FfiConverterTypeDroneViewPage.lower(value)
 }
 
@@ -8488,7 +8488,7 @@ extension DryRun: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDryRun: FfiConverterRustBuffer {
+struct FfiConverterTypeDryRun: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DryRun {
         return
             try DryRun(
@@ -8511,14 +8511,14 @@ public struct FfiConverterTypeDryRun: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDryRun_lift(_ buf: RustBuffer) throws -> DryRun {
+func FfiConverterTypeDryRun_lift(_ buf: RustBuffer) throws -> DryRun {
     return try FfiConverterTypeDryRun.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDryRun_lower(_ value: DryRun) -> RustBuffer {
+func FfiConverterTypeDryRun_lower(_ value: DryRun) -> RustBuffer {
     return FfiConverterTypeDryRun.lower(value)
 }
 
@@ -8613,7 +8613,7 @@ extension DryRunPolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDryRunPolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeDryRunPolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DryRunPolicy {
         return
             try DryRunPolicy(
@@ -8644,14 +8644,14 @@ public struct FfiConverterTypeDryRunPolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDryRunPolicy_lift(_ buf: RustBuffer) throws -> DryRunPolicy {
+func FfiConverterTypeDryRunPolicy_lift(_ buf: RustBuffer) throws -> DryRunPolicy {
     return try FfiConverterTypeDryRunPolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
+func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
     return FfiConverterTypeDryRunPolicy.lower(value)
 }
 
@@ -8734,7 +8734,7 @@ extension EffectiveGrant: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeEffectiveGrant: FfiConverterRustBuffer {
+struct FfiConverterTypeEffectiveGrant: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EffectiveGrant {
         return
             try EffectiveGrant(
@@ -8763,14 +8763,14 @@ public struct FfiConverterTypeEffectiveGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeEffectiveGrant_lift(_ buf: RustBuffer) throws -> EffectiveGrant {
+func FfiConverterTypeEffectiveGrant_lift(_ buf: RustBuffer) throws -> EffectiveGrant {
     return try FfiConverterTypeEffectiveGrant.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer {
+func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer {
     return FfiConverterTypeEffectiveGrant.lower(value)
 }
 
@@ -8840,7 +8840,7 @@ extension ExplainPermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeExplainPermission: FfiConverterRustBuffer {
+struct FfiConverterTypeExplainPermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExplainPermission {
         return
             try ExplainPermission(
@@ -8865,14 +8865,14 @@ public struct FfiConverterTypeExplainPermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExplainPermission_lift(_ buf: RustBuffer) throws -> ExplainPermission {
+func FfiConverterTypeExplainPermission_lift(_ buf: RustBuffer) throws -> ExplainPermission {
     return try FfiConverterTypeExplainPermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExplainPermission_lower(_ value: ExplainPermission) -> RustBuffer {
+func FfiConverterTypeExplainPermission_lower(_ value: ExplainPermission) -> RustBuffer {
     return FfiConverterTypeExplainPermission.lower(value)
 }
 
@@ -8955,7 +8955,7 @@ extension Explanation: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeExplanation: FfiConverterRustBuffer {
+struct FfiConverterTypeExplanation: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Explanation {
         return
             try Explanation(
@@ -8984,14 +8984,14 @@ public struct FfiConverterTypeExplanation: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExplanation_lift(_ buf: RustBuffer) throws -> Explanation {
+func FfiConverterTypeExplanation_lift(_ buf: RustBuffer) throws -> Explanation {
     return try FfiConverterTypeExplanation.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
+func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
     return FfiConverterTypeExplanation.lower(value)
 }
 
@@ -9028,7 +9028,7 @@ extension ExportPolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeExportPolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeExportPolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExportPolicy {
         return
             try ExportPolicy(
@@ -9045,14 +9045,14 @@ public struct FfiConverterTypeExportPolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExportPolicy_lift(_ buf: RustBuffer) throws -> ExportPolicy {
+func FfiConverterTypeExportPolicy_lift(_ buf: RustBuffer) throws -> ExportPolicy {
     return try FfiConverterTypeExportPolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
+func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
     return FfiConverterTypeExportPolicy.lower(value)
 }
 
@@ -9103,7 +9103,7 @@ extension FieldError: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeFieldError: FfiConverterRustBuffer {
+struct FfiConverterTypeFieldError: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FieldError {
         return
             try FieldError(
@@ -9124,14 +9124,14 @@ public struct FfiConverterTypeFieldError: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFieldError_lift(_ buf: RustBuffer) throws -> FieldError {
+func FfiConverterTypeFieldError_lift(_ buf: RustBuffer) throws -> FieldError {
     return try FfiConverterTypeFieldError.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFieldError_lower(_ value: FieldError) -> RustBuffer {
+func FfiConverterTypeFieldError_lower(_ value: FieldError) -> RustBuffer {
     return FfiConverterTypeFieldError.lower(value)
 }
 
@@ -9176,7 +9176,7 @@ extension FindUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeFindUser: FfiConverterRustBuffer {
+struct FfiConverterTypeFindUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FindUser {
         return
             try FindUser(
@@ -9195,14 +9195,14 @@ public struct FfiConverterTypeFindUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFindUser_lift(_ buf: RustBuffer) throws -> FindUser {
+func FfiConverterTypeFindUser_lift(_ buf: RustBuffer) throws -> FindUser {
     return try FfiConverterTypeFindUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFindUser_lower(_ value: FindUser) -> RustBuffer {
+func FfiConverterTypeFindUser_lower(_ value: FindUser) -> RustBuffer {
     return FfiConverterTypeFindUser.lower(value)
 }
 
@@ -9239,7 +9239,7 @@ extension GetDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeGetDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetDrone {
         return
             try GetDrone(
@@ -9256,14 +9256,14 @@ public struct FfiConverterTypeGetDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetDrone_lift(_ buf: RustBuffer) throws -> GetDrone {
+func FfiConverterTypeGetDrone_lift(_ buf: RustBuffer) throws -> GetDrone {
     return try FfiConverterTypeGetDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
+func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
     return FfiConverterTypeGetDrone.lower(value)
 }
 
@@ -9301,7 +9301,7 @@ extension GetOutcome: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetOutcome: FfiConverterRustBuffer {
+struct FfiConverterTypeGetOutcome: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetOutcome {
         return
             try GetOutcome(
@@ -9318,14 +9318,14 @@ public struct FfiConverterTypeGetOutcome: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetOutcome_lift(_ buf: RustBuffer) throws -> GetOutcome {
+func FfiConverterTypeGetOutcome_lift(_ buf: RustBuffer) throws -> GetOutcome {
     return try FfiConverterTypeGetOutcome.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetOutcome_lower(_ value: GetOutcome) -> RustBuffer {
+func FfiConverterTypeGetOutcome_lower(_ value: GetOutcome) -> RustBuffer {
     return FfiConverterTypeGetOutcome.lower(value)
 }
 
@@ -9362,7 +9362,7 @@ extension GetPermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetPermission: FfiConverterRustBuffer {
+struct FfiConverterTypeGetPermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetPermission {
         return
             try GetPermission(
@@ -9379,14 +9379,14 @@ public struct FfiConverterTypeGetPermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetPermission_lift(_ buf: RustBuffer) throws -> GetPermission {
+func FfiConverterTypeGetPermission_lift(_ buf: RustBuffer) throws -> GetPermission {
     return try FfiConverterTypeGetPermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetPermission_lower(_ value: GetPermission) -> RustBuffer {
+func FfiConverterTypeGetPermission_lower(_ value: GetPermission) -> RustBuffer {
     return FfiConverterTypeGetPermission.lower(value)
 }
 
@@ -9423,7 +9423,7 @@ extension GetRegion: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetRegion: FfiConverterRustBuffer {
+struct FfiConverterTypeGetRegion: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetRegion {
         return
             try GetRegion(
@@ -9440,14 +9440,14 @@ public struct FfiConverterTypeGetRegion: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetRegion_lift(_ buf: RustBuffer) throws -> GetRegion {
+func FfiConverterTypeGetRegion_lift(_ buf: RustBuffer) throws -> GetRegion {
     return try FfiConverterTypeGetRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetRegion_lower(_ value: GetRegion) -> RustBuffer {
+func FfiConverterTypeGetRegion_lower(_ value: GetRegion) -> RustBuffer {
     return FfiConverterTypeGetRegion.lower(value)
 }
 
@@ -9484,7 +9484,7 @@ extension GetRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetRole: FfiConverterRustBuffer {
+struct FfiConverterTypeGetRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetRole {
         return
             try GetRole(
@@ -9501,14 +9501,14 @@ public struct FfiConverterTypeGetRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetRole_lift(_ buf: RustBuffer) throws -> GetRole {
+func FfiConverterTypeGetRole_lift(_ buf: RustBuffer) throws -> GetRole {
     return try FfiConverterTypeGetRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetRole_lower(_ value: GetRole) -> RustBuffer {
+func FfiConverterTypeGetRole_lower(_ value: GetRole) -> RustBuffer {
     return FfiConverterTypeGetRole.lower(value)
 }
 
@@ -9545,7 +9545,7 @@ extension GetUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGetUser: FfiConverterRustBuffer {
+struct FfiConverterTypeGetUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetUser {
         return
             try GetUser(
@@ -9562,14 +9562,14 @@ public struct FfiConverterTypeGetUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetUser_lift(_ buf: RustBuffer) throws -> GetUser {
+func FfiConverterTypeGetUser_lift(_ buf: RustBuffer) throws -> GetUser {
     return try FfiConverterTypeGetUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGetUser_lower(_ value: GetUser) -> RustBuffer {
+func FfiConverterTypeGetUser_lower(_ value: GetUser) -> RustBuffer {
     return FfiConverterTypeGetUser.lower(value)
 }
 
@@ -9606,7 +9606,7 @@ extension GrantAdmin: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGrantAdmin: FfiConverterRustBuffer {
+struct FfiConverterTypeGrantAdmin: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GrantAdmin {
         return
             try GrantAdmin(
@@ -9623,14 +9623,14 @@ public struct FfiConverterTypeGrantAdmin: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGrantAdmin_lift(_ buf: RustBuffer) throws -> GrantAdmin {
+func FfiConverterTypeGrantAdmin_lift(_ buf: RustBuffer) throws -> GrantAdmin {
     return try FfiConverterTypeGrantAdmin.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGrantAdmin_lower(_ value: GrantAdmin) -> RustBuffer {
+func FfiConverterTypeGrantAdmin_lower(_ value: GrantAdmin) -> RustBuffer {
     return FfiConverterTypeGrantAdmin.lower(value)
 }
 
@@ -9721,7 +9721,7 @@ extension GrantTrace: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
+struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GrantTrace {
         return
             try GrantTrace(
@@ -9752,14 +9752,14 @@ public struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGrantTrace_lift(_ buf: RustBuffer) throws -> GrantTrace {
+func FfiConverterTypeGrantTrace_lift(_ buf: RustBuffer) throws -> GrantTrace {
     return try FfiConverterTypeGrantTrace.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
+func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
     return FfiConverterTypeGrantTrace.lower(value)
 }
 
@@ -9822,7 +9822,7 @@ extension ImportPolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeImportPolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeImportPolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportPolicy {
         return
             try ImportPolicy(
@@ -9845,14 +9845,14 @@ public struct FfiConverterTypeImportPolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeImportPolicy_lift(_ buf: RustBuffer) throws -> ImportPolicy {
+func FfiConverterTypeImportPolicy_lift(_ buf: RustBuffer) throws -> ImportPolicy {
     return try FfiConverterTypeImportPolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
+func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
     return FfiConverterTypeImportPolicy.lower(value)
 }
 
@@ -9895,7 +9895,7 @@ extension ImportedPolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeImportedPolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeImportedPolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportedPolicy {
         return
             try ImportedPolicy(
@@ -9914,14 +9914,14 @@ public struct FfiConverterTypeImportedPolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeImportedPolicy_lift(_ buf: RustBuffer) throws -> ImportedPolicy {
+func FfiConverterTypeImportedPolicy_lift(_ buf: RustBuffer) throws -> ImportedPolicy {
     return try FfiConverterTypeImportedPolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer {
+func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer {
     return FfiConverterTypeImportedPolicy.lower(value)
 }
 
@@ -9966,7 +9966,7 @@ extension LiftUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeLiftUser: FfiConverterRustBuffer {
+struct FfiConverterTypeLiftUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LiftUser {
         return
             try LiftUser(
@@ -9985,14 +9985,14 @@ public struct FfiConverterTypeLiftUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLiftUser_lift(_ buf: RustBuffer) throws -> LiftUser {
+func FfiConverterTypeLiftUser_lift(_ buf: RustBuffer) throws -> LiftUser {
     return try FfiConverterTypeLiftUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLiftUser_lower(_ value: LiftUser) -> RustBuffer {
+func FfiConverterTypeLiftUser_lower(_ value: LiftUser) -> RustBuffer {
     return FfiConverterTypeLiftUser.lower(value)
 }
 
@@ -10061,7 +10061,7 @@ extension ListAssignments: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListAssignments: FfiConverterRustBuffer {
+struct FfiConverterTypeListAssignments: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListAssignments {
         return
             try ListAssignments(
@@ -10086,14 +10086,14 @@ public struct FfiConverterTypeListAssignments: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListAssignments_lift(_ buf: RustBuffer) throws -> ListAssignments {
+func FfiConverterTypeListAssignments_lift(_ buf: RustBuffer) throws -> ListAssignments {
     return try FfiConverterTypeListAssignments.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListAssignments_lower(_ value: ListAssignments) -> RustBuffer {
+func FfiConverterTypeListAssignments_lower(_ value: ListAssignments) -> RustBuffer {
     return FfiConverterTypeListAssignments.lower(value)
 }
 
@@ -10186,7 +10186,7 @@ extension ListAudit: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListAudit: FfiConverterRustBuffer {
+struct FfiConverterTypeListAudit: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListAudit {
         return
             try ListAudit(
@@ -10217,14 +10217,14 @@ public struct FfiConverterTypeListAudit: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListAudit_lift(_ buf: RustBuffer) throws -> ListAudit {
+func FfiConverterTypeListAudit_lift(_ buf: RustBuffer) throws -> ListAudit {
     return try FfiConverterTypeListAudit.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListAudit_lower(_ value: ListAudit) -> RustBuffer {
+func FfiConverterTypeListAudit_lower(_ value: ListAudit) -> RustBuffer {
     return FfiConverterTypeListAudit.lower(value)
 }
 
@@ -10309,7 +10309,7 @@ extension ListDrones: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListDrones: FfiConverterRustBuffer {
+struct FfiConverterTypeListDrones: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListDrones {
         return
             try ListDrones(
@@ -10338,14 +10338,14 @@ public struct FfiConverterTypeListDrones: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListDrones_lift(_ buf: RustBuffer) throws -> ListDrones {
+func FfiConverterTypeListDrones_lift(_ buf: RustBuffer) throws -> ListDrones {
     return try FfiConverterTypeListDrones.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
+func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
     return FfiConverterTypeListDrones.lower(value)
 }
 
@@ -10414,7 +10414,7 @@ extension ListRegions: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListRegions: FfiConverterRustBuffer {
+struct FfiConverterTypeListRegions: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListRegions {
         return
             try ListRegions(
@@ -10439,14 +10439,14 @@ public struct FfiConverterTypeListRegions: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListRegions_lift(_ buf: RustBuffer) throws -> ListRegions {
+func FfiConverterTypeListRegions_lift(_ buf: RustBuffer) throws -> ListRegions {
     return try FfiConverterTypeListRegions.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListRegions_lower(_ value: ListRegions) -> RustBuffer {
+func FfiConverterTypeListRegions_lower(_ value: ListRegions) -> RustBuffer {
     return FfiConverterTypeListRegions.lower(value)
 }
 
@@ -10483,7 +10483,7 @@ extension ListSessionsOf: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
+struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListSessionsOf {
         return
             try ListSessionsOf(
@@ -10500,14 +10500,14 @@ public struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListSessionsOf_lift(_ buf: RustBuffer) throws -> ListSessionsOf {
+func FfiConverterTypeListSessionsOf_lift(_ buf: RustBuffer) throws -> ListSessionsOf {
     return try FfiConverterTypeListSessionsOf.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer {
+func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer {
     return FfiConverterTypeListSessionsOf.lower(value)
 }
 
@@ -10632,7 +10632,7 @@ extension ListUsers: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
+struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListUsers {
         return
             try ListUsers(
@@ -10671,14 +10671,14 @@ public struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListUsers_lift(_ buf: RustBuffer) throws -> ListUsers {
+func FfiConverterTypeListUsers_lift(_ buf: RustBuffer) throws -> ListUsers {
     return try FfiConverterTypeListUsers.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeListUsers_lower(_ value: ListUsers) -> RustBuffer {
+func FfiConverterTypeListUsers_lower(_ value: ListUsers) -> RustBuffer {
     return FfiConverterTypeListUsers.lower(value)
 }
 
@@ -10731,7 +10731,7 @@ extension Loaded: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeLoaded: FfiConverterRustBuffer {
+struct FfiConverterTypeLoaded: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Loaded {
         return
             try Loaded(
@@ -10752,14 +10752,14 @@ public struct FfiConverterTypeLoaded: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLoaded_lift(_ buf: RustBuffer) throws -> Loaded {
+func FfiConverterTypeLoaded_lift(_ buf: RustBuffer) throws -> Loaded {
     return try FfiConverterTypeLoaded.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
+func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
     return FfiConverterTypeLoaded.lower(value)
 }
 
@@ -10843,7 +10843,7 @@ extension Login: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeLogin: FfiConverterRustBuffer {
+struct FfiConverterTypeLogin: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Login {
         return
             try Login(
@@ -10866,14 +10866,14 @@ public struct FfiConverterTypeLogin: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLogin_lift(_ buf: RustBuffer) throws -> Login {
+func FfiConverterTypeLogin_lift(_ buf: RustBuffer) throws -> Login {
     return try FfiConverterTypeLogin.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
+func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
     return FfiConverterTypeLogin.lower(value)
 }
 
@@ -10962,7 +10962,7 @@ extension LoginResult: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeLoginResult: FfiConverterRustBuffer {
+struct FfiConverterTypeLoginResult: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LoginResult {
         return
             try LoginResult(
@@ -10987,14 +10987,14 @@ public struct FfiConverterTypeLoginResult: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLoginResult_lift(_ buf: RustBuffer) throws -> LoginResult {
+func FfiConverterTypeLoginResult_lift(_ buf: RustBuffer) throws -> LoginResult {
     return try FfiConverterTypeLoginResult.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeLoginResult_lower(_ value: LoginResult) -> RustBuffer {
+func FfiConverterTypeLoginResult_lower(_ value: LoginResult) -> RustBuffer {
     return FfiConverterTypeLoginResult.lower(value)
 }
 
@@ -11047,7 +11047,7 @@ extension NewGrant: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeNewGrant: FfiConverterRustBuffer {
+struct FfiConverterTypeNewGrant: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NewGrant {
         return
             try NewGrant(
@@ -11068,14 +11068,14 @@ public struct FfiConverterTypeNewGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeNewGrant_lift(_ buf: RustBuffer) throws -> NewGrant {
+func FfiConverterTypeNewGrant_lift(_ buf: RustBuffer) throws -> NewGrant {
     return try FfiConverterTypeNewGrant.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
+func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
     return FfiConverterTypeNewGrant.lower(value)
 }
 
@@ -11166,7 +11166,7 @@ extension PermissionView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
+struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionView {
         return
             try PermissionView(
@@ -11197,14 +11197,14 @@ public struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissionView_lift(_ buf: RustBuffer) throws -> PermissionView {
+func FfiConverterTypePermissionView_lift(_ buf: RustBuffer) throws -> PermissionView {
     return try FfiConverterTypePermissionView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePermissionView_lower(_ value: PermissionView) -> RustBuffer {
+func FfiConverterTypePermissionView_lower(_ value: PermissionView) -> RustBuffer {
     return FfiConverterTypePermissionView.lower(value)
 }
 
@@ -11263,7 +11263,7 @@ extension PolicyChange: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyChange: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyChange {
         return
             try PolicyChange(
@@ -11286,14 +11286,14 @@ public struct FfiConverterTypePolicyChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyChange_lift(_ buf: RustBuffer) throws -> PolicyChange {
+func FfiConverterTypePolicyChange_lift(_ buf: RustBuffer) throws -> PolicyChange {
     return try FfiConverterTypePolicyChange.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyChange_lower(_ value: PolicyChange) -> RustBuffer {
+func FfiConverterTypePolicyChange_lower(_ value: PolicyChange) -> RustBuffer {
     return FfiConverterTypePolicyChange.lower(value)
 }
 
@@ -11344,7 +11344,7 @@ extension PolicyFieldChange: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyFieldChange: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyFieldChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFieldChange {
         return
             try PolicyFieldChange(
@@ -11365,14 +11365,14 @@ public struct FfiConverterTypePolicyFieldChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFieldChange_lift(_ buf: RustBuffer) throws -> PolicyFieldChange {
+func FfiConverterTypePolicyFieldChange_lift(_ buf: RustBuffer) throws -> PolicyFieldChange {
     return try FfiConverterTypePolicyFieldChange.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFieldChange_lower(_ value: PolicyFieldChange) -> RustBuffer {
+func FfiConverterTypePolicyFieldChange_lower(_ value: PolicyFieldChange) -> RustBuffer {
     return FfiConverterTypePolicyFieldChange.lower(value)
 }
 
@@ -11423,7 +11423,7 @@ extension PolicyFile: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyFile: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyFile: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFile {
         return
             try PolicyFile(
@@ -11444,14 +11444,14 @@ public struct FfiConverterTypePolicyFile: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFile_lift(_ buf: RustBuffer) throws -> PolicyFile {
+func FfiConverterTypePolicyFile_lift(_ buf: RustBuffer) throws -> PolicyFile {
     return try FfiConverterTypePolicyFile.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFile_lower(_ value: PolicyFile) -> RustBuffer {
+func FfiConverterTypePolicyFile_lower(_ value: PolicyFile) -> RustBuffer {
     return FfiConverterTypePolicyFile.lower(value)
 }
 
@@ -11542,7 +11542,7 @@ extension PolicySummary: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicySummary: FfiConverterRustBuffer {
+struct FfiConverterTypePolicySummary: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicySummary {
         return
             try PolicySummary(
@@ -11573,14 +11573,14 @@ public struct FfiConverterTypePolicySummary: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicySummary_lift(_ buf: RustBuffer) throws -> PolicySummary {
+func FfiConverterTypePolicySummary_lift(_ buf: RustBuffer) throws -> PolicySummary {
     return try FfiConverterTypePolicySummary.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicySummary_lower(_ value: PolicySummary) -> RustBuffer {
+func FfiConverterTypePolicySummary_lower(_ value: PolicySummary) -> RustBuffer {
     return FfiConverterTypePolicySummary.lower(value)
 }
 
@@ -11623,7 +11623,7 @@ extension PolicyValidation: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyValidation: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyValidation: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyValidation {
         return
             try PolicyValidation(
@@ -11642,14 +11642,14 @@ public struct FfiConverterTypePolicyValidation: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyValidation_lift(_ buf: RustBuffer) throws -> PolicyValidation {
+func FfiConverterTypePolicyValidation_lift(_ buf: RustBuffer) throws -> PolicyValidation {
     return try FfiConverterTypePolicyValidation.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBuffer {
+func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBuffer {
     return FfiConverterTypePolicyValidation.lower(value)
 }
 
@@ -11726,7 +11726,7 @@ extension PrincipalData: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
+struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PrincipalData {
         return
             try PrincipalData(
@@ -11753,14 +11753,14 @@ public struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePrincipalData_lift(_ buf: RustBuffer) throws -> PrincipalData {
+func FfiConverterTypePrincipalData_lift(_ buf: RustBuffer) throws -> PrincipalData {
     return try FfiConverterTypePrincipalData.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePrincipalData_lower(_ value: PrincipalData) -> RustBuffer {
+func FfiConverterTypePrincipalData_lower(_ value: PrincipalData) -> RustBuffer {
     return FfiConverterTypePrincipalData.lower(value)
 }
 
@@ -11819,7 +11819,7 @@ extension Problem: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeProblem: FfiConverterRustBuffer {
+struct FfiConverterTypeProblem: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Problem {
         return
             try Problem(
@@ -11842,14 +11842,14 @@ public struct FfiConverterTypeProblem: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeProblem_lift(_ buf: RustBuffer) throws -> Problem {
+func FfiConverterTypeProblem_lift(_ buf: RustBuffer) throws -> Problem {
     return try FfiConverterTypeProblem.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
+func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
     return FfiConverterTypeProblem.lower(value)
 }
 
@@ -11894,7 +11894,7 @@ extension ReassignDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeReassignDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeReassignDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ReassignDrone {
         return
             try ReassignDrone(
@@ -11913,14 +11913,14 @@ public struct FfiConverterTypeReassignDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReassignDrone_lift(_ buf: RustBuffer) throws -> ReassignDrone {
+func FfiConverterTypeReassignDrone_lift(_ buf: RustBuffer) throws -> ReassignDrone {
     return try FfiConverterTypeReassignDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustBuffer {
+func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustBuffer {
     return FfiConverterTypeReassignDrone.lower(value)
 }
 
@@ -11981,7 +11981,7 @@ extension Refresh: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRefresh: FfiConverterRustBuffer {
+struct FfiConverterTypeRefresh: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Refresh {
         return
             try Refresh(
@@ -11998,14 +11998,14 @@ public struct FfiConverterTypeRefresh: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRefresh_lift(_ buf: RustBuffer) throws -> Refresh {
+func FfiConverterTypeRefresh_lift(_ buf: RustBuffer) throws -> Refresh {
     return try FfiConverterTypeRefresh.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRefresh_lower(_ value: Refresh) -> RustBuffer {
+func FfiConverterTypeRefresh_lower(_ value: Refresh) -> RustBuffer {
     return FfiConverterTypeRefresh.lower(value)
 }
 
@@ -12120,7 +12120,7 @@ extension RegionView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
+struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionView {
         return
             try RegionView(
@@ -12157,14 +12157,14 @@ public struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionView_lift(_ buf: RustBuffer) throws -> RegionView {
+func FfiConverterTypeRegionView_lift(_ buf: RustBuffer) throws -> RegionView {
     return try FfiConverterTypeRegionView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionView_lower(_ value: RegionView) -> RustBuffer {
+func FfiConverterTypeRegionView_lower(_ value: RegionView) -> RustBuffer {
     return FfiConverterTypeRegionView.lower(value)
 }
 
@@ -12255,7 +12255,7 @@ extension RegionViewPage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
+struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionViewPage {
         return
             try RegionViewPage(
@@ -12286,14 +12286,14 @@ public struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionViewPage_lift(_ buf: RustBuffer) throws -> RegionViewPage {
+func FfiConverterTypeRegionViewPage_lift(_ buf: RustBuffer) throws -> RegionViewPage {
     return try FfiConverterTypeRegionViewPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionViewPage_lower(_ value: RegionViewPage) -> RustBuffer {
+func FfiConverterTypeRegionViewPage_lower(_ value: RegionViewPage) -> RustBuffer {
     return FfiConverterTypeRegionViewPage.lower(value)
 }
 
@@ -12336,7 +12336,7 @@ extension RemovedGrant: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRemovedGrant: FfiConverterRustBuffer {
+struct FfiConverterTypeRemovedGrant: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RemovedGrant {
         return
             try RemovedGrant(
@@ -12355,14 +12355,14 @@ public struct FfiConverterTypeRemovedGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRemovedGrant_lift(_ buf: RustBuffer) throws -> RemovedGrant {
+func FfiConverterTypeRemovedGrant_lift(_ buf: RustBuffer) throws -> RemovedGrant {
     return try FfiConverterTypeRemovedGrant.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
+func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
     return FfiConverterTypeRemovedGrant.lower(value)
 }
 
@@ -12479,7 +12479,7 @@ extension ReplaceUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
+struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ReplaceUser {
         return
             try ReplaceUser(
@@ -12516,14 +12516,14 @@ public struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReplaceUser_lift(_ buf: RustBuffer) throws -> ReplaceUser {
+func FfiConverterTypeReplaceUser_lift(_ buf: RustBuffer) throws -> ReplaceUser {
     return try FfiConverterTypeReplaceUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReplaceUser_lower(_ value: ReplaceUser) -> RustBuffer {
+func FfiConverterTypeReplaceUser_lower(_ value: ReplaceUser) -> RustBuffer {
     return FfiConverterTypeReplaceUser.lower(value)
 }
 
@@ -12559,7 +12559,7 @@ public struct RequestContext: Equatable, Hashable {
     /**
      * What the policy's conditions may read as `context.…`.
      */
-    public let values: [String: JsonText]
+    public let context: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -12585,13 +12585,13 @@ public struct RequestContext: Equatable, Hashable {
          */forwardedFor: String? = nil, 
         /**
          * What the policy's conditions may read as `context.…`.
-         */values: [String: JsonText] = [:]) {
+         */context: [String: JsonText] = [:]) {
         self.ip = ip
         self.userAgent = userAgent
         self.requestId = requestId
         self.idempotencyKey = idempotencyKey
         self.forwardedFor = forwardedFor
-        self.values = values
+        self.context = context
     }
 
     
@@ -12606,7 +12606,7 @@ extension RequestContext: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
+struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RequestContext {
         return
             try RequestContext(
@@ -12615,7 +12615,7 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
                 requestId: FfiConverterOptionString.read(from: &buf), 
                 idempotencyKey: FfiConverterOptionString.read(from: &buf), 
                 forwardedFor: FfiConverterOptionString.read(from: &buf), 
-                values: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
+                context: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -12625,7 +12625,7 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.requestId, into: &buf)
         FfiConverterOptionString.write(value.idempotencyKey, into: &buf)
         FfiConverterOptionString.write(value.forwardedFor, into: &buf)
-        FfiConverterDictionaryStringTypeJsonText.write(value.values, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.context, into: &buf)
     }
 }
 
@@ -12633,14 +12633,14 @@ public struct FfiConverterTypeRequestContext: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRequestContext_lift(_ buf: RustBuffer) throws -> RequestContext {
+func FfiConverterTypeRequestContext_lift(_ buf: RustBuffer) throws -> RequestContext {
     return try FfiConverterTypeRequestContext.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer {
+func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer {
     return FfiConverterTypeRequestContext.lower(value)
 }
 
@@ -12683,7 +12683,7 @@ extension Resource: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeResource: FfiConverterRustBuffer {
+struct FfiConverterTypeResource: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Resource {
         return
             try Resource(
@@ -12702,14 +12702,14 @@ public struct FfiConverterTypeResource: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeResource_lift(_ buf: RustBuffer) throws -> Resource {
+func FfiConverterTypeResource_lift(_ buf: RustBuffer) throws -> Resource {
     return try FfiConverterTypeResource.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
+func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
     return FfiConverterTypeResource.lower(value)
 }
 
@@ -12746,7 +12746,7 @@ extension RevokeAdmin: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRevokeAdmin: FfiConverterRustBuffer {
+struct FfiConverterTypeRevokeAdmin: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeAdmin {
         return
             try RevokeAdmin(
@@ -12763,14 +12763,14 @@ public struct FfiConverterTypeRevokeAdmin: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeAdmin_lift(_ buf: RustBuffer) throws -> RevokeAdmin {
+func FfiConverterTypeRevokeAdmin_lift(_ buf: RustBuffer) throws -> RevokeAdmin {
     return try FfiConverterTypeRevokeAdmin.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
+func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
     return FfiConverterTypeRevokeAdmin.lower(value)
 }
 
@@ -12806,7 +12806,7 @@ extension RevokeAllSessions: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRevokeAllSessions: FfiConverterRustBuffer {
+struct FfiConverterTypeRevokeAllSessions: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeAllSessions {
         return
             try RevokeAllSessions(
@@ -12823,14 +12823,14 @@ public struct FfiConverterTypeRevokeAllSessions: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeAllSessions_lift(_ buf: RustBuffer) throws -> RevokeAllSessions {
+func FfiConverterTypeRevokeAllSessions_lift(_ buf: RustBuffer) throws -> RevokeAllSessions {
     return try FfiConverterTypeRevokeAllSessions.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) -> RustBuffer {
+func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) -> RustBuffer {
     return FfiConverterTypeRevokeAllSessions.lower(value)
 }
 
@@ -12865,7 +12865,7 @@ extension RevokeSession: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRevokeSession: FfiConverterRustBuffer {
+struct FfiConverterTypeRevokeSession: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeSession {
         return
             try RevokeSession(
@@ -12882,14 +12882,14 @@ public struct FfiConverterTypeRevokeSession: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeSession_lift(_ buf: RustBuffer) throws -> RevokeSession {
+func FfiConverterTypeRevokeSession_lift(_ buf: RustBuffer) throws -> RevokeSession {
     return try FfiConverterTypeRevokeSession.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
+func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
     return FfiConverterTypeRevokeSession.lower(value)
 }
 
@@ -12988,7 +12988,7 @@ extension RoleAssignment: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleAssignment: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleAssignment: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleAssignment {
         return
             try RoleAssignment(
@@ -13021,14 +13021,14 @@ public struct FfiConverterTypeRoleAssignment: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleAssignment_lift(_ buf: RustBuffer) throws -> RoleAssignment {
+func FfiConverterTypeRoleAssignment_lift(_ buf: RustBuffer) throws -> RoleAssignment {
     return try FfiConverterTypeRoleAssignment.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleAssignment_lower(_ value: RoleAssignment) -> RustBuffer {
+func FfiConverterTypeRoleAssignment_lower(_ value: RoleAssignment) -> RustBuffer {
     return FfiConverterTypeRoleAssignment.lower(value)
 }
 
@@ -13119,7 +13119,7 @@ extension RoleAssignmentPage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleAssignmentPage: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleAssignmentPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleAssignmentPage {
         return
             try RoleAssignmentPage(
@@ -13150,14 +13150,14 @@ public struct FfiConverterTypeRoleAssignmentPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleAssignmentPage_lift(_ buf: RustBuffer) throws -> RoleAssignmentPage {
+func FfiConverterTypeRoleAssignmentPage_lift(_ buf: RustBuffer) throws -> RoleAssignmentPage {
     return try FfiConverterTypeRoleAssignmentPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleAssignmentPage_lower(_ value: RoleAssignmentPage) -> RustBuffer {
+func FfiConverterTypeRoleAssignmentPage_lower(_ value: RoleAssignmentPage) -> RustBuffer {
     return FfiConverterTypeRoleAssignmentPage.lower(value)
 }
 
@@ -13272,7 +13272,7 @@ extension RoleDetails: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleDetails {
         return
             try RoleDetails(
@@ -13309,14 +13309,14 @@ public struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleDetails_lift(_ buf: RustBuffer) throws -> RoleDetails {
+func FfiConverterTypeRoleDetails_lift(_ buf: RustBuffer) throws -> RoleDetails {
     return try FfiConverterTypeRoleDetails.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleDetails_lower(_ value: RoleDetails) -> RustBuffer {
+func FfiConverterTypeRoleDetails_lower(_ value: RoleDetails) -> RustBuffer {
     return FfiConverterTypeRoleDetails.lower(value)
 }
 
@@ -13367,7 +13367,7 @@ extension RoleEdit: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleEdit: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleEdit: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleEdit {
         return
             try RoleEdit(
@@ -13388,14 +13388,14 @@ public struct FfiConverterTypeRoleEdit: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleEdit_lift(_ buf: RustBuffer) throws -> RoleEdit {
+func FfiConverterTypeRoleEdit_lift(_ buf: RustBuffer) throws -> RoleEdit {
     return try FfiConverterTypeRoleEdit.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleEdit_lower(_ value: RoleEdit) -> RustBuffer {
+func FfiConverterTypeRoleEdit_lower(_ value: RoleEdit) -> RustBuffer {
     return FfiConverterTypeRoleEdit.lower(value)
 }
 
@@ -13448,7 +13448,7 @@ extension RoleGrant: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleGrant: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleGrant: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleGrant {
         return
             try RoleGrant(
@@ -13469,14 +13469,14 @@ public struct FfiConverterTypeRoleGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleGrant_lift(_ buf: RustBuffer) throws -> RoleGrant {
+func FfiConverterTypeRoleGrant_lift(_ buf: RustBuffer) throws -> RoleGrant {
     return try FfiConverterTypeRoleGrant.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleGrant_lower(_ value: RoleGrant) -> RustBuffer {
+func FfiConverterTypeRoleGrant_lower(_ value: RoleGrant) -> RustBuffer {
     return FfiConverterTypeRoleGrant.lower(value)
 }
 
@@ -13575,7 +13575,7 @@ extension RoleView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRoleView: FfiConverterRustBuffer {
+struct FfiConverterTypeRoleView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleView {
         return
             try RoleView(
@@ -13608,14 +13608,14 @@ public struct FfiConverterTypeRoleView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleView_lift(_ buf: RustBuffer) throws -> RoleView {
+func FfiConverterTypeRoleView_lift(_ buf: RustBuffer) throws -> RoleView {
     return try FfiConverterTypeRoleView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRoleView_lower(_ value: RoleView) -> RustBuffer {
+func FfiConverterTypeRoleView_lower(_ value: RoleView) -> RustBuffer {
     return FfiConverterTypeRoleView.lower(value)
 }
 
@@ -13666,7 +13666,7 @@ extension RowChange: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRowChange: FfiConverterRustBuffer {
+struct FfiConverterTypeRowChange: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RowChange {
         return
             try RowChange(
@@ -13687,14 +13687,14 @@ public struct FfiConverterTypeRowChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRowChange_lift(_ buf: RustBuffer) throws -> RowChange {
+func FfiConverterTypeRowChange_lift(_ buf: RustBuffer) throws -> RowChange {
     return try FfiConverterTypeRowChange.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
+func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
     return FfiConverterTypeRowChange.lower(value)
 }
 
@@ -13771,7 +13771,7 @@ extension RulesSettings: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
+struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RulesSettings {
         return
             try RulesSettings(
@@ -13798,14 +13798,14 @@ public struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRulesSettings_lift(_ buf: RustBuffer) throws -> RulesSettings {
+func FfiConverterTypeRulesSettings_lift(_ buf: RustBuffer) throws -> RulesSettings {
     return try FfiConverterTypeRulesSettings.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRulesSettings_lower(_ value: RulesSettings) -> RustBuffer {
+func FfiConverterTypeRulesSettings_lower(_ value: RulesSettings) -> RustBuffer {
     return FfiConverterTypeRulesSettings.lower(value)
 }
 
@@ -13889,7 +13889,7 @@ extension Seed: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSeed: FfiConverterRustBuffer {
+struct FfiConverterTypeSeed: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Seed {
         return
             try Seed(
@@ -13912,14 +13912,14 @@ public struct FfiConverterTypeSeed: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeed_lift(_ buf: RustBuffer) throws -> Seed {
+func FfiConverterTypeSeed_lift(_ buf: RustBuffer) throws -> Seed {
     return try FfiConverterTypeSeed.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeed_lower(_ value: Seed) -> RustBuffer {
+func FfiConverterTypeSeed_lower(_ value: Seed) -> RustBuffer {
     return FfiConverterTypeSeed.lower(value)
 }
 
@@ -13994,7 +13994,7 @@ extension SeedDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSeedDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeSeedDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SeedDrone {
         return
             try SeedDrone(
@@ -14021,14 +14021,14 @@ public struct FfiConverterTypeSeedDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedDrone_lift(_ buf: RustBuffer) throws -> SeedDrone {
+func FfiConverterTypeSeedDrone_lift(_ buf: RustBuffer) throws -> SeedDrone {
     return try FfiConverterTypeSeedDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedDrone_lower(_ value: SeedDrone) -> RustBuffer {
+func FfiConverterTypeSeedDrone_lower(_ value: SeedDrone) -> RustBuffer {
     return FfiConverterTypeSeedDrone.lower(value)
 }
 
@@ -14095,7 +14095,7 @@ extension SeedRegion: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSeedRegion: FfiConverterRustBuffer {
+struct FfiConverterTypeSeedRegion: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SeedRegion {
         return
             try SeedRegion(
@@ -14120,14 +14120,14 @@ public struct FfiConverterTypeSeedRegion: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedRegion_lift(_ buf: RustBuffer) throws -> SeedRegion {
+func FfiConverterTypeSeedRegion_lift(_ buf: RustBuffer) throws -> SeedRegion {
     return try FfiConverterTypeSeedRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedRegion_lower(_ value: SeedRegion) -> RustBuffer {
+func FfiConverterTypeSeedRegion_lower(_ value: SeedRegion) -> RustBuffer {
     return FfiConverterTypeSeedRegion.lower(value)
 }
 
@@ -14178,7 +14178,7 @@ extension SeedResult: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSeedResult: FfiConverterRustBuffer {
+struct FfiConverterTypeSeedResult: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SeedResult {
         return
             try SeedResult(
@@ -14199,14 +14199,14 @@ public struct FfiConverterTypeSeedResult: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedResult_lift(_ buf: RustBuffer) throws -> SeedResult {
+func FfiConverterTypeSeedResult_lift(_ buf: RustBuffer) throws -> SeedResult {
     return try FfiConverterTypeSeedResult.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedResult_lower(_ value: SeedResult) -> RustBuffer {
+func FfiConverterTypeSeedResult_lower(_ value: SeedResult) -> RustBuffer {
     return FfiConverterTypeSeedResult.lower(value)
 }
 
@@ -14281,7 +14281,7 @@ extension SeedUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSeedUser: FfiConverterRustBuffer {
+struct FfiConverterTypeSeedUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SeedUser {
         return
             try SeedUser(
@@ -14308,14 +14308,14 @@ public struct FfiConverterTypeSeedUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedUser_lift(_ buf: RustBuffer) throws -> SeedUser {
+func FfiConverterTypeSeedUser_lift(_ buf: RustBuffer) throws -> SeedUser {
     return try FfiConverterTypeSeedUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSeedUser_lower(_ value: SeedUser) -> RustBuffer {
+func FfiConverterTypeSeedUser_lower(_ value: SeedUser) -> RustBuffer {
     return FfiConverterTypeSeedUser.lower(value)
 }
 
@@ -14422,7 +14422,7 @@ extension SessionView: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
+struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SessionView {
         return
             try SessionView(
@@ -14457,14 +14457,14 @@ public struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSessionView_lift(_ buf: RustBuffer) throws -> SessionView {
+func FfiConverterTypeSessionView_lift(_ buf: RustBuffer) throws -> SessionView {
     return try FfiConverterTypeSessionView.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffer {
+func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffer {
     return FfiConverterTypeSessionView.lower(value)
 }
 
@@ -14735,7 +14735,7 @@ extension Settings: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
+struct FfiConverterTypeSettings: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Settings {
         return
             try Settings(
@@ -14804,14 +14804,14 @@ public struct FfiConverterTypeSettings: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSettings_lift(_ buf: RustBuffer) throws -> Settings {
+func FfiConverterTypeSettings_lift(_ buf: RustBuffer) throws -> Settings {
     return try FfiConverterTypeSettings.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSettings_lower(_ value: Settings) -> RustBuffer {
+func FfiConverterTypeSettings_lower(_ value: Settings) -> RustBuffer {
     return FfiConverterTypeSettings.lower(value)
 }
 
@@ -14902,7 +14902,7 @@ extension SqlColumn: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlColumn: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlColumn: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlColumn {
         return
             try SqlColumn(
@@ -14933,14 +14933,14 @@ public struct FfiConverterTypeSqlColumn: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlColumn_lift(_ buf: RustBuffer) throws -> SqlColumn {
+func FfiConverterTypeSqlColumn_lift(_ buf: RustBuffer) throws -> SqlColumn {
     return try FfiConverterTypeSqlColumn.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlColumn_lower(_ value: SqlColumn) -> RustBuffer {
+func FfiConverterTypeSqlColumn_lower(_ value: SqlColumn) -> RustBuffer {
     return FfiConverterTypeSqlColumn.lower(value)
 }
 
@@ -15001,7 +15001,7 @@ extension SqlFilter: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlFilter: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlFilter: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlFilter {
         return
             try SqlFilter(
@@ -15024,14 +15024,14 @@ public struct FfiConverterTypeSqlFilter: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlFilter_lift(_ buf: RustBuffer) throws -> SqlFilter {
+func FfiConverterTypeSqlFilter_lift(_ buf: RustBuffer) throws -> SqlFilter {
     return try FfiConverterTypeSqlFilter.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlFilter_lower(_ value: SqlFilter) -> RustBuffer {
+func FfiConverterTypeSqlFilter_lower(_ value: SqlFilter) -> RustBuffer {
     return FfiConverterTypeSqlFilter.lower(value)
 }
 
@@ -15074,7 +15074,7 @@ extension SqlParameter: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlParameter: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlParameter: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlParameter {
         return
             try SqlParameter(
@@ -15093,14 +15093,14 @@ public struct FfiConverterTypeSqlParameter: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlParameter_lift(_ buf: RustBuffer) throws -> SqlParameter {
+func FfiConverterTypeSqlParameter_lift(_ buf: RustBuffer) throws -> SqlParameter {
     return try FfiConverterTypeSqlParameter.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlParameter_lower(_ value: SqlParameter) -> RustBuffer {
+func FfiConverterTypeSqlParameter_lower(_ value: SqlParameter) -> RustBuffer {
     return FfiConverterTypeSqlParameter.lower(value)
 }
 
@@ -15185,7 +15185,7 @@ extension SqlTable: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlTable {
         return
             try SqlTable(
@@ -15214,14 +15214,14 @@ public struct FfiConverterTypeSqlTable: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlTable_lift(_ buf: RustBuffer) throws -> SqlTable {
+func FfiConverterTypeSqlTable_lift(_ buf: RustBuffer) throws -> SqlTable {
     return try FfiConverterTypeSqlTable.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
+func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
     return FfiConverterTypeSqlTable.lower(value)
 }
 
@@ -15282,7 +15282,7 @@ extension SuspendUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSuspendUser: FfiConverterRustBuffer {
+struct FfiConverterTypeSuspendUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SuspendUser {
         return
             try SuspendUser(
@@ -15305,14 +15305,14 @@ public struct FfiConverterTypeSuspendUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSuspendUser_lift(_ buf: RustBuffer) throws -> SuspendUser {
+func FfiConverterTypeSuspendUser_lift(_ buf: RustBuffer) throws -> SuspendUser {
     return try FfiConverterTypeSuspendUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
+func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
     return FfiConverterTypeSuspendUser.lower(value)
 }
 
@@ -15371,7 +15371,7 @@ extension TestOutcome: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeTestOutcome: FfiConverterRustBuffer {
+struct FfiConverterTypeTestOutcome: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TestOutcome {
         return
             try TestOutcome(
@@ -15394,14 +15394,14 @@ public struct FfiConverterTypeTestOutcome: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTestOutcome_lift(_ buf: RustBuffer) throws -> TestOutcome {
+func FfiConverterTypeTestOutcome_lift(_ buf: RustBuffer) throws -> TestOutcome {
     return try FfiConverterTypeTestOutcome.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTestOutcome_lower(_ value: TestOutcome) -> RustBuffer {
+func FfiConverterTypeTestOutcome_lower(_ value: TestOutcome) -> RustBuffer {
     return FfiConverterTypeTestOutcome.lower(value)
 }
 
@@ -15452,7 +15452,7 @@ extension TestTrace: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeTestTrace: FfiConverterRustBuffer {
+struct FfiConverterTypeTestTrace: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TestTrace {
         return
             try TestTrace(
@@ -15473,14 +15473,14 @@ public struct FfiConverterTypeTestTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTestTrace_lift(_ buf: RustBuffer) throws -> TestTrace {
+func FfiConverterTypeTestTrace_lift(_ buf: RustBuffer) throws -> TestTrace {
     return try FfiConverterTypeTestTrace.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
+func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
     return FfiConverterTypeTestTrace.lower(value)
 }
 
@@ -15525,7 +15525,7 @@ extension UnassignDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUnassignDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeUnassignDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UnassignDrone {
         return
             try UnassignDrone(
@@ -15544,14 +15544,14 @@ public struct FfiConverterTypeUnassignDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUnassignDrone_lift(_ buf: RustBuffer) throws -> UnassignDrone {
+func FfiConverterTypeUnassignDrone_lift(_ buf: RustBuffer) throws -> UnassignDrone {
     return try FfiConverterTypeUnassignDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUnassignDrone_lower(_ value: UnassignDrone) -> RustBuffer {
+func FfiConverterTypeUnassignDrone_lower(_ value: UnassignDrone) -> RustBuffer {
     return FfiConverterTypeUnassignDrone.lower(value)
 }
 
@@ -15604,7 +15604,7 @@ extension UnassignRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUnassignRole: FfiConverterRustBuffer {
+struct FfiConverterTypeUnassignRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UnassignRole {
         return
             try UnassignRole(
@@ -15625,14 +15625,14 @@ public struct FfiConverterTypeUnassignRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUnassignRole_lift(_ buf: RustBuffer) throws -> UnassignRole {
+func FfiConverterTypeUnassignRole_lift(_ buf: RustBuffer) throws -> UnassignRole {
     return try FfiConverterTypeUnassignRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUnassignRole_lower(_ value: UnassignRole) -> RustBuffer {
+func FfiConverterTypeUnassignRole_lower(_ value: UnassignRole) -> RustBuffer {
     return FfiConverterTypeUnassignRole.lower(value)
 }
 
@@ -15711,7 +15711,7 @@ extension UpdateDrone: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUpdateDrone: FfiConverterRustBuffer {
+struct FfiConverterTypeUpdateDrone: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateDrone {
         return
             try UpdateDrone(
@@ -15738,14 +15738,14 @@ public struct FfiConverterTypeUpdateDrone: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateDrone_lift(_ buf: RustBuffer) throws -> UpdateDrone {
+func FfiConverterTypeUpdateDrone_lift(_ buf: RustBuffer) throws -> UpdateDrone {
     return try FfiConverterTypeUpdateDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateDrone_lower(_ value: UpdateDrone) -> RustBuffer {
+func FfiConverterTypeUpdateDrone_lower(_ value: UpdateDrone) -> RustBuffer {
     return FfiConverterTypeUpdateDrone.lower(value)
 }
 
@@ -15799,7 +15799,7 @@ extension UpdatePermission: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUpdatePermission: FfiConverterRustBuffer {
+struct FfiConverterTypeUpdatePermission: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdatePermission {
         return
             try UpdatePermission(
@@ -15820,14 +15820,14 @@ public struct FfiConverterTypeUpdatePermission: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdatePermission_lift(_ buf: RustBuffer) throws -> UpdatePermission {
+func FfiConverterTypeUpdatePermission_lift(_ buf: RustBuffer) throws -> UpdatePermission {
     return try FfiConverterTypeUpdatePermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBuffer {
+func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBuffer {
     return FfiConverterTypeUpdatePermission.lower(value)
 }
 
@@ -15912,7 +15912,7 @@ extension UpdateRegion: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUpdateRegion: FfiConverterRustBuffer {
+struct FfiConverterTypeUpdateRegion: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateRegion {
         return
             try UpdateRegion(
@@ -15941,14 +15941,14 @@ public struct FfiConverterTypeUpdateRegion: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateRegion_lift(_ buf: RustBuffer) throws -> UpdateRegion {
+func FfiConverterTypeUpdateRegion_lift(_ buf: RustBuffer) throws -> UpdateRegion {
     return try FfiConverterTypeUpdateRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateRegion_lower(_ value: UpdateRegion) -> RustBuffer {
+func FfiConverterTypeUpdateRegion_lower(_ value: UpdateRegion) -> RustBuffer {
     return FfiConverterTypeUpdateRegion.lower(value)
 }
 
@@ -16026,7 +16026,7 @@ extension UpdateRole: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
+struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateRole {
         return
             try UpdateRole(
@@ -16053,14 +16053,14 @@ public struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateRole_lift(_ buf: RustBuffer) throws -> UpdateRole {
+func FfiConverterTypeUpdateRole_lift(_ buf: RustBuffer) throws -> UpdateRole {
     return try FfiConverterTypeUpdateRole.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
+func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
     return FfiConverterTypeUpdateRole.lower(value)
 }
 
@@ -16178,7 +16178,7 @@ extension UpdateUser: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
+struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateUser {
         return
             try UpdateUser(
@@ -16215,14 +16215,14 @@ public struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateUser_lift(_ buf: RustBuffer) throws -> UpdateUser {
+func FfiConverterTypeUpdateUser_lift(_ buf: RustBuffer) throws -> UpdateUser {
     return try FfiConverterTypeUpdateUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUpdateUser_lower(_ value: UpdateUser) -> RustBuffer {
+func FfiConverterTypeUpdateUser_lower(_ value: UpdateUser) -> RustBuffer {
     return FfiConverterTypeUpdateUser.lower(value)
 }
 
@@ -16401,7 +16401,7 @@ extension User: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUser: FfiConverterRustBuffer {
+struct FfiConverterTypeUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> User {
         return
             try User(
@@ -16454,14 +16454,14 @@ public struct FfiConverterTypeUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUser_lift(_ buf: RustBuffer) throws -> User {
+func FfiConverterTypeUser_lift(_ buf: RustBuffer) throws -> User {
     return try FfiConverterTypeUser.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUser_lower(_ value: User) -> RustBuffer {
+func FfiConverterTypeUser_lower(_ value: User) -> RustBuffer {
     return FfiConverterTypeUser.lower(value)
 }
 
@@ -16512,7 +16512,7 @@ extension UserBrief: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserBrief: FfiConverterRustBuffer {
+struct FfiConverterTypeUserBrief: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserBrief {
         return
             try UserBrief(
@@ -16533,14 +16533,14 @@ public struct FfiConverterTypeUserBrief: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserBrief_lift(_ buf: RustBuffer) throws -> UserBrief {
+func FfiConverterTypeUserBrief_lift(_ buf: RustBuffer) throws -> UserBrief {
     return try FfiConverterTypeUserBrief.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserBrief_lower(_ value: UserBrief) -> RustBuffer {
+func FfiConverterTypeUserBrief_lower(_ value: UserBrief) -> RustBuffer {
     return FfiConverterTypeUserBrief.lower(value)
 }
 
@@ -16591,7 +16591,7 @@ extension UserCheck: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserCheck: FfiConverterRustBuffer {
+struct FfiConverterTypeUserCheck: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserCheck {
         return
             try UserCheck(
@@ -16612,14 +16612,14 @@ public struct FfiConverterTypeUserCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserCheck_lift(_ buf: RustBuffer) throws -> UserCheck {
+func FfiConverterTypeUserCheck_lift(_ buf: RustBuffer) throws -> UserCheck {
     return try FfiConverterTypeUserCheck.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
+func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
     return FfiConverterTypeUserCheck.lower(value)
 }
 
@@ -16710,7 +16710,7 @@ extension UserPage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserPage: FfiConverterRustBuffer {
+struct FfiConverterTypeUserPage: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserPage {
         return
             try UserPage(
@@ -16741,14 +16741,14 @@ public struct FfiConverterTypeUserPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserPage_lift(_ buf: RustBuffer) throws -> UserPage {
+func FfiConverterTypeUserPage_lift(_ buf: RustBuffer) throws -> UserPage {
     return try FfiConverterTypeUserPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
+func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
     return FfiConverterTypeUserPage.lower(value)
 }
 
@@ -16793,7 +16793,7 @@ extension ValidatePolicy: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeValidatePolicy: FfiConverterRustBuffer {
+struct FfiConverterTypeValidatePolicy: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ValidatePolicy {
         return
             try ValidatePolicy(
@@ -16812,14 +16812,14 @@ public struct FfiConverterTypeValidatePolicy: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeValidatePolicy_lift(_ buf: RustBuffer) throws -> ValidatePolicy {
+func FfiConverterTypeValidatePolicy_lift(_ buf: RustBuffer) throws -> ValidatePolicy {
     return try FfiConverterTypeValidatePolicy.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer {
+func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer {
     return FfiConverterTypeValidatePolicy.lower(value)
 }
 
@@ -16856,7 +16856,7 @@ extension AuditDenials: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeAuditDenials: FfiConverterRustBuffer {
+struct FfiConverterTypeAuditDenials: FfiConverterRustBuffer {
     typealias SwiftType = AuditDenials
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditDenials {
@@ -16896,14 +16896,14 @@ public struct FfiConverterTypeAuditDenials: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditDenials_lift(_ buf: RustBuffer) throws -> AuditDenials {
+func FfiConverterTypeAuditDenials_lift(_ buf: RustBuffer) throws -> AuditDenials {
     return try FfiConverterTypeAuditDenials.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
+func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
     return FfiConverterTypeAuditDenials.lower(value)
 }
 
@@ -16953,7 +16953,7 @@ extension Cause: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCause: FfiConverterRustBuffer {
+struct FfiConverterTypeCause: FfiConverterRustBuffer {
     typealias SwiftType = Cause
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Cause {
@@ -17011,14 +17011,14 @@ public struct FfiConverterTypeCause: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCause_lift(_ buf: RustBuffer) throws -> Cause {
+func FfiConverterTypeCause_lift(_ buf: RustBuffer) throws -> Cause {
     return try FfiConverterTypeCause.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCause_lower(_ value: Cause) -> RustBuffer {
+func FfiConverterTypeCause_lower(_ value: Cause) -> RustBuffer {
     return FfiConverterTypeCause.lower(value)
 }
 
@@ -17093,7 +17093,7 @@ extension ChangeKind: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
+struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
     typealias SwiftType = ChangeKind
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangeKind {
@@ -17187,14 +17187,14 @@ public struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChangeKind_lift(_ buf: RustBuffer) throws -> ChangeKind {
+func FfiConverterTypeChangeKind_lift(_ buf: RustBuffer) throws -> ChangeKind {
     return try FfiConverterTypeChangeKind.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeChangeKind_lower(_ value: ChangeKind) -> RustBuffer {
+func FfiConverterTypeChangeKind_lower(_ value: ChangeKind) -> RustBuffer {
     return FfiConverterTypeChangeKind.lower(value)
 }
 
@@ -17256,7 +17256,7 @@ extension Code: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCode: FfiConverterRustBuffer {
+struct FfiConverterTypeCode: FfiConverterRustBuffer {
     typealias SwiftType = Code
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Code {
@@ -17332,14 +17332,14 @@ public struct FfiConverterTypeCode: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCode_lift(_ buf: RustBuffer) throws -> Code {
+func FfiConverterTypeCode_lift(_ buf: RustBuffer) throws -> Code {
     return try FfiConverterTypeCode.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCode_lower(_ value: Code) -> RustBuffer {
+func FfiConverterTypeCode_lower(_ value: Code) -> RustBuffer {
     return FfiConverterTypeCode.lower(value)
 }
 
@@ -17374,7 +17374,7 @@ extension DatePatch: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDatePatch: FfiConverterRustBuffer {
+struct FfiConverterTypeDatePatch: FfiConverterRustBuffer {
     typealias SwiftType = DatePatch
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DatePatch {
@@ -17410,14 +17410,14 @@ public struct FfiConverterTypeDatePatch: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDatePatch_lift(_ buf: RustBuffer) throws -> DatePatch {
+func FfiConverterTypeDatePatch_lift(_ buf: RustBuffer) throws -> DatePatch {
     return try FfiConverterTypeDatePatch.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDatePatch_lower(_ value: DatePatch) -> RustBuffer {
+func FfiConverterTypeDatePatch_lower(_ value: DatePatch) -> RustBuffer {
     return FfiConverterTypeDatePatch.lower(value)
 }
 
@@ -17455,7 +17455,7 @@ extension DecisionAnswer: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDecisionAnswer: FfiConverterRustBuffer {
+struct FfiConverterTypeDecisionAnswer: FfiConverterRustBuffer {
     typealias SwiftType = DecisionAnswer
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DecisionAnswer {
@@ -17495,14 +17495,14 @@ public struct FfiConverterTypeDecisionAnswer: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDecisionAnswer_lift(_ buf: RustBuffer) throws -> DecisionAnswer {
+func FfiConverterTypeDecisionAnswer_lift(_ buf: RustBuffer) throws -> DecisionAnswer {
     return try FfiConverterTypeDecisionAnswer.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDecisionAnswer_lower(_ value: DecisionAnswer) -> RustBuffer {
+func FfiConverterTypeDecisionAnswer_lower(_ value: DecisionAnswer) -> RustBuffer {
     return FfiConverterTypeDecisionAnswer.lower(value)
 }
 
@@ -17540,7 +17540,7 @@ extension DroneModel: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDroneModel: FfiConverterRustBuffer {
+struct FfiConverterTypeDroneModel: FfiConverterRustBuffer {
     typealias SwiftType = DroneModel
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneModel {
@@ -17580,14 +17580,14 @@ public struct FfiConverterTypeDroneModel: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneModel_lift(_ buf: RustBuffer) throws -> DroneModel {
+func FfiConverterTypeDroneModel_lift(_ buf: RustBuffer) throws -> DroneModel {
     return try FfiConverterTypeDroneModel.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneModel_lower(_ value: DroneModel) -> RustBuffer {
+func FfiConverterTypeDroneModel_lower(_ value: DroneModel) -> RustBuffer {
     return FfiConverterTypeDroneModel.lower(value)
 }
 
@@ -17629,7 +17629,7 @@ extension DroneStatus: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeDroneStatus: FfiConverterRustBuffer {
+struct FfiConverterTypeDroneStatus: FfiConverterRustBuffer {
     typealias SwiftType = DroneStatus
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneStatus {
@@ -17675,14 +17675,14 @@ public struct FfiConverterTypeDroneStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneStatus_lift(_ buf: RustBuffer) throws -> DroneStatus {
+func FfiConverterTypeDroneStatus_lift(_ buf: RustBuffer) throws -> DroneStatus {
     return try FfiConverterTypeDroneStatus.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeDroneStatus_lower(_ value: DroneStatus) -> RustBuffer {
+func FfiConverterTypeDroneStatus_lower(_ value: DroneStatus) -> RustBuffer {
     return FfiConverterTypeDroneStatus.lower(value)
 }
 
@@ -17716,7 +17716,7 @@ extension Effect: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeEffect: FfiConverterRustBuffer {
+struct FfiConverterTypeEffect: FfiConverterRustBuffer {
     typealias SwiftType = Effect
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Effect {
@@ -17750,14 +17750,14 @@ public struct FfiConverterTypeEffect: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeEffect_lift(_ buf: RustBuffer) throws -> Effect {
+func FfiConverterTypeEffect_lift(_ buf: RustBuffer) throws -> Effect {
     return try FfiConverterTypeEffect.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeEffect_lower(_ value: Effect) -> RustBuffer {
+func FfiConverterTypeEffect_lower(_ value: Effect) -> RustBuffer {
     return FfiConverterTypeEffect.lower(value)
 }
 
@@ -17847,7 +17847,7 @@ extension FieldCode: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
+struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
     typealias SwiftType = FieldCode
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FieldCode {
@@ -17965,14 +17965,14 @@ public struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFieldCode_lift(_ buf: RustBuffer) throws -> FieldCode {
+func FfiConverterTypeFieldCode_lift(_ buf: RustBuffer) throws -> FieldCode {
     return try FfiConverterTypeFieldCode.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFieldCode_lower(_ value: FieldCode) -> RustBuffer {
+func FfiConverterTypeFieldCode_lower(_ value: FieldCode) -> RustBuffer {
     return FfiConverterTypeFieldCode.lower(value)
 }
 
@@ -18010,7 +18010,7 @@ extension FilteredRows: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeFilteredRows: FfiConverterRustBuffer {
+struct FfiConverterTypeFilteredRows: FfiConverterRustBuffer {
     typealias SwiftType = FilteredRows
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FilteredRows {
@@ -18050,14 +18050,14 @@ public struct FfiConverterTypeFilteredRows: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFilteredRows_lift(_ buf: RustBuffer) throws -> FilteredRows {
+func FfiConverterTypeFilteredRows_lift(_ buf: RustBuffer) throws -> FilteredRows {
     return try FfiConverterTypeFilteredRows.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeFilteredRows_lower(_ value: FilteredRows) -> RustBuffer {
+func FfiConverterTypeFilteredRows_lower(_ value: FilteredRows) -> RustBuffer {
     return FfiConverterTypeFilteredRows.lower(value)
 }
 
@@ -18095,7 +18095,7 @@ extension IdStorage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeIdStorage: FfiConverterRustBuffer {
+struct FfiConverterTypeIdStorage: FfiConverterRustBuffer {
     typealias SwiftType = IdStorage
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IdStorage {
@@ -18135,14 +18135,14 @@ public struct FfiConverterTypeIdStorage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeIdStorage_lift(_ buf: RustBuffer) throws -> IdStorage {
+func FfiConverterTypeIdStorage_lift(_ buf: RustBuffer) throws -> IdStorage {
     return try FfiConverterTypeIdStorage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
+func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
     return FfiConverterTypeIdStorage.lower(value)
 }
 
@@ -18176,7 +18176,7 @@ extension Persisted: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePersisted: FfiConverterRustBuffer {
+struct FfiConverterTypePersisted: FfiConverterRustBuffer {
     typealias SwiftType = Persisted
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Persisted {
@@ -18210,14 +18210,14 @@ public struct FfiConverterTypePersisted: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersisted_lift(_ buf: RustBuffer) throws -> Persisted {
+func FfiConverterTypePersisted_lift(_ buf: RustBuffer) throws -> Persisted {
     return try FfiConverterTypePersisted.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersisted_lower(_ value: Persisted) -> RustBuffer {
+func FfiConverterTypePersisted_lower(_ value: Persisted) -> RustBuffer {
     return FfiConverterTypePersisted.lower(value)
 }
 
@@ -18266,7 +18266,7 @@ extension PersisterError: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePersisterError: FfiConverterRustBuffer {
+struct FfiConverterTypePersisterError: FfiConverterRustBuffer {
     typealias SwiftType = PersisterError
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PersisterError {
@@ -18311,14 +18311,14 @@ public struct FfiConverterTypePersisterError: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersisterError_lift(_ buf: RustBuffer) throws -> PersisterError {
+func FfiConverterTypePersisterError_lift(_ buf: RustBuffer) throws -> PersisterError {
     return try FfiConverterTypePersisterError.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePersisterError_lower(_ value: PersisterError) -> RustBuffer {
+func FfiConverterTypePersisterError_lower(_ value: PersisterError) -> RustBuffer {
     return FfiConverterTypePersisterError.lower(value)
 }
 
@@ -18355,7 +18355,7 @@ extension PolicyChangeKind: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyChangeKind: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyChangeKind: FfiConverterRustBuffer {
     typealias SwiftType = PolicyChangeKind
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyChangeKind {
@@ -18395,14 +18395,14 @@ public struct FfiConverterTypePolicyChangeKind: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyChangeKind_lift(_ buf: RustBuffer) throws -> PolicyChangeKind {
+func FfiConverterTypePolicyChangeKind_lift(_ buf: RustBuffer) throws -> PolicyChangeKind {
     return try FfiConverterTypePolicyChangeKind.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyChangeKind_lower(_ value: PolicyChangeKind) -> RustBuffer {
+func FfiConverterTypePolicyChangeKind_lower(_ value: PolicyChangeKind) -> RustBuffer {
     return FfiConverterTypePolicyChangeKind.lower(value)
 }
 
@@ -18436,7 +18436,7 @@ extension PolicyFormat: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyFormat: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyFormat: FfiConverterRustBuffer {
     typealias SwiftType = PolicyFormat
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyFormat {
@@ -18470,14 +18470,14 @@ public struct FfiConverterTypePolicyFormat: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFormat_lift(_ buf: RustBuffer) throws -> PolicyFormat {
+func FfiConverterTypePolicyFormat_lift(_ buf: RustBuffer) throws -> PolicyFormat {
     return try FfiConverterTypePolicyFormat.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyFormat_lower(_ value: PolicyFormat) -> RustBuffer {
+func FfiConverterTypePolicyFormat_lower(_ value: PolicyFormat) -> RustBuffer {
     return FfiConverterTypePolicyFormat.lower(value)
 }
 
@@ -18527,7 +18527,7 @@ extension PolicyPart: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
+struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
     typealias SwiftType = PolicyPart
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PolicyPart {
@@ -18585,14 +18585,14 @@ public struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyPart_lift(_ buf: RustBuffer) throws -> PolicyPart {
+func FfiConverterTypePolicyPart_lift(_ buf: RustBuffer) throws -> PolicyPart {
     return try FfiConverterTypePolicyPart.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
+func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
     return FfiConverterTypePolicyPart.lower(value)
 }
 
@@ -18799,7 +18799,7 @@ extension Reason: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeReason: FfiConverterRustBuffer {
+struct FfiConverterTypeReason: FfiConverterRustBuffer {
     typealias SwiftType = Reason
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Reason {
@@ -19091,14 +19091,14 @@ public struct FfiConverterTypeReason: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReason_lift(_ buf: RustBuffer) throws -> Reason {
+func FfiConverterTypeReason_lift(_ buf: RustBuffer) throws -> Reason {
     return try FfiConverterTypeReason.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeReason_lower(_ value: Reason) -> RustBuffer {
+func FfiConverterTypeReason_lower(_ value: Reason) -> RustBuffer {
     return FfiConverterTypeReason.lower(value)
 }
 
@@ -19132,7 +19132,7 @@ extension RegionStatus: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRegionStatus: FfiConverterRustBuffer {
+struct FfiConverterTypeRegionStatus: FfiConverterRustBuffer {
     typealias SwiftType = RegionStatus
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionStatus {
@@ -19166,14 +19166,14 @@ public struct FfiConverterTypeRegionStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionStatus_lift(_ buf: RustBuffer) throws -> RegionStatus {
+func FfiConverterTypeRegionStatus_lift(_ buf: RustBuffer) throws -> RegionStatus {
     return try FfiConverterTypeRegionStatus.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRegionStatus_lower(_ value: RegionStatus) -> RustBuffer {
+func FfiConverterTypeRegionStatus_lower(_ value: RegionStatus) -> RustBuffer {
     return FfiConverterTypeRegionStatus.lower(value)
 }
 
@@ -19530,7 +19530,7 @@ extension RolekeepError: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
+struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
     typealias SwiftType = RolekeepError
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RolekeepError {
@@ -19793,14 +19793,14 @@ public struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRolekeepError_lift(_ buf: RustBuffer) throws -> RolekeepError {
+func FfiConverterTypeRolekeepError_lift(_ buf: RustBuffer) throws -> RolekeepError {
     return try FfiConverterTypeRolekeepError.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
+func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
     return FfiConverterTypeRolekeepError.lower(value)
 }
 
@@ -19833,7 +19833,7 @@ extension SqlDialect: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlDialect: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlDialect: FfiConverterRustBuffer {
     typealias SwiftType = SqlDialect
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlDialect {
@@ -19867,14 +19867,14 @@ public struct FfiConverterTypeSqlDialect: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlDialect_lift(_ buf: RustBuffer) throws -> SqlDialect {
+func FfiConverterTypeSqlDialect_lift(_ buf: RustBuffer) throws -> SqlDialect {
     return try FfiConverterTypeSqlDialect.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlDialect_lower(_ value: SqlDialect) -> RustBuffer {
+func FfiConverterTypeSqlDialect_lower(_ value: SqlDialect) -> RustBuffer {
     return FfiConverterTypeSqlDialect.lower(value)
 }
 
@@ -19936,7 +19936,7 @@ extension SqlKind: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeSqlKind: FfiConverterRustBuffer {
+struct FfiConverterTypeSqlKind: FfiConverterRustBuffer {
     typealias SwiftType = SqlKind
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SqlKind {
@@ -20012,14 +20012,14 @@ public struct FfiConverterTypeSqlKind: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlKind_lift(_ buf: RustBuffer) throws -> SqlKind {
+func FfiConverterTypeSqlKind_lift(_ buf: RustBuffer) throws -> SqlKind {
     return try FfiConverterTypeSqlKind.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeSqlKind_lower(_ value: SqlKind) -> RustBuffer {
+func FfiConverterTypeSqlKind_lower(_ value: SqlKind) -> RustBuffer {
     return FfiConverterTypeSqlKind.lower(value)
 }
 
@@ -20054,7 +20054,7 @@ extension StringPatch: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeStringPatch: FfiConverterRustBuffer {
+struct FfiConverterTypeStringPatch: FfiConverterRustBuffer {
     typealias SwiftType = StringPatch
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StringPatch {
@@ -20090,14 +20090,14 @@ public struct FfiConverterTypeStringPatch: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeStringPatch_lift(_ buf: RustBuffer) throws -> StringPatch {
+func FfiConverterTypeStringPatch_lift(_ buf: RustBuffer) throws -> StringPatch {
     return try FfiConverterTypeStringPatch.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeStringPatch_lower(_ value: StringPatch) -> RustBuffer {
+func FfiConverterTypeStringPatch_lower(_ value: StringPatch) -> RustBuffer {
     return FfiConverterTypeStringPatch.lower(value)
 }
 
@@ -20131,7 +20131,7 @@ extension TimeStorage: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeTimeStorage: FfiConverterRustBuffer {
+struct FfiConverterTypeTimeStorage: FfiConverterRustBuffer {
     typealias SwiftType = TimeStorage
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TimeStorage {
@@ -20165,14 +20165,14 @@ public struct FfiConverterTypeTimeStorage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTimeStorage_lift(_ buf: RustBuffer) throws -> TimeStorage {
+func FfiConverterTypeTimeStorage_lift(_ buf: RustBuffer) throws -> TimeStorage {
     return try FfiConverterTypeTimeStorage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
+func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
     return FfiConverterTypeTimeStorage.lower(value)
 }
 
@@ -20218,7 +20218,7 @@ extension UserSort: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserSort: FfiConverterRustBuffer {
+struct FfiConverterTypeUserSort: FfiConverterRustBuffer {
     typealias SwiftType = UserSort
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserSort {
@@ -20270,14 +20270,14 @@ public struct FfiConverterTypeUserSort: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserSort_lift(_ buf: RustBuffer) throws -> UserSort {
+func FfiConverterTypeUserSort_lift(_ buf: RustBuffer) throws -> UserSort {
     return try FfiConverterTypeUserSort.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserSort_lower(_ value: UserSort) -> RustBuffer {
+func FfiConverterTypeUserSort_lower(_ value: UserSort) -> RustBuffer {
     return FfiConverterTypeUserSort.lower(value)
 }
 
@@ -20323,7 +20323,7 @@ extension UserStatus: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUserStatus: FfiConverterRustBuffer {
+struct FfiConverterTypeUserStatus: FfiConverterRustBuffer {
     typealias SwiftType = UserStatus
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserStatus {
@@ -20375,14 +20375,14 @@ public struct FfiConverterTypeUserStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserStatus_lift(_ buf: RustBuffer) throws -> UserStatus {
+func FfiConverterTypeUserStatus_lift(_ buf: RustBuffer) throws -> UserStatus {
     return try FfiConverterTypeUserStatus.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer {
+func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer {
     return FfiConverterTypeUserStatus.lower(value)
 }
 
@@ -22068,7 +22068,7 @@ public typealias CalendarDate = String
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeCalendarDate: FfiConverter {
+struct FfiConverterTypeCalendarDate: FfiConverter {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CalendarDate {
         return try FfiConverterString.read(from: &buf)
     }
@@ -22090,14 +22090,14 @@ public struct FfiConverterTypeCalendarDate: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCalendarDate_lift(_ value: RustBuffer) throws -> CalendarDate {
+func FfiConverterTypeCalendarDate_lift(_ value: RustBuffer) throws -> CalendarDate {
     return try FfiConverterTypeCalendarDate.lift(value)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeCalendarDate_lower(_ value: CalendarDate) -> RustBuffer {
+func FfiConverterTypeCalendarDate_lower(_ value: CalendarDate) -> RustBuffer {
     return FfiConverterTypeCalendarDate.lower(value)
 }
 
@@ -22108,7 +22108,7 @@ public typealias JsonText = String
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeJsonText: FfiConverter {
+struct FfiConverterTypeJsonText: FfiConverter {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> JsonText {
         return try FfiConverterString.read(from: &buf)
     }
@@ -22130,14 +22130,14 @@ public struct FfiConverterTypeJsonText: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeJsonText_lift(_ value: RustBuffer) throws -> JsonText {
+func FfiConverterTypeJsonText_lift(_ value: RustBuffer) throws -> JsonText {
     return try FfiConverterTypeJsonText.lift(value)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeJsonText_lower(_ value: JsonText) -> RustBuffer {
+func FfiConverterTypeJsonText_lower(_ value: JsonText) -> RustBuffer {
     return FfiConverterTypeJsonText.lower(value)
 }
 
@@ -22148,7 +22148,7 @@ public typealias Timestamp = Date
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeTimestamp: FfiConverter {
+struct FfiConverterTypeTimestamp: FfiConverter {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Timestamp {
         return try FfiConverterTimestamp.read(from: &buf)
     }
@@ -22170,14 +22170,14 @@ public struct FfiConverterTypeTimestamp: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTimestamp_lift(_ value: RustBuffer) throws -> Timestamp {
+func FfiConverterTypeTimestamp_lift(_ value: RustBuffer) throws -> Timestamp {
     return try FfiConverterTypeTimestamp.lift(value)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeTimestamp_lower(_ value: Timestamp) -> RustBuffer {
+func FfiConverterTypeTimestamp_lower(_ value: Timestamp) -> RustBuffer {
     return FfiConverterTypeTimestamp.lower(value)
 }
 
@@ -22191,7 +22191,7 @@ public typealias Uuid = UUID
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeUuid: FfiConverter {
+struct FfiConverterTypeUuid: FfiConverter {
 
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Uuid {
         let builtinValue = try FfiConverterString.read(from: &buf)
@@ -22218,14 +22218,14 @@ public struct FfiConverterTypeUuid: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUuid_lift(_ value: RustBuffer) throws -> Uuid {
+func FfiConverterTypeUuid_lift(_ value: RustBuffer) throws -> Uuid {
     return try FfiConverterTypeUuid.lift(value)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeUuid_lower(_ value: Uuid) -> RustBuffer {
+func FfiConverterTypeUuid_lower(_ value: Uuid) -> RustBuffer {
     return FfiConverterTypeUuid.lower(value)
 }
 
@@ -22364,7 +22364,7 @@ private func uniffiForeignFutureDroppedCallback(handle: UInt64) {
 }
 
 // For testing
-public func uniffiForeignFutureHandleCountRolekeep() -> Int {
+func uniffiForeignFutureHandleCountRolekeep() -> Int {
     UNIFFI_FOREIGN_FUTURE_HANDLE_MAP.count
 }
 
@@ -22744,7 +22744,7 @@ private let initializationResult: InitializationResult = {
 
 // Make the ensure init function public so that other modules which have external type references to
 // our types can call it.
-public func uniffiEnsureRolekeepMobileInitialized() {
+func uniffiEnsureRolekeepMobileInitialized() {
     switch initializationResult {
     case .ok:
         break

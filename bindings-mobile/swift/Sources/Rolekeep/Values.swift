@@ -12,21 +12,34 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var fields: [FieldError] { facts.fields }
     /// The problems of a policy or seed file, each with line and column.
     public var problems: [Problem] { facts.problems }
+    /// When it happened, where known.
+    public var timestamp: Timestamp? { facts.timestamp }
+    /// The HTTP status that a service answers with.
+    public var httpStatus: Int32 { facts.httpStatus }
+    /// With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change.
+    public var changeId: Uuid? { facts.changeId }
+    /// With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+    public var retryAfter: Int32? { facts.retryAfter }
+    /// The permission that was denied, for the host's log; who was denied must not learn it.
+    public var permission: String? { facts.permission }
 
-    private typealias Facts = (detail: String, code: Code, reason: Reason, fields: [FieldError], problems: [Problem])
+    private typealias Facts = (
+        detail: String, code: Code, reason: Reason, fields: [FieldError], problems: [Problem], timestamp: Timestamp?,
+        httpStatus: Int32, changeId: Uuid?, retryAfter: Int32?, permission: String?
+    )
 
     private var facts: Facts {
         switch self {
-        case let .Validation(detail, code, reason, fields, problems, _, _),
-            let .Unauthorized(detail, code, reason, fields, problems, _, _),
-            let .Forbidden(detail, code, reason, fields, problems, _, _),
-            let .NotFound(detail, code, reason, fields, problems, _, _),
-            let .Duplicate(detail, code, reason, fields, problems, _, _),
-            let .Conflict(detail, code, reason, fields, problems, _, _),
-            let .RateLimited(detail, code, reason, fields, problems, _, _),
-            let .Unavailable(detail, code, reason, fields, problems, _, _),
-            let .Internal(detail, code, reason, fields, problems, _, _):
-            return (detail, code, reason, fields, problems)
+        case let .Validation(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Unauthorized(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Forbidden(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .NotFound(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Duplicate(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Conflict(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .RateLimited(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Unavailable(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
+            let .Internal(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission):
+            return (detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission)
         }
     }
 }
@@ -75,17 +88,7 @@ extension Persister {
 }
 
 extension Caller {
-    /// Whether the caller may do this to a resource. It cannot be `nil`, so that a resource that was not found is not left out by mistake.
-    public func can(permission: String, resource: Resource) throws -> Bool {
-        try canOn(permission: permission, resource: resource)
-    }
-
-    /// Throws `RolekeepError.Forbidden` unless `can` is true.
-    public func require(permission: String, resource: Resource) throws {
-        try requireOn(permission: permission, resource: resource)
-    }
-
-    /// Runs `work` only if the caller may do this; otherwise throws `RolekeepError.Forbidden`.
+    /// Runs `work` only if the caller may do this; else throws `RolekeepError.Forbidden`.
     public func requiring<T>(_ permission: String, _ work: () async throws -> T) async throws -> T {
         try require(permission: permission)
         return try await work()
@@ -95,17 +98,5 @@ extension Caller {
     public func requiring<T>(_ permission: String, on resource: Resource, _ work: () async throws -> T) async throws -> T {
         try require(permission: permission, resource: resource)
         return try await work()
-    }
-}
-
-extension Principal {
-    /// Whether the principal may do this to a resource. It cannot be `nil`, so that a resource that was not found is not left out by mistake.
-    public func can(permission: String, resource: Resource) throws -> Bool {
-        try canOn(permission: permission, resource: resource)
-    }
-
-    /// Throws `RolekeepError.Forbidden` unless `can` is true.
-    public func require(permission: String, resource: Resource) throws {
-        try requireOn(permission: permission, resource: resource)
     }
 }

@@ -98,11 +98,3 @@ export interface ListAudit {
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
 }
-
-/**
- * Verifies the whole chain and names the first entry that was altered, removed or moved.
- *
- * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
- */
-export interface VerifyAudit {
-}

@@ -227,10 +227,6 @@ export interface ListPermissions {
   readonly cursor?: string | undefined;
 }
 
-/** Lists what the caller may do: every grant of its roles, with scope and condition. */
-export interface MyPermissions {
-}
-
 /** A permission. */
 export interface PermissionView {
   /** Its name: `document:edit`. */

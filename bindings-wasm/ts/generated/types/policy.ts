@@ -93,14 +93,6 @@ export interface ExportPolicy {
 }
 
 /**
- * Gets the policy's version and a summary of its content.
- *
- * Permission `policy:read`.
- */
-export interface GetPolicy {
-}
-
-/**
  * Replaces the whole policy by a file.
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with

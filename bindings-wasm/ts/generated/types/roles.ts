@@ -108,10 +108,6 @@ export interface ListRoles {
   readonly cursor?: string | undefined;
 }
 
-/** Lists the roles that the caller holds. */
-export interface MyRoles {
-}
-
 /** A role that a user holds, in a scope, for a time. */
 export interface RoleAssignment {
   /** Who holds it. */

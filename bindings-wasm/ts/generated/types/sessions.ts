@@ -61,10 +61,6 @@ export interface LoginResult {
   readonly user: User;
 }
 
-/** Ends the caller's own session: its tokens are refused from then on. */
-export interface Logout {
-}
-
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
@@ -84,10 +80,6 @@ export interface Refresh {
 export interface RevokeAllSessions {
   /** The user's id; the caller if not given. */
   readonly userId?: string | undefined;
-}
-
-/** Ends all sessions of the caller except this one. */
-export interface RevokeOtherSessions {
 }
 
 /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */

@@ -166,10 +166,6 @@ export interface ListUsers {
   readonly cursor?: string | undefined;
 }
 
-/** Gets the caller's own account. */
-export interface Me {
-}
-
 /**
  * Replaces all of a user's data: a field that is not given becomes null.
  *

@@ -15,7 +15,7 @@ impl Plan<'_> {
     pub fn visible(&self, permission: &str) -> Result<Predicate> {
         let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
         let rules = self.rules();
-        let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.values, self.now)?;
+        let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.context, self.now)?;
         filter.into_predicate(self.now)
     }
 
@@ -50,7 +50,7 @@ impl Plan<'_> {
 
     fn decide(&self, principal: &Principal, permission: &str, resource: Option<&Resource<'_>>) -> Result<bool> {
         let rules = self.rules();
-        let (permission, context) = (rules.permission(permission)?, &self.actor.request.values);
+        let (permission, context) = (rules.permission(permission)?, &self.actor.request.context);
         let question = Question { principal, permission, fields: &[], resource, context, now: self.now };
         Ok(rules.decide(&question)?.is_allowed())
     }

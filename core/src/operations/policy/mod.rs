@@ -15,14 +15,14 @@
 mod comparison;
 mod difference;
 mod dry_run;
-pub mod edit;
+pub(crate) mod edit;
 mod file;
-pub mod open;
-pub mod state;
+pub(crate) mod open;
+pub(crate) mod state;
 pub(in crate::operations) mod statements;
 
 pub use difference::{PolicyChange, PolicyChangeKind, PolicyFieldChange, PolicyPart};
-pub use dry_run::{DecisionAnswer, DecisionChange, DryRun, DryRunPolicy, Proposal, RoleEdit};
+pub use dry_run::{DecisionAnswer, DecisionChange, DryRun, DryRunPolicy, RoleEdit};
 pub use file::{
     DiffPolicy, ExportPolicy, GetPolicy, ImportPolicy, ImportedPolicy, PolicyFile, PolicyFormat, PolicySummary,
     PolicyValidation, ValidatePolicy,

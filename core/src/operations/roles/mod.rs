@@ -98,7 +98,7 @@ pub struct ListAssignments {
 pub struct MyRoles {}
 
 /// A valid assignment.
-pub struct NewAssignment {
+struct NewAssignment {
     role: String,
     scope: Scope,
     valid_from: Option<Time>,

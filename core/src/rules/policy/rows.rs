@@ -29,7 +29,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] if a text contains the character NUL, which no storage keeps.
-    pub fn to_rows(&self) -> Result<PolicyRows> {
+    pub(crate) fn to_rows(&self) -> Result<PolicyRows> {
         let rest = Self { permissions: Vec::new(), ..self.without_roles() };
         let rest = serde_json::to_value(&rest).map_err(|problem| write::unwritable(&problem))?;
         let permissions = self.permissions.iter().map(|one| (one.name.text.clone(), one.about.clone()));
@@ -48,7 +48,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] if `rest` is not part of a policy file.
-    pub fn from_rows<'p>(
+    pub(crate) fn from_rows<'p>(
         rest: &serde_json::Value,
         permissions: impl IntoIterator<Item = (&'p str, &'p str)>,
         roles: impl IntoIterator<Item = (&'p str, RoleForm)>,
@@ -82,7 +82,7 @@ pub struct RowProblem {
 
 impl Policy {
     /// Every problem that compiling would report, by the part that has it instead of a position in a file.
-    pub fn problems(&self, schema: &Schema) -> Vec<RowProblem> {
+    pub(crate) fn problems(&self, schema: &Schema) -> Vec<RowProblem> {
         let (policy, parts) = self.numbered();
         let diagnostics = match compile::check(&policy, schema) {
             Ok(checked) => {

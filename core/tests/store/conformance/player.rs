@@ -357,7 +357,7 @@ fn request(given: Option<&Json>) -> RequestContext {
     request.request_id = text("request_id");
     request.idempotency_key = text("idempotency_key");
     request.forwarded_for = text("forwarded_for");
-    request.values = given.and_then(|given| given.get("context")).map(context_of).unwrap_or_default();
+    request.context = given.and_then(|given| given.get("context")).map(context_of).unwrap_or_default();
     request
 }
 

@@ -151,8 +151,8 @@ class JavaTest {
         try (var rules = RolekeepBlocking.rules(new RulesConfigBuilder().policyToml(policy).build());
             var ada = rules.principal(new PrincipalDataBuilder("ada").roles(List.of(new AssignedRoleBuilder("author").build()))
                 .attributes(Map.of("department", "\"maps\"")).build())) {
-            assertTrue(ada.canOn("document:edit", RolekeepBlocking.resource("document", Map.of("owner", "ada", "department", "maps"))));
-            assertFalse(ada.canOn("document:edit", RolekeepBlocking.resource("document", Map.of("owner", "bob", "department", "maps"))));
+            assertTrue(ada.can("document:edit", RolekeepBlocking.resource("document", Map.of("owner", "ada", "department", "maps"))));
+            assertFalse(ada.can("document:edit", RolekeepBlocking.resource("document", Map.of("owner", "bob", "department", "maps"))));
         }
     }
 }

@@ -58,7 +58,7 @@ internal open class Fast(private val learn: (String) -> List<Long>) {
 internal class FastChecks(caller: Caller) : Fast(caller::numbers) {
     fun can(permission: String): Boolean? = ask(permission, Direct::rolekeep_can)
 
-    fun canOn(permission: String, resource: Resource): Boolean? = askOn(permission, resource, Direct::rolekeep_can_on)
+    fun can(permission: String, resource: Resource): Boolean? = askOn(permission, resource, Direct::rolekeep_can_on)
 
     fun canMany(checks: List<Check>): List<Boolean>? = askMany(checks, Direct::rolekeep_can_many)
 }
@@ -67,7 +67,7 @@ internal class FastChecks(caller: Caller) : Fast(caller::numbers) {
 internal class FastPrincipalChecks(principal: Principal) : Fast(principal::numbers) {
     fun can(permission: String): Boolean? = ask(permission, Direct::rolekeep_principal_can)
 
-    fun canOn(permission: String, resource: Resource): Boolean? = askOn(permission, resource, Direct::rolekeep_principal_can_on)
+    fun can(permission: String, resource: Resource): Boolean? = askOn(permission, resource, Direct::rolekeep_principal_can_on)
 
     fun canMany(checks: List<Check>): List<Boolean>? = askMany(checks, Direct::rolekeep_principal_can_many)
 }

@@ -5,16 +5,6 @@ fun resource(type: String, vararg attributes: Pair<String, Any?>): Resource =
     Resource(type, attributes.associate { (name, value) -> name to jsonText(value) })
 
 /**
- * Whether the caller may do this to a resource. It cannot be `null`, so that a resource that was not found is not left out by mistake.
- *
- * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Caller.can].
- */
-fun Caller.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
-
-/** Throws [RolekeepException.Forbidden] unless [can] is true. */
-fun Caller.require(permission: String, resource: Resource) = requireOn(permission, resource)
-
-/**
  * Somebody who asks, by rules without accounts: `rules.principal(user.id, listOf("author"), mapOf("department" to "maps"))`.
  * [PrincipalData] says more: scopes, times, groups, a status.
  *
@@ -23,16 +13,6 @@ fun Caller.require(permission: String, resource: Resource) = requireOn(permissio
  */
 fun Rules.principal(id: Any, roles: List<String> = emptyList(), attributes: Map<String, Any?> = emptyMap()): Principal =
     principal(PrincipalData(id.toString(), roles = roles.map { AssignedRole(it) }, attributes = attributes.mapValues { jsonText(it.value) }))
-
-/**
- * Whether the principal may do this to a resource. It cannot be `null`, so that a resource that was not found is not left out by mistake.
- *
- * @throws RolekeepException.Validation for a resource that lacks what the policy reads, and as [Principal.can].
- */
-fun Principal.can(permission: String, resource: Resource): Boolean = canOn(permission, resource)
-
-/** Throws [RolekeepException.Forbidden] unless [can] is true. */
-fun Principal.require(permission: String, resource: Resource) = requireOn(permission, resource)
 
 /**
  * A plain value as [JsonText]: null, booleans, whole numbers, text, ids, times, and lists and maps of those.

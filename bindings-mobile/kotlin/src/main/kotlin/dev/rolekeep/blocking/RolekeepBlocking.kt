@@ -112,7 +112,7 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     fun can(permission: String): Boolean = caller.can(permission)
 
     /** Whether the caller may do this to a resource. */
-    fun can(permission: String, resource: Resource): Boolean = caller.canOn(permission, resource)
+    fun can(permission: String, resource: Resource): Boolean = caller.can(permission, resource)
 
     /** Several checks in one call. */
     fun canMany(checks: List<Check>): List<Boolean> = caller.canMany(checks)
@@ -123,8 +123,8 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     /** Throws [RolekeepException.Forbidden] unless [can] is true. */
     fun require(permission: String) = caller.require(permission)
 
-    /** Throws [RolekeepException.Forbidden] unless [can] is true. */
-    fun require(permission: String, resource: Resource) = caller.requireOn(permission, resource)
+    /** [can], or [RolekeepException.Forbidden]. */
+    fun require(permission: String, resource: Resource) = caller.require(permission, resource)
 
     /** Whether the caller holds a role now: everywhere, or also just in a scope (`region:ID`). */
     @JvmOverloads

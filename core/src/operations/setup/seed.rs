@@ -1,4 +1,4 @@
-//! First steps of a store: the data it starts with (FLT-6).
+//! Regions, users and drones that a store starts with.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,6 @@ use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{
-    Access, Operation,
-    drones::{self, NewDrone},
-    plan::Plan,
-    regions,
-    services::Services,
-    users::{self, CreateUser, NewUser},
-};
 use crate::model::{
     check::{Checks, Invalid},
     decode::FieldCode,
@@ -27,6 +19,14 @@ use crate::model::{
     text,
     time::Time,
     user::{User, UserStatus},
+};
+use crate::operations::{
+    Access, Operation,
+    drones::{self, NewDrone},
+    plan::Plan,
+    regions,
+    services::Services,
+    users::{self, CreateUser, NewUser},
 };
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
