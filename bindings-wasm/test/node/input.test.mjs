@@ -180,7 +180,7 @@ test("what is misspelt of a request or of circumstances is not taken for what is
   const ada = await um.system.users.create({ email: "ada@example.org" });
   const me = await um.actingAs(ada.id);
   const unknown = (field) => (error) => error instanceof ValidationError && error.fields[0].field === field && error.fields[0].code === "unknown_field";
-  assert.throws(() => me.withRequest({ context: { on_site: true } }), unknown("context"));
+  assert.throws(() => me.withRequest({ values: { on_site: true } }), unknown("values"));
   assert.throws(() => um.anonymous({ user_agent: "App/1" }), unknown("user_agent"));
   assert.throws(() => um.checkCached(ada.id, "user:read", undefined, { values: {} }), unknown("values"));
   await assert.rejects(um.check(ada.id, "user:read", undefined, { at_least: 1 }), unknown("at_least"));
