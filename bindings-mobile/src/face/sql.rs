@@ -28,7 +28,7 @@ pub enum IdStorage {
     /// PostgreSQL's `uuid`.
     #[serde(rename = "uuid")]
     Uuid,
-    /// Canonical text: 36 small letters, digits and hyphens.
+    /// Canonical text: 36 lower-case letters, digits and hyphens.
     #[serde(rename = "text")]
     Text,
     /// 16 bytes in a `BLOB` of SQLite, 3.41 or later.
@@ -72,7 +72,7 @@ pub struct SqlColumn {
     pub times: Option<TimeStorage>,
 }
 
-/// Which SQL.
+/// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum SqlDialect {
     /// SQLite, 3.38 or later.

@@ -29,7 +29,7 @@ class IdStorage(Word):
     UUID = "uuid"
     """PostgreSQL's `uuid`."""
     TEXT = "text"
-    """Canonical text: 36 small letters, digits and hyphens."""
+    """Canonical text: 36 lower-case letters, digits and hyphens."""
     BLOB = "blob"
     """16 bytes in a `BLOB` of SQLite, 3.41 or later."""
 
@@ -57,7 +57,7 @@ class SqlColumn:
 
 
 class SqlDialect(Word):
-    """Which SQL."""
+    """A dialect of SQL."""
 
     SQLITE = "sqlite"
     """SQLite, 3.38 or later."""

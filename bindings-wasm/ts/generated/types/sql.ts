@@ -17,7 +17,7 @@ export type FilteredRows =
 export type IdStorage =
   /** PostgreSQL's `uuid`. */
   | "uuid"
-  /** Canonical text: 36 small letters, digits and hyphens. */
+  /** Canonical text: 36 lower-case letters, digits and hyphens. */
   | "text"
   /** 16 bytes in a `BLOB` of SQLite, 3.41 or later. */
   | "blob";
@@ -42,7 +42,7 @@ export interface SqlColumn {
   readonly times?: TimeStorage | undefined;
 }
 
-/** Which SQL. */
+/** A dialect of SQL. */
 export type SqlDialect =
   /** SQLite, 3.38 or later. */
   | "sqlite"
