@@ -167,7 +167,7 @@ def test_decorators_and_time(open_store):
     with pytest.raises(Forbidden):
         edit(me)
     time.sleep(2)
-    with pytest.raises(Unauthorized, match="time is over"):
+    with pytest.raises(Unauthorized, match="has expired"):
         edit(me)
 
 

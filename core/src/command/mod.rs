@@ -42,12 +42,12 @@ struct Asked<'a> {
     is_alone: bool,
 }
 
-/// The file that is to be read for these arguments (without the program's name), if any.
+/// The file that these arguments (without the program's name) name, if any.
 pub fn file<T: AsRef<str>>(arguments: &[T]) -> Option<&str> {
     asked(arguments).map(|asked| asked.policy).filter(|policy| !policy.starts_with(PRESET))
 }
 
-/// Runs it on what [`file()`] holds.
+/// Runs it on the content of [`file()`].
 ///
 /// ```
 /// let arguments = ["check", "policy.toml"];
@@ -68,7 +68,7 @@ pub fn run<T: AsRef<str>>(arguments: &[T], contents: Option<&[u8]>, is_colored: 
     }
 }
 
-/// Runs it for a process of its own: reads the file, prints, and answers the exit code.
+/// Runs it as a process: reads the file, prints, and returns the exit code.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
     use std::io::{IsTerminal, Write};

@@ -93,8 +93,8 @@ impl Verdict {
 }
 
 impl RuleSet {
-    /// Whether the principal may do this, to no resource in particular: [`RuleSet::decide`] without
-    /// fields, resource and context, at the cost of a lookup where no condition has a say.
+    /// Whether the principal may do this: [`RuleSet::decide`] without fields, resource and context. Costs a lookup if no
+    /// condition matters.
     ///
     /// # Errors
     /// As [`RuleSet::decide`].
@@ -106,7 +106,7 @@ impl RuleSet {
         }
     }
 
-    /// The answer of [`RuleSet::decide`] alone, which costs less.
+    /// Only the answer of [`RuleSet::decide`], which costs less.
     ///
     /// # Errors
     /// As [`RuleSet::decide`].
@@ -157,14 +157,13 @@ impl RuleSet {
         answers.collect()
     }
 
-    /// Decides. Allocates nothing where questions about the type read at most eight attributes.
+    /// Decides a question. Does not allocate if the policy reads at most eight attributes of the type.
     ///
     /// # Errors
-    /// Where the question is no question: `RESOURCE_INCOMPLETE` and `CONTEXT_INCOMPLETE` where a value is
-    /// missing that the policy reads for the type, `RESOURCE_INVALID`, `PRINCIPAL_INVALID` and `CONTEXT_INVALID` where one
-    /// is of another type than declared or of no declared attribute, `INVALID_INPUT` where the resource is not of the
-    /// permission's type, `INTERNAL` where the principal belongs to another rule set
-    /// ([`Reason`](crate::model::error::Reason)).
+    /// [`Reason`](crate::Reason)s `ResourceIncomplete` and `ContextIncomplete` if a value is missing that the policy reads for
+    /// the type; `ResourceInvalid`, `PrincipalInvalid` and `ContextInvalid` if a value does not have the declared type, or its
+    /// attribute is not declared; `InvalidInput` if the resource does not have the permission's type; `Internal` if the
+    /// principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
         Ok(Decision { rules: self, question: *question, verdict: self.settle(question)? })
     }
@@ -187,8 +186,8 @@ impl RuleSet {
         verdict
     }
 
-    /// Whether the principal could be allowed this on some resource: what a menu asks. May say yes
-    /// too often (where rows that would pass do not exist), never no.
+    /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong yes, if no
+    /// such row exists, never a wrong no.
     pub fn can_somewhere(
         &self,
         principal: &Principal,

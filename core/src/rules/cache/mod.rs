@@ -68,7 +68,7 @@ struct Writer {
     hand: u32,
 }
 
-/// Keeps a user in memory for as long as it is held.
+/// Keeps a user in memory for as long as the pin exists.
 #[derive(Clone, Debug)]
 pub struct Pin {
     /// The user.
@@ -76,7 +76,7 @@ pub struct Pin {
     _held: Arc<()>,
 }
 
-/// Taken before a user's record is read: one that changed meanwhile is not put in.
+/// Taken before a user's record is read, so that a record that has changed in the meantime is not put in.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     id: Uuid,
@@ -86,9 +86,8 @@ pub struct Ticket {
 /// Whether what is being read of a user changed since the reading began.
 type Reading = AtomicBool;
 
-/// Users whose rights changed and who are relied on: until they are put in anew their former rights
-/// stand, and whoever was not when this is dropped is let go. So no cancelled or failed reading
-/// leaves old rights behind.
+/// Pinned users whose rights changed. Until they are put in again their previous rights count; those that were not when
+/// this is dropped are removed, so that a cancelled or failed read leaves no old rights behind.
 #[must_use = "dropped at once, it lets the users go"]
 pub struct Outdated<'c> {
     cache: &'c PrincipalCache,
@@ -96,12 +95,12 @@ pub struct Outdated<'c> {
 }
 
 impl Outdated<'_> {
-    /// Who is to be put in anew.
+    /// The users to put in again.
     pub fn ids(&self) -> &[Uuid] {
         &self.ids
     }
 
-    /// This user was put in anew, by a reading that began since.
+    /// States that this user was put in again, by a read that began since.
     pub fn renewed(&mut self, id: Uuid) {
         self.ids.retain(|outdated| *outdated != id);
     }
@@ -161,29 +160,28 @@ impl Kept<Reading> {
 }
 
 impl PrincipalCache {
-    /// Without principals; `max` of them are kept, beside those that are pinned.
+    /// An empty cache, which keeps `max` principals in addition to those that are pinned.
     pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
         Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
     }
 
-    /// What is so now, for many checks: threads that take it for each one write to the same place in memory each time.
-    /// Does not wait for changes, nor they for it.
+    /// The current snapshot, for many checks. For a single one [`PrincipalCache::with_rights`] is cheaper, since it counts no
+    /// reference. Neither waits for changes, nor do changes wait for them.
     pub fn rights(&self) -> Arc<Rights> {
         self.current.load_full()
     }
 
-    /// Looks at what is so now, for as long as `look` takes: for a single check cheaper
-    /// than [`PrincipalCache::rights`].
+    /// Uses the current snapshot for a single check.
     pub fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
         look(&self.current.load())
     }
 
-    /// To be taken before the record of this user is read.
+    /// Take it before you read the record of this user.
     pub fn ticket(&self, id: Uuid) -> Ticket {
         Ticket { id, reading: lock(&self.writer).reads.of(id) }
     }
 
-    /// Puts a user in, or in place of what was known of it.
+    /// Adds or replaces a user.
     pub fn put(&self, stored: StoredPrincipal) -> UserHandle {
         self.change(|rights, writer| {
             writer.reads.outdate(stored.id);
@@ -191,8 +189,8 @@ impl PrincipalCache {
         })
     }
 
-    /// Puts a user in who was read since the ticket was taken; none where it changed meanwhile, and
-    /// must be read again. Of rows of scopes that lie within others, `tree` says where.
+    /// Adds or replaces a user whose record was read since the ticket was taken; none if it has changed in the meantime and
+    /// must be read again. `tree` has the rows of nested kinds of scope.
     #[must_use = "a user that changed meanwhile was not put in"]
     pub fn put_read(
         &self,
@@ -206,7 +204,7 @@ impl PrincipalCache {
         })
     }
 
-    /// Puts many users in, seen together.
+    /// Adds or replaces many users at once.
     pub fn put_all(&self, all: impl IntoIterator<Item = StoredPrincipal>) {
         self.change(|rights, writer| {
             for stored in all {
@@ -216,8 +214,8 @@ impl PrincipalCache {
         });
     }
 
-    /// Says that what is known of these users is old: nothing that is being read of them is put in
-    /// any more. Who is relied on is in the answer, the others are let go.
+    /// States that these users have changed: records that are being read are not put in. Users that are not pinned are
+    /// removed; the others are in the answer.
     pub fn outdate(&self, ids: impl IntoIterator<Item = Uuid>) -> Outdated<'_> {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         if ids.is_empty() {
@@ -236,14 +234,14 @@ impl PrincipalCache {
         outdated
     }
 
-    /// [`PrincipalCache::outdate`] of everybody: nobody knows who changed.
+    /// [`PrincipalCache::outdate`] for all users.
     pub fn outdate_all(&self) -> Outdated<'_> {
         lock(&self.writer).reads.outdate_all();
         let known: Vec<Uuid> = self.with_rights(|rights| rights.users().filter_map(|(_, one)| one.id()).collect());
         self.outdate(known)
     }
 
-    /// Takes a user out: what was known of it must not be used any more.
+    /// Removes a user.
     pub fn remove(&self, id: Uuid) {
         self.remove_all(&[id]);
     }
@@ -252,16 +250,15 @@ impl PrincipalCache {
         self.change(|rights, writer| remove_all(rights, writer, ids));
     }
 
-    /// Keeps a user in memory from when it is put in.
+    /// Keeps a user in memory once it is put in.
     pub fn pin(&self, id: Uuid) -> Pin {
         Pin { id, _held: lock(&self.writer).pins.of(id) }
     }
 
-    /// Other rules from now on. Users stay where the new rules are akin to the old ones
-    /// ([`RuleSet::is_akin_to`]); those that hold a role which was unknown so far are let go, and
-    /// where the rules are others altogether, all are. Gives the pinned ones that went.
+    /// Replaces the rules. If the new rules are akin to the old ones ([`RuleSet::is_akin_to`]), users stay, except those that
+    /// hold a role which was unknown; otherwise all are removed. Returns the pinned users that were removed.
     ///
-    /// `rules` is asked once no other change is under way, so that of two edits the later one stays.
+    /// `rules` is called when no other change is in progress, so that of two edits the later one stays.
     pub fn replace_rules(&self, rules: impl FnOnce() -> Arc<RuleSet>) -> Vec<Uuid> {
         self.change(|rights, writer| {
             let rules = rules();

@@ -20,15 +20,15 @@ use crate::rules::{
     principal::Principal,
 };
 
-/// A user of one [`crate::rules::cache::PrincipalCache`]: quicker than its id. One that was let go is told from the one
-/// that came after it.
+/// A user in a [`crate::rules::PrincipalCache`]: faster than the id. A handle of a user who was removed does not find the
+/// user who takes the same place later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserHandle {
     pub(in crate::rules) index: u32,
     pub(in crate::rules) generation: NonZeroU32,
 }
 
-/// Rules and principals as they were at one moment. Immutable; shared between threads.
+/// A snapshot of the rules and the principals in memory. Immutable; shared between threads.
 #[derive(Clone, Debug)]
 pub struct Rights {
     rules: Arc<RuleSet>,
@@ -50,12 +50,12 @@ impl Rights {
         Self { rules, anonymous, pages, ids, count: 0, unknown: 0, generation: NonZeroU32::MIN }
     }
 
-    /// The rules.
+    /// The compiled policy.
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
     }
 
-    /// Who is not signed in.
+    /// The principal of somebody who is not signed in.
     pub fn anonymous(&self) -> &Arc<Principal> {
         &self.anonymous
     }
@@ -65,13 +65,13 @@ impl Rights {
         self.count
     }
 
-    /// A user by id; none where it is not in memory.
+    /// Finds a user by id; none if it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
         self.ids.find(&self.pages, id).map(|(index, slot)| slot.handle(index))
     }
 
-    /// A user's principal; none where it was let go.
+    /// A user's principal; none if it was removed.
     #[inline]
     pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
         let slot = self.pages.of(user)?;
@@ -99,7 +99,7 @@ impl Rights {
         self.principal_of(pin.id)
     }
 
-    /// Whether a user may do this, to no resource in particular. Allocates nothing.
+    /// Whether a user may do this, without a resource. Does not allocate.
     ///
     /// # Errors
     /// [`Reason::NotLoaded`] for a user that is not in memory, and as [`RuleSet::check`].
@@ -108,7 +108,7 @@ impl Rights {
         self.rules.check(self.principal(user).ok_or_else(not_loaded)?, permission, now)
     }
 
-    /// The same by the user's id and the permission's name.
+    /// The same, by the user's id and the permission's name.
     ///
     /// # Errors
     /// As [`Rights::check`]; [`Reason::UnknownPermission`] naming the nearest.
