@@ -94,6 +94,16 @@ impl Store {
         self.sign_in(user.py(), Origin::User(id), None)
     }
 
+    fn _acting_as_identity(
+        &self,
+        py: Python<'_>,
+        issuer: &Bound<'_, PyString>,
+        subject: &Bound<'_, PyString>,
+    ) -> PyResult<Answer> {
+        let identity = at_once(py, || Ok(Origin::Identity(text(issuer)?.to_owned(), text(subject)?.to_owned())))?;
+        self.sign_in(py, identity, None)
+    }
+
     /// `check` by the rights in memory alone; no I/O.
     ///
     /// `resource` is what it would be done to: `{"type": "document", …}`.
@@ -200,6 +210,8 @@ enum Origin {
     Anonymous,
     Token(String),
     User(UserId),
+    /// By issuer and subject.
+    Identity(String, String),
 }
 
 impl Origin {
@@ -209,6 +221,9 @@ impl Origin {
             Origin::Anonymous => Ok(um.anonymous(request)),
             Origin::Token(token) => um.authenticate(token, request).await,
             Origin::User(id) => Ok(um.acting_as(*id).await?.with_request(request)),
+            Origin::Identity(issuer, subject) => {
+                Ok(um.acting_as_identity(issuer, subject).await?.with_request(request))
+            }
         }
     }
 }
@@ -295,6 +310,7 @@ impl Caller {
             Origin::Anonymous => "<Caller: not signed in>".to_owned(),
             Origin::Token(_) => "<Caller: by access token>".to_owned(),
             Origin::User(id) => format!("<Caller: user {id}>"),
+            Origin::Identity(..) => "<Caller: by identity>".to_owned(),
         }
     }
 }

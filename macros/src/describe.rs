@@ -36,10 +36,12 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             let keys = fields.iter().map(|field| field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
             let abouts = fields.iter().map(|field| docs(&field.attrs));
             let types = fields.iter().map(|field| &field.ty);
+            let positional = fields.iter().map(|field| input::is_positional(field)).collect::<Result<Vec<_>>>()?;
             quote!(crate::describe::Shape::Record(vec![#(crate::describe::FieldShape {
                 name: #keys,
                 about: #abouts,
                 ty: <#types as crate::describe::Describe>::describe(types),
+                is_positional: #positional,
             }),*]))
         }
     };

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Field, LitStr, Result, Type};
+use syn::{DeriveInput, Error, Field, LitStr, Result, Type};
 
 use crate::shape::{docs, inner, named_fields};
 
@@ -20,6 +20,11 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     });
     let keys = fields.iter().map(|field| key_of(field));
     let whole = alone(input)?.map(|field| quote!(let value = crate::model::decode::whole(value, #field);));
+    for field in &fields {
+        if is_positional(field)? && inner(&field.ty, "Option").is_none() {
+            return Err(Error::new_spanned(field, "only a field that may be left out is declared `positional`"));
+        }
+    }
     let paged = paged(input, &fields);
     let constructor = constructor(input, &fields);
     let conversions = conversions(input, &fields);
@@ -64,10 +69,10 @@ fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
     })
 }
 
-/// An input with one required field can be given as that field alone.
+/// An input whose constructor takes one field can be given as that field alone.
 fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     let name = &input.ident;
-    let mut required = fields.iter().map(|field| &field.ty).filter(|ty| is_required(ty));
+    let mut required = fields.iter().filter(|field| is_leading(field)).map(|field| given(field));
     let (Some(ty), None) = (required.next(), required.next()) else { return TokenStream::new() };
     let text = quote!(#ty).to_string();
     let borrowed = matches!(text.as_str(), "String" | "Secret").then(|| {
@@ -104,6 +109,29 @@ pub fn alone(input: &DeriveInput) -> Result<Option<String>> {
     Ok(field)
 }
 
+/// `#[input(positional)]`: the field may be left out, and seldom is. `new` takes it, as do the constructors of languages
+/// that know arguments by place.
+pub fn is_positional(field: &Field) -> Result<bool> {
+    let mut is_positional = false;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("input")) {
+        attribute.parse_nested_meta(|meta| {
+            is_positional |= meta.path.is_ident("positional");
+            if is_positional { Ok(()) } else { Err(meta.error("expected `positional`")) }
+        })?;
+    }
+    Ok(is_positional)
+}
+
+/// Whether `new` takes it.
+fn is_leading(field: &Field) -> bool {
+    is_required(&field.ty) || is_positional(field).unwrap_or_default()
+}
+
+/// The type of what `new` takes for it.
+fn given(field: &Field) -> &Type {
+    inner(&field.ty, "Option").unwrap_or(&field.ty)
+}
+
 fn key_of(field: &Field) -> String {
     field.ident.as_ref().map(|ident| ident.to_string()).unwrap_or_default()
 }
@@ -114,19 +142,25 @@ fn is_required(ty: &Type) -> bool {
 }
 
 fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
-    let required: Vec<_> = fields.iter().filter(|field| is_required(&field.ty)).collect();
-    let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
-    let types = required.iter().map(|field| taken(&field.ty));
-    let rest = fields.iter().filter(|field| !is_required(&field.ty)).map(|field| {
+    let leading: Vec<_> = fields.iter().filter(|field| is_leading(field)).collect();
+    let names: Vec<_> = leading.iter().map(|field| &field.ident).collect();
+    let types = leading.iter().map(|field| taken(given(field)));
+    let values = leading.iter().map(|field| {
+        let ident = &field.ident;
+        if is_required(&field.ty) { quote!(#ident.into()) } else { quote!(Some(#ident.into())) }
+    });
+    let rest = fields.iter().filter(|field| !is_leading(field)).map(|field| {
         let ident = &field.ident;
         quote!(#ident: Default::default())
     });
-    let about = format!("Starts a `{}` with what it cannot do without; the rest has setters.", input.ident);
+    let needs =
+        if leading.iter().all(|field| is_required(&field.ty)) { "it cannot do without" } else { "it mostly has" };
+    let about = format!("Starts a `{}` with what {needs}; the rest has setters.", input.ident);
     quote! {
         #[doc = #about]
         #[allow(clippy::new_without_default, clippy::too_many_arguments, reason = "every input starts with `new`")]
         pub fn new(#(#names: #types),*) -> Self {
-            Self { #(#names: #names.into(),)* #(#rest),* }
+            Self { #(#names: #values,)* #(#rest),* }
         }
     }
 }
