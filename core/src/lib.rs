@@ -20,7 +20,8 @@
 //! # Where to look
 //! - [`UserManagement`] is an open store. It gives out callers: the host itself
 //!   ([`system`](UserManagement::system)), a signed-in user ([`authenticate`](UserManagement::authenticate)), or
-//!   a user the host vouches for ([`acting_as`](UserManagement::acting_as)).
+//!   a user the host vouches for ([`acting_as`](UserManagement::acting_as), and
+//!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] is who asks. Its areas hold the operations (`me.users().create(…)`); inputs and answers are in the
 //!   module of the area: [`users`], [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
 //!   [`audit`], [`setup`]. [`can`](Caller::can) and [`require`](Caller::require) decide without I/O. The host asks about

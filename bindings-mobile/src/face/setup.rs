@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{DroneModel, DroneStatus};
+use super::common::{DroneModel, DroneStatus, ExternalIdentity};
 use crate::types::hidden;
 use crate::{Caller, Result, Uuid};
 
@@ -89,8 +89,10 @@ pub struct SeedResult {
 pub struct SeedUser {
     /// Its id, the same on every site.
     pub id: Uuid,
-    /// Its address.
-    pub email: String,
+    /// Its address. Needed without an `identity`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Its username.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +108,10 @@ pub struct SeedUser {
     /// Names of its roles, beside the default roles, which every account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
+    /// Whom it stands for at another issuer.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ExternalIdentity>,
 }
 
 /// First steps of a store.

@@ -203,7 +203,7 @@ impl Stage {
                 }
                 ("create", created.map(drop))
             }
-            17 | 18 => ("come first", self.come_first(at).await),
+            16 | 17 => ("come first", self.come_first(at).await),
             _ => {
                 let held = world.pick(&instance.held.borrow()[..]).clone();
                 world.tell(|| format!("instance {at}: {} renames {user}", held.user));

@@ -27,6 +27,31 @@ class FaceTest {
     }
 
     @Test
+    fun `the program of the guide to accounts kept elsewhere`() = runBlocking<Unit> {
+        assertEquals(listOf(true, false, true), identitiesTaste())
+    }
+
+    @Test
+    fun `accounts that stand for somebody at another issuer`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val identity = ExternalIdentity("staff", "17")
+        val ada = um.system().users.create(CreateUser(identity = identity, roles = listOf("editor")))
+        assertNull(ada.email)
+        assertEquals(listOf(identity), ada.identities)
+        val me = um.actingAsIdentity("staff", "17")
+        assertTrue(me.can("document:edit"))
+        assertEquals(ada.id, um.system().users.find(FindUser(identity = identity)).id)
+        assertEquals("ada@example.org", um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("ada@example.org"))).email)
+        assertNull(um.system().users.update(UpdateUser(ada.id, email = StringPatch.Clear)).email)
+        assertFailsWith<RolekeepException.NotFound> { um.actingAsIdentity("staff", "18") }
+        assertFailsWith<RolekeepException.Duplicate> { um.system().users.create(CreateUser(identity = identity)) }
+        val wrong = assertFailsWith<RolekeepException.Validation> { um.actingAsIdentity("the staff", "") }
+        assertEquals(listOf("identity.issuer", "identity.subject"), wrong.fields.map { it.field })
+        um.system().users.suspend(SuspendUser(ada.id))
+        assertFailsWith<RolekeepException.Unauthorized> { um.actingAsIdentity("staff", "17") }
+    }
+
+    @Test
     fun `a signed-in user, with ids, times, dates and patches as they are in Kotlin`() = runBlocking<Unit> {
         val um = UserManagement.open(settings)
         val start = Instant.now()

@@ -39,12 +39,14 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
 /** Accounts. */
 class BlockingUsers internal constructor(private val area: Users) {
     /**
-     * Creates a user, with the default roles of the policy and those that are named.
+     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+     * somebody at another issuer, or both.
      *
      * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
-    fun create(input: CreateUser): User = await { area.create(input) }
+    @JvmOverloads
+    fun create(input: CreateUser = CreateUser()): User = await { area.create(input) }
 
     /**
      * Gets a user by id.
@@ -54,9 +56,9 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun get(input: GetUser): User = await { area.get(input) }
 
     /**
-     * Finds a user by username or e-mail, whatever the case.
+     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
      *
-     * Permission `user:read`, as with `get`.
+     * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
     @JvmOverloads
     fun find(input: FindUser = FindUser()): User = await { area.find(input) }
@@ -73,7 +75,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun list(input: ListUsers = ListUsers()): UserPage = await { area.list(input) }
 
     /**
-     * Changes the given fields of a user; null clears one.
+     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+     * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -81,7 +84,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun update(input: UpdateUser): User = await { area.update(input) }
 
     /**
-     * Replaces all of a user's data: a field that is not given becomes null.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+     * stands for somebody at another issuer.
      *
      * Permission and errors as with `update`.
      */

@@ -7,7 +7,7 @@ import java.time.LocalDate
 import java.util.UUID
 
 /** Makes a [CreateUser]; what is not set is left out. */
-class CreateUserBuilder(private val email: String) {
+class CreateUserBuilder @JvmOverloads constructor(private var email: String? = null) {
     private var username: String? = null
     private var password: String? = null
     private var fullName: String? = null
@@ -19,6 +19,10 @@ class CreateUserBuilder(private val email: String) {
     private var region: String? = null
     private var roles: List<String> = emptyList()
     private var status: UserStatus? = null
+    private var identity: ExternalIdentity? = null
+
+    /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
+    fun email(value: String?) = apply { email = value }
 
     /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
     fun username(value: String?) = apply { username = value }
@@ -53,13 +57,20 @@ class CreateUserBuilder(private val email: String) {
     /** `active` (the default) or `inactive`. */
     fun status(value: UserStatus?) = apply { status = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status)
+    /**
+     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+     * creates the account vouches for it.
+     */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = CreateUser(email = email, username = username, password = password, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status, identity = identity)
 }
 
 /** Makes a [FindUser]; what is not set is left out. */
 class FindUserBuilder() {
     private var username: String? = null
     private var email: String? = null
+    private var identity: ExternalIdentity? = null
 
     /** The username. */
     fun username(value: String?) = apply { username = value }
@@ -67,7 +78,10 @@ class FindUserBuilder() {
     /** The e-mail address. */
     fun email(value: String?) = apply { email = value }
 
-    fun build() = FindUser(username = username, email = email)
+    /** Somebody as another issuer knows them, byte by byte. */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = FindUser(username = username, email = email, identity = identity)
 }
 
 /** Makes a [ListUsers]; what is not set is left out. */
@@ -127,7 +141,7 @@ class ListUsersBuilder() {
 /** Makes a [UpdateUser]; what is not set is left out. */
 class UpdateUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
-    private var email: String? = null
+    private var email: StringPatch? = null
     private var username: StringPatch? = null
     private var fullName: StringPatch? = null
     private var displayName: StringPatch? = null
@@ -141,7 +155,7 @@ class UpdateUserBuilder(private val id: UUID) {
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** The address to sign in with. A new one counts as not proved. */
-    fun email(value: String?) = apply { email = value }
+    fun email(value: StringPatch?) = apply { email = value }
 
     /** The name to sign in with. */
     fun username(value: StringPatch?) = apply { username = value }
@@ -171,7 +185,7 @@ class UpdateUserBuilder(private val id: UUID) {
 }
 
 /** Makes a [ReplaceUser]; what is not set is left out. */
-class ReplaceUserBuilder(private val id: UUID, private val email: String) {
+class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private var email: String? = null) {
     private var expectedVersion: Long? = null
     private var username: String? = null
     private var fullName: String? = null
@@ -181,6 +195,9 @@ class ReplaceUserBuilder(private val id: UUID, private val email: String) {
     private var phone: String? = null
     private var birthDate: LocalDate? = null
     private var region: String? = null
+
+    /** The address to sign in with. A new one counts as not proved. */
+    fun email(value: String?) = apply { email = value }
 
     /** The version that the change was made on; another one stored gives `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
@@ -825,11 +842,15 @@ class SeedRegionBuilder(private val id: UUID, private val code: String, private 
 }
 
 /** Makes a [SeedUser]; what is not set is left out. */
-class SeedUserBuilder(private val id: UUID, private val email: String) {
+class SeedUserBuilder @JvmOverloads constructor(private val id: UUID, private var email: String? = null) {
     private var username: String? = null
     private var fullName: String? = null
     private var region: String? = null
     private var roles: List<String> = emptyList()
+    private var identity: ExternalIdentity? = null
+
+    /** Its address. Needed without an `identity`. */
+    fun email(value: String?) = apply { email = value }
 
     /** Its username. */
     fun username(value: String?) = apply { username = value }
@@ -843,7 +864,10 @@ class SeedUserBuilder(private val id: UUID, private val email: String) {
     /** Names of its roles, beside the default roles, which every account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
-    fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles)
+    /** Whom it stands for at another issuer. */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles, identity = identity)
 }
 
 /** Makes a [SeedDrone]; what is not set is left out. */
