@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{ExternalIdentity, UserView, identity, region_named, shown};
+use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -191,7 +191,8 @@ impl Operation for CreateUser {
         check_roles(&mut checks, plan.rules(), &new.roles);
         checks.finish()?;
         let user = insert(new, plan).await?;
-        shown(plan, user).await
+        // Nothing else is known of it yet.
+        Ok(UserView::of(user, new.identity.iter().cloned().collect(), None))
     }
 }
 

@@ -65,7 +65,7 @@ class FaceTest {
         assertEquals("192.0.2.1", me.sessions.list().single().ip)
         val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
         assertEquals(listOf(null, "Ada", born.plusDays(1)), listOf(changed.username, changed.displayName, changed.birthDate))
-        val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = "x@example.org", expectedVersion = 1)) }
+        val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("x@example.org"), expectedVersion = 1)) }
         assertEquals(Reason.VERSION_STALE, stale.reason)
         me.sessions.logout()
         assertEquals(Reason.SESSION_ENDED, assertFailsWith<RolekeepException.Unauthorized> { me.can("document:edit") }.reason)
