@@ -114,6 +114,16 @@ impl UserManagement {
         run(async move { Ok(Caller::new(store.acting_as(user_id.into()).await?)) }).await
     }
 
+    /// The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+    /// issuer, or knows the subject from a table of its own. The library verifies neither.
+    ///
+    /// Throws `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for a user who is not active, and
+    /// `VALIDATION_ERROR` for what cannot be an `ExternalIdentity`.
+    pub async fn acting_as_identity(&self, issuer: String, subject: String) -> Result<Arc<Caller>> {
+        let store = self.store.clone();
+        run(async move { Ok(Caller::new(store.acting_as_identity(&issuer, &subject).await?)) }).await
+    }
+
     /// Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
     ///
     /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the

@@ -92,6 +92,16 @@ impl Store {
         self.sign_in(user.py(), Origin::User(id), None)
     }
 
+    fn _acting_as_identity(
+        &self,
+        py: Python<'_>,
+        issuer: &Bound<'_, PyString>,
+        subject: &Bound<'_, PyString>,
+    ) -> PyResult<Answer> {
+        let identity = at_once(py, || Ok(Origin::Identity(text(issuer)?.to_owned(), text(subject)?.to_owned())))?;
+        self.sign_in(py, identity, None)
+    }
+
     /// Like `check`, but it uses the rights in memory and never waits.
     ///
     /// `resource` is the resource: `{"type": "document", …}`.
@@ -198,6 +208,8 @@ enum Origin {
     Anonymous,
     Token(String),
     User(UserId),
+    /// By issuer and subject.
+    Identity(String, String),
 }
 
 impl Origin {
@@ -207,6 +219,9 @@ impl Origin {
             Origin::Anonymous => Ok(um.anonymous(request)),
             Origin::Token(token) => um.authenticate(token, request).await,
             Origin::User(id) => Ok(um.acting_as(*id).await?.with_request(request)),
+            Origin::Identity(issuer, subject) => {
+                Ok(um.acting_as_identity(issuer, subject).await?.with_request(request))
+            }
         }
     }
 }
@@ -293,6 +308,7 @@ impl Caller {
             Origin::Anonymous => "<Caller: not signed in>".to_owned(),
             Origin::Token(_) => "<Caller: by access token>".to_owned(),
             Origin::User(id) => format!("<Caller: user {id}>"),
+            Origin::Identity(..) => "<Caller: by identity>".to_owned(),
         }
     }
 }

@@ -118,6 +118,8 @@ class Player:
                 self.callers[step.get("name", "")] = await settle(self.um.authenticate(token, **step.get("request", {})))
             case {"act_as": user}:
                 self.callers[step.get("name", "")] = await settle(self.um.acting_as(UUID(user)))
+            case {"act_as_identity": identity}:
+                self.callers[step.get("name", "")] = await settle(self.um.acting_as_identity(**identity))
             case {"can": permission}:
                 return self.caller(step).can(permission, step.get("resource"))
             case {"can_somewhere": permission}:

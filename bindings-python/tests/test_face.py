@@ -114,7 +114,7 @@ def test_types_hold(tmp_path):
 
 
 @pytest.mark.parametrize("right, wrong", [
-    ("birth_date=", "birthdate="), ("full_name=None", "email=None"), (".expires_at", ".expires"),
+    ("birth_date=", "birthdate="), ("full_name=None", "full_name=7"), (".expires_at", ".expires"),
     ("UserStatus.ACTIVE", "UserStatus.ACTIV"), ("sqlite=", "sqllite="), ("date(1999, 12, 31)", "'1999-12-31'"),
 ])
 def test_a_slip_is_found(tmp_path, right, wrong):

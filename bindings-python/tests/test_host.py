@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 import rolekeep
 from conftest import CHEAP, PASSWORD
-from rolekeep import Batch, Loaded, Reason, Unavailable
+from rolekeep import Batch, ExternalIdentity, Loaded, Reason, Unavailable
 
 ROLES = {"roles": {"editor": ["document:edit"]}, "permissions": ["document:delete"]}
 
@@ -356,10 +356,14 @@ def test_fork(tmp_path, open_store, place):
     ada = um.system.users.create("ada@example.org", password=PASSWORD, roles=["editor"])
     me, token = um.acting_as(ada.id), um.login("ada@example.org", PASSWORD).access_token
     signed_in = um.authenticate(token)
+    staff = ExternalIdentity(issuer="staff", subject="17")
+    bob = um.system.users.create(identity=staff)
+    vouched = um.acting_as_identity("staff", "17")
 
     def use(name: str) -> bool:
         assert me.can("document:edit") and not me.can("document:delete")
         assert signed_in.can("document:edit") and signed_in.users.me().id == ada.id
+        assert vouched.users.me().id == bob.id and vouched.users.me().identities == [staff]
         assert um.login("ada@example.org", PASSWORD).user.id == ada.id
         assert asyncio.run(um.aio.login("ada@example.org", PASSWORD)).user.id == ada.id
         um.system.users.create(f"{name}@example.org")
@@ -369,7 +373,7 @@ def test_fork(tmp_path, open_store, place):
     assert in_child(lambda: use("second") and in_child(lambda: use("grandchild")) == 0) == 0
     assert use("parent")
     # What children wrote is there, unless it was in their memory.
-    assert um.system.users.list().total == (2 if place == "memory" else 5)
+    assert um.system.users.list().total == (3 if place == "memory" else 6)
 
 
 @pytestmark_fork

@@ -18,8 +18,8 @@ import pytest
 import rolekeep
 from conftest import CHEAP, PASSWORD
 from rolekeep import (
-    UNSET, AsyncCaller, Caller, Code, Conflict, Duplicate, Forbidden, Internal, NotFound, Page, Reason, RolekeepError,
-    Unauthorized, Unavailable, User, UserStatus, ValidationError, _error, errors, require_permission,
+    UNSET, AsyncCaller, Caller, Code, Conflict, Duplicate, ExternalIdentity, Forbidden, Internal, NotFound, Page,
+    Reason, RolekeepError, Unauthorized, Unavailable, User, UserStatus, ValidationError, _error, errors, require_permission,
 )
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -38,6 +38,41 @@ def test_programs_of_the_guide(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "['Maps', 'News']\n"
     runpy.run_path(str(EXAMPLES / "persister.py"), run_name="__main__")
     assert capsys.readouterr().out == "ada@example.org\n"
+def test_accounts_kept_elsewhere(capsys):
+    runpy.run_path(str(EXAMPLES / "identities.py"))
+    assert capsys.readouterr().out == "True False\nTrue\n"
+
+
+def test_identities(um):
+    identity = ExternalIdentity(issuer="staff", subject="17")
+    ada = um.system.users.create(identity=identity, roles=["editor"])
+    assert ada.email is None and ada.identities == [identity]
+    me = um.acting_as_identity("staff", "17")
+    assert me.can("document:edit") and me.users.me() == ada == um.system.users.find(identity=identity)
+    assert me.is_signed_in and "17" not in repr(me)
+    with_email = um.system.users.update(ada.id, email="ada@example.org")
+    assert with_email.email == "ada@example.org" and um.system.users.update(ada.id, full_name="Ada").email is not None
+    assert um.system.users.update(ada.id, email=None).email is None
+    with pytest.raises(Duplicate) as taken:
+        um.system.users.create("eve@example.org", identity=identity)
+    assert [each.field for each in taken.value.fields] == ["identity"]
+    with pytest.raises(NotFound):
+        um.acting_as_identity("staff", "18")
+    for bad in [("", "17"), ("staff", ""), ("the staff", "17"), ("staff", "\ud800"), ("staff", "a" * 256)]:
+        with pytest.raises(ValidationError):
+            um.acting_as_identity(*bad)
+    for bad in [None, 17, b"staff", ["staff"]]:
+        with pytest.raises((RolekeepError, TypeError)):
+            um.acting_as_identity(bad, bad)
+    um.system.users.suspend(ada.id)
+    with pytest.raises(Unauthorized):
+        um.acting_as_identity("staff", "17")
+
+    async def run():
+        bob = await um.aio.system.users.create(identity=ExternalIdentity(issuer="staff", subject="19"))
+        assert (await (await um.aio.acting_as_identity("staff", "19")).users.me()) == bob
+
+    asyncio.run(run())
 
 
 def test_types(um):

@@ -57,6 +57,13 @@ impl StoreFfi {
         promise(async move { Ok(CallerFfi::from(store.acting_as(user_id(&user)?).await?)) })
     }
 
+    /// The user who stands for a subject of another issuer.
+    #[wasm_bindgen(js_name = actingAsIdentity)]
+    pub fn acting_as_identity(&self, issuer: String, subject: String) -> Promise {
+        let store = self.store.clone();
+        promise(async move { Ok(CallerFfi::from(store.acting_as_identity(&issuer, &subject).await?)) })
+    }
+
     /// Whether any user may do this, both by number: 1 for yes, 0 for no, 2 where it is to be asked in full.
     #[wasm_bindgen(js_name = checkByNumber)]
     pub fn check_by_number(&self, user: u32, permission: u32) -> u32 {

@@ -3,7 +3,7 @@ import { type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
-import type { Explanation, LoginResult, Config } from "./generated/types.js";
+import type { Config, Explanation, ExternalIdentity, LoginResult } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import { only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
@@ -75,6 +75,18 @@ export class UserManagement {
   /** A caller for a user that the application vouches for, without a session. */
   async actingAs(userId: string): Promise<Caller> {
     return new Caller(await this.#native.actingAs(text(userId, "userId")).catch(rethrow));
+  }
+
+  /**
+   * The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+   * issuer, or knows the subject from a table of its own. The library verifies neither.
+   *
+   * Rejects with a `NotFoundError` where no account stands for it, with an `UnauthorizedError` for a user who is not
+   * active, and with a `ValidationError` for what cannot be an `ExternalIdentity`.
+   */
+  async actingAsIdentity(identity: ExternalIdentity): Promise<Caller> {
+    const [issuer, subject] = [text(identity?.issuer, "issuer"), text(identity?.subject, "subject")];
+    return new Caller(await this.#native.actingAsIdentity(issuer, subject).catch(rethrow));
   }
 
   /** Signs in with an e-mail address or username and the password; short for `anonymous().sessions.login(…)`. */

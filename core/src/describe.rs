@@ -150,6 +150,8 @@ pub struct FieldShape {
     pub about: &'static str,
     /// Its type.
     pub ty: TypeRef,
+    /// Whether it is given by place where a language does so, though it may be left out.
+    pub is_positional: bool,
 }
 
 /// All named types met so far.

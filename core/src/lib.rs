@@ -28,7 +28,8 @@
 //! # Overview
 //! - [`UserManagement`] is an open store. It makes callers: the application itself
 //!   ([`system`](UserManagement::system)), a user with an access token ([`authenticate`](UserManagement::authenticate)), a
-//!   user that the application vouches for ([`acting_as`](UserManagement::acting_as)).
+//!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
+//!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
 //!   [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`], [`audit`], [`setup`]. It also answers
 //!   checks about itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;

@@ -21,8 +21,9 @@ use crate::{
         reads::Reads,
         services::Services,
         sessions::{Login, LoginResult},
+        users::ExternalIdentity,
     },
-    rules::{Policy, RuleSet},
+    rules::{Pin, Policy, RuleSet},
     storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
 };
 
@@ -304,13 +305,50 @@ impl UserManagement {
     /// # Errors
     /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
     pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
-        self.vouched_for(user).await.map_err(|error| error.at(self.engine.services.now()))
+        let caller = async {
+            self.engine.require_open()?;
+            let pin = self.engine.principals.pin(user.0);
+            self.engine.follow().await?;
+            self.vouched_for(user, pin).await
+        };
+        caller.await.map_err(|error| error.at(self.engine.services.now()))
     }
 
-    async fn vouched_for(&self, user: UserId) -> Result<Caller> {
+    /// The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+    /// issuer, or knows the subject from a table of its own. The library verifies nothing of either.
+    ///
+    /// Both are compared byte by byte, and are found with one read of the storage; the rest is as with
+    /// [`UserManagement::acting_as`].
+    ///
+    /// ```
+    /// # use rolekeep::{Caller, Code, Policy, UserManagement, users::CreateUser};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    /// # let um = UserManagement::builder().policy(policy).open().await?;
+    /// let (issuer, subject) = ("https://login.example.org", "auth0|5f7c8ec7");
+    /// let ada = um.system().users().create(CreateUser::external(issuer, subject).roles(["editor"])).await?;
+    /// let me = um.acting_as_identity(issuer, subject).await?;
+    /// assert!(me.can("document:edit", None)?);
+    /// assert_eq!(me.users().me().await?.id, ada.id);
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for one that is not active,
+    /// `VALIDATION_ERROR` for what cannot be an [`ExternalIdentity`].
+    pub async fn acting_as_identity(&self, issuer: &str, subject: &str) -> Result<Caller> {
+        let identity = ExternalIdentity::new(issuer, subject);
+        self.standing_for(&identity).await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    async fn standing_for(&self, identity: &ExternalIdentity) -> Result<Caller> {
         self.engine.require_open()?;
-        let pin = self.engine.principals.pin(user.0);
         self.engine.follow().await?;
+        let user = identity.user(self.engine.services.reads()).await?.ok_or_else(|| Error::not_found("user"))?;
+        self.vouched_for(user, self.engine.principals.pin(user.0)).await
+    }
+
+    async fn vouched_for(&self, user: UserId, pin: Pin) -> Result<Caller> {
         if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user"));
         }

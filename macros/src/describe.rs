@@ -39,10 +39,12 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 (ty, true) => quote!(Option<#ty>),
                 (ty, false) => quote!(#ty),
             });
+            let positional = fields.iter().map(|field| input::is_positional(field)).collect::<Result<Vec<_>>>()?;
             quote!(crate::describe::Shape::Record(vec![#(crate::describe::FieldShape {
                 name: #keys,
                 about: #abouts,
                 ty: <#types as crate::describe::Describe>::describe(types),
+                is_positional: #positional,
             }),*]))
         }
     };

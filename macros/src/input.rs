@@ -2,15 +2,18 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Expr, Field, LitStr, Result, Type};
+use syn::{DeriveInput, Error, Expr, Field, LitStr, Result, Type};
 
 use crate::shape::{docs, inner, named_fields};
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let fields = named_fields(input)?;
-    // One that cannot be read is an error, which no later look at it is.
-    fields.iter().try_for_each(|field| default_of(field).map(|_| ()))?;
+    for field in &fields {
+        if Stated::of(field)?.is_positional && inner(&field.ty, "Option").is_none() {
+            return Err(Error::new_spanned(field, "only a field that may be left out is declared `positional`"));
+        }
+    }
     let decoded = fields.iter().map(|field| {
         let ident = &field.ident;
         let key = key_of(field);
@@ -67,10 +70,10 @@ fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
     })
 }
 
-/// An input with one required field can be given as that field alone.
+/// An input whose constructor takes one field can be given as that field alone.
 fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     let name = &input.ident;
-    let mut required = fields.iter().filter(|field| is_required(field)).map(|field| &field.ty);
+    let mut required = fields.iter().filter(|field| is_leading(field)).map(|field| given(field));
     let (Some(ty), None) = (required.next(), required.next()) else { return TokenStream::new() };
     let text = quote!(#ty).to_string();
     let borrowed = matches!(text.as_str(), "String" | "Secret").then(|| {
@@ -107,27 +110,56 @@ pub fn alone(input: &DeriveInput) -> Result<Option<String>> {
     Ok(field)
 }
 
+/// What attributes say of a field.
+#[derive(Default)]
+struct Stated {
+    /// `#[input(positional)]`: the field may be left out, and seldom is. `new` takes it, as do the constructors of
+    /// languages that know arguments by place.
+    is_positional: bool,
+    /// `#[input(default = value)]`: the value of a field that is not given, or null in JSON.
+    default: Option<Expr>,
+}
+
+impl Stated {
+    fn of(field: &Field) -> Result<Self> {
+        let mut stated = Self::default();
+        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("input")) {
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("positional") {
+                    stated.is_positional = true;
+                } else if meta.path.is_ident("default") {
+                    stated.default = Some(meta.value()?.parse()?);
+                } else {
+                    return Err(meta.error("expected `positional` or `default`"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(stated)
+    }
+}
+
+/// Whether languages that know arguments by place take it so.
+pub fn is_positional(field: &Field) -> Result<bool> {
+    Ok(Stated::of(field)?.is_positional)
+}
+
+/// Whether `new` takes it.
+fn is_leading(field: &Field) -> bool {
+    is_required(field) || is_positional(field).unwrap_or_default()
+}
+
+/// The type of what `new` takes for it.
+fn given(field: &Field) -> &Type {
+    inner(&field.ty, "Option").unwrap_or(&field.ty)
+}
+
 fn key_of(field: &Field) -> String {
     field.ident.as_ref().map(|ident| ident.to_string()).unwrap_or_default()
 }
 
-/// The value of `#[input(default = value)]`: of a field that is not given, or null in JSON.
-fn default_of(field: &Field) -> Result<Option<Expr>> {
-    let mut default = None;
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("input")) {
-        attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("default") {
-                return Err(meta.error("expected `default`"));
-            }
-            default = Some(meta.value()?.parse()?);
-            Ok(())
-        })?;
-    }
-    Ok(default)
-}
-
 fn default(field: &Field) -> Option<Expr> {
-    default_of(field).ok()?
+    Stated::of(field).ok()?.default
 }
 
 /// Whether a field may be left out although its type has no "not given" of its own.
@@ -142,20 +174,25 @@ fn is_required(field: &Field) -> bool {
 }
 
 fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
-    let required: Vec<_> = fields.iter().filter(|field| is_required(field)).collect();
-    let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
-    let types = required.iter().map(|field| taken(&field.ty));
-    let rest = fields.iter().filter(|field| !is_required(field)).map(|field| {
+    let leading: Vec<_> = fields.iter().filter(|field| is_leading(field)).collect();
+    let names: Vec<_> = leading.iter().map(|field| &field.ident).collect();
+    let types = leading.iter().map(|field| taken(given(field)));
+    let values = leading.iter().map(|field| {
+        let ident = &field.ident;
+        if is_required(field) { quote!(#ident.into()) } else { quote!(Some(#ident.into())) }
+    });
+    let rest = fields.iter().filter(|field| !is_leading(field)).map(|field| {
         let ident = &field.ident;
         let default = default(field).map_or_else(|| quote!(Default::default()), |default| quote!(#default));
         quote!(#ident: #default)
     });
-    let about = format!("Starts a `{}` with what it cannot do without; the rest has setters.", input.ident);
+    let needs = if leading.iter().all(|field| is_required(field)) { "it cannot do without" } else { "it mostly has" };
+    let about = format!("Starts a `{}` with what {needs}; the rest has setters.", input.ident);
     quote! {
         #[doc = #about]
         #[allow(clippy::new_without_default, clippy::too_many_arguments, reason = "every input starts with `new`")]
         pub fn new(#(#names: #types),*) -> Self {
-            Self { #(#names: #names.into(),)* #(#rest),* }
+            Self { #(#names: #values,)* #(#rest),* }
         }
     }
 }

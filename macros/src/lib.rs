@@ -19,7 +19,7 @@ use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
 /// Decodes an operation's input strictly, also by `TryFrom` for hosts that have it as JSON, and gives it `new` (required
-/// fields) and a setter per optional one.
+/// fields, and those that are `#[input(positional)]`) and a setter per optional one.
 #[proc_macro_derive(Input, attributes(input))]
 pub fn input(tokens: TokenStream) -> TokenStream {
     finish(input::derive(&parse_macro_input!(tokens as DeriveInput)))

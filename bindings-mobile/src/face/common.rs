@@ -48,6 +48,18 @@ pub enum Effect {
     Deny,
 }
 
+/// Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
+/// are compared byte by byte.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ExternalIdentity {
+    /// Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
+    /// where one of them is a colon.
+    pub issuer: String,
+    /// Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
+    /// may come to belong to somebody else.
+    pub subject: String,
+}
+
 /// A grant to add to a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NewGrant {
@@ -87,10 +99,15 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The address it signs in with; unique, whatever the case.
-    pub email: String,
+    /// The address it signs in with, if it has one; unique, whatever the case.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Whether the address was proved.
     pub email_verified: bool,
+    /// Whom it stands for at other issuers.
+    #[uniffi(default)]
+    pub identities: Vec<ExternalIdentity>,
     /// The whole name.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

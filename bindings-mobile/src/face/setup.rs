@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{DroneModel, DroneStatus};
+use super::common::{DroneModel, DroneStatus, ExternalIdentity};
 use crate::types::hidden;
 use crate::{Caller, Result, Uuid};
 
@@ -89,8 +89,10 @@ pub struct SeedResult {
 pub struct SeedUser {
     /// Its id.
     pub id: Uuid,
-    /// The e-mail address.
-    pub email: String,
+    /// The e-mail address. Required unless `identity` is given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The username.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +108,10 @@ pub struct SeedUser {
     /// Names of its roles, in addition to the default roles, which every account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
+    /// Whom it stands for at another issuer.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ExternalIdentity>,
 }
 
 /// First steps of a store.

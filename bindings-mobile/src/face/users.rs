@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{User, UserStatus};
+use super::common::{ExternalIdentity, User, UserStatus};
 use super::generic::{DatePatch, StringPatch, UserPage};
 use crate::caller::Nothing;
 use crate::types::hidden;
@@ -43,15 +43,18 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
-/// Creates a user, with the default roles of the policy and those that are named.
+/// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+/// somebody at another issuer, or both.
 ///
 /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct CreateUser {
-    /// The address to sign in with, at most 255 characters; unique, whatever the case.
-    pub email: String,
+    /// The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +98,11 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
+    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+    /// creates the account vouches for it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ExternalIdentity>,
 }
 hidden!(CreateUser);
 
@@ -126,9 +134,9 @@ pub struct DeleteUser {
     pub expected_version: Option<i64>,
 }
 
-/// Finds a user by username or e-mail, whatever the case.
+/// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
 ///
-/// Permission `user:read`, as with `get`.
+/// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct FindUser {
     /// The username.
@@ -139,6 +147,10 @@ pub struct FindUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Somebody as another issuer knows them, byte by byte.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ExternalIdentity>,
 }
 
 /// Gets a user by id.
@@ -227,15 +239,18 @@ pub struct ListUsers {
     pub cursor: Option<String>,
 }
 
-/// Replaces all of a user's data: a field that is not given becomes null.
+/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+/// stands for somebody at another issuer.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ReplaceUser {
     /// The user's id.
     pub id: Uuid,
-    /// The address to sign in with.
-    pub email: String,
+    /// The address to sign in with. A new one counts as not proved.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The version that the change was made on; another one stored gives `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -304,7 +319,8 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
-/// Changes the given fields of a user; null clears one.
+/// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+/// another issuer.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
 /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -319,7 +335,7 @@ pub struct UpdateUser {
     /// The address to sign in with. A new one counts as not proved.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<StringPatch>,
     /// The name to sign in with.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -382,10 +398,12 @@ pub struct Users {
 
 #[uniffi::export]
 impl Users {
-    /// Creates a user, with the default roles of the policy and those that are named.
+    /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+    /// somebody at another issuer, or both.
     ///
     /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+    #[uniffi::method(default(input))]
     pub async fn create(&self, input: CreateUser) -> Result<User> {
         self.caller.run("users.create", &input).await
     }
@@ -397,9 +415,9 @@ impl Users {
         self.caller.run("users.get", &input).await
     }
 
-    /// Finds a user by username or e-mail, whatever the case.
+    /// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
     ///
-    /// Permission `user:read`, as with `get`.
+    /// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
     #[uniffi::method(default(input))]
     pub async fn find(&self, input: FindUser) -> Result<User> {
         self.caller.run("users.find", &input).await
@@ -418,7 +436,8 @@ impl Users {
         self.caller.run("users.list", &input).await
     }
 
-    /// Changes the given fields of a user; null clears one.
+    /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+    /// another issuer.
     ///
     /// Permission `user:update` before and after the change; the region and whatever else the policy's
     /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -426,7 +445,8 @@ impl Users {
         self.caller.run("users.update", &input).await
     }
 
-    /// Replaces all of a user's data: a field that is not given becomes null.
+    /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+    /// stands for somebody at another issuer.
     ///
     /// Permission and errors as with `update`.
     pub async fn replace(&self, input: ReplaceUser) -> Result<User> {

@@ -178,6 +178,23 @@ class UserManagement(_AnyStore[Caller]):
         """
         return Caller(self._acting_as(user).wait())
 
+    def acting_as_identity(self, issuer: str, subject: str) -> Caller:
+        """The user who stands for a subject of another issuer, for whom the host vouches.
+
+        The host has verified a token of that issuer, or knows the subject from a table of its own; the library
+        verifies neither.
+
+        Args:
+            issuer: Who knows the subject, the `iss` of its tokens; compared byte by byte.
+            subject: Whom the issuer knows, the `sub` of its tokens; compared byte by byte.
+
+        Raises:
+            NotFound: No account stands for it.
+            Unauthorized: The user is not active.
+            ValidationError: They cannot be an `ExternalIdentity`.
+        """
+        return Caller(self._acting_as_identity(issuer, subject).wait())
+
     def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
         forwarded_for: str | None = None,
@@ -270,6 +287,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def acting_as(self, user: UUID | str) -> AsyncCaller:
         """A caller for a user that the application vouches for; as `UserManagement.acting_as`."""
         return AsyncCaller(await self._acting_as(user))
+
+    async def acting_as_identity(self, issuer: str, subject: str) -> AsyncCaller:
+        """The user who stands for a subject of another issuer; as `UserManagement.acting_as_identity`."""
+        return AsyncCaller(await self._acting_as_identity(issuer, subject))
 
     async def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,

@@ -100,6 +100,7 @@ class Player {
     }
     if (step.authenticate !== undefined) return void (this.callers[step.name] = await this.um.authenticate(this.filled(step.authenticate), request(step)));
     if (step.act_as !== undefined) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));
+    if (step.act_as_identity !== undefined) return void (this.callers[step.name] = await this.um.actingAsIdentity(this.filled(step.act_as_identity)));
     if (step.open !== undefined) return void (await (await this.world.open(this.settings(this.filled(step.open)))).close());
     if (step.wait !== undefined) return new Promise((done) => setTimeout(done, step.wait * 1000));
     if (step.can !== undefined) return this.caller(step).can(step.can, resource);

@@ -2,7 +2,7 @@ import { open, type Resource } from "rolekeep";
 
 const documents = new Map<string, Resource>(), um = await open({ presett: "flyos" });
 const ada = await um.system.users.create({ email: "ada@example.org", fullNam: "Ada" });
-await um.system.users.update({ id: ada.id, email: null });
+await um.system.regions.update({ region: "east", name: null });
 await um.system.users.list({ status: "retired" });
 await um.system.users.get({});
 ada.createdAt.toUpperCase();

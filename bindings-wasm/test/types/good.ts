@@ -11,6 +11,9 @@ await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.c
   if (error instanceof ConflictError && error.code === "CONFLICT") return error.timestamp?.getTime() ?? when;
   throw error;
 });
+const bob: User = await um.system.users.create({ identity: { issuer: "staff", subject: "17" } });
+const address: string | null = (await um.system.users.update({ id: bob.id, email: null })).email;
+if (address === null) await um.actingAsIdentity(bob.identities[0] ?? { issuer: "staff", subject: "17" });
 const columns = { owner_id: "author", tags: { column: "meta", keys: ["tags"] } };
 const filter: RowFilter<SqliteValue> = um.system.filter("drone:list", { dialect: "sqlite", qualifier: "d", columns, firstParameter: 2 });
 const bound: (number | bigint | string | Uint8Array)[] = ["active", ...filter.parameters];

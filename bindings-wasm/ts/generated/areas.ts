@@ -94,12 +94,13 @@ export class Users {
     this.#run = run;
   }
   /**
-   * Creates a user, with the default roles of the policy and those that are named.
+   * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+   * somebody at another issuer, or both.
    *
    * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
    */
-  create(input: CreateUser): Promise<User> {
+  create(input: CreateUser = {}): Promise<User> {
     return this.#run("users.create", input, "CreateUser", "User");
   }
   /**
@@ -111,9 +112,9 @@ export class Users {
     return this.#run("users.get", input, "GetUser", "User");
   }
   /**
-   * Finds a user by username or e-mail, whatever the case.
+   * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
    *
-   * Permission `user:read`, as with `get`.
+   * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
    */
   find(input: FindUser = {}): Promise<User> {
     return this.#run("users.find", input, "FindUser", "User");
@@ -135,7 +136,8 @@ export class Users {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Changes the given fields of a user; null clears one.
+   * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+   * another issuer.
    *
    * Permission `user:update` before and after the change; the region and whatever else the policy's
    * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
@@ -144,7 +146,8 @@ export class Users {
     return this.#run("users.update", input, "UpdateUser", "User");
   }
   /**
-   * Replaces all of a user's data: a field that is not given becomes null.
+   * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+   * stands for somebody at another issuer.
    *
    * Permission and errors as with `update`.
    */

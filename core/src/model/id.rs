@@ -89,6 +89,8 @@ ids! {
     DroneId;
     /// A session's id: the `sid` claim of its access tokens.
     SessionId;
+    /// The id of one identity that an account stands for.
+    IdentityId;
     /// An audit entry's id.
     AuditId;
     /// The id of a commit, used to look up an unknown outcome.

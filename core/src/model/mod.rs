@@ -6,6 +6,7 @@ pub(crate) mod deferred;
 pub mod drone;
 pub mod error;
 pub mod id;
+pub mod identity;
 pub mod input;
 pub mod ip;
 pub mod noun;

@@ -4,6 +4,7 @@ use super::{
     id::{ChangeSetId, UserId, parse_uuid},
     record::Record,
     secret::Secret,
+    text,
     time::Time,
     value::Value,
 };
@@ -13,7 +14,7 @@ use super::{
 #[record(table = "claims", key(kind, name), index(owner), sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = kept)]
 pub struct Claim {
-    /// What is unique: `username`, `email`, `drone`, `region`.
+    /// What is unique: `username`, `email`, `identity`, `drone`, `region`.
     pub kind: String,
     /// The canonical form of the name.
     pub name: String,
@@ -21,6 +22,16 @@ pub struct Claim {
     pub owner: String,
     /// The row's version.
     pub version: i64,
+}
+
+impl Claim {
+    /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
+    pub const IDENTITY: &'static str = "identity";
+
+    /// The form of a name that decides whether two are the same: an issuer's byte by byte, ours whatever the case.
+    pub fn canonical(kind: &str, name: &str) -> String {
+        if kind == Self::IDENTITY { name.to_owned() } else { text::canonical(name) }
+    }
 }
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.

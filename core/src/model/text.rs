@@ -80,6 +80,46 @@ pub fn code(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// Parses the issuer of an identity: 1 to 255 printable ASCII characters without spaces, a URI where one is a colon
+/// (RFC 7519 §2). Compared byte by byte.
+pub fn issuer(text: &str) -> Result<String, Invalid> {
+    length(text, 1, 255)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Invalid::new(
+            FieldCode::InvalidCharacter,
+            "may hold printable ASCII characters only, and no spaces",
+        ));
+    }
+    match text.split_once(':') {
+        Some((scheme, _)) if !is_scheme(scheme) || !text.bytes().all(is_of_uri) => Err(Invalid::new(
+            FieldCode::InvalidFormat,
+            "holds a colon and is not a URI such as https://issuer.example.org",
+        )),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Parses the subject of an identity: 1 to 255 printable ASCII characters (OpenID Connect Core §2). Compared byte by
+/// byte.
+pub fn subject(text: &str) -> Result<String, Invalid> {
+    length(text, 1, 255)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Err(Invalid::new(FieldCode::InvalidCharacter, "may hold printable ASCII characters only"));
+    }
+    Ok(text.to_owned())
+}
+
+/// What stands before the first colon of a URI (RFC 3986 §3.1).
+fn is_scheme(text: &str) -> bool {
+    let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
+    text.starts_with(|letter: char| letter.is_ascii_alphabetic()) && text.chars().all(is_fit)
+}
+
+/// Whether a printable character may stand in a URI (RFC 3986 §2).
+fn is_of_uri(byte: u8) -> bool {
+    !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+}
+
 /// Parses the name of a role: a letter, then letters, digits, `-` and `_`; at most 64.
 pub fn role(text: &str) -> Result<String, Invalid> {
     length(text, 1, 64)?;
@@ -188,6 +228,29 @@ mod tests {
         }
         assert!(permission(&format!("{0}:{0}", "a".repeat(64))).is_ok());
         assert!(permission(&format!("{}:a", "a".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn aut_17_issuers_and_subjects() {
+        for good in ["https://acme.eu.auth0.com/", "urn:example:people", "staff-table", "a:", &"i".repeat(255)] {
+            assert_eq!(issuer(good).as_deref(), Ok(good));
+        }
+        for good in ["auth0|5f7c8ec7c33c6c004bbafe82", "CN=Ada Lovelace, O=Acme", "7", "a:b", "ADA", &"s".repeat(255)] {
+            assert_eq!(subject(good).as_deref(), Ok(good));
+        }
+        for bad in ["https://a b", "a\nb", "caf\u{e9}", "a\0", "a\u{7f}"] {
+            assert_eq!(issuer(bad).unwrap_err().code, FieldCode::InvalidCharacter, "{bad:?}");
+        }
+        for bad in [":", "1a:b", "a b:c", "://x", "https://{tenant}/", "a|b:c"] {
+            assert!(issuer(bad).is_err(), "{bad}");
+        }
+        for bad in ["a\nb", "\u{430}da", "a\0", "a\u{7f}"] {
+            assert_eq!(subject(bad).unwrap_err().code, FieldCode::InvalidCharacter, "{bad:?}");
+        }
+        for parse in [issuer, subject] {
+            assert_eq!(parse("").unwrap_err().code, FieldCode::TooShort);
+            assert_eq!(parse(&"a".repeat(256)).unwrap_err().code, FieldCode::TooLong);
+        }
     }
 
     #[test]

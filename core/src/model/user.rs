@@ -34,8 +34,8 @@ pub struct User {
     pub id: UserId,
     /// The name it signs in with, if it has one; unique, whatever the case.
     pub username: Option<String>,
-    /// The address it signs in with; unique, whatever the case.
-    pub email: String,
+    /// The address it signs in with, if it has one; unique, whatever the case.
+    pub email: Option<String>,
     /// Whether the address was proved.
     pub email_verified: bool,
     /// The whole name.

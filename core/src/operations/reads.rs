@@ -9,7 +9,6 @@ use crate::{
         predicate::Predicate,
         record::{Key, Record, Row, Table},
         registry::{Claim, Guard},
-        text,
         value::Value,
     },
     storage::{Query, Rows, Storage},
@@ -115,7 +114,7 @@ impl<'a> Reads<'a> {
 
     /// Who has a unique name.
     pub async fn claim(&self, kind: &str, name: &str) -> Result<Option<Claim>> {
-        self.get(&(kind.to_owned(), text::canonical(name))).await
+        self.get(&(kind.to_owned(), Claim::canonical(kind, name))).await
     }
 
     /// A guard's version.

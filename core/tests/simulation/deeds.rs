@@ -15,6 +15,7 @@ use rolekeep::{
 
 use crate::{
     history::{Answer, Floors, History, PERMISSIONS},
+    identities::Known,
     world::World,
 };
 
@@ -64,6 +65,7 @@ pub struct Stage {
     pub unknown: RefCell<Vec<ChangeSetId>>,
     /// Requests that were sent under a key.
     pub keyed: RefCell<Vec<Keyed>>,
+    pub identities: Known,
     /// How many answers were compared.
     pub answers: Cell<u64>,
 }
@@ -83,7 +85,7 @@ impl Stage {
         self.history.lock().unwrap().newest()
     }
 
-    fn break_law(&self, law: String) {
+    pub fn break_law(&self, law: String) {
         self.world.tell(|| format!("BROKEN: {law}"));
         self.broken.borrow_mut().get_or_insert(law);
     }
@@ -116,7 +118,7 @@ impl Stage {
         }
     }
 
-    fn require_known(&self, deed: &str, error: &Error) {
+    pub fn require_known(&self, deed: &str, error: &Error) {
         if matches!(error.reason(), Reason::Internal | Reason::Corrupt) {
             self.break_law(format!("{deed}: {error:?}"));
         }
@@ -131,7 +133,7 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(17) {
+        let (deed, result) = match world.below(19) {
             // The same again: the answer was lost, its sender gave up, or it came through twice.
             13..16 => {
                 let Keyed { key, user, role, gives } = self.keyed(user, role);
@@ -201,6 +203,7 @@ impl Stage {
                 }
                 ("create", created.map(drop))
             }
+            16 | 17 => ("come first", self.come_first(at).await),
             _ => {
                 let held = world.pick(&instance.held.borrow()[..]).clone();
                 world.tell(|| format!("instance {at}: {} renames {user}", held.user));
@@ -389,6 +392,7 @@ pub async fn settle(stage: Rc<Stage>) {
             other => stage.break_law(format!("about {change} it is said {other:?}, not {known:?}")),
         }
     }
+    stage.require_found().await;
     match system.audit().verify().await {
         Ok(found) if found.is_whole => {}
         other => stage.break_law(format!("the audit log: {other:?}")),

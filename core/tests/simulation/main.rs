@@ -9,6 +9,7 @@
 mod common;
 mod deeds;
 mod history;
+mod identities;
 mod storage;
 mod world;
 
@@ -132,6 +133,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 broken: RefCell::new(None),
                 unknown: RefCell::default(),
                 keyed: RefCell::default(),
+                identities: identities::Known::default(),
                 answers: Cell::new(0),
             }
         }

@@ -1,4 +1,4 @@
-//! Two who want the same at once: exactly one has it (USR-1, USR-5, USR-6, SEC-16). Two threads on one
+//! Two who want the same at once: exactly one has it (USR-1, USR-5, USR-6, AUT-17, SEC-16). Two threads on one
 //! store, in memory and on SQLite, and two processes on one SQLite file; 200 rounds each.
 
 use std::{
@@ -11,25 +11,46 @@ use rolekeep::{
     Error, Policy, Reason, UserId, UserManagement,
     regions::CreateRegion,
     storage::{SqliteOptions, sqlite::Durability},
-    users::{ActivateUser, CreateUser, DeactivateUser, UpdateUser},
+    users::{ActivateUser, CreateUser, DeactivateUser, ExternalIdentity, UpdateUser},
 };
 
 const ROUNDS: usize = 200;
+const ISSUER: &str = "https://login.example.org";
 /// Names the file on which the worker process works; without it the worker does nothing.
 const WORKER_FILE: &str = "ROLEKEEP_RACE_FILE";
 
 /// What both rivals do at once.
 #[derive(Clone)]
 enum Deed {
-    Create { email: String, username: String },
-    Update { id: UserId, version: i64, name: String },
-    Deactivate { id: UserId },
+    Create {
+        email: String,
+        username: String,
+    },
+    Update {
+        id: UserId,
+        version: i64,
+        name: String,
+    },
+    Deactivate {
+        id: UserId,
+    },
+    /// Comes with an identity that its host has verified, and has an account made where there is none.
+    Come {
+        subject: String,
+    },
 }
 
 impl Deed {
     async fn run(&self, um: &UserManagement) -> Result<(), Error> {
         let system = um.system();
         match self {
+            Deed::Come { subject } => {
+                let created = system.users().create(CreateUser::external(ISSUER, subject.as_str())).await.map(drop);
+                // First or not, there is an account now.
+                let me = um.acting_as_identity(ISSUER, subject).await?.users().me().await?;
+                assert_eq!(me.identities, [ExternalIdentity::new(ISSUER, subject.as_str())]);
+                created
+            }
             Deed::Create { email, username } => {
                 system.users().create(CreateUser::new(email.as_str()).username(username.as_str())).await.map(drop)
             }
@@ -46,6 +67,7 @@ impl Deed {
             Deed::Create { email, username } => format!("create {email} {username}"),
             Deed::Update { id, version, name } => format!("update {id} {version} {name}"),
             Deed::Deactivate { id } => format!("deactivate {id}"),
+            Deed::Come { subject } => format!("come {subject}"),
         }
     }
 
@@ -55,6 +77,7 @@ impl Deed {
             ["update", id, version, name] => {
                 Deed::Update { id: id.parse().unwrap(), version: version.parse().unwrap(), name: name.into() }
             }
+            ["come", subject] => Deed::Come { subject: subject.into() },
             ["deactivate", id] => Deed::Deactivate { id: id.parse().unwrap() },
             _ => panic!("{line}"),
         }
@@ -154,6 +177,12 @@ async fn all_races(um: UserManagement, mut rival: impl Rival) {
             username: if who == "a" { format!("Racer_{round}") } else { format!("racer_{round}") },
         };
         let answers = rival.race(&um, deed("a"), deed("b")).await;
+        one_wins(round, answers, Reason::Taken);
+    }
+
+    for round in 0..ROUNDS {
+        let deed = || Deed::Come { subject: format!("subject-{round}") };
+        let answers = rival.race(&um, deed(), deed()).await;
         one_wins(round, answers, Reason::Taken);
     }
 

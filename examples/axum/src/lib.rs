@@ -100,7 +100,7 @@ async fn me(me: SignedIn) -> Result<Json<UserView>, Failure> {
 
 async fn greeting(me: Option<SignedIn>) -> Result<String, Failure> {
     match me {
-        Some(me) => Ok(format!("Hello {}", me.users().me().await?.email)),
+        Some(me) => Ok(format!("Hello {}", me.users().me().await?.email.unwrap_or_default())),
         None => Ok("Hello".to_owned()),
     }
 }

@@ -82,12 +82,19 @@ fn has_builder(ty: &TypeShape) -> bool {
 }
 
 fn builder(text: &mut String, name: &str, fields: &[FieldShape]) {
-    let (given, needed): (Vec<&FieldShape>, Vec<&FieldShape>) = fields.iter().partition(|field| has_default(&field.ty));
-    let parameter = |field: &&FieldShape| format!("private val {}: {}", property(field), kotlin(&field.ty));
-    let parameters = needed.iter().map(parameter).collect::<Vec<_>>().join(", ");
-    let _ =
-        writeln!(text, "\n/** Makes a [{name}]; what is not set is left out. */\nclass {name}Builder({parameters}) {{");
-    for field in &given {
+    let given: Vec<&FieldShape> = fields.iter().filter(|field| has_default(&field.ty)).collect();
+    let leading = fields.iter().filter(|field| field.is_positional || !has_default(&field.ty));
+    let parameter = |field: &FieldShape| match field.is_positional {
+        true => format!("private var {}: {} = null", property(field), kotlin(&field.ty)),
+        false => format!("private val {}: {}", property(field), kotlin(&field.ty)),
+    };
+    let parameters = leading.map(parameter).collect::<Vec<_>>().join(", ");
+    let overloads = if fields.iter().any(|field| field.is_positional) { " @JvmOverloads constructor" } else { "" };
+    let _ = writeln!(
+        text,
+        "\n/** Makes a [{name}]; what is not set is left out. */\nclass {name}Builder{overloads}({parameters}) {{"
+    );
+    for field in given.iter().filter(|field| !field.is_positional) {
         let initial = match &field.ty {
             TypeRef::List(_) => "emptyList()",
             TypeRef::Map(_) => "emptyMap()",

@@ -110,7 +110,7 @@ pub(super) fn dispatch(catalogue: &Catalogue) -> String {
             TypeRef::Page(inner) => {
                 let name = format!("{}Page", simple(inner));
                 let number = || Box::new(TypeRef::Int);
-                let field = |name, ty| FieldShape { name, about: "", ty };
+                let field = |name, ty| FieldShape { name, about: "", ty, is_positional: false };
                 let fields = [
                     field("items", TypeRef::List(inner.clone())),
                     field("total", TypeRef::Optional(number())),

@@ -62,6 +62,7 @@ fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldSh
         name: "persister",
         about: "A storage of the host's own, instead of SQLite; see `Persister`.",
         ty: TypeRef::Optional(Box::new(TypeRef::Named("Persister".to_owned()))),
+        is_positional: false,
     };
     let shown: Vec<FieldShape> = config.iter().cloned().chain([persister]).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");

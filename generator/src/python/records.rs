@@ -126,9 +126,13 @@ mod tests {
             (TypeRef::Map(boxed()), "field(default_factory=dict, repr=False)"),
             (TypeRef::Map(Box::new(TypeRef::List(boxed()))), "field(default_factory=dict, repr=False)"),
         ] {
-            assert_eq!(super::default(&FieldShape { name: "codes", about: "", ty }).as_deref(), Some(wanted));
+            assert_eq!(
+                super::default(&FieldShape { name: "codes", about: "", ty, is_positional: false }).as_deref(),
+                Some(wanted)
+            );
         }
-        let plain = FieldShape { name: "codes", about: "", ty: TypeRef::Optional(Box::new(TypeRef::Text)) };
+        let ty = TypeRef::Optional(Box::new(TypeRef::Text));
+        let plain = FieldShape { name: "codes", about: "", ty, is_positional: false };
         assert_eq!(super::default(&plain).as_deref(), Some("None"));
     }
 }

@@ -66,15 +66,17 @@ pub(super) fn default(ty: &TypeRef) -> Option<&'static str> {
     }
 }
 
-/// The parameters of a function, one a line: what must be given first, by place or by name, the rest by name.
+/// The parameters of a function, one a line: what must be given and what mostly is first, by place or by name, the rest
+/// by name.
 pub(super) fn parameters(fields: &[FieldShape], indent: &str) -> String {
-    let (needed, optional): (Vec<_>, Vec<_>) = fields.iter().partition(|field| default(&field.ty).is_none());
+    let (leading, optional): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| field.is_positional || default(&field.ty).is_none());
     let line = |field: &&FieldShape| {
         let given = default(&field.ty).map(|default| format!(" = {default}")).unwrap_or_default();
         format!("{indent}{}: {}{given},\n", name(field.name), annotation(&field.ty, Side::Taken))
     };
     let star = if optional.is_empty() { String::new() } else { format!("{indent}*,\n") };
-    needed.iter().map(line).chain([star]).chain(optional.iter().map(line)).collect()
+    leading.iter().map(line).chain([star]).chain(optional.iter().map(line)).collect()
 }
 
 /// `{"email": email, …}`

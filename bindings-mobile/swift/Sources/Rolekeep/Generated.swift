@@ -4417,6 +4417,15 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func actingAs(userId: Uuid) async throws  -> Caller
     
     /**
+     * The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+     * issuer, or knows the subject from a table of its own. The library verifies neither.
+     *
+     * Throws `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for a user who is not active, and
+     * `VALIDATION_ERROR` for what cannot be an `ExternalIdentity`.
+     */
+    func actingAsIdentity(issuer: String, subject: String) async throws  -> Caller
+    
+    /**
      * Somebody who has not signed in.
      */
     func anonymous(request: RequestContext)  -> Caller
@@ -4578,6 +4587,29 @@ open func actingAs(userId: Uuid)async throws  -> Caller  {
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_usermanagement_acting_as(
                         self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_u64,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_u64,
+            liftFunc: FfiConverterTypeCaller_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+     * issuer, or knows the subject from a table of its own. The library verifies neither.
+     *
+     * Throws `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for a user who is not active, and
+     * `VALIDATION_ERROR` for what cannot be an `ExternalIdentity`.
+     */
+open func actingAsIdentity(issuer: String, subject: String)async throws  -> Caller  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_acting_as_identity(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(issuer),FfiConverterString.lower(subject)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -4854,10 +4886,11 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func ban(input: BanUser) async throws  -> User
     
     /**
-     * Creates a user, with the default roles of the policy and those that are named.
+     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+     * somebody at another issuer, or both.
      *
      * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
     func create(input: CreateUser) async throws  -> User
     
@@ -4878,9 +4911,9 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func delete(input: DeleteUser) async throws 
     
     /**
-     * Finds a user by username or e-mail, whatever the case.
+     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
      *
-     * Permission `user:read`, as with `get`.
+     * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
     func find(input: FindUser) async throws  -> User
     
@@ -4918,7 +4951,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func me() async throws  -> User
     
     /**
-     * Replaces all of a user's data: a field that is not given becomes null.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+     * stands for somebody at another issuer.
      *
      * Permission and errors as with `update`.
      */
@@ -4939,7 +4973,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func suspend(input: SuspendUser) async throws  -> User
     
     /**
-     * Changes the given fields of a user; null clears one.
+     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+     * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -5047,12 +5082,13 @@ open func ban(input: BanUser)async throws  -> User  {
 }
     
     /**
-     * Creates a user, with the default roles of the policy and those that are named.
+     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+     * somebody at another issuer, or both.
      *
      * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
-open func create(input: CreateUser)async throws  -> User  {
+open func create(input: CreateUser = CreateUser())async throws  -> User  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -5113,9 +5149,9 @@ open func delete(input: DeleteUser)async throws   {
 }
     
     /**
-     * Finds a user by username or e-mail, whatever the case.
+     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
      *
-     * Permission `user:read`, as with `get`.
+     * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
 open func find(input: FindUser = FindUser())async throws  -> User  {
     return
@@ -5237,7 +5273,8 @@ open func me()async throws  -> User  {
 }
     
     /**
-     * Replaces all of a user's data: a field that is not given becomes null.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+     * stands for somebody at another issuer.
      *
      * Permission and errors as with `update`.
      */
@@ -5300,7 +5337,8 @@ open func suspend(input: SuspendUser)async throws  -> User  {
 }
     
     /**
-     * Changes the given fields of a user; null clears one.
+     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+     * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -7212,16 +7250,17 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
 
 
 /**
- * Creates a user, with the default roles of the policy and those that are named.
+ * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+ * somebody at another issuer, or both.
  *
  * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
- * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
  */
 public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The address to sign in with, at most 255 characters; unique, whatever the case.
+     * The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
      */
-    public let email: String
+    public let email: String?
     /**
      * The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
      */
@@ -7266,13 +7305,18 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      * `active` (the default) or `inactive`.
      */
     public let status: UserStatus?
+    /**
+     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+     * creates the account vouches for it.
+     */
+    public let identity: ExternalIdentity?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
-         * The address to sign in with, at most 255 characters; unique, whatever the case.
-         */email: String, 
+         * The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
+         */email: String? = nil, 
         /**
          * The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
          */username: String? = nil, 
@@ -7305,7 +7349,11 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          */roles: [String] = [], 
         /**
          * `active` (the default) or `inactive`.
-         */status: UserStatus? = nil) {
+         */status: UserStatus? = nil, 
+        /**
+         * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+         * creates the account vouches for it.
+         */identity: ExternalIdentity? = nil) {
         self.email = email
         self.username = username
         self.password = password
@@ -7318,6 +7366,7 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
         self.region = region
         self.roles = roles
         self.status = status
+        self.identity = identity
     }
 
     
@@ -7358,7 +7407,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateUser {
         return
             try CreateUser(
-                email: FfiConverterString.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
                 username: FfiConverterOptionString.read(from: &buf), 
                 password: FfiConverterOptionString.read(from: &buf), 
                 fullName: FfiConverterOptionString.read(from: &buf), 
@@ -7369,12 +7418,13 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
                 birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
                 roles: FfiConverterSequenceString.read(from: &buf), 
-                status: FfiConverterOptionTypeUserStatus.read(from: &buf)
+                status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
+                identity: FfiConverterOptionTypeExternalIdentity.read(from: &buf)
         )
     }
 
     public static func write(_ value: CreateUser, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
         FfiConverterOptionString.write(value.username, into: &buf)
         FfiConverterOptionString.write(value.password, into: &buf)
         FfiConverterOptionString.write(value.fullName, into: &buf)
@@ -7386,6 +7436,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterSequenceString.write(value.roles, into: &buf)
         FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
+        FfiConverterOptionTypeExternalIdentity.write(value.identity, into: &buf)
     }
 }
 
@@ -9058,6 +9109,80 @@ func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
 
 
 /**
+ * Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
+ * are compared byte by byte.
+ */
+public struct ExternalIdentity: Equatable, Hashable {
+    /**
+     * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
+     * where one of them is a colon.
+     */
+    public let issuer: String
+    /**
+     * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
+     * may come to belong to somebody else.
+     */
+    public let subject: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
+         * where one of them is a colon.
+         */issuer: String, 
+        /**
+         * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
+         * may come to belong to somebody else.
+         */subject: String) {
+        self.issuer = issuer
+        self.subject = subject
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ExternalIdentity: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeExternalIdentity: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExternalIdentity {
+        return
+            try ExternalIdentity(
+                issuer: FfiConverterString.read(from: &buf), 
+                subject: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ExternalIdentity, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.issuer, into: &buf)
+        FfiConverterString.write(value.subject, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeExternalIdentity_lift(_ buf: RustBuffer) throws -> ExternalIdentity {
+    return try FfiConverterTypeExternalIdentity.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeExternalIdentity_lower(_ value: ExternalIdentity) -> RustBuffer {
+    return FfiConverterTypeExternalIdentity.lower(value)
+}
+
+
+/**
  * One wrong field.
  */
 public struct FieldError: Equatable, Hashable {
@@ -9137,9 +9262,9 @@ func FfiConverterTypeFieldError_lower(_ value: FieldError) -> RustBuffer {
 
 
 /**
- * Finds a user by username or e-mail, whatever the case.
+ * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
  *
- * Permission `user:read`, as with `get`.
+ * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
  */
 public struct FindUser: Equatable, Hashable {
     /**
@@ -9150,6 +9275,10 @@ public struct FindUser: Equatable, Hashable {
      * The e-mail address.
      */
     public let email: String?
+    /**
+     * Somebody as another issuer knows them, byte by byte.
+     */
+    public let identity: ExternalIdentity?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -9159,9 +9288,13 @@ public struct FindUser: Equatable, Hashable {
          */username: String? = nil, 
         /**
          * The e-mail address.
-         */email: String? = nil) {
+         */email: String? = nil, 
+        /**
+         * Somebody as another issuer knows them, byte by byte.
+         */identity: ExternalIdentity? = nil) {
         self.username = username
         self.email = email
+        self.identity = identity
     }
 
     
@@ -9181,13 +9314,15 @@ struct FfiConverterTypeFindUser: FfiConverterRustBuffer {
         return
             try FindUser(
                 username: FfiConverterOptionString.read(from: &buf), 
-                email: FfiConverterOptionString.read(from: &buf)
+                email: FfiConverterOptionString.read(from: &buf), 
+                identity: FfiConverterOptionTypeExternalIdentity.read(from: &buf)
         )
     }
 
     public static func write(_ value: FindUser, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.username, into: &buf)
         FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterOptionTypeExternalIdentity.write(value.identity, into: &buf)
     }
 }
 
@@ -12368,7 +12503,8 @@ func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
 
 
 /**
- * Replaces all of a user's data: a field that is not given becomes null.
+ * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+ * stands for somebody at another issuer.
  *
  * Permission and errors as with `update`.
  */
@@ -12378,9 +12514,9 @@ public struct ReplaceUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The address to sign in with.
+     * The address to sign in with. A new one counts as not proved.
      */
-    public let email: String
+    public let email: String?
     /**
      * The version that the change was made on; another one stored gives `CONFLICT`.
      */
@@ -12425,8 +12561,8 @@ public struct ReplaceUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The address to sign in with.
-         */email: String, 
+         * The address to sign in with. A new one counts as not proved.
+         */email: String? = nil, 
         /**
          * The version that the change was made on; another one stored gives `CONFLICT`.
          */expectedVersion: Int64? = nil, 
@@ -12484,7 +12620,7 @@ struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
         return
             try ReplaceUser(
                 id: FfiConverterTypeUuid.read(from: &buf), 
-                email: FfiConverterString.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
                 expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
                 username: FfiConverterOptionString.read(from: &buf), 
                 fullName: FfiConverterOptionString.read(from: &buf), 
@@ -12499,7 +12635,7 @@ struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
 
     public static func write(_ value: ReplaceUser, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
-        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
         FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
         FfiConverterOptionString.write(value.username, into: &buf)
         FfiConverterOptionString.write(value.fullName, into: &buf)
@@ -14220,9 +14356,9 @@ public struct SeedUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Its address.
+     * Its address. Needed without an `identity`.
      */
-    public let email: String
+    public let email: String?
     /**
      * Its username.
      */
@@ -14239,6 +14375,10 @@ public struct SeedUser: Equatable, Hashable {
      * Names of its roles, beside the default roles, which every account gets.
      */
     public let roles: [String]
+    /**
+     * Whom it stands for at another issuer.
+     */
+    public let identity: ExternalIdentity?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -14247,8 +14387,8 @@ public struct SeedUser: Equatable, Hashable {
          * Its id, the same on every site.
          */id: Uuid, 
         /**
-         * Its address.
-         */email: String, 
+         * Its address. Needed without an `identity`.
+         */email: String? = nil, 
         /**
          * Its username.
          */username: String? = nil, 
@@ -14260,13 +14400,17 @@ public struct SeedUser: Equatable, Hashable {
          */region: String? = nil, 
         /**
          * Names of its roles, beside the default roles, which every account gets.
-         */roles: [String] = []) {
+         */roles: [String] = [], 
+        /**
+         * Whom it stands for at another issuer.
+         */identity: ExternalIdentity? = nil) {
         self.id = id
         self.email = email
         self.username = username
         self.fullName = fullName
         self.region = region
         self.roles = roles
+        self.identity = identity
     }
 
     
@@ -14286,21 +14430,23 @@ struct FfiConverterTypeSeedUser: FfiConverterRustBuffer {
         return
             try SeedUser(
                 id: FfiConverterTypeUuid.read(from: &buf), 
-                email: FfiConverterString.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
                 username: FfiConverterOptionString.read(from: &buf), 
                 fullName: FfiConverterOptionString.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
-                roles: FfiConverterSequenceString.read(from: &buf)
+                roles: FfiConverterSequenceString.read(from: &buf), 
+                identity: FfiConverterOptionTypeExternalIdentity.read(from: &buf)
         )
     }
 
     public static func write(_ value: SeedUser, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
-        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
         FfiConverterOptionString.write(value.username, into: &buf)
         FfiConverterOptionString.write(value.fullName, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterSequenceString.write(value.roles, into: &buf)
+        FfiConverterOptionTypeExternalIdentity.write(value.identity, into: &buf)
     }
 }
 
@@ -16066,7 +16212,8 @@ func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
 
 
 /**
- * Changes the given fields of a user; null clears one.
+ * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+ * another issuer.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
  * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -16083,7 +16230,7 @@ public struct UpdateUser: Equatable, Hashable {
     /**
      * The address to sign in with. A new one counts as not proved.
      */
-    public let email: String?
+    public let email: StringPatch?
     /**
      * The name to sign in with.
      */
@@ -16128,7 +16275,7 @@ public struct UpdateUser: Equatable, Hashable {
          */expectedVersion: Int64? = nil, 
         /**
          * The address to sign in with. A new one counts as not proved.
-         */email: String? = nil, 
+         */email: StringPatch? = nil, 
         /**
          * The name to sign in with.
          */username: StringPatch? = nil, 
@@ -16184,7 +16331,7 @@ struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
             try UpdateUser(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
-                email: FfiConverterOptionString.read(from: &buf), 
+                email: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 username: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 fullName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 displayName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
@@ -16199,7 +16346,7 @@ struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
     public static func write(_ value: UpdateUser, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
-        FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.email, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.username, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.fullName, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.displayName, into: &buf)
@@ -16240,13 +16387,17 @@ public struct User: Equatable, Hashable {
      */
     public let username: String?
     /**
-     * The address it signs in with; unique, whatever the case.
+     * The address it signs in with, if it has one; unique, whatever the case.
      */
-    public let email: String
+    public let email: String?
     /**
      * Whether the address was proved.
      */
     public let emailVerified: Bool
+    /**
+     * Whom it stands for at other issuers.
+     */
+    public let identities: [ExternalIdentity]
     /**
      * The whole name.
      */
@@ -16318,11 +16469,14 @@ public struct User: Equatable, Hashable {
          * The name it signs in with, if it has one; unique, whatever the case.
          */username: String? = nil, 
         /**
-         * The address it signs in with; unique, whatever the case.
-         */email: String, 
+         * The address it signs in with, if it has one; unique, whatever the case.
+         */email: String? = nil, 
         /**
          * Whether the address was proved.
          */emailVerified: Bool, 
+        /**
+         * Whom it stands for at other issuers.
+         */identities: [ExternalIdentity] = [], 
         /**
          * The whole name.
          */fullName: String? = nil, 
@@ -16372,6 +16526,7 @@ public struct User: Equatable, Hashable {
         self.username = username
         self.email = email
         self.emailVerified = emailVerified
+        self.identities = identities
         self.fullName = fullName
         self.displayName = displayName
         self.firstName = firstName
@@ -16407,8 +16562,9 @@ struct FfiConverterTypeUser: FfiConverterRustBuffer {
             try User(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 username: FfiConverterOptionString.read(from: &buf), 
-                email: FfiConverterString.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
                 emailVerified: FfiConverterBool.read(from: &buf), 
+                identities: FfiConverterSequenceTypeExternalIdentity.read(from: &buf), 
                 fullName: FfiConverterOptionString.read(from: &buf), 
                 displayName: FfiConverterOptionString.read(from: &buf), 
                 firstName: FfiConverterOptionString.read(from: &buf), 
@@ -16430,8 +16586,9 @@ struct FfiConverterTypeUser: FfiConverterRustBuffer {
     public static func write(_ value: User, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterOptionString.write(value.username, into: &buf)
-        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
         FfiConverterBool.write(value.emailVerified, into: &buf)
+        FfiConverterSequenceTypeExternalIdentity.write(value.identities, into: &buf)
         FfiConverterOptionString.write(value.fullName, into: &buf)
         FfiConverterOptionString.write(value.displayName, into: &buf)
         FfiConverterOptionString.write(value.firstName, into: &buf)
@@ -20582,6 +20739,30 @@ fileprivate struct FfiConverterOptionTypeChainFault: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeExternalIdentity: FfiConverterRustBuffer {
+    typealias SwiftType = ExternalIdentity?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeExternalIdentity.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeExternalIdentity.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeGrantTrace: FfiConverterRustBuffer {
     typealias SwiftType = GrantTrace?
 
@@ -21352,6 +21533,31 @@ fileprivate struct FfiConverterSequenceTypeEffectiveGrant: FfiConverterRustBuffe
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeEffectiveGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeExternalIdentity: FfiConverterRustBuffer {
+    typealias SwiftType = [ExternalIdentity]
+
+    public static func write(_ value: [ExternalIdentity], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeExternalIdentity.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ExternalIdentity] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ExternalIdentity]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeExternalIdentity.read(from: &buf))
         }
         return seq
     }
@@ -22605,7 +22811,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 40931) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 11903) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
@@ -22614,7 +22820,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 57044) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 45835) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 12215) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_get() != 65003) {
@@ -22632,7 +22838,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 40357) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 23880) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 26757) {
@@ -22641,10 +22847,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 32449) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 63697) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 58466) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as_identity() != 39963) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_anonymous() != 28353) {

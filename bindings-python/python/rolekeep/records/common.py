@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import builtins
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
@@ -44,6 +45,22 @@ class Effect(Word):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalIdentity:
+    """Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the
+    host's own. Both parts are compared byte by byte.
+    """
+
+    issuer: str
+    """Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without
+    spaces, and a URI where one of them is a colon.
+    """
+    subject: str
+    """Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an
+    e-mail address that may come to belong to somebody else.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
     """A grant to add to a role."""
 
@@ -79,10 +96,12 @@ class User:
     """The account's id."""
     username: str | None = None
     """The name it signs in with, if it has one; unique, whatever the case."""
-    email: str
-    """The address it signs in with; unique, whatever the case."""
+    email: str | None = None
+    """The address it signs in with, if it has one; unique, whatever the case."""
     email_verified: bool
     """Whether the address was proved."""
+    identities: builtins.list[ExternalIdentity] = field(default_factory=builtins.list)
+    """Whom it stands for at other issuers."""
     full_name: str | None = None
     """The whole name."""
     display_name: str | None = None

@@ -7,7 +7,7 @@ import builtins
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from .common import DroneModel, DroneStatus
+from .common import DroneModel, DroneStatus, ExternalIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ class SeedUser:
 
     id: UUID
     """Its id."""
-    email: str
-    """The e-mail address."""
+    email: str | None = None
+    """The e-mail address. Required unless `identity` is given."""
     username: str | None = None
     """The username."""
     full_name: str | None = None
@@ -72,3 +72,5 @@ class SeedUser:
     """Its region, by code."""
     roles: builtins.list[str] = field(default_factory=builtins.list)
     """Names of its roles, in addition to the default roles, which every account gets."""
+    identity: ExternalIdentity | None = None
+    """Whom it stands for at another issuer."""

@@ -29,6 +29,23 @@ export type Effect =
   /** Denies it, whatever else allows it. */
   | "deny";
 
+/**
+ * Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
+ * are compared byte by byte.
+ */
+export interface ExternalIdentity {
+  /**
+   * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
+   * where one of them is a colon.
+   */
+  readonly issuer: string;
+  /**
+   * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
+   * may come to belong to somebody else.
+   */
+  readonly subject: string;
+}
+
 /** A grant to add to a role. */
 export interface NewGrant {
   /**
@@ -61,10 +78,12 @@ export interface User {
   readonly id: string;
   /** The name it signs in with, if it has one; unique, whatever the case. */
   readonly username: string | null;
-  /** The address it signs in with; unique, whatever the case. */
-  readonly email: string;
+  /** The address it signs in with, if it has one; unique, whatever the case. */
+  readonly email: string | null;
   /** Whether the address was proved. */
   readonly emailVerified: boolean;
+  /** Whom it stands for at other issuers. */
+  readonly identities: readonly ExternalIdentity[];
   /** The whole name. */
   readonly fullName: string | null;
   /** The name shown to others. */

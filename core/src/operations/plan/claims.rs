@@ -6,7 +6,6 @@ use crate::model::{
     id::UserId,
     record::{Key, Record},
     registry::{Claim, Guard},
-    text,
 };
 
 impl Plan<'_> {
@@ -67,14 +66,15 @@ impl Plan<'_> {
 
     /// Reads who has unique names that will be claimed or let go, in one call.
     pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
-        let names = names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), text::canonical((*name)?))));
+        let names =
+            names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), Claim::canonical(kind, (*name)?))));
         self.read_ahead::<Claim>(names.collect()).await
     }
 
     /// Takes a unique name, or says which field names a taken one.
     pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
         let owner = owner.to_string();
-        let claim = Claim { kind: kind.to_owned(), name: text::canonical(name), owner, version: 0 };
+        let claim = Claim { kind: kind.to_owned(), name: Claim::canonical(kind, name), owner, version: 0 };
         match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
             Some(existing) if existing.owner == claim.owner => Ok(()),
             Some(_) => Err(Error::taken(kind)),
@@ -87,7 +87,7 @@ impl Plan<'_> {
 
     /// Lets a unique name go.
     pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
-        let key = (kind.to_owned(), text::canonical(name));
+        let key = (kind.to_owned(), Claim::canonical(kind, name));
         if let Some(claim) = self.reads().get::<Claim>(&key).await?
             && claim.owner == owner.to_string()
         {
@@ -105,7 +105,8 @@ impl Plan<'_> {
         owner: impl ToString,
     ) -> Result<()> {
         let owner = owner.to_string();
-        if before.map(text::canonical) == after.map(text::canonical) {
+        let canonical = |name| Claim::canonical(kind, name);
+        if before.map(canonical) == after.map(canonical) {
             return Ok(());
         }
         self.look_up(&[(kind, before), (kind, after)]).await?;

@@ -7,7 +7,7 @@ use crate::{
         id::UserId,
         noun::{Caches, OnDelete, Owner, ResourceType, Upkeep},
         predicate::Predicate,
-        record::{Key, Kind, ResourceRecord, Row, Table},
+        record::{Key, Kind, Record, ResourceRecord, Row, Table},
         registry::Guard,
         value::Value,
     },
@@ -94,6 +94,14 @@ impl Plan<'_> {
             self.end_guard(&guard).await?;
         }
         Ok(())
+    }
+
+    /// The records that belong to a row, as the plan leaves them, by key.
+    pub async fn owned<R: Record>(&self, column: &str, owner: &Value) -> Result<Vec<R>> {
+        let column = R::TABLE.position(column).unwrap_or_default();
+        let mut rows = self.belonging(R::TABLE, column, owner).await?;
+        rows.sort_unstable_by_key(|row| R::TABLE.key_of(row));
+        rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 
     /// The rows whose column holds this id, as the plan leaves them.

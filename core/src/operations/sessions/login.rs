@@ -16,7 +16,12 @@ use crate::{
         time::Time,
         user::{Credential, User, UserActivity, UserStatus},
     },
-    operations::{Access, Operation, plan::Plan, services::Services, users::UserView},
+    operations::{
+        Access, Operation,
+        plan::Plan,
+        services::Services,
+        users::{UserView, shown},
+    },
 };
 
 /// Signs in with an e-mail address or username and the password.
@@ -151,9 +156,9 @@ impl Operation for Login {
         // Beside the account: its version stays, and whatever is known of what it may do.
         let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
         let seen = before.clone().unwrap_or_else(|| UserActivity::none(user.id));
-        let seen = plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
+        plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
         plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
-        tokens(plan, UserView::of(user, Some(&seen)), &session, &activity)
+        tokens(plan, shown(plan, user).await?, &session, &activity)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
     id::{DroneId, RegionId, UserId},
     input::Limits,
     region::{Region, RegionStatus},
-    registry::Guard,
+    registry::{Claim, Guard},
     secret::Secret,
     text,
     time::Time,
@@ -26,7 +26,7 @@ use crate::operations::{
     plan::Plan,
     regions,
     services::Services,
-    users::{self, CreateUser, NewUser},
+    users::{self, CreateUser, ExternalIdentity, NewUser},
 };
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
@@ -68,8 +68,9 @@ pub struct SeedRegion {
 pub struct SeedUser {
     /// Its id.
     pub id: UserId,
-    /// The e-mail address.
-    pub email: String,
+    /// The e-mail address. Required unless `identity` is given.
+    #[input(positional)]
+    pub email: Option<String>,
     /// The username.
     pub username: Option<String>,
     /// The full name.
@@ -78,6 +79,15 @@ pub struct SeedUser {
     pub region: Option<String>,
     /// Names of its roles, in addition to the default roles, which every account gets.
     pub roles: Vec<String>,
+    /// Whom it stands for at another issuer.
+    pub identity: Option<ExternalIdentity>,
+}
+
+impl SeedUser {
+    /// Starts a `SeedUser` without an e-mail address, for who signs in at another issuer; the rest has setters.
+    pub fn external(id: impl Into<UserId>, issuer: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self { email: None, ..Self::new(id, "") }.identity(ExternalIdentity::new(issuer, subject))
+    }
 }
 
 /// A drone of a seed.
@@ -160,14 +170,19 @@ impl Operation for Seed {
         let mut ids = BTreeMap::new();
         for (at, user) in self.users.into_iter().enumerate() {
             checks.part(&format!("users[{at}]"));
-            ids.entry(user.email.clone()).or_insert(user.id);
+            if let Some(email) = &user.email {
+                ids.entry(email.clone()).or_insert(user.id);
+            }
+            let password = user.email.as_ref().and_then(|email| self.passwords.get(email));
             let new = CreateUser {
+                password: password.cloned(),
+                email: user.email,
                 username: user.username,
-                password: self.passwords.get(&user.email).cloned(),
                 full_name: user.full_name,
                 region: user.region,
                 roles: user.roles,
-                ..CreateUser::new(user.email)
+                identity: user.identity,
+                ..CreateUser::new("")
             };
             new.check(&mut checks, services, now);
             users::check_roles(&mut checks, &services.rules(), &new.roles);
@@ -199,24 +214,26 @@ impl Operation for Seed {
                 result.regions_created += 1;
             }
         }
-        for SeededUser { new, id, password_hash } in &seed.users {
+        for SeededUser { new: seeded, id, password_hash } in &seed.users {
             if plan.reads().get::<User>(&(*id,)).await?.is_some() {
                 continue;
             }
             let mut checks = Checks::default();
-            let fields = new.check(&mut checks, plan.services, plan.now);
-            users::check_roles(&mut checks, plan.rules(), &new.roles);
+            let fields = seeded.check(&mut checks, plan.services, plan.now);
+            users::check_roles(&mut checks, plan.rules(), &seeded.roles);
             checks.finish()?;
-            let password_hash = match new.password.clone() {
+            let password_hash = match seeded.password.clone() {
                 // Once, however often the plan is made anew.
                 Some(password) => {
                     Some(password_hash.get_or_try_init(|| plan.services.hasher.hash(password)).await?.clone())
                 }
                 None => None,
             };
-            let region = new.region.clone();
-            let roles = new.roles.clone();
-            let new = NewUser { id: Some(*id), fields, password_hash, region, roles, status: UserStatus::Active };
+            let region = seeded.region.clone();
+            let roles = seeded.roles.clone();
+            let identity = seeded.identity.clone();
+            let status = UserStatus::Active;
+            let new = NewUser { id: Some(*id), fields, password_hash, region, roles, status, identity };
             users::insert(&new, plan).await?;
             result.users_created += 1;
         }
@@ -245,12 +262,15 @@ async fn read_ahead(seed: &ValidSeed, plan: &Plan<'_>) -> Result<()> {
     plan.read_ahead::<Region>(seed.regions.iter().map(|region| (region.id,)).collect()).await?;
     plan.read_ahead::<User>(seed.users.iter().map(|user| (user.id,)).collect()).await?;
     plan.read_ahead::<Drone>(seed.drones.iter().map(|drone| (drone.id,)).collect()).await?;
+    let identities: Vec<String> =
+        seed.users.iter().filter_map(|user| user.new.identity.as_ref().map(ExternalIdentity::name)).collect();
     let regions = seed.regions.iter().map(|region| ("region", Some(&*region.code)));
     let drones = seed.drones.iter().map(|drone| ("drone", Some(&*drone.code)));
     let users = seed
         .users
         .iter()
-        .flat_map(|user| [("email", Some(&*user.new.email)), ("username", user.new.username.as_deref())]);
-    plan.look_up(&regions.chain(drones).chain(users).collect::<Vec<_>>()).await?;
+        .flat_map(|user| [("email", user.new.email.as_deref()), ("username", user.new.username.as_deref())]);
+    let identities = identities.iter().map(|name| (Claim::IDENTITY, Some(&**name)));
+    plan.look_up(&regions.chain(drones).chain(users).chain(identities).collect::<Vec<_>>()).await?;
     plan.read_ahead::<Guard>(seed.users.iter().map(|user| (Guard::of_user(user.id),)).collect()).await
 }

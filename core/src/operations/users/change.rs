@@ -10,11 +10,13 @@ use super::{
 };
 use crate::{
     model::{
-        check::Checks,
+        check::{Checks, wrong},
+        decode::FieldCode,
         drone::{Drone, DroneAssignment},
         error::Result,
         id::UserId,
-        patch::{Change, Patch},
+        identity::Identity,
+        patch::Patch,
         predicate::Predicate,
         text,
         time::Time,
@@ -31,7 +33,8 @@ use crate::{
     },
 };
 
-/// Changes the given fields of a user; null clears one.
+/// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+/// another issuer.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
 /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -43,7 +46,7 @@ pub struct UpdateUser {
     /// The version that the change was made on; another one stored gives `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The address to sign in with. A new one counts as not proved.
-    pub email: Change<String>,
+    pub email: Patch<String>,
     /// The name to sign in with.
     pub username: Patch<String>,
     /// The whole name.
@@ -62,7 +65,8 @@ pub struct UpdateUser {
     pub region: Patch<String>,
 }
 
-/// Replaces all of a user's data: a field that is not given becomes null.
+/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+/// stands for somebody at another issuer.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -70,8 +74,9 @@ pub struct UpdateUser {
 pub struct ReplaceUser {
     /// The user's id.
     pub id: UserId,
-    /// The address to sign in with.
-    pub email: String,
+    /// The address to sign in with. A new one counts as not proved.
+    #[input(positional)]
+    pub email: Option<String>,
     /// The version that the change was made on; another one stored gives `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The name to sign in with.
@@ -92,10 +97,17 @@ pub struct ReplaceUser {
     pub region: Option<String>,
 }
 
+impl ReplaceUser {
+    /// Starts a `ReplaceUser` without an e-mail address; the rest has setters.
+    pub fn external(id: impl Into<UserId>) -> Self {
+        Self { email: None, ..Self::new(id, "") }
+    }
+}
+
 /// A valid change: each field as it will be, or kept.
 pub struct ValidChange {
     expected_version: Option<i64>,
-    email: Change<String>,
+    email: Patch<String>,
     username: Patch<String>,
     full_name: Patch<String>,
     display_name: Patch<String>,
@@ -128,12 +140,9 @@ impl Operation for UpdateUser {
         let first_name = text("first_name", self.first_name, |name| text::name(name, 100));
         let last_name = text("last_name", self.last_name, |name| text::name(name, 100));
         let phone = text("phone", self.phone, text::phone);
+        let email = text("email", self.email, text::email);
         let birth_date = self.birth_date.try_map(|date| not_future(date, now));
         let birth_date = checks.field("birth_date", birth_date).unwrap_or_default();
-        let email = match self.email {
-            Change::Set(email) => checks.field("email", text::email(&email)).map_or(Change::Keep, Change::Set),
-            Change::Keep => Change::Keep,
-        };
         checks.finish()?;
         Ok(ValidChange {
             expected_version: self.expected_version,
@@ -181,16 +190,17 @@ impl Operation for ReplaceUser {
             region: None,
             roles: Vec::new(),
             status: None,
+            identity: None,
         };
         let mut checks = Checks::default();
-        let fields: Fields = new.check(&mut checks, services, now);
+        let fields: Fields = new.check_fields(&mut checks, services, now);
         checks.finish()?;
         fn whole<T>(value: Option<T>) -> Patch<T> {
             value.map_or(Patch::Clear, Patch::Set)
         }
         Ok(ValidChange {
             expected_version: self.expected_version,
-            email: Change::Set(fields.email),
+            email: whole(fields.email),
             username: whole(fields.username),
             full_name: whole(fields.full_name),
             display_name: whole(fields.display_name),
@@ -233,7 +243,8 @@ impl ValidChange {
         if after == before {
             return Ok(before);
         }
-        if text::canonical(&after.email) != text::canonical(&before.email) {
+        let email = |user: &User| user.email.as_deref().map(text::canonical);
+        if email(&after) != email(&before) {
             after.email_verified = false;
         }
         after.updated_at = plan.now;
@@ -241,18 +252,32 @@ impl ValidChange {
         // Before its drones are read, so that none comes or goes unseen; names and address may be read by
         // conditions as well as the region.
         plan.move_authority(before.id).await?;
-        let names = |user: &User| (text::canonical(&user.email), user.username.as_deref().map(text::canonical));
+        if before.email.is_some() && after.email.is_none() {
+            require_identity(before.id, plan).await?;
+        }
+        let names = |user: &User| (email(user), user.username.as_deref().map(text::canonical));
         if names(&after) != names(&before) {
-            let [old, new] = [&before, &after].map(|user| (Some(user.email.as_str()), user.username.as_deref()));
+            let [old, new] = [&before, &after].map(|user| (user.email.as_deref(), user.username.as_deref()));
             plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;
         }
-        plan.rename("email", Some(&before.email), Some(&after.email), before.id).await?;
+        plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
         Ok(plan.update(&before, after))
     }
+}
+
+/// An account has an e-mail address or stands for somebody, as when it was made.
+async fn require_identity(user: UserId, plan: &mut Plan<'_>) -> Result<()> {
+    let identities: Vec<Identity> = plan.owned("user_id", &user.into()).await?;
+    let Some(identity) = identities.first() else {
+        let message = "can be cleared only where the account stands for somebody at another issuer";
+        return Err(wrong("email", FieldCode::NotClearable, message));
+    };
+    plan.check(identity);
+    Ok(())
 }
 
 /// A user may fly drones of its own region, and those of none; a move takes the others away (FLT-4).

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{UserView, region_named, shown};
+use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
     model::{
         check::{Checks, Invalid},
         decode::FieldCode,
         error::Result,
         id::UserId,
+        registry::Claim,
         role_assignment::RoleAssignment,
         secret::Secret,
         text,
@@ -22,15 +23,17 @@ use crate::{
     rules::RuleSet,
 };
 
-/// Creates a user, with the default roles of the policy and those that are named.
+/// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+/// somebody at another issuer, or both.
 ///
 /// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateUser {
-    /// The address to sign in with, at most 255 characters; unique, whatever the case.
-    pub email: String,
+    /// The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
+    #[input(positional)]
+    pub email: Option<String>,
     /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
     pub username: Option<String>,
     /// The password, at least 15 characters; none: the user cannot sign in with a password yet.
@@ -53,6 +56,9 @@ pub struct CreateUser {
     pub roles: Vec<String>,
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
+    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+    /// creates the account vouches for it.
+    pub identity: Option<ExternalIdentity>,
 }
 
 /// A valid new account, its password hashed.
@@ -63,12 +69,13 @@ pub struct NewUser {
     pub(crate) region: Option<String>,
     pub(crate) roles: Vec<String>,
     pub(crate) status: UserStatus,
+    pub(crate) identity: Option<ExternalIdentity>,
 }
 
 /// The fields that a person fills in, checked.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    pub(crate) email: String,
+    pub(crate) email: Option<String>,
     pub(crate) username: Option<String>,
     pub(crate) full_name: Option<String>,
     pub(crate) display_name: Option<String>,
@@ -79,11 +86,27 @@ pub struct Fields {
 }
 
 impl CreateUser {
+    /// Starts a `CreateUser` without an e-mail address, for who signs in at another issuer; the rest has setters.
+    pub fn external(issuer: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self { email: None, ..Self::new("") }.identity(ExternalIdentity::new(issuer, subject))
+    }
+
     /// Checks all fields but the roles.
     pub(crate) fn check(&self, checks: &mut Checks, services: &Services, now: Time) -> Fields {
-        let email = checks.field("email", text::email(&self.email));
+        match &self.identity {
+            Some(identity) => identity.check(checks),
+            None if self.email.is_none() => {
+                checks.error("email", Invalid::new(FieldCode::Required, "give an e-mail address or an identity"));
+            }
+            None => {}
+        }
+        self.check_fields(checks, services, now)
+    }
+
+    /// Checks the fields that an account may change later, too, and the password and the status.
+    pub(crate) fn check_fields(&self, checks: &mut Checks, services: &Services, now: Time) -> Fields {
         let fields = Fields {
-            email: email.unwrap_or_default(),
+            email: checks.optional("email", self.email.as_deref(), text::email),
             username: checks.optional("username", self.username.as_deref(), text::username),
             full_name: checks.optional("full_name", self.full_name.as_deref(), |name| text::name(name, 255)),
             display_name: checks.optional("display_name", self.display_name.as_deref(), |name| text::name(name, 100)),
@@ -93,7 +116,7 @@ impl CreateUser {
             birth_date: checks.optional("birth_date", self.birth_date, |date| not_future(date, now)),
         };
         if let Some(password) = &self.password {
-            let names = [Some(self.email.as_str()), self.username.as_deref(), self.full_name.as_deref()];
+            let names = [self.email.as_deref(), self.username.as_deref(), self.full_name.as_deref()];
             let names: Vec<&str> = names.into_iter().flatten().filter(|name| name.len() <= text::MAX_BYTES).collect();
             checks.field("password", services.config.password_rule().check(password, &names));
         }
@@ -147,7 +170,15 @@ impl Operation for CreateUser {
             _ => None,
         };
         let status = self.status.unwrap_or(UserStatus::Active);
-        let new = NewUser { id: None, fields, password_hash, region: self.region, roles: self.roles, status };
+        let new = NewUser {
+            id: None,
+            fields,
+            password_hash,
+            region: self.region,
+            roles: self.roles,
+            status,
+            identity: self.identity,
+        };
         Ok((new, checks))
     }
 
@@ -160,7 +191,8 @@ impl Operation for CreateUser {
         check_roles(&mut checks, plan.rules(), &new.roles);
         checks.finish()?;
         let user = insert(new, plan).await?;
-        shown(plan, user).await
+        // Nothing else is known of it yet.
+        Ok(UserView::of(user, new.identity.iter().cloned().collect(), None))
     }
 }
 
@@ -197,10 +229,17 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         version: 0,
     };
     rights::require_after(plan, "user:create", &user).await?;
-    plan.look_up(&[("email", Some(&*user.email)), ("username", user.username.as_deref())]).await?;
-    plan.claim("email", &user.email, id).await?;
+    let identity = new.identity.as_ref().map(ExternalIdentity::name);
+    let names = [("email", user.email.as_deref()), ("username", user.username.as_deref())];
+    plan.look_up(&[names[0], names[1], (Claim::IDENTITY, identity.as_deref())]).await?;
+    if let Some(email) = &user.email {
+        plan.claim("email", email, id).await?;
+    }
     if let Some(username) = &user.username {
         plan.claim("username", username, id).await?;
+    }
+    if let Some(identity) = &new.identity {
+        identity::link(plan, id, identity).await?;
     }
     plan.follow(None, UserActivity::none(id));
     if let Some(password_hash) = new.password_hash.clone() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 
-use super::UserView;
+use super::{UserView, identity};
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
@@ -147,9 +147,11 @@ impl Operation for ListUsers {
         // Known already where they gave the order.
         let activities: Vec<UserActivity> = plan.reads().many(page.items.iter().map(|user| (user.id,))).await?;
         let activities: HashMap<_, _> = activities.iter().map(|activity| (activity.user_id, activity)).collect();
+        let mut identities = identity::of_users(plan, page.items.iter().map(|user| user.id)).await?;
         let view = |user: User| {
             let activity = activities.get(&user.id).copied();
-            UserView::of(user, activity)
+            let identities = identities.remove(&user.id).unwrap_or_default();
+            UserView::of(user, identities, activity)
         };
         let items = std::mem::take(&mut page.items).into_iter().map(view).collect();
         Ok(page.with_items(items))

@@ -2,13 +2,14 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{UserView, existing, shown};
+use super::{ExternalIdentity, UserView, existing, shown};
 use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
         error::{Error, Result},
         id::UserId,
+        text,
         time::Time,
         user::User,
     },
@@ -46,9 +47,9 @@ impl Operation for GetUser {
     }
 }
 
-/// Finds a user by username or e-mail, whatever the case.
+/// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
 ///
-/// Permission `user:read`, as with `get`.
+/// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct FindUser {
@@ -56,6 +57,8 @@ pub struct FindUser {
     pub username: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// Somebody as another issuer knows them, byte by byte.
+    pub identity: Option<ExternalIdentity>,
 }
 
 #[portable_async]
@@ -67,15 +70,19 @@ impl Operation for FindUser {
     const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        let (kind, name) = match (&self.username, &self.email) {
-            (Some(username), None) => ("username", username),
-            (None, Some(email)) => ("email", email),
-            (None, None) => return Err(wrong("username", FieldCode::Required, "give a username or an email")),
-            (Some(_), Some(_)) => {
-                return Err(wrong("username", FieldCode::Disagrees, "give either a username or an email, not both"));
+        let id = match (&self.username, &self.email, &self.identity) {
+            (Some(username), None, None) => owner(reads, "username", username).await?,
+            (None, Some(email), None) => owner(reads, "email", email).await?,
+            (None, None, Some(identity)) => identity.user(reads).await?,
+            (None, None, None) => {
+                return Err(wrong("username", FieldCode::Required, "give a username, an email or an identity"));
+            }
+            _ => {
+                let message = "give a username, an email or an identity, and only one of them";
+                return Err(wrong("username", FieldCode::Disagrees, message));
             }
         };
-        by_name(reads, kind, name).await?.ok_or_else(|| Error::not_found("user"))
+        existing(reads, id.ok_or_else(|| Error::not_found("user"))?).await
     }
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -88,17 +95,11 @@ impl Operation for FindUser {
 }
 
 /// The user who has a unique name.
-async fn by_name(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<User>> {
-    if name.len() > crate::model::text::MAX_BYTES {
+async fn owner(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<UserId>> {
+    if name.len() > text::MAX_BYTES {
         return Ok(None);
     }
-    let Some(claim) = reads.claim(kind, name).await? else { return Ok(None) };
-    let Ok(id) = claim.owner.parse::<UserId>() else { return Ok(None) };
-    match existing(reads, id).await {
-        Ok(user) => Ok(Some(user)),
-        Err(error) if error.code() == crate::Code::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(reads.claim(kind, name).await?.and_then(|claim| claim.owner.parse().ok()))
 }
 
 /// Gets the caller's own account.

@@ -4,10 +4,12 @@ use jiff::civil::Date;
 use rolekeep_macros::Describe;
 use serde::Serialize;
 
+use super::ExternalIdentity;
 use crate::{
     model::{
         error::Result,
         id::{RegionId, UserId},
+        identity::Identity,
         time::Time,
         user::{User, UserActivity, UserStatus},
     },
@@ -23,10 +25,12 @@ pub struct UserView {
     pub id: UserId,
     /// The name it signs in with, if it has one; unique, whatever the case.
     pub username: Option<String>,
-    /// The address it signs in with; unique, whatever the case.
-    pub email: String,
+    /// The address it signs in with, if it has one; unique, whatever the case.
+    pub email: Option<String>,
     /// Whether the address was proved.
     pub email_verified: bool,
+    /// Whom it stands for at other issuers.
+    pub identities: Vec<ExternalIdentity>,
     /// The whole name.
     pub full_name: Option<String>,
     /// The name shown to others.
@@ -59,20 +63,22 @@ pub struct UserView {
     pub version: i64,
 }
 
-/// The view of one user.
+/// The view of one user, as the plan leaves it.
 pub(in crate::operations) async fn shown(plan: &Plan<'_>, user: User) -> Result<UserView> {
     let activity: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
-    Ok(UserView::of(user, activity.as_ref()))
+    let identities: Vec<Identity> = plan.owned("user_id", &user.id.into()).await?;
+    Ok(UserView::of(user, identities.into_iter().map(ExternalIdentity::from).collect(), activity.as_ref()))
 }
 
 impl UserView {
-    /// A user as stored, with what is known of its sign-ins.
-    pub(in crate::operations) fn of(user: User, activity: Option<&UserActivity>) -> Self {
+    /// A user as stored, with whom it stands for, and with what is known of its sign-ins.
+    pub(super) fn of(user: User, identities: Vec<ExternalIdentity>, activity: Option<&UserActivity>) -> Self {
         Self {
             id: user.id,
             username: user.username,
             email: user.email,
             email_verified: user.email_verified,
+            identities,
             full_name: user.full_name,
             display_name: user.display_name,
             first_name: user.first_name,

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0002_user_activity.sql"),
     include_str!("../../../migrations/sqlite/0003_done_requests.sql"),
     include_str!("../../../migrations/sqlite/0004_roles_by_scope.sql"),
+    include_str!("../../../migrations/sqlite/0005_identities.sql"),
 ];
 
 /// The table that says which of them a file has seen.
@@ -153,18 +154,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sign_ins_of_the_first_schema_are_kept() {
-        use crate::model::{
-            predicate::Predicate,
-            record::Record as _,
-            user::{User, UserActivity},
+    async fn accounts_and_sign_ins_of_the_first_schema_are_kept() {
+        use crate::{
+            model::{
+                predicate::Predicate,
+                record::Record as _,
+                user::{User, UserActivity},
+            },
+            storage::Query,
         };
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions::new(folder.path().join("x.db"));
         let connections = Connections::open(&options).await.unwrap();
         let mut writer = connections.writer().await.unwrap();
         let insert = "INSERT INTO users (id, email, email_verified, status, last_login_at, created_at, updated_at, \
-                      version, search_text) VALUES ('00000000-0000-7000-8000-00000000000' || ?, ?, 1, ?, ?, 1, 1, 7, '')";
+                      version, search_text, phone, suspended_until) \
+                      VALUES ('00000000-0000-7000-8000-00000000000' || ?, ?, 1, ?, ?, 2, 3, 7, ' ada', '+49', 5)";
         let scripts = [MIGRATIONS[0], VERSIONS, "INSERT INTO rolekeep_schema (version) VALUES (1)"];
         for script in scripts {
             sqlx::raw_sql(script).execute(writer.get().unwrap()).await.unwrap();
@@ -177,10 +182,17 @@ mod tests {
         connections.close().await.unwrap();
 
         let storage = SqliteStorage::open(options).await.unwrap();
-        let users = storage.query(&crate::storage::Query::of(User::TABLE, Predicate::Always)).await.unwrap().rows;
+        let users = storage.query(&Query::of(User::TABLE, Predicate::Always)).await.unwrap().rows;
         let users: Vec<_> = users.into_iter().map(|row| User::from_row(row).unwrap()).collect();
         assert_eq!(users.iter().map(|user| user.version).collect::<Vec<_>>(), [7, 7, 7]);
-        let seen = storage.query(&crate::storage::Query::of(UserActivity::TABLE, Predicate::Always)).await.unwrap();
+        let emails: Vec<_> = users.iter().filter_map(|user| user.email.as_deref()).collect();
+        assert_eq!(emails, ["1@example.org", "2@example.org", "3@example.org"]);
+        let times = |user: &User| [user.suspended_until, Some(user.created_at), Some(user.updated_at), user.deleted_at];
+        let micros = times(&users[1]).map(|at| at.map(|at| at.as_microsecond()));
+        assert_eq!((users[1].phone.as_deref(), micros), (Some("+49"), [Some(5), Some(2), Some(3), None]));
+        let found = Query::of(User::TABLE, Predicate::Search(" ada".into()));
+        assert_eq!(storage.query(&found).await.unwrap().rows.len(), 3);
+        let seen = storage.query(&Query::of(UserActivity::TABLE, Predicate::Always)).await.unwrap();
         let seen = seen.rows.into_iter().map(|row| UserActivity::from_row(row).unwrap());
         let seen: Vec<_> = seen.map(|seen| (seen.user_id, seen.last_login().map(|at| at.as_microsecond()))).collect();
         assert_eq!(seen, [(users[0].id, Some(5)), (users[1].id, None)]);

@@ -10,6 +10,7 @@ use rolekeep::{
     internals::decode,
     rules::{Context, Scope},
     sessions::Login,
+    users::ExternalIdentity,
 };
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
@@ -159,6 +160,10 @@ impl Player {
         if let Some(id) = &step.act_as {
             let id = self.filled(id).as_str().and_then(|id| id.parse().ok()).expect("an id");
             return Ok((Json::Null, Some(self.um.acting_as(id).await?)));
+        }
+        if let Some(identity) = &step.act_as_identity {
+            let identity: ExternalIdentity = decode::decode(self.filled(identity)).expect("an issuer and a subject");
+            return Ok((Json::Null, Some(self.um.acting_as_identity(&identity.issuer, &identity.subject).await?)));
         }
         if let Some(settings) = &step.open {
             let opened = builder(self.filled(settings))?.open().await?;
@@ -396,6 +401,7 @@ fn told(step: &Step) -> String {
         (None, Some(login)) => format!("login {}", login["identifier"]),
         (None, None) if step.authenticate.is_some() => "authenticate".to_owned(),
         (None, None) if step.act_as.is_some() => "act_as".to_owned(),
+        (None, None) if step.act_as_identity.is_some() => "act_as_identity".to_owned(),
         (None, None) if step.open.is_some() => "open".to_owned(),
         (None, None) if step.together.is_some() => "together".to_owned(),
         (None, None) => "a step without a name".to_owned(),

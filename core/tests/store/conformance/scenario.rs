@@ -47,6 +47,7 @@ pub struct Step {
     pub login: Option<Json>,
     pub authenticate: Option<Json>,
     pub act_as: Option<Json>,
+    pub act_as_identity: Option<Json>,
     pub can: Option<String>,
     pub require: Option<String>,
     pub explain: Option<String>,

@@ -1,11 +1,13 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rolekeep.Batch;
 import dev.rolekeep.Check;
+import dev.rolekeep.ExternalIdentity;
 import dev.rolekeep.Loaded;
 import dev.rolekeep.Persisted;
 import dev.rolekeep.Reason;
@@ -71,6 +73,10 @@ class JavaTest {
             assertEquals("Ada", named.getDisplayName());
             assertEquals(1, users.list(new ListUsersBuilder().limit(5L).build()).getItems().size());
             assertEquals(1, users.list().getItems().size());
+            var bob = users.create(new CreateUserBuilder().identity(new ExternalIdentity("staff", "17")).build());
+            assertNull(bob.getEmail());
+            assertEquals(bob.getId(), um.actingAsIdentity("staff", "17").users().me().getId());
+            assertThrows(RolekeepException.NotFound.class, () -> um.actingAsIdentity("staff", "18"));
             var table = new SqlTableBuilder(SqlDialect.SQLITE, "documents").build();
             assertEquals("0", me.filter("document:delete", table).getSql());
         }

@@ -21,8 +21,8 @@ class BadInputTest {
         assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "{\"a\":".repeat(100_000)) })
         assertEquals(Reason.INVALID_JSON, reason { me.call("users.create", "\"" + "x".repeat(17 * 1024 * 1024) + "\"") })
         assertEquals(Reason.INVALID_INPUT, reason { me.call("users.create", "null") })
-        val error = assertFailsWith<RolekeepException.Validation> { runBlocking { me.call("users.create", """{"emial": "x", "roles": 1}""") } }
-        assertEquals(setOf("email", "emial", "roles"), error.fields.map { it.field }.toSet())
+        val error = assertFailsWith<RolekeepException.Validation> { runBlocking { me.call("users.create", """{"emial": "x", "identity": {"issuer": "staff"}, "roles": 1}""") } }
+        assertEquals(setOf("emial", "identity.subject", "roles"), error.fields.map { it.field }.toSet())
         assertTrue("did you mean email" in error.message, error.message)
     }
 

@@ -69,9 +69,9 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     else -> throw Inexpressible("there is no operation $operation")
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status", "identity").let { it ->
     CreateUser(
-        email = it.required("email") { readString(it) },
+        email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
         password = it.optional("password") { readString(it) },
         fullName = it.optional("full_name") { readString(it) },
@@ -83,6 +83,7 @@ fun readCreateUser(from: JsonElement) = from.record("email", "username", "passwo
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
         status = it.optional("status") { readUserStatus(it) },
+        identity = it.optional("identity") { readExternalIdentity(it) },
     )
 }
 
@@ -95,16 +96,24 @@ fun readUserStatus(from: JsonElement) = when (val word = readString(from)) {
     else -> throw Inexpressible("$word is no UserStatus")
 }
 
+fun readExternalIdentity(from: JsonElement) = from.record("issuer", "subject").let { it ->
+    ExternalIdentity(
+        issuer = it.required("issuer") { readString(it) },
+        subject = it.required("subject") { readString(it) },
+    )
+}
+
 fun readGetUser(from: JsonElement) = from.record("id").let { it ->
     GetUser(
         id = it.required("id") { readId(it) },
     )
 }
 
-fun readFindUser(from: JsonElement) = from.record("username", "email").let { it ->
+fun readFindUser(from: JsonElement) = from.record("username", "email", "identity").let { it ->
     FindUser(
         username = it.optional("username") { readString(it) },
         email = it.optional("email") { readString(it) },
+        identity = it.optional("identity") { readExternalIdentity(it) },
     )
 }
 
@@ -138,7 +147,7 @@ fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "e
     UpdateUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
-        email = it.change("email") { readString(it) },
+        email = it.patch("email", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         username = it.patch("username", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         fullName = it.patch("full_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         displayName = it.patch("display_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
@@ -153,7 +162,7 @@ fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "e
 fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_version", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region").let { it ->
     ReplaceUser(
         id = it.required("id") { readId(it) },
-        email = it.required("email") { readString(it) },
+        email = it.optional("email") { readString(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
         username = it.optional("username") { readString(it) },
         fullName = it.optional("full_name") { readString(it) },
@@ -625,14 +634,15 @@ fun readSeedRegion(from: JsonElement) = from.record("id", "code", "name", "area"
     )
 }
 
-fun readSeedUser(from: JsonElement) = from.record("id", "email", "username", "full_name", "region", "roles").let { it ->
+fun readSeedUser(from: JsonElement) = from.record("id", "email", "username", "full_name", "region", "roles", "identity").let { it ->
     SeedUser(
         id = it.required("id") { readId(it) },
-        email = it.required("email") { readString(it) },
+        email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
         fullName = it.optional("full_name") { readString(it) },
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
+        identity = it.optional("identity") { readExternalIdentity(it) },
     )
 }
 
@@ -767,8 +777,9 @@ fun readAssignedRole(from: JsonElement) = from.record("role", "scope", "valid_fr
 fun writeUser(from: User) = json(
     "id" to writeId(from.id),
     "username" to from.username?.let { writeString(it) },
-    "email" to writeString(from.email),
+    "email" to from.email?.let { writeString(it) },
     "email_verified" to writeBool(from.emailVerified),
+    "identities" to writeList(from.identities) { writeExternalIdentity(it) },
     "full_name" to from.fullName?.let { writeString(it) },
     "display_name" to from.displayName?.let { writeString(it) },
     "first_name" to from.firstName?.let { writeString(it) },
@@ -784,6 +795,11 @@ fun writeUser(from: User) = json(
     "updated_at" to writeTime(from.updatedAt),
     "deleted_at" to from.deletedAt?.let { writeTime(it) },
     "version" to writeInt(from.version),
+)
+
+fun writeExternalIdentity(from: ExternalIdentity) = json(
+    "issuer" to writeString(from.issuer),
+    "subject" to writeString(from.subject),
 )
 
 fun writeUserStatus(from: UserStatus) = writeString(when (from) {

@@ -27,6 +27,31 @@ class FaceTest {
     }
 
     @Test
+    fun `the program of the guide to accounts kept elsewhere`() = runBlocking<Unit> {
+        assertEquals(listOf(true, false, true), identitiesTaste())
+    }
+
+    @Test
+    fun `accounts that stand for somebody at another issuer`() = runBlocking<Unit> {
+        val um = UserManagement.open(settings)
+        val identity = ExternalIdentity("staff", "17")
+        val ada = um.system().users.create(CreateUser(identity = identity, roles = listOf("editor")))
+        assertNull(ada.email)
+        assertEquals(listOf(identity), ada.identities)
+        val me = um.actingAsIdentity("staff", "17")
+        assertTrue(me.can("document:edit"))
+        assertEquals(ada.id, um.system().users.find(FindUser(identity = identity)).id)
+        assertEquals("ada@example.org", um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("ada@example.org"))).email)
+        assertNull(um.system().users.update(UpdateUser(ada.id, email = StringPatch.Clear)).email)
+        assertFailsWith<RolekeepException.NotFound> { um.actingAsIdentity("staff", "18") }
+        assertFailsWith<RolekeepException.Duplicate> { um.system().users.create(CreateUser(identity = identity)) }
+        val wrong = assertFailsWith<RolekeepException.Validation> { um.actingAsIdentity("the staff", "") }
+        assertEquals(listOf("identity.issuer", "identity.subject"), wrong.fields.map { it.field })
+        um.system().users.suspend(SuspendUser(ada.id))
+        assertFailsWith<RolekeepException.Unauthorized> { um.actingAsIdentity("staff", "17") }
+    }
+
+    @Test
     fun `a signed-in user, with ids, times, dates and patches as they are in Kotlin`() = runBlocking<Unit> {
         val um = UserManagement.open(settings)
         val start = Instant.now()
@@ -40,7 +65,7 @@ class FaceTest {
         assertEquals("192.0.2.1", me.sessions.list().items.single().ip)
         val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
         assertEquals(listOf(null, "Ada", born.plusDays(1)), listOf(changed.username, changed.displayName, changed.birthDate))
-        val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = "x@example.org", expectedVersion = 1)) }
+        val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("x@example.org"), expectedVersion = 1)) }
         assertEquals(Reason.VERSION_STALE, stale.reason)
         me.sessions.logout()
         assertEquals(Reason.SESSION_ENDED, assertFailsWith<RolekeepException.Unauthorized> { me.can("document:edit") }.reason)

@@ -64,7 +64,7 @@ class FlyosTest {
         return authenticate(login(email, seedPassword(email)).accessToken)
     }
 
-    private suspend fun Caller.names() = users.list().items.map { it.email.substringBefore('@') }.toSet()
+    private suspend fun Caller.names() = users.list().items.map { it.email!!.substringBefore('@') }.toSet()
 
     private suspend fun Caller.codes() = regions.list().items.map { it.code }.toSet()
 

@@ -62,7 +62,7 @@ class GuardsTest {
             "GET /desk" -> me.requireRole("librarian")
             "GET /users" -> me.requireAdmin()
         }
-        return me.users.me().email
+        return me.users.me().email!!
     }
 
     private val missing =

@@ -118,7 +118,7 @@ class PersisterTest {
             assertTrue(own.read().second.keys.none { it in old })
 
             val again = UserManagement.open(quick, own)
-            assertEquals(listOf("ada", "cleo", "dora"), again.system().users.list().items.map { it.email.substringBefore('@') }.sorted())
+            assertEquals(listOf("ada", "cleo", "dora"), again.system().users.list().items.map { it.email!!.substringBefore('@') }.sorted())
             assertTrue(again.system().audit.verify().isWhole)
             again.system().users.create(CreateUser(email = "eve@example.org"))
             again.shutdown()

@@ -62,6 +62,11 @@ class Player(private val store: JsonObject, private val folder: File) {
         }
         step["authenticate"]?.let { name(um.authenticate(filled(it).jsonPrimitive.content, request)); return JsonNull }
         step["act_as"]?.let { name(um.actingAs(readId(filled(it)))); return JsonNull }
+        step["act_as_identity"]?.let {
+            val identity = readExternalIdentity(filled(it))
+            name(um.actingAsIdentity(identity.issuer, identity.subject))
+            return JsonNull
+        }
         step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
         step["wait"]?.let { delay((it.jsonPrimitive.double * 1000).toLong()); return JsonNull }
         step["reopen"]?.let {

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows
-from ...records import Page, User, UserSort, UserStatus
+from ...records import ExternalIdentity, Page, User, UserSort, UserStatus
 from .._ffi import Ffi
 
 
@@ -23,7 +23,7 @@ class Users:
 
     def create(
         self,
-        email: str,
+        email: str | None = None,
         *,
         username: str | None = None,
         password: str | None = None,
@@ -36,16 +36,19 @@ class Users:
         region: str | None = None,
         roles: Sequence[str] = (),
         status: UserStatus | None = None,
+        identity: ExternalIdentity | None = None,
     ) -> User:
-        """Creates a user, with the default roles of the policy and those that are named.
+        """Creates a user, with the default roles of the policy and those that are named. It has an
+        e-mail address, stands for somebody at another issuer, or both.
 
         Permission `user:create`; roles that are named and no default roles need `admin:all` for
         now.
-        Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username
-        or e-mail.
+        Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username,
+        e-mail or identity.
 
         Args:
             email: The address to sign in with, at most 255 characters; unique, whatever the case.
+                Needed without an `identity`.
             username: The name to sign in with: 3 to 50 letters, digits and underscores; unique,
                 whatever the case.
             password: The password, at least 15 characters; none: the user cannot sign in with a
@@ -60,6 +63,8 @@ class Users:
             roles: Names of roles to hold everywhere, beside the default roles, which every new
                 account gets.
             status: `active` (the default) or `inactive`.
+            identity: Whom the account stands for at another issuer; no other account may. The
+                library does not ask the issuer: who creates the account vouches for it.
         """
         return decode(User, self._caller.call("users.create", {
             "email": email,
@@ -74,6 +79,7 @@ class Users:
             "region": region,
             "roles": roles,
             "status": status,
+            "identity": identity,
         }))
 
     def get(
@@ -95,16 +101,20 @@ class Users:
         *,
         username: str | None = None,
         email: str | None = None,
+        identity: ExternalIdentity | None = None,
     ) -> User:
-        """Finds a user by username or e-mail, whatever the case.
+        """Finds a user by username or e-mail, whatever the case, or by whom it stands for at another
+        issuer.
 
-        Permission `user:read`, as with `get`.
+        Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is
+        given.
 
         Args:
             username: The username.
             email: The e-mail address.
+            identity: Somebody as another issuer knows them, byte by byte.
         """
-        return decode(User, self._caller.call("users.find", {"username": username, "email": email}))
+        return decode(User, self._caller.call("users.find", {"username": username, "email": email, "identity": identity}))
 
     def me(self) -> User:
         """Gets the caller's own account."""
@@ -211,7 +221,7 @@ class Users:
         id: UUID,
         *,
         expected_version: int | None = None,
-        email: str | Unset = UNSET,
+        email: str | None | Unset = UNSET,
         username: str | None | Unset = UNSET,
         full_name: str | None | Unset = UNSET,
         display_name: str | None | Unset = UNSET,
@@ -221,7 +231,8 @@ class Users:
         birth_date: date | None | Unset = UNSET,
         region: str | None | Unset = UNSET,
     ) -> User:
-        """Changes the given fields of a user; `None` clears one.
+        """Changes the given fields of a user; `None` clears one, the e-mail address only where the
+        account stands for somebody at another issuer.
 
         Permission `user:update` before and after the change; the region and whatever else the
         policy's conditions read need `user:set_authority` as well, the account of an administrator
@@ -259,7 +270,7 @@ class Users:
     def replace(
         self,
         id: UUID,
-        email: str,
+        email: str | None = None,
         *,
         expected_version: int | None = None,
         username: str | None = None,
@@ -271,13 +282,14 @@ class Users:
         birth_date: date | None = None,
         region: str | None = None,
     ) -> User:
-        """Replaces all of a user's data: a field that is not given becomes `None`.
+        """Replaces all of a user's data: a field that is not given becomes `None`, the e-mail address
+        only where the account stands for somebody at another issuer.
 
         Permission and errors as with `update`.
 
         Args:
             id: The user's id.
-            email: The address to sign in with.
+            email: The address to sign in with. A new one counts as not proved.
             expected_version: The version that the change was made on; another one stored gives
                 `CONFLICT`.
             username: The name to sign in with.

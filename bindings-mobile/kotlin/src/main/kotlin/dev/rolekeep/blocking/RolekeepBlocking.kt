@@ -46,6 +46,15 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
      */
     fun actingAs(userId: UUID) = BlockingCaller(await { um.actingAs(userId) })
 
+    /**
+     * The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+     * issuer, or knows the subject from a table of its own.
+     *
+     * @throws RolekeepException.NotFound where no account stands for it.
+     * @throws RolekeepException.Unauthorized for a user who is not active.
+     */
+    fun actingAsIdentity(issuer: String, subject: String) = BlockingCaller(await { um.actingAsIdentity(issuer, subject) })
+
     /** Whether a user may do this, to a resource or to all there could be. Reads the user's rights if they are not in memory. */
     @JvmOverloads
     fun check(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Boolean =

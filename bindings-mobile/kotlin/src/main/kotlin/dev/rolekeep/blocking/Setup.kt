@@ -67,11 +67,15 @@ class SeedRegionBuilder(private val id: UUID, private val code: String, private 
 }
 
 /** Makes a [SeedUser]; what is not set is left out. */
-class SeedUserBuilder(private val id: UUID, private val email: String) {
+class SeedUserBuilder @JvmOverloads constructor(private val id: UUID, private var email: String? = null) {
     private var username: String? = null
     private var fullName: String? = null
     private var region: String? = null
     private var roles: List<String> = emptyList()
+    private var identity: ExternalIdentity? = null
+
+    /** The e-mail address. Required unless `identity` is given. */
+    fun email(value: String?) = apply { email = value }
 
     /** The username. */
     fun username(value: String?) = apply { username = value }
@@ -85,5 +89,8 @@ class SeedUserBuilder(private val id: UUID, private val email: String) {
     /** Names of its roles, in addition to the default roles, which every account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
-    fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles)
+    /** Whom it stands for at another issuer. */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles, identity = identity)
 }

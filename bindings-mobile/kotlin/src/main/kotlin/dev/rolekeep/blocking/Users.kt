@@ -9,12 +9,14 @@ import java.util.UUID
 /** Accounts. */
 class BlockingUsers internal constructor(private val area: Users) {
     /**
-     * Creates a user, with the default roles of the policy and those that are named.
+     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
+     * somebody at another issuer, or both.
      *
      * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username or e-mail.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
-    fun create(input: CreateUser): User = await { area.create(input) }
+    @JvmOverloads
+    fun create(input: CreateUser = CreateUser()): User = await { area.create(input) }
 
     /**
      * Gets a user by id.
@@ -24,9 +26,9 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun get(input: GetUser): User = await { area.get(input) }
 
     /**
-     * Finds a user by username or e-mail, whatever the case.
+     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
      *
-     * Permission `user:read`, as with `get`.
+     * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
     @JvmOverloads
     fun find(input: FindUser = FindUser()): User = await { area.find(input) }
@@ -43,7 +45,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun list(input: ListUsers = ListUsers()): UserPage = await { area.list(input) }
 
     /**
-     * Changes the given fields of a user; null clears one.
+     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+     * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
@@ -51,7 +54,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun update(input: UpdateUser): User = await { area.update(input) }
 
     /**
-     * Replaces all of a user's data: a field that is not given becomes null.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
+     * stands for somebody at another issuer.
      *
      * Permission and errors as with `update`.
      */
@@ -142,7 +146,7 @@ class BanUserBuilder(private val id: UUID) {
 }
 
 /** Makes a [CreateUser]; what is not set is left out. */
-class CreateUserBuilder(private val email: String) {
+class CreateUserBuilder @JvmOverloads constructor(private var email: String? = null) {
     private var username: String? = null
     private var password: String? = null
     private var fullName: String? = null
@@ -154,6 +158,10 @@ class CreateUserBuilder(private val email: String) {
     private var region: String? = null
     private var roles: List<String> = emptyList()
     private var status: UserStatus? = null
+    private var identity: ExternalIdentity? = null
+
+    /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
+    fun email(value: String?) = apply { email = value }
 
     /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
     fun username(value: String?) = apply { username = value }
@@ -188,7 +196,13 @@ class CreateUserBuilder(private val email: String) {
     /** `active` (the default) or `inactive`. */
     fun status(value: UserStatus?) = apply { status = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status)
+    /**
+     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
+     * creates the account vouches for it.
+     */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = CreateUser(email = email, username = username, password = password, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status, identity = identity)
 }
 
 /** Makes a [DeactivateUser]; what is not set is left out. */
@@ -215,6 +229,7 @@ class DeleteUserBuilder(private val id: UUID) {
 class FindUserBuilder() {
     private var username: String? = null
     private var email: String? = null
+    private var identity: ExternalIdentity? = null
 
     /** The username. */
     fun username(value: String?) = apply { username = value }
@@ -222,7 +237,10 @@ class FindUserBuilder() {
     /** The e-mail address. */
     fun email(value: String?) = apply { email = value }
 
-    fun build() = FindUser(username = username, email = email)
+    /** Somebody as another issuer knows them, byte by byte. */
+    fun identity(value: ExternalIdentity?) = apply { identity = value }
+
+    fun build() = FindUser(username = username, email = email, identity = identity)
 }
 
 /** Makes a [LiftUser]; what is not set is left out. */
@@ -290,7 +308,7 @@ class ListUsersBuilder() {
 }
 
 /** Makes a [ReplaceUser]; what is not set is left out. */
-class ReplaceUserBuilder(private val id: UUID, private val email: String) {
+class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private var email: String? = null) {
     private var expectedVersion: Long? = null
     private var username: String? = null
     private var fullName: String? = null
@@ -300,6 +318,9 @@ class ReplaceUserBuilder(private val id: UUID, private val email: String) {
     private var phone: String? = null
     private var birthDate: LocalDate? = null
     private var region: String? = null
+
+    /** The address to sign in with. A new one counts as not proved. */
+    fun email(value: String?) = apply { email = value }
 
     /** The version that the change was made on; another one stored gives `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
@@ -352,7 +373,7 @@ class SuspendUserBuilder(private val id: UUID) {
 /** Makes a [UpdateUser]; what is not set is left out. */
 class UpdateUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
-    private var email: String? = null
+    private var email: StringPatch? = null
     private var username: StringPatch? = null
     private var fullName: StringPatch? = null
     private var displayName: StringPatch? = null
@@ -366,7 +387,7 @@ class UpdateUserBuilder(private val id: UUID) {
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** The address to sign in with. A new one counts as not proved. */
-    fun email(value: String?) = apply { email = value }
+    fun email(value: StringPatch?) = apply { email = value }
 
     /** The name to sign in with. */
     fun username(value: StringPatch?) = apply { username = value }

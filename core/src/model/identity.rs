@@ -1,0 +1,38 @@
+//! That an account stands for somebody whom another issuer knows.
+
+use super::{
+    id::{IdentityId, UserId},
+    record::Record,
+    time::Time,
+    user::User,
+};
+
+/// That an account stands for a subject of another issuer. Who has it is known by a claim on [`Identity::name`], which
+/// stays when the account is deleted, as those on its other names do.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "identities", key(id), index(user_id), sync = replicated, resource = none)]
+#[record(audit(area = "identities", kind = "identity", words(link, change, unlink)))]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+pub struct Identity {
+    /// Its id.
+    #[record(given)]
+    pub id: IdentityId,
+    /// The account.
+    pub user_id: UserId,
+    /// Who knows the subject: the `iss` of its tokens.
+    pub issuer: String,
+    /// Whom the issuer knows: the `sub` of its tokens.
+    pub subject: String,
+    /// When the account began to stand for it.
+    #[record(given)]
+    pub linked_at: Time,
+    /// The row's version.
+    pub version: i64,
+}
+
+impl Identity {
+    /// The two as one name. No issuer holds a space, so no two pairs have the same.
+    pub fn name(issuer: &str, subject: &str) -> String {
+        format!("{issuer} {subject}")
+    }
+}

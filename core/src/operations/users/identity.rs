@@ -1,0 +1,89 @@
+//! Accounts that stand for somebody whom another issuer knows (AUT-17).
+
+use std::collections::HashMap;
+
+use rolekeep_macros::{Describe, Input};
+use serde::Serialize;
+
+use crate::{
+    model::{
+        check::Checks, error::Result, id::UserId, identity::Identity, predicate::Predicate, registry::Claim, text,
+        value::Value,
+    },
+    operations::{plan::Plan, reads::Reads},
+};
+
+/// Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
+/// are compared byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Input, Describe)]
+#[non_exhaustive]
+pub struct ExternalIdentity {
+    /// Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
+    /// where one of them is a colon.
+    pub issuer: String,
+    /// Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
+    /// may come to belong to somebody else.
+    pub subject: String,
+}
+
+impl ExternalIdentity {
+    /// Notes what is wrong with it, as the field `identity`.
+    pub(in crate::operations) fn check(&self, checks: &mut Checks) {
+        checks.field("identity.issuer", text::issuer(&self.issuer));
+        checks.field("identity.subject", text::subject(&self.subject));
+    }
+
+    /// The name by which it is claimed.
+    pub(in crate::operations) fn name(&self) -> String {
+        Identity::name(&self.issuer, &self.subject)
+    }
+
+    /// The user who stands for it, deleted ones too: their names stay reserved. One read.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for what cannot be an identity.
+    pub(crate) async fn user(&self, reads: Reads<'_>) -> Result<Option<UserId>> {
+        let mut checks = Checks::default();
+        self.check(&mut checks);
+        checks.finish()?;
+        Ok(reads.claim(Claim::IDENTITY, &self.name()).await?.and_then(|claim| claim.owner.parse().ok()))
+    }
+}
+
+impl From<Identity> for ExternalIdentity {
+    fn from(identity: Identity) -> Self {
+        Self { issuer: identity.issuer, subject: identity.subject }
+    }
+}
+
+/// Plans that a new account stands for an identity, or says that another one does.
+pub(super) async fn link(plan: &mut Plan<'_>, user: UserId, identity: &ExternalIdentity) -> Result<()> {
+    plan.claim(Claim::IDENTITY, &identity.name(), user).await?;
+    let identity = Identity {
+        id: plan.services.env.new_id()?,
+        user_id: user,
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        linked_at: plan.now,
+        version: 0,
+    };
+    plan.follow(None, identity);
+    Ok(())
+}
+
+/// What stored users stand for, each in the order in which it was linked.
+pub(super) async fn of_users(
+    plan: &Plan<'_>,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<HashMap<UserId, Vec<ExternalIdentity>>> {
+    let mut users: Vec<Value> = users.into_iter().map(|user| Value::Id(user.0)).collect();
+    users.sort_unstable();
+    let mut found: HashMap<UserId, Vec<ExternalIdentity>> = HashMap::new();
+    if users.is_empty() {
+        return Ok(found);
+    }
+    for identity in plan.reads().all::<Identity>(Predicate::In("user_id".into(), users.into())).await? {
+        found.entry(identity.user_id).or_default().push(identity.into());
+    }
+    Ok(found)
+}
