@@ -21,8 +21,8 @@ use crate::rules::{
         rule_set::{PermissionId, RuleSet},
     },
     condition::{
-        code::{Operand, Path, Source, Test, TestKind, Tree, Values},
         parser::{Operator, Root},
+        tree::{Operand, Path, Source, TestKind, Tree, Values},
         value::{GivenValue, Type, TypedValue, read},
     },
     policy::Effect,
@@ -275,7 +275,7 @@ impl Lowering<'_, '_> {
         for ((effect, condition), reach) in reaches.0 {
             let scope = self.reach(reach)?;
             let condition = match rules.condition(condition) {
-                Some(condition) if scope != Predicate::Never => self.tree(&condition.tree, &condition.tests)?,
+                Some(condition) if scope != Predicate::Never => self.tree(&condition.tree)?,
                 _ => Predicate::Always,
             };
             let side = if effect == Effect::Deny { &mut denied } else { &mut allowed };
@@ -343,21 +343,13 @@ impl Lowering<'_, '_> {
         Ok(Predicate::any(parts))
     }
 
-    fn tree(&self, tree: &Tree, tests: &[Test]) -> Result<Predicate> {
+    fn tree(&self, tree: &Tree) -> Result<Predicate> {
+        let all = |parts: &[Tree]| parts.iter().map(|part| self.tree(part)).collect::<Result<Vec<_>>>();
         Ok(match tree {
-            Tree::Test(at) => match tests.get(*at as usize) {
-                Some(test) => self.test(&test.kind)?,
-                None => Predicate::Never,
-            },
-            Tree::Not(inner) => self.tree(inner, tests)?.negate(),
-            Tree::All(parts) => {
-                let parts = parts.iter().map(|part| self.tree(part, tests)).collect::<Result<Vec<_>>>()?;
-                Predicate::all(parts)
-            }
-            Tree::Any(parts) => {
-                let parts = parts.iter().map(|part| self.tree(part, tests)).collect::<Result<Vec<_>>>()?;
-                Predicate::any(parts)
-            }
+            Tree::Test(test) => self.test(&test.kind)?,
+            Tree::Not(inner) => self.tree(inner)?.negate(),
+            Tree::All(parts) => Predicate::all(all(parts)?),
+            Tree::Any(parts) => Predicate::any(all(parts)?),
         })
     }
 

@@ -21,16 +21,12 @@ pub use handle::{PermissionHandle, PermissionName};
 use crate::model::{error::Result, time::Time};
 
 use crate::rules::{
-    compile::{
-        role::GrantId,
-        rule_set::{FieldId, PermissionId, RuleSet},
-    },
+    compile::rule_set::{FieldId, PermissionId, RuleSet},
     explain::Explanation,
     principal::Principal,
     resource::{Context, Resource},
 };
-pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, missing};
-pub(in crate::rules) use evaluator::{Holder, View};
+pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, Supposed, missing};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +75,7 @@ pub(in crate::rules) enum Verdict {
     /// A grant allows. Where fields were named, that of the last.
     Allowed { assignment: usize },
     /// A grant denies, on this field where one was named.
-    Denied { assignment: usize, grant: GrantId, field: Option<FieldId> },
+    Denied { assignment: usize, field: Option<FieldId> },
     /// Nothing grants it, on this field where one was named.
     NothingGrants { field: Option<FieldId> },
     /// No pattern of the API key matches.

@@ -8,7 +8,7 @@ use super::{
     interner::Interner,
     symbols::Symbols,
 };
-use crate::rules::condition::{code::Path, parser::Root, value::Type};
+use crate::rules::condition::{parser::Root, tree::Path, value::Type};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]

@@ -23,13 +23,13 @@ use super::{
     interner::{Interner, place},
     permission_index::PermissionIndex,
     reads::{Reads, TypeReads},
-    role::{CompiledRole, HeldGrant},
+    role::{CompiledRole, GrantId, HeldGrant},
     schema::Schema,
     symbols::{Permission, Symbols},
 };
 use crate::rules::{
     compile,
-    condition::code::Condition,
+    condition::tree::Condition,
     diagnostics::shown,
     policy::{Effect, Policy, name::Pattern},
     scope::{
@@ -385,6 +385,12 @@ impl RuleSet {
         // A permission of another rule set may have a number that is too large here.
         let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
         (&self.shared.symbols.types[ty], &self.reads.types[ty])
+    }
+
+    /// A grant as it is written.
+    pub(in crate::rules) fn grant_text(&self, GrantId { role, at }: GrantId) -> String {
+        let role = self.roles.get(role as usize);
+        role.and_then(|role| role.own_grant(at)).map(|grant| grant.text()).unwrap_or_default()
     }
 
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {

@@ -3,10 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{
-    ConditionError,
-    code::{Literal, Operand, Path, Source, TestKind},
-    duration,
+    ConditionError, duration,
     parser::{Operator, Root},
+    tree::{Literal, Operand, Path, Source, TestKind},
     value::{Base, Cidr, Type, parse_ip, parse_time},
 };
 use crate::{

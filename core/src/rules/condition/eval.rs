@@ -1,29 +1,29 @@
-//! Running a condition: one loop, no recursion, no allocation.
+//! Whether a condition holds. Linear in its size, and as deep as its parentheses; nothing is allocated.
 
 use std::cmp::Ordering;
 
 use super::value::TypedValue;
 
 use super::{
-    code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds},
     parser::Operator,
+    tree::{Condition, Literal, Operand, Source, Test, TestKind, Tree, Values},
 };
 
 impl Condition {
-    /// Whether it holds. Linear in its size: a test never leads to one before it.
+    /// Whether it holds for these values of attributes.
     pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
-        let mut at = 0;
-        loop {
-            let (Some(test), Some(next)) = (self.tests.get(at as usize), self.next.get(at as usize)) else {
-                return false;
-            };
-            at = if test.kind.holds(values) { next.on_true } else { next.on_false };
-            if at == TRUE {
-                return true;
-            }
-            if at == FALSE {
-                return false;
-            }
+        self.tree.holds(&|test| test.kind.holds(values))
+    }
+}
+
+impl Tree {
+    /// Whether it holds, where its tests do as `test` says.
+    pub(in crate::rules) fn holds(&self, test: &impl Fn(&Test) -> bool) -> bool {
+        match self {
+            Tree::Test(one) => test(one),
+            Tree::Not(inner) => !inner.holds(test),
+            Tree::All(parts) => parts.iter().all(|part| part.holds(test)),
+            Tree::Any(parts) => parts.iter().any(|part| part.holds(test)),
         }
     }
 }
@@ -36,10 +36,11 @@ impl TestKind {
             TestKind::Has(path) => !values.at(*path).is_absent(),
             TestKind::Compare(left, operator, right) => operator.holds(left.value(values), right.value(values)),
             TestKind::InLiterals(one, literals) => is_one_of(one.value(values), literals),
-            TestKind::InPath(one, path) => {
-                let one = one.value(values);
-                !one.is_absent() && holds(values.at(*path), one, path.ty.base)
-            }
+            TestKind::InPath(one, path) => match (one.value(values), values.at(*path)) {
+                (TypedValue::Absent, _) => false,
+                (one, TypedValue::Set(set)) => set.contains(one, path.ty.base),
+                _ => false,
+            },
             TestKind::InRanges(one, ranges) => {
                 one.value(values).as_ip().is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }

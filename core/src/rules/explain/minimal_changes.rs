@@ -1,7 +1,6 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
 use crate::rules::{
-    authorize::View,
     compile::{
         role::{CompiledRole, GrantKind},
         rule_set::FieldId,
@@ -9,12 +8,15 @@ use crate::rules::{
     condition::parser::Root,
     policy::{Effect, name::ADMIN},
     principal::RoleAssignment,
-    scope::kind::{BoundScope, bind},
+    scope::{
+        Scope,
+        kind::{BoundScope, bind},
+    },
 };
 
 use super::{
     trace::Candidate,
-    what_if::{ChangeSet, Inquiry, Place, Step},
+    what_if::{ChangeSet, Inquiry, Step},
 };
 
 /// Sets of at most so many things are tried out in every part.
@@ -171,40 +173,41 @@ impl<'a> Inquiry<'a> {
             if !held.is_valid(self.cx(who).now()) {
                 next.add(self.account(who), Step::MoveWindow(held.place()));
             }
-            if !self.what_if(who, &next).is_active_in(role, grant.role.id) {
+            if !self.rules.brings(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
             }
             self.reach(who, held, &mut next);
         } else {
             next.add(self.account(who), Step::AssignRole(role));
-            if self.rules.parts(&self.what_if(who, &next), role).next().is_none() {
+            if self.rules.parts(&self.what_if(who, &next).principal, role).next().is_none() {
                 next.add(who, Step::ActivateRole(role));
             }
         }
         let Some(condition) = self.rules.condition(special.condition) else { return Some(next) };
-        let is_known = self.what_if(who, &next).has_resource() || !condition.reads(Root::Resource);
+        let is_known = self.what_if(who, &next).cx().has_resource() || !condition.reads(Root::Resource);
         if is_known { self.turned(who, condition, true, &next) } else { None }
     }
 
     /// Makes a scope cover what the question is about, or everything where the role administers.
     fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut ChangeSet<'a>) {
         let what_if = self.what_if(who, changes);
-        let scope = what_if.moved(held).scope();
+        let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
+            return;
+        };
         let is_administrator = self.rules.is_administrator(held.role);
-        if *scope == BoundScope::Global || !is_administrator && what_if.covers(scope) {
+        if scope == BoundScope::Global || !is_administrator && what_if.cx().covers(&scope) {
             return;
         }
         if let Some(kind) = scope.kind().filter(|_| changes.names_resource() && !is_administrator) {
             let mut bound = self.cx(who).ty.bound.iter();
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
-            if has_kind && changes.places().all(|place| place.bound.kind() != Some(kind)) {
-                return changes.add(0, Step::LieIn(self.place(held)));
+            let is_known = |place: &Scope| bind(self.rules.kinds(), place).kind() == Some(kind);
+            if has_kind && !changes.places().any(is_known) {
+                return changes.add(0, Step::LieIn(held.written(self.rules.kinds())));
             }
         }
-        let written = self.target(who, held);
-        let bound = bind(self.rules.kinds(), &written);
-        changes.add(self.account(who), Step::MoveScope(held.place(), Place { written, bound }));
+        changes.add(self.account(who), Step::MoveScope(held.place(), self.target(who, held)));
     }
 
     /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is

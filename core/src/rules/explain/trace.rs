@@ -9,8 +9,8 @@ use crate::rules::{
         rule_set::{FieldId, RoleId},
     },
     condition::{
-        code::{Test, Values},
         parser::Root,
+        tree::{Test, Values},
     },
     policy::Effect,
     principal::RoleAssignment,
@@ -139,17 +139,16 @@ impl<'a> Inquiry<'a> {
         let Candidate { held, role, grant, special } = *candidate;
         let condition = self.rules.condition(special.condition);
         let cx = self.cx(who);
-        let tests = condition.into_iter().flat_map(|condition| {
-            condition.tests.iter().map(|test| TestTrace {
-                text: condition.text_of(test).to_owned(),
-                holds: test.kind.holds(cx),
-                values: self.values(who, test),
-            })
+        let tests = condition.into_iter().flat_map(|condition| condition.tree.tests());
+        let tests = tests.map(|test| TestTrace {
+            text: test.text.to_string(),
+            holds: test.kind.holds(cx),
+            values: self.values(who, test),
         });
         GrantTrace {
             effect: special.effect,
             assignment: held.map_or_else(AssignmentTrace::default, |held| self.assignment_trace(who, held)),
-            is_active: self.what_if(who, &ChangeSet::default()).is_active_in(role, grant.role.id),
+            is_active: self.rules.brings(cx.principal, role, grant.role.id),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),

@@ -17,16 +17,16 @@ use crate::rules::{
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
-    scope: BoundScope,
-    window: Window,
+    pub(super) scope: BoundScope,
+    pub(super) window: Window,
 }
 
 /// When an assignment holds, in microseconds: from the first on, until before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window(i64, i64);
+pub(super) struct Window(i64, i64);
 
 impl Window {
-    const ALWAYS: Window = Window(i64::MIN, i64::MAX);
+    pub(super) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
 }
 
 /// What few assignments have.
@@ -65,6 +65,11 @@ impl Assignment {
         let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
         let window = Window(from, stored.until.map_or(i64::MAX, Time::as_microsecond));
         Self { role, scope: bind(kinds, &stored.scope), window }
+    }
+
+    /// A role that is held everywhere and always.
+    pub(super) fn plain(role: u32) -> Self {
+        Self { role, scope: BoundScope::Global, window: Window::ALWAYS }
     }
 
     /// Whether it is held everywhere and always.
@@ -126,21 +131,6 @@ impl<'a> Iterator for Assignments<'a> {
 }
 
 impl<'a> RoleAssignment<'a> {
-    /// A role as if the principal held it everywhere and always.
-    pub(in crate::rules) fn assumed(principal: &'a Principal, role: u32) -> Self {
-        Self { role, at: u32::MAX, scope: None, window: Window::ALWAYS, principal }
-    }
-
-    /// As if it were held always.
-    pub(in crate::rules) fn always(self) -> Self {
-        Self { window: Window::ALWAYS, ..self }
-    }
-
-    /// As if it were held there.
-    pub(in crate::rules) fn within(self, scope: &'a BoundScope) -> Self {
-        Self { scope: Some(scope), ..self }
-    }
-
     /// Its place among those of the principal.
     pub(in crate::rules) fn place(&self) -> usize {
         self.at as usize

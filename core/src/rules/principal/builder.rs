@@ -24,8 +24,8 @@ use crate::rules::{
         symbols::Symbols,
     },
     condition::{
-        code::Path,
         parser::Root,
+        tree::Path,
         value::{Base, GivenValue},
     },
     diagnostics::shown,
@@ -47,11 +47,11 @@ impl Principal {
         }
     }
 
-    fn detail_mut(&mut self) -> &mut Detail {
+    pub(super) fn detail_mut(&mut self) -> &mut Detail {
         Arc::make_mut(self.detail.get_or_insert_default())
     }
 
-    fn rare_mut(&mut self) -> &mut Rare {
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.detail_mut().rare.get_or_insert_default()
     }
 
@@ -210,7 +210,7 @@ impl RuleSet {
     /// matches nothing.
     pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
         let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
-        let mut words = vec![0_u64; self.all_permissions().len().div_ceil(64)];
+        let mut words = bits::empty(self.all_permissions().len());
         for text in patterns {
             let no_pattern =
                 || Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text)));

@@ -6,11 +6,13 @@
 //! | `stored` | what is stored about an account |
 //! | `assignments` | the roles that it holds, with where and when |
 //! | `builder` | principals of accounts, sessions, API keys, chains and of those who are not signed in |
+//! | `supposed` | what an explanation supposes that one has |
 
 mod assignments;
 mod builder;
 mod data;
 mod stored;
+mod supposed;
 
 use std::sync::Arc;
 
@@ -21,12 +23,13 @@ use crate::model::time::Time;
 
 use crate::rules::{
     compile::{
+        bits,
         role::NONE,
         rule_set::{RuleSet, Stamp},
     },
     condition::{
-        code::Path,
         parser::Root,
+        tree::Path,
         value::{Base, GivenValue, TypedValue},
     },
     scope::tree::ScopeTree,
@@ -254,9 +257,7 @@ impl Principal {
     /// Whether a key's patterns match; who is no key is not held back.
     pub(super) fn is_within_key(&self, permission: u32) -> bool {
         let key = self.rare().and_then(|rare| rare.key.as_ref());
-        key.is_none_or(|words| {
-            words.get(permission as usize / 64).is_some_and(|word| word >> (permission % 64) & 1 == 1)
-        })
+        key.is_none_or(|words| bits::has(words, permission))
     }
 
     /// An attribute that conditions read; absent where it was not given.
