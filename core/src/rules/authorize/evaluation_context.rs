@@ -96,12 +96,7 @@ impl RuleSet {
             resource.find_values(ty, reads, values)?;
         }
         self.check_context(context, reads)?;
-        let mut asks = Some(principal);
-        while let Some(one) = asks {
-            self.check_principal(one, reads)?;
-            asks = one.on_behalf_of();
-        }
-        Ok(())
+        principal.chain().try_for_each(|one| self.check_principal(one, reads))
     }
 
     #[inline]

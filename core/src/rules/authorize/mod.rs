@@ -172,15 +172,13 @@ impl RuleSet {
 
     /// About all who ask together.
     fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
-        let mut verdict = self.verdict(question, cx);
-        let mut behind = question.principal.on_behalf_of();
-        while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
-            let other = self.verdict(question, &cx.of(principal));
-            // Allowed is what all may do; the explanation is about who asks, or who may not.
-            verdict = if other.is_allowed() { verdict } else { other };
-            behind = principal.on_behalf_of();
+        let verdict = self.verdict(question, cx);
+        if !verdict.is_allowed() {
+            return verdict;
         }
-        verdict
+        // Allowed is what all may do; the explanation is about who asks, or who may not.
+        let mut others = question.principal.chain().skip(1).map(|principal| self.verdict(question, &cx.of(principal)));
+        others.find(|other| !other.is_allowed()).unwrap_or(verdict)
     }
 
     /// Whether the principal could be allowed this on some resource: what a menu asks. May say yes

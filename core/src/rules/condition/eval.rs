@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::value::TypedValue;
-
 use super::{
-    parser::Operator,
     tree::{Condition, Literal, Operand, Source, Test, TestKind, Tree, Values},
+    value::TypedValue,
 };
+use crate::model::predicate::Comparison;
 
 impl Condition {
     /// Whether it holds for these values of attributes.
@@ -34,7 +33,7 @@ impl TestKind {
     pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
         match self {
             TestKind::Has(path) => !values.at(*path).is_absent(),
-            TestKind::Compare(left, operator, right) => operator.holds(left.value(values), right.value(values)),
+            TestKind::Compare(left, operator, right) => left.value(values).compares(*operator, right.value(values)),
             TestKind::InLiterals(one, literals) => is_one_of(one.value(values), literals),
             TestKind::InPath(one, path) => match (one.value(values), values.at(*path)) {
                 (TypedValue::Absent, _) => false,
@@ -71,47 +70,39 @@ impl Operand {
     }
 }
 
-impl Operator {
-    /// Whether the left compares so with the right; never where one is absent.
+impl TypedValue<'_> {
+    /// Whether it compares so with the other; never where one is absent.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn holds(self, left: TypedValue<'_>, right: TypedValue<'_>) -> bool {
+    fn compares(self, operator: Comparison, other: TypedValue<'_>) -> bool {
         // The most common one, for which the order does not matter.
-        if let (Operator::Equal, TypedValue::Text(left), TypedValue::Text(right)) = (self, left, right) {
+        if let (Comparison::Equal, TypedValue::Text(left), TypedValue::Text(right)) = (operator, self, other) {
             return left == right;
         }
-        let Some(order) = left.order(right) else { return false };
-        match self {
-            Operator::Equal => order.is_eq(),
-            Operator::NotEqual => order.is_ne(),
-            Operator::Less => order.is_lt(),
-            Operator::LessOrEqual => order.is_le(),
-            Operator::Greater => order.is_gt(),
-            Operator::GreaterOrEqual => order.is_ge(),
-        }
+        self.order(other).is_some_and(|order| operator.holds_of(order))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Operator, TypedValue};
+    use super::{Comparison, TypedValue};
 
     #[test]
     fn a_comparison_with_an_absent_value_is_false() {
         let all = [
-            Operator::Equal,
-            Operator::NotEqual,
-            Operator::Less,
-            Operator::LessOrEqual,
-            Operator::Greater,
-            Operator::GreaterOrEqual,
+            Comparison::Equal,
+            Comparison::NotEqual,
+            Comparison::Less,
+            Comparison::LessOrEqual,
+            Comparison::Greater,
+            Comparison::GreaterOrEqual,
         ];
         for operator in all {
             for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
                 // Policies that load say first that both are present, so that no decision would show it.
-                assert!(!operator.holds(left, right), "{operator:?}");
+                assert!(!left.compares(operator, right), "{operator:?}");
             }
-            assert!(!operator.holds(TypedValue::Absent, TypedValue::Absent), "{operator:?}");
-            assert!(!operator.holds(TypedValue::Int(1), TypedValue::Text("1")), "{operator:?}");
+            assert!(!TypedValue::Absent.compares(operator, TypedValue::Absent), "{operator:?}");
+            assert!(!TypedValue::Int(1).compares(operator, TypedValue::Text("1")), "{operator:?}");
         }
     }
 }

@@ -8,7 +8,10 @@ use super::{
     tree::{Condition, Literal, Path, Source, Test, TestKind, Tree},
     value::Base,
 };
-use crate::{model::decode::nearest, rules::diagnostics::shown};
+use crate::{
+    model::{decode::nearest, predicate::Comparison},
+    rules::diagnostics::shown,
+};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -19,23 +22,13 @@ const MAX_DEPTH: usize = 32;
 
 const KEYWORDS: &[&str] = &["and", "or", "not", "in", "has", "contains", "starts_with"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-const OPERATORS: &[(&str, Operator)] = &[
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<", Operator::Less),
-    ("<=", Operator::LessOrEqual),
-    (">", Operator::Greater),
-    (">=", Operator::GreaterOrEqual),
+const OPERATORS: &[(&str, Comparison)] = &[
+    ("==", Comparison::Equal),
+    ("!=", Comparison::NotEqual),
+    ("<", Comparison::Less),
+    ("<=", Comparison::LessOrEqual),
+    (">", Comparison::Greater),
+    (">=", Comparison::GreaterOrEqual),
 ];
 
 /// Whose attribute a path reads.
@@ -212,7 +205,7 @@ impl<'c> Parser<'c> {
         self.text.get(start..self.end).unwrap_or_default()
     }
 
-    fn operator(&mut self) -> Option<Operator> {
+    fn operator(&mut self) -> Option<Comparison> {
         let Kind::Sign(sign) = self.kind() else { return None };
         let (_, operator) = OPERATORS.iter().find(|(written, _)| written == sign)?;
         self.take();

@@ -4,9 +4,9 @@
 use super::{
     ConditionError,
     check::Vocabulary,
-    parser::Operator,
     tree::{Condition, Path, Test, TestKind, Tree},
 };
+use crate::model::predicate::Comparison;
 
 /// The tests that read an optional path though nothing says that it is present.
 pub(super) fn undecided(condition: &Condition, is_deny: bool, vocabulary: &Vocabulary<'_>) -> Vec<ConditionError> {
@@ -41,7 +41,7 @@ impl Walk<'_> {
     }
 
     fn test(&mut self, test: &Test, is_strict: bool, present: &[Path]) {
-        let is_strict = is_strict || matches!(test.kind, TestKind::Compare(_, Operator::NotEqual, _));
+        let is_strict = is_strict || matches!(test.kind, TestKind::Compare(_, Comparison::NotEqual, _));
         if !is_strict || matches!(test.kind, TestKind::Has(_)) {
             return;
         }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{
-    parser::{Operator, Root},
+    parser::Root,
     value::{Cidr, Type, TypedValue},
 };
+use crate::model::predicate::Comparison;
 
 /// A condition of one grant on one resource type (or on any, where it reads no resource).
 #[derive(Debug)]
@@ -70,7 +71,7 @@ pub(in crate::rules) struct Test {
 #[derive(Debug)]
 pub(in crate::rules) enum TestKind {
     Has(Path),
-    Compare(Operand, Operator, Operand),
+    Compare(Operand, Comparison, Operand),
     /// `in` a set of literals, or of one base.
     InLiterals(Operand, Vec<Literal>),
     /// `in` a path, or `contains` turned round.

@@ -127,8 +127,7 @@ pub(super) struct Inquiry<'a> {
 
 impl<'a> Inquiry<'a> {
     pub(super) fn of(rules: &'a RuleSet, question: Question<'a>, cx: EvaluationContext<'a>) -> Self {
-        let chain = std::iter::successors(Some(question.principal), |one| one.on_behalf_of());
-        let chain: Vec<EvaluationContext<'a>> = chain.map(|principal| cx.of(principal)).collect();
+        let chain: Vec<EvaluationContext<'a>> = question.principal.chain().map(|principal| cx.of(principal)).collect();
         let first = |own: &EvaluationContext<'a>| {
             chain.iter().position(|one| is_same_account(one.principal, own.principal)).unwrap_or_default()
         };

@@ -77,6 +77,13 @@ impl Assignment {
         self.scope == BoundScope::Global && self.window == Window::ALWAYS
     }
 
+    /// When its window begins or ends next, in microseconds.
+    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
+        let Window(from, until) = self.window;
+        let next = if from > now { from } else { until };
+        (next > now && next != i64::MAX).then_some(next)
+    }
+
     /// Whether rows of another kind may lie within its scope.
     pub(super) fn lies_above(&self, kinds: &[ScopeKind]) -> bool {
         self.scope.kind().is_some_and(|kind| kinds.iter().any(|other| other.parent == Some(kind)))
@@ -169,14 +176,6 @@ impl<'a> RoleAssignment<'a> {
 
     pub(in crate::rules) fn group(&self) -> Option<&'a str> {
         self.note()?.group.as_deref()
-    }
-
-    /// When its window begins or ends next, in microseconds.
-    #[inline]
-    pub(in crate::rules) fn next_edge(&self, now: i64) -> Option<i64> {
-        let Window(from, until) = self.window;
-        let next = if from > now { from } else { until };
-        (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Ends of its window, for people.

@@ -167,7 +167,7 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
-            let problem = declared.problem(name, |ty| GivenValue::from(value.clone()).is_of(ty))?;
+            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
             Some(problem.of("principal", name))
         })
     }

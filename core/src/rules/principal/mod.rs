@@ -195,6 +195,16 @@ impl Principal {
         self.rare()?.on_behalf_of.as_deref()
     }
 
+    /// All who ask together, this one first.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &Principal> {
+        std::iter::successors(Some(self), |one| one.on_behalf_of())
+    }
+
+    /// When the window of an assignment begins or ends next, in microseconds.
+    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
+        self.limited().iter().filter_map(|held| held.next_edge(now)).min()
+    }
+
     /// Whether these rules, or those that they are akin to, made it.
     #[inline]
     pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
@@ -230,6 +240,12 @@ impl Principal {
     #[inline]
     pub(super) fn limited(&self) -> &[Assignment] {
         self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
+    }
+
+    /// The roles of its assignments, and places that no role is in.
+    #[inline]
+    pub(super) fn roles(&self) -> impl Iterator<Item = u32> {
+        self.first().iter().chain(self.more()).copied().chain(self.limited().iter().map(|limited| limited.role))
     }
 
     fn rare(&self) -> Option<&Rare> {
