@@ -133,7 +133,11 @@ impl Predicate {
     /// A sorted set of values for [`Predicate::In`] and [`Predicate::Linked`].
     pub fn set(values: impl IntoIterator<Item = Value>) -> Arc<[Value]> {
         let mut values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
-        values.sort_unstable();
+        values.sort_unstable_by(|one, other| match (one, other) {
+            // Most are ids: as numbers they have the order of their bytes, and are compared at once.
+            (Value::Id(one), Value::Id(other)) => one.as_u128().cmp(&other.as_u128()),
+            _ => one.cmp(other),
+        });
         values.dedup();
         values.into()
     }

@@ -39,7 +39,7 @@ impl Interner {
     }
 
     /// The place of a sorted set of fields.
-    pub(in crate::rules) fn fields(&mut self, slots: Vec<u32>) -> u32 {
+    pub(in crate::rules) fn fields(&mut self, slots: Box<[u32]>) -> u32 {
         let slots: Arc<[u32]> = slots.into();
         let next = place(self.field_sets.len());
         let id = *self.known_fields.entry(slots.clone()).or_insert(next);

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{
     attribute::{Attribute, ResourceType, Stored},
     interner::Interner,
+    sorted,
     symbols::Symbols,
 };
 use crate::rules::condition::{parser::Root, tree::Path, value::Type};
@@ -33,7 +34,7 @@ pub(in crate::rules) struct TypeReads {
     /// Those of them that are relations.
     pub(in crate::rules) relation_names: Vec<String>,
     /// What is read of the context, where it must be there.
-    pub(in crate::rules) context: Vec<u32>,
+    pub(in crate::rules) context: Box<[u32]>,
     /// What is read of the principal, where it must be there.
     pub(in crate::rules) principal: Vec<Path>,
 }
@@ -63,9 +64,7 @@ impl ReadAttribute {
 const NO_PLACE: u32 = u32::MAX;
 
 impl TypeReads {
-    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, mut context: Vec<u32>, mut principal: Vec<Path>) -> Self {
-        context.sort_unstable();
-        context.dedup();
+    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, context: Vec<u32>, mut principal: Vec<Path>) -> Self {
         principal.sort_unstable_by_key(|path| path.slot);
         principal.dedup();
         let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
@@ -81,7 +80,7 @@ impl TypeReads {
             places: places.into(),
             names: read().map(|one| one.name.clone()).collect(),
             relation_names: relations.map(|one| one.name.clone()).collect(),
-            context,
+            context: sorted(context),
             principal,
         }
     }

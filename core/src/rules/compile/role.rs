@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{bits::Bits, rule_set::RoleId};
-use crate::rules::policy::{Effect, Grant, Role, name::Pattern};
+use super::{
+    Budget,
+    bits::{self, Bits},
+    rule_set::RoleId,
+    sorted, too_large,
+};
+use crate::{
+    model::error::Result,
+    rules::policy::{Effect, Grant, Role, name::Pattern},
+};
 
 /// Stands for "no condition" and "not narrowed".
 pub(in crate::rules) const NONE: u32 = u32::MAX;
 
 /// A role with all that it inherits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::rules) struct CompiledRole {
     /// Its number.
     pub(in crate::rules) id: u32,
@@ -66,16 +74,10 @@ pub(in crate::rules) struct Special {
 }
 
 /// Grants, sorted by permission.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::rules) struct Specials(Box<[Special]>);
 
 impl Specials {
-    pub(in crate::rules) fn new(mut all: Vec<Special>) -> Self {
-        all.sort_unstable();
-        all.dedup();
-        Self(all.into())
-    }
-
     pub(in crate::rules) fn all(&self) -> &[Special] {
         &self.0
     }
@@ -101,6 +103,34 @@ pub(in crate::rules) struct GrantId {
 }
 
 impl CompiledRole {
+    /// A role that has nothing yet, neither its own grants nor those that it inherits.
+    pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
+        let (plain, special) = (Bits::default(), Specials::default());
+        Self { id, source, is_gone: false, inherits, closure, own, is_administrator: false, plain, special }
+    }
+
+    /// With all its grants, its juniors having theirs. Needs room for one bit for each permission.
+    pub(super) fn flattened(mut self, roles: &[Arc<Self>], row: &mut [u64], budget: &mut Budget) -> Result<Self> {
+        row.fill(0);
+        self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
+        let mut special = self.own.special.to_vec();
+        self.is_administrator = self.own.is_administrator;
+        for junior in self.inherits.iter().filter_map(|junior| roles.get(junior.0 as usize)) {
+            junior.plain.add_to(row);
+            special.extend_from_slice(junior.special.all());
+            self.is_administrator |= junior.is_administrator;
+            // A word of it holds 64 permissions and costs next to nothing.
+            if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
+                return Err(too_large());
+            }
+        }
+        self.special = Specials(sorted(special));
+        // It matches every permission, and nothing narrows it.
+        self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
+        let is_small = budget.takes_bytes(self.plain.bytes() + self.special.bytes());
+        if is_small { Ok(self) } else { Err(too_large()) }
+    }
+
     pub(in crate::rules) fn name(&self) -> &str {
         &self.source.name.text
     }

@@ -195,9 +195,8 @@ impl Symbols {
     }
 
     /// Who is not signed in has no attributes, so conditions must say what absence means.
-    pub(super) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
-        let grants = |role: &u32| hierarchy.declared(policy, *role).is_some_and(|role| !role.grants.is_empty());
-        if hierarchy.anonymous_closure().iter().any(grants) {
+    pub(super) fn anonymous_reads_little(&mut self, hierarchy: &Hierarchy) {
+        if hierarchy.anonymous_roles().any(|role| !role.source.grants.is_empty()) {
             self.principal.iter_mut().filter(|one| one.name != "verified").for_each(|one| one.is_optional = true);
         }
     }
