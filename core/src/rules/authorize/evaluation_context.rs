@@ -11,12 +11,7 @@ use crate::model::{
 
 use super::Question;
 use crate::rules::{
-    compile::{
-        attribute::ResourceType,
-        reads::{ReadAttribute, TypeReads},
-        role::GrantId,
-        rule_set::RuleSet,
-    },
+    compile::{attribute::ResourceType, reads::TypeReads, role::GrantId, rule_set::RuleSet},
     condition::{
         parser::Root,
         tree::{Condition, Path, Values},
@@ -27,7 +22,7 @@ use crate::rules::{
     scope::kind::{BoundScope, KindId},
 };
 
-/// What questions read of a resource, in the order of [`TypeReads::attributes`]; nothing where none was named.
+/// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
 pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Found<'a>; 8]>;
 
 /// What an explanation supposes to be otherwise, but for what the principal has.
@@ -289,7 +284,7 @@ impl<'a> EvaluationContext<'a> {
             // What nothing reads was not looked up.
             None => {
                 let attribute = self.ty.attributes.get(slot as usize)?;
-                let found = self.resource?.find(self.ty, &ReadAttribute::of(attribute))?;
+                let found = self.resource?.find(self.ty, attribute)?;
                 found.read(attribute.ty).to_value()
             }
         }

@@ -24,7 +24,7 @@ use crate::rules::{
     compile::rule_set::{FieldId, PermissionId, RuleSet},
     explain::Explanation,
     principal::Principal,
-    resource::{Context, Resource},
+    resource::{Context, NO_CONTEXT, Resource},
 };
 pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, Supposed, missing};
 
@@ -117,8 +117,7 @@ impl RuleSet {
 
     #[inline(never)]
     pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        let context = Context::new();
-        let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
+        let question = Question { principal, permission, fields: &[], resource: None, context: &NO_CONTEXT, now };
         Ok(self.settle(&question)?.is_allowed())
     }
 

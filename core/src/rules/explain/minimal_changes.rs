@@ -98,29 +98,29 @@ impl<'a> Inquiry<'a> {
         if self.what_if(who, &base).allows() {
             return base;
         }
-        let mut found = self.as_administrator(who, &base);
+        let held = principal.assignments().filter_map(|held| self.administrator(Some(held), held.role));
+        let mut found = self.by_administration(who, held.take(MAX_CLOSE), &base);
         found.extend(self.as_holder(who, &base));
         if found.is_empty() {
-            found.extend(self.as_new_administrator(who, &base));
+            let new = self.givers(true).first().and_then(|role| self.administrator(None, role.id));
+            found = self.by_administration(who, new.into_iter(), &base);
         }
         if found.is_empty() {
-            let mut granted = base.clone();
-            granted.add(self.account(who), Step::AddGrant);
-            found.push(self.lifted(who, granted));
+            base.add(self.account(who), Step::AddGrant);
+            return self.lifted(who, base);
         }
         found.into_iter().min_by_key(|changes| self.rank(changes)).unwrap_or(base)
     }
 
-    /// By an assignment that administers, once it is held now, everywhere and actively.
-    fn as_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Vec<ChangeSet<'a>> {
-        let held = self.principal(who).assignments().filter_map(|held| self.administrator(Some(held), held.role));
-        let found = held.take(MAX_CLOSE).filter_map(|one| self.needed(who, &one, None, base));
+    /// By a role that administers, once it is held now, everywhere and actively.
+    fn by_administration(
+        &self,
+        who: usize,
+        candidates: impl Iterator<Item = Candidate<'a>>,
+        base: &ChangeSet<'a>,
+    ) -> Vec<ChangeSet<'a>> {
+        let found = candidates.filter_map(|one| self.needed(who, &one, None, base));
         found.filter(|changes| self.what_if(who, changes).allows()).collect()
-    }
-
-    fn as_new_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Option<ChangeSet<'a>> {
-        let candidate = self.administrator(None, self.givers(true).first()?.id)?;
-        self.needed(who, &candidate, None, base).filter(|changes| self.what_if(who, changes).allows())
     }
 
     /// By grants of roles that are held, or else of roles that are not; denies lifted.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{time::Time, value::Value};
+use crate::model::time::Time;
 
 use super::{Principal, stored::StoredAssignment};
 use crate::rules::{
@@ -39,24 +39,17 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of(bound: &Assignment, stored: StoredAssignment) -> Option<Self> {
-        let written = (!tells(&bound.scope, &stored.scope)).then_some(stored.scope);
+    pub(super) fn of(bound: &Assignment, stored: StoredAssignment, kinds: &[ScopeKind]) -> Option<Self> {
+        let written = (written(&bound.scope, kinds) != stored.scope).then_some(stored.scope);
         (stored.group.is_some() || written.is_some()).then_some(Self { group: stored.group, written })
     }
 }
 
-/// Whether [`RoleAssignment::written`] can tell how a scope was written from how it is bound.
-fn tells(bound: &BoundScope, written: &Scope) -> bool {
-    match (bound, written) {
-        (BoundScope::Global, Scope::Global) => true,
-        (BoundScope::Id(_, bound), Scope::Of { id, .. }) => Value::Id(*bound) == *id,
-        (BoundScope::Other(_, bound), Scope::Of { id, .. }) => match (&**bound, id) {
-            (Value::Int(int), Value::Text(text)) => int.to_string() == *text,
-            // A text bound as one is what was written, also where it reads as an id.
-            (Value::Text(text), Value::Id(id)) => id.to_string() == *text,
-            (bound, id) => bound == id,
-        },
-        _ => false,
+/// How a scope was written, as far as can be told from how it is bound.
+fn written(bound: &BoundScope, kinds: &[ScopeKind]) -> Scope {
+    match bound.kind().zip(bound.id()) {
+        Some((kind, id)) => Scope::of(kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str()), id),
+        None => Scope::Global,
     }
 }
 
@@ -165,13 +158,8 @@ impl<'a> RoleAssignment<'a> {
 
     /// As stored.
     pub(in crate::rules) fn written(&self, kinds: &[ScopeKind]) -> Scope {
-        if let Some(written) = self.note().and_then(|note| note.written.as_ref()) {
-            return written.clone();
-        }
-        match self.scope().kind().zip(self.scope().id()) {
-            Some((kind, id)) => Scope::of(kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str()), id),
-            None => Scope::Global,
-        }
+        let noted = self.note().and_then(|note| note.written.clone());
+        noted.unwrap_or_else(|| written(self.scope(), kinds))
     }
 
     pub(in crate::rules) fn group(&self) -> Option<&'a str> {

@@ -56,32 +56,12 @@ pub struct Principal {
     first: [u32; FIRST],
     /// Of the rules that made it, and whether an active account's plain roles are all that counts.
     stamp: Stamp,
-    flags: Flags,
-}
-
-/// What is so of a principal, as bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Flags(u8);
-
-impl Flags {
-    const NONE: Flags = Flags(0);
-    const ACTIVE: Flags = Flags(1);
-    const VERIFIED: Flags = Flags(2);
-    const SIGNED_IN: Flags = Flags(4);
-    /// A role is unknown to the rule set.
-    const UNKNOWN_ROLE: Flags = Flags(8);
+    is_signed_in: bool,
+    is_active: bool,
+    is_verified: bool,
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
-    const COMPLETE: Flags = Flags(16);
-    #[inline]
-    const fn has(self, other: Flags) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    #[must_use]
-    const fn with(self, other: Flags, on: bool) -> Flags {
-        Flags(if on { self.0 | other.0 } else { self.0 & !other.0 })
-    }
+    is_complete: bool,
 }
 
 /// What not every principal has.
@@ -115,6 +95,7 @@ struct Rare {
     on_behalf_of: Option<Arc<Principal>>,
     /// What is wrong with an attribute that was said of it.
     problem: Option<Box<str>>,
+    has_unknown_roles: bool,
 }
 
 impl Default for Rare {
@@ -129,6 +110,7 @@ impl Default for Rare {
             key: None,
             on_behalf_of: None,
             problem: None,
+            has_unknown_roles: false,
         }
     }
 }
@@ -137,7 +119,7 @@ impl Principal {
     /// The account; none for somebody who is not signed in.
     #[inline]
     pub fn id(&self) -> Option<Uuid> {
-        self.flags.has(Flags::SIGNED_IN).then_some(self.id)
+        self.is_signed_in.then_some(self.id)
     }
 
     /// What the host knows it by, where that is no UUID.
@@ -149,13 +131,13 @@ impl Principal {
     /// Whether it is the principal of this account.
     #[inline]
     pub(super) fn is(&self, id: Uuid) -> bool {
-        self.id == id && self.flags.has(Flags::SIGNED_IN)
+        self.id == id && self.is_signed_in
     }
 
     /// Whether the account may do anything at all.
     #[inline]
     pub fn is_active(&self) -> bool {
-        self.flags.has(Flags::ACTIVE)
+        self.is_active
     }
 
     /// What the host knows its facts by.
@@ -175,7 +157,7 @@ impl Principal {
 
     /// Whether it holds a role that its rule set does not know.
     pub fn has_unknown_roles(&self) -> bool {
-        self.flags.has(Flags::UNKNOWN_ROLE)
+        self.rare().is_some_and(|rare| rare.has_unknown_roles)
     }
 
     /// What is wrong with an attribute that was said of it.
@@ -186,7 +168,7 @@ impl Principal {
     /// Whether no question can find it without an attribute, or with a wrong one.
     #[inline]
     pub(super) fn is_complete(&self) -> bool {
-        self.flags.has(Flags::COMPLETE)
+        self.is_complete
     }
 
     /// On whose behalf it asks.
@@ -282,7 +264,7 @@ impl Principal {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
             0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::id),
-            1 => TypedValue::Bool(self.flags.has(Flags::VERIFIED)),
+            1 => TypedValue::Bool(self.is_verified),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
                 let found = attributes.iter().find(|(known, _)| *known == slot);

@@ -1,14 +1,14 @@
 //! A principal otherwise than it is, for explanations.
 
 use super::{
-    Flags, Principal,
+    Principal,
     assignments::{Assignment, Window},
 };
 use crate::rules::{compile::bits, scope::kind::BoundScope};
 
 impl Principal {
     pub(in crate::rules) fn activate(&mut self) {
-        self.flags = self.flags.with(Flags::ACTIVE, true);
+        self.is_active = true;
     }
 
     /// Holds a role everywhere and always.

@@ -18,7 +18,7 @@ use crate::rules::{
     authorize::{ResourceValues, missing},
     compile::{
         attribute::{Attribute, ResourceType},
-        reads::{ReadAttribute, TypeReads},
+        reads::TypeReads,
     },
     condition::value::{Found, GivenValue, Type, TypedValue},
 };
@@ -131,7 +131,7 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let mut declared = Declared::of(&ty.attributes);
-        values.resize(reads.attributes.len(), Found::Nothing);
+        values.resize(reads.slots.len(), Found::Nothing);
         for (name, given) in &self.given {
             let slot = match declared.check(name, |ty| given.is_of(ty)) {
                 Ok(slot) => slot.and_then(|slot| u32::try_from(slot).ok()),
@@ -141,7 +141,8 @@ impl<'r> Resource<'r> {
                 *value = given.found();
             }
         }
-        for (value, attribute) in values.iter_mut().zip(&reads.attributes) {
+        for (value, slot) in values.iter_mut().zip(&reads.slots) {
+            let Some(attribute) = ty.attributes.get(*slot as usize) else { continue };
             if let (Found::Nothing, Some(row)) = (&value, self.row) {
                 *value = column(row, ty, attribute);
             }
@@ -164,7 +165,7 @@ impl<'r> Resource<'r> {
     }
 
     /// What was given, or is stored, for an attribute that questions do not read.
-    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &ReadAttribute) -> Option<Found<'_>> {
+    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<Found<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
             Some((_, given)) => Some(given.found()),
             None => Some(column(self.row?, ty, attribute)),
@@ -173,8 +174,8 @@ impl<'r> Resource<'r> {
 }
 
 /// What a row has of an attribute.
-fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &ReadAttribute) -> Found<'r> {
-    let at = match (attribute.column, ty.table) {
+fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &Attribute) -> Found<'r> {
+    let at = match (attribute.column(), ty.table) {
         (Some(at), Some(stored)) if std::ptr::eq(stored, table) => Some(at),
         _ => table.position(&attribute.name),
     };
@@ -199,6 +200,9 @@ impl Resource<'static> {
 pub struct Context {
     given: Vec<(Name, GivenValue)>,
 }
+
+/// For questions that were asked without.
+pub(in crate::rules) static NO_CONTEXT: Context = Context { given: Vec::new() };
 
 impl Context {
     /// Without values.
