@@ -20,7 +20,7 @@ use crate::rules::{
     condition::{
         parser::Root,
         tree::{Operand, Path, Source, TestKind, Tree, Values},
-        value::{Type, TypedValue, read},
+        value::{Type, TypedValue},
     },
     policy::Effect,
     principal::Principal,
@@ -319,13 +319,9 @@ impl Lowering<'_, '_> {
 
     fn in_path(&self, one: &Operand, set: Path) -> Result<Predicate> {
         if set.root != Root::Resource {
-            let TypedValue::Set(held) = self.cx.at(set) else { return Ok(Predicate::Never) };
+            let Some(elements) = self.cx.at(set).elements(set.ty.base) else { return Ok(Predicate::Never) };
             let Side::Column(column, offset) = self.side(one)? else { return Ok(Predicate::Never) };
-            let values = held.values(set.ty.base);
-            return Ok(is_in(
-                column,
-                values.iter().filter_map(|value| read(value, set.ty.base).moved(-offset).to_value()),
-            ));
+            return Ok(is_in(column, elements.into_iter().filter_map(|element| element.moved(-offset).to_value())));
         }
         let Some(attribute) = self.attribute(set) else { return Ok(Predicate::Never) };
         if let Some(Stored::Link(link)) = &attribute.stored {

@@ -6,10 +6,7 @@ use serde::Serialize;
 use crate::model::time::Time;
 
 use crate::rules::{
-    compile::{
-        role::{GrantKind, HeldGrant},
-        rule_set::RuleSet,
-    },
+    compile::{role::HeldGrant, rule_set::RuleSet},
     policy::Effect,
     principal::Principal,
 };
@@ -74,7 +71,7 @@ impl RuleSet {
         if !principal.is_key() || grant.written.effect == Effect::Deny {
             return vec![pattern.clone()];
         }
-        let is_administrator = grant.kind == GrantKind::Admin;
+        let is_administrator = grant.written.is_admin();
         let matched =
             (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_administrator || grant.matches(&one.name));
         let (within, beyond): (Vec<_>, Vec<_>) = matched.partition(|(number, _)| principal.is_within_key(*number));

@@ -119,13 +119,9 @@ impl RuleSet {
     fn has_much_left_over(&self, interner: &Interner) -> bool {
         let is_much = |count: usize, used: usize| count > MAX_LEFT_OVER + 2 * used;
         let narrowed = |role: &CompiledRole| role.own.special.iter().filter(|one| one.fields != NONE).count();
-        is_much(interner.conditions.len(), self.conditions_in_use())
+        is_much(interner.conditions.len(), self.roles.iter().map(|role| role.own.conditions.len()).sum())
             || is_much(self.roles.len(), self.live_roles().count())
             || is_much(interner.field_sets.len(), self.live_roles().map(narrowed).sum())
-    }
-
-    fn conditions_in_use(&self) -> usize {
-        self.roles.iter().map(|role| role.own.conditions.len()).sum()
     }
 
     /// A role and all juniors, sorted.

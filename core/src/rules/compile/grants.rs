@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     interner::Interner,
-    role::{GrantId, GrantKind, NONE, Own, Special},
+    role::{GrantId, NONE, Own, Special},
     rule_set::{PermissionId, RuleSet},
 };
 use crate::rules::{
@@ -30,19 +30,16 @@ pub(super) fn own(
 ) -> Option<Own> {
     let (plain, special, conditions) = (Vec::new(), Vec::new(), Vec::new());
     let mut compiler = Compiler { id, role, symbols, interner, budget, diagnostics, plain, special, conditions };
-    let mut kinds = Vec::with_capacity(role.grants.len());
     for (at, grant) in (0_u32..).zip(&role.grants) {
-        let Some(kind) = compiler.grant(at, grant) else {
+        if !compiler.grant(at, grant) {
             let message = "the policy is too large: its grants match too many permissions";
             compiler.diagnostics.add(grant.pattern.span, message);
             return None;
-        };
-        kinds.push(kind);
+        }
     }
     let Compiler { plain, special, conditions, .. } = compiler;
     Some(Own {
-        is_administrator: kinds.contains(&GrantKind::Admin),
-        grants: kinds.into(),
+        is_administrator: role.grants.iter().any(Grant::is_admin),
         plain: sorted(plain),
         special: sorted(special),
         conditions: sorted(conditions),
@@ -63,17 +60,18 @@ struct Compiler<'c> {
 }
 
 impl Compiler<'_> {
-    /// Adds what a grant says. None where the policy is too large.
-    fn grant(&mut self, at: u32, grant: &Grant) -> Option<GrantKind> {
+    /// Adds what a grant says; false where the policy is too large.
+    fn grant(&mut self, at: u32, grant: &Grant) -> bool {
         let Grant { effect, pattern: Text { text, span }, when } = grant;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`";
             let message = format!("`{}` is neither a permission nor a pattern of permissions", shown(text));
             self.diagnostics.add(*span, message).help(help);
-            return Some(GrantKind::Special);
+            return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
-            return Some(if self.is_admin(grant, &pattern) { GrantKind::Admin } else { GrantKind::Special });
+            self.check_admin(grant, &pattern);
+            return true;
         }
         let matched = self.symbols.matching(&pattern);
         if matched.is_empty() {
@@ -83,12 +81,14 @@ impl Compiler<'_> {
             && let Err(error) = check_grammar(&when.text)
         {
             self.wrong(grant, when, error);
-            return Some(GrantKind::Special);
+            return true;
         }
-        self.budget.takes_steps(matched.len()).then_some(())?;
-        if *effect == Effect::Allow && when.is_none() && pattern.fields.is_none() {
+        if !self.budget.takes_steps(matched.len()) {
+            return false;
+        }
+        if grant.is_plain() {
             self.plain.extend(matched);
-            return Some(GrantKind::Plain);
+            return true;
         }
         // Permissions of one type share a condition and a set of fields.
         let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
@@ -97,36 +97,38 @@ impl Compiler<'_> {
             let known = match of_type.get(&ty) {
                 Some(known) => *known,
                 None => {
-                    // Every type has a copy of the condition, known by its text.
+                    // Every type has a copy of the condition, known by its text, and its tests have theirs.
                     let length = when.as_ref().map_or(0, |when| when.text.len());
-                    self.budget.takes_steps(100 + length / 10).then_some(())?;
-                    self.budget.takes_bytes(2 * length).then_some(())?;
+                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(3 * length) {
+                        return false;
+                    }
                     let new = self.on_type(ty, grant, &pattern);
                     of_type.insert(ty, new);
                     new
                 }
             };
             let Some((condition, fields)) = known else { continue };
-            self.budget.takes_bytes(size_of::<Special>()).then_some(())?;
+            if !self.budget.takes_bytes(size_of::<Special>()) {
+                return false;
+            }
             if condition != NONE {
                 self.conditions.push((ty, condition));
             }
             let grant = GrantId { role: self.id, at };
             self.special.push(Special { permission, effect: *effect, condition, fields, grant });
         }
-        Some(GrantKind::Special)
+        true
     }
 
     /// Given unconditionally or not at all, and never denied.
-    fn is_admin(&mut self, grant: &Grant, pattern: &Pattern<'_>) -> bool {
+    fn check_admin(&mut self, grant: &Grant, pattern: &Pattern<'_>) {
         let message = match (grant.effect, &grant.when, &pattern.fields) {
             (Effect::Deny, _, _) => "`admin:all` cannot be denied",
             (_, Some(_), _) => "`admin:all` is held without a condition or not at all",
             (_, _, Some(_)) => "`admin:all` has no fields",
-            (Effect::Allow, None, None) => return true,
+            (Effect::Allow, None, None) => return,
         };
         self.diagnostics.add(grant.pattern.span, message);
-        false
     }
 
     fn unmatched(&mut self, grant: &Grant, pattern: &Pattern<'_>) {

@@ -40,25 +40,12 @@ pub(in crate::rules) struct CompiledRole {
 /// What a role's own grants say.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Own {
-    /// As many as the source has.
-    pub(in crate::rules) grants: Box<[GrantKind]>,
     /// Permissions that it allows under no condition, unnarrowed.
     pub(in crate::rules) plain: Box<[u32]>,
     pub(in crate::rules) special: Box<[Special]>,
     pub(in crate::rules) is_administrator: bool,
     /// Resource types and the conditions that apply to them, each pair once.
     pub(in crate::rules) conditions: Box<[(u32, u32)]>,
-}
-
-/// How a grant is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum GrantKind {
-    /// As bits.
-    Plain,
-    /// As [`Special`]s.
-    Special,
-    /// `admin:all`.
-    Admin,
 }
 
 /// A grant of one permission that denies, is conditional, or is narrowed to fields.
@@ -146,13 +133,11 @@ impl CompiledRole {
 
     /// Its own grants.
     pub(in crate::rules) fn own_grants(&self) -> impl Iterator<Item = HeldGrant<'_>> {
-        let kinds = self.own.grants.iter().zip(&self.source.grants).zip(0..);
-        kinds.map(move |((kind, written), at)| HeldGrant { role: self, at, kind: *kind, written })
+        (0..).zip(&self.source.grants).map(|(at, written)| HeldGrant { role: self, at, written })
     }
 
     pub(in crate::rules) fn own_grant(&self, at: u32) -> Option<HeldGrant<'_>> {
-        let written = self.source.grants.get(at as usize)?;
-        Some(HeldGrant { role: self, at, kind: *self.own.grants.get(at as usize)?, written })
+        Some(HeldGrant { role: self, at, written: self.source.grants.get(at as usize)? })
     }
 }
 
@@ -161,7 +146,6 @@ impl CompiledRole {
 pub(in crate::rules) struct HeldGrant<'a> {
     pub(in crate::rules) role: &'a CompiledRole,
     pub(in crate::rules) at: u32,
-    pub(in crate::rules) kind: GrantKind,
     pub(in crate::rules) written: &'a Grant,
 }
 

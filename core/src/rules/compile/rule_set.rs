@@ -242,11 +242,7 @@ impl RuleSet {
                 let shared = self.shared.clone();
                 let resource_type = resource_type.to_owned();
                 Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
-                    let ty = shared
-                        .symbols
-                        .type_ids
-                        .get(&resource_type)
-                        .and_then(|id| shared.symbols.types.get(*id as usize));
+                    let ty = shared.symbols.type_named(&resource_type);
                     let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
                     nearest_of_many(name, known).map(str::to_owned)
                 }))
@@ -372,7 +368,7 @@ impl RuleSet {
     }
 
     pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {
-        self.shared.symbols.types.get(*self.shared.symbols.type_ids.get(name)? as usize)
+        self.shared.symbols.type_named(name)
     }
 
     fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {

@@ -35,11 +35,7 @@ impl TestKind {
             TestKind::Has(path) => !values.at(*path).is_absent(),
             TestKind::Compare(left, operator, right) => left.value(values).compares(*operator, right.value(values)),
             TestKind::InLiterals(one, literals) => is_one_of(one.value(values), literals),
-            TestKind::InPath(one, path) => match (one.value(values), values.at(*path)) {
-                (TypedValue::Absent, _) => false,
-                (one, TypedValue::Set(set)) => set.contains(one, path.ty.base),
-                _ => false,
-            },
+            TestKind::InPath(one, path) => values.at(*path).contains(one.value(values), path.ty.base),
             TestKind::InRanges(one, ranges) => {
                 one.value(values).as_ip().is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }

@@ -151,7 +151,7 @@ impl Literal {
             Literal::Bool(bool) => TypedValue::Bool(*bool),
             Literal::Int(int) => TypedValue::Int(*int),
             Literal::Text(text) => TypedValue::Text(text),
-            Literal::Id(id) => TypedValue::id(*id),
+            Literal::Id(id) => TypedValue::Id(*id),
             Literal::Time(micros) => TypedValue::Time(*micros),
             Literal::Duration(micros) => TypedValue::Duration(*micros),
             Literal::Ip(ip) => TypedValue::ip(*ip),

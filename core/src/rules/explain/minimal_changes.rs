@@ -1,10 +1,7 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
 use crate::rules::{
-    compile::{
-        role::{CompiledRole, GrantKind},
-        rule_set::FieldId,
-    },
+    compile::{role::CompiledRole, rule_set::FieldId},
     condition::parser::Root,
     policy::{Effect, name::ADMIN},
     principal::RoleAssignment,
@@ -166,7 +163,7 @@ impl<'a> Inquiry<'a> {
         let mut next = changes.clone();
         if let Some(held) = held {
             // A role that administers gives something else only where it has an effect, and no more than it takes.
-            let is_less = self.rules.is_administrator(role) && grant.kind != GrantKind::Admin;
+            let is_less = self.rules.is_administrator(role) && !grant.written.is_admin();
             if is_less && *held.scope() != BoundScope::Global {
                 return None;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::rules::{
     authorize::Verdict,
     compile::{
-        role::{GrantId, GrantKind, HeldGrant, NONE, Special},
+        role::{GrantId, HeldGrant, NONE, Special},
         rule_set::{FieldId, RoleId},
     },
     condition::{
@@ -66,7 +66,7 @@ impl<'a> Inquiry<'a> {
 
     /// The grant by which a role administers, if it does.
     pub(super) fn administrator(&self, held: Option<RoleAssignment<'a>>, role: u32) -> Option<Candidate<'a>> {
-        let grants = self.grants(role).filter(|grant| grant.kind == GrantKind::Admin);
+        let grants = self.grants(role).filter(|grant| grant.written.is_admin());
         Some(self.plain(held, role, grants.min_by_key(|grant| (grant.role.name(), grant.at))?))
     }
 
@@ -108,7 +108,7 @@ impl<'a> Inquiry<'a> {
     pub(super) fn candidates(&self, held: Option<RoleAssignment<'a>>, of: u32, effect: Effect) -> Vec<Candidate<'a>> {
         let permission = self.question.permission;
         let name = self.rules.permission_name(permission);
-        let is_plain = |grant: &HeldGrant<'_>| grant.kind == GrantKind::Plain && grant.matches(name);
+        let is_plain = |grant: &HeldGrant<'_>| grant.written.is_plain() && grant.matches(name);
         let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
         let special = self.rules.roles.get(of as usize).map(|role| role.special_of(permission.0)).unwrap_or_default();
         let special = special.iter().filter(|special| special.effect == effect).filter_map(|special| {

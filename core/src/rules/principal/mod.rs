@@ -263,7 +263,7 @@ impl Principal {
     pub(super) fn attribute(&self, path: Path) -> TypedValue<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
-            0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::id),
+            0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::Id),
             1 => TypedValue::Bool(self.is_verified),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
