@@ -237,14 +237,14 @@ impl Lowering<'_, '_> {
     }
 
     fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
-        let Some(kind) = scope.kind() else {
+        let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else {
             reach.is_global |= *scope == BoundScope::Global;
             return;
         };
         for (bound, slot) in &self.cx.ty.bound {
             if *bound == kind {
-                entry(&mut reach.within, *slot).extend(scope.id());
-            } else if let (Some(tree), Some(id)) = (self.cx.principal.tree(), scope.id()) {
+                entry(&mut reach.within, *slot).push(id.clone());
+            } else if let Some(tree) = self.cx.principal.tree() {
                 entry(&mut reach.within, *slot).extend(tree.within(*bound, kind, &id));
             }
         }
