@@ -1,7 +1,7 @@
 //! Which rows: the one form that list filters of the rules, an operation's own filters and every
 //! backend share. Memory evaluates it here; SQL backends compile it with bound parameters.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, sync::Arc};
 
 use super::{
     ip::{IpRange, parse_ip},
@@ -74,13 +74,30 @@ impl Comparison {
         if std::mem::discriminant(left) != std::mem::discriminant(right) || left.is_null() {
             return false;
         }
+        self.holds_of(left.cmp(right))
+    }
+
+    /// Whether values of this order compare so.
+    #[inline]
+    pub(crate) fn holds_of(self, order: Ordering) -> bool {
         match self {
-            Comparison::Equal => left == right,
-            Comparison::NotEqual => left != right,
-            Comparison::Less => left < right,
-            Comparison::LessOrEqual => left <= right,
-            Comparison::Greater => left > right,
-            Comparison::GreaterOrEqual => left >= right,
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// The same with its sides changed.
+    pub(crate) fn flipped(self) -> Self {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same => same,
         }
     }
 }
@@ -115,7 +132,11 @@ impl Predicate {
     /// A sorted set of values for [`Predicate::In`] and [`Predicate::Linked`].
     pub fn set(values: impl IntoIterator<Item = Value>) -> Arc<[Value]> {
         let mut values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
-        values.sort_unstable();
+        values.sort_unstable_by(|one, other| match (one, other) {
+            // Most are ids: as numbers they have the order of their bytes, and are compared at once.
+            (Value::Id(one), Value::Id(other)) => one.as_u128().cmp(&other.as_u128()),
+            _ => one.cmp(other),
+        });
         values.dedup();
         values.into()
     }

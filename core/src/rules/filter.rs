@@ -1,14 +1,11 @@
 //! The same rules as a predicate on rows: a row passes if and only if [`RuleSet::decide`] allows it
 //! (RBAC.md, "List filtering").
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
-use uuid::Uuid;
 
 use crate::model::{
     error::{Error, Reason, Result},
-    predicate::{Comparison, Link, Name, Predicate},
+    predicate::{Comparison, Name, Predicate},
     time::Time,
     value::Value,
 };
@@ -21,9 +18,9 @@ use crate::rules::{
         rule_set::{PermissionId, RuleSet},
     },
     condition::{
-        code::{Operand, Path, Source, Test, TestKind, Tree, Values},
-        parser::{Operator, Root},
-        value::{GivenValue, Type, TypedValue, read},
+        parser::Root,
+        tree::{Operand, Path, Source, TestKind, Tree, Values},
+        value::{Type, TypedValue},
     },
     policy::Effect,
     principal::Principal,
@@ -33,9 +30,6 @@ use crate::rules::{
 
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.
 const LIFETIME: i64 = 5;
-
-/// Room is made for so many ids at once.
-const ROOM: usize = 64;
 
 /// The rows that a principal may see, as a predicate.
 ///
@@ -124,9 +118,7 @@ impl RuleSet {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
         self.evaluate(&question, |cx| {
             let predicate = Lowering { cx, is_strict: true }.predicate(permission)?;
-            let chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-            let micros = cx.now();
-            let next = chain.filter_map(|one| one.assignments().filter_map(|held| held.next_edge(micros)).min()).min();
+            let next = principal.chain().filter_map(|one| one.next_edge(cx.now())).min();
             let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
             let latest = now.plus_seconds(LIFETIME);
             let expires = next.map_or(latest, |next| next.min(latest));
@@ -177,74 +169,22 @@ struct Lowering<'l, 'h> {
     is_strict: bool,
 }
 
-/// Where one condition's grants are held.
+/// Where grants of one effect and condition are held.
 #[derive(Default)]
 struct Reach {
     is_global: bool,
-    /// By the slot that they compare with: few slots.
-    within: SmallVec<[(u32, Within); 1]>,
-}
-
-/// What an attribute is compared with.
-#[derive(Default)]
-struct Within {
-    /// As numbers, which have the order of their bytes and are compared at once.
-    ids: Vec<u128>,
-    others: Vec<Value>,
-}
-
-impl Within {
-    fn add(&mut self, id: Value) {
-        match id {
-            Value::Id(id) => self.ids.push(id.as_u128()),
-            other => self.others.push(other),
-        }
-    }
-
-    fn set(mut self) -> Arc<[Value]> {
-        self.ids.sort_unstable();
-        self.ids.dedup();
-        let ids = self.ids.into_iter().map(|id| Value::Id(Uuid::from_u128(id)));
-        if self.others.is_empty() { ids.collect() } else { Predicate::set(ids.chain(self.others)) }
-    }
-}
-
-impl Reach {
-    /// With room for so many at once.
-    fn within(&mut self, slot: u32, most: usize) -> &mut Within {
-        let at = self.within.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
-            self.within.push((slot, Within { ids: Vec::with_capacity(most), others: Vec::new() }));
-            self.within.len() - 1
-        });
-        &mut self.within[at].1
-    }
-}
-
-/// Reaches by effect and condition: few of them.
-#[derive(Default)]
-struct Reaches(SmallVec<[((Effect, u32), Reach); 2]>);
-
-impl Reaches {
-    fn place(&mut self, effect: Effect, condition: u32) -> usize {
-        let key = (effect, condition);
-        self.0.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-            self.0.push((key, Reach::default()));
-            self.0.len() - 1
-        })
-    }
+    /// By the slot that they compare with.
+    within: Vec<(u32, Vec<Value>)>,
 }
 
 impl Lowering<'_, '_> {
     /// What all may do who ask together.
     fn predicate(&self, permission: PermissionId) -> Result<Predicate> {
-        let own = self.own_predicate(permission)?;
-        match self.cx.principal.on_behalf_of() {
-            Some(principal) => {
-                let cx = self.cx.of(principal);
-                Ok(own.and(Lowering { cx: &cx, is_strict: self.is_strict }.predicate(permission)?))
-            }
-            None => Ok(own),
-        }
+        let own = self.cx.principal.chain().map(|principal| {
+            let cx = self.cx.of(principal);
+            Lowering { cx: &cx, is_strict: self.is_strict }.own_predicate(permission)
+        });
+        Ok(Predicate::all(own.collect::<Result<Vec<_>>>()?))
     }
 
     fn own_predicate(&self, permission: PermissionId) -> Result<Predicate> {
@@ -256,27 +196,23 @@ impl Lowering<'_, '_> {
         if rules.administration(principal, cx.now()).is_some() {
             return Ok(Predicate::Always);
         }
-        // Fifty scopes of one condition become one set.
-        let mut reaches = Reaches::default();
-        let now = cx.now();
-        let counted = principal.assignments().filter(|one| rules.counts(*one, now));
-        let counted: SmallVec<[(u32, &BoundScope); 8]> = counted.map(|held| (held.role, held.scope())).collect();
-        // Assignments of one role follow each other, and differ in their scopes alone.
-        for run in counted.chunk_by(|one, next| one.0 == next.0) {
-            let Some((role, _)) = run.first() else { continue };
-            for at in self.grants_of(*role, permission, &mut reaches) {
-                if let Some((_, reach)) = reaches.0.get_mut(at) {
-                    self.widen(reach, run);
-                }
+        // By effect and condition: fifty scopes of one condition become one set.
+        let mut reaches: Vec<((Effect, u32), Reach)> = Vec::new();
+        // Assignments of one role mostly follow each other.
+        let (mut role, mut grants) = (NONE, SmallVec::new());
+        for held in principal.assignments().filter(|one| rules.counts(*one, cx.now())) {
+            if held.role != role {
+                (role, grants) = (held.role, self.grants_of(held.role, permission));
             }
+            grants.iter().for_each(|grant| self.widen(entry(&mut reaches, *grant), held.scope()));
         }
-        // In the order of their conditions, whatever the order of the assignments.
-        reaches.0.sort_by_key(|(grant, _)| *grant);
+        // Whatever the order of the assignments.
+        reaches.sort_by_key(|(grant, _)| *grant);
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
-        for ((effect, condition), reach) in reaches.0 {
+        for ((effect, condition), reach) in reaches {
             let scope = self.reach(reach)?;
             let condition = match rules.condition(condition) {
-                Some(condition) if scope != Predicate::Never => self.tree(&condition.tree, &condition.tests)?,
+                Some(condition) if scope != Predicate::Never => self.tree(&condition.tree)?,
                 _ => Predicate::Always,
             };
             let side = if effect == Effect::Deny { &mut denied } else { &mut allowed };
@@ -285,44 +221,32 @@ impl Lowering<'_, '_> {
         Ok(Predicate::any(allowed).and(Predicate::any(denied).negate()))
     }
 
-    /// What a role says of a permission, as places among the reaches.
-    fn grants_of(&self, role: u32, permission: PermissionId, reaches: &mut Reaches) -> SmallVec<[usize; 4]> {
+    /// What a role says of a permission: effects and conditions.
+    fn grants_of(&self, role: u32, permission: PermissionId) -> SmallVec<[(Effect, u32); 4]> {
         let rules = self.cx.rules;
+        let specials = |role, effect, without| {
+            let specials = rules.specials(role, permission.0).iter().filter(move |one| one.effect == effect);
+            specials.filter(move |one| rules.is_on(one.fields, None, without)).map(|one| (one.effect, one.condition))
+        };
         let mut grants = SmallVec::new();
         for part in rules.parts(self.cx.principal, role) {
-            if rules.permission_index.has(part, permission.0) {
-                grants.push(reaches.place(Effect::Allow, NONE));
-            }
-            let allows = rules.specials(part, permission.0).iter().filter(|one| one.effect == Effect::Allow);
-            let allows = allows.filter(|one| rules.is_on(one.fields, None, false));
-            grants.extend(allows.map(|one| reaches.place(Effect::Allow, one.condition)));
+            grants.extend(rules.permission_index.has(part, permission.0).then_some((Effect::Allow, NONE)));
+            grants.extend(specials(part, Effect::Allow, false));
         }
-        let denies = rules.specials(role, permission.0).iter().filter(|one| one.effect == Effect::Deny);
-        let denies = denies.filter(|one| rules.is_on(one.fields, None, true));
-        grants.extend(denies.map(|one| reaches.place(Effect::Deny, one.condition)));
+        grants.extend(specials(role, Effect::Deny, true));
         grants
     }
 
-    fn widen(&self, reach: &mut Reach, run: &[(u32, &BoundScope)]) {
-        let scopes = || run.iter().map(|(_, scope)| *scope);
-        reach.is_global |= scopes().any(|scope| *scope == BoundScope::Global);
+    fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
+        let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else {
+            reach.is_global |= *scope == BoundScope::Global;
+            return;
+        };
         for (bound, slot) in &self.cx.ty.bound {
-            let mut own = scopes().filter(|scope| scope.kind() == Some(*bound)).peekable();
-            if own.peek().is_some() {
-                let within = reach.within(*slot, run.len().min(ROOM));
-                for scope in own {
-                    match scope {
-                        BoundScope::Id(_, id) => within.ids.push(id.as_u128()),
-                        other => within.others.extend(other.id()),
-                    }
-                }
-            }
-            let Some(tree) = self.cx.principal.tree() else { continue };
-            for (kind, id) in scopes().filter_map(|scope| scope.kind().zip(scope.id())) {
-                if kind != *bound {
-                    let ids = tree.within(*bound, kind, &id);
-                    ids.into_iter().for_each(|id| reach.within(*slot, 0).add(id));
-                }
+            if *bound == kind {
+                entry(&mut reach.within, *slot).push(id.clone());
+            } else if let Some(tree) = self.cx.principal.tree() {
+                entry(&mut reach.within, *slot).extend(tree.within(*bound, kind, &id));
             }
         }
     }
@@ -331,34 +255,23 @@ impl Lowering<'_, '_> {
         if reach.is_global {
             return Ok(Predicate::Always);
         }
-        let mut parts = Vec::new();
         let mut within = reach.within;
+        within.retain(|(_, ids)| !ids.is_empty());
         within.sort_by_key(|(slot, _)| *slot);
-        for (slot, within) in within {
-            let Some(attribute) = self.cx.ty.attributes.get(slot as usize) else { continue };
-            parts.push(match self.column(attribute) {
-                Some(name) => Predicate::In(name, within.set()),
-                None => self.unsayable(attribute)?,
-            });
-        }
-        Ok(Predicate::any(parts))
+        let parts = within.into_iter().filter_map(|(slot, ids)| {
+            let name = self.column(self.cx.ty.attributes.get(slot as usize)?);
+            Some(name.map(|name| Predicate::In(name, Predicate::set(ids))))
+        });
+        Ok(Predicate::any(parts.collect::<Result<Vec<_>>>()?))
     }
 
-    fn tree(&self, tree: &Tree, tests: &[Test]) -> Result<Predicate> {
+    fn tree(&self, tree: &Tree) -> Result<Predicate> {
+        let all = |parts: &[Tree]| parts.iter().map(|part| self.tree(part)).collect::<Result<Vec<_>>>();
         Ok(match tree {
-            Tree::Test(at) => match tests.get(*at as usize) {
-                Some(test) => self.test(&test.kind)?,
-                None => Predicate::Never,
-            },
-            Tree::Not(inner) => self.tree(inner, tests)?.negate(),
-            Tree::All(parts) => {
-                let parts = parts.iter().map(|part| self.tree(part, tests)).collect::<Result<Vec<_>>>()?;
-                Predicate::all(parts)
-            }
-            Tree::Any(parts) => {
-                let parts = parts.iter().map(|part| self.tree(part, tests)).collect::<Result<Vec<_>>>()?;
-                Predicate::any(parts)
-            }
+            Tree::Test(test) => self.test(&test.kind)?,
+            Tree::Not(inner) => self.tree(inner)?.negate(),
+            Tree::All(parts) => Predicate::all(all(parts)?),
+            Tree::Any(parts) => Predicate::any(all(parts)?),
         })
     }
 
@@ -366,120 +279,98 @@ impl Lowering<'_, '_> {
         if test.paths().all(|path| path.root != Root::Resource) {
             return Ok(if test.holds(self.cx) { Predicate::Always } else { Predicate::Never });
         }
-        match test {
-            TestKind::Has(path) => self.has(*path),
-            TestKind::Compare(left, operator, right) => match (self.side(left), self.side(right)) {
-                (Side::Column(column, offset), Side::Constant(value)) => {
-                    Ok(compare(column, *operator, value.moved(-offset)))
-                }
-                (Side::Constant(value), Side::Column(column, offset)) => {
-                    Ok(compare(column, flipped(*operator), value.moved(-offset)))
-                }
-                (Side::Column(left, one), Side::Column(right, other)) => {
-                    Ok(compare_columns(left, *operator, right, other - one))
-                }
-                (Side::Beyond(attribute), _) | (_, Side::Beyond(attribute)) => self.unsayable(attribute),
-                _ => Ok(Predicate::Never),
-            },
-            TestKind::InLiterals(one, literals) => match self.side(one) {
-                Side::Column(column, offset) => {
-                    let values = literals.iter().filter_map(|literal| literal.as_value().moved(-offset).to_value());
-                    Ok(is_in(column, values))
-                }
-                Side::Beyond(attribute) => self.unsayable(attribute),
-                Side::Constant(_) => Ok(Predicate::Never),
-            },
-            TestKind::InPath(one, path) => self.in_path(one, *path),
-            TestKind::InRanges(one, ranges) => match self.side(one) {
-                Side::Column(column, _) => Ok(Predicate::InRanges(column, ranges.clone())),
-                Side::Beyond(attribute) => self.unsayable(attribute),
-                Side::Constant(_) => Ok(Predicate::Never),
-            },
-            TestKind::StartsWith(one, prefix) => match self.side(one) {
-                Side::Column(column, _) => Ok(Predicate::StartsWith(column, prefix.clone())),
-                Side::Beyond(attribute) => self.unsayable(attribute),
-                Side::Constant(_) => Ok(Predicate::Never),
-            },
-        }
+        let one = match test {
+            TestKind::Has(path) => return self.has(*path),
+            TestKind::InPath(one, path) => return self.in_path(one, *path),
+            TestKind::Compare(left, operator, right) => {
+                return Ok(match (self.side(left)?, self.side(right)?) {
+                    (Side::Column(column, offset), Side::Constant(value)) => {
+                        compare(column, *operator, value.moved(-offset))
+                    }
+                    (Side::Constant(value), Side::Column(column, offset)) => {
+                        compare(column, operator.flipped(), value.moved(-offset))
+                    }
+                    (Side::Column(left, one), Side::Column(right, other)) => {
+                        Predicate::CompareColumns(left, *operator, right, other - one)
+                    }
+                    (Side::Constant(_), Side::Constant(_)) => Predicate::Never,
+                });
+            }
+            TestKind::InLiterals(one, _) | TestKind::InRanges(one, _) | TestKind::StartsWith(one, _) => one,
+        };
+        let Side::Column(column, offset) = self.side(one)? else { return Ok(Predicate::Never) };
+        Ok(match test {
+            TestKind::InLiterals(_, literals) => {
+                is_in(column, literals.iter().filter_map(|literal| literal.as_value().moved(-offset).to_value()))
+            }
+            TestKind::InRanges(_, ranges) => Predicate::InRanges(column, ranges.clone()),
+            TestKind::StartsWith(_, prefix) => Predicate::StartsWith(column, prefix.clone()),
+            _ => Predicate::Never,
+        })
     }
 
     fn has(&self, path: Path) -> Result<Predicate> {
-        match self.cx.ty.attributes.get(path.slot as usize) {
+        Ok(match self.attribute(path) {
             // A relation is never absent, either.
-            Some(attribute) if !attribute.is_optional => Ok(Predicate::Always),
-            Some(attribute) => match self.column(attribute) {
-                Some(name) => Ok(Predicate::Present(name)),
-                None => self.unsayable(attribute),
-            },
-            None => Ok(Predicate::Never),
-        }
+            Some(attribute) if !attribute.is_optional => Predicate::Always,
+            Some(attribute) => Predicate::Present(self.column(attribute)?),
+            None => Predicate::Never,
+        })
     }
 
     fn in_path(&self, one: &Operand, set: Path) -> Result<Predicate> {
-        let one = self.side(one);
-        if set.root == Root::Resource {
-            let Some(attribute) = self.cx.ty.attributes.get(set.slot as usize) else { return Ok(Predicate::Never) };
-            let Some(Stored::Link(link)) = &attribute.stored else {
-                let Some(set) = self.column(attribute) else { return self.unsayable(attribute) };
-                return match one {
-                    Side::Constant(value) => Ok(match value.to_value() {
-                        Some(value) => Predicate::Contains(set, value),
-                        None => Predicate::Never,
-                    }),
-                    Side::Column(column, offset) => Ok(Predicate::ContainsColumn(set, column, offset)),
-                    Side::Beyond(attribute) => self.unsayable(attribute),
-                };
-            };
-            return match one {
-                Side::Constant(value) => Ok(linked(link, value)),
-                Side::Column(column, _) => Ok(Predicate::LinkedToColumn(link.clone(), column)),
-                Side::Beyond(attribute) => self.unsayable(attribute),
-            };
+        if set.root != Root::Resource {
+            let Some(elements) = self.cx.at(set).elements(set.ty.base) else { return Ok(Predicate::Never) };
+            let Side::Column(column, offset) = self.side(one)? else { return Ok(Predicate::Never) };
+            return Ok(is_in(column, elements.into_iter().filter_map(|element| element.moved(-offset).to_value())));
         }
-        match (one, self.cx.at(set)) {
-            (Side::Column(column, offset), TypedValue::Set(held)) => {
-                let values = GivenValue::values(held, set.ty.base);
-                let moved = values.iter().filter_map(|value| read(value, set.ty.base).moved(-offset).to_value());
-                Ok(is_in(column, moved))
-            }
-            (Side::Beyond(attribute), TypedValue::Set(_)) => self.unsayable(attribute),
-            _ => Ok(Predicate::Never),
+        let Some(attribute) = self.attribute(set) else { return Ok(Predicate::Never) };
+        if let Some(Stored::Link(link)) = &attribute.stored {
+            return Ok(match self.side(one)? {
+                Side::Column(column, _) => Predicate::LinkedToColumn(link.clone(), column),
+                Side::Constant(value) => value
+                    .to_value()
+                    .map_or(Predicate::Never, |value| Predicate::Linked(link.clone(), Predicate::set([value]))),
+            });
         }
+        let set = self.column(attribute)?;
+        Ok(match self.side(one)? {
+            Side::Column(column, offset) => Predicate::ContainsColumn(set, column, offset),
+            Side::Constant(value) => value.to_value().map_or(Predicate::Never, |value| Predicate::Contains(set, value)),
+        })
     }
 
-    fn side<'o>(&'o self, operand: &'o Operand) -> Side<'o> {
-        match operand.source {
-            Source::Path(path) if path.root == Root::Resource => match self.cx.ty.attributes.get(path.slot as usize) {
-                Some(attribute) => match self.column(attribute) {
-                    Some(name) => Side::Column(name, operand.offset),
-                    None => Side::Beyond(attribute),
-                },
-                None => Side::Constant(TypedValue::Absent),
-            },
-            _ => Side::Constant(operand.value(self.cx)),
+    fn side<'o>(&'o self, operand: &'o Operand) -> Result<Side<'o>> {
+        if let Source::Path(path) = operand.source
+            && path.root == Root::Resource
+            && let Some(attribute) = self.attribute(path)
+        {
+            return Ok(Side::Column(self.column(attribute)?, operand.offset));
         }
+        Ok(Side::Constant(operand.value(self.cx)))
+    }
+
+    /// What a path of the resource reads.
+    fn attribute(&self, path: Path) -> Option<&Attribute> {
+        self.cx.ty.attributes.get(path.slot as usize)
     }
 
     /// What a predicate calls an attribute: the column of a stored type; the attribute itself of a
     /// type that the host keeps, which says itself where that is.
-    fn column(&self, attribute: &Attribute) -> Option<Name> {
+    fn column(&self, attribute: &Attribute) -> Result<Name> {
         match &attribute.stored {
-            Some(Stored::Column(_, name)) => Some(Name::Borrowed(name)),
-            None if self.cx.ty.table.is_none() => Some(Name::Owned(attribute.name.clone())),
-            Some(Stored::Link(_)) | None => None,
-        }
-    }
-
-    fn unsayable(&self, attribute: &Attribute) -> Result<Predicate> {
-        if !self.is_strict {
+            Some(Stored::Column(_, name)) => Ok(Name::Borrowed(name)),
+            None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.clone())),
             // Stands for "perhaps"; nobody runs it.
-            return Ok(Predicate::Present(Name::Owned(attribute.name.clone())));
+            _ if !self.is_strict => Ok(Name::Owned(attribute.name.clone())),
+            _ => {
+                let message = format!(
+                    "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",
+                    attribute.name, self.cx.ty.name
+                );
+                Err(Error::new(Reason::InvalidInput, message))
+            }
         }
-        let message = format!(
-            "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",
-            attribute.name, self.cx.ty.name
-        );
-        Err(Error::new(Reason::InvalidInput, message))
     }
 }
 
@@ -488,19 +379,10 @@ enum Side<'a> {
     Constant(TypedValue<'a>),
     /// Moved by microseconds.
     Column(Name, i64),
-    /// An attribute that no column holds.
-    Beyond(&'a Attribute),
 }
 
-fn compare(column: Name, operator: Operator, value: TypedValue<'_>) -> Predicate {
-    match value.to_value() {
-        Some(value) => Predicate::Compare(column, comparison(operator), value),
-        None => Predicate::Never,
-    }
-}
-
-fn compare_columns(left: Name, operator: Operator, right: Name, offset: i64) -> Predicate {
-    Predicate::CompareColumns(left, comparison(operator), right, offset)
+fn compare(column: Name, operator: Comparison, value: TypedValue<'_>) -> Predicate {
+    value.to_value().map_or(Predicate::Never, |value| Predicate::Compare(column, operator, value))
 }
 
 fn is_in(column: Name, values: impl Iterator<Item = Value>) -> Predicate {
@@ -508,31 +390,11 @@ fn is_in(column: Name, values: impl Iterator<Item = Value>) -> Predicate {
     if values.is_empty() { Predicate::Never } else { Predicate::In(column, values) }
 }
 
-fn linked(link: &Link, value: TypedValue<'_>) -> Predicate {
-    match value.to_value() {
-        Some(value) => Predicate::Linked(link.clone(), Predicate::set([value])),
-        None => Predicate::Never,
-    }
-}
-
-fn comparison(operator: Operator) -> Comparison {
-    match operator {
-        Operator::Equal => Comparison::Equal,
-        Operator::NotEqual => Comparison::NotEqual,
-        Operator::Less => Comparison::Less,
-        Operator::LessOrEqual => Comparison::LessOrEqual,
-        Operator::Greater => Comparison::Greater,
-        Operator::GreaterOrEqual => Comparison::GreaterOrEqual,
-    }
-}
-
-/// The operator with its sides changed.
-fn flipped(operator: Operator) -> Operator {
-    match operator {
-        Operator::Less => Operator::Greater,
-        Operator::LessOrEqual => Operator::GreaterOrEqual,
-        Operator::Greater => Operator::Less,
-        Operator::GreaterOrEqual => Operator::LessOrEqual,
-        same => same,
-    }
+/// The value of a key among few, new where it is.
+fn entry<K: PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
+    let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        list.push((key, V::default()));
+        list.len() - 1
+    });
+    &mut list[at].1
 }

@@ -9,6 +9,7 @@ use crate::model::{
 
 use crate::rules::{
     Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
+    resource::NO_CONTEXT,
 };
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
@@ -47,8 +48,7 @@ pub struct Rules {
 #[must_use]
 pub struct Asking<'r> {
     rules: &'r Rules,
-    /// None: without values.
-    context: Option<&'r Context>,
+    context: &'r Context,
     now: Option<Time>,
 }
 
@@ -89,7 +89,7 @@ impl Rules {
 
     /// Checks with a context, or as of another time.
     pub fn asking(&self) -> Asking<'_> {
-        Asking { rules: self, context: None, now: None }
+        Asking { rules: self, context: &NO_CONTEXT, now: None }
     }
 
     /// Whether the principal may do this to a resource.
@@ -179,7 +179,7 @@ impl Rules {
 impl<'c> Asking<'c> {
     /// The values that conditions read as `context.NAME`.
     pub fn context(mut self, context: &'c Context) -> Self {
-        self.context = Some(context);
+        self.context = context;
         self
     }
 
@@ -213,7 +213,6 @@ impl<'c> Asking<'c> {
     /// The same.
     pub fn check_by(&self, principal: &Principal, permission: PermissionId) -> Result<bool> {
         let (rules, context, now) = (self.of(principal)?, self.context, self.now());
-        let Some(context) = context else { return rules.check(principal, permission, now) };
         rules.allows(&Question { principal, permission, fields: &[], resource: None, context, now })
     }
 
@@ -238,8 +237,8 @@ impl<'c> Asking<'c> {
     /// # Errors
     /// The same.
     pub fn check_many(&self, principal: &Principal, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        let (rules, none) = (self.of(principal)?, Context::new());
-        rules.check_each(principal, self.context.unwrap_or(&none), self.now(), checks)
+        let rules = self.of(principal)?;
+        rules.check_each(principal, self.context, self.now(), checks)
     }
 
     /// [`Rules::can_somewhere`].
@@ -247,8 +246,8 @@ impl<'c> Asking<'c> {
     /// # Errors
     /// The same.
     pub fn can_somewhere(&self, principal: &Principal, permission: &str) -> Result<bool> {
-        let (rules, none) = (self.of(principal)?, Context::new());
-        rules.can_somewhere(principal, rules.permission(permission)?, self.context.unwrap_or(&none), self.now())
+        let rules = self.of(principal)?;
+        rules.can_somewhere(principal, rules.permission(permission)?, self.context, self.now())
     }
 
     /// [`Rules::filter`].
@@ -256,8 +255,8 @@ impl<'c> Asking<'c> {
     /// # Errors
     /// The same.
     pub fn filter(&self, principal: &Principal, permission: &str) -> Result<RowFilter> {
-        let (rules, none) = (self.of(principal)?, Context::new());
-        rules.filter(principal, rules.permission(permission)?, self.context.unwrap_or(&none), self.now())
+        let rules = self.of(principal)?;
+        rules.filter(principal, rules.permission(permission)?, self.context, self.now())
     }
 
     /// [`Rules::explain`].
@@ -270,9 +269,9 @@ impl<'c> Asking<'c> {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
-        let (rules, resource, none) = (self.of(principal)?, resource.into(), Context::new());
+        let (rules, resource) = (self.of(principal)?, resource.into());
         let (permission, fields) = rules.permission_and_fields(permission)?;
-        let (context, now) = (self.context.unwrap_or(&none), self.now());
+        let (context, now) = (self.context, self.now());
         let question = Question { principal, permission, fields: &fields, resource, context, now };
         Ok(rules.decide(&question)?.explain())
     }
@@ -303,9 +302,8 @@ impl<'c> Asking<'c> {
         resource: Option<&Resource<'_>>,
         now: Time,
     ) -> Result<bool> {
-        let (rules, none) = (self.of(principal)?, Context::new());
+        let rules = self.of(principal)?;
         let (permission, fields) = rules.permission_and_fields(permission)?;
-        let context = self.context.unwrap_or(&none);
-        rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
+        rules.allows(&Question { principal, permission, fields: &fields, resource, context: self.context, now })
     }
 }

@@ -6,10 +6,7 @@ use serde::Serialize;
 use crate::model::time::Time;
 
 use crate::rules::{
-    compile::{
-        role::{GrantKind, HeldGrant},
-        rule_set::RuleSet,
-    },
+    compile::{role::HeldGrant, rule_set::RuleSet},
     policy::Effect,
     principal::Principal,
 };
@@ -46,14 +43,10 @@ impl RuleSet {
         let mut effective = Vec::new();
         for held in principal.assignments().filter(|one| self.counts(*one, now)) {
             let Some(role) = self.roles.get(held.role as usize) else { continue };
-            let active: Vec<u32> = self.parts(principal, held.role).collect();
-            let is_active = |junior: u32| {
-                active.iter().any(|part| self.roles.get(*part as usize).is_some_and(|part| part.has_junior(junior)))
-            };
             for junior in role.closure.iter().filter_map(|junior| self.roles.get(*junior as usize)) {
                 for grant in junior.own_grants() {
                     let effect = grant.written.effect;
-                    if effect == Effect::Allow && !is_active(junior.id) {
+                    if effect == Effect::Allow && !self.brings(principal, held.role, junior.id) {
                         continue;
                     }
                     effective.extend(self.reached(principal, grant).into_iter().map(|permission| EffectiveGrant {
@@ -77,7 +70,7 @@ impl RuleSet {
         if !principal.is_key() || grant.written.effect == Effect::Deny {
             return vec![pattern.clone()];
         }
-        let is_administrator = grant.kind == GrantKind::Admin;
+        let is_administrator = grant.written.is_admin();
         let matched =
             (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_administrator || grant.matches(&one.name));
         let (within, beyond): (Vec<_>, Vec<_>) = matched.partition(|(number, _)| principal.is_within_key(*number));

@@ -11,14 +11,10 @@ use crate::model::{
 
 use super::Question;
 use crate::rules::{
-    compile::{
-        attribute::ResourceType,
-        reads::{ReadAttribute, TypeReads},
-        rule_set::RuleSet,
-    },
+    compile::{attribute::ResourceType, reads::TypeReads, role::GrantId, rule_set::RuleSet},
     condition::{
-        code::{Path, Values},
         parser::Root,
+        tree::{Condition, Path, Values},
         value::{Found, TypedValue},
     },
     principal::Principal,
@@ -26,8 +22,23 @@ use crate::rules::{
     scope::kind::{BoundScope, KindId},
 };
 
-/// What questions read of a resource, in the order of [`TypeReads::attributes`]; nothing where none was named.
+/// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
 pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Found<'a>; 8]>;
+
+/// What an explanation supposes to be otherwise, but for what the principal has.
+// Behind a pointer: the evaluator is compiled once, and knows nothing of explanations.
+pub(in crate::rules) trait Supposed {
+    /// Whether a question that names no resource names one.
+    fn names_resource(&self) -> bool;
+    /// Whether a scope covers that resource.
+    fn covers(&self, scope: &BoundScope) -> bool;
+    /// Whether a condition holds.
+    fn holds(&self, condition: &Condition) -> bool;
+    /// Whether a deny has no say.
+    fn is_lifted(&self, grant: GrantId) -> bool;
+    /// Whether it is granted, whatever the roles say.
+    fn is_granted(&self) -> bool;
+}
 
 /// A question that is complete, and the values that it reads.
 #[derive(Clone, Copy)]
@@ -42,6 +53,7 @@ pub(in crate::rules) struct EvaluationContext<'a> {
     lies_at: Option<(KindId, Uuid)>,
     pub(in crate::rules) context: &'a Context,
     pub(in crate::rules) when: Time,
+    supposed: Option<&'a dyn Supposed>,
 }
 
 impl RuleSet {
@@ -79,12 +91,7 @@ impl RuleSet {
             resource.find_values(ty, reads, values)?;
         }
         self.check_context(context, reads)?;
-        let mut asks = Some(principal);
-        while let Some(one) = asks {
-            self.check_principal(one, reads)?;
-            asks = one.on_behalf_of();
-        }
-        Ok(())
+        principal.chain().try_for_each(|one| self.check_principal(one, reads))
     }
 
     #[inline]
@@ -132,7 +139,18 @@ impl RuleSet {
             },
             _ => None,
         };
-        EvaluationContext { rules: self, ty, reads, principal, resource, values, lies_at, context, when: now }
+        EvaluationContext {
+            rules: self,
+            ty,
+            reads,
+            principal,
+            resource,
+            values,
+            lies_at,
+            context,
+            when: now,
+            supposed: None,
+        }
     }
 }
 
@@ -170,6 +188,45 @@ impl<'a> EvaluationContext<'a> {
         EvaluationContext { principal, ..*self }
     }
 
+    /// The same question, some things being otherwise.
+    pub(in crate::rules) fn supposing<'b>(
+        &self,
+        principal: &'b Principal,
+        supposed: &'b dyn Supposed,
+    ) -> EvaluationContext<'b>
+    where
+        'a: 'b,
+    {
+        EvaluationContext { principal, supposed: Some(supposed), ..*self }
+    }
+
+    /// Whether the question names a resource.
+    #[inline]
+    pub(in crate::rules) fn has_resource(&self) -> bool {
+        self.resource.is_some() || self.supposed.is_some_and(|supposed| supposed.names_resource())
+    }
+
+    /// Whether a condition holds.
+    #[inline]
+    pub(in crate::rules) fn holds(&self, condition: &Condition) -> bool {
+        match self.supposed {
+            None => condition.holds(self),
+            Some(supposed) => supposed.holds(condition),
+        }
+    }
+
+    /// Whether a deny has no say.
+    #[inline]
+    pub(in crate::rules) fn is_lifted(&self, grant: GrantId) -> bool {
+        self.supposed.is_some_and(|supposed| supposed.is_lifted(grant))
+    }
+
+    /// Whether it is granted, whatever the roles say.
+    #[inline]
+    pub(in crate::rules) fn is_granted(&self) -> bool {
+        self.supposed.is_some_and(|supposed| supposed.is_granted())
+    }
+
     /// What was found for an attribute that conditions or scopes read.
     #[inline]
     fn found(&self, slot: u32) -> Option<Found<'a>> {
@@ -186,6 +243,9 @@ impl<'a> EvaluationContext<'a> {
     }
 
     fn covers_other(&self, scope: &BoundScope) -> bool {
+        if let Some(supposed) = self.supposed.filter(|supposed| supposed.names_resource()) {
+            return supposed.covers(scope);
+        }
         match scope {
             BoundScope::Global => true,
             BoundScope::Nowhere => false,
@@ -224,7 +284,7 @@ impl<'a> EvaluationContext<'a> {
             // What nothing reads was not looked up.
             None => {
                 let attribute = self.ty.attributes.get(slot as usize)?;
-                let found = self.resource?.find(self.ty, &ReadAttribute::of(attribute))?;
+                let found = self.resource?.find(self.ty, attribute)?;
                 found.read(attribute.ty).to_value()
             }
         }

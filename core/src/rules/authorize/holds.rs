@@ -11,8 +11,7 @@ impl RuleSet {
     /// Whether a principal holds `admin:all` now.
     pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
         let now = now.as_microsecond();
-        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-        chain.all(|one| {
+        principal.chain().all(|one| {
             let is_administrator = one.assignments().any(|held| self.administers(one, held, now));
             one.is_active() && one.is_of(self) && !one.is_key() && is_administrator
         })
@@ -25,12 +24,10 @@ impl RuleSet {
         let now = now.as_microsecond();
         let scope = scope.map(|scope| bind(&self.shared.symbols.kinds, scope));
         let is_here = |held: &BoundScope| *held == BoundScope::Global || scope.as_ref() == Some(held);
-        let is_senior = |one: u32| self.roles.get(one as usize).is_some_and(|one| one.has_junior(role.0));
-        let mut chain = std::iter::successors(Some(principal), |one| one.on_behalf_of());
-        chain.all(|one| {
+        principal.chain().all(|one| {
             let counts = |held: RoleAssignment<'_>| {
                 let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
-                is_somewhere && self.counts(held, now) && self.parts(one, held.role).any(is_senior)
+                is_somewhere && self.counts(held, now) && self.brings(one, held.role, role.0)
             };
             one.is_active() && one.is_of(self) && one.assignments().any(counts)
         })

@@ -21,16 +21,12 @@ pub use handle::{PermissionHandle, PermissionName};
 use crate::model::{error::Result, time::Time};
 
 use crate::rules::{
-    compile::{
-        role::GrantId,
-        rule_set::{FieldId, PermissionId, RuleSet},
-    },
+    compile::rule_set::{FieldId, PermissionId, RuleSet},
     explain::Explanation,
     principal::Principal,
-    resource::{Context, Resource},
+    resource::{Context, NO_CONTEXT, Resource},
 };
-pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, missing};
-pub(in crate::rules) use evaluator::{Holder, View};
+pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, Supposed, missing};
 
 /// A question to the rules.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +75,7 @@ pub(in crate::rules) enum Verdict {
     /// A grant allows. Where fields were named, that of the last.
     Allowed { assignment: usize },
     /// A grant denies, on this field where one was named.
-    Denied { assignment: usize, grant: GrantId, field: Option<FieldId> },
+    Denied { assignment: usize, field: Option<FieldId> },
     /// Nothing grants it, on this field where one was named.
     NothingGrants { field: Option<FieldId> },
     /// No pattern of the API key matches.
@@ -121,8 +117,7 @@ impl RuleSet {
 
     #[inline(never)]
     pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        let context = Context::new();
-        let question = Question { principal, permission, fields: &[], resource: None, context: &context, now };
+        let question = Question { principal, permission, fields: &[], resource: None, context: &NO_CONTEXT, now };
         Ok(self.settle(&question)?.is_allowed())
     }
 
@@ -175,15 +170,13 @@ impl RuleSet {
 
     /// About all who ask together.
     fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
-        let mut verdict = self.verdict(question, cx);
-        let mut behind = question.principal.on_behalf_of();
-        while let Some(principal) = behind.filter(|_| verdict.is_allowed()) {
-            let other = self.verdict(question, &cx.of(principal));
-            // Allowed is what all may do; the explanation is about who asks, or who may not.
-            verdict = if other.is_allowed() { verdict } else { other };
-            behind = principal.on_behalf_of();
+        let verdict = self.verdict(question, cx);
+        if !verdict.is_allowed() {
+            return verdict;
         }
-        verdict
+        // Allowed is what all may do; the explanation is about who asks, or who may not.
+        let mut others = question.principal.chain().skip(1).map(|principal| self.verdict(question, &cx.of(principal)));
+        others.find(|other| !other.is_allowed()).unwrap_or(verdict)
     }
 
     /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong yes, if no

@@ -30,6 +30,11 @@ impl Attribute {
         Self { name: name.to_owned(), ty, is_optional, stored: None }
     }
 
+    /// The position of its column, where a row is stored.
+    pub(in crate::rules) fn column(&self) -> Option<usize> {
+        if let Some(Stored::Column(at, _)) = self.stored { Some(at) } else { None }
+    }
+
     /// The columns of a table that conditions can read.
     pub(in crate::rules) fn of_table(table: &Table) -> impl Iterator<Item = Self> + '_ {
         table.columns.iter().enumerate().filter_map(|(at, column)| {

@@ -25,29 +25,6 @@ impl Bits {
         Bits::Few(numbers.into())
     }
 
-    /// Room for so many numbers below a bound, as bits or in the form that takes less space.
-    pub(in crate::rules) fn room(count: usize, bound: usize, as_bits: bool) -> Self {
-        let words = bound.div_ceil(64);
-        match count {
-            0 => Bits::default(),
-            _ if as_bits || count * 4 > words * 8 => Bits::Many(std::iter::repeat_n(0, words).collect()),
-            _ => Bits::Few(std::iter::repeat_n(u32::MAX, count).collect()),
-        }
-    }
-
-    /// Puts the next number into the room that was made for so many that are left, smaller ones first.
-    pub(in crate::rules) fn fill(&mut self, number: u32, left: &mut usize) {
-        match self {
-            Bits::Many(words) => set(Arc::make_mut(words), number),
-            Bits::Few(numbers) => {
-                let next = numbers.len().saturating_sub(*left);
-                Arc::make_mut(numbers).get_mut(next).into_iter().for_each(|place| *place = number);
-                *left -= 1;
-            }
-            Bits::All => {}
-        }
-    }
-
     /// Whether one of a few numbers is in it. All are looked at: a branch for each, that no processor can guess, would
     /// cost more.
     #[inline]
@@ -71,12 +48,17 @@ impl Bits {
         }
     }
 
-    /// Every number below a bound that it has.
-    pub(in crate::rules) fn each(&self, bound: usize, mut see: impl FnMut(u32)) {
+    /// Its numbers from 64 times this on, as bits.
+    pub(in crate::rules) fn word(&self, at: usize) -> u64 {
         match self {
-            Bits::Few(numbers) => numbers.iter().copied().for_each(see),
-            Bits::Many(words) => each(words, see),
-            Bits::All => (0..u32::try_from(bound).unwrap_or(u32::MAX)).for_each(&mut see),
+            Bits::Few(numbers) => {
+                let word = |number: &u32| *number as usize / 64;
+                let start = numbers.partition_point(|number| word(number) < at);
+                let own = numbers.iter().skip(start).take_while(|number| word(number) == at);
+                own.fold(0, |bits, number| bits | 1 << (number % 64))
+            }
+            Bits::Many(words) => words.get(at).copied().unwrap_or_default(),
+            Bits::All => u64::MAX,
         }
     }
 

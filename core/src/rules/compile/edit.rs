@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::{Budget, compile, conditions, flatten::too_large, grants, roles};
+use super::{Budget, compile, conditions, grants, roles, sorted, too_large};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -118,22 +118,15 @@ impl RuleSet {
     fn has_much_left_over(&self, interner: &Interner) -> bool {
         let is_much = |count: usize, used: usize| count > MAX_LEFT_OVER + 2 * used;
         let narrowed = |role: &CompiledRole| role.own.special.iter().filter(|one| one.fields != NONE).count();
-        is_much(interner.conditions.len(), self.conditions_in_use())
+        is_much(interner.conditions.len(), self.roles.iter().map(|role| role.own.conditions.len()).sum())
             || is_much(self.roles.len(), self.live_roles().count())
             || is_much(interner.field_sets.len(), self.live_roles().map(narrowed).sum())
-    }
-
-    fn conditions_in_use(&self) -> usize {
-        self.roles.iter().map(|role| role.own.conditions.len()).sum()
     }
 
     /// A role and all juniors, sorted.
     fn closure(&self, id: u32, inherits: &[RoleId]) -> Box<[u32]> {
         let juniors = inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize));
-        let mut closure: Vec<u32> = juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect();
-        closure.sort_unstable();
-        closure.dedup();
-        closure.into()
+        sorted(juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect())
     }
 
     /// Puts a role in its place, and makes its seniors anew.
@@ -144,7 +137,7 @@ impl RuleSet {
         // A senior's closure is larger than that of any of its juniors.
         seniors.sort_by_key(|senior| senior.closure.len());
         let mut row = bits::empty(self.all_permissions().len());
-        let role = self.flattened(role, &mut row, budget)?;
+        let role = role.flattened(&self.roles, &mut row, budget)?;
         if !self.role_ids.contains_key(role.name()) {
             let mut ids = (*self.role_ids).clone();
             ids.insert(role.name().into(), id);
@@ -159,7 +152,7 @@ impl RuleSet {
             let CompiledRole { id, source, inherits, own, .. } = &*senior;
             let closure = self.closure(*id, inherits);
             let role = CompiledRole::new(*id, source.clone(), inherits.clone(), closure, own.clone());
-            let role = self.flattened(role, &mut row, budget)?;
+            let role = role.flattened(&self.roles, &mut row, budget)?;
             self.change(role);
         }
         Ok(())
@@ -172,14 +165,9 @@ impl RuleSet {
         *known = Arc::new(role);
     }
 
-    fn flattened(&self, role: CompiledRole, row: &mut [u64], budget: &mut Budget) -> Result<CompiledRole> {
-        let junior = |junior: &RoleId| self.roles.get(junior.0 as usize).map(AsRef::as_ref);
-        role.flattened(junior, row, budget).ok_or_else(too_large)
-    }
-
     /// What follows from the roles as they are now.
     fn after_edit(&mut self, before: &Self) {
-        let (new, old) = (conditions(self), conditions(before));
+        let (new, old) = (conditions(&self.roles), conditions(&before.roles));
         if new != old {
             self.reads = Arc::new(Reads::of(&self.shared.symbols, &self.interner, &new));
             // Each way: a principal holds the attributes that were read when it was made.

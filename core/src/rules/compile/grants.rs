@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     interner::Interner,
-    role::{GrantId, GrantKind, NONE, Own, Special},
+    role::{GrantId, NONE, Own, Special},
     rule_set::{PermissionId, RuleSet},
 };
 use crate::rules::{
@@ -17,7 +17,7 @@ use crate::rules::{
     policy::{Effect, Grant, Role, name::Pattern},
 };
 
-use super::{Budget, symbols::Symbols};
+use super::{Budget, sorted, symbols::Symbols};
 
 /// What the grants of a role say; none where the policy is too large.
 pub(super) fn own(
@@ -28,80 +28,67 @@ pub(super) fn own(
     budget: &mut Budget,
     diagnostics: &mut Diagnostics,
 ) -> Option<Own> {
-    let (mut kinds, mut said) = (Vec::with_capacity(role.grants.len()), Said::default());
+    let (plain, special, conditions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut compiler = Compiler { id, role, symbols, interner, budget, diagnostics, plain, special, conditions };
     for (at, grant) in (0_u32..).zip(&role.grants) {
-        let place = GrantId { role: id, at };
-        let role_name = &role.name.text;
-        let Some(kind) =
-            One { place, role_name, grant, symbols, interner, said: &mut said, budget, diagnostics }.kind()
-        else {
-            diagnostics.add(grant.pattern.span, "the policy is too large: its grants match too many permissions");
+        if !compiler.grant(at, grant) {
+            let message = "the policy is too large: its grants match too many permissions";
+            compiler.diagnostics.add(grant.pattern.span, message);
             return None;
-        };
-        kinds.push(kind);
+        }
     }
-    let Said { mut plain, mut special, mut conditions } = said;
-    plain.sort_unstable();
-    plain.dedup();
-    special.sort_unstable();
-    conditions.sort_unstable();
-    conditions.dedup();
+    let Compiler { plain, special, conditions, .. } = compiler;
     Some(Own {
-        is_administrator: kinds.contains(&GrantKind::Admin),
-        grants: kinds.into(),
-        plain: plain.into(),
-        special: special.into(),
-        conditions: conditions.into(),
+        is_administrator: role.grants.iter().any(Grant::is_admin),
+        plain: sorted(plain),
+        special: sorted(special),
+        conditions: sorted(conditions),
     })
 }
 
-/// Gathered from a role's grants, as in [`Own`].
-#[derive(Default)]
-struct Said {
+/// A role whose grants are being compiled, and what they say so far, as in [`Own`].
+struct Compiler<'c> {
+    id: u32,
+    role: &'c Role,
+    symbols: &'c Symbols,
+    interner: &'c mut Interner,
+    budget: &'c mut Budget,
+    diagnostics: &'c mut Diagnostics,
     plain: Vec<u32>,
     special: Vec<Special>,
     conditions: Vec<(u32, u32)>,
 }
 
-/// One grant being compiled.
-struct One<'g> {
-    place: GrantId,
-    role_name: &'g str,
-    grant: &'g Grant,
-    symbols: &'g Symbols,
-    interner: &'g mut Interner,
-    said: &'g mut Said,
-    budget: &'g mut Budget,
-    diagnostics: &'g mut Diagnostics,
-}
-
-impl One<'_> {
-    /// Adds what the grant says. None where the policy is too large.
-    fn kind(&mut self) -> Option<GrantKind> {
-        let Grant { effect, pattern: Text { text, span }, when } = self.grant;
+impl Compiler<'_> {
+    /// Adds what a grant says; false where the policy is too large.
+    fn grant(&mut self, at: u32, grant: &Grant) -> bool {
+        let Grant { effect, pattern: Text { text, span }, when } = grant;
         let Some(pattern) = Pattern::parse(text) else {
             let help = "write `resource:action`, `resource:*`, `*:action` or `resource:action{field,field}`";
             let message = format!("`{}` is neither a permission nor a pattern of permissions", shown(text));
             self.diagnostics.add(*span, message).help(help);
-            return Some(GrantKind::Special);
+            return true;
         };
         if pattern.resource == Some("admin") && pattern.action == Some("all") {
-            return Some(if self.is_admin(&pattern) { GrantKind::Admin } else { GrantKind::Special });
+            self.check_admin(grant, &pattern);
+            return true;
         }
         let matched = self.symbols.matching(&pattern);
         if matched.is_empty() {
-            self.unmatched(&pattern);
+            self.unmatched(grant, &pattern);
         }
         if let Some(when) = when
             && let Err(error) = check_grammar(&when.text)
         {
-            self.wrong(when, error);
-            return Some(GrantKind::Special);
+            self.wrong(grant, when, error);
+            return true;
         }
-        self.budget.takes_steps(matched.len()).then_some(())?;
-        if *effect == Effect::Allow && when.is_none() && pattern.fields.is_none() {
-            self.said.plain.extend(matched);
-            return Some(GrantKind::Plain);
+        if !self.budget.takes_steps(matched.len()) {
+            return false;
+        }
+        if grant.is_plain() {
+            self.plain.extend(matched);
+            return true;
         }
         // Permissions of one type share a condition and a set of fields.
         let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
@@ -110,39 +97,42 @@ impl One<'_> {
             let known = match of_type.get(&ty) {
                 Some(known) => *known,
                 None => {
-                    // Every type has a copy of the condition, known by its text.
+                    // Every type has a copy of the condition, known by its text, and its tests have theirs.
                     let length = when.as_ref().map_or(0, |when| when.text.len());
-                    self.budget.takes_steps(100 + length / 10).then_some(())?;
-                    self.budget.takes_bytes(2 * length).then_some(())?;
-                    let new = self.on_type(ty, &pattern);
+                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(3 * length) {
+                        return false;
+                    }
+                    let new = self.on_type(ty, grant, &pattern);
                     of_type.insert(ty, new);
                     new
                 }
             };
             let Some((condition, fields)) = known else { continue };
-            self.budget.takes_bytes(size_of::<Special>()).then_some(())?;
-            if condition != NONE {
-                self.said.conditions.push((ty, condition));
+            if !self.budget.takes_bytes(size_of::<Special>()) {
+                return false;
             }
-            self.said.special.push(Special { permission, effect: *effect, condition, fields, grant: self.place });
+            if condition != NONE {
+                self.conditions.push((ty, condition));
+            }
+            let grant = GrantId { role: self.id, at };
+            self.special.push(Special { permission, effect: *effect, condition, fields, grant });
         }
-        Some(GrantKind::Special)
+        true
     }
 
     /// Given unconditionally or not at all, and never denied.
-    fn is_admin(&mut self, pattern: &Pattern<'_>) -> bool {
-        let message = match (self.grant.effect, &self.grant.when, &pattern.fields) {
+    fn check_admin(&mut self, grant: &Grant, pattern: &Pattern<'_>) {
+        let message = match (grant.effect, &grant.when, &pattern.fields) {
             (Effect::Deny, _, _) => "`admin:all` cannot be denied",
             (_, Some(_), _) => "`admin:all` is held without a condition or not at all",
             (_, _, Some(_)) => "`admin:all` has no fields",
-            (Effect::Allow, None, None) => return true,
+            (Effect::Allow, None, None) => return,
         };
-        self.diagnostics.add(self.grant.pattern.span, message);
-        false
+        self.diagnostics.add(grant.pattern.span, message);
     }
 
-    fn unmatched(&mut self, pattern: &Pattern<'_>) {
-        let (symbols, text) = (self.symbols, &self.grant.pattern.text);
+    fn unmatched(&mut self, grant: &Grant, pattern: &Pattern<'_>) {
+        let (symbols, text) = (self.symbols, &grant.pattern.text);
         let name = text.split('{').next().unwrap_or(text);
         let (mut message, diagnostics) = (format!("`{}` matches no permission", shown(name)), &mut *self.diagnostics);
         let help = match (pattern.resource, pattern.action) {
@@ -159,17 +149,17 @@ impl One<'_> {
                 diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
             }
         };
-        diagnostics.add(self.grant.pattern.span, message).help_if(help).label("not declared");
+        diagnostics.add(grant.pattern.span, message).help_if(help).label("not declared");
     }
 
     /// The condition and the fields as this type has them; none where they do not fit it.
-    fn on_type(&mut self, ty: u32, pattern: &Pattern<'_>) -> Option<(u32, u32)> {
-        let fields = self.fields(ty, pattern);
-        let condition = self.grant.when.as_ref().map_or(Some(NONE), |when| self.condition(ty, when));
+    fn on_type(&mut self, ty: u32, grant: &Grant, pattern: &Pattern<'_>) -> Option<(u32, u32)> {
+        let fields = self.fields(ty, grant, pattern);
+        let condition = grant.when.as_ref().map_or(Some(NONE), |when| self.condition(ty, grant, when));
         Some((condition?, fields?))
     }
 
-    fn fields(&mut self, ty: u32, pattern: &Pattern<'_>) -> Option<u32> {
+    fn fields(&mut self, ty: u32, grant: &Grant, pattern: &Pattern<'_>) -> Option<u32> {
         let Some(names) = &pattern.fields else { return Some(NONE) };
         let ty = self.symbols.types.get(ty as usize)?;
         let mut slots = Vec::with_capacity(names.len());
@@ -180,20 +170,18 @@ impl One<'_> {
                     let known = ty.attributes.iter().map(|one| one.name.as_str());
                     let help = self.diagnostics.suggest(name, known);
                     let message = format!("type `{}` has no field `{}`", ty.name, shown(name));
-                    self.diagnostics.add(self.grant.pattern.span, message).help_if(help);
+                    self.diagnostics.add(grant.pattern.span, message).help_if(help);
                 }
             }
         }
         if slots.len() < names.len() {
             return None;
         }
-        slots.sort_unstable();
-        slots.dedup();
-        Some(self.interner.fields(slots))
+        Some(self.interner.fields(sorted(slots)))
     }
 
-    fn condition(&mut self, ty: u32, when: &Text) -> Option<u32> {
-        let is_deny = self.grant.effect == Effect::Deny;
+    fn condition(&mut self, ty: u32, grant: &Grant, when: &Text) -> Option<u32> {
+        let is_deny = grant.effect == Effect::Deny;
         if let Some(known) = self.interner.known(&when.text, ty, is_deny) {
             return Some(known);
         }
@@ -210,17 +198,17 @@ impl One<'_> {
                 Some(self.interner.add(condition, ty, is_deny))
             }
             Err(errors) => {
-                errors.into_iter().for_each(|error| self.wrong(when, error));
+                errors.into_iter().for_each(|error| self.wrong(grant, when, error));
                 None
             }
         }
     }
 
-    fn wrong(&mut self, when: &Text, error: ConditionError) {
+    fn wrong(&mut self, grant: &Grant, when: &Text, error: ConditionError) {
         let span = error.span(&when.text);
         // A policy built in code has no lines: the message says whose condition it is.
         let message = match when.span.is_code() {
-            true => format!("role {}, {}: {}", shown(self.role_name), shown(&self.grant.pattern.text), error.message),
+            true => format!("role {}, {}: {}", shown(&self.role.name.text), shown(&grant.pattern.text), error.message),
             false => error.message,
         };
         self.diagnostics.add_inside(when, span, message).help_if(error.help);

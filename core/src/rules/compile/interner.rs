@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::rules::condition::code::{Condition, Path};
+use crate::rules::condition::tree::{Condition, Path};
 
 /// What the grants of all roles share. Grows with edits; a policy compiled anew has only what it needs.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ impl Interner {
     }
 
     pub(in crate::rules) fn add(&mut self, condition: Condition, ty: Option<u32>, is_deny: bool) -> u32 {
-        let paths = condition.tests.iter().flat_map(|test| test.kind.paths()).collect();
+        let paths = condition.tree.paths().collect();
         let (text, next) = (condition.text.clone(), place(self.conditions.len()));
         let id = *self.equal.entry((text.clone(), paths)).or_insert(next);
         if id == next {
@@ -39,7 +39,7 @@ impl Interner {
     }
 
     /// The place of a sorted set of fields.
-    pub(in crate::rules) fn fields(&mut self, slots: Vec<u32>) -> u32 {
+    pub(in crate::rules) fn fields(&mut self, slots: Box<[u32]>) -> u32 {
         let slots: Arc<[u32]> = slots.into();
         let next = place(self.field_sets.len());
         let id = *self.known_fields.entry(slots.clone()).or_insert(next);

@@ -47,8 +47,7 @@ impl RuleSet {
                 let Some(condition) = self.condition(special.condition).filter(|_| ty.name == resource_type) else {
                     continue;
                 };
-                let paths = condition.tests.iter().flat_map(|test| test.kind.paths());
-                let attributes = paths.filter(|path| path.root == Root::Resource).filter_map(|path| {
+                let attributes = condition.paths.iter().filter(|path| path.root == Root::Resource).filter_map(|path| {
                     let attribute: &Attribute = ty.attributes.get(path.slot as usize)?;
                     is_loose(&FilterAttribute::new(attribute.name.clone().into(), attribute)).then_some(attribute)
                 });

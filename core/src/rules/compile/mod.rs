@@ -5,13 +5,12 @@
 //! | `symbols` | types, attributes, permissions, kinds of scope |
 //! | `roles` | the hierarchy |
 //! | `grants` | a role's own grants: patterns and conditions, permission by permission |
-//! | `flatten` | a role with all that it inherits |
+//! | `role` | a role with all that it inherits |
 //! | `edit` | one role changed, without compiling the others again |
 
 pub(in crate::rules) mod attribute;
 pub(in crate::rules) mod bits;
 mod edit;
-mod flatten;
 mod grants;
 pub(in crate::rules) mod interner;
 pub(in crate::rules) mod lint;
@@ -25,7 +24,7 @@ pub(in crate::rules) mod symbols;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::model::error::Result;
+use crate::model::error::{Error, Reason, Result};
 
 use crate::rules::{
     diagnostics::{Diagnostics, shown},
@@ -35,7 +34,7 @@ use {
     interner::Interner,
     permission_index::PermissionIndex,
     reads::Reads,
-    role::Own,
+    role::CompiledRole,
     roles::Hierarchy,
     rule_set::{RuleSet, Shared, Stamp},
     schema::Schema,
@@ -59,7 +58,6 @@ pub(in crate::rules) struct Checked {
     symbols: Symbols,
     hierarchy: Hierarchy,
     interner: Interner,
-    own: Vec<Arc<Own>>,
     budget: Budget,
 }
 
@@ -68,53 +66,61 @@ pub(in crate::rules) fn check(policy: &Policy, schema: &Schema) -> std::result::
     let mut diagnostics = policy.origin.as_deref().cloned().unwrap_or_default();
     let mut budget = Budget::new();
     let mut symbols = symbols::symbols(policy, schema, &mut diagnostics);
-    let hierarchy = roles::hierarchy(policy, &mut budget, &mut diagnostics);
-    symbols.anonymous_reads_little(policy, &hierarchy);
+    let mut hierarchy = roles::hierarchy(policy, &mut budget, &mut diagnostics);
+    symbols.anonymous_reads_little(&hierarchy);
     let mut interner = Interner::default();
-    let mut own: Vec<Arc<Own>> = Vec::with_capacity(hierarchy.roles.len());
-    for (id, declared) in (0_u32..).zip(&hierarchy.roles) {
-        let role = &policy.roles[declared.at];
-        let Some(one) = grants::own(id, role, &symbols, &mut interner, &mut budget, &mut diagnostics) else { break };
-        own.push(Arc::new(one));
+    for role in &mut hierarchy.roles {
+        match grants::own(role.id, &role.source, &symbols, &mut interner, &mut budget, &mut diagnostics) {
+            Some(own) => role.own = Arc::new(own),
+            None => break,
+        }
     }
-    let is_administrator = |role: &u32| own.get(*role as usize).is_some_and(|own| own.is_administrator);
-    if let Some(name) = policy.anonymous.as_ref().filter(|_| hierarchy.anonymous_closure().iter().any(is_administrator))
-    {
+    let gives_all = hierarchy.anonymous_roles().any(|role| role.own.is_administrator);
+    if let Some(name) = policy.anonymous.as_ref().filter(|_| gives_all) {
         let help = format!("role `{}` gives it, itself or by what it inherits", shown(&name.text));
         diagnostics.add(name.span, "those who are not signed in cannot hold `admin:all`").help(help);
     }
-    if diagnostics.is_empty() { Ok(Checked { symbols, hierarchy, interner, own, budget }) } else { Err(diagnostics) }
+    if diagnostics.is_empty() { Ok(Checked { symbols, hierarchy, interner, budget }) } else { Err(diagnostics) }
 }
 
 impl Checked {
     pub(in crate::rules) fn flatten(self, policy: &Policy, schema: &Schema) -> Result<RuleSet> {
-        let Self { symbols, hierarchy, interner, own, mut budget } = self;
-        let conditions = own.iter().flat_map(|own| own.conditions.iter().copied()).collect();
-        let reads = Reads::of(&symbols, &interner, &conditions);
-        let types = symbols.permissions.iter().map(|permission| permission.ty).collect();
+        let Self { symbols, hierarchy, interner, mut budget } = self;
+        let mut roles: Vec<Arc<CompiledRole>> = hierarchy.roles.into_iter().map(Arc::new).collect();
+        let mut row = bits::empty(symbols.permissions.len());
+        for at in hierarchy.order {
+            let role = CompiledRole::clone(&roles[at as usize]);
+            roles[at as usize] = Arc::new(role.flattened(&roles, &mut row, &mut budget)?);
+        }
         let mut rules = RuleSet {
             stamp: Stamp::new(),
+            reads: Arc::new(Reads::of(&symbols, &interner, &conditions(&roles))),
+            types: symbols.permissions.iter().map(|permission| permission.ty).collect(),
+            permission_index: PermissionIndex::new(symbols.permissions.len(), roles.iter().map(|role| &role.plain)),
             shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
             interner: Arc::new(interner),
-            reads: Arc::new(reads),
-            types,
-            roles: Vec::new(),
-            permission_index: PermissionIndex::new(0, [].iter()),
-            role_ids: Arc::default(),
+            roles,
+            role_ids: Arc::new(hierarchy.ids),
             numbers: Arc::default(),
             marks: Box::default(),
             administrators: Box::default(),
             anonymous: hierarchy.anonymous,
         };
-        flatten::all(&mut rules, policy, hierarchy, own, &mut budget)?;
         rules.mark();
         Ok(rules)
     }
 }
 
 /// Conditions that apply to a type, over all roles.
-fn conditions(rules: &RuleSet) -> BTreeSet<(u32, u32)> {
-    rules.roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect()
+fn conditions(roles: &[Arc<CompiledRole>]) -> BTreeSet<(u32, u32)> {
+    roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect()
+}
+
+/// Each once.
+fn sorted<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
+    all.sort_unstable();
+    all.dedup();
+    all.into()
 }
 
 /// What is left of the work and space that a policy may cost.
@@ -141,4 +147,8 @@ fn take(left: &mut usize, wanted: usize) -> bool {
     let after = left.checked_sub(wanted);
     *left = after.unwrap_or(0);
     after.is_some()
+}
+
+fn too_large() -> Error {
+    Error::new(Reason::PolicyInvalid, "the policy is too large: its hierarchy multiplies its grants")
 }

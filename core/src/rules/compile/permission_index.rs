@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bits::{self, Bits};
 
-/// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
+/// Columns in a block, as bits in a word: an edit copies the blocks of the permissions that it gives or takes.
 const BLOCK: usize = 64;
 /// Columns are bits, which answer fastest, while all of them take no more bytes than this.
 const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
@@ -24,23 +24,26 @@ impl PermissionIndex {
         permissions: usize,
         roles: impl ExactSizeIterator<Item = &'b Bits> + Clone,
     ) -> Self {
-        let count = roles.len();
-        let are_bits = are_bits(permissions, count);
-        let each = |see: &mut dyn FnMut(u32, usize)| {
-            for (role, has) in (0_u32..).zip(roles.clone()) {
-                has.each(permissions, |permission| see(role, permission as usize));
-            }
-        };
-        // Counted, then filled in place: all that roles say may be many times larger than what is made of it.
-        let mut left = vec![0; permissions];
-        each(&mut |_, permission| left.get_mut(permission).into_iter().for_each(|count| *count += 1));
-        let mut columns: Vec<Bits> = left.iter().map(|few| Bits::room(*few, count, are_bits)).collect();
-        each(&mut |role, permission| {
-            if let (Some(column), Some(left)) = (columns.get_mut(permission), left.get_mut(permission)) {
-                column.fill(role, left);
-            }
-        });
-        Self { permissions, roles: count, blocks: columns.chunks(BLOCK).map(Arc::from).collect() }
+        let mut index = Self { permissions, roles: roles.len(), blocks: Vec::new() };
+        index.blocks = (0..permissions.div_ceil(BLOCK))
+            .map(|block| {
+                let mut columns = vec![bits::empty(index.roles); BLOCK.min(permissions - block * BLOCK)];
+                for (role, has) in (0_u32..).zip(roles.clone()) {
+                    bits::each(&[has.word(block)], |at| {
+                        columns.get_mut(at as usize).into_iter().for_each(|column| bits::set(column, role));
+                    });
+                }
+                columns.iter().map(|column| index.as_column(column)).collect()
+            })
+            .collect();
+        index
+    }
+
+    /// From one bit for each role, in the form that the size of all allows.
+    fn as_column(&self, words: &[u64]) -> Bits {
+        let are_bits = self.permissions.saturating_mul(self.roles) / 8 <= MAX_BITS_BYTES;
+        let is_empty = words.iter().all(|word| *word == 0);
+        if are_bits && !is_empty { Bits::Many(words.into()) } else { Bits::of(words) }
     }
 
     /// Whether a role says it of a permission.
@@ -63,27 +66,17 @@ impl PermissionIndex {
     /// Says what a role has from now on, and had before.
     pub(in crate::rules) fn change(&mut self, role: u32, before: &Bits, after: &Bits) {
         self.roles = self.roles.max(role as usize + 1);
-        let are_bits = are_bits(self.permissions, self.roles);
-        let [mut turned, after] = [before, after].map(|has| {
-            let mut words = bits::empty(self.permissions);
-            has.add_to(&mut words);
-            words
-        });
-        turned.iter_mut().zip(after).for_each(|(before, after)| *before ^= after);
-        bits::each(&turned, |permission| {
-            let block = self.blocks.get_mut(permission as usize / BLOCK).map(Arc::make_mut);
-            if let Some(column) = block.and_then(|block| block.get_mut(permission as usize % BLOCK)) {
+        for block in 0..self.blocks.len() {
+            bits::each(&[before.word(block) ^ after.word(block)], |at| {
+                let Some(column) = self.blocks[block].get(at as usize) else { return };
                 let mut words = bits::empty(self.roles);
                 column.add_to(&mut words);
                 words[role as usize / 64] ^= 1 << (role % 64);
-                *column = if are_bits { Bits::Many(words.into()) } else { Bits::of(&words) };
-            }
-        });
+                let column = self.as_column(&words);
+                Arc::make_mut(&mut self.blocks[block])[at as usize] = column;
+            });
+        }
     }
-}
-
-fn are_bits(permissions: usize, roles: usize) -> bool {
-    permissions.saturating_mul(roles) / 8 <= MAX_BITS_BYTES
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    attribute::{Attribute, ResourceType, Stored},
+    attribute::{ResourceType, Stored},
     interner::Interner,
+    sorted,
     symbols::Symbols,
 };
-use crate::rules::condition::{code::Path, parser::Root, value::Type};
+use crate::rules::condition::{parser::Root, tree::Path};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]
@@ -24,48 +25,25 @@ pub(in crate::rules) struct Reads {
 /// What questions about one resource type read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::rules) struct TypeReads {
-    /// What a resource must carry, by slot.
-    pub(in crate::rules) attributes: Box<[ReadAttribute]>,
-    /// The place of each slot among [`TypeReads::attributes`], or [`NO_PLACE`].
+    /// What a resource must carry.
+    pub(in crate::rules) slots: Box<[u32]>,
+    /// The place of each slot among [`TypeReads::slots`], or [`NO_PLACE`].
     places: Box<[u32]>,
     /// The names of the attributes.
     pub(in crate::rules) names: Vec<String>,
     /// Those of them that are relations.
     pub(in crate::rules) relation_names: Vec<String>,
     /// What is read of the context, where it must be there.
-    pub(in crate::rules) context: Vec<u32>,
+    pub(in crate::rules) context: Box<[u32]>,
     /// What is read of the principal, where it must be there.
     pub(in crate::rules) principal: Vec<Path>,
-}
-
-/// What a question needs to know of an attribute that it reads.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::rules) struct ReadAttribute {
-    pub(in crate::rules) name: Box<str>,
-    pub(in crate::rules) ty: Type,
-    pub(in crate::rules) is_optional: bool,
-    /// The position of its column, where a row is stored.
-    pub(in crate::rules) column: Option<usize>,
-}
-
-impl ReadAttribute {
-    pub(in crate::rules) fn of(attribute: &Attribute) -> Self {
-        let column = match attribute.stored {
-            Some(Stored::Column(at, _)) => Some(at),
-            _ => None,
-        };
-        let Attribute { ty, is_optional, .. } = *attribute;
-        Self { name: attribute.name.as_str().into(), ty, is_optional, column }
-    }
 }
 
 /// Stands for "not read".
 const NO_PLACE: u32 = u32::MAX;
 
 impl TypeReads {
-    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, mut context: Vec<u32>, mut principal: Vec<Path>) -> Self {
-        context.sort_unstable();
-        context.dedup();
+    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, context: Vec<u32>, mut principal: Vec<Path>) -> Self {
         principal.sort_unstable_by_key(|path| path.slot);
         principal.dedup();
         let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
@@ -77,16 +55,16 @@ impl TypeReads {
             }
         }
         Self {
-            attributes: read().map(ReadAttribute::of).collect(),
+            slots: slots.iter().copied().collect(),
             places: places.into(),
             names: read().map(|one| one.name.clone()).collect(),
             relation_names: relations.map(|one| one.name.clone()).collect(),
-            context,
+            context: sorted(context),
             principal,
         }
     }
 
-    /// Where a slot stands among [`TypeReads::attributes`].
+    /// Where a slot stands among [`TypeReads::slots`].
     #[inline]
     pub(in crate::rules) fn place(&self, slot: u32) -> Option<usize> {
         self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| *place as usize)

@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{bits::Bits, rule_set::RoleId};
-use crate::rules::policy::{Effect, Grant, Role, name::Pattern};
+use super::{
+    Budget,
+    bits::{self, Bits},
+    rule_set::RoleId,
+    sorted, too_large,
+};
+use crate::{
+    model::error::Result,
+    rules::policy::{Effect, Grant, Role, name::Pattern},
+};
 
 /// Stands for "no condition" and "not narrowed".
 pub(in crate::rules) const NONE: u32 = u32::MAX;
 
 /// A role with all that it inherits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::rules) struct CompiledRole {
     /// Its number.
     pub(in crate::rules) id: u32,
@@ -32,25 +40,12 @@ pub(in crate::rules) struct CompiledRole {
 /// What a role's own grants say.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Own {
-    /// As many as the source has.
-    pub(in crate::rules) grants: Box<[GrantKind]>,
     /// Permissions that it allows under no condition, unnarrowed.
     pub(in crate::rules) plain: Box<[u32]>,
     pub(in crate::rules) special: Box<[Special]>,
     pub(in crate::rules) is_administrator: bool,
     /// Resource types and the conditions that apply to them, each pair once.
     pub(in crate::rules) conditions: Box<[(u32, u32)]>,
-}
-
-/// How a grant is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum GrantKind {
-    /// As bits.
-    Plain,
-    /// As [`Special`]s.
-    Special,
-    /// `admin:all`.
-    Admin,
 }
 
 /// A grant of one permission that denies, is conditional, or is narrowed to fields.
@@ -66,16 +61,10 @@ pub(in crate::rules) struct Special {
 }
 
 /// Grants, sorted by permission.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::rules) struct Specials(Box<[Special]>);
 
 impl Specials {
-    pub(in crate::rules) fn new(mut all: Vec<Special>) -> Self {
-        all.sort_unstable();
-        all.dedup();
-        Self(all.into())
-    }
-
     pub(in crate::rules) fn all(&self) -> &[Special] {
         &self.0
     }
@@ -101,6 +90,34 @@ pub(in crate::rules) struct GrantId {
 }
 
 impl CompiledRole {
+    /// A role that has nothing yet, neither its own grants nor those that it inherits.
+    pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
+        let (plain, special) = (Bits::default(), Specials::default());
+        Self { id, source, is_gone: false, inherits, closure, own, is_administrator: false, plain, special }
+    }
+
+    /// With all its grants, its juniors having theirs. Needs room for one bit for each permission.
+    pub(super) fn flattened(mut self, roles: &[Arc<Self>], row: &mut [u64], budget: &mut Budget) -> Result<Self> {
+        row.fill(0);
+        self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
+        let mut special = self.own.special.to_vec();
+        self.is_administrator = self.own.is_administrator;
+        for junior in self.inherits.iter().filter_map(|junior| roles.get(junior.0 as usize)) {
+            junior.plain.add_to(row);
+            special.extend_from_slice(junior.special.all());
+            self.is_administrator |= junior.is_administrator;
+            // A word of it holds 64 permissions and costs next to nothing.
+            if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
+                return Err(too_large());
+            }
+        }
+        self.special = Specials(sorted(special));
+        // It matches every permission, and nothing narrows it.
+        self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
+        let is_small = budget.takes_bytes(self.plain.bytes() + self.special.bytes());
+        if is_small { Ok(self) } else { Err(too_large()) }
+    }
+
     pub(in crate::rules) fn name(&self) -> &str {
         &self.source.name.text
     }
@@ -116,13 +133,11 @@ impl CompiledRole {
 
     /// Its own grants.
     pub(in crate::rules) fn own_grants(&self) -> impl Iterator<Item = HeldGrant<'_>> {
-        let kinds = self.own.grants.iter().zip(&self.source.grants).zip(0..);
-        kinds.map(move |((kind, written), at)| HeldGrant { role: self, at, kind: *kind, written })
+        (0..).zip(&self.source.grants).map(|(at, written)| HeldGrant { role: self, at, written })
     }
 
     pub(in crate::rules) fn own_grant(&self, at: u32) -> Option<HeldGrant<'_>> {
-        let written = self.source.grants.get(at as usize)?;
-        Some(HeldGrant { role: self, at, kind: *self.own.grants.get(at as usize)?, written })
+        Some(HeldGrant { role: self, at, written: self.source.grants.get(at as usize)? })
     }
 }
 
@@ -131,7 +146,6 @@ impl CompiledRole {
 pub(in crate::rules) struct HeldGrant<'a> {
     pub(in crate::rules) role: &'a CompiledRole,
     pub(in crate::rules) at: u32,
-    pub(in crate::rules) kind: GrantKind,
     pub(in crate::rules) written: &'a Grant,
 }
 

@@ -1,16 +1,19 @@
 //! The hierarchy: names, juniors, cycles.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use smol_str::SmolStr;
 
-use super::rule_set::{RoleId, RoleIds};
+use super::{
+    role::CompiledRole,
+    rule_set::{RoleId, RoleIds},
+};
 use crate::rules::{
     diagnostics::{Diagnostics, Span, Text, shown},
     policy::{Policy, Role, name::is_word},
 };
 
-use super::Budget;
+use super::{Budget, sorted};
 
 /// The most roles of a policy.
 const MAX_ROLES: usize = 100_000;
@@ -18,36 +21,22 @@ const MAX_ROLES: usize = 100_000;
 #[derive(Default)]
 pub(super) struct Hierarchy {
     pub(super) ids: RoleIds,
-    /// Sorted by name.
-    pub(super) roles: Vec<Declared>,
-    /// Of each role, itself and all juniors, sorted.
-    pub(super) closures: Vec<Box<[u32]>>,
+    /// Sorted by name, with their juniors; what they grant is not known yet.
+    pub(super) roles: Vec<CompiledRole>,
     /// Juniors before their seniors.
     pub(super) order: Vec<u32>,
     pub(super) anonymous: Option<RoleId>,
 }
 
-pub(super) struct Declared {
-    pub(super) name: String,
-    pub(super) inherits: Vec<RoleId>,
-    /// Its place in the policy.
-    pub(super) at: usize,
-}
-
 impl Hierarchy {
-    /// A role as the policy has it.
-    pub(super) fn declared<'p>(&self, policy: &'p Policy, role: u32) -> Option<&'p Role> {
-        policy.roles.get(self.roles.get(role as usize)?.at).map(AsRef::as_ref)
-    }
-
-    fn span(&self, policy: &Policy, role: u32) -> Span {
-        self.declared(policy, role).map_or(Span::CODE, |role| role.name.span)
+    fn span(&self, role: u32) -> Span {
+        self.roles.get(role as usize).map_or(Span::CODE, |role| role.source.name.span)
     }
 
     /// The role of those who are not signed in, and all its juniors.
-    pub(super) fn anonymous_closure(&self) -> &[u32] {
-        let role = self.anonymous.and_then(|role| self.closures.get(role.0 as usize));
-        role.map(AsRef::as_ref).unwrap_or_default()
+    pub(super) fn anonymous_roles(&self) -> impl Iterator<Item = &CompiledRole> {
+        let role = self.anonymous.and_then(|role| self.roles.get(role.0 as usize));
+        role.into_iter().flat_map(|role| &role.closure).filter_map(|junior| self.roles.get(*junior as usize))
     }
 }
 
@@ -57,21 +46,19 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut 
         diagnostics.add(role.name.span, format!("a policy has at most {MAX_ROLES} roles"));
         return hierarchy;
     }
-    let mut sorted: Vec<usize> = (0..policy.roles.len()).collect();
-    sorted.sort_by(|a, b| policy.roles[*a].name.text.cmp(&policy.roles[*b].name.text));
-    for at in sorted {
-        let role = &policy.roles[at];
-        let name = &role.name.text;
+    let mut sorted: Vec<&Arc<Role>> = policy.roles.iter().collect();
+    sorted.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+    for (id, role) in (0..).zip(sorted) {
+        let Text { text: name, span } = &role.name;
         check_name(&role.name, diagnostics);
-        let id = u32::try_from(hierarchy.roles.len()).unwrap_or(u32::MAX);
         if let Some(first) = hierarchy.ids.insert(name.as_str().into(), id) {
-            let twice = diagnostics.add(role.name.span, format!("role `{}` is declared twice", shown(name)));
-            twice.label("declared again").first(hierarchy.span(policy, first), "first declared");
+            let twice = diagnostics.add(*span, format!("role `{}` is declared twice", shown(name)));
+            twice.label("declared again").first(hierarchy.span(first), "first declared");
         }
-        hierarchy.roles.push(Declared { name: name.clone(), inherits: Vec::new(), at });
+        hierarchy.roles.push(CompiledRole::new(id, role.clone(), Box::default(), Box::default(), Arc::default()));
     }
     resolve(policy, &mut hierarchy, diagnostics);
-    close(policy, &mut hierarchy, budget, diagnostics);
+    close(&mut hierarchy, budget, diagnostics);
     hierarchy
 }
 
@@ -79,8 +66,8 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, diagnostics: &mut Diagnos
     let ids = &hierarchy.ids;
     let find = |name: &str| ids.get(name).copied().map(RoleId);
     let known = || ids.keys().map(SmolStr::as_str);
-    for declared in &mut hierarchy.roles {
-        declared.inherits = juniors(&policy.roles[declared.at], policy.limited_hierarchy, &find, known, diagnostics);
+    for role in &mut hierarchy.roles {
+        role.inherits = juniors(&role.source, policy.limited_hierarchy, &find, known, diagnostics).into();
     }
     hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, diagnostics));
 }
@@ -140,7 +127,7 @@ pub(super) fn check_name(Text { text, span }: &Text, diagnostics: &mut Diagnosti
 }
 
 /// Orders juniors before seniors, and gathers every role's juniors. What cannot be ordered is in a cycle.
-fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagnostics) {
+fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagnostics) {
     let count = hierarchy.roles.len();
     let mut seniors: Vec<Vec<u32>> = vec![Vec::new(); count];
     let mut waits: Vec<usize> = Vec::with_capacity(count);
@@ -149,19 +136,17 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagno
         role.inherits.iter().for_each(|junior| seniors[junior.0 as usize].push(senior));
     }
     let mut ready: Vec<u32> = (0_u32..).zip(&waits).filter(|(_, waits)| **waits == 0).map(|(role, _)| role).collect();
-    hierarchy.closures = vec![Box::default(); count];
     while let Some(role) = ready.pop() {
         let mut closure = vec![role];
         for junior in &hierarchy.roles[role as usize].inherits {
-            closure.extend_from_slice(&hierarchy.closures[junior.0 as usize]);
+            closure.extend_from_slice(&hierarchy.roles[junior.0 as usize].closure);
         }
-        closure.sort_unstable();
-        closure.dedup();
+        let closure = sorted(closure);
         if !budget.takes_bytes(closure.len() * 4) || !budget.takes_steps(closure.len()) {
-            diagnostics.add(hierarchy.span(policy, role), "the hierarchy of this policy is too large");
+            diagnostics.add(hierarchy.span(role), "the hierarchy of this policy is too large");
             return;
         }
-        hierarchy.closures[role as usize] = closure.into();
+        hierarchy.roles[role as usize].closure = closure;
         hierarchy.order.push(role);
         for senior in &seniors[role as usize] {
             waits[*senior as usize] -= 1;
@@ -171,21 +156,21 @@ fn close(policy: &Policy, hierarchy: &mut Hierarchy, budget: &mut Budget, diagno
         }
     }
     if hierarchy.order.len() < count {
-        report_cycle(policy, hierarchy, &waits, diagnostics);
+        report_cycle(hierarchy, &waits, diagnostics);
     }
 }
 
 /// Follows juniors that wait, from any role that waits: the walk must come back to itself.
-fn report_cycle(policy: &Policy, hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
+fn report_cycle(hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
     let mut path: Vec<usize> = Vec::new();
     let mut place = vec![usize::MAX; waits.len()];
     let mut next = waits.iter().position(|waits| *waits > 0);
     while let Some(at) = next {
         if place[at] != usize::MAX {
             let cycle = path[place[at]..].iter().chain([&at]).take(10);
-            let names: Vec<String> = cycle.map(|role| shown(&hierarchy.roles[*role].name)).collect();
+            let names: Vec<String> = cycle.map(|role| shown(hierarchy.roles[*role].name())).collect();
             let message = format!("roles inherit from each other in a circle: {}", names.join(" → "));
-            let span = policy.roles[hierarchy.roles[at].at].name.span;
+            let span = hierarchy.roles[at].source.name.span;
             diagnostics.add(span, message).label("inherits from itself");
             return;
         }

@@ -23,13 +23,13 @@ use super::{
     interner::{Interner, place},
     permission_index::PermissionIndex,
     reads::{Reads, TypeReads},
-    role::{CompiledRole, HeldGrant},
+    role::{CompiledRole, GrantId, HeldGrant},
     schema::Schema,
     symbols::{Permission, Symbols},
 };
 use crate::rules::{
     compile,
-    condition::code::Condition,
+    condition::tree::Condition,
     diagnostics::shown,
     policy::{Effect, Policy, name::Pattern},
     scope::{
@@ -243,11 +243,7 @@ impl RuleSet {
                 let shared = self.shared.clone();
                 let resource_type = resource_type.to_owned();
                 Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
-                    let ty = shared
-                        .symbols
-                        .type_ids
-                        .get(&resource_type)
-                        .and_then(|id| shared.symbols.types.get(*id as usize));
+                    let ty = shared.symbols.type_named(&resource_type);
                     let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
                     nearest_of_many(name, known).map(str::to_owned)
                 }))
@@ -370,7 +366,7 @@ impl RuleSet {
     }
 
     pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {
-        self.shared.symbols.types.get(*self.shared.symbols.type_ids.get(name)? as usize)
+        self.shared.symbols.type_named(name)
     }
 
     fn reads_of(&self, resource_type: &str) -> Option<&TypeReads> {
@@ -383,6 +379,12 @@ impl RuleSet {
         // A permission of another rule set may have a number that is too large here.
         let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
         (&self.shared.symbols.types[ty], &self.reads.types[ty])
+    }
+
+    /// A grant as it is written.
+    pub(in crate::rules) fn grant_text(&self, GrantId { role, at }: GrantId) -> String {
+        let role = self.roles.get(role as usize);
+        role.and_then(|role| role.own_grant(at)).map(|grant| grant.text()).unwrap_or_default()
     }
 
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {

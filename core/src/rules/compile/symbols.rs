@@ -173,7 +173,7 @@ impl Symbols {
         self.principal = always.into_iter().chain(own.cloned()).collect();
     }
 
-    pub(super) fn type_named(&self, name: &str) -> Option<&ResourceType> {
+    pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {
         self.types.get(*self.type_ids.get(name)? as usize)
     }
 
@@ -195,15 +195,14 @@ impl Symbols {
     }
 
     /// Who is not signed in has no attributes, so conditions must say what absence means.
-    pub(super) fn anonymous_reads_little(&mut self, policy: &Policy, hierarchy: &Hierarchy) {
-        let grants = |role: &u32| hierarchy.declared(policy, *role).is_some_and(|role| !role.grants.is_empty());
-        if hierarchy.anonymous_closure().iter().any(grants) {
+    pub(super) fn anonymous_reads_little(&mut self, hierarchy: &Hierarchy) {
+        if hierarchy.anonymous_roles().any(|role| !role.source.grants.is_empty()) {
             self.principal.iter_mut().filter(|one| one.name != "verified").for_each(|one| one.is_optional = true);
         }
     }
 
     fn kinds(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
-        let mut declared: Vec<(&str, &str, Option<&ScopeDecl>)> = Vec::new();
+        let mut declared: Vec<&ScopeDecl> = Vec::new();
         for scope in &policy.scopes {
             let Text { text: name, span } = &scope.name;
             if name == "resource" || name == "global" {
@@ -211,17 +210,17 @@ impl Symbols {
                 diagnostics.add(*span, format!("`{name}` cannot name a kind of scope")).help(help);
             } else if !is_name(name) {
                 cannot_name(&scope.name, "a kind of scope", diagnostics);
-            } else if declared.iter().any(|(known, _, _)| known == name) {
+            } else if declared.iter().any(|known| known.name == scope.name) {
                 diagnostics.add(*span, format!("kind of scope `{name}` is declared twice"));
             } else {
-                declared.push((name, &scope.attribute.text, Some(scope)));
+                declared.push(scope);
             }
         }
-        if !declared.iter().any(|(name, _, _)| *name == REGION.0) {
-            declared.push((REGION.0, REGION.1, None));
-        }
-        for (name, attribute, written) in &declared {
-            self.kind(name, attribute, written.map(|scope| &scope.attribute), diagnostics);
+        declared.iter().for_each(|scope| self.kind(scope, Some(diagnostics)));
+        let region = ScopeDecl { name: REGION.0.into(), attribute: REGION.1.into(), parent: None };
+        if !declared.iter().any(|known| known.name == region.name) {
+            self.kind(&region, None);
+            declared.push(&region);
         }
         self.nest(&declared, diagnostics);
         for at in 0..self.types.len() {
@@ -233,50 +232,51 @@ impl Symbols {
     }
 
     /// Leads each kind to the one above; kinds above each other in a circle are refused.
-    fn nest(&mut self, declared: &[(&str, &str, Option<&ScopeDecl>)], diagnostics: &mut Diagnostics) {
-        let parent = |written: &Option<&'_ ScopeDecl>| written.and_then(|scope| scope.parent.clone());
-        for (at, (name, _, written)) in declared.iter().enumerate() {
-            let Some(Text { text, span }) = parent(written) else { continue };
-            match declared.iter().position(|(_, attribute, _)| *attribute == text) {
+    fn nest(&mut self, declared: &[&ScopeDecl], diagnostics: &mut Diagnostics) {
+        for (at, scope) in declared.iter().enumerate() {
+            let Some(parent) = &scope.parent else { continue };
+            match declared.iter().position(|above| above.attribute == *parent) {
                 Some(above) => self.kinds[at].parent = Some(KindId(place(above))),
                 None => {
-                    let help = diagnostics.suggest(&text, declared.iter().map(|(_, attribute, _)| *attribute));
-                    let message = format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(&text));
-                    diagnostics.add(span, message).help_if(help);
+                    let Text { text, span } = parent;
+                    let name = &scope.name.text;
+                    let help = diagnostics.suggest(text, declared.iter().map(|above| above.attribute.text.as_str()));
+                    let message = format!("no kind of scope is bound to `{}`, where `{name}` lies", shown(text));
+                    diagnostics.add(*span, message).help_if(help);
                 }
             }
         }
-        for (at, (name, _, written)) in declared.iter().enumerate() {
+        for (at, scope) in declared.iter().enumerate() {
             let above = |kind: &KindId| self.kinds[kind.0 as usize].parent;
             if std::iter::successors(self.kinds[at].parent, above).nth(declared.len()).is_some() {
                 self.kinds[at].parent = None;
-                let span = parent(written).map_or(Span::CODE, |parent| parent.span);
-                diagnostics.add(span, format!("kind of scope `{}` lies within itself", shown(name)));
+                let span = scope.parent.as_ref().map_or(Span::CODE, |parent| parent.span);
+                diagnostics.add(span, format!("kind of scope `{}` lies within itself", shown(&scope.name.text)));
             }
         }
     }
 
-    /// Binds one kind on every type that has its attribute; on the type of its own name, by `id`.
-    fn kind(&mut self, name: &str, attribute: &str, written: Option<&Text>, diagnostics: &mut Diagnostics) {
+    /// Binds one kind on every type that has its attribute; on the type of its own name, by `id`. What is wrong with the
+    /// built-in one is not told: it leaves a host's attribute of another type alone.
+    fn kind(&mut self, ScopeDecl { name, attribute, .. }: &ScopeDecl, diagnostics: Option<&mut Diagnostics>) {
         let bound = |(at, ty): (usize, &ResourceType)| {
-            let slot = ty.slot(if ty.name == name { "id" } else { attribute })?;
+            let slot = ty.slot(if ty.name == name.text { "id" } else { &attribute.text })?;
             Some((at, slot, ty.attributes.get(slot as usize)?.ty))
         };
         let found: Vec<(usize, u32, Type)> = self.types.iter().enumerate().filter_map(bound).collect();
         let first = found.first().map(|(_, _, ty)| *ty);
         let is_usable = first.is_none_or(|ty| !ty.is_set && matches!(ty.base, Base::Id | Base::String | Base::Int));
         let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
-        if let Some(Text { span, .. }) = written {
+        if let Some(diagnostics) = diagnostics {
             if found.is_empty() {
-                self.unbound(name, attribute, *span, diagnostics);
+                self.unbound(&name.text, attribute, diagnostics);
             } else if !is_usable || !is_one_type {
                 let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
-                diagnostics.add(*span, format!("`{}` {rule}", shown(attribute)));
+                diagnostics.add(attribute.span, format!("`{}` {rule}", shown(&attribute.text)));
             }
         }
-        let kind = self.new_kind(name.to_owned(), first.map_or(Base::Id, |ty| ty.base));
+        let kind = self.new_kind(name.text.clone(), first.map_or(Base::Id, |ty| ty.base));
         for (at, slot, ty) in found {
-            // The built-in kind leaves a host's attribute of another type alone.
             if Some(ty) == first && is_usable {
                 self.types[at].bound.push((kind, slot));
             }
@@ -284,18 +284,18 @@ impl Symbols {
     }
 
     /// No type has the attribute of a kind of scope.
-    fn unbound(&self, name: &str, attribute: &str, span: Span, diagnostics: &mut Diagnostics) {
+    fn unbound(&self, name: &str, Text { text: attribute, span }: &Text, diagnostics: &mut Diagnostics) {
         let (kind, shown) = (shown(name), shown(attribute));
         // Its own rows lie in it by their id, whatever else they have.
         if self.type_ids.contains_key(name) {
             let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
-            diagnostics.add(span, format!("no type but `{kind}` has an attribute `{shown}`, {lies}"));
+            diagnostics.add(*span, format!("no type but `{kind}` has an attribute `{shown}`, {lies}"));
             return;
         }
         let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
         let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
         let help = diagnostics.suggest(attribute, names);
-        diagnostics.add(span, format!("no type has an attribute `{shown}`")).help_if(help);
+        diagnostics.add(*span, format!("no type has an attribute `{shown}`")).help_if(help);
     }
 
     fn new_kind(&mut self, name: String, base: Base) -> KindId {

@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 
 use super::{
-    ConditionError,
-    code::{Literal, Operand, Path, Source, TestKind},
-    duration,
-    parser::{Operator, Root},
+    ConditionError, duration,
+    parser::Root,
+    tree::{Literal, Operand, Path, Source, TestKind},
     value::{Base, Cidr, Type, parse_ip, parse_time},
 };
 use crate::{
-    model::{decode::nearest, id::parse_uuid},
+    model::{decode::nearest, id::parse_uuid, predicate::Comparison},
     rules::{compile::attribute::Attribute, diagnostics::shown},
 };
 
@@ -98,7 +97,7 @@ impl Value {
         }
     }
 
-    pub(super) fn compare(self, operator: Operator, right: Self) -> Typed<TestKind> {
+    pub(super) fn compare(self, operator: Comparison, right: Self) -> Typed<TestKind> {
         let (at, right_at) = (self.start, right.start);
         let (left, right, ty) = match (self.kind, right.kind) {
             (Kind::Open(one), Kind::Open(other)) => {
@@ -115,7 +114,7 @@ impl Value {
         if ty.is_set {
             return Err(ConditionError::new(at, "sets cannot be compared").help("write `contains` or `in`"));
         }
-        if !matches!(operator, Operator::Equal | Operator::NotEqual) && !ty.base.is_ordered() {
+        if !matches!(operator, Comparison::Equal | Comparison::NotEqual) && !ty.base.is_ordered() {
             let error = ConditionError::new(at, format!("values of type `{ty}` have no order"));
             return Err(error.help("write `==` or `!=`"));
         }

@@ -1,29 +1,28 @@
-//! Running a condition: one loop, no recursion, no allocation.
+//! Whether a condition holds. Linear in its size, and as deep as its parentheses; nothing is allocated.
 
 use std::cmp::Ordering;
 
-use super::value::TypedValue;
-
 use super::{
-    code::{Condition, FALSE, Literal, Operand, Source, TRUE, TestKind, Values, holds},
-    parser::Operator,
+    tree::{Condition, Literal, Operand, Source, Test, TestKind, Tree, Values},
+    value::TypedValue,
 };
+use crate::model::predicate::Comparison;
 
 impl Condition {
-    /// Whether it holds. Linear in its size: a test never leads to one before it.
+    /// Whether it holds for these values of attributes.
     pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
-        let mut at = 0;
-        loop {
-            let (Some(test), Some(next)) = (self.tests.get(at as usize), self.next.get(at as usize)) else {
-                return false;
-            };
-            at = if test.kind.holds(values) { next.on_true } else { next.on_false };
-            if at == TRUE {
-                return true;
-            }
-            if at == FALSE {
-                return false;
-            }
+        self.tree.holds(&|test| test.kind.holds(values))
+    }
+}
+
+impl Tree {
+    /// Whether it holds, where its tests do as `test` says.
+    pub(in crate::rules) fn holds(&self, test: &impl Fn(&Test) -> bool) -> bool {
+        match self {
+            Tree::Test(one) => test(one),
+            Tree::Not(inner) => !inner.holds(test),
+            Tree::All(parts) => parts.iter().all(|part| part.holds(test)),
+            Tree::Any(parts) => parts.iter().any(|part| part.holds(test)),
         }
     }
 }
@@ -34,12 +33,9 @@ impl TestKind {
     pub(in crate::rules) fn holds(&self, values: &impl Values) -> bool {
         match self {
             TestKind::Has(path) => !values.at(*path).is_absent(),
-            TestKind::Compare(left, operator, right) => operator.holds(left.value(values), right.value(values)),
+            TestKind::Compare(left, operator, right) => left.value(values).compares(*operator, right.value(values)),
             TestKind::InLiterals(one, literals) => is_one_of(one.value(values), literals),
-            TestKind::InPath(one, path) => {
-                let one = one.value(values);
-                !one.is_absent() && holds(values.at(*path), one, path.ty.base)
-            }
+            TestKind::InPath(one, path) => values.at(*path).contains(one.value(values), path.ty.base),
             TestKind::InRanges(one, ranges) => {
                 one.value(values).as_ip().is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }
@@ -70,47 +66,39 @@ impl Operand {
     }
 }
 
-impl Operator {
-    /// Whether the left compares so with the right; never where one is absent.
+impl TypedValue<'_> {
+    /// Whether it compares so with the other; never where one is absent.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn holds(self, left: TypedValue<'_>, right: TypedValue<'_>) -> bool {
+    fn compares(self, operator: Comparison, other: TypedValue<'_>) -> bool {
         // The most common one, for which the order does not matter.
-        if let (Operator::Equal, TypedValue::Text(left), TypedValue::Text(right)) = (self, left, right) {
+        if let (Comparison::Equal, TypedValue::Text(left), TypedValue::Text(right)) = (operator, self, other) {
             return left == right;
         }
-        let Some(order) = left.order(right) else { return false };
-        match self {
-            Operator::Equal => order.is_eq(),
-            Operator::NotEqual => order.is_ne(),
-            Operator::Less => order.is_lt(),
-            Operator::LessOrEqual => order.is_le(),
-            Operator::Greater => order.is_gt(),
-            Operator::GreaterOrEqual => order.is_ge(),
-        }
+        self.order(other).is_some_and(|order| operator.holds_of(order))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Operator, TypedValue};
+    use super::{Comparison, TypedValue};
 
     #[test]
     fn a_comparison_with_an_absent_value_is_false() {
         let all = [
-            Operator::Equal,
-            Operator::NotEqual,
-            Operator::Less,
-            Operator::LessOrEqual,
-            Operator::Greater,
-            Operator::GreaterOrEqual,
+            Comparison::Equal,
+            Comparison::NotEqual,
+            Comparison::Less,
+            Comparison::LessOrEqual,
+            Comparison::Greater,
+            Comparison::GreaterOrEqual,
         ];
         for operator in all {
             for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
                 // Policies that load say first that both are present, so that no decision would show it.
-                assert!(!operator.holds(left, right), "{operator:?}");
+                assert!(!left.compares(operator, right), "{operator:?}");
             }
-            assert!(!operator.holds(TypedValue::Absent, TypedValue::Absent), "{operator:?}");
-            assert!(!operator.holds(TypedValue::Int(1), TypedValue::Text("1")), "{operator:?}");
+            assert!(!TypedValue::Absent.compares(operator, TypedValue::Absent), "{operator:?}");
+            assert!(!TypedValue::Int(1).compares(operator, TypedValue::Text("1")), "{operator:?}");
         }
     }
 }

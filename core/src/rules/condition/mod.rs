@@ -1,4 +1,4 @@
-//! Conditions: text to tokens, to a typed tree, to flat code.
+//! Conditions: text to tokens, to a typed tree.
 //!
 //! | file | holds |
 //! |---|---|
@@ -6,16 +6,18 @@
 //! | `parser` | the grammar of RBAC.md, bounded in size and depth |
 //! | `check` | names and types, against one resource type |
 //! | `presence` | where a path is read that may be absent, `has` comes first |
-//! | `code` | the typed condition, and its code without recursion |
-//! | `eval` | running it |
+//! | `possible` | which outcomes of tests some value can give |
+//! | `tree` | the typed condition |
+//! | `eval` | whether it holds |
 
 pub(super) mod check;
-pub(super) mod code;
 pub(in crate::rules) mod duration;
 pub(super) mod eval;
 mod lexer;
 pub(super) mod parser;
+pub(in crate::rules) mod possible;
 mod presence;
+pub(super) mod tree;
 pub(in crate::rules) mod value;
 
 use std::ops::Range;

@@ -3,12 +3,15 @@
 use super::{
     ConditionError,
     check::{Typed, Value, Vocabulary},
-    code::{Condition, Literal, Path, Source, Test, TestKind, Tree},
     lexer::{Kind, Token, tokens},
     presence,
+    tree::{Condition, Literal, Path, Source, Test, TestKind, Tree},
     value::Base,
 };
-use crate::{model::decode::nearest, rules::diagnostics::shown};
+use crate::{
+    model::{decode::nearest, predicate::Comparison},
+    rules::diagnostics::shown,
+};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -19,23 +22,13 @@ const MAX_DEPTH: usize = 32;
 
 const KEYWORDS: &[&str] = &["and", "or", "not", "in", "has", "contains", "starts_with"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-const OPERATORS: &[(&str, Operator)] = &[
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<", Operator::Less),
-    ("<=", Operator::LessOrEqual),
-    (">", Operator::Greater),
-    (">=", Operator::GreaterOrEqual),
+const OPERATORS: &[(&str, Comparison)] = &[
+    ("==", Comparison::Equal),
+    ("!=", Comparison::NotEqual),
+    ("<", Comparison::Less),
+    ("<=", Comparison::LessOrEqual),
+    (">", Comparison::Greater),
+    (">=", Comparison::GreaterOrEqual),
 ];
 
 /// Whose attribute a path reads.
@@ -72,25 +65,25 @@ pub(in crate::rules) fn parse(
     is_deny: bool,
     vocabulary: &Vocabulary<'_>,
 ) -> Result<Condition, Vec<ConditionError>> {
-    let (tree, Parser { tests, errors, .. }) = parsed(text, vocabulary).map_err(|error| vec![error])?;
+    let (tree, errors) = parsed(text, vocabulary).map_err(|error| vec![error])?;
     if !errors.is_empty() {
         return Err(errors);
     }
-    let condition = Condition::new(text, tests, tree);
+    let condition = Condition::new(text, tree);
     let errors = presence::undecided(&condition, is_deny, vocabulary);
     if errors.is_empty() { Ok(condition) } else { Err(errors) }
 }
 
-fn parsed<'c>(text: &'c str, vocabulary: &'c Vocabulary<'c>) -> Parsed<(Tree, Parser<'c>)> {
+/// The tree, and what is wrong with the names and types of its tests.
+fn parsed(text: &str, vocabulary: &Vocabulary<'_>) -> Parsed<(Tree, Vec<ConditionError>)> {
     if text.len() > MAX_BYTES {
         return Err(ConditionError::new(0, format!("a condition has at most {MAX_BYTES} bytes")));
     }
     let tokens = tokens(text)?;
-    let mut parser =
-        Parser { text, vocabulary, tokens, at: 0, end: 0, count: 0, tests: Vec::new(), errors: Vec::new() };
+    let mut parser = Parser { text, vocabulary, tokens, at: 0, end: 0, count: 0, errors: Vec::new() };
     let tree = parser.any(0)?;
     match parser.kind() {
-        Kind::End => Ok((tree, parser)),
+        Kind::End => Ok((tree, parser.errors)),
         Kind::Word(word) if ["and", "or"].contains(&word.to_ascii_lowercase().as_str()) => {
             Err(parser.expected("`and` or `or`"))
         }
@@ -107,13 +100,11 @@ struct Parser<'c> {
     end: usize,
     /// How many tests were met.
     count: usize,
-    /// Those whose names and types are right.
-    tests: Vec<Test>,
-    /// What is wrong with the others.
+    /// What is wrong with their names and types.
     errors: Vec<ConditionError>,
 }
 
-impl Parser<'_> {
+impl<'c> Parser<'c> {
     fn any(&mut self, depth: usize) -> Parsed<Tree> {
         self.chain("or", Tree::Any, |parser| parser.all(depth))
     }
@@ -166,17 +157,18 @@ impl Parser<'_> {
             return Err(error.help("many values of one attribute are written `resource.id in [\"…\", \"…\"]`"));
         }
         let kind = if self.takes("has") { self.path()?.map(TestKind::Has) } else { self.comparison(start)? };
-        let index = u32::try_from(self.tests.len()).unwrap_or(u32::MAX);
-        match kind {
-            Ok(kind) => self.tests.push(Test { kind, start, end: self.end }),
-            Err(error) => self.errors.push(error),
-        }
-        Ok(Tree::Test(index))
+        Ok(match kind {
+            Ok(kind) => Tree::Test(Test { kind, text: self.written(start).into(), start }),
+            Err(error) => {
+                self.errors.push(error);
+                Tree::Any(Vec::new())
+            }
+        })
     }
 
     fn comparison(&mut self, start: usize) -> Parsed<Typed<TestKind>> {
         let left = self.value()?;
-        let written = self.text.get(start..self.end).unwrap_or_default();
+        let written = self.written(start);
         let of_path = |byte: u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"_.".contains(&byte);
         let is_path = written.contains('.') && written.bytes().all(of_path);
         if let Some(operator) = self.operator() {
@@ -208,7 +200,12 @@ impl Parser<'_> {
         })
     }
 
-    fn operator(&mut self) -> Option<Operator> {
+    /// What was taken from here on.
+    fn written(&self, start: usize) -> &'c str {
+        self.text.get(start..self.end).unwrap_or_default()
+    }
+
+    fn operator(&mut self) -> Option<Comparison> {
         let Kind::Sign(sign) = self.kind() else { return None };
         let (_, operator) = OPERATORS.iter().find(|(written, _)| written == sign)?;
         self.take();

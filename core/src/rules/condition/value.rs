@@ -211,15 +211,13 @@ pub(in crate::rules) enum TypedValue<'a> {
     Duration(i64),
     Ip4(Ipv4Addr),
     Ip6(Ipv6Addr),
-    Set(&'a GivenValue),
+    /// Its elements are of its type.
+    Set(&'a [Value]),
+    /// Sorted.
+    Ids(&'a [Uuid]),
 }
 
 impl<'a> TypedValue<'a> {
-    #[inline]
-    pub(in crate::rules) fn id(id: Uuid) -> Self {
-        TypedValue::Id(id)
-    }
-
     pub(in crate::rules) fn ip(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => TypedValue::Ip4(ip),
@@ -277,6 +275,24 @@ impl<'a> TypedValue<'a> {
         }
     }
 
+    /// Whether it is a set that holds the value; `wanted` has the set's element type.
+    pub(in crate::rules) fn contains(self, wanted: TypedValue<'_>, base: Base) -> bool {
+        match self {
+            TypedValue::Ids(ids) => matches!(wanted, TypedValue::Id(id) if ids.binary_search(&id).is_ok()),
+            TypedValue::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
+            _ => false,
+        }
+    }
+
+    /// The elements of a set.
+    pub(in crate::rules) fn elements(self, base: Base) -> Option<Vec<TypedValue<'a>>> {
+        match self {
+            TypedValue::Ids(ids) => Some(ids.iter().copied().map(TypedValue::Id).collect()),
+            TypedValue::Set(items) => Some(items.iter().map(|item| read(item, base)).collect()),
+            _ => None,
+        }
+    }
+
     /// As a column would hold it: durations in microseconds, addresses as text.
     pub(in crate::rules) fn to_value(self) -> Option<Value> {
         match self {
@@ -287,7 +303,7 @@ impl<'a> TypedValue<'a> {
             TypedValue::Time(time) => Some(Value::Time(time)),
             TypedValue::Duration(micros) => Some(Value::Int(micros)),
             TypedValue::Ip4(_) | TypedValue::Ip6(_) => self.as_ip().map(|ip| Value::Text(ip.to_string())),
-            TypedValue::Absent | TypedValue::Set(_) => None,
+            TypedValue::Absent | TypedValue::Set(_) | TypedValue::Ids(_) => None,
         }
     }
 }
@@ -308,10 +324,8 @@ impl std::fmt::Display for TypedValue<'_> {
             TypedValue::Duration(micros) => f.write_str(&crate::rules::condition::duration::write(*micros)),
             TypedValue::Ip4(ip) => write!(f, "{ip}"),
             TypedValue::Ip6(ip) => write!(f, "{ip}"),
-            TypedValue::Set(held) => {
-                let count = held.len();
-                write!(f, "a set of {count}")
-            }
+            TypedValue::Set(items) => write!(f, "a set of {}", items.len()),
+            TypedValue::Ids(ids) => write!(f, "a set of {}", ids.len()),
         }
     }
 }
@@ -336,41 +350,12 @@ impl GivenValue {
     fn read_set(&self, ty: Type) -> TypedValue<'_> {
         match self {
             GivenValue::Stored(held) => held.read_set(ty),
-            GivenValue::Ids(_) if ty == Base::Id.set() => TypedValue::Set(self),
+            GivenValue::Ids(ids) if ty == Base::Id.set() => TypedValue::Ids(ids),
             // One element of another type makes the whole set absent.
             GivenValue::Set(items) if ty.is_set && items.iter().all(|item| !read(item, ty.base).is_absent()) => {
-                TypedValue::Set(self)
+                TypedValue::Set(items)
             }
             _ => TypedValue::Absent,
-        }
-    }
-
-    pub(in crate::rules) fn len(&self) -> usize {
-        match self {
-            GivenValue::One(_) => 1,
-            GivenValue::Set(items) => items.len(),
-            GivenValue::Ids(ids) => ids.len(),
-            GivenValue::Stored(held) => held.len(),
-        }
-    }
-
-    /// Whether the set holds it; `wanted` has the set's element type.
-    pub(in crate::rules) fn contains(&self, wanted: TypedValue<'_>, base: Base) -> bool {
-        match self {
-            GivenValue::Ids(ids) => matches!(wanted, TypedValue::Id(id) if ids.binary_search(&id).is_ok()),
-            GivenValue::Set(items) => items.iter().any(|item| read(item, base).order(wanted) == Some(Ordering::Equal)),
-            GivenValue::Stored(held) => held.contains(wanted, base),
-            GivenValue::One(_) => false,
-        }
-    }
-
-    /// The elements as columns hold them.
-    pub(in crate::rules) fn values(&self, base: Base) -> Vec<Value> {
-        match self {
-            GivenValue::Ids(ids) => ids.iter().copied().map(Value::Id).collect(),
-            GivenValue::Set(items) => items.iter().filter_map(|item| read(item, base).to_value()).collect(),
-            GivenValue::Stored(held) => held.values(base),
-            GivenValue::One(_) => Vec::new(),
         }
     }
 }
@@ -379,7 +364,7 @@ impl GivenValue {
 #[inline]
 pub(in crate::rules) fn read(value: &Value, base: Base) -> TypedValue<'_> {
     match (base, value) {
-        (Base::Id, Value::Id(id)) => TypedValue::id(*id),
+        (Base::Id, Value::Id(id)) => TypedValue::Id(*id),
         (Base::Int, Value::Int(int)) => TypedValue::Int(*int),
         (Base::String, Value::Text(text)) => TypedValue::Text(text),
         _ => convert(value, base),
@@ -403,7 +388,7 @@ fn convert(value: &Value, base: Base) -> TypedValue<'_> {
 fn read_text(text: &str, base: Base) -> TypedValue<'_> {
     let read = match base {
         Base::String => Some(TypedValue::Text(text)),
-        Base::Id => parse_uuid(text).map(TypedValue::id),
+        Base::Id => parse_uuid(text).map(TypedValue::Id),
         Base::Time => parse_time(text).map(TypedValue::Time),
         Base::Duration => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
         Base::Ip => parse_ip(text).map(TypedValue::ip),

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::{
     model::id::UserId,
     rules::{
-        authorize::View,
         principal::RoleAssignment,
         scope::{Scope, kind::KindId},
     },
@@ -169,7 +168,7 @@ impl<'a> Inquiry<'a> {
             }
             Step::MoveWindow(at) => of_assignment(ChangeKind::MoveWindow, *at, &|held| self.window_in_words(who, held)),
             Step::MoveScope(at, place) => {
-                let scopes = vec![place.written.to_string()];
+                let scopes = vec![place.to_string()];
                 let change = of_assignment(ChangeKind::MoveScope, *at, &|held| self.move_in_words(who, held));
                 Change { scopes, ..change }
             }
@@ -185,7 +184,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn named_resource(&self, changes: &ChangeSet<'a>) -> Change {
-        let scopes: Vec<String> = changes.places().map(|place| place.written.to_string()).collect();
+        let scopes: Vec<String> = changes.places().map(Scope::to_string).collect();
         let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
         let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
         tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
@@ -195,7 +194,7 @@ impl<'a> Inquiry<'a> {
 
     fn test_outcome(&self, of: &Outcome<'a>) -> TestOutcome {
         let asker = i64::try_from(of.who).unwrap_or(i64::MAX);
-        TestOutcome { asker, text: of.text.to_owned(), holds: of.holds, values: self.values(of.who, of.test) }
+        TestOutcome { asker, text: of.test.text.to_string(), holds: of.holds, values: self.values(of.who, of.test) }
     }
 
     /// Where an assignment moves: within its kind where that can be said, else to the one resource.
@@ -225,18 +224,19 @@ impl<'a> Inquiry<'a> {
     /// Scopes that a deny is held in, where the resource to be named must not lie.
     fn avoided(&self, changes: &ChangeSet<'a>) -> Vec<String> {
         let mut there = changes.clone();
+        let written = |held: RoleAssignment<'a>| held.written(self.rules.kinds());
         let held = self.chain.iter().flat_map(|cx| cx.principal.assignments());
-        held.for_each(|held| there.add(0, Step::LieIn(self.place(held))));
+        held.for_each(|held| there.add(0, Step::LieIn(written(held))));
         let mut scopes: Vec<String> = Vec::new();
         for who in 0..self.chain.len() {
             let (what_if, there) = (self.what_if(who, changes), self.what_if(who, &there));
-            let is_denied = |held: RoleAssignment<'a>| {
-                let denies =
-                    |field| self.rules.denials(held, self.question.permission.0, field, &there).next().is_some();
-                !what_if.covers(held.scope()) && there.fields().into_iter().any(denies)
+            let (permission, fields) = (self.question.permission.0, there.fields());
+            let is_denied = |held: &RoleAssignment<'a>| {
+                let denies = |field| self.rules.denials(*held, permission, field, &there.cx()).next().is_some();
+                !what_if.cx().covers(held.scope()) && fields.iter().copied().any(denies)
             };
-            let denies = self.principal(who).assignments().filter(|held| is_denied(*held));
-            scopes.extend(denies.map(|held| self.place(held).written.to_string()));
+            let denies = self.principal(who).assignments().filter(is_denied);
+            scopes.extend(denies.map(|held| written(held).to_string()));
         }
         scopes.sort();
         scopes.dedup();

@@ -1,20 +1,19 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
 use crate::rules::{
-    authorize::View,
-    compile::{
-        role::{CompiledRole, GrantKind},
-        rule_set::FieldId,
-    },
+    compile::{role::CompiledRole, rule_set::FieldId},
     condition::parser::Root,
     policy::{Effect, name::ADMIN},
     principal::RoleAssignment,
-    scope::kind::{BoundScope, bind},
+    scope::{
+        Scope,
+        kind::{BoundScope, bind},
+    },
 };
 
 use super::{
     trace::Candidate,
-    what_if::{ChangeSet, Inquiry, Place, Step},
+    what_if::{ChangeSet, Inquiry, Step},
 };
 
 /// Sets of at most so many things are tried out in every part.
@@ -96,29 +95,29 @@ impl<'a> Inquiry<'a> {
         if self.what_if(who, &base).allows() {
             return base;
         }
-        let mut found = self.as_administrator(who, &base);
+        let held = principal.assignments().filter_map(|held| self.administrator(Some(held), held.role));
+        let mut found = self.by_administration(who, held.take(MAX_CLOSE), &base);
         found.extend(self.as_holder(who, &base));
         if found.is_empty() {
-            found.extend(self.as_new_administrator(who, &base));
+            let new = self.givers(true).first().and_then(|role| self.administrator(None, role.id));
+            found = self.by_administration(who, new.into_iter(), &base);
         }
         if found.is_empty() {
-            let mut granted = base.clone();
-            granted.add(self.account(who), Step::AddGrant);
-            found.push(self.lifted(who, granted));
+            base.add(self.account(who), Step::AddGrant);
+            return self.lifted(who, base);
         }
         found.into_iter().min_by_key(|changes| self.rank(changes)).unwrap_or(base)
     }
 
-    /// By an assignment that administers, once it is held now, everywhere and actively.
-    fn as_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Vec<ChangeSet<'a>> {
-        let held = self.principal(who).assignments().filter_map(|held| self.administrator(Some(held), held.role));
-        let found = held.take(MAX_CLOSE).filter_map(|one| self.needed(who, &one, None, base));
+    /// By a role that administers, once it is held now, everywhere and actively.
+    fn by_administration(
+        &self,
+        who: usize,
+        candidates: impl Iterator<Item = Candidate<'a>>,
+        base: &ChangeSet<'a>,
+    ) -> Vec<ChangeSet<'a>> {
+        let found = candidates.filter_map(|one| self.needed(who, &one, None, base));
         found.filter(|changes| self.what_if(who, changes).allows()).collect()
-    }
-
-    fn as_new_administrator(&self, who: usize, base: &ChangeSet<'a>) -> Option<ChangeSet<'a>> {
-        let candidate = self.administrator(None, self.givers(true).first()?.id)?;
-        self.needed(who, &candidate, None, base).filter(|changes| self.what_if(who, changes).allows())
     }
 
     /// By grants of roles that are held, or else of roles that are not; denies lifted.
@@ -164,47 +163,48 @@ impl<'a> Inquiry<'a> {
         let mut next = changes.clone();
         if let Some(held) = held {
             // A role that administers gives something else only where it has an effect, and no more than it takes.
-            let is_less = self.rules.is_administrator(role) && grant.kind != GrantKind::Admin;
+            let is_less = self.rules.is_administrator(role) && !grant.written.is_admin();
             if is_less && *held.scope() != BoundScope::Global {
                 return None;
             }
             if !held.is_valid(self.cx(who).now()) {
                 next.add(self.account(who), Step::MoveWindow(held.place()));
             }
-            if !self.what_if(who, &next).is_active_in(role, grant.role.id) {
+            if !self.rules.brings(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
             }
             self.reach(who, held, &mut next);
         } else {
             next.add(self.account(who), Step::AssignRole(role));
-            if self.rules.parts(&self.what_if(who, &next), role).next().is_none() {
+            if self.rules.parts(&self.what_if(who, &next).principal, role).next().is_none() {
                 next.add(who, Step::ActivateRole(role));
             }
         }
         let Some(condition) = self.rules.condition(special.condition) else { return Some(next) };
-        let is_known = self.what_if(who, &next).has_resource() || !condition.reads(Root::Resource);
+        let is_known = self.what_if(who, &next).cx().has_resource() || !condition.reads(Root::Resource);
         if is_known { self.turned(who, condition, true, &next) } else { None }
     }
 
     /// Makes a scope cover what the question is about, or everything where the role administers.
     fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut ChangeSet<'a>) {
         let what_if = self.what_if(who, changes);
-        let scope = what_if.moved(held).scope();
+        let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
+            return;
+        };
         let is_administrator = self.rules.is_administrator(held.role);
-        if *scope == BoundScope::Global || !is_administrator && what_if.covers(scope) {
+        if scope == BoundScope::Global || !is_administrator && what_if.cx().covers(&scope) {
             return;
         }
         if let Some(kind) = scope.kind().filter(|_| changes.names_resource() && !is_administrator) {
             let mut bound = self.cx(who).ty.bound.iter();
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
-            if has_kind && changes.places().all(|place| place.bound.kind() != Some(kind)) {
-                return changes.add(0, Step::LieIn(self.place(held)));
+            let is_known = |place: &Scope| bind(self.rules.kinds(), place).kind() == Some(kind);
+            if has_kind && !changes.places().any(is_known) {
+                return changes.add(0, Step::LieIn(held.written(self.rules.kinds())));
             }
         }
-        let written = self.target(who, held);
-        let bound = bind(self.rules.kinds(), &written);
-        changes.add(self.account(who), Step::MoveScope(held.place(), Place { written, bound }));
+        changes.add(self.account(who), Step::MoveScope(held.place(), self.target(who, held)));
     }
 
     /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::rules::{
     authorize::Verdict,
     compile::{
-        role::{GrantId, GrantKind, HeldGrant, NONE, Special},
+        role::{GrantId, HeldGrant, NONE, Special},
         rule_set::{FieldId, RoleId},
     },
     condition::{
-        code::{Test, Values},
         parser::Root,
+        tree::{Test, Values},
     },
     policy::Effect,
     principal::RoleAssignment,
@@ -66,7 +66,7 @@ impl<'a> Inquiry<'a> {
 
     /// The grant by which a role administers, if it does.
     pub(super) fn administrator(&self, held: Option<RoleAssignment<'a>>, role: u32) -> Option<Candidate<'a>> {
-        let grants = self.grants(role).filter(|grant| grant.kind == GrantKind::Admin);
+        let grants = self.grants(role).filter(|grant| grant.written.is_admin());
         Some(self.plain(held, role, grants.min_by_key(|grant| (grant.role.name(), grant.at))?))
     }
 
@@ -108,7 +108,7 @@ impl<'a> Inquiry<'a> {
     pub(super) fn candidates(&self, held: Option<RoleAssignment<'a>>, of: u32, effect: Effect) -> Vec<Candidate<'a>> {
         let permission = self.question.permission;
         let name = self.rules.permission_name(permission);
-        let is_plain = |grant: &HeldGrant<'_>| grant.kind == GrantKind::Plain && grant.matches(name);
+        let is_plain = |grant: &HeldGrant<'_>| grant.written.is_plain() && grant.matches(name);
         let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
         let special = self.rules.roles.get(of as usize).map(|role| role.special_of(permission.0)).unwrap_or_default();
         let special = special.iter().filter(|special| special.effect == effect).filter_map(|special| {
@@ -139,17 +139,16 @@ impl<'a> Inquiry<'a> {
         let Candidate { held, role, grant, special } = *candidate;
         let condition = self.rules.condition(special.condition);
         let cx = self.cx(who);
-        let tests = condition.into_iter().flat_map(|condition| {
-            condition.tests.iter().map(|test| TestTrace {
-                text: condition.text_of(test).to_owned(),
-                holds: test.kind.holds(cx),
-                values: self.values(who, test),
-            })
+        let tests = condition.into_iter().flat_map(|condition| condition.tree.tests());
+        let tests = tests.map(|test| TestTrace {
+            text: test.text.to_string(),
+            holds: test.kind.holds(cx),
+            values: self.values(who, test),
         });
         GrantTrace {
             effect: special.effect,
             assignment: held.map_or_else(AssignmentTrace::default, |held| self.assignment_trace(who, held)),
-            is_active: self.what_if(who, &ChangeSet::default()).is_active_in(role, grant.role.id),
+            is_active: self.rules.brings(cx.principal, role, grant.role.id),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),

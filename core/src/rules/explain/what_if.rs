@@ -1,18 +1,21 @@
-//! What would be if some things were otherwise: the changes, and the view of them that the evaluator decides by.
+//! What would be if some things were otherwise: the changes, and the question as the evaluator sees it then.
 
 use crate::rules::{
-    authorize::{EvaluationContext, Holder, Question, View},
+    authorize::{EvaluationContext, Question, Supposed},
     compile::{
         attribute::Attribute,
         role::{GrantId, Special},
         rule_set::{FieldId, RoleId, RuleSet},
     },
     condition::{
-        code::{Condition, Path, Test, TestKind, Tree},
         parser::Root,
+        tree::{Condition, Path, Test, TestKind},
     },
-    principal::{Principal, RoleAssignment},
-    scope::{Scope, kind::BoundScope},
+    principal::Principal,
+    scope::{
+        Scope,
+        kind::{BoundScope, bind},
+    },
 };
 
 /// One thing that is otherwise. Assignments are named by their places.
@@ -26,14 +29,14 @@ pub(super) enum Step<'a> {
     /// and `has` of what is always there.
     NameResource,
     /// The resource that is to be named lies there.
-    LieIn(Place),
+    LieIn(Scope),
     /// The question names just these.
     NameFields(Vec<FieldId>),
     /// Everywhere, for ever.
     AssignRole(u32),
     ActivateRole(u32),
     MoveWindow(usize),
-    MoveScope(usize, Place),
+    MoveScope(usize, Scope),
     Meet(Outcome<'a>),
     /// Every grant of a role that is written so.
     LiftDeny(u32, String),
@@ -41,26 +44,25 @@ pub(super) enum Step<'a> {
     AddGrant,
 }
 
-/// A scope, as written and as it is bound.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) written: Scope,
-    pub(super) bound: BoundScope,
-}
-
 /// How a test turns out, wherever it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome<'a> {
     /// About whom: 0 where it reads no principal.
     pub(super) who: usize,
-    pub(super) text: &'a str,
     pub(super) test: &'a Test,
     pub(super) holds: bool,
 }
 
+impl Outcome<'_> {
+    /// Whether it says of a test how it turns out, about the same.
+    fn is_of(&self, who: usize, test: &Test) -> bool {
+        (self.who, &self.test.text) == (who, &test.text)
+    }
+}
+
 impl PartialEq for Outcome<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.who, self.text, self.holds) == (other.who, other.text, other.holds)
+        self.is_of(other.who, other.test) && self.holds == other.holds
     }
 }
 
@@ -89,7 +91,7 @@ impl<'a> ChangeSet<'a> {
     }
 
     /// Where the resource lies that is to be named.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &Scope> {
         self.of(0).filter_map(|step| if let Step::LieIn(place) = step { Some(place) } else { None })
     }
 
@@ -125,8 +127,7 @@ pub(super) struct Inquiry<'a> {
 
 impl<'a> Inquiry<'a> {
     pub(super) fn of(rules: &'a RuleSet, question: Question<'a>, cx: EvaluationContext<'a>) -> Self {
-        let chain = std::iter::successors(Some(question.principal), |one| one.on_behalf_of());
-        let chain: Vec<EvaluationContext<'a>> = chain.map(|principal| cx.of(principal)).collect();
+        let chain: Vec<EvaluationContext<'a>> = question.principal.chain().map(|principal| cx.of(principal)).collect();
         let first = |own: &EvaluationContext<'a>| {
             chain.iter().position(|one| is_same_account(one.principal, own.principal)).unwrap_or_default()
         };
@@ -148,21 +149,23 @@ impl<'a> Inquiry<'a> {
         self.chain.get(who).unwrap_or(&self.chain[0])
     }
 
+    /// One of those who ask, if some things were otherwise.
     pub(super) fn what_if<'w>(&'w self, who: usize, changes: &'w ChangeSet<'a>) -> WhatIf<'w, 'a> {
-        let principal = self.principal(who);
-        let is_dropped = principal.is_key() && changes.has(who, &Step::DropKey);
-        let activated = changes.of(who).filter_map(|step| match step {
-            Step::ActivateRole(role) => Some(*role),
-            _ => None,
-        });
-        let active = principal.active().filter(|_| !is_dropped);
-        let active = active.map(|active| active.iter().copied().chain(activated).collect());
-        WhatIf { inquiry: self, cx: self.cx(who), who, account: self.account(who), changes, active }
-    }
-
-    /// Where an assignment is held.
-    pub(super) fn place(&self, held: RoleAssignment<'_>) -> Place {
-        Place { written: held.written(self.rules.kinds()), bound: held.scope().clone() }
+        let (account, mut principal) = (self.account(who), self.principal(who).clone());
+        let bound = |place| bind(self.rules.kinds(), place);
+        for (of, step) in &changes.0 {
+            match step {
+                Step::Activate if *of == account => principal.activate(),
+                Step::AssignRole(role) if *of == account => principal.assign(*role),
+                Step::MoveWindow(at) if *of == account => principal.hold_always(*at),
+                Step::MoveScope(at, place) if *of == account => principal.hold_in(*at, bound(place)),
+                Step::WidenKey if *of == who => principal.widen_key(self.question.permission.0),
+                Step::DropKey if *of == who => principal.drop_key(),
+                Step::ActivateRole(role) if *of == who => principal.activate_role(*role),
+                _ => {}
+            }
+        }
+        WhatIf { inquiry: self, who, account, principal, places: changes.places().map(bound).collect(), changes }
     }
 
     /// Whether all may do it who ask together.
@@ -185,87 +188,39 @@ impl<'a> Inquiry<'a> {
     pub(super) fn is_optional(&self, path: Path) -> bool {
         self.attribute(path).is_none_or(|one| one.is_optional)
     }
-
-    /// A grant as written.
-    fn grant_text(&self, grant: GrantId) -> String {
-        let role = self.rules.roles.get(grant.role as usize);
-        role.and_then(|role| role.own_grant(grant.at)).map(|grant| grant.text()).unwrap_or_default()
-    }
 }
 
 /// One of those who ask, if some things were otherwise.
 pub(super) struct WhatIf<'w, 'a> {
     pub(super) inquiry: &'w Inquiry<'a>,
-    pub(super) cx: &'w EvaluationContext<'a>,
     who: usize,
     account: usize,
+    pub(super) principal: Principal,
     changes: &'w ChangeSet<'a>,
-    active: Option<Vec<u32>>,
+    /// Where the resource lies that is to be named.
+    places: Vec<BoundScope>,
 }
 
-impl Holder for WhatIf<'_, '_> {
-    fn is_active(&self) -> bool {
-        self.cx.principal.is_active() || self.changes.has(self.account, &Step::Activate)
-    }
-
-    fn is_within_key(&self, permission: u32) -> bool {
-        self.cx.principal.is_within_key(permission)
-            || self.changes.has(self.who, &Step::WidenKey)
-            || self.changes.has(self.who, &Step::DropKey)
-    }
-
-    fn assignments(&self) -> impl Iterator<Item = RoleAssignment<'_>> {
-        let assigned = self.changes.of(self.account).filter_map(|step| match step {
-            Step::AssignRole(role) => Some(RoleAssignment::assumed(self.cx.principal, *role)),
-            _ => None,
-        });
-        self.cx.principal.assignments().map(|held| self.moved(held)).chain(assigned)
-    }
-
-    fn roles(&self) -> impl Iterator<Item = u32> {
-        self.assignments().map(|held| held.role)
-    }
-
-    fn active(&self) -> Option<&[u32]> {
-        self.active.as_deref()
-    }
-}
-
-impl View for WhatIf<'_, '_> {
-    type Holder = Self;
-
-    fn holder(&self) -> &Self {
-        self
-    }
-
-    fn now(&self) -> i64 {
-        self.cx.now()
-    }
-
-    fn has_resource(&self) -> bool {
-        self.cx.resource.is_some() || self.changes.names_resource()
+impl Supposed for WhatIf<'_, '_> {
+    fn names_resource(&self) -> bool {
+        self.changes.names_resource()
     }
 
     fn covers(&self, scope: &BoundScope) -> bool {
-        if !self.changes.names_resource() {
-            return self.cx.covers(scope);
-        }
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
-        self.changes.places().any(|Place { bound, .. }| {
-            let (tree, own) = (self.cx.principal.tree(), bound.kind().zip(bound.id()));
+        self.places.iter().any(|place| {
+            let (tree, own) = (self.principal.tree(), place.kind().zip(place.id()));
             let is_within = tree.zip(own).is_some_and(|(tree, (of, own))| tree.is_within(of, &own, kind, &id));
-            is_within || bound == scope
+            is_within || place == scope
         })
     }
 
     fn holds(&self, condition: &Condition) -> bool {
-        holds_with(&condition.tree, &|at| {
-            condition.tests.get(at).is_some_and(|test| self.outcome(condition, test).holds)
-        })
+        condition.tree.holds(&|test| self.outcome(test).holds)
     }
 
     fn is_lifted(&self, grant: GrantId) -> bool {
-        let text = || self.inquiry.grant_text(grant);
+        let text = || self.inquiry.rules.grant_text(grant);
         let lifts = |step| matches!(step, &Step::LiftDeny(role, ref lifted) if role == grant.role && *lifted == text());
         self.changes.of(0).any(lifts)
     }
@@ -276,9 +231,14 @@ impl View for WhatIf<'_, '_> {
 }
 
 impl<'a> WhatIf<'_, 'a> {
+    /// As the evaluator sees it.
+    pub(super) fn cx(&self) -> EvaluationContext<'_> {
+        self.inquiry.cx(self.who).supposing(&self.principal, self)
+    }
+
     pub(super) fn allows(&self) -> bool {
         let fields = self.named_fields();
-        self.inquiry.rules.verdict(&Question { fields, ..self.inquiry.question }, self).is_allowed()
+        self.inquiry.rules.verdict(&Question { fields, ..self.inquiry.question }, &self.cx()).is_allowed()
     }
 
     /// What is decided one by one.
@@ -297,53 +257,42 @@ impl<'a> WhatIf<'_, 'a> {
 
     /// Whether something allows it, denies aside.
     pub(super) fn gives(&self, field: Option<FieldId>) -> bool {
-        self.inquiry.rules.allowance(self.inquiry.question.permission.0, field, self).is_some()
+        self.inquiry.rules.allowance(self.inquiry.question.permission.0, field, &self.cx()).is_some()
     }
 
     /// The denies that count, each with the step that lifts it and its condition.
     pub(super) fn denies(&self, field: Option<FieldId>) -> Vec<(Step<'a>, Option<&'a Condition>)> {
-        let (rules, permission) = (self.inquiry.rules, self.inquiry.question.permission.0);
+        let (rules, permission, cx) = (self.inquiry.rules, self.inquiry.question.permission.0, self.cx());
+        let held = self.principal.assignments();
         let mut found: Vec<&'a Special> =
-            self.assignments().flat_map(|held| rules.denials(held, permission, field, self)).collect();
+            held.flat_map(|held| rules.denials(held, permission, field, &cx).collect::<Vec<_>>()).collect();
         // An order that edits do not change.
         found.sort_by_key(|deny| (rules.role_name(RoleId(deny.grant.role)), deny.grant.at));
-        let lift = |deny: &Special| Step::LiftDeny(deny.grant.role, self.inquiry.grant_text(deny.grant));
+        let lift = |deny: &Special| Step::LiftDeny(deny.grant.role, rules.grant_text(deny.grant));
         found.into_iter().map(|deny| (lift(deny), rules.condition(deny.condition))).collect()
     }
 
-    /// An assignment as it would be.
-    pub(super) fn moved<'v>(&'v self, held: RoleAssignment<'v>) -> RoleAssignment<'v> {
-        self.changes.of(self.account).fold(held, |held, step| match step {
-            Step::MoveWindow(at) if *at == held.place() => held.always(),
-            Step::MoveScope(at, place) if *at == held.place() => held.within(&place.bound),
-            _ => held,
-        })
-    }
-
-    /// Whether a role allows, or is a junior of one that does, of those of an assigned one.
-    pub(super) fn is_active_in(&self, role: u32, junior: u32) -> bool {
-        let rules = self.inquiry.rules;
-        let has_junior = |part: u32| rules.roles.get(part as usize).is_some_and(|part| part.has_junior(junior));
-        rules.parts(self, role).any(has_junior)
-    }
-
     /// How a test turns out.
-    pub(super) fn outcome<'c>(&self, condition: &'c Condition, test: &'c Test) -> Outcome<'c> {
+    pub(super) fn outcome<'t>(&self, test: &'t Test) -> Outcome<'t> {
         let who = if reads(test, Root::Principal) { self.account } else { 0 };
-        let text = condition.text_of(test);
         let is_of_named = self.changes.is_of_named(test);
-        let holds = match (self.settled(who, text), &test.kind) {
+        let holds = match (self.settled(who, test), &test.kind) {
             (Some(holds), _) => holds,
             (None, TestKind::Has(path)) if self.must_be_there(*path) => true,
             (None, TestKind::Has(path)) if is_of_named => !self.inquiry.is_optional(*path),
-            (None, kind) => !is_of_named && kind.holds(self.cx),
+            (None, _) => !is_of_named && self.holds_now(test),
         };
-        Outcome { who, text, test, holds }
+        Outcome { who, test, holds }
+    }
+
+    /// Whether a test holds as things are.
+    pub(super) fn holds_now(&self, test: &Test) -> bool {
+        test.kind.holds(self.inquiry.cx(self.who))
     }
 
     /// How a test turns out by a change.
-    pub(super) fn settled(&self, who: usize, text: &str) -> Option<bool> {
-        self.changes.outcomes().find(|one| (one.who, one.text) == (who, text)).map(|one| one.holds)
+    pub(super) fn settled(&self, who: usize, test: &Test) -> Option<bool> {
+        self.changes.outcomes().find(|one| one.is_of(who, test)).map(|one| one.holds)
     }
 
     /// Whether a test that must hold reads it: what is absent makes none hold.
@@ -370,13 +319,4 @@ fn is_same_account(one: &Principal, other: &Principal) -> bool {
 
 pub(super) fn reads(test: &Test, root: Root) -> bool {
     test.kind.paths().any(|path| path.root == root)
-}
-
-fn holds_with(tree: &Tree, holds: &dyn Fn(usize) -> bool) -> bool {
-    match tree {
-        Tree::Test(at) => holds(*at as usize),
-        Tree::Not(inner) => !holds_with(inner, holds),
-        Tree::All(parts) => parts.iter().all(|part| holds_with(part, holds)),
-        Tree::Any(parts) => parts.iter().any(|part| holds_with(part, holds)),
-    }
 }

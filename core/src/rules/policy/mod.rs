@@ -84,6 +84,18 @@ pub(in crate::rules) struct Grant {
     pub(in crate::rules) when: Option<Box<Text>>,
 }
 
+impl Grant {
+    /// Whether it allows under no condition, unnarrowed.
+    pub(in crate::rules) fn is_plain(&self) -> bool {
+        self.effect == Effect::Allow && self.when.is_none() && !self.pattern.text.contains('{')
+    }
+
+    /// Whether it gives `admin:all`.
+    pub(in crate::rules) fn is_admin(&self) -> bool {
+        self.is_plain() && self.pattern.text == name::ADMIN
+    }
+}
+
 /// A role of a policy, built by code.
 ///
 /// ```

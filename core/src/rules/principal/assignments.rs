@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{time::Time, value::Value};
+use crate::model::time::Time;
 
 use super::{Principal, stored::StoredAssignment};
 use crate::rules::{
@@ -17,16 +17,16 @@ use crate::rules::{
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
-    scope: BoundScope,
-    window: Window,
+    pub(super) scope: BoundScope,
+    pub(super) window: Window,
 }
 
 /// When an assignment holds, in microseconds: from the first on, until before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window(i64, i64);
+pub(super) struct Window(i64, i64);
 
 impl Window {
-    const ALWAYS: Window = Window(i64::MIN, i64::MAX);
+    pub(super) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
 }
 
 /// What few assignments have.
@@ -39,24 +39,17 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of(bound: &Assignment, stored: StoredAssignment) -> Option<Self> {
-        let written = (!tells(&bound.scope, &stored.scope)).then_some(stored.scope);
+    pub(super) fn of(bound: &Assignment, stored: StoredAssignment, kinds: &[ScopeKind]) -> Option<Self> {
+        let written = (written(&bound.scope, kinds) != stored.scope).then_some(stored.scope);
         (stored.group.is_some() || written.is_some()).then_some(Self { group: stored.group, written })
     }
 }
 
-/// Whether [`RoleAssignment::written`] can tell how a scope was written from how it is bound.
-fn tells(bound: &BoundScope, written: &Scope) -> bool {
-    match (bound, written) {
-        (BoundScope::Global, Scope::Global) => true,
-        (BoundScope::Id(_, bound), Scope::Of { id, .. }) => Value::Id(*bound) == *id,
-        (BoundScope::Other(_, bound), Scope::Of { id, .. }) => match (&**bound, id) {
-            (Value::Int(int), Value::Text(text)) => int.to_string() == *text,
-            // A text bound as one is what was written, also where it reads as an id.
-            (Value::Text(text), Value::Id(id)) => id.to_string() == *text,
-            (bound, id) => bound == id,
-        },
-        _ => false,
+/// How a scope was written, as far as can be told from how it is bound.
+fn written(bound: &BoundScope, kinds: &[ScopeKind]) -> Scope {
+    match bound.kind().zip(bound.id()) {
+        Some((kind, id)) => Scope::of(kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str()), id),
+        None => Scope::Global,
     }
 }
 
@@ -67,9 +60,21 @@ impl Assignment {
         Self { role, scope: bind(kinds, &stored.scope), window }
     }
 
+    /// A role that is held everywhere and always.
+    pub(super) fn plain(role: u32) -> Self {
+        Self { role, scope: BoundScope::Global, window: Window::ALWAYS }
+    }
+
     /// Whether it is held everywhere and always.
     pub(super) fn is_plain(&self) -> bool {
         self.scope == BoundScope::Global && self.window == Window::ALWAYS
+    }
+
+    /// When its window begins or ends next, in microseconds.
+    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
+        let Window(from, until) = self.window;
+        let next = if from > now { from } else { until };
+        (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Whether rows of another kind may lie within its scope.
@@ -126,21 +131,6 @@ impl<'a> Iterator for Assignments<'a> {
 }
 
 impl<'a> RoleAssignment<'a> {
-    /// A role as if the principal held it everywhere and always.
-    pub(in crate::rules) fn assumed(principal: &'a Principal, role: u32) -> Self {
-        Self { role, at: u32::MAX, scope: None, window: Window::ALWAYS, principal }
-    }
-
-    /// As if it were held always.
-    pub(in crate::rules) fn always(self) -> Self {
-        Self { window: Window::ALWAYS, ..self }
-    }
-
-    /// As if it were held there.
-    pub(in crate::rules) fn within(self, scope: &'a BoundScope) -> Self {
-        Self { scope: Some(scope), ..self }
-    }
-
     /// Its place among those of the principal.
     pub(in crate::rules) fn place(&self) -> usize {
         self.at as usize
@@ -168,25 +158,12 @@ impl<'a> RoleAssignment<'a> {
 
     /// As stored.
     pub(in crate::rules) fn written(&self, kinds: &[ScopeKind]) -> Scope {
-        if let Some(written) = self.note().and_then(|note| note.written.as_ref()) {
-            return written.clone();
-        }
-        match self.scope().kind().zip(self.scope().id()) {
-            Some((kind, id)) => Scope::of(kinds.get(kind.0 as usize).map_or("", |kind| kind.name.as_str()), id),
-            None => Scope::Global,
-        }
+        let noted = self.note().and_then(|note| note.written.clone());
+        noted.unwrap_or_else(|| written(self.scope(), kinds))
     }
 
     pub(in crate::rules) fn group(&self) -> Option<&'a str> {
         self.note()?.group.as_deref()
-    }
-
-    /// When its window begins or ends next, in microseconds.
-    #[inline]
-    pub(in crate::rules) fn next_edge(&self, now: i64) -> Option<i64> {
-        let Window(from, until) = self.window;
-        let next = if from > now { from } else { until };
-        (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Ends of its window, for people.

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 use super::{
-    Detail, FIRST, Flags, Principal, Rare,
+    Detail, FIRST, Principal, Rare,
     assignments::{Assignment, Note},
     stored::{self, StoredAssignment, StoredPrincipal},
 };
@@ -24,8 +24,8 @@ use crate::rules::{
         symbols::Symbols,
     },
     condition::{
-        code::Path,
         parser::Root,
+        tree::Path,
         value::{Base, GivenValue},
     },
     diagnostics::shown,
@@ -43,15 +43,18 @@ impl Principal {
             detail: None,
             first: [NONE; FIRST],
             stamp,
-            flags: Flags::NONE.with(Flags::ACTIVE, true).with(Flags::COMPLETE, true),
+            is_signed_in: false,
+            is_active: true,
+            is_verified: false,
+            is_complete: true,
         }
     }
 
-    fn detail_mut(&mut self) -> &mut Detail {
+    pub(super) fn detail_mut(&mut self) -> &mut Detail {
         Arc::make_mut(self.detail.get_or_insert_default())
     }
 
-    fn rare_mut(&mut self) -> &mut Rare {
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.detail_mut().rare.get_or_insert_default()
     }
 
@@ -82,33 +85,32 @@ impl RuleSet {
 
     /// The same, with the rows of nested kinds of scope.
     pub fn principal_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
-        let mut principal = Principal { id: stored.id, version: stored.version, ..Principal::nobody(self.stamp) };
-        let has_unknown = self.bind_roles(stored.assignments, tree, &mut principal);
-        if !stored.is_active || stored.good_from.is_some() || stored.good_until.is_some() {
+        let StoredPrincipal { id, is_active, is_verified, version, good_from, good_until, .. } = stored;
+        let nobody = Principal::nobody(self.stamp);
+        let mut principal = Principal { id, version, is_signed_in: true, is_active, is_verified, ..nobody };
+        if self.bind_roles(stored.assignments, tree, &mut principal) {
+            principal.rare_mut().has_unknown_roles = true;
+        }
+        if !is_active || good_from.is_some() || good_until.is_some() {
             principal.with_more();
         }
         let attributes = self.attributes_read(&stored.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
-        let problem = self.problem_of(&stored.attributes);
-        let is_complete = problem.is_none() && self.must_have().all(|path| !principal.attribute(path).is_absent());
-        principal.flags = Flags::SIGNED_IN
-            .with(Flags::ACTIVE, stored.is_active)
-            .with(Flags::VERIFIED, stored.is_verified)
-            .with(Flags::UNKNOWN_ROLE, has_unknown)
-            .with(Flags::COMPLETE, is_complete);
-        if let Some(problem) = problem {
+        principal.is_complete = self.must_have().all(|path| !principal.attribute(path).is_absent());
+        if let Some(problem) = self.problem_of(&stored.attributes) {
             principal.rare_mut().problem = Some(problem.into());
+            principal.is_complete = false;
             principal.with_more();
         }
         if stored.status != stored::ACTIVE {
             principal.rare_mut().status = Some(stored.status.into());
         }
-        if let Some(good_from) = stored.good_from {
+        if let Some(good_from) = good_from {
             principal.rare_mut().good_from = good_from.as_microsecond();
         }
-        if let Some(good_until) = stored.good_until {
+        if let Some(good_until) = good_until {
             principal.rare_mut().good_until = good_until.as_microsecond();
         }
         principal
@@ -138,7 +140,8 @@ impl RuleSet {
             principal.rare_mut().tree = Some(tree.clone());
         }
         let notes = (0..).zip(plain.into_iter().chain(limited));
-        let notes: Box<[_]> = notes.filter_map(|(at, (bound, one))| Some((at, Note::of(&bound, one)?))).collect();
+        let notes: Box<[_]> =
+            notes.filter_map(|(at, (bound, one))| Some((at, Note::of(&bound, one, kinds)?))).collect();
         if !notes.is_empty() {
             principal.rare_mut().notes = notes;
         }
@@ -167,7 +170,7 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
-            let problem = declared.problem(name, |ty| GivenValue::from(value.clone()).is_of(ty))?;
+            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
             Some(problem.of("principal", name))
         })
     }
@@ -210,7 +213,7 @@ impl RuleSet {
     /// nothing.
     pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
         let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
-        let mut words = vec![0_u64; self.all_permissions().len().div_ceil(64)];
+        let mut words = bits::empty(self.all_permissions().len());
         for text in patterns {
             let no_pattern =
                 || Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text)));

@@ -6,11 +6,13 @@
 //! | `stored` | what is stored about an account |
 //! | `assignments` | the roles that it holds, with where and when |
 //! | `builder` | principals of accounts, sessions, API keys, chains and of those who are not signed in |
+//! | `supposed` | what an explanation supposes that one has |
 
 mod assignments;
 mod builder;
 mod data;
 mod stored;
+mod supposed;
 
 use std::sync::Arc;
 
@@ -21,12 +23,13 @@ use crate::model::time::Time;
 
 use crate::rules::{
     compile::{
+        bits,
         role::NONE,
         rule_set::{RuleSet, Stamp},
     },
     condition::{
-        code::Path,
         parser::Root,
+        tree::Path,
         value::{Base, GivenValue, TypedValue},
     },
     scope::tree::ScopeTree,
@@ -52,32 +55,12 @@ pub struct Principal {
     first: [u32; FIRST],
     /// Of the rules that made it, and whether an active account's plain roles are all that counts.
     stamp: Stamp,
-    flags: Flags,
-}
-
-/// What is so of a principal, as bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Flags(u8);
-
-impl Flags {
-    const NONE: Flags = Flags(0);
-    const ACTIVE: Flags = Flags(1);
-    const VERIFIED: Flags = Flags(2);
-    const SIGNED_IN: Flags = Flags(4);
-    /// A role is unknown to the rule set.
-    const UNKNOWN_ROLE: Flags = Flags(8);
+    is_signed_in: bool,
+    is_active: bool,
+    is_verified: bool,
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
-    const COMPLETE: Flags = Flags(16);
-    #[inline]
-    const fn has(self, other: Flags) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    #[must_use]
-    const fn with(self, other: Flags, on: bool) -> Flags {
-        Flags(if on { self.0 | other.0 } else { self.0 & !other.0 })
-    }
+    is_complete: bool,
 }
 
 /// What not every principal has.
@@ -111,6 +94,7 @@ struct Rare {
     on_behalf_of: Option<Arc<Principal>>,
     /// What is wrong with an attribute that was said of it.
     problem: Option<Box<str>>,
+    has_unknown_roles: bool,
 }
 
 impl Default for Rare {
@@ -125,6 +109,7 @@ impl Default for Rare {
             key: None,
             on_behalf_of: None,
             problem: None,
+            has_unknown_roles: false,
         }
     }
 }
@@ -133,7 +118,7 @@ impl Principal {
     /// The account's id; none if nobody is signed in.
     #[inline]
     pub fn id(&self) -> Option<Uuid> {
-        self.flags.has(Flags::SIGNED_IN).then_some(self.id)
+        self.is_signed_in.then_some(self.id)
     }
 
     /// What the host knows it by, where that is no UUID.
@@ -145,13 +130,13 @@ impl Principal {
     /// Whether it is the principal of this account.
     #[inline]
     pub(super) fn is(&self, id: Uuid) -> bool {
-        self.id == id && self.flags.has(Flags::SIGNED_IN)
+        self.id == id && self.is_signed_in
     }
 
     /// Whether the account may do anything at all.
     #[inline]
     pub fn is_active(&self) -> bool {
-        self.flags.has(Flags::ACTIVE)
+        self.is_active
     }
 
     /// The version of [`StoredPrincipal`].
@@ -171,7 +156,7 @@ impl Principal {
 
     /// Whether it holds a role that its rule set does not know.
     pub fn has_unknown_roles(&self) -> bool {
-        self.flags.has(Flags::UNKNOWN_ROLE)
+        self.rare().is_some_and(|rare| rare.has_unknown_roles)
     }
 
     /// What is wrong with an attribute that was said of it.
@@ -182,13 +167,23 @@ impl Principal {
     /// Whether no question can find it without an attribute, or with a wrong one.
     #[inline]
     pub(super) fn is_complete(&self) -> bool {
-        self.flags.has(Flags::COMPLETE)
+        self.is_complete
     }
 
     /// The principal on whose behalf it acts.
     #[inline]
     pub fn on_behalf_of(&self) -> Option<&Principal> {
         self.rare()?.on_behalf_of.as_deref()
+    }
+
+    /// All who ask together, this one first.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &Principal> {
+        std::iter::successors(Some(self), |one| one.on_behalf_of())
+    }
+
+    /// When the window of an assignment begins or ends next, in microseconds.
+    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
+        self.limited().iter().filter_map(|held| held.next_edge(now)).min()
     }
 
     /// Whether these rules, or those that they are akin to, made it.
@@ -228,6 +223,12 @@ impl Principal {
         self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
     }
 
+    /// The roles of its assignments, and places that no role is in.
+    #[inline]
+    pub(super) fn roles(&self) -> impl Iterator<Item = u32> {
+        self.first().iter().chain(self.more()).copied().chain(self.limited().iter().map(|limited| limited.role))
+    }
+
     fn rare(&self) -> Option<&Rare> {
         self.detail.as_deref()?.rare.as_deref()
     }
@@ -253,9 +254,7 @@ impl Principal {
     /// Whether a key's patterns match; who is no key is not held back.
     pub(super) fn is_within_key(&self, permission: u32) -> bool {
         let key = self.rare().and_then(|rare| rare.key.as_ref());
-        key.is_none_or(|words| {
-            words.get(permission as usize / 64).is_some_and(|word| word >> (permission % 64) & 1 == 1)
-        })
+        key.is_none_or(|words| bits::has(words, permission))
     }
 
     /// An attribute that conditions read; absent where it was not given.
@@ -263,8 +262,8 @@ impl Principal {
     pub(super) fn attribute(&self, path: Path) -> TypedValue<'_> {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
-            0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::id),
-            1 => TypedValue::Bool(self.flags.has(Flags::VERIFIED)),
+            0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::Id),
+            1 => TypedValue::Bool(self.is_verified),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
                 let found = attributes.iter().find(|(known, _)| *known == slot);

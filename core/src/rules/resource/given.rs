@@ -23,25 +23,26 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    /// An attribute, and its slot.
+    /// The slot of an attribute, or what is wrong with its value; none where nothing is declared, and anything may be
+    /// given.
     #[inline]
-    pub(in crate::rules) fn find(&mut self, name: &str) -> Option<(usize, &'d Attribute)> {
+    pub(in crate::rules) fn check(
+        &mut self,
+        name: &str,
+        is_of: impl FnOnce(Type) -> bool,
+    ) -> std::result::Result<Option<usize>, Problem<'d>> {
         let at = match self.attributes.get(self.next) {
             Some(next) if next.name == name => self.next,
-            _ => self.attributes.iter().position(|one| one.name == name)?,
+            None if self.attributes.is_empty() => return Ok(None),
+            _ => {
+                let found = self.attributes.iter().position(|one| one.name == name);
+                found.ok_or(Problem::Undeclared(self.attributes))?
+            }
         };
         self.next = at + 1;
-        Some((at, self.attributes.get(at)?))
-    }
-
-    /// What is wrong with this value; where nothing is declared, anything may be given.
-    pub(in crate::rules) fn problem(&mut self, name: &str, is_of: impl FnOnce(Type) -> bool) -> Option<Problem<'d>> {
-        if self.attributes.is_empty() {
-            return None;
-        }
-        match self.find(name) {
-            Some((_, attribute)) => (!is_of(attribute.ty)).then_some(Problem::Type(attribute)),
-            None => Some(Problem::Undeclared(self.attributes)),
+        match self.attributes.get(at) {
+            Some(attribute) if !is_of(attribute.ty) => Err(Problem::Type(attribute)),
+            _ => Ok(Some(at)),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::rules::{
     authorize::{ResourceValues, missing},
     compile::{
         attribute::{Attribute, ResourceType},
-        reads::{ReadAttribute, TypeReads},
+        reads::TypeReads,
     },
     condition::value::{Found, GivenValue, Type, TypedValue},
 };
@@ -129,69 +129,32 @@ impl<'r> Resource<'r> {
         if *self.resource_type != *ty.name {
             return Err(self.of_other_type(ty));
         }
-        if self.row.is_none() && self.find_all(ty, reads, values).is_some() {
-            return Ok(());
-        }
-        // Something is wrong, or in a row.
-        values.clear();
-        let mut read = 0;
-        for (place, attribute) in reads.attributes.iter().enumerate() {
-            // Many hosts give them in the order in which they are read.
-            let is_it = |given: &&(Cow<'_, str>, ResourceValue<'_>)| *given.0 == *attribute.name;
-            let given = self.given.get(place).filter(is_it).or_else(|| self.given.iter().find(is_it));
-            let value = match (given, self.row) {
-                (Some((_, given)), _) if given.is_of(attribute.ty) => {
-                    read += 1;
-                    given.found()
-                }
-                (Some((name, _)), _) => {
-                    self.check(ty)?;
-                    return Err(missing(Reason::ResourceInvalid, &ty.name, name));
-                }
-                (None, Some(row)) => column(row, ty, attribute),
-                (None, None) => Found::Nothing,
-            };
-            let is_absent = match (given, &value) {
-                (_, Found::Nothing) => true,
-                (Some((_, ResourceValue::Text(_))), _) => false,
-                (Some((_, ResourceValue::Given(GivenValue::One(value)))), _) => {
-                    !attribute.is_optional && value.is_null()
-                }
-                (_, value) => !attribute.is_optional && value.read(attribute.ty).is_absent(),
-            };
-            if is_absent {
-                return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
-            }
-            values.push(value);
-        }
-        // What nothing reads must be right, too.
-        if read == self.given.len() { Ok(()) } else { self.check(ty) }
-    }
-
-    /// The values, in one pass over what was given; none where that is not just what is declared, or a value is missing.
-    fn find_all<'a>(&'a self, ty: &ResourceType, reads: &TypeReads, values: &mut ResourceValues<'a>) -> Option<()> {
         let mut declared = Declared::of(&ty.attributes);
-        values.resize(reads.attributes.len(), Found::Nothing);
+        values.resize(reads.slots.len(), Found::Nothing);
         for (name, given) in &self.given {
-            let (slot, _) = declared.find(name).filter(|(_, attribute)| given.is_of(attribute.ty))?;
-            if let Some(value) = reads.place(u32::try_from(slot).ok()?).and_then(|place| values.get_mut(place)) {
+            let slot = match declared.check(name, |ty| given.is_of(ty)) {
+                Ok(slot) => slot.and_then(|slot| u32::try_from(slot).ok()),
+                Err(problem) => return Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
+            };
+            if let Some(value) = slot.and_then(|slot| reads.place(slot)).and_then(|place| values.get_mut(place)) {
                 *value = given.found();
             }
         }
-        let is_there = |(value, attribute): (&Found<'_>, &ReadAttribute)| match value {
-            Found::Nothing => false,
-            Found::Text(_) => true,
-            value => attribute.is_optional || !value.read(attribute.ty).is_absent(),
-        };
-        values.iter().zip(&reads.attributes).all(is_there).then_some(())
-    }
-
-    fn check(&self, ty: &ResourceType) -> Result<()> {
-        let mut declared = Declared::of(&ty.attributes);
-        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, |ty| given.is_of(ty)) {
-            Some(problem) => Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
-            None => Ok(()),
-        })
+        for (value, slot) in values.iter_mut().zip(&reads.slots) {
+            let Some(attribute) = ty.attributes.get(*slot as usize) else { continue };
+            if let (Found::Nothing, Some(row)) = (&value, self.row) {
+                *value = column(row, ty, attribute);
+            }
+            let is_there = match value {
+                Found::Nothing => false,
+                Found::Text(_) => true,
+                value => attribute.is_optional || !value.read(attribute.ty).is_absent(),
+            };
+            if !is_there {
+                return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -201,7 +164,7 @@ impl<'r> Resource<'r> {
     }
 
     /// What was given, or is stored, for an attribute that questions do not read.
-    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &ReadAttribute) -> Option<Found<'_>> {
+    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<Found<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
             Some((_, given)) => Some(given.found()),
             None => Some(column(self.row?, ty, attribute)),
@@ -210,8 +173,8 @@ impl<'r> Resource<'r> {
 }
 
 /// What a row has of an attribute.
-fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &ReadAttribute) -> Found<'r> {
-    let at = match (attribute.column, ty.table) {
+fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &Attribute) -> Found<'r> {
+    let at = match (attribute.column(), ty.table) {
         (Some(at), Some(stored)) if std::ptr::eq(stored, table) => Some(at),
         _ => table.position(&attribute.name),
     };
@@ -236,6 +199,9 @@ impl Resource<'static> {
 pub struct Context {
     given: Vec<(Name, GivenValue)>,
 }
+
+/// For questions that were asked without.
+pub(in crate::rules) static NO_CONTEXT: Context = Context { given: Vec::new() };
 
 impl Context {
     /// An empty context.
@@ -276,9 +242,9 @@ impl Context {
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
-        self.given.iter().try_for_each(|(name, given)| match declared.problem(name, |ty| given.is_of(ty)) {
-            Some(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
-            None => Ok(()),
+        self.given.iter().try_for_each(|(name, given)| match declared.check(name, |ty| given.is_of(ty)) {
+            Err(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
+            Ok(_) => Ok(()),
         })
     }
 

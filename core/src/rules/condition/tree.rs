@@ -1,110 +1,77 @@
-//! A typed condition: a tree for filters and explanations, and flat code for decisions.
+//! A typed condition: a tree of tests.
 
 use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::value::{Base, Cidr, GivenValue, Type, TypedValue};
-
-use super::parser::{Operator, Root};
-
-/// Ends the code: the condition is true.
-pub(super) const TRUE: u32 = u32::MAX;
-/// Ends the code: the condition is false.
-pub(super) const FALSE: u32 = u32::MAX - 1;
+use super::{
+    parser::Root,
+    value::{Cidr, Type, TypedValue},
+};
+use crate::model::predicate::Comparison;
 
 /// A condition of one grant on one resource type (or on any, where it reads no resource).
 #[derive(Debug)]
 pub(in crate::rules) struct Condition {
     /// As written.
     pub(in crate::rules) text: std::sync::Arc<str>,
-    pub(in crate::rules) tests: Vec<Test>,
     pub(in crate::rules) tree: Tree,
-    /// For each test, where to go on; the first test comes first.
-    pub(super) next: Vec<Next>,
     /// Every path it reads, once.
     pub(in crate::rules) paths: Vec<Path>,
 }
 
 impl Condition {
-    pub(in crate::rules) fn new(text: &str, tests: Vec<Test>, tree: Tree) -> Self {
-        let mut next = vec![Next { on_true: TRUE, on_false: FALSE }; tests.len()];
-        wire(&tree, TRUE, FALSE, &mut next);
-        let mut paths: Vec<Path> = tests.iter().flat_map(|test| test.kind.paths()).collect();
+    pub(in crate::rules) fn new(text: &str, tree: Tree) -> Self {
+        let mut paths: Vec<Path> = tree.paths().collect();
         paths.sort_unstable_by_key(|path| (path.root as u8, path.slot));
         paths.dedup();
-        Self { text: text.into(), tests, tree, next, paths }
+        Self { text: text.into(), tree, paths }
     }
 
     pub(in crate::rules) fn reads(&self, root: Root) -> bool {
         self.paths.iter().any(|path| path.root == root)
     }
-
-    /// A test as it was written.
-    pub(in crate::rules) fn text_of(&self, test: &Test) -> &str {
-        self.text.get(test.start..test.end).unwrap_or(&self.text)
-    }
 }
 
-/// Tests stand in the tree in their own order, so a part's first test is where it begins.
+/// What a condition says, or a part of it.
 #[derive(Debug)]
 pub(in crate::rules) enum Tree {
     All(Vec<Tree>),
     Any(Vec<Tree>),
     Not(Box<Tree>),
-    Test(u32),
+    Test(Test),
 }
 
 impl Tree {
-    fn first(&self) -> u32 {
+    /// Every test, in the order of the text.
+    pub(in crate::rules) fn tests(&self) -> Vec<&Test> {
         match self {
-            Tree::All(parts) | Tree::Any(parts) => parts.first().map_or(TRUE, Tree::first),
-            Tree::Not(inner) => inner.first(),
-            Tree::Test(test) => *test,
+            Tree::Test(test) => vec![test],
+            Tree::Not(inner) => inner.tests(),
+            Tree::All(parts) | Tree::Any(parts) => parts.iter().flat_map(Tree::tests).collect(),
         }
+    }
+
+    /// The paths of its tests, in the order of the text.
+    pub(in crate::rules) fn paths(&self) -> impl Iterator<Item = Path> {
+        self.tests().into_iter().flat_map(|test| test.kind.paths())
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Next {
-    pub(super) on_true: u32,
-    pub(super) on_false: u32,
-}
-
-/// Says of every test of a part where to go on.
-fn wire(tree: &Tree, on_true: u32, on_false: u32, all: &mut [Next]) {
-    match tree {
-        Tree::Test(test) => {
-            if let Some(next) = all.get_mut(*test as usize) {
-                *next = Next { on_true, on_false };
-            }
-        }
-        Tree::Not(inner) => wire(inner, on_false, on_true, all),
-        Tree::All(parts) => {
-            for (index, part) in parts.iter().enumerate() {
-                wire(part, parts.get(index + 1).map_or(on_true, Tree::first), on_false, all);
-            }
-        }
-        Tree::Any(parts) => {
-            for (index, part) in parts.iter().enumerate() {
-                wire(part, on_true, parts.get(index + 1).map_or(on_false, Tree::first), all);
-            }
-        }
-    }
-}
-
-/// One comparison and its bytes in the text.
+/// One comparison.
 #[derive(Debug)]
 pub(in crate::rules) struct Test {
     pub(in crate::rules) kind: TestKind,
+    /// As written.
+    pub(in crate::rules) text: Box<str>,
+    /// Where it begins in the condition, in bytes.
     pub(in crate::rules) start: usize,
-    pub(in crate::rules) end: usize,
 }
 
 #[derive(Debug)]
 pub(in crate::rules) enum TestKind {
     Has(Path),
-    Compare(Operand, Operator, Operand),
+    Compare(Operand, Comparison, Operand),
     /// `in` a set of literals, or of one base.
     InLiterals(Operand, Vec<Literal>),
     /// `in` a path, or `contains` turned round.
@@ -184,7 +151,7 @@ impl Literal {
             Literal::Bool(bool) => TypedValue::Bool(*bool),
             Literal::Int(int) => TypedValue::Int(*int),
             Literal::Text(text) => TypedValue::Text(text),
-            Literal::Id(id) => TypedValue::id(*id),
+            Literal::Id(id) => TypedValue::Id(*id),
             Literal::Time(micros) => TypedValue::Time(*micros),
             Literal::Duration(micros) => TypedValue::Duration(*micros),
             Literal::Ip(ip) => TypedValue::ip(*ip),
@@ -198,12 +165,4 @@ pub(in crate::rules) trait Values {
     fn at(&self, path: Path) -> TypedValue<'_>;
     /// The time of the question, in microseconds.
     fn now(&self) -> i64;
-}
-
-/// Whether a set path's value holds a value.
-pub(in crate::rules) fn holds(set: TypedValue<'_>, wanted: TypedValue<'_>, base: Base) -> bool {
-    match set {
-        TypedValue::Set(held) => GivenValue::contains(held, wanted, base),
-        _ => false,
-    }
 }

@@ -1,0 +1,53 @@
+//! A principal otherwise than it is, for explanations.
+
+use super::{
+    Principal,
+    assignments::{Assignment, Window},
+};
+use crate::rules::{compile::bits, scope::kind::BoundScope};
+
+impl Principal {
+    pub(in crate::rules) fn activate(&mut self) {
+        self.is_active = true;
+    }
+
+    /// Holds a role everywhere and always.
+    pub(in crate::rules) fn assign(&mut self, role: u32) {
+        self.detail_mut().assignments.push(Assignment::plain(role));
+    }
+
+    /// Holds always what stands at this place.
+    pub(in crate::rules) fn hold_always(&mut self, place: usize) {
+        self.change(place, |held| held.window = Window::ALWAYS);
+    }
+
+    /// Holds there what stands at this place.
+    pub(in crate::rules) fn hold_in(&mut self, place: usize, scope: BoundScope) {
+        self.change(place, |held| held.scope = scope);
+    }
+
+    /// Plain assignments come first, and have nothing to change.
+    fn change(&mut self, place: usize, change: impl FnOnce(&mut Assignment)) {
+        let plain = self.assignments().count() - self.limited().len();
+        if let Some(held) = place.checked_sub(plain).and_then(|at| self.detail_mut().assignments.get_mut(at)) {
+            change(held);
+        }
+    }
+
+    /// The account asks without its key.
+    pub(in crate::rules) fn drop_key(&mut self) {
+        let rare = self.rare_mut();
+        (rare.key, rare.active) = (None, None);
+    }
+
+    pub(in crate::rules) fn widen_key(&mut self, permission: u32) {
+        self.rare_mut().key.iter_mut().for_each(|key| bits::set(key, permission));
+    }
+
+    /// One more of its roles allows, where not all do.
+    pub(in crate::rules) fn activate_role(&mut self, role: u32) {
+        if let Some(active) = &mut self.rare_mut().active {
+            *active = active.iter().copied().chain([role]).collect();
+        }
+    }
+}
