@@ -647,10 +647,10 @@ public protocol AuditProtocol: AnyObject, Sendable {
     func list(input: ListAudit) async throws  -> AuditViewPage
     
     /**
-     * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so long ago that its line left the change feed.
+     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+     * so old that the change feed no longer has it.
      */
     func outcome(input: GetOutcome) async throws  -> ChangeOutcome
     
@@ -740,10 +740,10 @@ open func list(input: ListAudit = ListAudit())async throws  -> AuditViewPage  {
 }
     
     /**
-     * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so long ago that its line left the change feed.
+     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+     * so old that the change feed no longer has it.
      */
 open func outcome(input: GetOutcome)async throws  -> ChangeOutcome  {
     return
@@ -833,9 +833,9 @@ func FfiConverterTypeAudit_lower(_ value: Audit) -> UInt64 {
 
 
 /**
- * Somebody who asks: the host itself, a signed-in user, or nobody yet.
+ * Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
  *
- * Its rights are those of the moment of each call, not of when it was made.
+ * Each call uses the rights of that moment, not of the moment when the caller was made.
  */
 public protocol CallerProtocol: AnyObject, Sendable {
     
@@ -847,8 +847,8 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func call(operation: String, input: String) async throws  -> String
     
     /**
-     * Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
-     * `document:edit{title,body}`: each must be allowed.
+     * Whether the caller may do this to all resources there could be. Synchronous, without I/O. A permission may
+     * name fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
      * ended.
@@ -856,7 +856,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func can(permission: String) throws  -> Bool
     
     /**
-     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     * Several checks at one moment, each as `can`; faster than one call for each.
      */
     func canMany(checks: [Check]) throws  -> [Bool]
     
@@ -869,36 +869,38 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func can(permission: String, resource: Resource) throws  -> Bool
     
     /**
-     * Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+     * Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes,
+     * never a wrong no.
      */
     func canSomewhere(permission: String) throws  -> Bool
     
     /**
-     * Why the caller may or may not do this: for the host, not for the caller's eyes.
+     * Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
      */
     func explain(permission: String, resource: Resource?) throws  -> Explanation
     
     /**
-     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
-     * those that `can` allows.
+     * The rows of your own table to which the caller may do this, as a condition in SQL: the rows that pass are
+     * exactly those that `can` allows.
      *
-     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+     * SQL.
      */
     func filter(permission: String, table: SqlTable) throws  -> SqlFilter
     
     /**
-     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
-     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     * Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
      */
     func hasRole(role: String, scope: String?) throws  -> Bool
     
     /**
-     * Whether the caller holds `admin:all` now, or is the host.
+     * Whether the caller holds `admin:all` now, or is the application itself.
      */
     func isAdministrator() throws  -> Bool
     
     /**
-     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     * Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
      */
     func isSignedIn()  -> Bool
     
@@ -910,12 +912,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func numbers(permission: String) throws  -> [Int64]
     
     /**
-     * `can`, or `FORBIDDEN`, which says no more than that.
+     * Throws `FORBIDDEN` unless `can` is true.
      */
     func require(permission: String) throws 
     
     /**
-     * `is_administrator`, or `FORBIDDEN`.
+     * Throws `FORBIDDEN` unless `is_administrator` is true.
      */
     func requireAdmin() throws 
     
@@ -925,12 +927,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func require(permission: String, resource: Resource) throws 
     
     /**
-     * `has_role`, or `FORBIDDEN`.
+     * Throws `FORBIDDEN` unless `has_role` is true.
      */
     func requireRole(role: String, scope: String?) throws 
     
     /**
-     * The same caller, knowing this of the request, too: what is not given stays as it was known.
+     * The same caller with this request context; fields that are not given keep their values.
      */
     func withRequest(request: RequestContext)  -> Caller
     
@@ -981,9 +983,9 @@ public protocol CallerProtocol: AnyObject, Sendable {
     
 }
 /**
- * Somebody who asks: the host itself, a signed-in user, or nobody yet.
+ * Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
  *
- * Its rights are those of the moment of each call, not of when it was made.
+ * Each call uses the rights of that moment, not of the moment when the caller was made.
  */
 open class Caller: CallerProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1060,8 +1062,8 @@ open func call(operation: String, input: String)async throws  -> String  {
 }
     
     /**
-     * Whether the caller may do this at all; synchronous, without I/O. A permission may name fields,
-     * `document:edit{title,body}`: each must be allowed.
+     * Whether the caller may do this to all resources there could be. Synchronous, without I/O. A permission may
+     * name fields, `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest), `UNAUTHORIZED` once the session has
      * ended.
@@ -1077,7 +1079,7 @@ open func can(permission: String)throws  -> Bool  {
 }
     
     /**
-     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     * Several checks at one moment, each as `can`; faster than one call for each.
      */
 open func canMany(checks: [Check])throws  -> [Bool]  {
     return try  FfiConverterSequenceBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1107,7 +1109,8 @@ open func can(permission: String, resource: Resource)throws  -> Bool  {
 }
     
     /**
-     * Whether the caller may do this to anything at all: a menu's question. It may say yes too often, never no.
+     * Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes,
+     * never a wrong no.
      */
 open func canSomewhere(permission: String)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1120,7 +1123,7 @@ open func canSomewhere(permission: String)throws  -> Bool  {
 }
     
     /**
-     * Why the caller may or may not do this: for the host, not for the caller's eyes.
+     * Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
      */
 open func explain(permission: String, resource: Resource? = nil)throws  -> Explanation  {
     return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1134,10 +1137,11 @@ open func explain(permission: String, resource: Resource? = nil)throws  -> Expla
 }
     
     /**
-     * Which rows of the host's own table the caller may do this to, as a condition in SQL: the rows that pass are
-     * those that `can` allows.
+     * The rows of your own table to which the caller may do this, as a condition in SQL: the rows that pass are
+     * exactly those that `can` allows.
      *
-     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+     * SQL.
      */
 open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
     return try  FfiConverterTypeSqlFilter_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1151,8 +1155,8 @@ open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
 }
     
     /**
-     * Whether the caller holds a role now, itself or through a senior one: everywhere, or also just in a scope
-     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     * Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
      */
 open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1166,7 +1170,7 @@ open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
 }
     
     /**
-     * Whether the caller holds `admin:all` now, or is the host.
+     * Whether the caller holds `admin:all` now, or is the application itself.
      */
 open func isAdministrator()throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -1178,7 +1182,7 @@ open func isAdministrator()throws  -> Bool  {
 }
     
     /**
-     * Whether somebody has signed in, or the host itself asks: what an answer of 401 rather than 403 depends on.
+     * Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
      */
 open func isSignedIn() -> Bool  {
     return try!  FfiConverterBool.lift(try! rustCall() {
@@ -1205,7 +1209,7 @@ open func numbers(permission: String)throws  -> [Int64]  {
 }
     
     /**
-     * `can`, or `FORBIDDEN`, which says no more than that.
+     * Throws `FORBIDDEN` unless `can` is true.
      */
 open func require(permission: String)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1217,7 +1221,7 @@ open func require(permission: String)throws   {try rustCallWithError(FfiConverte
 }
     
     /**
-     * `is_administrator`, or `FORBIDDEN`.
+     * Throws `FORBIDDEN` unless `is_administrator` is true.
      */
 open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1241,7 +1245,7 @@ open func require(permission: String, resource: Resource)throws   {try rustCallW
 }
     
     /**
-     * `has_role`, or `FORBIDDEN`.
+     * Throws `FORBIDDEN` unless `has_role` is true.
      */
 open func requireRole(role: String, scope: String? = nil)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1254,7 +1258,7 @@ open func requireRole(role: String, scope: String? = nil)throws   {try rustCallW
 }
     
     /**
-     * The same caller, knowing this of the request, too: what is not given stays as it was known.
+     * The same caller with this request context; fields that are not given keep their values.
      */
 open func withRequest(request: RequestContext) -> Caller  {
     return try!  FfiConverterTypeCaller_lift(try! rustCall() {
@@ -1432,7 +1436,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
     /**
      * Assigns a drone to a user, who becomes its operator; others keep their assignments.
      *
-     * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+     * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
@@ -1441,15 +1445,15 @@ public protocol DronesProtocol: AnyObject, Sendable {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-     * region or operator do not exist, or do not agree.
+     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * the operator does not exist, or the operator does not belong to the region.
      */
     func create(input: CreateDrone) async throws  -> DroneView
     
     /**
      * Deletes a drone; its assignments and the roles held on it end.
      *
-     * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+     * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
      */
     func delete(input: DeleteDrone) async throws 
     
@@ -1468,25 +1472,25 @@ public protocol DronesProtocol: AnyObject, Sendable {
     func list(input: ListDrones) async throws  -> DroneViewPage
     
     /**
-     * Takes a drone from its operator and assigns it to another user, in one commit.
+     * Moves a drone from its operator to another user, in one commit.
      *
-     * Permissions and errors as with `assign`.
+     * Permissions and errors as for `assign`.
      */
     func reassign(input: ReassignDrone) async throws  -> DroneView
     
     /**
-     * Takes a drone from a user; if it was the operator, the drone has none.
+     * Removes a drone from a user; if the user was its operator, the drone has none then.
      *
-     * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+     * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
     func unassign(input: UnassignDrone) async throws  -> DroneView
     
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-     * users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateDrone) async throws  -> DroneView
     
@@ -1550,7 +1554,7 @@ open class Drones: DronesProtocol, @unchecked Sendable {
     /**
      * Assigns a drone to a user, who becomes its operator; others keep their assignments.
      *
-     * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+     * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
@@ -1573,8 +1577,8 @@ open func assign(input: AssignDrone)async throws  -> DroneView  {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
-     * region or operator do not exist, or do not agree.
+     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * the operator does not exist, or the operator does not belong to the region.
      */
 open func create(input: CreateDrone)async throws  -> DroneView  {
     return
@@ -1595,7 +1599,7 @@ open func create(input: CreateDrone)async throws  -> DroneView  {
     /**
      * Deletes a drone; its assignments and the roles held on it end.
      *
-     * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+     * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
      */
 open func delete(input: DeleteDrone)async throws   {
     return
@@ -1656,9 +1660,9 @@ open func list(input: ListDrones = ListDrones())async throws  -> DroneViewPage  
 }
     
     /**
-     * Takes a drone from its operator and assigns it to another user, in one commit.
+     * Moves a drone from its operator to another user, in one commit.
      *
-     * Permissions and errors as with `assign`.
+     * Permissions and errors as for `assign`.
      */
 open func reassign(input: ReassignDrone)async throws  -> DroneView  {
     return
@@ -1677,9 +1681,9 @@ open func reassign(input: ReassignDrone)async throws  -> DroneView  {
 }
     
     /**
-     * Takes a drone from a user; if it was the operator, the drone has none.
+     * Removes a drone from a user; if the user was its operator, the drone has none then.
      *
-     * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+     * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
 open func unassign(input: UnassignDrone)async throws  -> DroneView  {
     return
@@ -1700,9 +1704,9 @@ open func unassign(input: UnassignDrone)async throws  -> DroneView  {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
-     * users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateDrone)async throws  -> DroneView  {
     return
@@ -1776,18 +1780,18 @@ func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
 public protocol PermissionsProtocol: AnyObject, Sendable {
     
     /**
-     * Declares a permission. Roles that grant a pattern which matches it have it at once.
+     * Declares a permission. Roles with a pattern that matches it grant it at once.
      *
-     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
     func create(input: CreatePermission) async throws  -> PermissionView
     
     /**
-     * Deletes a permission. Patterns that match others too just match it no more.
+     * Deletes a permission. Patterns that match others as well stay.
      *
-     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-     * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-     * more, unless `force` removes these grants.
+     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+     * `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+     * unless `force` removes these grants.
      */
     func delete(input: DeletePermission) async throws  -> DeletedPermission
     
@@ -1795,7 +1799,7 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+     * Permission `policy:explain`, and those to read the user and the stored resource.
      */
     func explain(input: ExplainPermission) async throws  -> Explanation
     
@@ -1807,11 +1811,11 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
     func get(input: GetPermission) async throws  -> PermissionView
     
     /**
-     * Lists the permissions that exist: the library's and the policy's own, by name.
+     * Lists all permissions, of the library and of the policy, by name.
      *
      * Permission `policy:read`.
      */
-    func list() async throws  -> [PermissionView]
+    func list(input: ListPermissions) async throws  -> PermissionViewPage
     
     /**
      * Lists what the caller may do: every grant of its roles, with scope and condition.
@@ -1819,9 +1823,9 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
     func mine() async throws  -> [EffectiveGrant]
     
     /**
-     * Says what a permission is for.
+     * Changes the description of a permission.
      *
-     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
     func update(input: UpdatePermission) async throws  -> PermissionView
@@ -1884,9 +1888,9 @@ open class Permissions: PermissionsProtocol, @unchecked Sendable {
 
     
     /**
-     * Declares a permission. Roles that grant a pattern which matches it have it at once.
+     * Declares a permission. Roles with a pattern that matches it grant it at once.
      *
-     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+     * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
 open func create(input: CreatePermission)async throws  -> PermissionView  {
     return
@@ -1905,11 +1909,11 @@ open func create(input: CreatePermission)async throws  -> PermissionView  {
 }
     
     /**
-     * Deletes a permission. Patterns that match others too just match it no more.
+     * Deletes a permission. Patterns that match others as well stay.
      *
-     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
-     * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
-     * more, unless `force` removes these grants.
+     * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+     * `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+     * unless `force` removes these grants.
      */
 open func delete(input: DeletePermission)async throws  -> DeletedPermission  {
     return
@@ -1931,7 +1935,7 @@ open func delete(input: DeletePermission)async throws  -> DeletedPermission  {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+     * Permission `policy:explain`, and those to read the user and the stored resource.
      */
 open func explain(input: ExplainPermission)async throws  -> Explanation  {
     return
@@ -1971,22 +1975,22 @@ open func get(input: GetPermission)async throws  -> PermissionView  {
 }
     
     /**
-     * Lists the permissions that exist: the library's and the policy's own, by name.
+     * Lists all permissions, of the library and of the policy, by name.
      *
      * Permission `policy:read`.
      */
-open func list()async throws  -> [PermissionView]  {
+open func list(input: ListPermissions = ListPermissions())async throws  -> PermissionViewPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_permissions_list(
-                        self.uniffiCloneHandle()
+                        self.uniffiCloneHandle(),FfiConverterTypeListPermissions_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypePermissionView.lift,
+            liftFunc: FfiConverterTypePermissionViewPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -2011,9 +2015,9 @@ open func mine()async throws  -> [EffectiveGrant]  {
 }
     
     /**
-     * Says what a permission is for.
+     * Changes the description of a permission.
      *
-     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+     * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
 open func update(input: UpdatePermission)async throws  -> PermissionView  {
@@ -2083,15 +2087,14 @@ func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
 
 
 /**
- * A host's own storage: rows live in memory, and the host keeps their changes.
+ * Keeps the rows of a store in a database of the application. Rows are in memory; a persister keeps their changes.
  *
- * - `persist` looks whether its newest position is the batch's `base` and, if so, stores the whole
- * batch, durably, in one atomic step; otherwise it stores nothing and answers `STALE`. A host that
- * never stored anything is at position 0.
- * - `load` gives, from one moment, the newest position and every change whose batch has a position
- * after `since`. Where a row changed several times the last change counts, so a map from a
- * change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
- * data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
+ * - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
+ * stores nothing and returns `STALE`. Before the first batch the position is 0.
+ * - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
+ * changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
+ * Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
+ * answers a `load` from before with all that it has (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
  * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
@@ -2110,30 +2113,29 @@ public protocol Persister: AnyObject, Sendable {
     func persist(batch: Batch) async throws  -> Persisted
     
     /**
-     * These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
-     * otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+     * Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
+     * otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
      * are named again some day.
      */
     func forget(ids: [String]) async throws 
     
     /**
-     * Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
-     * the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
-     * memory never grow old.
+     * Whether anybody else, such as another process or an extension of the app, may write to the same data; read
+     * when the store is opened. If not, the store does not look for changes, never wakes up when idle, and rights in
+     * memory are never out of date.
      */
     func isShared()  -> Bool
     
 }
 /**
- * A host's own storage: rows live in memory, and the host keeps their changes.
+ * Keeps the rows of a store in a database of the application. Rows are in memory; a persister keeps their changes.
  *
- * - `persist` looks whether its newest position is the batch's `base` and, if so, stores the whole
- * batch, durably, in one atomic step; otherwise it stores nothing and answers `STALE`. A host that
- * never stored anything is at position 0.
- * - `load` gives, from one moment, the newest position and every change whose batch has a position
- * after `since`. Where a row changed several times the last change counts, so a map from a
- * change's `id` to its position and row is enough. Deleted rows must be kept as such, unless nobody shares the
- * data; a host that drops them after long answers who loaded before with all that it has (`is_whole`).
+ * - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
+ * stores nothing and returns `STALE`. Before the first batch the position is 0.
+ * - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
+ * changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
+ * Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
+ * answers a `load` from before with all that it has (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
  * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
@@ -2231,8 +2233,8 @@ open func persist(batch: Batch)async throws  -> Persisted  {
 }
     
     /**
-     * These rows, by the ids of their changes, are of no use to anybody any more: old lines of the change feed, which
-     * otherwise grows with each commit. They may be dropped without a trace, at once or later. After an exception they
+     * Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
+     * otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
      * are named again some day.
      */
 open func forget(ids: [String])async throws   {
@@ -2252,9 +2254,9 @@ open func forget(ids: [String])async throws   {
 }
     
     /**
-     * Whether anybody else, such as another process or an extension of the app, may write to the same data; asked when
-     * the store is opened. Where nobody can, nothing is looked for, an idle store wakes nobody up, and rights in
-     * memory never grow old.
+     * Whether anybody else, such as another process or an extension of the app, may write to the same data; read
+     * when the store is opened. If not, the store does not look for changes, never wakes up when idle, and rights in
+     * memory are never out of date.
      */
 open func isShared() -> Bool  {
     return try!  FfiConverterBool.lift(try! rustCall() {
@@ -2527,30 +2529,30 @@ func FfiConverterTypePersister_lower(_ value: Persister) -> UInt64 {
 public protocol PolicyProtocol: AnyObject, Sendable {
     
     /**
-     * Says what importing a policy file would change; nothing is written.
+     * Compares a policy file with the stored policy; nothing is written.
      *
      * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
      */
     func diff(input: DiffPolicy) async throws  -> [PolicyChange]
     
     /**
-     * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+     * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
      *
-     * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-     * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-     * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+     * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+     * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+     * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
      */
     func dryRun(input: DryRunPolicy) async throws  -> DryRun
     
     /**
-     * Writes the stored policy as a file, which can be imported or given when a store is opened.
+     * Exports the stored policy as a file, which can be imported, or given when a store is opened.
      *
      * Permission `policy:read`.
      */
     func export(input: ExportPolicy) async throws  -> PolicyFile
     
     /**
-     * Gets the policy's version and what it consists of.
+     * Gets the policy's version and a summary of its content.
      *
      * Permission `policy:read`.
      */
@@ -2560,8 +2562,8 @@ public protocol PolicyProtocol: AnyObject, Sendable {
      * Replaces the whole policy by a file.
      *
      * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-     * users hold a role that the file has not, unless `force` takes it from them.
+     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+     * users hold a role that the file does not have, unless `force` removes it from them.
      */
     func `import`(input: ImportPolicy) async throws  -> ImportedPolicy
     
@@ -2630,7 +2632,7 @@ open class Policy: PolicyProtocol, @unchecked Sendable {
 
     
     /**
-     * Says what importing a policy file would change; nothing is written.
+     * Compares a policy file with the stored policy; nothing is written.
      *
      * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
      */
@@ -2651,11 +2653,11 @@ open func diff(input: DiffPolicy)async throws  -> [PolicyChange]  {
 }
     
     /**
-     * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+     * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
      *
-     * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
-     * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
-     * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+     * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+     * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+     * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
      */
 open func dryRun(input: DryRunPolicy = DryRunPolicy())async throws  -> DryRun  {
     return
@@ -2674,7 +2676,7 @@ open func dryRun(input: DryRunPolicy = DryRunPolicy())async throws  -> DryRun  {
 }
     
     /**
-     * Writes the stored policy as a file, which can be imported or given when a store is opened.
+     * Exports the stored policy as a file, which can be imported, or given when a store is opened.
      *
      * Permission `policy:read`.
      */
@@ -2695,7 +2697,7 @@ open func export(input: ExportPolicy = ExportPolicy())async throws  -> PolicyFil
 }
     
     /**
-     * Gets the policy's version and what it consists of.
+     * Gets the policy's version and a summary of its content.
      *
      * Permission `policy:read`.
      */
@@ -2719,8 +2721,8 @@ open func get()async throws  -> PolicySummary  {
      * Replaces the whole policy by a file.
      *
      * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
-     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
-     * users hold a role that the file has not, unless `force` takes it from them.
+     * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+     * users hold a role that the file does not have, unless `force` removes it from them.
      */
 open func `import`(input: ImportPolicy)async throws  -> ImportedPolicy  {
     return
@@ -2810,21 +2812,21 @@ func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
 
 
 /**
- * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
- * what describes them stays the same.
+ * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as
+ * long as what describes them stays the same.
  */
 public protocol PrincipalProtocol: AnyObject, Sendable {
     
     /**
-     * Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
-     * allowed.
+     * Whether the principal may do this to all resources there could be. A permission may name fields,
+     * `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
      */
     func can(permission: String) throws  -> Bool
     
     /**
-     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     * Several checks at one moment, each as `can`; faster than one call for each.
      */
     func canMany(checks: [Check]) throws  -> [Bool]
     
@@ -2836,26 +2838,28 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     func can(permission: String, resource: Resource) throws  -> Bool
     
     /**
-     * Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+     * Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong
+     * yes, never a wrong no.
      */
     func canSomewhere(permission: String) throws  -> Bool
     
     /**
-     * Why the principal may or may not do this: for the host, not for the principal's eyes.
+     * Explains why the principal may or may not do this. For operators: it tells more than the user may know.
      */
     func explain(permission: String, resource: Resource?) throws  -> Explanation
     
     /**
-     * Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
-     * those that `can` allows.
+     * The rows of your own table to which the principal may do this, as a condition in SQL: the rows that pass are
+     * exactly those that `can` allows.
      *
-     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+     * SQL.
      */
     func filter(permission: String, table: SqlTable) throws  -> SqlFilter
     
     /**
-     * Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
-     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     * Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
      */
     func hasRole(role: String, scope: String?) throws  -> Bool
     
@@ -2867,7 +2871,7 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     func numbers(permission: String) throws  -> [Int64]
     
     /**
-     * `can`, or `FORBIDDEN`, which says no more than that.
+     * Throws `FORBIDDEN` unless `can` is true.
      */
     func require(permission: String) throws 
     
@@ -2877,14 +2881,14 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     func require(permission: String, resource: Resource) throws 
     
     /**
-     * The same principal, where the policy's conditions read these values as `context.…`.
+     * The same principal with these values, which conditions read as `context.NAME`.
      */
     func withContext(values: [String: JsonText]) throws  -> Principal
     
 }
 /**
- * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as long as
- * what describes them stays the same.
+ * Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as
+ * long as what describes them stays the same.
  */
 open class Principal: PrincipalProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -2940,8 +2944,8 @@ open class Principal: PrincipalProtocol, @unchecked Sendable {
 
     
     /**
-     * Whether the principal may do this at all. A permission may name fields, `document:edit{title,body}`: each must be
-     * allowed.
+     * Whether the principal may do this to all resources there could be. A permission may name fields,
+     * `document:edit{title,body}`: each must be allowed.
      *
      * Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
      */
@@ -2956,7 +2960,7 @@ open func can(permission: String)throws  -> Bool  {
 }
     
     /**
-     * Several checks of one moment, each as `can`: crossing the language border costs more than the check.
+     * Several checks at one moment, each as `can`; faster than one call for each.
      */
 open func canMany(checks: [Check])throws  -> [Bool]  {
     return try  FfiConverterSequenceBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -2985,7 +2989,8 @@ open func can(permission: String, resource: Resource)throws  -> Bool  {
 }
     
     /**
-     * Whether the principal may do this to anything at all: a menu's question. It may say yes too often, never no.
+     * Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong
+     * yes, never a wrong no.
      */
 open func canSomewhere(permission: String)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -2998,7 +3003,7 @@ open func canSomewhere(permission: String)throws  -> Bool  {
 }
     
     /**
-     * Why the principal may or may not do this: for the host, not for the principal's eyes.
+     * Explains why the principal may or may not do this. For operators: it tells more than the user may know.
      */
 open func explain(permission: String, resource: Resource? = nil)throws  -> Explanation  {
     return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -3012,10 +3017,11 @@ open func explain(permission: String, resource: Resource? = nil)throws  -> Expla
 }
     
     /**
-     * Which rows of the host's own table the principal may do this to, as a condition in SQL: the rows that pass are
-     * those that `can` allows.
+     * The rows of your own table to which the principal may do this, as a condition in SQL: the rows that pass are
+     * exactly those that `can` allows.
      *
-     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be said exactly in this SQL.
+     * Throws as `can` does, and `VALIDATION_ERROR` naming every attribute that cannot be expressed exactly in this
+     * SQL.
      */
 open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
     return try  FfiConverterTypeSqlFilter_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -3029,8 +3035,8 @@ open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
 }
     
     /**
-     * Whether the principal holds a role now, itself or through a senior one: everywhere, or also just in a scope
-     * (`region:ID`). A role says what somebody is, not what it may do: `can` is the better question.
+     * Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
+     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
      */
 open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -3059,7 +3065,7 @@ open func numbers(permission: String)throws  -> [Int64]  {
 }
     
     /**
-     * `can`, or `FORBIDDEN`, which says no more than that.
+     * Throws `FORBIDDEN` unless `can` is true.
      */
 open func require(permission: String)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -3084,7 +3090,7 @@ open func require(permission: String, resource: Resource)throws   {try rustCallW
 }
     
     /**
-     * The same principal, where the policy's conditions read these values as `context.…`.
+     * The same principal with these values, which conditions read as `context.NAME`.
      */
 open func withContext(values: [String: JsonText])throws  -> Principal  {
     return try  FfiConverterTypePrincipal_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -3162,7 +3168,7 @@ public protocol RegionsProtocol: AnyObject, Sendable {
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
     func delete(input: DeleteRegion) async throws 
@@ -3270,7 +3276,7 @@ open func create(input: CreateRegion)async throws  -> RegionView  {
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
 open func delete(input: DeleteRegion)async throws   {
@@ -3408,14 +3414,14 @@ func FfiConverterTypeRegions_lower(_ value: Regions) -> UInt64 {
 public protocol RolesProtocol: AnyObject, Sendable {
     
     /**
-     * Gives a user a role, everywhere or in a scope, for ever or for a time.
+     * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
      */
     func assign(input: AssignRole) async throws  -> RoleAssignment
     
     /**
-     * Lists who holds which role: of one user, of one role, or all.
+     * Lists who holds which role: for one user, for one role, or all.
      *
      * Permission `role:read`.
      */
@@ -3425,20 +3431,20 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
     func create(input: CreateRole) async throws  -> RoleView
     
     /**
      * Deletes a role.
      *
-     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-     * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+     * unless `force` removes it from all of them, and if no active administrator would be left.
      */
     func delete(input: DeleteRole) async throws  -> DeletedRole
     
     /**
-     * Gets a role of the policy with its grants and the permissions that come of them.
+     * Gets a role of the policy with its grants and the permissions that result from them.
      *
      * Permission `policy:read`.
      */
@@ -3449,25 +3455,25 @@ public protocol RolesProtocol: AnyObject, Sendable {
      *
      * Permission `policy:read`.
      */
-    func list() async throws  -> [RoleView]
+    func list(input: ListRoles) async throws  -> RoleViewPage
     
     /**
-     * Lists the roles that the caller itself holds.
+     * Lists the roles that the caller holds.
      */
     func mine() async throws  -> [RoleAssignment]
     
     /**
-     * Takes a role from a user.
+     * Removes a role from a user.
      *
      * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     func unassign(input: UnassignRole) async throws 
     
     /**
-     * Changes the given fields of a role; a list that is given replaces the one before.
+     * Changes the given fields of a role; a given list replaces the previous one.
      *
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
     func update(input: UpdateRole) async throws  -> RoleView
     
@@ -3529,9 +3535,9 @@ open class Roles: RolesProtocol, @unchecked Sendable {
 
     
     /**
-     * Gives a user a role, everywhere or in a scope, for ever or for a time.
+     * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
      */
 open func assign(input: AssignRole)async throws  -> RoleAssignment  {
     return
@@ -3550,7 +3556,7 @@ open func assign(input: AssignRole)async throws  -> RoleAssignment  {
 }
     
     /**
-     * Lists who holds which role: of one user, of one role, or all.
+     * Lists who holds which role: for one user, for one role, or all.
      *
      * Permission `role:read`.
      */
@@ -3574,7 +3580,7 @@ open func assignments(input: ListAssignments = ListAssignments())async throws  -
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
 open func create(input: CreateRole)async throws  -> RoleView  {
     return
@@ -3595,8 +3601,8 @@ open func create(input: CreateRole)async throws  -> RoleView  {
     /**
      * Deletes a role.
      *
-     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
-     * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+     * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+     * unless `force` removes it from all of them, and if no active administrator would be left.
      */
 open func delete(input: DeleteRole)async throws  -> DeletedRole  {
     return
@@ -3615,7 +3621,7 @@ open func delete(input: DeleteRole)async throws  -> DeletedRole  {
 }
     
     /**
-     * Gets a role of the policy with its grants and the permissions that come of them.
+     * Gets a role of the policy with its grants and the permissions that result from them.
      *
      * Permission `policy:read`.
      */
@@ -3640,24 +3646,24 @@ open func get(input: GetRole)async throws  -> RoleDetails  {
      *
      * Permission `policy:read`.
      */
-open func list()async throws  -> [RoleView]  {
+open func list(input: ListRoles = ListRoles())async throws  -> RoleViewPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_roles_list(
-                        self.uniffiCloneHandle()
+                        self.uniffiCloneHandle(),FfiConverterTypeListRoles_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeRoleView.lift,
+            liftFunc: FfiConverterTypeRoleViewPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
     
     /**
-     * Lists the roles that the caller itself holds.
+     * Lists the roles that the caller holds.
      */
 open func mine()async throws  -> [RoleAssignment]  {
     return
@@ -3676,7 +3682,7 @@ open func mine()async throws  -> [RoleAssignment]  {
 }
     
     /**
-     * Takes a role from a user.
+     * Removes a role from a user.
      *
      * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
@@ -3697,10 +3703,10 @@ open func unassign(input: UnassignRole)async throws   {
 }
     
     /**
-     * Changes the given fields of a role; a list that is given replaces the one before.
+     * Changes the given fields of a role; a given list replaces the previous one.
      *
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
-     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+     * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
 open func update(input: UpdateRole)async throws  -> RoleView  {
     return
@@ -3769,12 +3775,12 @@ func FfiConverterTypeRoles_lower(_ value: Roles) -> UInt64 {
 
 
 /**
- * A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+ * A compiled policy that decides about users of the application's own: no store, no accounts, nothing to wait for.
  */
 public protocol RulesProtocol: AnyObject, Sendable {
     
     /**
-     * Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+     * The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
      */
     func anonymous()  -> Principal
     
@@ -3782,13 +3788,13 @@ public protocol RulesProtocol: AnyObject, Sendable {
      * Somebody who asks.
      *
      * Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
-     * attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+     * attributes that it does not declare or that have another type, and missing attributes that it reads.
      */
     func principal(data: PrincipalData) throws  -> Principal
     
 }
 /**
- * A policy that decides for a host with users of its own: no store, no accounts, nothing to wait for.
+ * A compiled policy that decides about users of the application's own: no store, no accounts, nothing to wait for.
  */
 open class Rules: RulesProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -3846,11 +3852,11 @@ open class Rules: RulesProtocol, @unchecked Sendable {
      *
      * Throws `VALIDATION_ERROR` with every problem of the policy, and where none is given, or several.
      */
-public static func compile(settings: RulesSettings)throws  -> Rules  {
+public static func compile(config: RulesConfig)throws  -> Rules  {
     return try  FfiConverterTypeRules_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_constructor_rules_compile(
-        FfiConverterTypeRulesSettings_lower(settings),uniffiCallStatus
+        FfiConverterTypeRulesConfig_lower(config),uniffiCallStatus
     )
 })
 }
@@ -3858,7 +3864,7 @@ public static func compile(settings: RulesSettings)throws  -> Rules  {
 
     
     /**
-     * Somebody who is not signed in: holds the role that the policy calls `anonymous`, if any.
+     * The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
      */
 open func anonymous() -> Principal  {
     return try!  FfiConverterTypePrincipal_lift(try! rustCall() {
@@ -3873,7 +3879,7 @@ open func anonymous() -> Principal  {
      * Somebody who asks.
      *
      * Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
-     * attributes that it does not declare or that are of another type, and those that it reads and that are missing.
+     * attributes that it does not declare or that have another type, and missing attributes that it reads.
      */
 open func principal(data: PrincipalData)throws  -> Principal  {
     return try  FfiConverterTypePrincipal_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -3943,20 +3949,20 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Lists the caller's own sessions, newest first.
      */
-    func list() async throws  -> [SessionView]
+    func list(input: ListSessions) async throws  -> SessionViewPage
     
     /**
      * Lists a user's sessions, newest first.
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-    func listOf(input: ListSessionsOf) async throws  -> [SessionView]
+    func listOf(input: ListSessionsOf) async throws  -> SessionViewPage
     
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-     * account that may not sign in; the true reason is in the audit log.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+     * an account that may not sign in; the audit log has the actual reason.
      */
     func login(input: Login) async throws  -> LoginResult
     
@@ -3968,25 +3974,25 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-     * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
     func refresh(input: Refresh) async throws  -> LoginResult
     
     /**
-     * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+     * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
      */
     func revoke(input: RevokeSession) async throws 
     
     /**
-     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+     * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      */
     func revokeAll(input: RevokeAllSessions) async throws 
     
     /**
-     * Ends all of the caller's sessions but this one.
+     * Ends all sessions of the caller except this one.
      */
     func revokeOthers() async throws 
     
@@ -4050,18 +4056,18 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
     /**
      * Lists the caller's own sessions, newest first.
      */
-open func list()async throws  -> [SessionView]  {
+open func list(input: ListSessions = ListSessions())async throws  -> SessionViewPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_sessions_list(
-                        self.uniffiCloneHandle()
+                        self.uniffiCloneHandle(),FfiConverterTypeListSessions_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeSessionView.lift,
+            liftFunc: FfiConverterTypeSessionViewPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4071,7 +4077,7 @@ open func list()async throws  -> [SessionView]  {
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-open func listOf(input: ListSessionsOf)async throws  -> [SessionView]  {
+open func listOf(input: ListSessionsOf)async throws  -> SessionViewPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4082,7 +4088,7 @@ open func listOf(input: ListSessionsOf)async throws  -> [SessionView]  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeSessionView.lift,
+            liftFunc: FfiConverterTypeSessionViewPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4090,8 +4096,8 @@ open func listOf(input: ListSessionsOf)async throws  -> [SessionView]  {
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
-     * account that may not sign in; the true reason is in the audit log.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+     * an account that may not sign in; the audit log has the actual reason.
      */
 open func login(input: Login)async throws  -> LoginResult  {
     return
@@ -4131,8 +4137,8 @@ open func logout()async throws   {
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
-     * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
 open func refresh(input: Refresh)async throws  -> LoginResult  {
@@ -4152,7 +4158,7 @@ open func refresh(input: Refresh)async throws  -> LoginResult  {
 }
     
     /**
-     * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+     * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
      */
 open func revoke(input: RevokeSession)async throws   {
     return
@@ -4171,7 +4177,7 @@ open func revoke(input: RevokeSession)async throws   {
 }
     
     /**
-     * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+     * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      */
 open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws   {
@@ -4191,7 +4197,7 @@ open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws 
 }
     
     /**
-     * Ends all of the caller's sessions but this one.
+     * Ends all sessions of the caller except this one.
      */
 open func revokeOthers()async throws   {
     return
@@ -4265,10 +4271,10 @@ func FfiConverterTypeSessions_lower(_ value: Sessions) -> UInt64 {
 public protocol SetupProtocol: AnyObject, Sendable {
     
     /**
-     * Creates the given regions, users and drones, those that are not there yet, in one commit.
+     * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-     * Passwords are given beside the seed, by e-mail, and never stored in it.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
      */
     func seed(input: Seed) async throws  -> SeedResult
     
@@ -4330,10 +4336,10 @@ open class Setup: SetupProtocol, @unchecked Sendable {
 
     
     /**
-     * Creates the given regions, users and drones, those that are not there yet, in one commit.
+     * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
-     * Passwords are given beside the seed, by e-mail, and never stored in it.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
      */
 open func seed(input: Seed = Seed())async throws  -> SeedResult  {
     return
@@ -4404,13 +4410,14 @@ func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 /**
  * An open store: users, roles, sessions, and the rules that decide.
  *
- * In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
- * blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
+ * In Kotlin and Java it is `AutoCloseable`: `close` closes the store for all its callers; `shutdown` does the same
+ * without blocking the thread, and is called `close` in Swift. A store that is not closed stays open while it has
+ * callers.
  */
 public protocol UserManagementProtocol: AnyObject, Sendable {
     
     /**
-     * A user for whom the host vouches itself, without a session.
+     * A caller for a user that the application vouches for, without a session.
      *
      * Throws `RESOURCE_NOT_FOUND`, and `UNAUTHORIZED` for a user who is not active.
      */
@@ -4426,41 +4433,41 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func actingAsIdentity(issuer: String, subject: String) async throws  -> Caller
     
     /**
-     * Somebody who has not signed in.
+     * A caller who is not signed in.
      */
     func anonymous(request: RequestContext)  -> Caller
     
     /**
-     * The user whom an access token was made for.
+     * The caller of an access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
      */
     func authenticate(accessToken: String, request: RequestContext) async throws  -> Caller
     
     /**
-     * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+     * Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
      *
-     * It answers from memory, and reads the user's rights where they are not there. Where others write to the same
-     * storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
+     * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
+     * same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
      *
-     * Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
+     * Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
      */
     func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
     
     /**
-     * `check` that never waits: synchronous, by the rights in memory, without I/O.
+     * Like `check`, but synchronous: it uses the rights in memory and never waits.
      *
-     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
      */
     func checkCached(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
     
     /**
-     * Many checks of one moment, about one user or several.
+     * Many checks at one moment, about one user or several.
      */
     func checkMany(checks: [UserCheck], circumstances: Circumstances) async throws  -> [Bool]
     
     /**
-     * Why any user may or may not do this.
+     * Explains why a user may or may not do this.
      */
     func explain(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Explanation
     
@@ -4479,19 +4486,19 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func numbers(permission: String) throws  -> [Int64]
     
     /**
-     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
-     * `at_least` it makes another instance answer by what was written up to here.
+     * The number of the newest commit that this instance has made or read; commits are counted from 1. As
+     * `at_least` it makes another instance count everything up to it.
      */
     func position()  -> UInt64
     
     /**
-     * Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Finishes running commits and closes the storage; later calls throw `UNAVAILABLE` (`CLOSED`).
      * Closing again does nothing.
      */
     func close() async throws 
     
     /**
-     * The host itself: no rule holds it back, every invariant does. Not for requests of others.
+     * The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
      */
     func system()  -> Caller
     
@@ -4499,8 +4506,9 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
 /**
  * An open store: users, roles, sessions, and the rules that decide.
  *
- * In Kotlin and Java it is `AutoCloseable`: `close` ends the store for all its callers, as `shutdown` does without
- * blocking the thread; in Swift that is `close`. A store that is only let go of stays open while it has callers.
+ * In Kotlin and Java it is `AutoCloseable`: `close` closes the store for all its callers; `shutdown` does the same
+ * without blocking the thread, and is called `close` in Swift. A store that is not closed stays open while it has
+ * callers.
  */
 open class UserManagement: UserManagementProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -4554,16 +4562,16 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
 
     
     /**
-     * Opens a store: in memory, in the SQLite file of the settings, or where the persister keeps it.
+     * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
      *
      * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
      * and `UNAVAILABLE` where the storage cannot be used.
      */
-public static func `open`(settings: Settings = Settings(), persister: Persister? = nil)async throws  -> UserManagement  {
+public static func `open`(config: Config = Config(), persister: Persister? = nil)async throws  -> UserManagement  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeSettings_lower(settings),FfiConverterOptionTypePersister.lower(persister)
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -4577,7 +4585,7 @@ public static func `open`(settings: Settings = Settings(), persister: Persister?
 
     
     /**
-     * A user for whom the host vouches itself, without a session.
+     * A caller for a user that the application vouches for, without a session.
      *
      * Throws `RESOURCE_NOT_FOUND`, and `UNAUTHORIZED` for a user who is not active.
      */
@@ -4621,7 +4629,7 @@ open func actingAsIdentity(issuer: String, subject: String)async throws  -> Call
 }
     
     /**
-     * Somebody who has not signed in.
+     * A caller who is not signed in.
      */
 open func anonymous(request: RequestContext = RequestContext()) -> Caller  {
     return try!  FfiConverterTypeCaller_lift(try! rustCall() {
@@ -4634,7 +4642,7 @@ open func anonymous(request: RequestContext = RequestContext()) -> Caller  {
 }
     
     /**
-     * The user whom an access token was made for.
+     * The caller of an access token.
      *
      * Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
      */
@@ -4655,12 +4663,12 @@ open func authenticate(accessToken: String, request: RequestContext = RequestCon
 }
     
     /**
-     * Whether a user may do this, to a resource or at all. A user that may not sign in may do nothing.
+     * Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
      *
-     * It answers from memory, and reads the user's rights where they are not there. Where others write to the same
-     * storage, rights may be as old as the setting `rights_max_age_millis` says; `at_least` asks for newer ones.
+     * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
+     * same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
      *
-     * Throws `RESOURCE_NOT_FOUND` for no such user, and as a caller's `can`.
+     * Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
      */
 open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
     return
@@ -4679,9 +4687,9 @@ open func check(userId: Uuid, permission: String, resource: Resource? = nil, cir
 }
     
     /**
-     * `check` that never waits: synchronous, by the rights in memory, without I/O.
+     * Like `check`, but synchronous: it uses the rights in memory and never waits.
      *
-     * Throws `UNAVAILABLE` (`NOT_LOADED`) where the rights are not in memory, which `check` reads, and as a caller's `can`.
+     * Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
      */
 open func checkCached(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -4697,7 +4705,7 @@ open func checkCached(userId: Uuid, permission: String, resource: Resource? = ni
 }
     
     /**
-     * Many checks of one moment, about one user or several.
+     * Many checks at one moment, about one user or several.
      */
 open func checkMany(checks: [UserCheck], circumstances: Circumstances = Circumstances())async throws  -> [Bool]  {
     return
@@ -4716,7 +4724,7 @@ open func checkMany(checks: [UserCheck], circumstances: Circumstances = Circumst
 }
     
     /**
-     * Why any user may or may not do this.
+     * Explains why a user may or may not do this.
      */
 open func explain(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
     return
@@ -4771,8 +4779,8 @@ open func numbers(permission: String)throws  -> [Int64]  {
 }
     
     /**
-     * The newest commit that this instance has made or heard of; commits of one storage are counted from 1. As
-     * `at_least` it makes another instance answer by what was written up to here.
+     * The number of the newest commit that this instance has made or read; commits are counted from 1. As
+     * `at_least` it makes another instance count everything up to it.
      */
 open func position() -> UInt64  {
     return try!  FfiConverterUInt64.lift(try! rustCall() {
@@ -4784,7 +4792,7 @@ open func position() -> UInt64  {
 }
     
     /**
-     * Finishes running commits and closes the storage; whatever is asked later throws `UNAVAILABLE` (`CLOSED`).
+     * Finishes running commits and closes the storage; later calls throw `UNAVAILABLE` (`CLOSED`).
      * Closing again does nothing.
      */
 open func close()async throws   {
@@ -4804,7 +4812,7 @@ open func close()async throws   {
 }
     
     /**
-     * The host itself: no rule holds it back, every invariant does. Not for requests of others.
+     * The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
      */
 open func system() -> Caller  {
     return try!  FfiConverterTypeCaller_lift(try! rustCall() {
@@ -5482,7 +5490,7 @@ func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
 /**
  * Assigns a drone to a user, who becomes its operator; others keep their assignments.
  *
- * Permission `drone:assign`, and `drone:set_authority` where the policy's conditions read who is assigned.
+ * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
  * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
  * if it is assigned already.
  */
@@ -5553,9 +5561,9 @@ func FfiConverterTypeAssignDrone_lower(_ value: AssignDrone) -> RustBuffer {
 
 
 /**
- * Gives a user a role, everywhere or in a scope, for ever or for a time.
+ * Assigns a role to a user, everywhere or in a scope, for ever or for a time.
  *
- * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it there already.
+ * Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
  */
 public struct AssignRole: Equatable, Hashable {
     /**
@@ -5567,15 +5575,15 @@ public struct AssignRole: Equatable, Hashable {
      */
     public let role: String
     /**
-     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
+     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
      */
     public let scope: String?
     /**
-     * From when.
+     * From when, inclusive; at once if not given.
      */
     public let validFrom: Timestamp?
     /**
-     * Until when, itself excluded.
+     * Until when, exclusive, in the future; for ever if not given.
      */
     public let validUntil: Timestamp?
     /**
@@ -5593,13 +5601,13 @@ public struct AssignRole: Equatable, Hashable {
          * The role's name.
          */role: String, 
         /**
-         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`.
+         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
          */scope: String? = nil, 
         /**
-         * From when.
+         * From when, inclusive; at once if not given.
          */validFrom: Timestamp? = nil, 
         /**
-         * Until when, itself excluded.
+         * Until when, exclusive, in the future; for ever if not given.
          */validUntil: Timestamp? = nil, 
         /**
          * Why, at most 500 characters.
@@ -5664,23 +5672,23 @@ func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
 
 
 /**
- * A role that somebody holds, where and when.
+ * A role that a user holds, in a scope, for a time.
  */
 public struct AssignedRole: Equatable, Hashable {
     /**
-     * Its name in the policy.
+     * The role's name.
      */
     public let role: String
     /**
-     * Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
      */
     public let scope: String?
     /**
-     * From when.
+     * From when, inclusive; always if not given.
      */
     public let validFrom: Timestamp?
     /**
-     * Until when, itself excluded.
+     * Until when, exclusive; for ever if not given.
      */
     public let validUntil: Timestamp?
 
@@ -5688,16 +5696,16 @@ public struct AssignedRole: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its name in the policy.
+         * The role's name.
          */role: String, 
         /**
-         * Where: `global` (if not given), `region:ID`, `resource:TYPE:ID`, or a kind that the policy declares.
+         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
          */scope: String? = nil, 
         /**
-         * From when.
+         * From when, inclusive; always if not given.
          */validFrom: Timestamp? = nil, 
         /**
-         * Until when, itself excluded.
+         * Until when, exclusive; for ever if not given.
          */validUntil: Timestamp? = nil) {
         self.role = role
         self.scope = scope
@@ -5753,7 +5761,7 @@ func FfiConverterTypeAssignedRole_lower(_ value: AssignedRole) -> RustBuffer {
 
 
 /**
- * An assignment, and whether it counts here.
+ * An assignment, and whether it applies.
  */
 public struct AssignmentTrace: Equatable, Hashable {
     /**
@@ -5765,23 +5773,23 @@ public struct AssignmentTrace: Equatable, Hashable {
      */
     public let group: String?
     /**
-     * Where.
+     * The scope.
      */
     public let scope: String
     /**
-     * From when on.
+     * From when, inclusive.
      */
     public let from: Timestamp?
     /**
-     * Until before when.
+     * Until when, exclusive.
      */
     public let until: Timestamp?
     /**
-     * Whether it is held at the time asked about.
+     * Whether it is held at the time of the question.
      */
     public let isValid: Bool
     /**
-     * Whether its scope covers the resource asked about.
+     * Whether its scope covers the resource.
      */
     public let covers: Bool
 
@@ -5795,19 +5803,19 @@ public struct AssignmentTrace: Equatable, Hashable {
          * The group that holds it; none: the account itself.
          */group: String? = nil, 
         /**
-         * Where.
+         * The scope.
          */scope: String, 
         /**
-         * From when on.
+         * From when, inclusive.
          */from: Timestamp? = nil, 
         /**
-         * Until before when.
+         * Until when, exclusive.
          */until: Timestamp? = nil, 
         /**
-         * Whether it is held at the time asked about.
+         * Whether it is held at the time of the question.
          */isValid: Bool, 
         /**
-         * Whether its scope covers the resource asked about.
+         * Whether its scope covers the resource.
          */covers: Bool) {
         self.role = role
         self.group = group
@@ -5872,7 +5880,7 @@ func FfiConverterTypeAssignmentTrace_lower(_ value: AssignmentTrace) -> RustBuff
 
 
 /**
- * Whether the audit log is whole.
+ * The result of verifying the audit log.
  */
 public struct AuditReport: Equatable, Hashable {
     /**
@@ -5880,7 +5888,7 @@ public struct AuditReport: Equatable, Hashable {
      */
     public let isWhole: Bool
     /**
-     * How many entries were found whole.
+     * How many entries are intact.
      */
     public let verified: Int64
     /**
@@ -5895,7 +5903,7 @@ public struct AuditReport: Equatable, Hashable {
          * Whether nothing was altered, removed or moved.
          */isWhole: Bool, 
         /**
-         * How many entries were found whole.
+         * How many entries are intact.
          */verified: Int64, 
         /**
          * The first bad entry.
@@ -5959,7 +5967,7 @@ public struct AuditView: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Its chain.
+     * The chain it belongs to.
      */
     public let lane: Int64
     /**
@@ -5967,7 +5975,7 @@ public struct AuditView: Equatable, Hashable {
      */
     public let seq: Int64
     /**
-     * When.
+     * When it happened.
      */
     public let at: Timestamp
     /**
@@ -5979,11 +5987,11 @@ public struct AuditView: Equatable, Hashable {
      */
     public let actor: String
     /**
-     * What it was done to.
+     * The type of the target: `user`, `drone`, …
      */
     public let targetType: String?
     /**
-     * Its id.
+     * The target's id.
      */
     public let targetId: String?
     /**
@@ -5995,19 +6003,19 @@ public struct AuditView: Equatable, Hashable {
      */
     public let after: JsonText?
     /**
-     * Why it failed, or what else an auditor should know.
+     * Why it failed, or other details.
      */
     public let detail: String?
     /**
-     * From where.
+     * The IP address of the request.
      */
     public let ip: String?
     /**
-     * With what.
+     * The user agent of the request.
      */
     public let userAgent: String?
     /**
-     * The entry's hash, which the next one is chained to.
+     * The entry's hash; the next entry contains it.
      */
     public let hash: String
 
@@ -6018,13 +6026,13 @@ public struct AuditView: Equatable, Hashable {
          * The entry's id.
          */id: Uuid, 
         /**
-         * Its chain.
+         * The chain it belongs to.
          */lane: Int64, 
         /**
          * Its place in the chain, from 1.
          */seq: Int64, 
         /**
-         * When.
+         * When it happened.
          */at: Timestamp, 
         /**
          * What was done: an operation's name, or an event such as `sessions.login_failed`.
@@ -6033,10 +6041,10 @@ public struct AuditView: Equatable, Hashable {
          * Who did it: a user's id, `system`, `anonymous`.
          */actor: String, 
         /**
-         * What it was done to.
+         * The type of the target: `user`, `drone`, …
          */targetType: String? = nil, 
         /**
-         * Its id.
+         * The target's id.
          */targetId: String? = nil, 
         /**
          * The changed fields before.
@@ -6045,16 +6053,16 @@ public struct AuditView: Equatable, Hashable {
          * The changed fields after.
          */after: JsonText? = nil, 
         /**
-         * Why it failed, or what else an auditor should know.
+         * Why it failed, or other details.
          */detail: String? = nil, 
         /**
-         * From where.
+         * The IP address of the request.
          */ip: String? = nil, 
         /**
-         * With what.
+         * The user agent of the request.
          */userAgent: String? = nil, 
         /**
-         * The entry's hash, which the next one is chained to.
+         * The entry's hash; the next entry contains it.
          */hash: String) {
         self.id = id
         self.lane = lane
@@ -6350,7 +6358,7 @@ func FfiConverterTypeBanUser_lower(_ value: BanUser) -> RustBuffer {
 
 
 /**
- * All that one commit changes.
+ * Everything that one commit changes.
  */
 public struct Batch: Equatable, Hashable {
     /**
@@ -6508,11 +6516,11 @@ func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
 
 
 /**
- * One change; it takes all those of the set. What its kind does not name is empty.
+ * One change of a set; all of them are needed. Fields that its kind does not use are empty.
  */
 public struct Change: Equatable, Hashable {
     /**
-     * What kind of change it is.
+     * The kind of change.
      */
     public let kind: ChangeKind
     /**
@@ -6520,11 +6528,11 @@ public struct Change: Equatable, Hashable {
      */
     public let text: String
     /**
-     * Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+     * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
      */
     public let asker: Int64
     /**
-     * That account; none for who is not signed in, or whose id is no UUID.
+     * The id of this principal; none if it is not signed in, or its id is not a UUID.
      */
     public let principal: Uuid?
     /**
@@ -6544,7 +6552,7 @@ public struct Change: Equatable, Hashable {
      */
     public let permission: String?
     /**
-     * Where a role must be held, or a resource must lie.
+     * The scopes in which a role must be held, or a resource must lie.
      */
     public let scopes: [String]
     /**
@@ -6552,7 +6560,7 @@ public struct Change: Equatable, Hashable {
      */
     public let fields: [String]
     /**
-     * How tests must turn out.
+     * How comparisons must turn out.
      */
     public let tests: [TestOutcome]
 
@@ -6560,16 +6568,16 @@ public struct Change: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What kind of change it is.
+         * The kind of change.
          */kind: ChangeKind, 
         /**
          * In words: `watch is held in region …; this drone is in region …`.
          */text: String, 
         /**
-         * Whom it is about: 0 who asks, 1 on whose behalf that one asks, and so on.
+         * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
          */asker: Int64, 
         /**
-         * That account; none for who is not signed in, or whose id is no UUID.
+         * The id of this principal; none if it is not signed in, or its id is not a UUID.
          */principal: Uuid? = nil, 
         /**
          * The role to assign, to activate or to change.
@@ -6584,13 +6592,13 @@ public struct Change: Equatable, Hashable {
          * The permission that a key's pattern or a grant must match.
          */permission: String? = nil, 
         /**
-         * Where a role must be held, or a resource must lie.
+         * The scopes in which a role must be held, or a resource must lie.
          */scopes: [String] = [], 
         /**
          * The fields to name.
          */fields: [String] = [], 
         /**
-         * How tests must turn out.
+         * How comparisons must turn out.
          */tests: [TestOutcome] = []) {
         self.kind = kind
         self.text = text
@@ -6667,11 +6675,11 @@ func FfiConverterTypeChange_lower(_ value: Change) -> RustBuffer {
 
 
 /**
- * What became of a change whose answer was lost.
+ * The outcome of a change whose answer was lost.
  */
 public struct ChangeOutcome: Equatable, Hashable {
     /**
-     * Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+     * Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
      */
     public let tookPlace: Bool
     /**
@@ -6683,7 +6691,7 @@ public struct ChangeOutcome: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether it took place. One that did not may still be under way in the storage: ask again after a while.
+         * Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
          */tookPlace: Bool, 
         /**
          * The number of its commit.
@@ -6744,7 +6752,7 @@ public struct Check: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * What it would be done to.
+     * The resource.
      */
     public let resource: Resource?
 
@@ -6755,7 +6763,7 @@ public struct Check: Equatable, Hashable {
          * `document:edit`
          */permission: String, 
         /**
-         * What it would be done to.
+         * The resource.
          */resource: Resource? = nil) {
         self.permission = permission
         self.resource = resource
@@ -6805,15 +6813,15 @@ func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
 
 
 /**
- * What a host knows when it asks about a user.
+ * Options of a check about a user.
  */
 public struct Circumstances: Equatable, Hashable {
     /**
-     * What the policy's conditions read as `context.…`.
+     * The values that conditions read as `context.NAME`.
      */
     public let context: [String: JsonText]
     /**
-     * A `position` up to which all that was written must count.
+     * A `position`: everything committed up to it counts.
      */
     public let atLeast: UInt64?
 
@@ -6821,10 +6829,10 @@ public struct Circumstances: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What the policy's conditions read as `context.…`.
+         * The values that conditions read as `context.NAME`.
          */context: [String: JsonText] = [:], 
         /**
-         * A `position` up to which all that was written must count.
+         * A `position`: everything committed up to it counts.
          */atLeast: UInt64? = nil) {
         self.context = context
         self.atLeast = atLeast
@@ -6874,10 +6882,419 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 
 
 /**
+ * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
+ * has a safe default. Times are in seconds.
+ *
+ * ```
+ * # tokio::runtime::Runtime::new().unwrap().block_on(async {
+ * use rolekeep::{Config, UserManagement};
+ *
+ * let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
+ * let um = UserManagement::open(config).await?;
+ * // A file of the host's own may say the same; names that are not known are errors.
+ * let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
+ * assert_eq!(config.session_seconds, 43200);
+ * # rolekeep::Result::<()>::Ok(()) }).unwrap();
+ * ```
+ *
+ * What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
+ * persister, the environment, an observer, a limiter.
+ */
+public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+     */
+    public let sqlite: String?
+    /**
+     * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
+     * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+     */
+    public let exclusive: Bool?
+    /**
+     * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
+     */
+    public let preset: String?
+    /**
+     * A policy file's text, in TOML.
+     */
+    public let policyToml: String?
+    /**
+     * A policy file's text, in JSON.
+     */
+    public let policyJson: String?
+    /**
+     * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+     */
+    public let roles: [String: [String]]
+    /**
+     * Permissions that exist beside those that a role allows.
+     */
+    public let permissions: [String]
+    /**
+     * The `iss` of access tokens. Default: `rolekeep`.
+     */
+    public let issuer: String?
+    /**
+     * The `aud` of access tokens. Default: `rolekeep`.
+     */
+    public let audience: String?
+    /**
+     * How long an access token is valid, in seconds. Default: 900.
+     */
+    public let accessTokenSeconds: Int64?
+    /**
+     * How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
+     */
+    public let idleSeconds: Int64?
+    /**
+     * How long a session lasts however much it is used, in seconds. Default: 30 days.
+     */
+    public let sessionSeconds: Int64?
+    /**
+     * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+     * Default: 30, at most 300.
+     */
+    public let refreshGraceSeconds: Int64?
+    /**
+     * How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
+     */
+    public let leewaySeconds: Int64?
+    /**
+     * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
+     * anew. Default: 7 days, at least an hour.
+     */
+    public let keepFeedSeconds: Int64?
+    /**
+     * How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
+     */
+    public let keepSessionsSeconds: Int64?
+    /**
+     * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
+     * the only factor; at least 8.
+     */
+    public let passwordMinLength: Int64?
+    /**
+     * The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512.
+     */
+    public let passwordMaxLength: Int64?
+    /**
+     * Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
+     * Default: false.
+     */
+    public let passwordComposition: Bool?
+    /**
+     * Words that a password must not be built from, beside the account's own names: the service's name.
+     */
+    public let passwordContextWords: [String]
+    /**
+     * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+     * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
+     */
+    public let hashingMemoryKib: Int64?
+    /**
+     * The passes of Argon2id over its memory. Default: 2.
+     */
+    public let hashingIterations: Int64?
+    /**
+     * The lanes of Argon2id. Default: 1.
+     */
+    public let hashingLanes: Int64?
+    /**
+     * How many passwords are hashed at a time. Default: 2.
+     */
+    public let hashingParallel: Int64?
+    /**
+     * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+     */
+    public let hashingQueue: Int64?
+    /**
+     * How old the rights may be that a check without I/O uses where others write to the storage too, in
+     * milliseconds. Default: 1000.
+     */
+    public let rightsMaxAgeMillis: Int64?
+    /**
+     * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
+     * nobody asks about are dropped first and read again when needed. Default: 100000.
+     */
+    public let usersInMemory: Int64?
+    /**
+     * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
+     * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
+     * written after the answer, and counted where the storage does not take them. Default: `off`.
+     */
+    public let auditDenials: AuditDenials?
+    /**
+     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+     * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+     */
+    public let trustedProxies: [String]
+    /**
+     * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+     */
+    public let signingKey: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+         */sqlite: String? = nil, 
+        /**
+         * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
+         * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+         */exclusive: Bool? = nil, 
+        /**
+         * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
+         */preset: String? = nil, 
+        /**
+         * A policy file's text, in TOML.
+         */policyToml: String? = nil, 
+        /**
+         * A policy file's text, in JSON.
+         */policyJson: String? = nil, 
+        /**
+         * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+         */roles: [String: [String]] = [:], 
+        /**
+         * Permissions that exist beside those that a role allows.
+         */permissions: [String] = [], 
+        /**
+         * The `iss` of access tokens. Default: `rolekeep`.
+         */issuer: String? = nil, 
+        /**
+         * The `aud` of access tokens. Default: `rolekeep`.
+         */audience: String? = nil, 
+        /**
+         * How long an access token is valid, in seconds. Default: 900.
+         */accessTokenSeconds: Int64? = nil, 
+        /**
+         * How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
+         */idleSeconds: Int64? = nil, 
+        /**
+         * How long a session lasts however much it is used, in seconds. Default: 30 days.
+         */sessionSeconds: Int64? = nil, 
+        /**
+         * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+         * Default: 30, at most 300.
+         */refreshGraceSeconds: Int64? = nil, 
+        /**
+         * How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
+         */leewaySeconds: Int64? = nil, 
+        /**
+         * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
+         * anew. Default: 7 days, at least an hour.
+         */keepFeedSeconds: Int64? = nil, 
+        /**
+         * How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
+         */keepSessionsSeconds: Int64? = nil, 
+        /**
+         * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
+         * the only factor; at least 8.
+         */passwordMinLength: Int64? = nil, 
+        /**
+         * The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512.
+         */passwordMaxLength: Int64? = nil, 
+        /**
+         * Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
+         * Default: false.
+         */passwordComposition: Bool? = nil, 
+        /**
+         * Words that a password must not be built from, beside the account's own names: the service's name.
+         */passwordContextWords: [String] = [], 
+        /**
+         * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+         * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
+         */hashingMemoryKib: Int64? = nil, 
+        /**
+         * The passes of Argon2id over its memory. Default: 2.
+         */hashingIterations: Int64? = nil, 
+        /**
+         * The lanes of Argon2id. Default: 1.
+         */hashingLanes: Int64? = nil, 
+        /**
+         * How many passwords are hashed at a time. Default: 2.
+         */hashingParallel: Int64? = nil, 
+        /**
+         * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+         */hashingQueue: Int64? = nil, 
+        /**
+         * How old the rights may be that a check without I/O uses where others write to the storage too, in
+         * milliseconds. Default: 1000.
+         */rightsMaxAgeMillis: Int64? = nil, 
+        /**
+         * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
+         * nobody asks about are dropped first and read again when needed. Default: 100000.
+         */usersInMemory: Int64? = nil, 
+        /**
+         * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
+         * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
+         * written after the answer, and counted where the storage does not take them. Default: `off`.
+         */auditDenials: AuditDenials? = nil, 
+        /**
+         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
+         * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+         */trustedProxies: [String] = [], 
+        /**
+         * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+         */signingKey: String? = nil) {
+        self.sqlite = sqlite
+        self.exclusive = exclusive
+        self.preset = preset
+        self.policyToml = policyToml
+        self.policyJson = policyJson
+        self.roles = roles
+        self.permissions = permissions
+        self.issuer = issuer
+        self.audience = audience
+        self.accessTokenSeconds = accessTokenSeconds
+        self.idleSeconds = idleSeconds
+        self.sessionSeconds = sessionSeconds
+        self.refreshGraceSeconds = refreshGraceSeconds
+        self.leewaySeconds = leewaySeconds
+        self.keepFeedSeconds = keepFeedSeconds
+        self.keepSessionsSeconds = keepSessionsSeconds
+        self.passwordMinLength = passwordMinLength
+        self.passwordMaxLength = passwordMaxLength
+        self.passwordComposition = passwordComposition
+        self.passwordContextWords = passwordContextWords
+        self.hashingMemoryKib = hashingMemoryKib
+        self.hashingIterations = hashingIterations
+        self.hashingLanes = hashingLanes
+        self.hashingParallel = hashingParallel
+        self.hashingQueue = hashingQueue
+        self.rightsMaxAgeMillis = rightsMaxAgeMillis
+        self.usersInMemory = usersInMemory
+        self.auditDenials = auditDenials
+        self.trustedProxies = trustedProxies
+        self.signingKey = signingKey
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_config_uniffi_trait_debug(
+            FfiConverterTypeConfig_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_config_uniffi_trait_display(
+            FfiConverterTypeConfig_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Config: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfig: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Config {
+        return
+            try Config(
+                sqlite: FfiConverterOptionString.read(from: &buf), 
+                exclusive: FfiConverterOptionBool.read(from: &buf), 
+                preset: FfiConverterOptionString.read(from: &buf), 
+                policyToml: FfiConverterOptionString.read(from: &buf), 
+                policyJson: FfiConverterOptionString.read(from: &buf), 
+                roles: FfiConverterDictionaryStringSequenceString.read(from: &buf), 
+                permissions: FfiConverterSequenceString.read(from: &buf), 
+                issuer: FfiConverterOptionString.read(from: &buf), 
+                audience: FfiConverterOptionString.read(from: &buf), 
+                accessTokenSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                idleSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                sessionSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                refreshGraceSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                leewaySeconds: FfiConverterOptionInt64.read(from: &buf), 
+                keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
+                passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
+                passwordComposition: FfiConverterOptionBool.read(from: &buf), 
+                passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
+                hashingMemoryKib: FfiConverterOptionInt64.read(from: &buf), 
+                hashingIterations: FfiConverterOptionInt64.read(from: &buf), 
+                hashingLanes: FfiConverterOptionInt64.read(from: &buf), 
+                hashingParallel: FfiConverterOptionInt64.read(from: &buf), 
+                hashingQueue: FfiConverterOptionInt64.read(from: &buf), 
+                rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
+                usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
+                auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
+                trustedProxies: FfiConverterSequenceString.read(from: &buf), 
+                signingKey: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Config, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.sqlite, into: &buf)
+        FfiConverterOptionBool.write(value.exclusive, into: &buf)
+        FfiConverterOptionString.write(value.preset, into: &buf)
+        FfiConverterOptionString.write(value.policyToml, into: &buf)
+        FfiConverterOptionString.write(value.policyJson, into: &buf)
+        FfiConverterDictionaryStringSequenceString.write(value.roles, into: &buf)
+        FfiConverterSequenceString.write(value.permissions, into: &buf)
+        FfiConverterOptionString.write(value.issuer, into: &buf)
+        FfiConverterOptionString.write(value.audience, into: &buf)
+        FfiConverterOptionInt64.write(value.accessTokenSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.idleSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.sessionSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.refreshGraceSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.leewaySeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
+        FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
+        FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
+        FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingMemoryKib, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingIterations, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingLanes, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingParallel, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingQueue, into: &buf)
+        FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
+        FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
+        FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
+        FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
+        FfiConverterOptionString.write(value.signingKey, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfig_lift(_ buf: RustBuffer) throws -> Config {
+    return try FfiConverterTypeConfig.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfig_lower(_ value: Config) -> RustBuffer {
+    return FfiConverterTypeConfig.lower(value)
+}
+
+
+/**
  * Creates a drone; an operator named here gets the assignment too.
  *
- * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` where
- * region or operator do not exist, or do not agree.
+ * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+ * the operator does not exist, or the operator does not belong to the region.
  */
 public struct CreateDrone: Equatable, Hashable {
     /**
@@ -6885,11 +7302,11 @@ public struct CreateDrone: Equatable, Hashable {
      */
     public let code: String
     /**
-     * What it is.
+     * Its model.
      */
     public let model: DroneModel
     /**
-     * What it is doing; `STANDBY` if not given.
+     * Its status; `STANDBY` if not given.
      */
     public let status: DroneStatus?
     /**
@@ -6897,7 +7314,7 @@ public struct CreateDrone: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Who flies it.
+     * The operator's user id.
      */
     public let operatorId: Uuid?
 
@@ -6908,16 +7325,16 @@ public struct CreateDrone: Equatable, Hashable {
          * A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
          */code: String, 
         /**
-         * What it is.
+         * Its model.
          */model: DroneModel, 
         /**
-         * What it is doing; `STANDBY` if not given.
+         * Its status; `STANDBY` if not given.
          */status: DroneStatus? = nil, 
         /**
          * The region, by id or code.
          */region: String? = nil, 
         /**
-         * Who flies it.
+         * The operator's user id.
          */operatorId: Uuid? = nil) {
         self.code = code
         self.model = model
@@ -6976,13 +7393,14 @@ func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffer {
 
 
 /**
- * Declares a permission. Roles that grant a pattern which matches it have it at once.
+ * Declares a permission. Roles with a pattern that matches it grant it at once.
  *
- * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if there is one of this name.
+ * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
  */
 public struct CreatePermission: Equatable, Hashable {
     /**
-     * `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+     * `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64 characters and beginning with a
+     * letter. It cannot be changed.
      */
     public let name: String
     /**
@@ -6994,7 +7412,8 @@ public struct CreatePermission: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `resource:action`: small letters, digits, `-` and `_`, each at most 64, beginning with a letter; it stays.
+         * `resource:action`: lower-case letters, digits, `-` and `_`, each part at most 64 characters and beginning with a
+         * letter. It cannot be changed.
          */name: String, 
         /**
          * What it is for, at most 500 characters.
@@ -7151,11 +7570,11 @@ func FfiConverterTypeCreateRegion_lower(_ value: CreateRegion) -> RustBuffer {
  * Creates a role. Nobody holds it yet.
  *
  * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
- * `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ * `VALIDATION_ERROR` naming the field that makes the policy invalid.
  */
 public struct CreateRole: Equatable, Hashable {
     /**
-     * Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+     * Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed.
      */
     public let name: String
     /**
@@ -7163,11 +7582,11 @@ public struct CreateRole: Equatable, Hashable {
      */
     public let description: String?
     /**
-     * Whether every new account gets it; no if not said.
+     * Whether every new account gets it; no if not given.
      */
     public let isDefault: Bool?
     /**
-     * The roles whose grants it has too.
+     * The roles that it inherits.
      */
     public let inherits: [String]
     /**
@@ -7179,16 +7598,16 @@ public struct CreateRole: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its name: a letter, then letters, digits, `-` and `_`, at most 64; it stays.
+         * Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed.
          */name: String, 
         /**
          * What it is for, at most 500 characters.
          */description: String? = nil, 
         /**
-         * Whether every new account gets it; no if not said.
+         * Whether every new account gets it; no if not given.
          */isDefault: Bool? = nil, 
         /**
-         * The roles whose grants it has too.
+         * The roles that it inherits.
          */inherits: [String] = [], 
         /**
          * Its own grants.
@@ -7532,15 +7951,15 @@ func FfiConverterTypeDeactivateUser_lower(_ value: DeactivateUser) -> RustBuffer
  */
 public struct DecisionChange: Equatable, Hashable {
     /**
-     * Whose; null: of those who are not signed in.
+     * The user; null: callers who are not signed in.
      */
     public let userId: Uuid?
     /**
-     * To do what.
+     * The permission.
      */
     public let permission: String
     /**
-     * Where: `global`, `region:ID`, …
+     * The scope: `global`, `region:ID`, …
      */
     public let scope: String
     /**
@@ -7548,15 +7967,15 @@ public struct DecisionChange: Equatable, Hashable {
      */
     public let before: DecisionAnswer
     /**
-     * The answer then.
+     * The answer after the edit.
      */
     public let after: DecisionAnswer
     /**
-     * Where the answer now depends: on what; `deny …` denies where it holds.
+     * If the answer now depends on something: the conditions; `deny …` denies where it holds.
      */
     public let conditionsBefore: [String]
     /**
-     * Where the answer then depends: on what.
+     * The same after the edit.
      */
     public let conditionsAfter: [String]
 
@@ -7564,25 +7983,25 @@ public struct DecisionChange: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whose; null: of those who are not signed in.
+         * The user; null: callers who are not signed in.
          */userId: Uuid? = nil, 
         /**
-         * To do what.
+         * The permission.
          */permission: String, 
         /**
-         * Where: `global`, `region:ID`, …
+         * The scope: `global`, `region:ID`, …
          */scope: String, 
         /**
          * The answer now.
          */before: DecisionAnswer, 
         /**
-         * The answer then.
+         * The answer after the edit.
          */after: DecisionAnswer, 
         /**
-         * Where the answer now depends: on what; `deny …` denies where it holds.
+         * If the answer now depends on something: the conditions; `deny …` denies where it holds.
          */conditionsBefore: [String] = [], 
         /**
-         * Where the answer then depends: on what.
+         * The same after the edit.
          */conditionsAfter: [String] = []) {
         self.userId = userId
         self.permission = permission
@@ -7649,7 +8068,7 @@ func FfiConverterTypeDecisionChange_lower(_ value: DecisionChange) -> RustBuffer
 /**
  * Deletes a drone; its assignments and the roles held on it end.
  *
- * Permission `drone:delete`, and `admin:all` where one of those roles denies something.
+ * Permission `drone:delete`, and `admin:all` if one of those roles denies something.
  */
 public struct DeleteDrone: Equatable, Hashable {
     /**
@@ -7708,11 +8127,11 @@ func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffer {
 
 
 /**
- * Deletes a permission. Patterns that match others too just match it no more.
+ * Deletes a permission. Patterns that match others as well stay.
  *
- * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, if
- * `expected_version` is stale, and where a role's grant names it, or is a pattern that would match nothing any
- * more, unless `force` removes these grants.
+ * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
+ * `expected_version` is stale, and if a role's grant names it or has a pattern that would match nothing else,
+ * unless `force` removes these grants.
  */
 public struct DeletePermission: Equatable, Hashable {
     /**
@@ -7720,11 +8139,11 @@ public struct DeletePermission: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The version that the deletion was decided on.
+     * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * Removes the grants that need it.
+     * Removes the grants that use it.
      */
     public let force: Bool?
 
@@ -7735,10 +8154,10 @@ public struct DeletePermission: Equatable, Hashable {
          * Its name.
          */name: String, 
         /**
-         * The version that the deletion was decided on.
+         * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * Removes the grants that need it.
+         * Removes the grants that use it.
          */force: Bool? = nil) {
         self.name = name
         self.expectedVersion = expectedVersion
@@ -7794,7 +8213,7 @@ func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBu
  * Deletes a region; its users and drones stay, without a region, and roles held in it end.
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
- * of its drones, before and after, so only administrators delete their own region; and `admin:all` where
+ * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
  * one of those roles denies something or one of the users is an administrator.
  */
 public struct DeleteRegion: Equatable, Hashable {
@@ -7856,8 +8275,8 @@ func FfiConverterTypeDeleteRegion_lower(_ value: DeleteRegion) -> RustBuffer {
 /**
  * Deletes a role.
  *
- * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` where users hold it, saying how many, or
- * where other roles inherit it, unless `force` takes it from all of them; and if no active administrator would be left.
+ * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
+ * unless `force` removes it from all of them, and if no active administrator would be left.
  */
 public struct DeleteRole: Equatable, Hashable {
     /**
@@ -7865,11 +8284,11 @@ public struct DeleteRole: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The version that the deletion was decided on.
+     * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * Takes it from everybody who holds it, and from the roles that inherit it.
+     * Removes it from every user who holds it, and from the roles that inherit it.
      */
     public let force: Bool?
 
@@ -7880,10 +8299,10 @@ public struct DeleteRole: Equatable, Hashable {
          * The role's name.
          */name: String, 
         /**
-         * The version that the deletion was decided on.
+         * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * Takes it from everybody who holds it, and from the roles that inherit it.
+         * Removes it from every user who holds it, and from the roles that inherit it.
          */force: Bool? = nil) {
         self.name = name
         self.expectedVersion = expectedVersion
@@ -8009,11 +8428,11 @@ func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
 
 
 /**
- * What went with a permission.
+ * What was removed with a permission.
  */
 public struct DeletedPermission: Equatable, Hashable {
     /**
-     * The grants that named it, and the patterns that matched nothing else.
+     * The grants that named it, and those whose pattern matched nothing else.
      */
     public let removedGrants: [RemovedGrant]
 
@@ -8021,7 +8440,7 @@ public struct DeletedPermission: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The grants that named it, and the patterns that matched nothing else.
+         * The grants that named it, and those whose pattern matched nothing else.
          */removedGrants: [RemovedGrant] = []) {
         self.removedGrants = removedGrants
     }
@@ -8068,7 +8487,7 @@ func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> Rust
 
 
 /**
- * What went with a role.
+ * What was removed with a role.
  */
 public struct DeletedRole: Equatable, Hashable {
     /**
@@ -8137,17 +8556,17 @@ func FfiConverterTypeDeletedRole_lower(_ value: DeletedRole) -> RustBuffer {
 
 
 /**
- * Says what importing a policy file would change; nothing is written.
+ * Compares a policy file with the stored policy; nothing is written.
  *
  * Permission `policy:read`. Errors: `VALIDATION_ERROR` with every problem of the file, with line and column.
  */
 public struct DiffPolicy: Equatable, Hashable {
     /**
-     * The file.
+     * The file's text.
      */
     public let text: String
     /**
-     * How it is written; if not given, what begins with `{` is JSON.
+     * Its format; if not given, a file that begins with `{` is JSON.
      */
     public let format: PolicyFormat?
 
@@ -8155,10 +8574,10 @@ public struct DiffPolicy: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The file.
+         * The file's text.
          */text: String, 
         /**
-         * How it is written; if not given, what begins with `{` is JSON.
+         * Its format; if not given, a file that begins with `{` is JSON.
          */format: PolicyFormat? = nil) {
         self.text = text
         self.format = format
@@ -8216,15 +8635,15 @@ public struct DroneView: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * A name chosen by callers, such as `drone-001`.
+     * A code chosen by the application, such as `drone-001`.
      */
     public let code: String
     /**
-     * What it is.
+     * Its model.
      */
     public let model: DroneModel
     /**
-     * What it is doing.
+     * Its status.
      */
     public let status: DroneStatus
     /**
@@ -8232,11 +8651,11 @@ public struct DroneView: Equatable, Hashable {
      */
     public let regionId: Uuid?
     /**
-     * Who flies it; null also where the caller may not see that user.
+     * Its operator; also null if the caller may not see that user.
      */
     public let `operator`: UserBrief?
     /**
-     * Who may fly it, those that the caller may see, by username.
+     * The users who may fly it and whom the caller may see, by username.
      */
     public let assignedUsers: [UserBrief]
     /**
@@ -8248,7 +8667,7 @@ public struct DroneView: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * Moves by one with every change.
+     * Increases by one with every change.
      */
     public let version: Int64
 
@@ -8259,22 +8678,22 @@ public struct DroneView: Equatable, Hashable {
          * The drone's id.
          */id: Uuid, 
         /**
-         * A name chosen by callers, such as `drone-001`.
+         * A code chosen by the application, such as `drone-001`.
          */code: String, 
         /**
-         * What it is.
+         * Its model.
          */model: DroneModel, 
         /**
-         * What it is doing.
+         * Its status.
          */status: DroneStatus, 
         /**
          * The region it belongs to.
          */regionId: Uuid? = nil, 
         /**
-         * Who flies it; null also where the caller may not see that user.
+         * Its operator; also null if the caller may not see that user.
          */`operator`: UserBrief? = nil, 
         /**
-         * Who may fly it, those that the caller may see, by username.
+         * The users who may fly it and whom the caller may see, by username.
          */assignedUsers: [UserBrief] = [], 
         /**
          * When it was created.
@@ -8283,7 +8702,7 @@ public struct DroneView: Equatable, Hashable {
          * When it was last changed.
          */updatedAt: Timestamp, 
         /**
-         * Moves by one with every change.
+         * Increases by one with every change.
          */version: Int64) {
         self.id = id
         self.code = code
@@ -8486,23 +8905,23 @@ func FfiConverterTypeDroneViewPage_lower(_ value: DroneViewPage) -> RustBuffer {
 
 
 /**
- * What an edit would change.
+ * The result of a dry run.
  */
 public struct DryRun: Equatable, Hashable {
     /**
-     * How many decisions change, exactly.
+     * How many decisions change.
      */
     public let total: Int64
     /**
-     * How many users they are of; who is not signed in counts as one.
+     * How many users they are about; callers who are not signed in count as one.
      */
     public let users: Int64
     /**
-     * Whether there are more than are listed.
+     * Whether there are more than those listed.
      */
     public let hasMore: Bool
     /**
-     * They, by user (who is not signed in first), permission and scope.
+     * The changed decisions, by user (callers who are not signed in first), permission and scope.
      */
     public let decisions: [DecisionChange]
 
@@ -8510,16 +8929,16 @@ public struct DryRun: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How many decisions change, exactly.
+         * How many decisions change.
          */total: Int64, 
         /**
-         * How many users they are of; who is not signed in counts as one.
+         * How many users they are about; callers who are not signed in count as one.
          */users: Int64, 
         /**
-         * Whether there are more than are listed.
+         * Whether there are more than those listed.
          */hasMore: Bool, 
         /**
-         * They, by user (who is not signed in first), permission and scope.
+         * The changed decisions, by user (callers who are not signed in first), permission and scope.
          */decisions: [DecisionChange] = []) {
         self.total = total
         self.users = users
@@ -8575,43 +8994,43 @@ func FfiConverterTypeDryRun_lower(_ value: DryRun) -> RustBuffer {
 
 
 /**
- * Says which decisions change if a policy file were imported, or one edit made; nothing is written.
+ * Lists the decisions that would change if a policy file were imported, or one edit made; nothing is written.
  *
- * A decision is that of a user, a permission and a scope: everywhere, and each scope in which the user holds a
- * role. Every assignment counts whose time is not over, of accounts that may sign in. Permission `policy:explain`,
- * and listing every user. Errors: `VALIDATION_ERROR` with every problem of the policy.
+ * A decision is about a user, a permission and a scope: everywhere, and each scope in which the user holds a
+ * role. Counted are active users and assignments that have not ended. Permission `policy:explain`, and to list every
+ * user. Errors: `VALIDATION_ERROR` with every problem of the policy.
  */
 public struct DryRunPolicy: Equatable, Hashable {
     /**
-     * The policy file.
+     * The policy file's text.
      */
     public let text: String?
     /**
-     * How it is written; if not given, what begins with `{` is JSON.
+     * Its format; if not given, a file that begins with `{` is JSON.
      */
     public let format: PolicyFormat?
     /**
-     * Instead of a file: this role would be so, new or changed.
+     * Instead of a file: create or change this role.
      */
     public let role: RoleEdit?
     /**
-     * Instead of a file: this role would be deleted, and taken from everybody.
+     * Instead of a file: delete this role, and remove it from everybody.
      */
     public let deleteRole: String?
     /**
-     * Instead of a file: this permission would be declared.
+     * Instead of a file: declare this permission.
      */
     public let createPermission: String?
     /**
-     * Instead of a file: this permission would be deleted, with the grants that need it.
+     * Instead of a file: delete this permission, with the grants that use it.
      */
     public let deletePermission: String?
     /**
-     * Leaves out so many of the changed decisions: to go on after a page.
+     * How many of the changed decisions to skip, to read further ones.
      */
     public let skip: Int64?
     /**
-     * How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+     * How many of them to list, 1 to 1000; 100 if not given. All are counted.
      */
     public let limit: Int64?
 
@@ -8619,28 +9038,28 @@ public struct DryRunPolicy: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The policy file.
+         * The policy file's text.
          */text: String? = nil, 
         /**
-         * How it is written; if not given, what begins with `{` is JSON.
+         * Its format; if not given, a file that begins with `{` is JSON.
          */format: PolicyFormat? = nil, 
         /**
-         * Instead of a file: this role would be so, new or changed.
+         * Instead of a file: create or change this role.
          */role: RoleEdit? = nil, 
         /**
-         * Instead of a file: this role would be deleted, and taken from everybody.
+         * Instead of a file: delete this role, and remove it from everybody.
          */deleteRole: String? = nil, 
         /**
-         * Instead of a file: this permission would be declared.
+         * Instead of a file: declare this permission.
          */createPermission: String? = nil, 
         /**
-         * Instead of a file: this permission would be deleted, with the grants that need it.
+         * Instead of a file: delete this permission, with the grants that use it.
          */deletePermission: String? = nil, 
         /**
-         * Leaves out so many of the changed decisions: to go on after a page.
+         * How many of the changed decisions to skip, to read further ones.
          */skip: Int64? = nil, 
         /**
-         * How many of them are listed, 1 to 1000; 100 if not given. All are counted.
+         * How many of them to list, 1 to 1000; 100 if not given. All are counted.
          */limit: Int64? = nil) {
         self.text = text
         self.format = format
@@ -8708,23 +9127,23 @@ func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
 
 
 /**
- * A grant that somebody holds now.
+ * A grant that a principal holds now.
  */
 public struct EffectiveGrant: Equatable, Hashable {
     /**
-     * Whether it gives or takes.
+     * Whether it allows or denies.
      */
     public let effect: Effect
     /**
-     * The permission, or the pattern that matches several.
+     * The permission, or a pattern that matches several.
      */
     public let permission: String
     /**
-     * Where: `global`, `region:ID`, …
+     * The scope: `global`, `region:ID`, …
      */
     public let scope: String
     /**
-     * Only where this holds.
+     * The condition under which it applies; none: always.
      */
     public let condition: String?
     /**
@@ -8732,11 +9151,11 @@ public struct EffectiveGrant: Equatable, Hashable {
      */
     public let role: String
     /**
-     * The role that says so: the same, or one that it inherits.
+     * The role that has the grant: the same, or one that it inherits.
      */
     public let grantedBy: String
     /**
-     * Until when it is held.
+     * Until when it is held, exclusive.
      */
     public let until: Timestamp?
 
@@ -8744,25 +9163,25 @@ public struct EffectiveGrant: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether it gives or takes.
+         * Whether it allows or denies.
          */effect: Effect, 
         /**
-         * The permission, or the pattern that matches several.
+         * The permission, or a pattern that matches several.
          */permission: String, 
         /**
-         * Where: `global`, `region:ID`, …
+         * The scope: `global`, `region:ID`, …
          */scope: String, 
         /**
-         * Only where this holds.
+         * The condition under which it applies; none: always.
          */condition: String? = nil, 
         /**
          * The role that is held.
          */role: String, 
         /**
-         * The role that says so: the same, or one that it inherits.
+         * The role that has the grant: the same, or one that it inherits.
          */grantedBy: String, 
         /**
-         * Until when it is held.
+         * Until when it is held, exclusive.
          */until: Timestamp? = nil) {
         self.effect = effect
         self.permission = permission
@@ -8830,7 +9249,7 @@ func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer
  * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
  * or what is missing.
  *
- * Permission `policy:explain`, and reading the user and the stored resource; the host always may.
+ * Permission `policy:explain`, and those to read the user and the stored resource.
  */
 public struct ExplainPermission: Equatable, Hashable {
     /**
@@ -8842,15 +9261,15 @@ public struct ExplainPermission: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * A row of this library, by id or code: the permission's type says of which table.
+     * A stored row, by id or code; the permission names its type.
      */
     public let resource: String?
     /**
-     * A resource of the host, by its attributes and relations.
+     * Instead of a stored row: the attributes and relations of a resource of the application.
      */
     public let attributes: [String: JsonText]
     /**
-     * What the policy's conditions read as `context.…`.
+     * The values that conditions read as `context.NAME`.
      */
     public let context: [String: JsonText]
 
@@ -8864,13 +9283,13 @@ public struct ExplainPermission: Equatable, Hashable {
          * The permission: `drone:read`.
          */permission: String, 
         /**
-         * A row of this library, by id or code: the permission's type says of which table.
+         * A stored row, by id or code; the permission names its type.
          */resource: String? = nil, 
         /**
-         * A resource of the host, by its attributes and relations.
+         * Instead of a stored row: the attributes and relations of a resource of the application.
          */attributes: [String: JsonText] = [:], 
         /**
-         * What the policy's conditions read as `context.…`.
+         * The values that conditions read as `context.NAME`.
          */context: [String: JsonText] = [:]) {
         self.userId = userId
         self.permission = permission
@@ -8929,7 +9348,7 @@ func FfiConverterTypeExplainPermission_lower(_ value: ExplainPermission) -> Rust
 
 
 /**
- * Why a decision is as it is.
+ * The reasons of a decision.
  */
 public struct Explanation: Equatable, Hashable {
     /**
@@ -8937,7 +9356,7 @@ public struct Explanation: Equatable, Hashable {
      */
     public let allowed: Bool
     /**
-     * What was asked, fields included.
+     * The permission, with fields if there were any.
      */
     public let permission: String
     /**
@@ -8945,19 +9364,19 @@ public struct Explanation: Equatable, Hashable {
      */
     public let cause: Cause
     /**
-     * All of it for people, in lines.
+     * The explanation as text, in lines.
      */
     public let text: String
     /**
-     * The grant that decided; none where there is none.
+     * The grant that decided, if one did.
      */
     public let decidedBy: GrantTrace?
     /**
-     * On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
+     * On a denial, grants that almost allowed it; the nearest first, at most 20.
      */
     public let misses: [GrantTrace]
     /**
-     * On a denial, a minimal set of changes: together they would allow it, and no part of them would.
+     * On a denial, a minimal set of changes that together would allow it.
      */
     public let changes: [Change]
 
@@ -8968,22 +9387,22 @@ public struct Explanation: Equatable, Hashable {
          * The decision.
          */allowed: Bool, 
         /**
-         * What was asked, fields included.
+         * The permission, with fields if there were any.
          */permission: String, 
         /**
          * What decided.
          */cause: Cause, 
         /**
-         * All of it for people, in lines.
+         * The explanation as text, in lines.
          */text: String, 
         /**
-         * The grant that decided; none where there is none.
+         * The grant that decided, if one did.
          */decidedBy: GrantTrace? = nil, 
         /**
-         * On a denial, grants that would have allowed it but for something; the nearest first, 20 at most.
+         * On a denial, grants that almost allowed it; the nearest first, at most 20.
          */misses: [GrantTrace] = [], 
         /**
-         * On a denial, a minimal set of changes: together they would allow it, and no part of them would.
+         * On a denial, a minimal set of changes that together would allow it.
          */changes: [Change] = []) {
         self.allowed = allowed
         self.permission = permission
@@ -9048,7 +9467,7 @@ func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
 
 
 /**
- * Writes the stored policy as a file, which can be imported or given when a store is opened.
+ * Exports the stored policy as a file, which can be imported, or given when a store is opened.
  *
  * Permission `policy:read`.
  */
@@ -9151,7 +9570,7 @@ extension ExternalIdentity: Sendable {}
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public struct FfiConverterTypeExternalIdentity: FfiConverterRustBuffer {
+struct FfiConverterTypeExternalIdentity: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExternalIdentity {
         return
             try ExternalIdentity(
@@ -9170,14 +9589,14 @@ public struct FfiConverterTypeExternalIdentity: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExternalIdentity_lift(_ buf: RustBuffer) throws -> ExternalIdentity {
+func FfiConverterTypeExternalIdentity_lift(_ buf: RustBuffer) throws -> ExternalIdentity {
     return try FfiConverterTypeExternalIdentity.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-public func FfiConverterTypeExternalIdentity_lower(_ value: ExternalIdentity) -> RustBuffer {
+func FfiConverterTypeExternalIdentity_lower(_ value: ExternalIdentity) -> RustBuffer {
     return FfiConverterTypeExternalIdentity.lower(value)
 }
 
@@ -9191,11 +9610,11 @@ public struct FieldError: Equatable, Hashable {
      */
     public let field: String
     /**
-     * What is wrong, as a stable word.
+     * What is wrong, as a stable code.
      */
     public let code: FieldCode
     /**
-     * What is wrong, in words, with the limit.
+     * What is wrong, for people, with the limit if there is one.
      */
     public let message: String
 
@@ -9206,10 +9625,10 @@ public struct FieldError: Equatable, Hashable {
          * The path: `email`, `roles[2]`, `items[0].username`; empty for the input as a whole.
          */field: String, 
         /**
-         * What is wrong, as a stable word.
+         * What is wrong, as a stable code.
          */code: FieldCode, 
         /**
-         * What is wrong, in words, with the limit.
+         * What is wrong, for people, with the limit if there is one.
          */message: String) {
         self.field = field
         self.code = code
@@ -9404,10 +9823,10 @@ func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
 
 
 /**
- * Tells what became of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+ * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
  *
- * Whoever knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
- * so long ago that its line left the change feed.
+ * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
+ * so old that the change feed no longer has it.
  */
 public struct GetOutcome: Equatable, Hashable {
     /**
@@ -9588,7 +10007,7 @@ func FfiConverterTypeGetRegion_lower(_ value: GetRegion) -> RustBuffer {
 
 
 /**
- * Gets a role of the policy with its grants and the permissions that come of them.
+ * Gets a role of the policy with its grants and the permissions that result from them.
  *
  * Permission `policy:read`.
  */
@@ -9771,23 +10190,23 @@ func FfiConverterTypeGrantAdmin_lower(_ value: GrantAdmin) -> RustBuffer {
 
 
 /**
- * A grant somebody holds, and how far it matched.
+ * A grant that a principal holds, and how far it matched.
  */
 public struct GrantTrace: Equatable, Hashable {
     /**
-     * Whether it gives or takes.
+     * Whether it allows or denies.
      */
     public let effect: Effect
     /**
-     * The assignment that it is held by.
+     * The assignment by which it is held.
      */
     public let assignment: AssignmentTrace
     /**
-     * Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+     * Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
      */
     public let isActive: Bool
     /**
-     * From the role that is held to the role that says so.
+     * The roles from the one that is held to the one that has the grant.
      */
     public let rolePath: [String]
     /**
@@ -9795,7 +10214,7 @@ public struct GrantTrace: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * Its condition.
+     * Its condition, if there is one.
      */
     public let condition: String?
     /**
@@ -9803,7 +10222,7 @@ public struct GrantTrace: Equatable, Hashable {
      */
     public let conditionHolds: Bool
     /**
-     * The parts of its condition, with the values that they read.
+     * The comparisons of its condition, with the values that they read.
      */
     public let tests: [TestTrace]
 
@@ -9811,28 +10230,28 @@ public struct GrantTrace: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether it gives or takes.
+         * Whether it allows or denies.
          */effect: Effect, 
         /**
-         * The assignment that it is held by.
+         * The assignment by which it is held.
          */assignment: AssignmentTrace, 
         /**
-         * Whether the session, or the API key, uses the role; true without one. Denies count all the same.
+         * Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
          */isActive: Bool, 
         /**
-         * From the role that is held to the role that says so.
+         * The roles from the one that is held to the one that has the grant.
          */rolePath: [String] = [], 
         /**
          * The grant's permission or pattern.
          */permission: String, 
         /**
-         * Its condition.
+         * Its condition, if there is one.
          */condition: String? = nil, 
         /**
          * Whether its condition holds; true without one.
          */conditionHolds: Bool, 
         /**
-         * The parts of its condition, with the values that they read.
+         * The comparisons of its condition, with the values that they read.
          */tests: [TestTrace] = []) {
         self.effect = effect
         self.assignment = assignment
@@ -9903,24 +10322,24 @@ func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
  * Replaces the whole policy by a file.
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
- * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and where
- * users hold a role that the file has not, unless `force` takes it from them.
+ * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
+ * users hold a role that the file does not have, unless `force` removes it from them.
  */
 public struct ImportPolicy: Equatable, Hashable {
     /**
-     * The file.
+     * The file's text.
      */
     public let text: String
     /**
-     * How it is written; if not given, what begins with `{` is JSON.
+     * Its format; if not given, a file that begins with `{` is JSON.
      */
     public let format: PolicyFormat?
     /**
-     * The version of the policy that the file was made on.
+     * The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * Takes roles that the file has not from everybody who holds them.
+     * Removes roles that the file does not have from the users who hold them.
      */
     public let force: Bool?
 
@@ -9928,16 +10347,16 @@ public struct ImportPolicy: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The file.
+         * The file's text.
          */text: String, 
         /**
-         * How it is written; if not given, what begins with `{` is JSON.
+         * Its format; if not given, a file that begins with `{` is JSON.
          */format: PolicyFormat? = nil, 
         /**
-         * The version of the policy that the file was made on.
+         * The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * Takes roles that the file has not from everybody who holds them.
+         * Removes roles that the file does not have from the users who hold them.
          */force: Bool? = nil) {
         self.text = text
         self.format = format
@@ -9993,15 +10412,15 @@ func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
 
 
 /**
- * What an import did.
+ * The result of an import.
  */
 public struct ImportedPolicy: Equatable, Hashable {
     /**
-     * The version after it; the same as before where nothing differed.
+     * The version after the import; the same as before if nothing differed.
      */
     public let version: Int64
     /**
-     * What it changed.
+     * What changed.
      */
     public let changes: [PolicyChange]
 
@@ -10009,10 +10428,10 @@ public struct ImportedPolicy: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The version after it; the same as before where nothing differed.
+         * The version after the import; the same as before if nothing differed.
          */version: Int64, 
         /**
-         * What it changed.
+         * What changed.
          */changes: [PolicyChange] = []) {
         self.version = version
         self.changes = changes
@@ -10133,17 +10552,17 @@ func FfiConverterTypeLiftUser_lower(_ value: LiftUser) -> RustBuffer {
 
 
 /**
- * Lists who holds which role: of one user, of one role, or all.
+ * Lists who holds which role: for one user, for one role, or all.
  *
  * Permission `role:read`.
  */
 public struct ListAssignments: Equatable, Hashable {
     /**
-     * Only this user's.
+     * Only assignments of this user.
      */
     public let userId: Uuid?
     /**
-     * Only of this role.
+     * Only assignments of this role.
      */
     public let role: String?
     /**
@@ -10163,10 +10582,10 @@ public struct ListAssignments: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only this user's.
+         * Only assignments of this user.
          */userId: Uuid? = nil, 
         /**
-         * Only of this role.
+         * Only assignments of this role.
          */role: String? = nil, 
         /**
          * The page's number, from 1.
@@ -10240,23 +10659,23 @@ func FfiConverterTypeListAssignments_lower(_ value: ListAssignments) -> RustBuff
  */
 public struct ListAudit: Equatable, Hashable {
     /**
-     * Only of this actor: a user's id, `system`, `anonymous`.
+     * Only entries of this actor: a user's id, `system`, `anonymous`.
      */
     public let actor: String?
     /**
-     * Only on this target.
+     * Only entries about the target with this id.
      */
     public let targetId: String?
     /**
-     * Only this action.
+     * Only entries of this action.
      */
     public let action: String?
     /**
-     * Only then or later.
+     * Only entries from this time on.
      */
     public let from: Timestamp?
     /**
-     * Only before.
+     * Only entries before this time.
      */
     public let until: Timestamp?
     /**
@@ -10276,19 +10695,19 @@ public struct ListAudit: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only of this actor: a user's id, `system`, `anonymous`.
+         * Only entries of this actor: a user's id, `system`, `anonymous`.
          */actor: String? = nil, 
         /**
-         * Only on this target.
+         * Only entries about the target with this id.
          */targetId: String? = nil, 
         /**
-         * Only this action.
+         * Only entries of this action.
          */action: String? = nil, 
         /**
-         * Only then or later.
+         * Only entries from this time on.
          */from: Timestamp? = nil, 
         /**
-         * Only before.
+         * Only entries before this time.
          */until: Timestamp? = nil, 
         /**
          * The page's number, from 1.
@@ -10383,7 +10802,7 @@ public struct ListDrones: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Only drones flown by this user, whom the caller must be allowed to read.
+     * Only drones whose operator is this user, whom the caller must be allowed to read.
      */
     public let operatorId: Uuid?
     /**
@@ -10412,7 +10831,7 @@ public struct ListDrones: Equatable, Hashable {
          * Only drones of this region, by id or code.
          */region: String? = nil, 
         /**
-         * Only drones flown by this user, whom the caller must be allowed to read.
+         * Only drones whose operator is this user, whom the caller must be allowed to read.
          */operatorId: Uuid? = nil, 
         /**
          * The page's number, from 1.
@@ -10482,6 +10901,87 @@ func FfiConverterTypeListDrones_lift(_ buf: RustBuffer) throws -> ListDrones {
 #endif
 func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
     return FfiConverterTypeListDrones.lower(value)
+}
+
+
+/**
+ * Lists all permissions, of the library and of the policy, by name.
+ *
+ * Permission `policy:read`.
+ */
+public struct ListPermissions: Equatable, Hashable {
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListPermissions: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListPermissions: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListPermissions {
+        return
+            try ListPermissions(
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListPermissions, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListPermissions_lift(_ buf: RustBuffer) throws -> ListPermissions {
+    return try FfiConverterTypeListPermissions.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListPermissions_lower(_ value: ListPermissions) -> RustBuffer {
+    return FfiConverterTypeListPermissions.lower(value)
 }
 
 
@@ -10587,6 +11087,166 @@ func FfiConverterTypeListRegions_lower(_ value: ListRegions) -> RustBuffer {
 
 
 /**
+ * Lists the policy's roles, by name.
+ *
+ * Permission `policy:read`.
+ */
+public struct ListRoles: Equatable, Hashable {
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListRoles: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListRoles: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListRoles {
+        return
+            try ListRoles(
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListRoles, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListRoles_lift(_ buf: RustBuffer) throws -> ListRoles {
+    return try FfiConverterTypeListRoles.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListRoles_lower(_ value: ListRoles) -> RustBuffer {
+    return FfiConverterTypeListRoles.lower(value)
+}
+
+
+/**
+ * Lists the caller's own sessions, newest first.
+ */
+public struct ListSessions: Equatable, Hashable {
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListSessions: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListSessions: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListSessions {
+        return
+            try ListSessions(
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListSessions, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListSessions_lift(_ buf: RustBuffer) throws -> ListSessions {
+    return try FfiConverterTypeListSessions.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListSessions_lower(_ value: ListSessions) -> RustBuffer {
+    return FfiConverterTypeListSessions.lower(value)
+}
+
+
+/**
  * Lists a user's sessions, newest first.
  *
  * Permission `session:read`, and `user:read` of the user.
@@ -10596,14 +11256,38 @@ public struct ListSessionsOf: Equatable, Hashable {
      * The user's id.
      */
     public let userId: Uuid
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
          * The user's id.
-         */userId: Uuid) {
+         */userId: Uuid, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
         self.userId = userId
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
     }
 
     
@@ -10622,12 +11306,18 @@ struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListSessionsOf {
         return
             try ListSessionsOf(
-                userId: FfiConverterTypeUuid.read(from: &buf)
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: ListSessionsOf, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
     }
 }
 
@@ -10819,7 +11509,7 @@ func FfiConverterTypeListUsers_lower(_ value: ListUsers) -> RustBuffer {
 
 
 /**
- * What a host has.
+ * The answer of `load`.
  */
 public struct Loaded: Equatable, Hashable {
     /**
@@ -10831,8 +11521,8 @@ public struct Loaded: Equatable, Hashable {
      */
     public let changes: [RowChange]
     /**
-     * They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
-     * were deleted since then.
+     * Whether the changes are all existing rows, whatever `since` was: for a persister that no longer has all rows
+     * that were deleted since then.
      */
     public let isWhole: Bool
 
@@ -10846,8 +11536,8 @@ public struct Loaded: Equatable, Hashable {
          * The changes after the position that was asked for.
          */changes: [RowChange], 
         /**
-         * They are all rows that there are, whatever was asked for: so answers a host that no longer has all rows that
-         * were deleted since then.
+         * Whether the changes are all existing rows, whatever `since` was: for a persister that no longer has all rows
+         * that were deleted since then.
          */isWhole: Bool = false) {
         self.position = position
         self.changes = changes
@@ -10902,8 +11592,8 @@ func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
 /**
  * Signs in with an e-mail address or username and the password.
  *
- * Errors: `UNAUTHORIZED`, the same in text and time for an unknown account, a wrong password and an
- * account that may not sign in; the true reason is in the audit log.
+ * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
+ * an account that may not sign in; the audit log has the actual reason.
  */
 public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -10915,7 +11605,7 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
      */
     public let password: String
     /**
-     * What the user calls the device.
+     * The user's name for the device.
      */
     public let deviceName: String?
     /**
@@ -10933,7 +11623,7 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
          * The password.
          */password: String, 
         /**
-         * What the user calls the device.
+         * The user's name for the device.
          */deviceName: String? = nil, 
         /**
          * `web`, `ios`, …
@@ -11014,19 +11704,19 @@ func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
 
 
 /**
- * What a login or refresh answers.
+ * The answer to a login or refresh.
  */
 public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The bearer token (JWT) for each call, good for minutes.
+     * The bearer token (JWT) for requests, valid for minutes.
      */
     public let accessToken: String
     /**
-     * The token for the next `refresh`, good once.
+     * The token for the next `refresh`, valid once.
      */
     public let refreshToken: String
     /**
-     * When the access token runs out.
+     * When the access token expires.
      */
     public let expiresAt: Timestamp
     /**
@@ -11034,7 +11724,7 @@ public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, Cu
      */
     public let sessionId: Uuid
     /**
-     * Who signed in.
+     * The user who signed in.
      */
     public let user: User
 
@@ -11042,19 +11732,19 @@ public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, Cu
     // declare one manually.
     public init(
         /**
-         * The bearer token (JWT) for each call, good for minutes.
+         * The bearer token (JWT) for requests, valid for minutes.
          */accessToken: String, 
         /**
-         * The token for the next `refresh`, good once.
+         * The token for the next `refresh`, valid once.
          */refreshToken: String, 
         /**
-         * When the access token runs out.
+         * When the access token expires.
          */expiresAt: Timestamp, 
         /**
          * The session.
          */sessionId: Uuid, 
         /**
-         * Who signed in.
+         * The user who signed in.
          */user: User) {
         self.accessToken = accessToken
         self.refreshToken = refreshToken
@@ -11135,7 +11825,7 @@ func FfiConverterTypeLoginResult_lower(_ value: LoginResult) -> RustBuffer {
 
 
 /**
- * A grant to be given to a role.
+ * A grant to add to a role.
  */
 public struct NewGrant: Equatable, Hashable {
     /**
@@ -11144,11 +11834,11 @@ public struct NewGrant: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * Whether it gives or takes; it gives if not said.
+     * Whether it allows or denies; it allows if not given.
      */
     public let effect: Effect?
     /**
-     * Only where this condition holds.
+     * The condition under which it applies; always if not given.
      */
     public let when: String?
 
@@ -11160,10 +11850,10 @@ public struct NewGrant: Equatable, Hashable {
          * `user:update{bio}`.
          */permission: String, 
         /**
-         * Whether it gives or takes; it gives if not said.
+         * Whether it allows or denies; it allows if not given.
          */effect: Effect? = nil, 
         /**
-         * Only where this condition holds.
+         * The condition under which it applies; always if not given.
          */when: String? = nil) {
         self.permission = permission
         self.effect = effect
@@ -11220,7 +11910,7 @@ func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
  */
 public struct PermissionView: Equatable, Hashable {
     /**
-     * `document:edit`.
+     * Its name: `document:edit`.
      */
     public let name: String
     /**
@@ -11228,7 +11918,7 @@ public struct PermissionView: Equatable, Hashable {
      */
     public let resource: String
     /**
-     * What is done to it: `edit`.
+     * The action: `edit`.
      */
     public let action: String
     /**
@@ -11236,19 +11926,19 @@ public struct PermissionView: Equatable, Hashable {
      */
     public let description: String?
     /**
-     * Whether it is the library's own, which every policy has.
+     * Whether it belongs to the library, so that every policy has it.
      */
     public let isBuiltIn: Bool
     /**
-     * When it was declared; null for the library's own.
+     * When it was declared; null for those of the library.
      */
     public let createdAt: Timestamp?
     /**
-     * When it was last changed; null for the library's own.
+     * When it was last changed; null for those of the library.
      */
     public let updatedAt: Timestamp?
     /**
-     * Moves by one with every change; null for the library's own.
+     * Increases by one with every change; null for those of the library.
      */
     public let version: Int64?
 
@@ -11256,28 +11946,28 @@ public struct PermissionView: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `document:edit`.
+         * Its name: `document:edit`.
          */name: String, 
         /**
          * The type of resource: `document`.
          */resource: String, 
         /**
-         * What is done to it: `edit`.
+         * The action: `edit`.
          */action: String, 
         /**
          * What it is for.
          */description: String? = nil, 
         /**
-         * Whether it is the library's own, which every policy has.
+         * Whether it belongs to the library, so that every policy has it.
          */isBuiltIn: Bool, 
         /**
-         * When it was declared; null for the library's own.
+         * When it was declared; null for those of the library.
          */createdAt: Timestamp? = nil, 
         /**
-         * When it was last changed; null for the library's own.
+         * When it was last changed; null for those of the library.
          */updatedAt: Timestamp? = nil, 
         /**
-         * Moves by one with every change; null for the library's own.
+         * Increases by one with every change; null for those of the library.
          */version: Int64? = nil) {
         self.name = name
         self.resource = resource
@@ -11345,11 +12035,140 @@ func FfiConverterTypePermissionView_lower(_ value: PermissionView) -> RustBuffer
 
 
 /**
+ * One page of a list.
+ */
+public struct PermissionViewPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [PermissionView]
+    /**
+     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     */
+    public let total: Int64?
+    /**
+     * How many pages there are in all; none when the page was reached by a cursor.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [PermissionView], 
+        /**
+         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         */total: Int64?, 
+        /**
+         * How many pages there are in all; none when the page was reached by a cursor.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PermissionViewPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePermissionViewPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionViewPage {
+        return
+            try PermissionViewPage(
+                items: FfiConverterSequenceTypePermissionView.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PermissionViewPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypePermissionView.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePermissionViewPage_lift(_ buf: RustBuffer) throws -> PermissionViewPage {
+    return try FfiConverterTypePermissionViewPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePermissionViewPage_lower(_ value: PermissionViewPage) -> RustBuffer {
+    return FfiConverterTypePermissionViewPage.lower(value)
+}
+
+
+/**
  * A part of a policy that differs.
  */
 public struct PolicyChange: Equatable, Hashable {
     /**
-     * What it is.
+     * The kind of part.
      */
     public let part: PolicyPart
     /**
@@ -11357,11 +12176,11 @@ public struct PolicyChange: Equatable, Hashable {
      */
     public let name: String
     /**
-     * What became of it.
+     * How it differs.
      */
     public let kind: PolicyChangeKind
     /**
-     * The fields that differ; of what was added or removed, those that say something.
+     * The fields that differ; of an added or removed part, those that are not empty.
      */
     public let fields: [PolicyFieldChange]
 
@@ -11369,16 +12188,16 @@ public struct PolicyChange: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What it is.
+         * The kind of part.
          */part: PolicyPart, 
         /**
          * Its name.
          */name: String, 
         /**
-         * What became of it.
+         * How it differs.
          */kind: PolicyChangeKind, 
         /**
-         * The fields that differ; of what was added or removed, those that say something.
+         * The fields that differ; of an added or removed part, those that are not empty.
          */fields: [PolicyFieldChange] = []) {
         self.part = part
         self.name = name
@@ -11442,11 +12261,11 @@ public struct PolicyFieldChange: Equatable, Hashable {
      */
     public let field: String
     /**
-     * What it was; null: nothing.
+     * The value before; null: none.
      */
     public let before: JsonText?
     /**
-     * What it becomes; null: nothing.
+     * The value after; null: none.
      */
     public let after: JsonText?
 
@@ -11457,10 +12276,10 @@ public struct PolicyFieldChange: Equatable, Hashable {
          * Its name: `description`, `grants`, `inherits`, an attribute of a type.
          */field: String, 
         /**
-         * What it was; null: nothing.
+         * The value before; null: none.
          */before: JsonText? = nil, 
         /**
-         * What it becomes; null: nothing.
+         * The value after; null: none.
          */after: JsonText? = nil) {
         self.field = field
         self.before = before
@@ -11517,15 +12336,15 @@ func FfiConverterTypePolicyFieldChange_lower(_ value: PolicyFieldChange) -> Rust
  */
 public struct PolicyFile: Equatable, Hashable {
     /**
-     * The version that was written.
+     * The version of the policy in the file.
      */
     public let version: Int64
     /**
-     * How it is written.
+     * Its format.
      */
     public let format: PolicyFormat
     /**
-     * The file.
+     * The file's text.
      */
     public let text: String
 
@@ -11533,13 +12352,13 @@ public struct PolicyFile: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The version that was written.
+         * The version of the policy in the file.
          */version: Int64, 
         /**
-         * How it is written.
+         * Its format.
          */format: PolicyFormat, 
         /**
-         * The file.
+         * The file's text.
          */text: String) {
         self.version = version
         self.format = format
@@ -11592,11 +12411,11 @@ func FfiConverterTypePolicyFile_lower(_ value: PolicyFile) -> RustBuffer {
 
 
 /**
- * What the policy is, in short.
+ * A summary of the policy.
  */
 public struct PolicySummary: Equatable, Hashable {
     /**
-     * Moves by one with every edit of anything in the policy.
+     * Increases by one with every edit of the policy.
      */
     public let version: Int64
     /**
@@ -11604,11 +12423,11 @@ public struct PolicySummary: Equatable, Hashable {
      */
     public let description: String?
     /**
-     * `general`, or `limited`: a role inherits from one other at most.
+     * `general`, or `limited`: each role inherits from at most one other.
      */
     public let hierarchy: String
     /**
-     * The role of those who are not signed in.
+     * The role of callers who are not signed in.
      */
     public let anonymous: String?
     /**
@@ -11620,7 +12439,7 @@ public struct PolicySummary: Equatable, Hashable {
      */
     public let permissions: Int64
     /**
-     * How many permissions the library brings itself.
+     * How many permissions the library declares.
      */
     public let builtInPermissions: Int64
     /**
@@ -11632,16 +12451,16 @@ public struct PolicySummary: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Moves by one with every edit of anything in the policy.
+         * Increases by one with every edit of the policy.
          */version: Int64, 
         /**
          * What it is for.
          */description: String? = nil, 
         /**
-         * `general`, or `limited`: a role inherits from one other at most.
+         * `general`, or `limited`: each role inherits from at most one other.
          */hierarchy: String, 
         /**
-         * The role of those who are not signed in.
+         * The role of callers who are not signed in.
          */anonymous: String? = nil, 
         /**
          * How many roles it has.
@@ -11650,7 +12469,7 @@ public struct PolicySummary: Equatable, Hashable {
          * How many permissions it declares.
          */permissions: Int64, 
         /**
-         * How many permissions the library brings itself.
+         * How many permissions the library declares.
          */builtInPermissions: Int64, 
         /**
          * How many resource types it declares.
@@ -11721,11 +12540,11 @@ func FfiConverterTypePolicySummary_lower(_ value: PolicySummary) -> RustBuffer {
 
 
 /**
- * Whether a file is a policy.
+ * The result of checking a policy file.
  */
 public struct PolicyValidation: Equatable, Hashable {
     /**
-     * Whether it could be imported.
+     * Whether it is valid.
      */
     public let isValid: Bool
     /**
@@ -11737,7 +12556,7 @@ public struct PolicyValidation: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether it could be imported.
+         * Whether it is valid.
          */isValid: Bool, 
         /**
          * Every problem, with line and column, in the order of the file.
@@ -11790,32 +12609,31 @@ func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBu
 
 
 /**
- * Somebody who asks, as a host without accounts describes them: who they are, and which roles they hold.
+ * A user, described by the application: an id, roles, and what conditions read.
  */
 public struct PrincipalData: Equatable, Hashable {
     /**
-     * What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
-     * the type `user`.
+     * Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`.
      */
     public let id: String
     /**
-     * `active` if not given; whoever has another status may do nothing, and explanations name it.
+     * `active` if not given. A user with any other status may do nothing; explanations name it.
      */
     public let status: String?
     /**
-     * `principal.verified`; true if not given.
+     * Read as `principal.verified`; true if not given.
      */
     public let verified: Bool?
     /**
-     * What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+     * Read as `principal.NAME`; the policy declares them for the type `user`.
      */
     public let attributes: [String: JsonText]
     /**
-     * The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+     * The user's own roles. The name alone stands for a role that is held everywhere and always.
      */
     public let roles: [AssignedRole]
     /**
-     * The roles of their groups, by the group's name.
+     * The roles of the user's groups, by the group's name.
      */
     public let groups: [String: [AssignedRole]]
 
@@ -11823,23 +12641,22 @@ public struct PrincipalData: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What conditions read as `principal.id`: a UUID, unless the policy declares another type for the attribute `id` of
-         * the type `user`.
+         * Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`.
          */id: String, 
         /**
-         * `active` if not given; whoever has another status may do nothing, and explanations name it.
+         * `active` if not given. A user with any other status may do nothing; explanations name it.
          */status: String? = nil, 
         /**
-         * `principal.verified`; true if not given.
+         * Read as `principal.verified`; true if not given.
          */verified: Bool? = nil, 
         /**
-         * What conditions read as `principal.NAME`, declared by the policy for the type `user`.
+         * Read as `principal.NAME`; the policy declares them for the type `user`.
          */attributes: [String: JsonText] = [:], 
         /**
-         * The roles that they hold themselves; of one that is held everywhere and always, the name alone.
+         * The user's own roles. The name alone stands for a role that is held everywhere and always.
          */roles: [AssignedRole] = [], 
         /**
-         * The roles of their groups, by the group's name.
+         * The roles of the user's groups, by the group's name.
          */groups: [String: [AssignedRole]] = [:]) {
         self.id = id
         self.status = status
@@ -11901,7 +12718,7 @@ func FfiConverterTypePrincipalData_lower(_ value: PrincipalData) -> RustBuffer {
 
 
 /**
- * One problem of a policy or seed file, at its place.
+ * One problem of a policy or seed file, with its position.
  */
 public struct Problem: Equatable, Hashable {
     /**
@@ -11917,7 +12734,7 @@ public struct Problem: Equatable, Hashable {
      */
     public let message: String
     /**
-     * What may help, such as the name that was probably meant.
+     * A suggestion, such as the name that was probably meant.
      */
     public let help: String?
 
@@ -11934,7 +12751,7 @@ public struct Problem: Equatable, Hashable {
          * What is wrong.
          */message: String, 
         /**
-         * What may help, such as the name that was probably meant.
+         * A suggestion, such as the name that was probably meant.
          */help: String? = nil) {
         self.line = line
         self.column = column
@@ -11990,9 +12807,9 @@ func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
 
 
 /**
- * Takes a drone from its operator and assigns it to another user, in one commit.
+ * Moves a drone from its operator to another user, in one commit.
  *
- * Permissions and errors as with `assign`.
+ * Permissions and errors as for `assign`.
  */
 public struct ReassignDrone: Equatable, Hashable {
     /**
@@ -12063,8 +12880,8 @@ func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustBuffer {
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
- * A token is good once. Within a short grace (30 s) the same token answers the same successor, for a
- * lost answer or a second tab; later its use ends the session, as it may have been stolen.
+ * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
+ * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
 public struct Refresh: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -12146,7 +12963,7 @@ func FfiConverterTypeRefresh_lower(_ value: Refresh) -> RustBuffer {
 
 
 /**
- * A region with the number of its users and drones that the caller may list.
+ * A region, and how many of its users and drones the caller may list.
  */
 public struct RegionView: Equatable, Hashable {
     /**
@@ -12190,7 +13007,7 @@ public struct RegionView: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * Moves by one with every change.
+     * Increases by one with every change.
      */
     public let version: Int64
 
@@ -12228,7 +13045,7 @@ public struct RegionView: Equatable, Hashable {
          * When it was last changed.
          */updatedAt: Timestamp, 
         /**
-         * Moves by one with every change.
+         * Increases by one with every change.
          */version: Int64) {
         self.id = id
         self.code = code
@@ -12434,7 +13251,7 @@ func FfiConverterTypeRegionViewPage_lower(_ value: RegionViewPage) -> RustBuffer
 
 
 /**
- * A grant that went with a permission.
+ * A grant that was removed with a permission.
  */
 public struct RemovedGrant: Equatable, Hashable {
     /**
@@ -12665,35 +13482,35 @@ func FfiConverterTypeReplaceUser_lower(_ value: ReplaceUser) -> RustBuffer {
 
 
 /**
- * What the host knows of a request. Kept in sessions and in the audit log; none of it is believed otherwise.
+ * What you know about a request. Sessions and the audit log record the address and the user agent.
  */
 public struct RequestContext: Equatable, Hashable {
     /**
-     * The address it came from.
+     * The IP address that it came from.
      */
     public let ip: String?
     /**
-     * What it was made with.
+     * The user agent.
      */
     public let userAgent: String?
     /**
-     * By which the host's own log knows it.
+     * The id of the request in your own log; not stored.
      */
     public let requestId: String?
     /**
      * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
-     * what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
-     * reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
-     * are not compared, answers not kept.
+     * a request of the same caller for the same operation with this key is done once within 24 hours. Repeated, it
+     * fails with the reason `already_done` and the `change_id` of the first, with another input with
+     * `idempotency_key_reused`. Secrets are not compared, answers are not kept.
      */
     public let idempotencyKey: String?
     /**
-     * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
-     * one of the setting `trusted_proxies`, and makes another `ip` of it then.
+     * The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the setting
+     * `trusted_proxies`, the client's address is taken from it.
      */
     public let forwardedFor: String?
     /**
-     * What the policy's conditions may read as `context.…`.
+     * The values that conditions may read as `context.NAME`.
      */
     public let context: [String: JsonText]
 
@@ -12701,26 +13518,26 @@ public struct RequestContext: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The address it came from.
+         * The IP address that it came from.
          */ip: String? = nil, 
         /**
-         * What it was made with.
+         * The user agent.
          */userAgent: String? = nil, 
         /**
-         * By which the host's own log knows it.
+         * The id of the request in your own log; not stored.
          */requestId: String? = nil, 
         /**
          * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
-         * what the same caller asks of the same operation with it within 24 hours is done once. Sent again it fails with the
-         * reason `already_done` and the `change_id` of the first, with another input with `idempotency_key_reused`. Secrets
-         * are not compared, answers not kept.
+         * a request of the same caller for the same operation with this key is done once within 24 hours. Repeated, it
+         * fails with the reason `already_done` and the `change_id` of the first, with another input with
+         * `idempotency_key_reused`. Secrets are not compared, answers are not kept.
          */idempotencyKey: String? = nil, 
         /**
-         * The header `X-Forwarded-For`; of several, all in their order, joined by commas. It is believed where `ip` is
-         * one of the setting `trusted_proxies`, and makes another `ip` of it then.
+         * The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the setting
+         * `trusted_proxies`, the client's address is taken from it.
          */forwardedFor: String? = nil, 
         /**
-         * What the policy's conditions may read as `context.…`.
+         * The values that conditions may read as `context.NAME`.
          */context: [String: JsonText] = [:]) {
         self.ip = ip
         self.userAgent = userAgent
@@ -12782,7 +13599,7 @@ func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer
 
 
 /**
- * Something of the host that a permission is asked for.
+ * A resource of the application.
  */
 public struct Resource: Equatable, Hashable {
     /**
@@ -12912,12 +13729,12 @@ func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
 
 
 /**
- * Ends all sessions of a user: one's own ("log out everywhere"), or somebody's with `session:revoke`, an
+ * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  */
 public struct RevokeAllSessions: Equatable, Hashable {
     /**
-     * Whose; the caller's if not given.
+     * The user's id; the caller if not given.
      */
     public let userId: Uuid?
 
@@ -12925,7 +13742,7 @@ public struct RevokeAllSessions: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whose; the caller's if not given.
+         * The user's id; the caller if not given.
          */userId: Uuid? = nil) {
         self.userId = userId
     }
@@ -12972,7 +13789,7 @@ func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) -> Rust
 
 
 /**
- * Ends one session: an own one, or somebody's with `session:revoke`, an administrator's with `admin:all`.
+ * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
  */
 public struct RevokeSession: Equatable, Hashable {
     /**
@@ -13031,7 +13848,7 @@ func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
 
 
 /**
- * That a user holds a role, in a scope, for a time.
+ * A role that a user holds, in a scope, for a time.
  */
 public struct RoleAssignment: Equatable, Hashable {
     /**
@@ -13043,27 +13860,27 @@ public struct RoleAssignment: Equatable, Hashable {
      */
     public let role: String
     /**
-     * Where: `global`, `region:ID`, `resource:TYPE:ID`.
+     * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
      */
     public let scope: String
     /**
-     * From when; null: since ever.
+     * From when, inclusive; null: always.
      */
     public let validFrom: Timestamp?
     /**
-     * Until when, itself excluded; null: for ever.
+     * Until when, exclusive; null: for ever.
      */
     public let validUntil: Timestamp?
     /**
-     * Who gave it: a user's id, or `system`.
+     * Who assigned it: a user's id, or `system`.
      */
     public let assignedBy: String
     /**
-     * When it was given.
+     * When it was assigned.
      */
     public let assignedAt: Timestamp
     /**
-     * Why it was given.
+     * Why it was assigned.
      */
     public let reason: String?
     /**
@@ -13081,22 +13898,22 @@ public struct RoleAssignment: Equatable, Hashable {
          * The role's name in the policy.
          */role: String, 
         /**
-         * Where: `global`, `region:ID`, `resource:TYPE:ID`.
+         * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
          */scope: String, 
         /**
-         * From when; null: since ever.
+         * From when, inclusive; null: always.
          */validFrom: Timestamp? = nil, 
         /**
-         * Until when, itself excluded; null: for ever.
+         * Until when, exclusive; null: for ever.
          */validUntil: Timestamp? = nil, 
         /**
-         * Who gave it: a user's id, or `system`.
+         * Who assigned it: a user's id, or `system`.
          */assignedBy: String, 
         /**
-         * When it was given.
+         * When it was assigned.
          */assignedAt: Timestamp, 
         /**
-         * Why it was given.
+         * Why it was assigned.
          */reason: String? = nil, 
         /**
          * The row's version.
@@ -13299,7 +14116,7 @@ func FfiConverterTypeRoleAssignmentPage_lower(_ value: RoleAssignmentPage) -> Ru
 
 
 /**
- * A role with all that comes of it.
+ * A role, and the permissions that it results in.
  */
 public struct RoleDetails: Equatable, Hashable {
     /**
@@ -13315,11 +14132,11 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
-     * Whether it holds `admin:all`, itself or through a junior.
+     * Whether it grants `admin:all`, itself or by a role that it inherits.
      */
     public let isAdministrator: Bool
     /**
-     * Its direct juniors: it has all that they have.
+     * The roles that it inherits directly.
      */
     public let inherits: [String]
     /**
@@ -13327,7 +14144,7 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let grants: [RoleGrant]
     /**
-     * Every permission that it allows, itself or through a junior, whatever the resource.
+     * Every permission that it allows unconditionally, itself or by a role that it inherits.
      */
     public let permissions: [String]
     /**
@@ -13343,7 +14160,7 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
      */
     public let version: Int64
 
@@ -13360,16 +14177,16 @@ public struct RoleDetails: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
-         * Whether it holds `admin:all`, itself or through a junior.
+         * Whether it grants `admin:all`, itself or by a role that it inherits.
          */isAdministrator: Bool, 
         /**
-         * Its direct juniors: it has all that they have.
+         * The roles that it inherits directly.
          */inherits: [String] = [], 
         /**
          * Its own grants.
          */grants: [RoleGrant] = [], 
         /**
-         * Every permission that it allows, itself or through a junior, whatever the resource.
+         * Every permission that it allows unconditionally, itself or by a role that it inherits.
          */permissions: [String] = [], 
         /**
          * Those that it allows under conditions, or for some fields only.
@@ -13381,7 +14198,7 @@ public struct RoleDetails: Equatable, Hashable {
          * When it was last changed.
          */updatedAt: Timestamp, 
         /**
-         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
          */version: Int64) {
         self.name = name
         self.description = description
@@ -13458,7 +14275,7 @@ func FfiConverterTypeRoleDetails_lower(_ value: RoleDetails) -> RustBuffer {
 
 
 /**
- * A role as it would be. What is not given stays as it is, or empty where there is no such role yet.
+ * A role as it would be. Fields that are not given stay as they are; of a new role they are empty.
  */
 public struct RoleEdit: Equatable, Hashable {
     /**
@@ -13466,7 +14283,7 @@ public struct RoleEdit: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The roles whose grants it has too.
+     * The roles that it inherits.
      */
     public let inherits: [String]?
     /**
@@ -13481,7 +14298,7 @@ public struct RoleEdit: Equatable, Hashable {
          * Its name.
          */name: String, 
         /**
-         * The roles whose grants it has too.
+         * The roles that it inherits.
          */inherits: [String]? = nil, 
         /**
          * Its own grants.
@@ -13541,16 +14358,16 @@ func FfiConverterTypeRoleEdit_lower(_ value: RoleEdit) -> RustBuffer {
  */
 public struct RoleGrant: Equatable, Hashable {
     /**
-     * Whether it gives or takes.
+     * Whether it allows or denies.
      */
     public let effect: Effect
     /**
-     * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+     * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
      * `user:update{bio}`.
      */
     public let permission: String
     /**
-     * Only where this condition holds.
+     * The condition under which it applies; always if not given.
      */
     public let when: String?
 
@@ -13558,14 +14375,14 @@ public struct RoleGrant: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether it gives or takes.
+         * Whether it allows or denies.
          */effect: Effect, 
         /**
-         * The permission, or the pattern that matches several: `document:edit`, `document:*`, `*:read`,
+         * The permission, or a pattern that matches several: `document:edit`, `document:*`, `*:read`,
          * `user:update{bio}`.
          */permission: String, 
         /**
-         * Only where this condition holds.
+         * The condition under which it applies; always if not given.
          */when: String? = nil) {
         self.effect = effect
         self.permission = permission
@@ -13634,11 +14451,11 @@ public struct RoleView: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
-     * Whether it holds `admin:all`, itself or through a junior.
+     * Whether it grants `admin:all`, itself or by a role that it inherits.
      */
     public let isAdministrator: Bool
     /**
-     * Its direct juniors: it has all that they have.
+     * The roles that it inherits directly.
      */
     public let inherits: [String]
     /**
@@ -13654,7 +14471,7 @@ public struct RoleView: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
      */
     public let version: Int64
 
@@ -13671,10 +14488,10 @@ public struct RoleView: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
-         * Whether it holds `admin:all`, itself or through a junior.
+         * Whether it grants `admin:all`, itself or by a role that it inherits.
          */isAdministrator: Bool, 
         /**
-         * Its direct juniors: it has all that they have.
+         * The roles that it inherits directly.
          */inherits: [String] = [], 
         /**
          * Its own grants.
@@ -13686,7 +14503,7 @@ public struct RoleView: Equatable, Hashable {
          * When it was last changed.
          */updatedAt: Timestamp, 
         /**
-         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
          */version: Int64) {
         self.name = name
         self.description = description
@@ -13753,6 +14570,135 @@ func FfiConverterTypeRoleView_lift(_ buf: RustBuffer) throws -> RoleView {
 #endif
 func FfiConverterTypeRoleView_lower(_ value: RoleView) -> RustBuffer {
     return FfiConverterTypeRoleView.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct RoleViewPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [RoleView]
+    /**
+     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     */
+    public let total: Int64?
+    /**
+     * How many pages there are in all; none when the page was reached by a cursor.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [RoleView], 
+        /**
+         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         */total: Int64?, 
+        /**
+         * How many pages there are in all; none when the page was reached by a cursor.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RoleViewPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRoleViewPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleViewPage {
+        return
+            try RoleViewPage(
+                items: FfiConverterSequenceTypeRoleView.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RoleViewPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeRoleView.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRoleViewPage_lift(_ buf: RustBuffer) throws -> RoleViewPage {
+    return try FfiConverterTypeRoleViewPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRoleViewPage_lower(_ value: RoleViewPage) -> RustBuffer {
+    return FfiConverterTypeRoleViewPage.lower(value)
 }
 
 
@@ -13838,7 +14784,7 @@ func FfiConverterTypeRowChange_lower(_ value: RowChange) -> RustBuffer {
 /**
  * The policy of rules without accounts.
  */
-public struct RulesSettings: Equatable, Hashable {
+public struct RulesConfig: Equatable, Hashable {
     /**
      * A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given.
      */
@@ -13901,16 +14847,16 @@ public struct RulesSettings: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension RulesSettings: Sendable {}
+extension RulesConfig: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RulesSettings {
+struct FfiConverterTypeRulesConfig: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RulesConfig {
         return
-            try RulesSettings(
+            try RulesConfig(
                 preset: FfiConverterOptionString.read(from: &buf), 
                 policyToml: FfiConverterOptionString.read(from: &buf), 
                 policyJson: FfiConverterOptionString.read(from: &buf), 
@@ -13920,7 +14866,7 @@ struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: RulesSettings, into buf: inout [UInt8]) {
+    public static func write(_ value: RulesConfig, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.preset, into: &buf)
         FfiConverterOptionString.write(value.policyToml, into: &buf)
         FfiConverterOptionString.write(value.policyJson, into: &buf)
@@ -13934,23 +14880,23 @@ struct FfiConverterTypeRulesSettings: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRulesSettings_lift(_ buf: RustBuffer) throws -> RulesSettings {
-    return try FfiConverterTypeRulesSettings.lift(buf)
+func FfiConverterTypeRulesConfig_lift(_ buf: RustBuffer) throws -> RulesConfig {
+    return try FfiConverterTypeRulesConfig.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRulesSettings_lower(_ value: RulesSettings) -> RustBuffer {
-    return FfiConverterTypeRulesSettings.lower(value)
+func FfiConverterTypeRulesConfig_lower(_ value: RulesConfig) -> RustBuffer {
+    return FfiConverterTypeRulesConfig.lower(value)
 }
 
 
 /**
- * Creates the given regions, users and drones, those that are not there yet, in one commit.
+ * Creates the given regions, users and drones that do not exist yet, in one commit.
  *
- * Ids are fixed by the seed, so that it may be applied at every start. Only the host may.
- * Passwords are given beside the seed, by e-mail, and never stored in it.
+ * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
+ * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
  */
 public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -13966,7 +14912,7 @@ public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStr
      */
     public let drones: [SeedDrone]
     /**
-     * Passwords of users by their e-mail; a user without one cannot sign in yet.
+     * Passwords by the user's e-mail address; a user without one cannot sign in yet.
      */
     public let passwords: [String: String]
 
@@ -13983,7 +14929,7 @@ public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStr
          * Drones.
          */drones: [SeedDrone] = [], 
         /**
-         * Passwords of users by their e-mail; a user without one cannot sign in yet.
+         * Passwords by the user's e-mail address; a user without one cannot sign in yet.
          */passwords: [String: String] = [:]) {
         self.regions = regions
         self.users = users
@@ -14061,23 +15007,23 @@ func FfiConverterTypeSeed_lower(_ value: Seed) -> RustBuffer {
 
 
 /**
- * A drone to start with.
+ * A drone of a seed.
  */
 public struct SeedDrone: Equatable, Hashable {
     /**
-     * Its id, the same on every site.
+     * Its id.
      */
     public let id: Uuid
     /**
-     * Its name.
+     * Its code.
      */
     public let code: String
     /**
-     * What it is.
+     * Its model.
      */
     public let model: DroneModel
     /**
-     * What it is doing.
+     * Its status.
      */
     public let status: DroneStatus
     /**
@@ -14093,16 +15039,16 @@ public struct SeedDrone: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its id, the same on every site.
+         * Its id.
          */id: Uuid, 
         /**
-         * Its name.
+         * Its code.
          */code: String, 
         /**
-         * What it is.
+         * Its model.
          */model: DroneModel, 
         /**
-         * What it is doing.
+         * Its status.
          */status: DroneStatus, 
         /**
          * Its region, by code.
@@ -14170,11 +15116,11 @@ func FfiConverterTypeSeedDrone_lower(_ value: SeedDrone) -> RustBuffer {
 
 
 /**
- * A region to start with.
+ * A region of a seed.
  */
 public struct SeedRegion: Equatable, Hashable {
     /**
-     * Its id, the same on every site.
+     * Its id.
      */
     public let id: Uuid
     /**
@@ -14198,7 +15144,7 @@ public struct SeedRegion: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its id, the same on every site.
+         * Its id.
          */id: Uuid, 
         /**
          * Its short name.
@@ -14269,19 +15215,19 @@ func FfiConverterTypeSeedRegion_lower(_ value: SeedRegion) -> RustBuffer {
 
 
 /**
- * What a seed created.
+ * How much a seed created.
  */
 public struct SeedResult: Equatable, Hashable {
     /**
-     * Regions that were not there.
+     * The number of new regions.
      */
     public let regionsCreated: Int64
     /**
-     * Users that were not there.
+     * The number of new users.
      */
     public let usersCreated: Int64
     /**
-     * Drones that were not there.
+     * The number of new drones.
      */
     public let dronesCreated: Int64
 
@@ -14289,13 +15235,13 @@ public struct SeedResult: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Regions that were not there.
+         * The number of new regions.
          */regionsCreated: Int64, 
         /**
-         * Users that were not there.
+         * The number of new users.
          */usersCreated: Int64, 
         /**
-         * Drones that were not there.
+         * The number of new drones.
          */dronesCreated: Int64) {
         self.regionsCreated = regionsCreated
         self.usersCreated = usersCreated
@@ -14348,23 +15294,23 @@ func FfiConverterTypeSeedResult_lower(_ value: SeedResult) -> RustBuffer {
 
 
 /**
- * A user to start with.
+ * A user of a seed.
  */
 public struct SeedUser: Equatable, Hashable {
     /**
-     * Its id, the same on every site.
+     * Its id.
      */
     public let id: Uuid
     /**
-     * Its address. Needed without an `identity`.
+     * The e-mail address. Required unless `identity` is given.
      */
     public let email: String?
     /**
-     * Its username.
+     * The username.
      */
     public let username: String?
     /**
-     * Its whole name.
+     * The full name.
      */
     public let fullName: String?
     /**
@@ -14372,7 +15318,7 @@ public struct SeedUser: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Names of its roles, beside the default roles, which every account gets.
+     * Names of its roles, in addition to the default roles, which every account gets.
      */
     public let roles: [String]
     /**
@@ -14384,22 +15330,22 @@ public struct SeedUser: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its id, the same on every site.
+         * Its id.
          */id: Uuid, 
         /**
-         * Its address. Needed without an `identity`.
+         * The e-mail address. Required unless `identity` is given.
          */email: String? = nil, 
         /**
-         * Its username.
+         * The username.
          */username: String? = nil, 
         /**
-         * Its whole name.
+         * The full name.
          */fullName: String? = nil, 
         /**
          * Its region, by code.
          */region: String? = nil, 
         /**
-         * Names of its roles, beside the default roles, which every account gets.
+         * Names of its roles, in addition to the default roles, which every account gets.
          */roles: [String] = [], 
         /**
          * Whom it stands for at another issuer.
@@ -14467,7 +15413,7 @@ func FfiConverterTypeSeedUser_lower(_ value: SeedUser) -> RustBuffer {
 
 
 /**
- * A session that can still be used.
+ * A session that is still valid.
  */
 public struct SessionView: Equatable, Hashable {
     /**
@@ -14475,11 +15421,11 @@ public struct SessionView: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Whose it is.
+     * The user's id.
      */
     public let userId: Uuid
     /**
-     * What the user calls the device.
+     * The user's name for the device.
      */
     public let deviceName: String?
     /**
@@ -14487,11 +15433,11 @@ public struct SessionView: Equatable, Hashable {
      */
     public let platform: String?
     /**
-     * Where the login came from.
+     * The IP address of the login.
      */
     public let ip: String?
     /**
-     * What the login was made with.
+     * The user agent of the login.
      */
     public let userAgent: String?
     /**
@@ -14503,11 +15449,11 @@ public struct SessionView: Equatable, Hashable {
      */
     public let lastSeenAt: Timestamp
     /**
-     * When it ends whatever is done.
+     * When it ends at the latest.
      */
     public let expiresAt: Timestamp
     /**
-     * Whether it is the one that asks.
+     * Whether it is the caller's current session.
      */
     public let isCurrent: Bool
 
@@ -14518,19 +15464,19 @@ public struct SessionView: Equatable, Hashable {
          * The session's id.
          */id: Uuid, 
         /**
-         * Whose it is.
+         * The user's id.
          */userId: Uuid, 
         /**
-         * What the user calls the device.
+         * The user's name for the device.
          */deviceName: String? = nil, 
         /**
          * `web`, `ios`, …
          */platform: String? = nil, 
         /**
-         * Where the login came from.
+         * The IP address of the login.
          */ip: String? = nil, 
         /**
-         * What the login was made with.
+         * The user agent of the login.
          */userAgent: String? = nil, 
         /**
          * When the login was made.
@@ -14539,10 +15485,10 @@ public struct SessionView: Equatable, Hashable {
          * When it was last used, to the minute.
          */lastSeenAt: Timestamp, 
         /**
-         * When it ends whatever is done.
+         * When it ends at the latest.
          */expiresAt: Timestamp, 
         /**
-         * Whether it is the one that asks.
+         * Whether it is the caller's current session.
          */isCurrent: Bool) {
         self.id = id
         self.userId = userId
@@ -14616,333 +15562,115 @@ func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffer {
 
 
 /**
- * Where a store is kept, who may do what, and how it behaves. What is not given has a safe default.
+ * One page of a list.
  */
-public struct Settings: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+public struct SessionViewPage: Equatable, Hashable {
     /**
-     * An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
+     * The rows of this page.
      */
-    public let sqlite: String?
+    public let items: [SessionView]
     /**
-     * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
-     * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
+     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
-    public let exclusive: Bool?
+    public let total: Int64?
     /**
-     * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
+     * How many pages there are in all; none when the page was reached by a cursor.
      */
-    public let preset: String?
+    public let pages: Int64?
     /**
-     * A policy file's text, in TOML.
+     * This page's number, from 1; none when it was reached by a cursor.
      */
-    public let policyToml: String?
+    public let page: Int64?
     /**
-     * A policy file's text, in JSON.
+     * The page size.
      */
-    public let policyJson: String?
+    public let limit: Int64
     /**
-     * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
+     * Whether there is a page after this.
      */
-    public let roles: [String: [String]]
+    public let hasNext: Bool
     /**
-     * Permissions that exist beside those that a role allows.
+     * Whether there is a page before this.
      */
-    public let permissions: [String]
+    public let hasPrevious: Bool
     /**
-     * The `iss` of access tokens; `rolekeep` if not given.
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
      */
-    public let issuer: String?
-    /**
-     * The `aud` of access tokens; `rolekeep` if not given.
-     */
-    public let audience: String?
-    /**
-     * How long an access token is good for, in seconds; 900 if not given.
-     */
-    public let accessTokenSeconds: Int64?
-    /**
-     * How long a session lasts without being used, in seconds; 7 days if not given.
-     */
-    public let idleSeconds: Int64?
-    /**
-     * How long a session lasts whatever is done, in seconds; 30 days if not given.
-     */
-    public let sessionSeconds: Int64?
-    /**
-     * How long a used refresh token answers the same successor, in seconds; 30 if not given.
-     */
-    public let refreshGraceSeconds: Int64?
-    /**
-     * How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
-     */
-    public let leewaySeconds: Int64?
-    /**
-     * How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
-     */
-    public let keepFeedSeconds: Int64?
-    /**
-     * How long a session is kept after its end, in seconds; 30 days if not given.
-     */
-    public let keepSessionsSeconds: Int64?
-    /**
-     * The fewest characters of a password; 15 if not given, at least 8.
-     */
-    public let passwordMinLength: Int64?
-    /**
-     * Whether a password must mix kinds of characters; false if not given.
-     */
-    public let passwordComposition: Bool?
-    /**
-     * Words that a password must not be built from, such as the service's name.
-     */
-    public let passwordContextWords: [String]
-    /**
-     * Argon2id's memory in KiB; 19456 if not given.
-     */
-    public let hashingMemoryKib: Int64?
-    /**
-     * Argon2id's passes; 2 if not given.
-     */
-    public let hashingIterations: Int64?
-    /**
-     * How many passwords are hashed at a time; 2 if not given.
-     */
-    public let hashingParallel: Int64?
-    /**
-     * How old the rights may be that a check without I/O uses where others write to the storage too, in
-     * milliseconds; 1000 if not given.
-     */
-    public let rightsMaxAgeMillis: Int64?
-    /**
-     * The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
-     */
-    public let usersInMemory: Int64?
-    /**
-     * Which operations the audit log tells of that the rules refused; `off` if not given.
-     */
-    public let auditDenials: AuditDenials?
-    /**
-     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-     * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
-     */
-    public let trustedProxies: [String]
-    /**
-     * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
-     */
-    public let signingKey: String?
+    public let nextCursor: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
-         * An SQLite file, made if it is not there; without it and without a persister all is kept in memory.
-         */sqlite: String? = nil, 
+         * The rows of this page.
+         */items: [SessionView], 
         /**
-         * Whether this process alone uses the SQLite file; false if not given. Who else opens it is refused, nobody
-         * else's changes are looked for, and rights in memory never grow old: for phones and single programs.
-         */exclusive: Bool? = nil, 
+         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         */total: Int64?, 
         /**
-         * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
-         */preset: String? = nil, 
+         * How many pages there are in all; none when the page was reached by a cursor.
+         */pages: Int64?, 
         /**
-         * A policy file's text, in TOML.
-         */policyToml: String? = nil, 
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
         /**
-         * A policy file's text, in JSON.
-         */policyJson: String? = nil, 
+         * The page size.
+         */limit: Int64, 
         /**
-         * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
-         */roles: [String: [String]] = [:], 
+         * Whether there is a page after this.
+         */hasNext: Bool, 
         /**
-         * Permissions that exist beside those that a role allows.
-         */permissions: [String] = [], 
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
         /**
-         * The `iss` of access tokens; `rolekeep` if not given.
-         */issuer: String? = nil, 
-        /**
-         * The `aud` of access tokens; `rolekeep` if not given.
-         */audience: String? = nil, 
-        /**
-         * How long an access token is good for, in seconds; 900 if not given.
-         */accessTokenSeconds: Int64? = nil, 
-        /**
-         * How long a session lasts without being used, in seconds; 7 days if not given.
-         */idleSeconds: Int64? = nil, 
-        /**
-         * How long a session lasts whatever is done, in seconds; 30 days if not given.
-         */sessionSeconds: Int64? = nil, 
-        /**
-         * How long a used refresh token answers the same successor, in seconds; 30 if not given.
-         */refreshGraceSeconds: Int64? = nil, 
-        /**
-         * How far ahead the clock may be by which a token was made, in seconds; 60 if not given.
-         */leewaySeconds: Int64? = nil, 
-        /**
-         * How long a commit stays in the change feed, in seconds; 7 days if not given, at least an hour.
-         */keepFeedSeconds: Int64? = nil, 
-        /**
-         * How long a session is kept after its end, in seconds; 30 days if not given.
-         */keepSessionsSeconds: Int64? = nil, 
-        /**
-         * The fewest characters of a password; 15 if not given, at least 8.
-         */passwordMinLength: Int64? = nil, 
-        /**
-         * Whether a password must mix kinds of characters; false if not given.
-         */passwordComposition: Bool? = nil, 
-        /**
-         * Words that a password must not be built from, such as the service's name.
-         */passwordContextWords: [String] = [], 
-        /**
-         * Argon2id's memory in KiB; 19456 if not given.
-         */hashingMemoryKib: Int64? = nil, 
-        /**
-         * Argon2id's passes; 2 if not given.
-         */hashingIterations: Int64? = nil, 
-        /**
-         * How many passwords are hashed at a time; 2 if not given.
-         */hashingParallel: Int64? = nil, 
-        /**
-         * How old the rights may be that a check without I/O uses where others write to the storage too, in
-         * milliseconds; 1000 if not given.
-         */rightsMaxAgeMillis: Int64? = nil, 
-        /**
-         * The rights of how many users are kept in memory, beside those that callers hold; 100000 if not given.
-         */usersInMemory: Int64? = nil, 
-        /**
-         * Which operations the audit log tells of that the rules refused; `off` if not given.
-         */auditDenials: AuditDenials? = nil, 
-        /**
-         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-         * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
-         */trustedProxies: [String] = [], 
-        /**
-         * The key that tokens are signed with, at least 32 bytes; none: one is made and kept in the storage.
-         */signingKey: String? = nil) {
-        self.sqlite = sqlite
-        self.exclusive = exclusive
-        self.preset = preset
-        self.policyToml = policyToml
-        self.policyJson = policyJson
-        self.roles = roles
-        self.permissions = permissions
-        self.issuer = issuer
-        self.audience = audience
-        self.accessTokenSeconds = accessTokenSeconds
-        self.idleSeconds = idleSeconds
-        self.sessionSeconds = sessionSeconds
-        self.refreshGraceSeconds = refreshGraceSeconds
-        self.leewaySeconds = leewaySeconds
-        self.keepFeedSeconds = keepFeedSeconds
-        self.keepSessionsSeconds = keepSessionsSeconds
-        self.passwordMinLength = passwordMinLength
-        self.passwordComposition = passwordComposition
-        self.passwordContextWords = passwordContextWords
-        self.hashingMemoryKib = hashingMemoryKib
-        self.hashingIterations = hashingIterations
-        self.hashingParallel = hashingParallel
-        self.rightsMaxAgeMillis = rightsMaxAgeMillis
-        self.usersInMemory = usersInMemory
-        self.auditDenials = auditDenials
-        self.trustedProxies = trustedProxies
-        self.signingKey = signingKey
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
     }
 
     
 
     
-// The local Rust `Debug` implementation.
-public var debugDescription: String {
-    return try!  FfiConverterString.lift(
-        try! rustCall() {
-        uniffiCallStatus in
-    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_debug(
-            FfiConverterTypeSettings_lower(self),uniffiCallStatus
-    )
-}
-    )
-}
-// The local Rust `Display` implementation.
-public var description: String {
-    return try!  FfiConverterString.lift(
-        try! rustCall() {
-        uniffiCallStatus in
-    uniffi_rolekeep_mobile_fn_method_settings_uniffi_trait_display(
-            FfiConverterTypeSettings_lower(self),uniffiCallStatus
-    )
-}
-    )
-}
 }
 
 #if compiler(>=6)
-extension Settings: Sendable {}
+extension SessionViewPage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeSettings: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Settings {
+struct FfiConverterTypeSessionViewPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SessionViewPage {
         return
-            try Settings(
-                sqlite: FfiConverterOptionString.read(from: &buf), 
-                exclusive: FfiConverterOptionBool.read(from: &buf), 
-                preset: FfiConverterOptionString.read(from: &buf), 
-                policyToml: FfiConverterOptionString.read(from: &buf), 
-                policyJson: FfiConverterOptionString.read(from: &buf), 
-                roles: FfiConverterDictionaryStringSequenceString.read(from: &buf), 
-                permissions: FfiConverterSequenceString.read(from: &buf), 
-                issuer: FfiConverterOptionString.read(from: &buf), 
-                audience: FfiConverterOptionString.read(from: &buf), 
-                accessTokenSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                idleSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                sessionSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                refreshGraceSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                leewaySeconds: FfiConverterOptionInt64.read(from: &buf), 
-                keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
-                passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
-                passwordComposition: FfiConverterOptionBool.read(from: &buf), 
-                passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
-                hashingMemoryKib: FfiConverterOptionInt64.read(from: &buf), 
-                hashingIterations: FfiConverterOptionInt64.read(from: &buf), 
-                hashingParallel: FfiConverterOptionInt64.read(from: &buf), 
-                rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
-                usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
-                auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
-                trustedProxies: FfiConverterSequenceString.read(from: &buf), 
-                signingKey: FfiConverterOptionString.read(from: &buf)
+            try SessionViewPage(
+                items: FfiConverterSequenceTypeSessionView.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
         )
     }
 
-    public static func write(_ value: Settings, into buf: inout [UInt8]) {
-        FfiConverterOptionString.write(value.sqlite, into: &buf)
-        FfiConverterOptionBool.write(value.exclusive, into: &buf)
-        FfiConverterOptionString.write(value.preset, into: &buf)
-        FfiConverterOptionString.write(value.policyToml, into: &buf)
-        FfiConverterOptionString.write(value.policyJson, into: &buf)
-        FfiConverterDictionaryStringSequenceString.write(value.roles, into: &buf)
-        FfiConverterSequenceString.write(value.permissions, into: &buf)
-        FfiConverterOptionString.write(value.issuer, into: &buf)
-        FfiConverterOptionString.write(value.audience, into: &buf)
-        FfiConverterOptionInt64.write(value.accessTokenSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.idleSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.sessionSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.refreshGraceSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.leewaySeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
-        FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
-        FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
-        FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
-        FfiConverterOptionInt64.write(value.hashingMemoryKib, into: &buf)
-        FfiConverterOptionInt64.write(value.hashingIterations, into: &buf)
-        FfiConverterOptionInt64.write(value.hashingParallel, into: &buf)
-        FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
-        FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
-        FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
-        FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
-        FfiConverterOptionString.write(value.signingKey, into: &buf)
+    public static func write(_ value: SessionViewPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeSessionView.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
     }
 }
 
@@ -14950,15 +15678,15 @@ struct FfiConverterTypeSettings: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSettings_lift(_ buf: RustBuffer) throws -> Settings {
-    return try FfiConverterTypeSettings.lift(buf)
+func FfiConverterTypeSessionViewPage_lift(_ buf: RustBuffer) throws -> SessionViewPage {
+    return try FfiConverterTypeSessionViewPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSettings_lower(_ value: Settings) -> RustBuffer {
-    return FfiConverterTypeSettings.lower(value)
+func FfiConverterTypeSessionViewPage_lower(_ value: SessionViewPage) -> RustBuffer {
+    return FfiConverterTypeSessionViewPage.lower(value)
 }
 
 
@@ -15464,11 +16192,11 @@ func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
 
 
 /**
- * How a test of a condition must turn out.
+ * How a comparison of a condition must turn out.
  */
 public struct TestOutcome: Equatable, Hashable {
     /**
-     * About whom, as in [`Change::asker`]; 0 where it reads no principal.
+     * The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
      */
     public let asker: Int64
     /**
@@ -15488,7 +16216,7 @@ public struct TestOutcome: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * About whom, as in [`Change::asker`]; 0 where it reads no principal.
+         * The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
          */asker: Int64, 
         /**
          * As written.
@@ -15565,7 +16293,7 @@ public struct TestTrace: Equatable, Hashable {
      */
     public let holds: Bool
     /**
-     * What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
+     * The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was given.
      */
     public let values: [String: String]
 
@@ -15579,7 +16307,7 @@ public struct TestTrace: Equatable, Hashable {
          * Whether it holds.
          */holds: Bool, 
         /**
-         * What it read, by path; `nothing` where a value is absent, `unknown` where no resource was named.
+         * The values that it read, by path; `nothing` for an absent value, `unknown` if no resource was given.
          */values: [String: String] = [:]) {
         self.text = text
         self.holds = holds
@@ -15632,9 +16360,9 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
- * Takes a drone from a user; if it was the operator, the drone has none.
+ * Removes a drone from a user; if the user was its operator, the drone has none then.
  *
- * Permissions as with `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to a user whom the caller may read.
+ * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
  */
 public struct UnassignDrone: Equatable, Hashable {
     /**
@@ -15703,7 +16431,7 @@ func FfiConverterTypeUnassignDrone_lower(_ value: UnassignDrone) -> RustBuffer {
 
 
 /**
- * Takes a role from a user.
+ * Removes a role from a user.
  *
  * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
@@ -15717,7 +16445,7 @@ public struct UnassignRole: Equatable, Hashable {
      */
     public let role: String
     /**
-     * Where it is held; `global` if not given.
+     * The scope it is held in; `global` if not given.
      */
     public let scope: String?
 
@@ -15731,7 +16459,7 @@ public struct UnassignRole: Equatable, Hashable {
          * The role's name.
          */role: String, 
         /**
-         * Where it is held; `global` if not given.
+         * The scope it is held in; `global` if not given.
          */scope: String? = nil) {
         self.userId = userId
         self.role = role
@@ -15786,9 +16514,9 @@ func FfiConverterTypeUnassignRole_lower(_ value: UnassignRole) -> RustBuffer {
 /**
  * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
  *
- * Permission `drone:update` before and after the change; the region and whatever else the policy's
- * conditions read need `drone:set_authority` as well. Moving it to another region takes it from
- * users of other regions. Errors: `CONFLICT` if `expected_version` is stale.
+ * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
+ * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+ * regions. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateDrone: Equatable, Hashable {
     /**
@@ -15796,19 +16524,19 @@ public struct UpdateDrone: Equatable, Hashable {
      */
     public let drone: String
     /**
-     * The version that the change was made on.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * The name chosen by callers.
+     * The code chosen by the application.
      */
     public let code: String?
     /**
-     * What it is.
+     * Its model.
      */
     public let model: DroneModel?
     /**
-     * What it is doing.
+     * Its status.
      */
     public let status: DroneStatus?
     /**
@@ -15823,16 +16551,16 @@ public struct UpdateDrone: Equatable, Hashable {
          * Its id or code.
          */drone: String, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * The name chosen by callers.
+         * The code chosen by the application.
          */code: String? = nil, 
         /**
-         * What it is.
+         * Its model.
          */model: DroneModel? = nil, 
         /**
-         * What it is doing.
+         * Its status.
          */status: DroneStatus? = nil, 
         /**
          * The region, by id or code.
@@ -15897,9 +16625,9 @@ func FfiConverterTypeUpdateDrone_lower(_ value: UpdateDrone) -> RustBuffer {
 
 
 /**
- * Says what a permission is for.
+ * Changes the description of a permission.
  *
- * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for the library's own, and if
+ * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
  * `expected_version` is stale.
  */
 public struct UpdatePermission: Equatable, Hashable {
@@ -15908,7 +16636,7 @@ public struct UpdatePermission: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The version that the change was made on.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
@@ -15923,7 +16651,7 @@ public struct UpdatePermission: Equatable, Hashable {
          * Its name.
          */name: String, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
          * What it is for, at most 500 characters.
@@ -15989,7 +16717,7 @@ public struct UpdateRegion: Equatable, Hashable {
      */
     public let region: String
     /**
-     * The version that the change was made on.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
@@ -16020,7 +16748,7 @@ public struct UpdateRegion: Equatable, Hashable {
          * Its id or code.
          */region: String, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
          * The short name.
@@ -16100,10 +16828,10 @@ func FfiConverterTypeUpdateRegion_lower(_ value: UpdateRegion) -> RustBuffer {
 
 
 /**
- * Changes the given fields of a role; a list that is given replaces the one before.
+ * Changes the given fields of a role; a given list replaces the previous one.
  *
  * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
- * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy wrong.
+ * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
  */
 public struct UpdateRole: Equatable, Hashable {
     /**
@@ -16111,7 +16839,7 @@ public struct UpdateRole: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The version that the change was made on.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
@@ -16123,7 +16851,7 @@ public struct UpdateRole: Equatable, Hashable {
      */
     public let isDefault: Bool?
     /**
-     * The roles whose grants it has too.
+     * The roles that it inherits.
      */
     public let inherits: [String]?
     /**
@@ -16138,7 +16866,7 @@ public struct UpdateRole: Equatable, Hashable {
          * The role's name.
          */name: String, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
          * What it is for, at most 500 characters.
@@ -16147,7 +16875,7 @@ public struct UpdateRole: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool? = nil, 
         /**
-         * The roles whose grants it has too.
+         * The roles that it inherits.
          */inherits: [String]? = nil, 
         /**
          * Its own grants.
@@ -16624,7 +17352,7 @@ func FfiConverterTypeUser_lower(_ value: User) -> RustBuffer {
 
 
 /**
- * A user in few words.
+ * A short form of a user.
  */
 public struct UserBrief: Equatable, Hashable {
     /**
@@ -16632,7 +17360,7 @@ public struct UserBrief: Equatable, Hashable {
      */
     public let username: String?
     /**
-     * The whole name.
+     * The full name.
      */
     public let fullName: String?
     /**
@@ -16647,7 +17375,7 @@ public struct UserBrief: Equatable, Hashable {
          * The name it signs in with.
          */username: String? = nil, 
         /**
-         * The whole name.
+         * The full name.
          */fullName: String? = nil, 
         /**
          * The user's id.
@@ -16715,7 +17443,7 @@ public struct UserCheck: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * What it would be done to.
+     * The resource.
      */
     public let resource: Resource?
 
@@ -16729,7 +17457,7 @@ public struct UserCheck: Equatable, Hashable {
          * `document:edit`
          */permission: String, 
         /**
-         * What it would be done to.
+         * The resource.
          */resource: Resource? = nil) {
         self.userId = userId
         self.permission = permission
@@ -16917,11 +17645,11 @@ func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
  */
 public struct ValidatePolicy: Equatable, Hashable {
     /**
-     * The file.
+     * The file's text.
      */
     public let text: String
     /**
-     * How it is written; if not given, what begins with `{` is JSON.
+     * Its format; if not given, a file that begins with `{` is JSON.
      */
     public let format: PolicyFormat?
 
@@ -16929,10 +17657,10 @@ public struct ValidatePolicy: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The file.
+         * The file's text.
          */text: String, 
         /**
-         * How it is written; if not given, what begins with `{` is JSON.
+         * Its format; if not given, a file that begins with `{` is JSON.
          */format: PolicyFormat? = nil) {
         self.text = text
         self.format = format
@@ -17067,7 +17795,7 @@ func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
 
 
 /**
- * What decided.
+ * What decided a question.
  */
 
 public enum Cause: Equatable, Hashable {
@@ -17077,11 +17805,11 @@ public enum Cause: Equatable, Hashable {
      */
     case inactive
     /**
-     * A role that holds `admin:all`.
+     * A role grants `admin:all`.
      */
     case administrator
     /**
-     * A grant allows it and none denies it.
+     * A grant allows it, and none denies it.
      */
     case allowed
     /**
@@ -17182,7 +17910,7 @@ func FfiConverterTypeCause_lower(_ value: Cause) -> RustBuffer {
 
 
 /**
- * What kind of change it is.
+ * The kind of a change that an explanation proposes.
  */
 
 public enum ChangeKind: Equatable, Hashable {
@@ -17196,28 +17924,28 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case widenKey
     /**
-     * The account itself asks, without its key: a key never administers.
+     * The account acts itself, without its API key: a key never administers.
      */
     case dropKey
     /**
-     * The question names a resource: one that lies in all of `scopes` and in no other, and of whose tests
-     * `tests` turn out so. It is about this one resource then, so what is said of others does not count.
+     * The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
+     * given. Denies about other resources do not count then.
      */
     case nameResource
     /**
-     * The question names these `fields` alone.
+     * The question names only these `fields`.
      */
     case nameFields
     /**
-     * `role` is assigned in `scopes`, for ever; others that would do as well stand in the text.
+     * `role` is assigned in `scopes`, for ever; the text names other roles that would do as well.
      */
     case assignRole
     /**
-     * `role`, which is held, becomes active in the session, or one of the API key's roles.
+     * `role`, which is held, becomes active in the session, or a role of the API key.
      */
     case activateRole
     /**
-     * `assignment` is held at the time asked about.
+     * `assignment` is held at the time of the question.
      */
     case moveWindow
     /**
@@ -17225,7 +17953,7 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case moveScope
     /**
-     * The test of a condition in `tests` turns out so, wherever it is written.
+     * A comparison of a condition, in `tests`, turns out as given.
      */
     case meetCondition
     /**
@@ -17233,7 +17961,7 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case liftDeny
     /**
-     * No role of the policy gives it: one that is held must get a grant of `permission`.
+     * No role of the policy grants it: one that is held must get a grant of `permission`.
      */
     case addGrant
 
@@ -17358,7 +18086,7 @@ func FfiConverterTypeChangeKind_lower(_ value: ChangeKind) -> RustBuffer {
 
 
 /**
- * The kind of an error; the same nine in every language (API-1).
+ * The kind of an error: the same nine in every language.
  */
 
 public enum Code: Equatable, Hashable {
@@ -17368,7 +18096,7 @@ public enum Code: Equatable, Hashable {
      */
     case validationError
     /**
-     * Nobody is logged in, or not any more.
+     * Nobody is signed in, or the session has ended.
      */
     case unauthorized
     /**
@@ -17376,7 +18104,7 @@ public enum Code: Equatable, Hashable {
      */
     case forbidden
     /**
-     * It does not exist, or the caller may not know that it does.
+     * It does not exist, or the caller may not know that it exists.
      */
     case resourceNotFound
     /**
@@ -17384,7 +18112,7 @@ public enum Code: Equatable, Hashable {
      */
     case duplicateResource
     /**
-     * The row was changed meanwhile, or an invariant forbids the change.
+     * The row has changed since it was read, or an invariant forbids the change.
      */
     case conflict
     /**
@@ -17392,11 +18120,11 @@ public enum Code: Equatable, Hashable {
      */
     case rateLimitExceeded
     /**
-     * The storage, or something else that is needed, cannot be used now.
+     * The storage, or something else that is needed, is not available.
      */
     case unavailable
     /**
-     * A fault of the library or of its host.
+     * A fault of the library, or of the application that embeds it.
      */
     case internalServerError
 
@@ -17581,7 +18309,7 @@ func FfiConverterTypeDatePatch_lower(_ value: DatePatch) -> RustBuffer {
 
 
 /**
- * An answer that is asked of no resource in particular.
+ * An answer without a particular resource.
  */
 
 public enum DecisionAnswer: Equatable, Hashable {
@@ -17751,13 +18479,13 @@ func FfiConverterTypeDroneModel_lower(_ value: DroneModel) -> RustBuffer {
 
 
 /**
- * What a drone is doing.
+ * A drone's status.
  */
 
 public enum DroneStatus: Equatable, Hashable {
     
     /**
-     * In flight or ready for it at once.
+     * Flying, or ready to fly at once.
      */
     case active
     /**
@@ -17765,11 +18493,11 @@ public enum DroneStatus: Equatable, Hashable {
      */
     case standby
     /**
-     * In the workshop.
+     * Being maintained.
      */
     case maintenance
     /**
-     * Out of reach.
+     * Cannot be reached.
      */
     case offline
 
@@ -17846,17 +18574,17 @@ func FfiConverterTypeDroneStatus_lower(_ value: DroneStatus) -> RustBuffer {
 
 
 /**
- * Whether a grant gives or takes.
+ * Whether a grant allows or denies.
  */
 
 public enum Effect: Equatable, Hashable {
     
     /**
-     * Gives.
+     * Allows it.
      */
     case allow
     /**
-     * Takes, whatever else allows.
+     * Denies it, whatever else allows it.
      */
     case deny
 
@@ -17931,31 +18659,31 @@ public enum FieldCode: Equatable, Hashable {
      */
     case required
     /**
-     * There is no such field, or the caller may not give it.
+     * There is no such field, or the caller may not set it.
      */
     case unknownField
     /**
-     * Another JSON type than expected.
+     * Has another JSON type than expected.
      */
     case invalidType
     /**
-     * Fewer characters than allowed.
+     * Has fewer characters than allowed.
      */
     case tooShort
     /**
-     * More characters (or bytes, where the message says so) than allowed.
+     * Has more characters (or bytes, if the message says so) than allowed.
      */
     case tooLong
     /**
-     * Not of the expected form.
+     * Does not have the expected form.
      */
     case invalidFormat
     /**
-     * Holds a character that is not allowed there.
+     * Contains a character that is not allowed.
      */
     case invalidCharacter
     /**
-     * Not one of the words that are allowed.
+     * Is not one of the allowed words.
      */
     case unknownValue
     /**
@@ -17963,11 +18691,11 @@ public enum FieldCode: Equatable, Hashable {
      */
     case notFound
     /**
-     * Outside of the allowed range.
+     * Is outside of the allowed range.
      */
     case outOfRange
     /**
-     * May be changed, but never be null.
+     * May be changed, but not be null.
      */
     case notClearable
     /**
@@ -17975,19 +18703,19 @@ public enum FieldCode: Equatable, Hashable {
      */
     case disagrees
     /**
-     * Somebody else has this name.
+     * The name is taken.
      */
     case taken
     /**
-     * The policy would be wrong with it; the message says why.
+     * Would make the policy invalid; the message says why.
      */
     case policyInvalid
     /**
-     * The password is on the list of common ones.
+     * The password is easy to guess: it repeats a short part or counts up.
      */
     case commonPassword
     /**
-     * The password holds the account's own name or address, or the service's.
+     * The password is built from the account's name or address, or the service's name.
      */
     case contextPassword
 
@@ -18231,7 +18959,7 @@ public enum IdStorage: Equatable, Hashable {
      */
     case uuid
     /**
-     * Canonical text: 36 small letters, digits and hyphens.
+     * Canonical text: 36 lower-case letters, digits and hyphens.
      */
     case text
     /**
@@ -18481,21 +19209,21 @@ func FfiConverterTypePersisterError_lower(_ value: PersisterError) -> RustBuffer
 
 
 /**
- * What became of a part.
+ * How a part differs.
  */
 
 public enum PolicyChangeKind: Equatable, Hashable {
     
     /**
-     * It was not there before.
+     * It is new.
      */
     case added
     /**
-     * It is there no more.
+     * It was removed.
      */
     case removed
     /**
-     * It says something else.
+     * It changed.
      */
     case changed
 
@@ -18566,7 +19294,7 @@ func FfiConverterTypePolicyChangeKind_lower(_ value: PolicyChangeKind) -> RustBu
 
 
 /**
- * How a policy is written.
+ * The format of a policy file.
  */
 
 public enum PolicyFormat: Equatable, Hashable {
@@ -18576,7 +19304,7 @@ public enum PolicyFormat: Equatable, Hashable {
      */
     case toml
     /**
-     * JSON, the same model.
+     * JSON, with the same content.
      */
     case json
 
@@ -18756,7 +19484,7 @@ func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
 
 
 /**
- * Why, more closely than the [`Code`]; stable as well.
+ * What happened, more precisely than the [`Code`] says, and as stable.
  */
 
 public enum Reason: Equatable, Hashable {
@@ -18766,7 +19494,7 @@ public enum Reason: Equatable, Hashable {
      */
     case invalidInput
     /**
-     * The input is no JSON.
+     * The input is not valid JSON.
      */
     case invalidJson
     /**
@@ -18786,15 +19514,15 @@ public enum Reason: Equatable, Hashable {
      */
     case unknownRole
     /**
-     * A value of the resource is of another type than the policy declares, or of an attribute that it does not.
+     * A value of the resource does not have the type that the policy declares, or the policy does not declare its attribute.
      */
     case resourceInvalid
     /**
-     * The same of an attribute of who asks.
+     * The same for an attribute of the principal, or the principal was made by other rules.
      */
     case principalInvalid
     /**
-     * The same of a value of the context.
+     * The same for a value of the context.
      */
     case contextInvalid
     /**
@@ -18814,28 +19542,27 @@ public enum Reason: Equatable, Hashable {
      */
     case configInvalid
     /**
-     * An idempotency key that cannot be used: not of 1 to 255 visible ASCII characters, or by somebody who has not
-     * signed in, who cannot be told from others.
+     * The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in.
      */
     case idempotencyKeyInvalid
     /**
-     * The same caller gave this idempotency key to the same operation before, with another input.
+     * The same caller used this idempotency key for the same operation before, with another input.
      */
     case idempotencyKeyReused
     /**
-     * Unknown account, wrong password or inactive account; which one is in the audit log only.
+     * Unknown account, wrong password or inactive account; only the audit log says which.
      */
     case invalidCredentials
     /**
-     * The token is not one of ours, or not for this.
+     * The token was not issued here, or not for this purpose.
      */
     case invalidToken
     /**
-     * The token's time is over.
+     * The token has expired.
      */
     case tokenExpired
     /**
-     * The session was ended, or its user may no longer sign in.
+     * The session has ended, or its user may no longer sign in.
      */
     case sessionEnded
     /**
@@ -18847,15 +19574,15 @@ public enum Reason: Equatable, Hashable {
      */
     case denied
     /**
-     * It does not exist for this caller.
+     * It does not exist, or the caller may not see it.
      */
     case notFound
     /**
-     * Somebody else has this name.
+     * The name is taken.
      */
     case taken
     /**
-     * Done already: the assignment exists.
+     * The assignment exists already.
      */
     case alreadyAssigned
     /**
@@ -18867,11 +19594,11 @@ public enum Reason: Equatable, Hashable {
      */
     case lastAdministrator
     /**
-     * Others use it still: users hold the role, roles grant the permission. `force` takes it from them.
+     * It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
      */
     case inUse
     /**
-     * The library's own, which every policy has.
+     * It belongs to the library and cannot be changed.
      */
     case builtIn
     /**
@@ -18879,19 +19606,19 @@ public enum Reason: Equatable, Hashable {
      */
     case wrongStatus
     /**
-     * Others wrote the same rows again and again; try once more.
+     * Other requests kept writing the same rows; try again.
      */
     case contention
     /**
-     * The same request, by its idempotency key, was done before, by the error's `change_id`; it was not done again.
+     * A request with this idempotency key was already done, by the change of the error's `change_id`; it was not repeated.
      */
     case alreadyDone
     /**
-     * Asked too often; the error says after how many seconds to ask again.
+     * Too many requests; the error says after how many seconds to try again.
      */
     case rateLimited
     /**
-     * Too many passwords are being hashed.
+     * Too many passwords are waiting to be hashed.
      */
     case hashingQueueFull
     /**
@@ -18899,7 +19626,7 @@ public enum Reason: Equatable, Hashable {
      */
     case storageUnavailable
     /**
-     * The file does not exist, or is no database.
+     * The file does not exist, is not a database, or was removed or replaced while it was open.
      */
     case storageMissing
     /**
@@ -18919,27 +19646,27 @@ public enum Reason: Equatable, Hashable {
      */
     case outcomeUnknown
     /**
-     * This user is not in memory; `check` reads the rights.
+     * The user's rights are not in memory; `check` reads them.
      */
     case notLoaded
     /**
-     * In a browser: this needs the part of the package that is loaded on demand, and cannot wait for it; see `preload`.
+     * In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
      */
     case deferredNotLoaded
     /**
-     * The change feed could not be confirmed in time; old rights are never served for ever.
+     * The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
      */
     case rightsStale
     /**
-     * Closed already.
+     * The store was closed.
      */
     case closed
     /**
-     * The storage holds something that this library did not write.
+     * The storage contains something that this library did not write.
      */
     case corrupt
     /**
-     * A fault in the library; please report it.
+     * A fault of the library; please report it.
      */
     case `internal`
 
@@ -19337,7 +20064,7 @@ func FfiConverterTypeRegionStatus_lower(_ value: RegionStatus) -> RustBuffer {
 
 
 /**
- * What went wrong, to what, and what to do about it.
+ * What went wrong and, where possible, what to do about it.
  */
 public 
 enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
@@ -19355,33 +20082,32 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
-     * Nobody is logged in, or not any more.
+     * Nobody is signed in, or the session has ended.
      */
     case Unauthorized(
         /**
@@ -19391,29 +20117,28 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
@@ -19427,33 +20152,32 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
-     * It does not exist, or the caller may not know that it does.
+     * It does not exist, or the caller may not know that it exists.
      */
     case NotFound(
         /**
@@ -19463,29 +20187,28 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
@@ -19499,33 +20222,32 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
-     * The row was changed meanwhile, or an invariant forbids the change.
+     * The row has changed since it was read, or an invariant forbids the change.
      */
     case Conflict(
         /**
@@ -19535,29 +20257,28 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
@@ -19571,33 +20292,32 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
-     * The storage, or something else that is needed, cannot be used now.
+     * The storage, or something else that is needed, is not available.
      */
     case Unavailable(
         /**
@@ -19607,33 +20327,32 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
     /**
-     * A fault of the library or of its host.
+     * A fault of the library, or of the application that embeds it.
      */
     case Internal(
         /**
@@ -19643,29 +20362,28 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * The kind, as it is written.
          */code: Code, 
         /**
-         * Why, more closely; stable.
+         * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * The wrong fields, all together.
+         * All wrong fields.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each at its place.
+         * The problems of a policy or seed file, each with line and column.
          */problems: [Problem], 
         /**
-         * When it happened, where known.
+         * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
          * The HTTP status that a service answers with.
          */httpStatus: Int32, 
         /**
-         * With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the
-         * change.
+         * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
          */changeId: Uuid?, 
         /**
-         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again.
+         * With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to try again.
          */retryAfter: Int32?, 
         /**
-         * The permission that was denied, for the host's log; who was denied must not learn it.
+         * The permission that was denied, for your log; the client must not learn it.
          */permission: String?
     )
 
@@ -19963,7 +20681,7 @@ func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
 
 
 /**
- * Which SQL.
+ * A dialect of SQL.
  */
 
 public enum SqlDialect: Equatable, Hashable {
@@ -22592,49 +23310,49 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_call() != 55760) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 58200) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can() != 7865) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 28684) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can_many() != 23885) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_on() != 21156) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere() != 60048) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere() != 40793) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 37073) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 43332) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 32494) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 32438) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 57635) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 31283) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 7809) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 11868) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 52202) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 22278) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_numbers() != 18536) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 63650) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 51204) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 58316) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 5363) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require_on() != 6194) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 62728) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 27957) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 45785) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 42320) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
@@ -22667,19 +23385,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 46429) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 38313) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 14745) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 62926) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 18242) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 34061) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 17951) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 24142) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 26746) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 24537) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_get() != 28241) {
@@ -22688,49 +23406,49 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_list() != 34567) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 44806) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 19349) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 35610) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 15643) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 30680) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 15709) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 59081) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 29141) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 51181) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 58420) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 22253) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 728) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 39506) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 47505) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 27828) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_mine() != 48394) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 6961) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 31664) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 47346) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 61818) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_dry_run() != 39902) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_dry_run() != 22098) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_export() != 19610) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_export() != 58300) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 57743) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 62127) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 38140) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 23486) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
@@ -22739,7 +23457,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 34730) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 18645) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 10716) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 19779) {
@@ -22751,58 +23469,58 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 60797) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 946) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 8875) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 21330) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 35210) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 21381) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 62261) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 55213) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 61693) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 2246) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 62037) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 14648) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 52667) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 51962) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 45563) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 35213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 34849) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 45592) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 7997) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 14567) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 43870) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 49238) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 10774) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 26656) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 19000) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 64822) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 30033) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 12895) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 52059) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 13457) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 12511) {
+    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 28576) {
@@ -22850,28 +23568,28 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_update() != 63697) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 58466) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 13791) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as_identity() != 39963) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_anonymous() != 28353) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_anonymous() != 43682) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 60159) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 45367) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 20399) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 58601) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached() != 61065) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached() != 60290) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 18467) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 35218) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 7563) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 21236) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 45714) {
@@ -22880,13 +23598,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 17405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 25353) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 13399) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 58251) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 11003) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 22046) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 8326) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_persister_load() != 45824) {
@@ -22895,55 +23613,55 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_persist() != 40195) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 58490) {
+    if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 52806) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 40435) {
+    if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 32313) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_can() != 22575) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can() != 54371) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_can_many() != 7397) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can_many() != 27823) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_can_on() != 23120) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere() != 25649) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere() != 11177) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_explain() != 46540) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_explain() != 36114) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_filter() != 40432) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_filter() != 3372) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 38805) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 38968) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_numbers() != 18671) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_require() != 11958) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_require() != 57407) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_require_on() != 51299) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_with_context() != 9320) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_with_context() != 22311) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_rules_anonymous() != 281) {
+    if (uniffi_rolekeep_mobile_checksum_method_rules_anonymous() != 51753) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 50712) {
+    if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 26405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 52400) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 27296) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 30981) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 17709) {
         return InitializationResult.apiChecksumMismatch
     }
 
