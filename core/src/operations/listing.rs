@@ -68,26 +68,34 @@ pub fn page_in_memory<T>(
     direction: Direction,
     all: impl Iterator<Item = (Vec<Value>, T)>,
 ) -> Result<Page<T>> {
+    let (keys, rows): (Vec<_>, Vec<_>) = all.unzip();
+    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
+    let page = places(request, order, direction, &keys)?;
+    let items = page.items.iter().filter_map(|at| rows.get_mut(*at)?.take()).collect();
+    Ok(page.with_items(items))
+}
+
+/// Where the rows of a page stand among all. Exists once, whatever the rows are.
+fn places(request: &PageRequest, order: &str, direction: Direction, keys: &[Vec<Value>]) -> Result<Page<usize>> {
     let compare = |one: &[Value], other: &[Value]| match direction {
         Direction::Ascending => one.cmp(other),
         Direction::Descending => other.cmp(one),
     };
-    let mut rows: Vec<(Vec<Value>, T)> = all.collect();
-    rows.sort_by(|one, other| compare(&one.0, &other.0));
-    let (total, size) = (rows.len(), request.size() as usize);
+    let mut places: Vec<usize> = (0..keys.len()).collect();
+    places.sort_by(|one, other| compare(&keys[*one], &keys[*other]));
+    let size = request.size() as usize;
     let from = match &request.cursor {
         Some(cursor) => {
             let after = read_cursor(cursor, order)?;
-            rows.partition_point(|(key, _)| compare(key, &after).is_le())
+            places.partition_point(|at| compare(&keys[*at], &after).is_le())
         }
-        None => (request.number() as usize - 1).saturating_mul(size).min(total),
+        None => (request.number() as usize - 1).saturating_mul(size).min(keys.len()),
     };
-    let mut rows = rows.split_off(from);
-    let has_next = rows.len() > size;
-    rows.truncate(size);
-    let next_cursor = rows.last().filter(|_| has_next).map(|(key, _)| write_cursor(order, key.clone()));
-    let items = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(request.page_of(items, Some(total as u64), next_cursor))
+    let mut places = places.split_off(from);
+    let has_next = places.len() > size;
+    places.truncate(size);
+    let next_cursor = places.last().filter(|_| has_next).map(|at| write_cursor(order, keys[*at].clone()));
+    Ok(request.page_of(places, Some(keys.len() as u64), next_cursor))
 }
 
 /// Newest first, the order of every list that asks for no other.
