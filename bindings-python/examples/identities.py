@@ -1,5 +1,6 @@
 from contextlib import suppress
-from rolekeep import Caller, Duplicate, ExternalIdentity, NotFound, UserManagement, open
+import rolekeep
+from rolekeep import Caller, Duplicate, ExternalIdentity, NotFound, UserManagement
 
 def caller(um: UserManagement, issuer: str, subject: str) -> Caller:
     try:
@@ -9,7 +10,7 @@ def caller(um: UserManagement, issuer: str, subject: str) -> Caller:
             um.system.users.create(identity=ExternalIdentity(issuer=issuer, subject=subject), roles=["reader"])
         return um.acting_as_identity(issuer, subject)
 
-with open(roles={"reader": ["document:read"]}, permissions=["document:edit"]) as um:
+with rolekeep.open(roles={"reader": ["document:read"]}, permissions=["document:edit"]) as um:
     me = caller(um, "https://login.example.org", "auth0|5f7c8ec7")
     print(me.can("document:read"), me.can("document:edit"))
     again = caller(um, "https://login.example.org", "auth0|5f7c8ec7")

@@ -1,6 +1,7 @@
-import { type Caller, DuplicateError, type ExternalIdentity, NotFoundError, open } from "rolekeep";
+import * as rolekeep from "rolekeep";
+import { type Caller, DuplicateError, type ExternalIdentity, NotFoundError } from "rolekeep";
 
-const um = await open({ roles: { reader: ["document:read"] }, permissions: ["document:edit"] });
+const um = await rolekeep.open({ roles: { reader: ["document:read"] }, permissions: ["document:edit"] });
 
 async function caller(identity: ExternalIdentity): Promise<Caller> {
   try {

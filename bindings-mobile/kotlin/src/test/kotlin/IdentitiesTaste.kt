@@ -14,7 +14,7 @@ suspend fun caller(um: UserManagement, issuer: String, subject: String): Caller 
 }
 
 suspend fun identitiesTaste(): List<Boolean> {
-    val um = UserManagement.open(Settings(roles = mapOf("reader" to listOf("document:read")), permissions = listOf("document:edit")))
+    val um = UserManagement.open(Config(roles = mapOf("reader" to listOf("document:read")), permissions = listOf("document:edit")))
     val me = caller(um, "https://login.example.org", "auth0|5f7c8ec7")
     val again = caller(um, "https://login.example.org", "auth0|5f7c8ec7")
     return listOf(me.can("document:read"), me.can("document:edit"), again.users.me().id == me.users.me().id)
