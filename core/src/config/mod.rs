@@ -19,7 +19,9 @@ use crate::{
     rules::Policy,
 };
 
-pub(crate) use policy::{ONE_POLICY, policy_of};
+#[cfg(feature = "bindings")]
+pub(crate) use policy::ONE_POLICY;
+pub(crate) use policy::policy_of;
 
 const DAY: i64 = 24 * 3600;
 
