@@ -1,16 +1,6 @@
 // How errors come about; what they are stands in errors.ts.
-import {
-  ConflictError,
-  DuplicateError,
-  ForbiddenError,
-  InternalError,
-  NotFoundError,
-  RateLimitedError,
-  RolekeepError,
-  UnauthorizedError,
-  UnavailableError,
-  ValidationError,
-} from "./errors.js";
+import { ConflictError, DuplicateError, ForbiddenError, InternalError, NotFoundError } from "./errors.js";
+import { RateLimitedError, RolekeepError, UnauthorizedError, UnavailableError, ValidationError } from "./errors.js";
 import type { Code, FieldError, Reason } from "./generated/types.js";
 
 // A code without a class does not compile.

@@ -9,6 +9,7 @@ use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
 use super::{
+    cause::Cause,
     decode::{FieldCode, FieldError, FieldErrors},
     id::ChangeSetId,
     record::Corrupt,
@@ -250,20 +251,8 @@ struct Body {
     change_id: Option<ChangeSetId>,
     retry_after: Option<u32>,
     permission: Option<Box<str>>,
-    source: Option<Source>,
+    source: Option<Cause>,
 }
-
-/// What an error came of. Two errors that say the same are equal, whatever they came of.
-#[derive(Clone)]
-struct Source(Arc<dyn std::error::Error + Send + Sync>);
-
-impl PartialEq for Source {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Source {}
 
 /// Finds the known name that was probably meant.
 type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -311,7 +300,7 @@ impl Error {
     /// host's own storage. The cause is for the host's log; nobody else is told.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Source(Arc::new(source)));
+        self.0.source = Some(Cause(Arc::new(source)));
         self
     }
 
@@ -549,7 +538,7 @@ impl std::fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|Source(source)| &**source as &(dyn std::error::Error + 'static))
+        self.0.source.as_ref().map(|Cause(source)| &**source as &(dyn std::error::Error + 'static))
     }
 }
 

@@ -189,6 +189,6 @@ mod tests {
             assert_eq!(answer.is_ok(), is_read, "{text:.40}: {:?}", answer.map(|_| ()));
         }
         let twice = read("{\"a\": 1,\n \"a\": 1}", Limits::SMALL).unwrap_err();
-        assert_eq!(twice.message(), "the input cannot be taken: the key `a` stands there twice at line 2 column 4");
+        assert_eq!(twice.message(), "the input is not accepted: the key `a` appears twice at line 2 column 4");
     }
 }

@@ -1,5 +1,6 @@
 //! Plain data, one file per noun; valid by construction.
 
+mod cause;
 pub mod check;
 pub mod decode;
 pub(crate) mod deferred;
