@@ -37,7 +37,7 @@ impl Caller {
     /// let mut users = me.all(ListUsers::new().limit(2));
     /// let mut emails = Vec::new();
     /// while let Some(user) = users.next().await? {
-    ///     emails.push(user.email);
+    ///     emails.extend(user.email);
     /// }
     /// assert_eq!(emails, ["cyd@example.org", "bob@example.org", "ada@example.org"]);
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
