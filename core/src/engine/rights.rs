@@ -312,7 +312,8 @@ fn is_good(principal: &Principal, clock: &Clock<'_>) -> bool {
     !principal.grows_outdated() || !principal.is_outdated(clock.now())
 }
 
-/// [`RuleSet::allows`] to no resource in particular, without a look at the clock where no time has a say.
+/// [`RuleSet::allows`] to no resource in particular, without a look at the clock where no time has a say. A context is always
+/// looked at: one of the wrong type is an error also where nothing reads it.
 pub(crate) fn allows_at_all(
     rules: &RuleSet,
     principal: &Principal,
@@ -321,7 +322,8 @@ pub(crate) fn allows_at_all(
     clock: &Clock<'_>,
 ) -> Result<bool> {
     let question = || Question { principal, permission, fields: &[], resource: None, context, now: clock.now() };
-    rules.fast_path(principal, permission).map_or_else(|| rules.allows(&question()), Ok)
+    let quick = if context.is_empty() { rules.fast_path(principal, permission) } else { None };
+    quick.map_or_else(|| rules.allows(&question()), Ok)
 }
 
 fn not_loaded() -> Error {

@@ -234,7 +234,7 @@ impl Context {
     }
 
     #[inline]
-    pub(in crate::rules) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.given.is_empty()
     }
 
