@@ -198,6 +198,14 @@ impl UserManagement {
         self.store.position()
     }
 
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+    ///
+    /// Throws `UNAVAILABLE` if the storage does not answer.
+    pub async fn refresh(&self) -> Result<()> {
+        let store = self.store.clone();
+        run(async move { Ok(store.refresh().await?) }).await
+    }
+
     /// What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
     ///
     /// Throws as `check_cached` does for an unknown permission.

@@ -145,6 +145,11 @@ impl Store {
         Ok(self.0.here(py)?.position())
     }
 
+    fn _refresh(&self, py: Python<'_>) -> PyResult<Answer> {
+        let um = self.0.here(py)?.clone();
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { um.refresh().await }))
+    }
+
     fn _close(&self, py: Python<'_>) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
         Ok(Answer::new(self.0.plan.is_in_memory, async move { um.close().await }))

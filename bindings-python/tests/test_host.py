@@ -211,6 +211,21 @@ def test_a_file_of_ones_own(open_store, tmp_path):
         assert refused.value.reason == Reason.CONFIG_INVALID
 
 
+def test_refresh_reads_what_others_wrote(open_store, tmp_path):
+    path = str(tmp_path / "shared.db")
+    here, there = open_store(sqlite=path, **ROLES), open_store(sqlite=path, **ROLES)
+    for number in range(20):
+        there.system.users.create(f"user{number}@example.org")
+        if number % 2:
+            here.refresh()
+        else:
+            asyncio.run(here.aio.refresh())
+        assert here.position == there.position
+    here.close()
+    with pytest.raises(rolekeep.Unavailable):
+        here.refresh()
+
+
 def test_async_persister_has_one_loop(tmp_path):
     persister = AsyncPersister(tmp_path / "log")
 

@@ -367,10 +367,10 @@ impl UserManagement {
         self.engine.services.rules()
     }
 
-    /// Hears at once what others wrote to the same storage; without it that takes 200 ms at most.
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
     ///
     /// # Errors
-    /// `UNAVAILABLE` where the storage does not answer.
+    /// `UNAVAILABLE` if the storage does not answer.
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await

@@ -6,26 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::generic::AuditViewPage;
+use super::generic::AuditEntryPage;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
-/// The result of verifying the audit log.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct AuditReport {
-    /// Whether nothing was altered, removed or moved.
-    pub is_whole: bool,
-    /// How many entries are intact.
-    pub verified: i64,
-    /// The first bad entry.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<ChainFault>,
-}
-
 /// An entry of the audit log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct AuditView {
+pub struct AuditEntry {
     /// The entry's id.
     pub id: Uuid,
     /// The chain it belongs to.
@@ -68,6 +55,19 @@ pub struct AuditView {
     pub user_agent: Option<String>,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
+}
+
+/// The result of verifying the audit log.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AuditReport {
+    /// Whether nothing was altered, removed or moved.
+    pub is_whole: bool,
+    /// How many entries are intact.
+    pub verified: i64,
+    /// The first bad entry.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<ChainFault>,
 }
 
 /// What is wrong with a chain, at its first bad entry.
@@ -153,7 +153,7 @@ impl Audit {
     ///
     /// Permission `audit:read`.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListAudit) -> Result<AuditViewPage> {
+    pub async fn list(&self, input: ListAudit) -> Result<AuditEntryPage> {
         self.caller.run("audit.list", &input).await
     }
 

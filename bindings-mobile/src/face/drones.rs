@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{DroneModel, DroneStatus};
-use super::generic::{DroneViewPage, StringPatch};
+use super::generic::{DronePage, StringPatch};
 use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
@@ -58,7 +58,7 @@ pub struct DeleteDrone {
 
 /// A drone with its operator and users, as far as the caller may see them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct DroneView {
+pub struct Drone {
     /// The drone's id.
     pub id: Uuid,
     /// A code chosen by the application, such as `drone-001`.
@@ -210,14 +210,14 @@ impl Drones {
     ///
     /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
     /// the operator does not exist, or the operator does not belong to the region.
-    pub async fn create(&self, input: CreateDrone) -> Result<DroneView> {
+    pub async fn create(&self, input: CreateDrone) -> Result<Drone> {
         self.caller.run("drones.create", &input).await
     }
 
     /// Gets a drone.
     ///
     /// Permission `drone:read`.
-    pub async fn get(&self, input: GetDrone) -> Result<DroneView> {
+    pub async fn get(&self, input: GetDrone) -> Result<Drone> {
         self.caller.run("drones.get", &input).await
     }
 
@@ -225,7 +225,7 @@ impl Drones {
     ///
     /// Permission `drone:list`.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListDrones) -> Result<DroneViewPage> {
+    pub async fn list(&self, input: ListDrones) -> Result<DronePage> {
         self.caller.run("drones.list", &input).await
     }
 
@@ -234,7 +234,7 @@ impl Drones {
     /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
     /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
     /// regions. Errors: `CONFLICT` if `expected_version` is stale.
-    pub async fn update(&self, input: UpdateDrone) -> Result<DroneView> {
+    pub async fn update(&self, input: UpdateDrone) -> Result<Drone> {
         self.caller.run("drones.update", &input).await
     }
 
@@ -250,21 +250,21 @@ impl Drones {
     /// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
     /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
     /// if it is assigned already.
-    pub async fn assign(&self, input: AssignDrone) -> Result<DroneView> {
+    pub async fn assign(&self, input: AssignDrone) -> Result<Drone> {
         self.caller.run("drones.assign", &input).await
     }
 
     /// Removes a drone from a user; if the user was its operator, the drone has none then.
     ///
     /// Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
-    pub async fn unassign(&self, input: UnassignDrone) -> Result<DroneView> {
+    pub async fn unassign(&self, input: UnassignDrone) -> Result<Drone> {
         self.caller.run("drones.unassign", &input).await
     }
 
     /// Moves a drone from its operator to another user, in one commit.
     ///
     /// Permissions and errors as for `assign`.
-    pub async fn reassign(&self, input: ReassignDrone) -> Result<DroneView> {
+    pub async fn reassign(&self, input: ReassignDrone) -> Result<Drone> {
         self.caller.run("drones.reassign", &input).await
     }
 }

@@ -4,20 +4,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::audit::AuditView;
+use super::audit::AuditEntry;
 use super::common::User;
-use super::drones::DroneView;
-use super::permissions::PermissionView;
-use super::regions::RegionView;
-use super::roles::{RoleAssignment, RoleView};
-use super::sessions::SessionView;
+use super::drones::Drone;
+use super::permissions::Permission;
+use super::regions::Region;
+use super::roles::{Role, RoleAssignment};
+use super::sessions::Session;
 use crate::CalendarDate;
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct AuditViewPage {
+pub struct AuditEntryPage {
     /// The rows of this page.
-    pub items: Vec<AuditView>,
+    pub items: Vec<AuditEntry>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.
@@ -46,9 +46,9 @@ pub enum DatePatch {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct DroneViewPage {
+pub struct DronePage {
     /// The rows of this page.
-    pub items: Vec<DroneView>,
+    pub items: Vec<Drone>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.
@@ -67,9 +67,9 @@ pub struct DroneViewPage {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct PermissionViewPage {
+pub struct PermissionPage {
     /// The rows of this page.
-    pub items: Vec<PermissionView>,
+    pub items: Vec<Permission>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.
@@ -88,9 +88,9 @@ pub struct PermissionViewPage {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RegionViewPage {
+pub struct RegionPage {
     /// The rows of this page.
-    pub items: Vec<RegionView>,
+    pub items: Vec<Region>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.
@@ -130,9 +130,9 @@ pub struct RoleAssignmentPage {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RoleViewPage {
+pub struct RolePage {
     /// The rows of this page.
-    pub items: Vec<RoleView>,
+    pub items: Vec<Role>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.
@@ -151,9 +151,9 @@ pub struct RoleViewPage {
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct SessionViewPage {
+pub struct SessionPage {
     /// The rows of this page.
-    pub items: Vec<SessionView>,
+    pub items: Vec<Session>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{Effect, RoleGrant};
-use super::generic::{PermissionViewPage, StringPatch};
+use super::generic::{PermissionPage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
@@ -306,7 +306,7 @@ pub struct ListPermissions {
 
 /// A permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct PermissionView {
+pub struct Permission {
     /// Its name: `document:edit`.
     pub name: String,
     /// The type of resource: `document`.
@@ -397,14 +397,14 @@ impl Permissions {
     /// Declares a permission. Roles with a pattern that matches it grant it at once.
     ///
     /// Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
-    pub async fn create(&self, input: CreatePermission) -> Result<PermissionView> {
+    pub async fn create(&self, input: CreatePermission) -> Result<Permission> {
         self.caller.run("permissions.create", &input).await
     }
 
     /// Gets a permission.
     ///
     /// Permission `policy:read`.
-    pub async fn get(&self, input: GetPermission) -> Result<PermissionView> {
+    pub async fn get(&self, input: GetPermission) -> Result<Permission> {
         self.caller.run("permissions.get", &input).await
     }
 
@@ -412,7 +412,7 @@ impl Permissions {
     ///
     /// Permission `policy:read`.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListPermissions) -> Result<PermissionViewPage> {
+    pub async fn list(&self, input: ListPermissions) -> Result<PermissionPage> {
         self.caller.run("permissions.list", &input).await
     }
 
@@ -420,7 +420,7 @@ impl Permissions {
     ///
     /// Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
     /// `expected_version` is stale.
-    pub async fn update(&self, input: UpdatePermission) -> Result<PermissionView> {
+    pub async fn update(&self, input: UpdatePermission) -> Result<Permission> {
         self.caller.run("permissions.update", &input).await
     }
 

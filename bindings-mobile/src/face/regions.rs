@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::generic::{RegionViewPage, StringPatch};
+use super::generic::{RegionPage, StringPatch};
 use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Creates a region.
@@ -79,20 +79,9 @@ pub struct ListRegions {
     pub cursor: Option<String>,
 }
 
-/// Whether a region is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
-pub enum RegionStatus {
-    /// In use.
-    #[serde(rename = "ACTIVE")]
-    Active,
-    /// Not in use.
-    #[serde(rename = "INACTIVE")]
-    Inactive,
-}
-
 /// A region, and how many of its users and drones the caller may list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RegionView {
+pub struct Region {
     /// The region's id.
     pub id: Uuid,
     /// A short name chosen by callers, such as `east`.
@@ -119,6 +108,17 @@ pub struct RegionView {
     pub updated_at: Timestamp,
     /// Increases by one with every change.
     pub version: i64,
+}
+
+/// Whether a region is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum RegionStatus {
+    /// In use.
+    #[serde(rename = "ACTIVE")]
+    Active,
+    /// Not in use.
+    #[serde(rename = "INACTIVE")]
+    Inactive,
 }
 
 /// Changes the given fields of a region; null clears one.
@@ -165,14 +165,14 @@ impl Regions {
     /// Creates a region.
     ///
     /// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
-    pub async fn create(&self, input: CreateRegion) -> Result<RegionView> {
+    pub async fn create(&self, input: CreateRegion) -> Result<Region> {
         self.caller.run("regions.create", &input).await
     }
 
     /// Gets a region.
     ///
     /// Permission `region:read`.
-    pub async fn get(&self, input: GetRegion) -> Result<RegionView> {
+    pub async fn get(&self, input: GetRegion) -> Result<Region> {
         self.caller.run("regions.get", &input).await
     }
 
@@ -180,14 +180,14 @@ impl Regions {
     ///
     /// Permission `region:list`.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListRegions) -> Result<RegionViewPage> {
+    pub async fn list(&self, input: ListRegions) -> Result<RegionPage> {
         self.caller.run("regions.list", &input).await
     }
 
     /// Changes the given fields of a region; null clears one.
     ///
     /// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
-    pub async fn update(&self, input: UpdateRegion) -> Result<RegionView> {
+    pub async fn update(&self, input: UpdateRegion) -> Result<Region> {
         self.caller.run("regions.update", &input).await
     }
 

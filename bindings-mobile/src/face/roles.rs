@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{NewGrant, RoleGrant};
-use super::generic::{RoleAssignmentPage, RoleViewPage, StringPatch};
+use super::generic::{RoleAssignmentPage, RolePage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
 
@@ -145,6 +145,33 @@ pub struct ListRoles {
     pub cursor: Option<String>,
 }
 
+/// A role of the policy.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether every new account gets it.
+    pub is_default: bool,
+    /// Whether it grants `admin:all`, itself or by a role that it inherits.
+    pub is_administrator: bool,
+    /// The roles that it inherits directly.
+    #[uniffi(default)]
+    pub inherits: Vec<String>,
+    /// Its own grants.
+    #[uniffi(default)]
+    pub grants: Vec<RoleGrant>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
+    pub version: i64,
+}
+
 /// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleAssignment {
@@ -199,33 +226,6 @@ pub struct RoleDetails {
     /// Those that it allows under conditions, or for some fields only.
     #[uniffi(default)]
     pub conditional_permissions: Vec<String>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
-    pub version: i64,
-}
-
-/// A role of the policy.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RoleView {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Whether every new account gets it.
-    pub is_default: bool,
-    /// Whether it grants `admin:all`, itself or by a role that it inherits.
-    pub is_administrator: bool,
-    /// The roles that it inherits directly.
-    #[uniffi(default)]
-    pub inherits: Vec<String>,
-    /// Its own grants.
-    #[uniffi(default)]
-    pub grants: Vec<RoleGrant>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -291,7 +291,7 @@ impl Roles {
     ///
     /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
     /// `VALIDATION_ERROR` naming the field that makes the policy invalid.
-    pub async fn create(&self, input: CreateRole) -> Result<RoleView> {
+    pub async fn create(&self, input: CreateRole) -> Result<Role> {
         self.caller.run("roles.create", &input).await
     }
 
@@ -299,7 +299,7 @@ impl Roles {
     ///
     /// Permission `policy:read`.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListRoles) -> Result<RoleViewPage> {
+    pub async fn list(&self, input: ListRoles) -> Result<RolePage> {
         self.caller.run("roles.list", &input).await
     }
 
@@ -314,7 +314,7 @@ impl Roles {
     ///
     /// Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
     /// active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
-    pub async fn update(&self, input: UpdateRole) -> Result<RoleView> {
+    pub async fn update(&self, input: UpdateRole) -> Result<Role> {
         self.caller.run("roles.update", &input).await
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::User;
-use super::generic::SessionViewPage;
+use super::generic::SessionPage;
 use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
@@ -121,7 +121,7 @@ pub struct RevokeSession {
 
 /// A session that is still valid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct SessionView {
+pub struct Session {
     /// The session's id.
     pub id: Uuid,
     /// The user's id.
@@ -184,14 +184,14 @@ impl Sessions {
 
     /// Lists the caller's own sessions, newest first.
     #[uniffi::method(default(input))]
-    pub async fn list(&self, input: ListSessions) -> Result<SessionViewPage> {
+    pub async fn list(&self, input: ListSessions) -> Result<SessionPage> {
         self.caller.run("sessions.list", &input).await
     }
 
     /// Lists a user's sessions, newest first.
     ///
     /// Permission `session:read`, and `user:read` of the user.
-    pub async fn list_of(&self, input: ListSessionsOf) -> Result<SessionViewPage> {
+    pub async fn list_of(&self, input: ListSessionsOf) -> Result<SessionPage> {
         self.caller.run("sessions.list_of", &input).await
     }
 

@@ -253,6 +253,10 @@ class UserManagement(_AnyStore[Caller]):
         """The same store for `async` code."""
         return AsyncUserManagement(self)
 
+    def refresh(self) -> None:
+        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
+        self._refresh().wait()
+
     def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""
         self._close().wait()
@@ -330,6 +334,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     def sync(self) -> UserManagement:
         """The same store for blocking code."""
         return UserManagement(self)
+
+    async def refresh(self) -> None:
+        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
+        await self._refresh()
 
     async def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""

@@ -5,8 +5,8 @@ import type {
   ActivateUser,
   AssignDrone,
   AssignRole,
+  AuditEntry,
   AuditReport,
-  AuditView,
   BanUser,
   ChangeOutcome,
   CreateDrone,
@@ -23,7 +23,7 @@ import type {
   DeletedPermission,
   DeletedRole,
   DiffPolicy,
-  DroneView,
+  Drone,
   DryRun,
   DryRunPolicy,
   EffectiveGrant,
@@ -53,24 +53,24 @@ import type {
   Login,
   LoginResult,
   Page,
-  PermissionView,
+  Permission,
   PolicyChange,
   PolicyFile,
   PolicySummary,
   PolicyValidation,
   ReassignDrone,
   Refresh,
-  RegionView,
+  Region,
   ReplaceUser,
   RevokeAdmin,
   RevokeAllSessions,
   RevokeSession,
+  Role,
   RoleAssignment,
   RoleDetails,
-  RoleView,
   Seed,
   SeedResult,
-  SessionView,
+  Session,
   SuspendUser,
   UnassignDrone,
   UnassignRole,
@@ -254,11 +254,11 @@ export class Sessions {
     return this.#run("sessions.logout", {}, "Logout", "");
   }
   /** Lists the caller's own sessions, newest first. */
-  list(input: ListSessions = {}): Promise<Page<SessionView>> {
-    return this.#run("sessions.list", input, "ListSessions", "SessionView@");
+  list(input: ListSessions = {}): Promise<Page<Session>> {
+    return this.#run("sessions.list", input, "ListSessions", "Session@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListSessions, "page" | "cursor"> = {}): AsyncGenerator<SessionView, void, undefined> {
+  listAll(input: Omit<ListSessions, "page" | "cursor"> = {}): AsyncGenerator<Session, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
@@ -266,11 +266,11 @@ export class Sessions {
    *
    * Permission `session:read`, and `user:read` of the user.
    */
-  listOf(input: ListSessionsOf): Promise<Page<SessionView>> {
-    return this.#run("sessions.list_of", input, "ListSessionsOf", "SessionView@");
+  listOf(input: ListSessionsOf): Promise<Page<Session>> {
+    return this.#run("sessions.list_of", input, "ListSessionsOf", "Session@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listOfAll(input: Omit<ListSessionsOf, "page" | "cursor">): AsyncGenerator<SessionView, void, undefined> {
+  listOfAll(input: Omit<ListSessionsOf, "page" | "cursor">): AsyncGenerator<Session, void, undefined> {
     return allRows((cursor) => this.listOf({ ...input, cursor }));
   }
   /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
@@ -303,19 +303,19 @@ export class Roles {
    * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
    * `VALIDATION_ERROR` naming the field that makes the policy invalid.
    */
-  create(input: CreateRole): Promise<RoleView> {
-    return this.#run("roles.create", input, "CreateRole", "RoleView");
+  create(input: CreateRole): Promise<Role> {
+    return this.#run("roles.create", input, "CreateRole", "Role");
   }
   /**
    * Lists the policy's roles, by name.
    *
    * Permission `policy:read`.
    */
-  list(input: ListRoles = {}): Promise<Page<RoleView>> {
-    return this.#run("roles.list", input, "ListRoles", "RoleView@");
+  list(input: ListRoles = {}): Promise<Page<Role>> {
+    return this.#run("roles.list", input, "ListRoles", "Role@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListRoles, "page" | "cursor"> = {}): AsyncGenerator<RoleView, void, undefined> {
+  listAll(input: Omit<ListRoles, "page" | "cursor"> = {}): AsyncGenerator<Role, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
@@ -332,8 +332,8 @@ export class Roles {
    * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expectedVersion` is stale or no
    * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
    */
-  update(input: UpdateRole): Promise<RoleView> {
-    return this.#run("roles.update", input, "UpdateRole", "RoleView");
+  update(input: UpdateRole): Promise<Role> {
+    return this.#run("roles.update", input, "UpdateRole", "Role");
   }
   /**
    * Deletes a role.
@@ -390,27 +390,27 @@ export class Permissions {
    *
    * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
    */
-  create(input: CreatePermission): Promise<PermissionView> {
-    return this.#run("permissions.create", input, "CreatePermission", "PermissionView");
+  create(input: CreatePermission): Promise<Permission> {
+    return this.#run("permissions.create", input, "CreatePermission", "Permission");
   }
   /**
    * Gets a permission.
    *
    * Permission `policy:read`.
    */
-  get(input: GetPermission): Promise<PermissionView> {
-    return this.#run("permissions.get", input, "GetPermission", "PermissionView");
+  get(input: GetPermission): Promise<Permission> {
+    return this.#run("permissions.get", input, "GetPermission", "Permission");
   }
   /**
    * Lists all permissions, of the library and of the policy, by name.
    *
    * Permission `policy:read`.
    */
-  list(input: ListPermissions = {}): Promise<Page<PermissionView>> {
-    return this.#run("permissions.list", input, "ListPermissions", "PermissionView@");
+  list(input: ListPermissions = {}): Promise<Page<Permission>> {
+    return this.#run("permissions.list", input, "ListPermissions", "Permission@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListPermissions, "page" | "cursor"> = {}): AsyncGenerator<PermissionView, void, undefined> {
+  listAll(input: Omit<ListPermissions, "page" | "cursor"> = {}): AsyncGenerator<Permission, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
@@ -419,8 +419,8 @@ export class Permissions {
    * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
    * `expectedVersion` is stale.
    */
-  update(input: UpdatePermission): Promise<PermissionView> {
-    return this.#run("permissions.update", input, "UpdatePermission", "PermissionView");
+  update(input: UpdatePermission): Promise<Permission> {
+    return this.#run("permissions.update", input, "UpdatePermission", "Permission");
   }
   /**
    * Deletes a permission. Patterns that match others as well stay.
@@ -520,27 +520,27 @@ export class Regions {
    *
    * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
    */
-  create(input: CreateRegion): Promise<RegionView> {
-    return this.#run("regions.create", input, "CreateRegion", "RegionView");
+  create(input: CreateRegion): Promise<Region> {
+    return this.#run("regions.create", input, "CreateRegion", "Region");
   }
   /**
    * Gets a region.
    *
    * Permission `region:read`.
    */
-  get(input: GetRegion): Promise<RegionView> {
-    return this.#run("regions.get", input, "GetRegion", "RegionView");
+  get(input: GetRegion): Promise<Region> {
+    return this.#run("regions.get", input, "GetRegion", "Region");
   }
   /**
    * Lists the regions that the caller may see, newest first.
    *
    * Permission `region:list`.
    */
-  list(input: ListRegions = {}): Promise<Page<RegionView>> {
-    return this.#run("regions.list", input, "ListRegions", "RegionView@");
+  list(input: ListRegions = {}): Promise<Page<Region>> {
+    return this.#run("regions.list", input, "ListRegions", "Region@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListRegions, "page" | "cursor"> = {}): AsyncGenerator<RegionView, void, undefined> {
+  listAll(input: Omit<ListRegions, "page" | "cursor"> = {}): AsyncGenerator<Region, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
@@ -548,8 +548,8 @@ export class Regions {
    *
    * Permission `region:update`. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateRegion): Promise<RegionView> {
-    return this.#run("regions.update", input, "UpdateRegion", "RegionView");
+  update(input: UpdateRegion): Promise<Region> {
+    return this.#run("regions.update", input, "UpdateRegion", "Region");
   }
   /**
    * Deletes a region; its users and drones stay, without a region, and roles held in it end.
@@ -576,27 +576,27 @@ export class Drones {
    * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
    * the operator does not exist, or the operator does not belong to the region.
    */
-  create(input: CreateDrone): Promise<DroneView> {
-    return this.#run("drones.create", input, "CreateDrone", "DroneView");
+  create(input: CreateDrone): Promise<Drone> {
+    return this.#run("drones.create", input, "CreateDrone", "Drone");
   }
   /**
    * Gets a drone.
    *
    * Permission `drone:read`.
    */
-  get(input: GetDrone): Promise<DroneView> {
-    return this.#run("drones.get", input, "GetDrone", "DroneView");
+  get(input: GetDrone): Promise<Drone> {
+    return this.#run("drones.get", input, "GetDrone", "Drone");
   }
   /**
    * Lists the drones that the caller may see, newest first.
    *
    * Permission `drone:list`.
    */
-  list(input: ListDrones = {}): Promise<Page<DroneView>> {
-    return this.#run("drones.list", input, "ListDrones", "DroneView@");
+  list(input: ListDrones = {}): Promise<Page<Drone>> {
+    return this.#run("drones.list", input, "ListDrones", "Drone@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListDrones, "page" | "cursor"> = {}): AsyncGenerator<DroneView, void, undefined> {
+  listAll(input: Omit<ListDrones, "page" | "cursor"> = {}): AsyncGenerator<Drone, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
@@ -606,8 +606,8 @@ export class Drones {
    * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
    * regions. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateDrone): Promise<DroneView> {
-    return this.#run("drones.update", input, "UpdateDrone", "DroneView");
+  update(input: UpdateDrone): Promise<Drone> {
+    return this.#run("drones.update", input, "UpdateDrone", "Drone");
   }
   /**
    * Deletes a drone; its assignments and the roles held on it end.
@@ -624,24 +624,24 @@ export class Drones {
    * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
    * if it is assigned already.
    */
-  assign(input: AssignDrone): Promise<DroneView> {
-    return this.#run("drones.assign", input, "AssignDrone", "DroneView");
+  assign(input: AssignDrone): Promise<Drone> {
+    return this.#run("drones.assign", input, "AssignDrone", "Drone");
   }
   /**
    * Removes a drone from a user; if the user was its operator, the drone has none then.
    *
    * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
    */
-  unassign(input: UnassignDrone): Promise<DroneView> {
-    return this.#run("drones.unassign", input, "UnassignDrone", "DroneView");
+  unassign(input: UnassignDrone): Promise<Drone> {
+    return this.#run("drones.unassign", input, "UnassignDrone", "Drone");
   }
   /**
    * Moves a drone from its operator to another user, in one commit.
    *
    * Permissions and errors as for `assign`.
    */
-  reassign(input: ReassignDrone): Promise<DroneView> {
-    return this.#run("drones.reassign", input, "ReassignDrone", "DroneView");
+  reassign(input: ReassignDrone): Promise<Drone> {
+    return this.#run("drones.reassign", input, "ReassignDrone", "Drone");
   }
 }
 
@@ -657,11 +657,11 @@ export class Audit {
    *
    * Permission `audit:read`.
    */
-  list(input: ListAudit = {}): Promise<Page<AuditView>> {
-    return this.#run("audit.list", input, "ListAudit", "AuditView@");
+  list(input: ListAudit = {}): Promise<Page<AuditEntry>> {
+    return this.#run("audit.list", input, "ListAudit", "AuditEntry@");
   }
   /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
-  listAll(input: Omit<ListAudit, "page" | "cursor"> = {}): AsyncGenerator<AuditView, void, undefined> {
+  listAll(input: Omit<ListAudit, "page" | "cursor"> = {}): AsyncGenerator<AuditEntry, void, undefined> {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**

@@ -30,6 +30,7 @@ impl Visible for AuditEntry {
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "AuditEntry")]
 #[non_exhaustive]
 pub struct AuditView {
     /// The entry's id.

@@ -35,6 +35,7 @@ impl Visible for Region {
 
 /// A region, and how many of its users and drones the caller may list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Region")]
 #[non_exhaustive]
 pub struct RegionView {
     /// The region's id.

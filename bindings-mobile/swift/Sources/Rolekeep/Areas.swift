@@ -42,7 +42,7 @@ extension Users {
 
 extension Sessions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListSessions = ListSessions()) -> AllRows<SessionView> {
+    public func listAll(input: ListSessions = ListSessions()) -> AllRows<Session> {
         AllRows { cursor in
             let page = try await self.list(input: ListSessions(limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -52,7 +52,7 @@ extension Sessions {
 
 extension Sessions {
     /// All rows of `listOf`, from the first page to the last; `limit` of them are read at a time.
-    public func listOfAll(input: ListSessionsOf) -> AllRows<SessionView> {
+    public func listOfAll(input: ListSessionsOf) -> AllRows<Session> {
         AllRows { cursor in
             let page = try await self.listOf(input: ListSessionsOf(userId: input.userId, limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -62,7 +62,7 @@ extension Sessions {
 
 extension Roles {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListRoles = ListRoles()) -> AllRows<RoleView> {
+    public func listAll(input: ListRoles = ListRoles()) -> AllRows<Role> {
         AllRows { cursor in
             let page = try await self.list(input: ListRoles(limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -82,7 +82,7 @@ extension Roles {
 
 extension Permissions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListPermissions = ListPermissions()) -> AllRows<PermissionView> {
+    public func listAll(input: ListPermissions = ListPermissions()) -> AllRows<Permission> {
         AllRows { cursor in
             let page = try await self.list(input: ListPermissions(limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -92,7 +92,7 @@ extension Permissions {
 
 extension Regions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListRegions = ListRegions()) -> AllRows<RegionView> {
+    public func listAll(input: ListRegions = ListRegions()) -> AllRows<Region> {
         AllRows { cursor in
             let page = try await self.list(input: ListRegions(status: input.status, search: input.search, limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -102,7 +102,7 @@ extension Regions {
 
 extension Drones {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListDrones = ListDrones()) -> AllRows<DroneView> {
+    public func listAll(input: ListDrones = ListDrones()) -> AllRows<Drone> {
         AllRows { cursor in
             let page = try await self.list(input: ListDrones(model: input.model, status: input.status, region: input.region, operatorId: input.operatorId, limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -112,7 +112,7 @@ extension Drones {
 
 extension Audit {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
-    public func listAll(input: ListAudit = ListAudit()) -> AllRows<AuditView> {
+    public func listAll(input: ListAudit = ListAudit()) -> AllRows<AuditEntry> {
         AllRows { cursor in
             let page = try await self.list(input: ListAudit(actor: input.actor, targetId: input.targetId, action: input.action, from: input.from, until: input.until, limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
@@ -120,24 +120,29 @@ extension Audit {
     }
 }
 
-extension AuditViewPage: Sequence {
+extension AuditEntryPage: Sequence {
     /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[AuditView]> { items.makeIterator() }
+    public func makeIterator() -> IndexingIterator<[AuditEntry]> { items.makeIterator() }
 }
 
-extension DroneViewPage: Sequence {
+extension DronePage: Sequence {
     /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[DroneView]> { items.makeIterator() }
+    public func makeIterator() -> IndexingIterator<[Drone]> { items.makeIterator() }
 }
 
-extension PermissionViewPage: Sequence {
+extension PermissionPage: Sequence {
     /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[PermissionView]> { items.makeIterator() }
+    public func makeIterator() -> IndexingIterator<[Permission]> { items.makeIterator() }
 }
 
-extension RegionViewPage: Sequence {
+extension RegionPage: Sequence {
     /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[RegionView]> { items.makeIterator() }
+    public func makeIterator() -> IndexingIterator<[Region]> { items.makeIterator() }
+}
+
+extension RolePage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[Role]> { items.makeIterator() }
 }
 
 extension RoleAssignmentPage: Sequence {
@@ -145,14 +150,9 @@ extension RoleAssignmentPage: Sequence {
     public func makeIterator() -> IndexingIterator<[RoleAssignment]> { items.makeIterator() }
 }
 
-extension RoleViewPage: Sequence {
+extension SessionPage: Sequence {
     /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[RoleView]> { items.makeIterator() }
-}
-
-extension SessionViewPage: Sequence {
-    /// The rows of the page.
-    public func makeIterator() -> IndexingIterator<[SessionView]> { items.makeIterator() }
+    public func makeIterator() -> IndexingIterator<[Session]> { items.makeIterator() }
 }
 
 extension UserPage: Sequence {

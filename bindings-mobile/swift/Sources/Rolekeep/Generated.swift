@@ -644,7 +644,7 @@ public protocol AuditProtocol: AnyObject, Sendable {
      *
      * Permission `audit:read`.
      */
-    func list(input: ListAudit) async throws  -> AuditViewPage
+    func list(input: ListAudit) async throws  -> AuditEntryPage
     
     /**
      * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
@@ -723,7 +723,7 @@ open class Audit: AuditProtocol, @unchecked Sendable {
      *
      * Permission `audit:read`.
      */
-open func list(input: ListAudit = ListAudit())async throws  -> AuditViewPage  {
+open func list(input: ListAudit = ListAudit())async throws  -> AuditEntryPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -734,7 +734,7 @@ open func list(input: ListAudit = ListAudit())async throws  -> AuditViewPage  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeAuditViewPage_lift,
+            liftFunc: FfiConverterTypeAuditEntryPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1440,7 +1440,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
-    func assign(input: AssignDrone) async throws  -> DroneView
+    func assign(input: AssignDrone) async throws  -> Drone
     
     /**
      * Creates a drone; an operator named here gets the assignment too.
@@ -1448,7 +1448,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
      * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
-    func create(input: CreateDrone) async throws  -> DroneView
+    func create(input: CreateDrone) async throws  -> Drone
     
     /**
      * Deletes a drone; its assignments and the roles held on it end.
@@ -1462,28 +1462,28 @@ public protocol DronesProtocol: AnyObject, Sendable {
      *
      * Permission `drone:read`.
      */
-    func get(input: GetDrone) async throws  -> DroneView
+    func get(input: GetDrone) async throws  -> Drone
     
     /**
      * Lists the drones that the caller may see, newest first.
      *
      * Permission `drone:list`.
      */
-    func list(input: ListDrones) async throws  -> DroneViewPage
+    func list(input: ListDrones) async throws  -> DronePage
     
     /**
      * Moves a drone from its operator to another user, in one commit.
      *
      * Permissions and errors as for `assign`.
      */
-    func reassign(input: ReassignDrone) async throws  -> DroneView
+    func reassign(input: ReassignDrone) async throws  -> Drone
     
     /**
      * Removes a drone from a user; if the user was its operator, the drone has none then.
      *
      * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
-    func unassign(input: UnassignDrone) async throws  -> DroneView
+    func unassign(input: UnassignDrone) async throws  -> Drone
     
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
@@ -1492,7 +1492,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    func update(input: UpdateDrone) async throws  -> DroneView
+    func update(input: UpdateDrone) async throws  -> Drone
     
 }
 /**
@@ -1558,7 +1558,7 @@ open class Drones: DronesProtocol, @unchecked Sendable {
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
-open func assign(input: AssignDrone)async throws  -> DroneView  {
+open func assign(input: AssignDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1569,7 +1569,7 @@ open func assign(input: AssignDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1580,7 +1580,7 @@ open func assign(input: AssignDrone)async throws  -> DroneView  {
      * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
-open func create(input: CreateDrone)async throws  -> DroneView  {
+open func create(input: CreateDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1591,7 +1591,7 @@ open func create(input: CreateDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1622,7 +1622,7 @@ open func delete(input: DeleteDrone)async throws   {
      *
      * Permission `drone:read`.
      */
-open func get(input: GetDrone)async throws  -> DroneView  {
+open func get(input: GetDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1633,7 +1633,7 @@ open func get(input: GetDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1643,7 +1643,7 @@ open func get(input: GetDrone)async throws  -> DroneView  {
      *
      * Permission `drone:list`.
      */
-open func list(input: ListDrones = ListDrones())async throws  -> DroneViewPage  {
+open func list(input: ListDrones = ListDrones())async throws  -> DronePage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1654,7 +1654,7 @@ open func list(input: ListDrones = ListDrones())async throws  -> DroneViewPage  
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneViewPage_lift,
+            liftFunc: FfiConverterTypeDronePage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1664,7 +1664,7 @@ open func list(input: ListDrones = ListDrones())async throws  -> DroneViewPage  
      *
      * Permissions and errors as for `assign`.
      */
-open func reassign(input: ReassignDrone)async throws  -> DroneView  {
+open func reassign(input: ReassignDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1675,7 +1675,7 @@ open func reassign(input: ReassignDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1685,7 +1685,7 @@ open func reassign(input: ReassignDrone)async throws  -> DroneView  {
      *
      * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
-open func unassign(input: UnassignDrone)async throws  -> DroneView  {
+open func unassign(input: UnassignDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1696,7 +1696,7 @@ open func unassign(input: UnassignDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1708,7 +1708,7 @@ open func unassign(input: UnassignDrone)async throws  -> DroneView  {
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
-open func update(input: UpdateDrone)async throws  -> DroneView  {
+open func update(input: UpdateDrone)async throws  -> Drone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1719,7 +1719,7 @@ open func update(input: UpdateDrone)async throws  -> DroneView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDroneView_lift,
+            liftFunc: FfiConverterTypeDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1784,7 +1784,7 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
      *
      * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
-    func create(input: CreatePermission) async throws  -> PermissionView
+    func create(input: CreatePermission) async throws  -> Permission
     
     /**
      * Deletes a permission. Patterns that match others as well stay.
@@ -1808,14 +1808,14 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
      *
      * Permission `policy:read`.
      */
-    func get(input: GetPermission) async throws  -> PermissionView
+    func get(input: GetPermission) async throws  -> Permission
     
     /**
      * Lists all permissions, of the library and of the policy, by name.
      *
      * Permission `policy:read`.
      */
-    func list(input: ListPermissions) async throws  -> PermissionViewPage
+    func list(input: ListPermissions) async throws  -> PermissionPage
     
     /**
      * Lists what the caller may do: every grant of its roles, with scope and condition.
@@ -1828,7 +1828,7 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
      * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
-    func update(input: UpdatePermission) async throws  -> PermissionView
+    func update(input: UpdatePermission) async throws  -> Permission
     
 }
 /**
@@ -1892,7 +1892,7 @@ open class Permissions: PermissionsProtocol, @unchecked Sendable {
      *
      * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
-open func create(input: CreatePermission)async throws  -> PermissionView  {
+open func create(input: CreatePermission)async throws  -> Permission  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1903,7 +1903,7 @@ open func create(input: CreatePermission)async throws  -> PermissionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypePermissionView_lift,
+            liftFunc: FfiConverterTypePermission_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1958,7 +1958,7 @@ open func explain(input: ExplainPermission)async throws  -> Explanation  {
      *
      * Permission `policy:read`.
      */
-open func get(input: GetPermission)async throws  -> PermissionView  {
+open func get(input: GetPermission)async throws  -> Permission  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1969,7 +1969,7 @@ open func get(input: GetPermission)async throws  -> PermissionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypePermissionView_lift,
+            liftFunc: FfiConverterTypePermission_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -1979,7 +1979,7 @@ open func get(input: GetPermission)async throws  -> PermissionView  {
      *
      * Permission `policy:read`.
      */
-open func list(input: ListPermissions = ListPermissions())async throws  -> PermissionViewPage  {
+open func list(input: ListPermissions = ListPermissions())async throws  -> PermissionPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1990,7 +1990,7 @@ open func list(input: ListPermissions = ListPermissions())async throws  -> Permi
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypePermissionViewPage_lift,
+            liftFunc: FfiConverterTypePermissionPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -2020,7 +2020,7 @@ open func mine()async throws  -> [EffectiveGrant]  {
      * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
-open func update(input: UpdatePermission)async throws  -> PermissionView  {
+open func update(input: UpdatePermission)async throws  -> Permission  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -2031,7 +2031,7 @@ open func update(input: UpdatePermission)async throws  -> PermissionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypePermissionView_lift,
+            liftFunc: FfiConverterTypePermission_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3162,7 +3162,7 @@ public protocol RegionsProtocol: AnyObject, Sendable {
      *
      * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
      */
-    func create(input: CreateRegion) async throws  -> RegionView
+    func create(input: CreateRegion) async throws  -> Region
     
     /**
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.
@@ -3178,21 +3178,21 @@ public protocol RegionsProtocol: AnyObject, Sendable {
      *
      * Permission `region:read`.
      */
-    func get(input: GetRegion) async throws  -> RegionView
+    func get(input: GetRegion) async throws  -> Region
     
     /**
      * Lists the regions that the caller may see, newest first.
      *
      * Permission `region:list`.
      */
-    func list(input: ListRegions) async throws  -> RegionViewPage
+    func list(input: ListRegions) async throws  -> RegionPage
     
     /**
      * Changes the given fields of a region; null clears one.
      *
      * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    func update(input: UpdateRegion) async throws  -> RegionView
+    func update(input: UpdateRegion) async throws  -> Region
     
 }
 /**
@@ -3256,7 +3256,7 @@ open class Regions: RegionsProtocol, @unchecked Sendable {
      *
      * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
      */
-open func create(input: CreateRegion)async throws  -> RegionView  {
+open func create(input: CreateRegion)async throws  -> Region  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3267,7 +3267,7 @@ open func create(input: CreateRegion)async throws  -> RegionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRegionView_lift,
+            liftFunc: FfiConverterTypeRegion_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3300,7 +3300,7 @@ open func delete(input: DeleteRegion)async throws   {
      *
      * Permission `region:read`.
      */
-open func get(input: GetRegion)async throws  -> RegionView  {
+open func get(input: GetRegion)async throws  -> Region  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3311,7 +3311,7 @@ open func get(input: GetRegion)async throws  -> RegionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRegionView_lift,
+            liftFunc: FfiConverterTypeRegion_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3321,7 +3321,7 @@ open func get(input: GetRegion)async throws  -> RegionView  {
      *
      * Permission `region:list`.
      */
-open func list(input: ListRegions = ListRegions())async throws  -> RegionViewPage  {
+open func list(input: ListRegions = ListRegions())async throws  -> RegionPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3332,7 +3332,7 @@ open func list(input: ListRegions = ListRegions())async throws  -> RegionViewPag
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRegionViewPage_lift,
+            liftFunc: FfiConverterTypeRegionPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3342,7 +3342,7 @@ open func list(input: ListRegions = ListRegions())async throws  -> RegionViewPag
      *
      * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
      */
-open func update(input: UpdateRegion)async throws  -> RegionView  {
+open func update(input: UpdateRegion)async throws  -> Region  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3353,7 +3353,7 @@ open func update(input: UpdateRegion)async throws  -> RegionView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRegionView_lift,
+            liftFunc: FfiConverterTypeRegion_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3433,7 +3433,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
      * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-    func create(input: CreateRole) async throws  -> RoleView
+    func create(input: CreateRole) async throws  -> Role
     
     /**
      * Deletes a role.
@@ -3455,7 +3455,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
      *
      * Permission `policy:read`.
      */
-    func list(input: ListRoles) async throws  -> RoleViewPage
+    func list(input: ListRoles) async throws  -> RolePage
     
     /**
      * Lists the roles that the caller holds.
@@ -3475,7 +3475,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
      * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-    func update(input: UpdateRole) async throws  -> RoleView
+    func update(input: UpdateRole) async throws  -> Role
     
 }
 /**
@@ -3582,7 +3582,7 @@ open func assignments(input: ListAssignments = ListAssignments())async throws  -
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
      * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-open func create(input: CreateRole)async throws  -> RoleView  {
+open func create(input: CreateRole)async throws  -> Role  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3593,7 +3593,7 @@ open func create(input: CreateRole)async throws  -> RoleView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRoleView_lift,
+            liftFunc: FfiConverterTypeRole_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3646,7 +3646,7 @@ open func get(input: GetRole)async throws  -> RoleDetails  {
      *
      * Permission `policy:read`.
      */
-open func list(input: ListRoles = ListRoles())async throws  -> RoleViewPage  {
+open func list(input: ListRoles = ListRoles())async throws  -> RolePage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3657,7 +3657,7 @@ open func list(input: ListRoles = ListRoles())async throws  -> RoleViewPage  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRoleViewPage_lift,
+            liftFunc: FfiConverterTypeRolePage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3708,7 +3708,7 @@ open func unassign(input: UnassignRole)async throws   {
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
      * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-open func update(input: UpdateRole)async throws  -> RoleView  {
+open func update(input: UpdateRole)async throws  -> Role  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -3719,7 +3719,7 @@ open func update(input: UpdateRole)async throws  -> RoleView  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeRoleView_lift,
+            liftFunc: FfiConverterTypeRole_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -3949,14 +3949,14 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Lists the caller's own sessions, newest first.
      */
-    func list(input: ListSessions) async throws  -> SessionViewPage
+    func list(input: ListSessions) async throws  -> SessionPage
     
     /**
      * Lists a user's sessions, newest first.
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-    func listOf(input: ListSessionsOf) async throws  -> SessionViewPage
+    func listOf(input: ListSessionsOf) async throws  -> SessionPage
     
     /**
      * Signs in with an e-mail address or username and the password.
@@ -4056,7 +4056,7 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
     /**
      * Lists the caller's own sessions, newest first.
      */
-open func list(input: ListSessions = ListSessions())async throws  -> SessionViewPage  {
+open func list(input: ListSessions = ListSessions())async throws  -> SessionPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4067,7 +4067,7 @@ open func list(input: ListSessions = ListSessions())async throws  -> SessionView
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeSessionViewPage_lift,
+            liftFunc: FfiConverterTypeSessionPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4077,7 +4077,7 @@ open func list(input: ListSessions = ListSessions())async throws  -> SessionView
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-open func listOf(input: ListSessionsOf)async throws  -> SessionViewPage  {
+open func listOf(input: ListSessionsOf)async throws  -> SessionPage  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4088,7 +4088,7 @@ open func listOf(input: ListSessionsOf)async throws  -> SessionViewPage  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeSessionViewPage_lift,
+            liftFunc: FfiConverterTypeSessionPage_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4492,6 +4492,13 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func position()  -> UInt64
     
     /**
+     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+     *
+     * Throws `UNAVAILABLE` if the storage does not answer.
+     */
+    func refresh() async throws 
+    
+    /**
      * Finishes running commits and closes the storage; later calls throw `UNAVAILABLE` (`CLOSED`).
      * Closing again does nothing.
      */
@@ -4789,6 +4796,27 @@ open func position() -> UInt64  {
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
+}
+    
+    /**
+     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+     *
+     * Throws `UNAVAILABLE` if the storage does not answer.
+     */
+open func refresh()async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_refresh(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
 }
     
     /**
@@ -5880,88 +5908,9 @@ func FfiConverterTypeAssignmentTrace_lower(_ value: AssignmentTrace) -> RustBuff
 
 
 /**
- * The result of verifying the audit log.
- */
-public struct AuditReport: Equatable, Hashable {
-    /**
-     * Whether nothing was altered, removed or moved.
-     */
-    public let isWhole: Bool
-    /**
-     * How many entries are intact.
-     */
-    public let verified: Int64
-    /**
-     * The first bad entry.
-     */
-    public let fault: ChainFault?
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * Whether nothing was altered, removed or moved.
-         */isWhole: Bool, 
-        /**
-         * How many entries are intact.
-         */verified: Int64, 
-        /**
-         * The first bad entry.
-         */fault: ChainFault? = nil) {
-        self.isWhole = isWhole
-        self.verified = verified
-        self.fault = fault
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension AuditReport: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditReport {
-        return
-            try AuditReport(
-                isWhole: FfiConverterBool.read(from: &buf), 
-                verified: FfiConverterInt64.read(from: &buf), 
-                fault: FfiConverterOptionTypeChainFault.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: AuditReport, into buf: inout [UInt8]) {
-        FfiConverterBool.write(value.isWhole, into: &buf)
-        FfiConverterInt64.write(value.verified, into: &buf)
-        FfiConverterOptionTypeChainFault.write(value.fault, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeAuditReport_lift(_ buf: RustBuffer) throws -> AuditReport {
-    return try FfiConverterTypeAuditReport.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeAuditReport_lower(_ value: AuditReport) -> RustBuffer {
-    return FfiConverterTypeAuditReport.lower(value)
-}
-
-
-/**
  * An entry of the audit log.
  */
-public struct AuditView: Equatable, Hashable {
+public struct AuditEntry: Equatable, Hashable {
     /**
      * The entry's id.
      */
@@ -6086,16 +6035,16 @@ public struct AuditView: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension AuditView: Sendable {}
+extension AuditEntry: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditView {
+struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditEntry {
         return
-            try AuditView(
+            try AuditEntry(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 lane: FfiConverterInt64.read(from: &buf), 
                 seq: FfiConverterInt64.read(from: &buf), 
@@ -6113,7 +6062,7 @@ struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: AuditView, into buf: inout [UInt8]) {
+    public static func write(_ value: AuditEntry, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterInt64.write(value.lane, into: &buf)
         FfiConverterInt64.write(value.seq, into: &buf)
@@ -6135,26 +6084,26 @@ struct FfiConverterTypeAuditView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeAuditView_lift(_ buf: RustBuffer) throws -> AuditView {
-    return try FfiConverterTypeAuditView.lift(buf)
+func FfiConverterTypeAuditEntry_lift(_ buf: RustBuffer) throws -> AuditEntry {
+    return try FfiConverterTypeAuditEntry.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeAuditView_lower(_ value: AuditView) -> RustBuffer {
-    return FfiConverterTypeAuditView.lower(value)
+func FfiConverterTypeAuditEntry_lower(_ value: AuditEntry) -> RustBuffer {
+    return FfiConverterTypeAuditEntry.lower(value)
 }
 
 
 /**
  * One page of a list.
  */
-public struct AuditViewPage: Equatable, Hashable {
+public struct AuditEntryPage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [AuditView]
+    public let items: [AuditEntry]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -6189,7 +6138,7 @@ public struct AuditViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [AuditView], 
+         */items: [AuditEntry], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -6227,17 +6176,17 @@ public struct AuditViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension AuditViewPage: Sendable {}
+extension AuditEntryPage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditViewPage {
+struct FfiConverterTypeAuditEntryPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditEntryPage {
         return
-            try AuditViewPage(
-                items: FfiConverterSequenceTypeAuditView.read(from: &buf), 
+            try AuditEntryPage(
+                items: FfiConverterSequenceTypeAuditEntry.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -6248,8 +6197,8 @@ struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: AuditViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeAuditView.write(value.items, into: &buf)
+    public static func write(_ value: AuditEntryPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeAuditEntry.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -6264,15 +6213,94 @@ struct FfiConverterTypeAuditViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeAuditViewPage_lift(_ buf: RustBuffer) throws -> AuditViewPage {
-    return try FfiConverterTypeAuditViewPage.lift(buf)
+func FfiConverterTypeAuditEntryPage_lift(_ buf: RustBuffer) throws -> AuditEntryPage {
+    return try FfiConverterTypeAuditEntryPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeAuditViewPage_lower(_ value: AuditViewPage) -> RustBuffer {
-    return FfiConverterTypeAuditViewPage.lower(value)
+func FfiConverterTypeAuditEntryPage_lower(_ value: AuditEntryPage) -> RustBuffer {
+    return FfiConverterTypeAuditEntryPage.lower(value)
+}
+
+
+/**
+ * The result of verifying the audit log.
+ */
+public struct AuditReport: Equatable, Hashable {
+    /**
+     * Whether nothing was altered, removed or moved.
+     */
+    public let isWhole: Bool
+    /**
+     * How many entries are intact.
+     */
+    public let verified: Int64
+    /**
+     * The first bad entry.
+     */
+    public let fault: ChainFault?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether nothing was altered, removed or moved.
+         */isWhole: Bool, 
+        /**
+         * How many entries are intact.
+         */verified: Int64, 
+        /**
+         * The first bad entry.
+         */fault: ChainFault? = nil) {
+        self.isWhole = isWhole
+        self.verified = verified
+        self.fault = fault
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AuditReport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditReport {
+        return
+            try AuditReport(
+                isWhole: FfiConverterBool.read(from: &buf), 
+                verified: FfiConverterInt64.read(from: &buf), 
+                fault: FfiConverterOptionTypeChainFault.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AuditReport, into buf: inout [UInt8]) {
+        FfiConverterBool.write(value.isWhole, into: &buf)
+        FfiConverterInt64.write(value.verified, into: &buf)
+        FfiConverterOptionTypeChainFault.write(value.fault, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditReport_lift(_ buf: RustBuffer) throws -> AuditReport {
+    return try FfiConverterTypeAuditReport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditReport_lower(_ value: AuditReport) -> RustBuffer {
+    return FfiConverterTypeAuditReport.lower(value)
 }
 
 
@@ -8629,7 +8657,7 @@ func FfiConverterTypeDiffPolicy_lower(_ value: DiffPolicy) -> RustBuffer {
 /**
  * A drone with its operator and users, as far as the caller may see them.
  */
-public struct DroneView: Equatable, Hashable {
+public struct Drone: Equatable, Hashable {
     /**
      * The drone's id.
      */
@@ -8722,16 +8750,16 @@ public struct DroneView: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension DroneView: Sendable {}
+extension Drone: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneView {
+struct FfiConverterTypeDrone: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Drone {
         return
-            try DroneView(
+            try Drone(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 code: FfiConverterString.read(from: &buf), 
                 model: FfiConverterTypeDroneModel.read(from: &buf), 
@@ -8745,7 +8773,7 @@ struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: DroneView, into buf: inout [UInt8]) {
+    public static func write(_ value: Drone, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterString.write(value.code, into: &buf)
         FfiConverterTypeDroneModel.write(value.model, into: &buf)
@@ -8763,26 +8791,26 @@ struct FfiConverterTypeDroneView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeDroneView_lift(_ buf: RustBuffer) throws -> DroneView {
-    return try FfiConverterTypeDroneView.lift(buf)
+func FfiConverterTypeDrone_lift(_ buf: RustBuffer) throws -> Drone {
+    return try FfiConverterTypeDrone.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeDroneView_lower(_ value: DroneView) -> RustBuffer {
-    return FfiConverterTypeDroneView.lower(value)
+func FfiConverterTypeDrone_lower(_ value: Drone) -> RustBuffer {
+    return FfiConverterTypeDrone.lower(value)
 }
 
 
 /**
  * One page of a list.
  */
-public struct DroneViewPage: Equatable, Hashable {
+public struct DronePage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [DroneView]
+    public let items: [Drone]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -8817,7 +8845,7 @@ public struct DroneViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [DroneView], 
+         */items: [Drone], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -8855,17 +8883,17 @@ public struct DroneViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension DroneViewPage: Sendable {}
+extension DronePage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroneViewPage {
+struct FfiConverterTypeDronePage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DronePage {
         return
-            try DroneViewPage(
-                items: FfiConverterSequenceTypeDroneView.read(from: &buf), 
+            try DronePage(
+                items: FfiConverterSequenceTypeDrone.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -8876,8 +8904,8 @@ struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: DroneViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeDroneView.write(value.items, into: &buf)
+    public static func write(_ value: DronePage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeDrone.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -8892,15 +8920,15 @@ struct FfiConverterTypeDroneViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeDroneViewPage_lift(_ buf: RustBuffer) throws -> DroneViewPage {
-    return try FfiConverterTypeDroneViewPage.lift(buf)
+func FfiConverterTypeDronePage_lift(_ buf: RustBuffer) throws -> DronePage {
+    return try FfiConverterTypeDronePage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeDroneViewPage_lower(_ value: DroneViewPage) -> RustBuffer {
-    return FfiConverterTypeDroneViewPage.lower(value)
+func FfiConverterTypeDronePage_lower(_ value: DronePage) -> RustBuffer {
+    return FfiConverterTypeDronePage.lower(value)
 }
 
 
@@ -11908,7 +11936,7 @@ func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
 /**
  * A permission.
  */
-public struct PermissionView: Equatable, Hashable {
+public struct Permission: Equatable, Hashable {
     /**
      * Its name: `document:edit`.
      */
@@ -11985,16 +12013,16 @@ public struct PermissionView: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension PermissionView: Sendable {}
+extension Permission: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionView {
+struct FfiConverterTypePermission: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Permission {
         return
-            try PermissionView(
+            try Permission(
                 name: FfiConverterString.read(from: &buf), 
                 resource: FfiConverterString.read(from: &buf), 
                 action: FfiConverterString.read(from: &buf), 
@@ -12006,7 +12034,7 @@ struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: PermissionView, into buf: inout [UInt8]) {
+    public static func write(_ value: Permission, into buf: inout [UInt8]) {
         FfiConverterString.write(value.name, into: &buf)
         FfiConverterString.write(value.resource, into: &buf)
         FfiConverterString.write(value.action, into: &buf)
@@ -12022,26 +12050,26 @@ struct FfiConverterTypePermissionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypePermissionView_lift(_ buf: RustBuffer) throws -> PermissionView {
-    return try FfiConverterTypePermissionView.lift(buf)
+func FfiConverterTypePermission_lift(_ buf: RustBuffer) throws -> Permission {
+    return try FfiConverterTypePermission.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypePermissionView_lower(_ value: PermissionView) -> RustBuffer {
-    return FfiConverterTypePermissionView.lower(value)
+func FfiConverterTypePermission_lower(_ value: Permission) -> RustBuffer {
+    return FfiConverterTypePermission.lower(value)
 }
 
 
 /**
  * One page of a list.
  */
-public struct PermissionViewPage: Equatable, Hashable {
+public struct PermissionPage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [PermissionView]
+    public let items: [Permission]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -12076,7 +12104,7 @@ public struct PermissionViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [PermissionView], 
+         */items: [Permission], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -12114,17 +12142,17 @@ public struct PermissionViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension PermissionViewPage: Sendable {}
+extension PermissionPage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypePermissionViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionViewPage {
+struct FfiConverterTypePermissionPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PermissionPage {
         return
-            try PermissionViewPage(
-                items: FfiConverterSequenceTypePermissionView.read(from: &buf), 
+            try PermissionPage(
+                items: FfiConverterSequenceTypePermission.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -12135,8 +12163,8 @@ struct FfiConverterTypePermissionViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: PermissionViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypePermissionView.write(value.items, into: &buf)
+    public static func write(_ value: PermissionPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypePermission.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -12151,15 +12179,15 @@ struct FfiConverterTypePermissionViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypePermissionViewPage_lift(_ buf: RustBuffer) throws -> PermissionViewPage {
-    return try FfiConverterTypePermissionViewPage.lift(buf)
+func FfiConverterTypePermissionPage_lift(_ buf: RustBuffer) throws -> PermissionPage {
+    return try FfiConverterTypePermissionPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypePermissionViewPage_lower(_ value: PermissionViewPage) -> RustBuffer {
-    return FfiConverterTypePermissionViewPage.lower(value)
+func FfiConverterTypePermissionPage_lower(_ value: PermissionPage) -> RustBuffer {
+    return FfiConverterTypePermissionPage.lower(value)
 }
 
 
@@ -12965,7 +12993,7 @@ func FfiConverterTypeRefresh_lower(_ value: Refresh) -> RustBuffer {
 /**
  * A region, and how many of its users and drones the caller may list.
  */
-public struct RegionView: Equatable, Hashable {
+public struct Region: Equatable, Hashable {
     /**
      * The region's id.
      */
@@ -13066,16 +13094,16 @@ public struct RegionView: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension RegionView: Sendable {}
+extension Region: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionView {
+struct FfiConverterTypeRegion: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Region {
         return
-            try RegionView(
+            try Region(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 code: FfiConverterString.read(from: &buf), 
                 name: FfiConverterString.read(from: &buf), 
@@ -13090,7 +13118,7 @@ struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: RegionView, into buf: inout [UInt8]) {
+    public static func write(_ value: Region, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterString.write(value.code, into: &buf)
         FfiConverterString.write(value.name, into: &buf)
@@ -13109,26 +13137,26 @@ struct FfiConverterTypeRegionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRegionView_lift(_ buf: RustBuffer) throws -> RegionView {
-    return try FfiConverterTypeRegionView.lift(buf)
+func FfiConverterTypeRegion_lift(_ buf: RustBuffer) throws -> Region {
+    return try FfiConverterTypeRegion.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRegionView_lower(_ value: RegionView) -> RustBuffer {
-    return FfiConverterTypeRegionView.lower(value)
+func FfiConverterTypeRegion_lower(_ value: Region) -> RustBuffer {
+    return FfiConverterTypeRegion.lower(value)
 }
 
 
 /**
  * One page of a list.
  */
-public struct RegionViewPage: Equatable, Hashable {
+public struct RegionPage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [RegionView]
+    public let items: [Region]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -13163,7 +13191,7 @@ public struct RegionViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [RegionView], 
+         */items: [Region], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -13201,17 +13229,17 @@ public struct RegionViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension RegionViewPage: Sendable {}
+extension RegionPage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionViewPage {
+struct FfiConverterTypeRegionPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionPage {
         return
-            try RegionViewPage(
-                items: FfiConverterSequenceTypeRegionView.read(from: &buf), 
+            try RegionPage(
+                items: FfiConverterSequenceTypeRegion.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -13222,8 +13250,8 @@ struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: RegionViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeRegionView.write(value.items, into: &buf)
+    public static func write(_ value: RegionPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeRegion.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -13238,15 +13266,15 @@ struct FfiConverterTypeRegionViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRegionViewPage_lift(_ buf: RustBuffer) throws -> RegionViewPage {
-    return try FfiConverterTypeRegionViewPage.lift(buf)
+func FfiConverterTypeRegionPage_lift(_ buf: RustBuffer) throws -> RegionPage {
+    return try FfiConverterTypeRegionPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRegionViewPage_lower(_ value: RegionViewPage) -> RustBuffer {
-    return FfiConverterTypeRegionViewPage.lower(value)
+func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
+    return FfiConverterTypeRegionPage.lower(value)
 }
 
 
@@ -13848,6 +13876,145 @@ func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
 
 
 /**
+ * A role of the policy.
+ */
+public struct Role: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * What it is for.
+     */
+    public let description: String?
+    /**
+     * Whether every new account gets it.
+     */
+    public let isDefault: Bool
+    /**
+     * Whether it grants `admin:all`, itself or by a role that it inherits.
+     */
+    public let isAdministrator: Bool
+    /**
+     * The roles that it inherits directly.
+     */
+    public let inherits: [String]
+    /**
+     * Its own grants.
+     */
+    public let grants: [RoleGrant]
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * What it is for.
+         */description: String? = nil, 
+        /**
+         * Whether every new account gets it.
+         */isDefault: Bool, 
+        /**
+         * Whether it grants `admin:all`, itself or by a role that it inherits.
+         */isAdministrator: Bool, 
+        /**
+         * The roles that it inherits directly.
+         */inherits: [String] = [], 
+        /**
+         * Its own grants.
+         */grants: [RoleGrant] = [], 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
+         */version: Int64) {
+        self.name = name
+        self.description = description
+        self.isDefault = isDefault
+        self.isAdministrator = isAdministrator
+        self.inherits = inherits
+        self.grants = grants
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Role: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Role {
+        return
+            try Role(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                isDefault: FfiConverterBool.read(from: &buf), 
+                isAdministrator: FfiConverterBool.read(from: &buf), 
+                inherits: FfiConverterSequenceString.read(from: &buf), 
+                grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Role, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterBool.write(value.isDefault, into: &buf)
+        FfiConverterBool.write(value.isAdministrator, into: &buf)
+        FfiConverterSequenceString.write(value.inherits, into: &buf)
+        FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRole_lift(_ buf: RustBuffer) throws -> Role {
+    return try FfiConverterTypeRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRole_lower(_ value: Role) -> RustBuffer {
+    return FfiConverterTypeRole.lower(value)
+}
+
+
+/**
  * A role that a user holds, in a scope, for a time.
  */
 public struct RoleAssignment: Equatable, Hashable {
@@ -14435,152 +14602,13 @@ func FfiConverterTypeRoleGrant_lower(_ value: RoleGrant) -> RustBuffer {
 
 
 /**
- * A role of the policy.
- */
-public struct RoleView: Equatable, Hashable {
-    /**
-     * Its name.
-     */
-    public let name: String
-    /**
-     * What it is for.
-     */
-    public let description: String?
-    /**
-     * Whether every new account gets it.
-     */
-    public let isDefault: Bool
-    /**
-     * Whether it grants `admin:all`, itself or by a role that it inherits.
-     */
-    public let isAdministrator: Bool
-    /**
-     * The roles that it inherits directly.
-     */
-    public let inherits: [String]
-    /**
-     * Its own grants.
-     */
-    public let grants: [RoleGrant]
-    /**
-     * When it was created.
-     */
-    public let createdAt: Timestamp
-    /**
-     * When it was last changed.
-     */
-    public let updatedAt: Timestamp
-    /**
-     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
-     */
-    public let version: Int64
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * Its name.
-         */name: String, 
-        /**
-         * What it is for.
-         */description: String? = nil, 
-        /**
-         * Whether every new account gets it.
-         */isDefault: Bool, 
-        /**
-         * Whether it grants `admin:all`, itself or by a role that it inherits.
-         */isAdministrator: Bool, 
-        /**
-         * The roles that it inherits directly.
-         */inherits: [String] = [], 
-        /**
-         * Its own grants.
-         */grants: [RoleGrant] = [], 
-        /**
-         * When it was created.
-         */createdAt: Timestamp, 
-        /**
-         * When it was last changed.
-         */updatedAt: Timestamp, 
-        /**
-         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
-         */version: Int64) {
-        self.name = name
-        self.description = description
-        self.isDefault = isDefault
-        self.isAdministrator = isAdministrator
-        self.inherits = inherits
-        self.grants = grants
-        self.createdAt = createdAt
-        self.updatedAt = updatedAt
-        self.version = version
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension RoleView: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeRoleView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleView {
-        return
-            try RoleView(
-                name: FfiConverterString.read(from: &buf), 
-                description: FfiConverterOptionString.read(from: &buf), 
-                isDefault: FfiConverterBool.read(from: &buf), 
-                isAdministrator: FfiConverterBool.read(from: &buf), 
-                inherits: FfiConverterSequenceString.read(from: &buf), 
-                grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
-                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
-                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
-                version: FfiConverterInt64.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: RoleView, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.name, into: &buf)
-        FfiConverterOptionString.write(value.description, into: &buf)
-        FfiConverterBool.write(value.isDefault, into: &buf)
-        FfiConverterBool.write(value.isAdministrator, into: &buf)
-        FfiConverterSequenceString.write(value.inherits, into: &buf)
-        FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
-        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
-        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
-        FfiConverterInt64.write(value.version, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeRoleView_lift(_ buf: RustBuffer) throws -> RoleView {
-    return try FfiConverterTypeRoleView.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeRoleView_lower(_ value: RoleView) -> RustBuffer {
-    return FfiConverterTypeRoleView.lower(value)
-}
-
-
-/**
  * One page of a list.
  */
-public struct RoleViewPage: Equatable, Hashable {
+public struct RolePage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [RoleView]
+    public let items: [Role]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -14615,7 +14643,7 @@ public struct RoleViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [RoleView], 
+         */items: [Role], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -14653,17 +14681,17 @@ public struct RoleViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension RoleViewPage: Sendable {}
+extension RolePage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeRoleViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RoleViewPage {
+struct FfiConverterTypeRolePage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RolePage {
         return
-            try RoleViewPage(
-                items: FfiConverterSequenceTypeRoleView.read(from: &buf), 
+            try RolePage(
+                items: FfiConverterSequenceTypeRole.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -14674,8 +14702,8 @@ struct FfiConverterTypeRoleViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: RoleViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeRoleView.write(value.items, into: &buf)
+    public static func write(_ value: RolePage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeRole.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -14690,15 +14718,15 @@ struct FfiConverterTypeRoleViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRoleViewPage_lift(_ buf: RustBuffer) throws -> RoleViewPage {
-    return try FfiConverterTypeRoleViewPage.lift(buf)
+func FfiConverterTypeRolePage_lift(_ buf: RustBuffer) throws -> RolePage {
+    return try FfiConverterTypeRolePage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeRoleViewPage_lower(_ value: RoleViewPage) -> RustBuffer {
-    return FfiConverterTypeRoleViewPage.lower(value)
+func FfiConverterTypeRolePage_lower(_ value: RolePage) -> RustBuffer {
+    return FfiConverterTypeRolePage.lower(value)
 }
 
 
@@ -15415,7 +15443,7 @@ func FfiConverterTypeSeedUser_lower(_ value: SeedUser) -> RustBuffer {
 /**
  * A session that is still valid.
  */
-public struct SessionView: Equatable, Hashable {
+public struct Session: Equatable, Hashable {
     /**
      * The session's id.
      */
@@ -15508,16 +15536,16 @@ public struct SessionView: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension SessionView: Sendable {}
+extension Session: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SessionView {
+struct FfiConverterTypeSession: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Session {
         return
-            try SessionView(
+            try Session(
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 userId: FfiConverterTypeUuid.read(from: &buf), 
                 deviceName: FfiConverterOptionString.read(from: &buf), 
@@ -15531,7 +15559,7 @@ struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: SessionView, into buf: inout [UInt8]) {
+    public static func write(_ value: Session, into buf: inout [UInt8]) {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterTypeUuid.write(value.userId, into: &buf)
         FfiConverterOptionString.write(value.deviceName, into: &buf)
@@ -15549,26 +15577,26 @@ struct FfiConverterTypeSessionView: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSessionView_lift(_ buf: RustBuffer) throws -> SessionView {
-    return try FfiConverterTypeSessionView.lift(buf)
+func FfiConverterTypeSession_lift(_ buf: RustBuffer) throws -> Session {
+    return try FfiConverterTypeSession.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSessionView_lower(_ value: SessionView) -> RustBuffer {
-    return FfiConverterTypeSessionView.lower(value)
+func FfiConverterTypeSession_lower(_ value: Session) -> RustBuffer {
+    return FfiConverterTypeSession.lower(value)
 }
 
 
 /**
  * One page of a list.
  */
-public struct SessionViewPage: Equatable, Hashable {
+public struct SessionPage: Equatable, Hashable {
     /**
      * The rows of this page.
      */
-    public let items: [SessionView]
+    public let items: [Session]
     /**
      * How many rows there are in all, for this caller; none when the page was reached by a cursor.
      */
@@ -15603,7 +15631,7 @@ public struct SessionViewPage: Equatable, Hashable {
     public init(
         /**
          * The rows of this page.
-         */items: [SessionView], 
+         */items: [Session], 
         /**
          * How many rows there are in all, for this caller; none when the page was reached by a cursor.
          */total: Int64?, 
@@ -15641,17 +15669,17 @@ public struct SessionViewPage: Equatable, Hashable {
 }
 
 #if compiler(>=6)
-extension SessionViewPage: Sendable {}
+extension SessionPage: Sendable {}
 #endif
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-struct FfiConverterTypeSessionViewPage: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SessionViewPage {
+struct FfiConverterTypeSessionPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SessionPage {
         return
-            try SessionViewPage(
-                items: FfiConverterSequenceTypeSessionView.read(from: &buf), 
+            try SessionPage(
+                items: FfiConverterSequenceTypeSession.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
@@ -15662,8 +15690,8 @@ struct FfiConverterTypeSessionViewPage: FfiConverterRustBuffer {
         )
     }
 
-    public static func write(_ value: SessionViewPage, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeSessionView.write(value.items, into: &buf)
+    public static func write(_ value: SessionPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeSession.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
@@ -15678,15 +15706,15 @@ struct FfiConverterTypeSessionViewPage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSessionViewPage_lift(_ buf: RustBuffer) throws -> SessionViewPage {
-    return try FfiConverterTypeSessionViewPage.lift(buf)
+func FfiConverterTypeSessionPage_lift(_ buf: RustBuffer) throws -> SessionPage {
+    return try FfiConverterTypeSessionPage.lift(buf)
 }
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-func FfiConverterTypeSessionViewPage_lower(_ value: SessionViewPage) -> RustBuffer {
-    return FfiConverterTypeSessionViewPage.lower(value)
+func FfiConverterTypeSessionPage_lower(_ value: SessionPage) -> RustBuffer {
+    return FfiConverterTypeSessionPage.lower(value)
 }
 
 
@@ -22109,23 +22137,23 @@ fileprivate struct FfiConverterSequenceTypeAssignedRole: FfiConverterRustBuffer 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeAuditView: FfiConverterRustBuffer {
-    typealias SwiftType = [AuditView]
+fileprivate struct FfiConverterSequenceTypeAuditEntry: FfiConverterRustBuffer {
+    typealias SwiftType = [AuditEntry]
 
-    public static func write(_ value: [AuditView], into buf: inout [UInt8]) {
+    public static func write(_ value: [AuditEntry], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypeAuditView.write(item, into: &buf)
+            FfiConverterTypeAuditEntry.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AuditView] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AuditEntry] {
         let len: Int32 = try readInt(&buf)
-        var seq = [AuditView]()
+        var seq = [AuditEntry]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeAuditView.read(from: &buf))
+            seq.append(try FfiConverterTypeAuditEntry.read(from: &buf))
         }
         return seq
     }
@@ -22209,23 +22237,23 @@ fileprivate struct FfiConverterSequenceTypeDecisionChange: FfiConverterRustBuffe
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeDroneView: FfiConverterRustBuffer {
-    typealias SwiftType = [DroneView]
+fileprivate struct FfiConverterSequenceTypeDrone: FfiConverterRustBuffer {
+    typealias SwiftType = [Drone]
 
-    public static func write(_ value: [DroneView], into buf: inout [UInt8]) {
+    public static func write(_ value: [Drone], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypeDroneView.write(item, into: &buf)
+            FfiConverterTypeDrone.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [DroneView] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Drone] {
         let len: Int32 = try readInt(&buf)
-        var seq = [DroneView]()
+        var seq = [Drone]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeDroneView.read(from: &buf))
+            seq.append(try FfiConverterTypeDrone.read(from: &buf))
         }
         return seq
     }
@@ -22359,23 +22387,23 @@ fileprivate struct FfiConverterSequenceTypeNewGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypePermissionView: FfiConverterRustBuffer {
-    typealias SwiftType = [PermissionView]
+fileprivate struct FfiConverterSequenceTypePermission: FfiConverterRustBuffer {
+    typealias SwiftType = [Permission]
 
-    public static func write(_ value: [PermissionView], into buf: inout [UInt8]) {
+    public static func write(_ value: [Permission], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypePermissionView.write(item, into: &buf)
+            FfiConverterTypePermission.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PermissionView] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Permission] {
         let len: Int32 = try readInt(&buf)
-        var seq = [PermissionView]()
+        var seq = [Permission]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypePermissionView.read(from: &buf))
+            seq.append(try FfiConverterTypePermission.read(from: &buf))
         }
         return seq
     }
@@ -22459,23 +22487,23 @@ fileprivate struct FfiConverterSequenceTypeProblem: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeRegionView: FfiConverterRustBuffer {
-    typealias SwiftType = [RegionView]
+fileprivate struct FfiConverterSequenceTypeRegion: FfiConverterRustBuffer {
+    typealias SwiftType = [Region]
 
-    public static func write(_ value: [RegionView], into buf: inout [UInt8]) {
+    public static func write(_ value: [Region], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypeRegionView.write(item, into: &buf)
+            FfiConverterTypeRegion.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RegionView] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Region] {
         let len: Int32 = try readInt(&buf)
-        var seq = [RegionView]()
+        var seq = [Region]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeRegionView.read(from: &buf))
+            seq.append(try FfiConverterTypeRegion.read(from: &buf))
         }
         return seq
     }
@@ -22501,6 +22529,31 @@ fileprivate struct FfiConverterSequenceTypeRemovedGrant: FfiConverterRustBuffer 
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeRemovedGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeRole: FfiConverterRustBuffer {
+    typealias SwiftType = [Role]
+
+    public static func write(_ value: [Role], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Role] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Role]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeRole.read(from: &buf))
         }
         return seq
     }
@@ -22551,31 +22604,6 @@ fileprivate struct FfiConverterSequenceTypeRoleGrant: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeRoleGrant.read(from: &buf))
-        }
-        return seq
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-fileprivate struct FfiConverterSequenceTypeRoleView: FfiConverterRustBuffer {
-    typealias SwiftType = [RoleView]
-
-    public static func write(_ value: [RoleView], into buf: inout [UInt8]) {
-        let len = Int32(value.count)
-        writeInt(&buf, len)
-        for item in value {
-            FfiConverterTypeRoleView.write(item, into: &buf)
-        }
-    }
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RoleView] {
-        let len: Int32 = try readInt(&buf)
-        var seq = [RoleView]()
-        seq.reserveCapacity(Int(len))
-        for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeRoleView.read(from: &buf))
         }
         return seq
     }
@@ -22684,23 +22712,23 @@ fileprivate struct FfiConverterSequenceTypeSeedUser: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeSessionView: FfiConverterRustBuffer {
-    typealias SwiftType = [SessionView]
+fileprivate struct FfiConverterSequenceTypeSession: FfiConverterRustBuffer {
+    typealias SwiftType = [Session]
 
-    public static func write(_ value: [SessionView], into buf: inout [UInt8]) {
+    public static func write(_ value: [Session], into buf: inout [UInt8]) {
         let len = Int32(value.count)
         writeInt(&buf, len)
         for item in value {
-            FfiConverterTypeSessionView.write(item, into: &buf)
+            FfiConverterTypeSession.write(item, into: &buf)
         }
     }
 
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [SessionView] {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Session] {
         let len: Int32 = try readInt(&buf)
-        var seq = [SessionView]()
+        var seq = [Session]()
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeSessionView.read(from: &buf))
+            seq.append(try FfiConverterTypeSession.read(from: &buf))
         }
         return seq
     }
@@ -23382,7 +23410,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 46429) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 37393) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 14745) {
@@ -23391,31 +23419,31 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 62926) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 34061) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 24142) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 11625) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 24537) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_get() != 28241) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_get() != 47294) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_list() != 34567) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_list() != 47711) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 19349) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_reassign() != 41859) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 15643) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 19207) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 15709) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 29141) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 38999) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 58420) {
@@ -23424,16 +23452,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 728) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 39506) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 60434) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 27828) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_list() != 13699) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_mine() != 48394) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 31664) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_update() != 18472) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_policy_diff() != 61818) {
@@ -23454,19 +23482,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 34730) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 29354) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 10716) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 19779) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 47615) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_list() != 64737) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_list() != 45108) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 60797) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 53356) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
@@ -23475,7 +23503,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 35210) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 57275) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 62261) {
@@ -23484,7 +23512,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 61693) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 62037) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 52667) {
@@ -23493,13 +23521,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 35213) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 45592) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 44089) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 14567) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 32210) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 49238) {
@@ -23599,6 +23627,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 13399) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_refresh() != 22986) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 11003) {

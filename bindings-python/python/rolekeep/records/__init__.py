@@ -39,13 +39,13 @@ from .users import (
 )
 from .sessions import (
     LoginResult,
-    SessionView,
+    Session,
 )
 from .roles import (
     DeletedRole,
+    Role,
     RoleAssignment,
     RoleDetails,
-    RoleView,
 )
 from .permissions import (
     AssignmentTrace,
@@ -56,7 +56,7 @@ from .permissions import (
     EffectiveGrant,
     Explanation,
     GrantTrace,
-    PermissionView,
+    Permission,
     RemovedGrant,
     TestOutcome,
     TestTrace,
@@ -78,16 +78,16 @@ from .policy import (
     RoleEdit,
 )
 from .regions import (
+    Region,
     RegionStatus,
-    RegionView,
 )
 from .drones import (
-    DroneView,
+    Drone,
     UserBrief,
 )
 from .audit import (
+    AuditEntry,
     AuditReport,
-    AuditView,
     ChainFault,
     ChangeOutcome,
 )
@@ -102,8 +102,8 @@ __all__ = [
     "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
+    "AuditEntry",
     "AuditReport",
-    "AuditView",
     "Cause",
     "ChainFault",
     "Change",
@@ -114,9 +114,9 @@ __all__ = [
     "DecisionChange",
     "DeletedPermission",
     "DeletedRole",
+    "Drone",
     "DroneModel",
     "DroneStatus",
-    "DroneView",
     "DryRun",
     "Effect",
     "EffectiveGrant",
@@ -131,7 +131,7 @@ __all__ = [
     "LoginResult",
     "NewGrant",
     "Page",
-    "PermissionView",
+    "Permission",
     "PolicyChange",
     "PolicyChangeKind",
     "PolicyFieldChange",
@@ -142,19 +142,19 @@ __all__ = [
     "PolicyValidation",
     "Problem",
     "Reason",
+    "Region",
     "RegionStatus",
-    "RegionView",
     "RemovedGrant",
+    "Role",
     "RoleAssignment",
     "RoleDetails",
     "RoleEdit",
     "RoleGrant",
-    "RoleView",
     "SeedDrone",
     "SeedRegion",
     "SeedResult",
     "SeedUser",
-    "SessionView",
+    "Session",
     "SqlColumn",
     "SqlDialect",
     "SqlFilter",

@@ -10,19 +10,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditReport:
-    """The result of verifying the audit log."""
-
-    is_whole: bool
-    """Whether nothing was altered, removed or moved."""
-    verified: int
-    """How many entries are intact."""
-    fault: ChainFault | None = None
-    """The first bad entry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditView:
+class AuditEntry:
     """An entry of the audit log."""
 
     id: UUID
@@ -53,6 +41,18 @@ class AuditView:
     """The user agent of the request."""
     hash: str
     """The entry's hash; the next entry contains it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """The result of verifying the audit log."""
+
+    is_whole: bool
+    """Whether nothing was altered, removed or moved."""
+    verified: int
+    """How many entries are intact."""
+    fault: ChainFault | None = None
+    """The first bad entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

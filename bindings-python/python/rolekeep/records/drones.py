@@ -12,7 +12,7 @@ from .common import DroneModel, DroneStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DroneView:
+class Drone:
     """A drone with its operator and users, as far as the caller may see them."""
 
     id: UUID

@@ -183,7 +183,7 @@ class GrantTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionView:
+class Permission:
     """A permission."""
 
     name: str

@@ -10,17 +10,8 @@ from uuid import UUID
 from ._base import Word
 
 
-class RegionStatus(Word):
-    """Whether a region is in use."""
-
-    ACTIVE = "ACTIVE"
-    """In use."""
-    INACTIVE = "INACTIVE"
-    """Not in use."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionView:
+class Region:
     """A region, and how many of its users and drones the caller may list."""
 
     id: UUID
@@ -45,3 +36,12 @@ class RegionView:
     """When it was last changed."""
     version: int
     """Increases by one with every change."""
+
+
+class RegionStatus(Word):
+    """Whether a region is in use."""
+
+    ACTIVE = "ACTIVE"
+    """In use."""
+    INACTIVE = "INACTIVE"
+    """Not in use."""

@@ -22,6 +22,30 @@ class DeletedRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A role of the policy."""
+
+    name: str
+    """Its name."""
+    description: str | None = None
+    """What it is for."""
+    is_default: bool
+    """Whether every new account gets it."""
+    is_administrator: bool
+    """Whether it grants `admin:all`, itself or by a role that it inherits."""
+    inherits: builtins.list[str] = field(default_factory=builtins.list)
+    """The roles that it inherits directly."""
+    grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
+    """Its own grants."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When it was last changed."""
+    version: int
+    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAssignment:
     """A role that a user holds, in a scope, for a time."""
 
@@ -65,30 +89,6 @@ class RoleDetails:
     """Every permission that it allows unconditionally, itself or by a role that it inherits."""
     conditional_permissions: builtins.list[str] = field(default_factory=builtins.list)
     """Those that it allows under conditions, or for some fields only."""
-    created_at: datetime
-    """When it was created."""
-    updated_at: datetime
-    """When it was last changed."""
-    version: int
-    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleView:
-    """A role of the policy."""
-
-    name: str
-    """Its name."""
-    description: str | None = None
-    """What it is for."""
-    is_default: bool
-    """Whether every new account gets it."""
-    is_administrator: bool
-    """Whether it grants `admin:all`, itself or by a role that it inherits."""
-    inherits: builtins.list[str] = field(default_factory=builtins.list)
-    """The roles that it inherits directly."""
-    grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
-    """Its own grants."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime

@@ -27,7 +27,7 @@ class LoginResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionView:
+class Session:
     """A session that is still valid."""
 
     id: UUID

@@ -4,18 +4,8 @@ import type { Json } from "../../page.js";
 
 // What operations of `audit` take and answer.
 
-/** The result of verifying the audit log. */
-export interface AuditReport {
-  /** Whether nothing was altered, removed or moved. */
-  readonly isWhole: boolean;
-  /** How many entries are intact. */
-  readonly verified: number;
-  /** The first bad entry. */
-  readonly fault: ChainFault | null;
-}
-
 /** An entry of the audit log. */
-export interface AuditView {
+export interface AuditEntry {
   /** The entry's id. */
   readonly id: string;
   /** The chain it belongs to. */
@@ -44,6 +34,16 @@ export interface AuditView {
   readonly userAgent: string | null;
   /** The entry's hash; the next entry contains it. */
   readonly hash: string;
+}
+
+/** The result of verifying the audit log. */
+export interface AuditReport {
+  /** Whether nothing was altered, removed or moved. */
+  readonly isWhole: boolean;
+  /** How many entries are intact. */
+  readonly verified: number;
+  /** The first bad entry. */
+  readonly fault: ChainFault | null;
 }
 
 /** What is wrong with a chain, at its first bad entry. */

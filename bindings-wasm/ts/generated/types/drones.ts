@@ -48,7 +48,7 @@ export interface DeleteDrone {
 }
 
 /** A drone with its operator and users, as far as the caller may see them. */
-export interface DroneView {
+export interface Drone {
   /** The drone's id. */
   readonly id: string;
   /** A code chosen by the application, such as `drone-001`. */

@@ -228,7 +228,7 @@ export interface ListPermissions {
 }
 
 /** A permission. */
-export interface PermissionView {
+export interface Permission {
   /** Its name: `document:edit`. */
   readonly name: string;
   /** The type of resource: `document`. */

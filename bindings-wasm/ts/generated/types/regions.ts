@@ -60,15 +60,8 @@ export interface ListRegions {
   readonly cursor?: string | undefined;
 }
 
-/** Whether a region is in use. */
-export type RegionStatus =
-  /** In use. */
-  | "ACTIVE"
-  /** Not in use. */
-  | "INACTIVE";
-
 /** A region, and how many of its users and drones the caller may list. */
-export interface RegionView {
+export interface Region {
   /** The region's id. */
   readonly id: string;
   /** A short name chosen by callers, such as `east`. */
@@ -92,6 +85,13 @@ export interface RegionView {
   /** Increases by one with every change. */
   readonly version: number;
 }
+
+/** Whether a region is in use. */
+export type RegionStatus =
+  /** In use. */
+  | "ACTIVE"
+  /** Not in use. */
+  | "INACTIVE";
 
 /**
  * Changes the given fields of a region; null clears one.

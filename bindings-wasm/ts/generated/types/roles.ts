@@ -108,6 +108,28 @@ export interface ListRoles {
   readonly cursor?: string | undefined;
 }
 
+/** A role of the policy. */
+export interface Role {
+  /** Its name. */
+  readonly name: string;
+  /** What it is for. */
+  readonly description: string | null;
+  /** Whether every new account gets it. */
+  readonly isDefault: boolean;
+  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
+  readonly isAdministrator: boolean;
+  /** The roles that it inherits directly. */
+  readonly inherits: readonly string[];
+  /** Its own grants. */
+  readonly grants: readonly RoleGrant[];
+  /** When it was created. */
+  readonly createdAt: Date;
+  /** When it was last changed. */
+  readonly updatedAt: Date;
+  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
+  readonly version: number;
+}
+
 /** A role that a user holds, in a scope, for a time. */
 export interface RoleAssignment {
   /** Who holds it. */
@@ -148,28 +170,6 @@ export interface RoleDetails {
   readonly permissions: readonly string[];
   /** Those that it allows under conditions, or for some fields only. */
   readonly conditionalPermissions: readonly string[];
-  /** When it was created. */
-  readonly createdAt: Date;
-  /** When it was last changed. */
-  readonly updatedAt: Date;
-  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
-  readonly version: number;
-}
-
-/** A role of the policy. */
-export interface RoleView {
-  /** Its name. */
-  readonly name: string;
-  /** What it is for. */
-  readonly description: string | null;
-  /** Whether every new account gets it. */
-  readonly isDefault: boolean;
-  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
-  readonly isAdministrator: boolean;
-  /** The roles that it inherits directly. */
-  readonly inherits: readonly string[];
-  /** Its own grants. */
-  readonly grants: readonly RoleGrant[];
   /** When it was created. */
   readonly createdAt: Date;
   /** When it was last changed. */

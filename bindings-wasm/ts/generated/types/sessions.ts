@@ -89,7 +89,7 @@ export interface RevokeSession {
 }
 
 /** A session that is still valid. */
-export interface SessionView {
+export interface Session {
   /** The session's id. */
   readonly id: string;
   /** The user's id. */

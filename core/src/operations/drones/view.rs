@@ -20,6 +20,7 @@ use crate::{
 
 /// A drone with its operator and users, as far as the caller may see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Drone")]
 #[non_exhaustive]
 pub struct DroneView {
     /// The drone's id.

@@ -31,6 +31,7 @@ use crate::{
 
 /// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Permission")]
 #[non_exhaustive]
 pub struct PermissionView {
     /// Its name: `document:edit`.

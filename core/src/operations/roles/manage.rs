@@ -62,6 +62,7 @@ pub struct NewGrant {
 
 /// A role of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Role")]
 #[non_exhaustive]
 pub struct RoleView {
     /// Its name.

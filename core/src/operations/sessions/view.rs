@@ -24,6 +24,7 @@ use crate::{
 
 /// A session that is still valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Session")]
 #[non_exhaustive]
 pub struct SessionView {
     /// The session's id.

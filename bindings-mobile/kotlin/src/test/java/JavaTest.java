@@ -96,6 +96,18 @@ class JavaTest {
     }
 
     @Test
+    void refreshReadsWhatOthersWrote(@TempDir Path folder) {
+        Config file = settings().sqlite(folder.resolve("app.db").toString()).build();
+        try (var here = RolekeepBlocking.open(file); var there = RolekeepBlocking.open(file)) {
+            for (int number = 0; number < 20; number++) {
+                there.system().users().create(new CreateUserBuilder("user" + number + "@example.org").build());
+                here.refresh();
+                assertEquals(there.position(), here.position());
+            }
+        }
+    }
+
+    @Test
     void closingClosesTheStore(@TempDir Path folder) {
         Config file = settings().sqlite(folder.resolve("app.db").toString()).exclusive(true).build();
         RolekeepBlocking first = RolekeepBlocking.open(file);

@@ -22,24 +22,24 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.login" -> writeLoginResult(me.sessions.login(readLogin(input)))
     "sessions.refresh" -> writeLoginResult(me.sessions.refresh(readRefresh(input)))
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
-    "sessions.list" -> writeSessionViewPage(me.sessions.list(readListSessions(input)))
-    "sessions.list_of" -> writeSessionViewPage(me.sessions.listOf(readListSessionsOf(input)))
+    "sessions.list" -> writeSessionPage(me.sessions.list(readListSessions(input)))
+    "sessions.list_of" -> writeSessionPage(me.sessions.listOf(readListSessionsOf(input)))
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
-    "roles.create" -> writeRoleView(me.roles.create(readCreateRole(input)))
-    "roles.list" -> writeRoleViewPage(me.roles.list(readListRoles(input)))
+    "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
+    "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
     "roles.get" -> writeRoleDetails(me.roles.get(readGetRole(input)))
-    "roles.update" -> writeRoleView(me.roles.update(readUpdateRole(input)))
+    "roles.update" -> writeRole(me.roles.update(readUpdateRole(input)))
     "roles.delete" -> writeDeletedRole(me.roles.delete(readDeleteRole(input)))
     "roles.assign" -> writeRoleAssignment(me.roles.assign(readAssignRole(input)))
     "roles.unassign" -> me.roles.unassign(readUnassignRole(input)).let { JsonNull }
     "roles.assignments" -> writeRoleAssignmentPage(me.roles.assignments(readListAssignments(input)))
     "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeRoleAssignment(it) }
-    "permissions.create" -> writePermissionView(me.permissions.create(readCreatePermission(input)))
-    "permissions.get" -> writePermissionView(me.permissions.get(readGetPermission(input)))
-    "permissions.list" -> writePermissionViewPage(me.permissions.list(readListPermissions(input)))
-    "permissions.update" -> writePermissionView(me.permissions.update(readUpdatePermission(input)))
+    "permissions.create" -> writePermission(me.permissions.create(readCreatePermission(input)))
+    "permissions.get" -> writePermission(me.permissions.get(readGetPermission(input)))
+    "permissions.list" -> writePermissionPage(me.permissions.list(readListPermissions(input)))
+    "permissions.update" -> writePermission(me.permissions.update(readUpdatePermission(input)))
     "permissions.delete" -> writeDeletedPermission(me.permissions.delete(readDeletePermission(input)))
     "permissions.mine" -> writeList(input.record().let { me.permissions.mine() }) { writeEffectiveGrant(it) }
     "permissions.explain" -> writeExplanation(me.permissions.explain(readExplainPermission(input)))
@@ -49,20 +49,20 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "policy.validate" -> writePolicyValidation(me.policy.validate(readValidatePolicy(input)))
     "policy.diff" -> writeList(me.policy.diff(readDiffPolicy(input))) { writePolicyChange(it) }
     "policy.dry_run" -> writeDryRun(me.policy.dryRun(readDryRunPolicy(input)))
-    "regions.create" -> writeRegionView(me.regions.create(readCreateRegion(input)))
-    "regions.get" -> writeRegionView(me.regions.get(readGetRegion(input)))
-    "regions.list" -> writeRegionViewPage(me.regions.list(readListRegions(input)))
-    "regions.update" -> writeRegionView(me.regions.update(readUpdateRegion(input)))
+    "regions.create" -> writeRegion(me.regions.create(readCreateRegion(input)))
+    "regions.get" -> writeRegion(me.regions.get(readGetRegion(input)))
+    "regions.list" -> writeRegionPage(me.regions.list(readListRegions(input)))
+    "regions.update" -> writeRegion(me.regions.update(readUpdateRegion(input)))
     "regions.delete" -> me.regions.delete(readDeleteRegion(input)).let { JsonNull }
-    "drones.create" -> writeDroneView(me.drones.create(readCreateDrone(input)))
-    "drones.get" -> writeDroneView(me.drones.get(readGetDrone(input)))
-    "drones.list" -> writeDroneViewPage(me.drones.list(readListDrones(input)))
-    "drones.update" -> writeDroneView(me.drones.update(readUpdateDrone(input)))
+    "drones.create" -> writeDrone(me.drones.create(readCreateDrone(input)))
+    "drones.get" -> writeDrone(me.drones.get(readGetDrone(input)))
+    "drones.list" -> writeDronePage(me.drones.list(readListDrones(input)))
+    "drones.update" -> writeDrone(me.drones.update(readUpdateDrone(input)))
     "drones.delete" -> me.drones.delete(readDeleteDrone(input)).let { JsonNull }
-    "drones.assign" -> writeDroneView(me.drones.assign(readAssignDrone(input)))
-    "drones.unassign" -> writeDroneView(me.drones.unassign(readUnassignDrone(input)))
-    "drones.reassign" -> writeDroneView(me.drones.reassign(readReassignDrone(input)))
-    "audit.list" -> writeAuditViewPage(me.audit.list(readListAudit(input)))
+    "drones.assign" -> writeDrone(me.drones.assign(readAssignDrone(input)))
+    "drones.unassign" -> writeDrone(me.drones.unassign(readUnassignDrone(input)))
+    "drones.reassign" -> writeDrone(me.drones.reassign(readReassignDrone(input)))
+    "audit.list" -> writeAuditEntryPage(me.audit.list(readListAudit(input)))
     "audit.verify" -> writeAuditReport(input.record().let { me.audit.verify() })
     "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
@@ -829,8 +829,8 @@ fun writeLoginResult(from: LoginResult) = json(
     "user" to writeUser(from.user),
 )
 
-fun writeSessionViewPage(from: SessionViewPage) = json(
-    "items" to writeList(from.items) { writeSessionView(it) },
+fun writeSessionPage(from: SessionPage) = json(
+    "items" to writeList(from.items) { writeSession(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -840,7 +840,7 @@ fun writeSessionViewPage(from: SessionViewPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writeSessionView(from: SessionView) = json(
+fun writeSession(from: Session) = json(
     "id" to writeId(from.id),
     "user_id" to writeId(from.userId),
     "device_name" to from.deviceName?.let { writeString(it) },
@@ -853,7 +853,7 @@ fun writeSessionView(from: SessionView) = json(
     "is_current" to writeBool(from.isCurrent),
 )
 
-fun writeRoleView(from: RoleView) = json(
+fun writeRole(from: Role) = json(
     "name" to writeString(from.name),
     "description" to from.description?.let { writeString(it) },
     "is_default" to writeBool(from.isDefault),
@@ -876,8 +876,8 @@ fun writeEffect(from: Effect) = writeString(when (from) {
     Effect.DENY -> "deny"
 })
 
-fun writeRoleViewPage(from: RoleViewPage) = json(
-    "items" to writeList(from.items) { writeRoleView(it) },
+fun writeRolePage(from: RolePage) = json(
+    "items" to writeList(from.items) { writeRole(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -929,7 +929,7 @@ fun writeRoleAssignmentPage(from: RoleAssignmentPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writePermissionView(from: PermissionView) = json(
+fun writePermission(from: Permission) = json(
     "name" to writeString(from.name),
     "resource" to writeString(from.resource),
     "action" to writeString(from.action),
@@ -940,8 +940,8 @@ fun writePermissionView(from: PermissionView) = json(
     "version" to from.version?.let { writeInt(it) },
 )
 
-fun writePermissionViewPage(from: PermissionViewPage) = json(
-    "items" to writeList(from.items) { writePermissionView(it) },
+fun writePermissionPage(from: PermissionPage) = json(
+    "items" to writeList(from.items) { writePermission(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -1142,7 +1142,7 @@ fun writeDecisionAnswer(from: DecisionAnswer) = writeString(when (from) {
     DecisionAnswer.CONDITIONAL -> "conditional"
 })
 
-fun writeRegionView(from: RegionView) = json(
+fun writeRegion(from: Region) = json(
     "id" to writeId(from.id),
     "code" to writeString(from.code),
     "name" to writeString(from.name),
@@ -1161,8 +1161,8 @@ fun writeRegionStatus(from: RegionStatus) = writeString(when (from) {
     RegionStatus.INACTIVE -> "INACTIVE"
 })
 
-fun writeRegionViewPage(from: RegionViewPage) = json(
-    "items" to writeList(from.items) { writeRegionView(it) },
+fun writeRegionPage(from: RegionPage) = json(
+    "items" to writeList(from.items) { writeRegion(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -1172,7 +1172,7 @@ fun writeRegionViewPage(from: RegionViewPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writeDroneView(from: DroneView) = json(
+fun writeDrone(from: Drone) = json(
     "id" to writeId(from.id),
     "code" to writeString(from.code),
     "model" to writeDroneModel(from.model),
@@ -1204,8 +1204,8 @@ fun writeUserBrief(from: UserBrief) = json(
     "id" to writeId(from.id),
 )
 
-fun writeDroneViewPage(from: DroneViewPage) = json(
-    "items" to writeList(from.items) { writeDroneView(it) },
+fun writeDronePage(from: DronePage) = json(
+    "items" to writeList(from.items) { writeDrone(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -1215,8 +1215,8 @@ fun writeDroneViewPage(from: DroneViewPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writeAuditViewPage(from: AuditViewPage) = json(
-    "items" to writeList(from.items) { writeAuditView(it) },
+fun writeAuditEntryPage(from: AuditEntryPage) = json(
+    "items" to writeList(from.items) { writeAuditEntry(it) },
     "total" to from.total?.let { writeInt(it) },
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
@@ -1226,7 +1226,7 @@ fun writeAuditViewPage(from: AuditViewPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writeAuditView(from: AuditView) = json(
+fun writeAuditEntry(from: AuditEntry) = json(
     "id" to writeId(from.id),
     "lane" to writeInt(from.lane),
     "seq" to writeInt(from.seq),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
-from ...records import DroneModel, DroneStatus, DroneView, Page
+from ...records import Drone, DroneModel, DroneStatus, Page
 from .._ffi import AsyncFfi
 
 
@@ -28,7 +28,7 @@ class AsyncDrones:
         status: DroneStatus | None = None,
         region: str | None = None,
         operator_id: UUID | None = None,
-    ) -> DroneView:
+    ) -> Drone:
         """Creates a drone; an operator named here gets the assignment too.
 
         Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR`
@@ -42,7 +42,7 @@ class AsyncDrones:
             region: The region, by id or code.
             operator_id: The operator's user id.
         """
-        return decode(DroneView, await self._caller.call("drones.create", {
+        return decode(Drone, await self._caller.call("drones.create", {
             "code": code,
             "model": model,
             "status": status,
@@ -53,7 +53,7 @@ class AsyncDrones:
     async def get(
         self,
         drone: str,
-    ) -> DroneView:
+    ) -> Drone:
         """Gets a drone.
 
         Permission `drone:read`.
@@ -61,7 +61,7 @@ class AsyncDrones:
         Args:
             drone: Its id or code.
         """
-        return decode(DroneView, await self._caller.call("drones.get", {"drone": drone}))
+        return decode(Drone, await self._caller.call("drones.get", {"drone": drone}))
 
     async def list(
         self,
@@ -73,7 +73,7 @@ class AsyncDrones:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[DroneView]:
+    ) -> Page[Drone]:
         """Lists the drones that the caller may see, newest first.
 
         Permission `drone:list`.
@@ -88,7 +88,7 @@ class AsyncDrones:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[DroneView], await self._caller.call("drones.list", {
+        return decode(Page[Drone], await self._caller.call("drones.list", {
             "model": model,
             "status": status,
             "region": region,
@@ -106,7 +106,7 @@ class AsyncDrones:
         region: str | None = None,
         operator_id: UUID | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[DroneView]:
+    ) -> AsyncIterator[Drone]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
@@ -135,7 +135,7 @@ class AsyncDrones:
         model: DroneModel | Unset = UNSET,
         status: DroneStatus | Unset = UNSET,
         region: str | None | Unset = UNSET,
-    ) -> DroneView:
+    ) -> Drone:
         """Changes the given fields of a drone; `None` clears one. The operator is changed by `assign`
         and `unassign`.
 
@@ -153,7 +153,7 @@ class AsyncDrones:
             status: Its status.
             region: The region, by id or code.
         """
-        return decode(DroneView, await self._caller.call("drones.update", {
+        return decode(Drone, await self._caller.call("drones.update", {
             "drone": drone,
             "expected_version": expected_version,
             "code": code,
@@ -179,7 +179,7 @@ class AsyncDrones:
         self,
         drone: str,
         user_id: UUID,
-    ) -> DroneView:
+    ) -> Drone:
         """Assigns a drone to a user, who becomes its operator; others keep their assignments.
 
         Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is
@@ -191,13 +191,13 @@ class AsyncDrones:
             drone: The drone's id or code.
             user_id: The user's id.
         """
-        return decode(DroneView, await self._caller.call("drones.assign", {"drone": drone, "user_id": user_id}))
+        return decode(Drone, await self._caller.call("drones.assign", {"drone": drone, "user_id": user_id}))
 
     async def unassign(
         self,
         drone: str,
         user_id: UUID,
-    ) -> DroneView:
+    ) -> Drone:
         """Removes a drone from a user; if the user was its operator, the drone has none then.
 
         Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user,
@@ -207,13 +207,13 @@ class AsyncDrones:
             drone: The drone's id or code.
             user_id: The user's id.
         """
-        return decode(DroneView, await self._caller.call("drones.unassign", {"drone": drone, "user_id": user_id}))
+        return decode(Drone, await self._caller.call("drones.unassign", {"drone": drone, "user_id": user_id}))
 
     async def reassign(
         self,
         drone: str,
         user_id: UUID,
-    ) -> DroneView:
+    ) -> Drone:
         """Moves a drone from its operator to another user, in one commit.
 
         Permissions and errors as for `assign`.
@@ -222,4 +222,4 @@ class AsyncDrones:
             drone: The drone's id or code.
             user_id: The new operator's id.
         """
-        return decode(DroneView, await self._caller.call("drones.reassign", {"drone": drone, "user_id": user_id}))
+        return decode(Drone, await self._caller.call("drones.reassign", {"drone": drone, "user_id": user_id}))

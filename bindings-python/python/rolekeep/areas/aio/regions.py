@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
-from ...records import Page, RegionStatus, RegionView
+from ...records import Page, Region, RegionStatus
 from .._ffi import AsyncFfi
 
 
@@ -27,7 +27,7 @@ class AsyncRegions:
         area: str | None = None,
         commander_name: str | None = None,
         status: RegionStatus | None = None,
-    ) -> RegionView:
+    ) -> Region:
         """Creates a region.
 
         Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
@@ -40,7 +40,7 @@ class AsyncRegions:
             commander_name: Who commands it, at most 255 characters.
             status: Whether it is in use; `ACTIVE` if not given.
         """
-        return decode(RegionView, await self._caller.call("regions.create", {
+        return decode(Region, await self._caller.call("regions.create", {
             "code": code,
             "name": name,
             "area": area,
@@ -51,7 +51,7 @@ class AsyncRegions:
     async def get(
         self,
         region: str,
-    ) -> RegionView:
+    ) -> Region:
         """Gets a region.
 
         Permission `region:read`.
@@ -59,7 +59,7 @@ class AsyncRegions:
         Args:
             region: Its id or code.
         """
-        return decode(RegionView, await self._caller.call("regions.get", {"region": region}))
+        return decode(Region, await self._caller.call("regions.get", {"region": region}))
 
     async def list(
         self,
@@ -69,7 +69,7 @@ class AsyncRegions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[RegionView]:
+    ) -> Page[Region]:
         """Lists the regions that the caller may see, newest first.
 
         Permission `region:list`.
@@ -81,7 +81,7 @@ class AsyncRegions:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[RegionView], await self._caller.call("regions.list", {
+        return decode(Page[Region], await self._caller.call("regions.list", {
             "status": status,
             "search": search,
             "page": page,
@@ -95,7 +95,7 @@ class AsyncRegions:
         status: RegionStatus | None = None,
         search: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[RegionView]:
+    ) -> AsyncIterator[Region]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
@@ -120,7 +120,7 @@ class AsyncRegions:
         area: str | None | Unset = UNSET,
         commander_name: str | None | Unset = UNSET,
         status: RegionStatus | Unset = UNSET,
-    ) -> RegionView:
+    ) -> Region:
         """Changes the given fields of a region; `None` clears one.
 
         Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
@@ -135,7 +135,7 @@ class AsyncRegions:
             commander_name: Who commands it.
             status: Whether it is in use.
         """
-        return decode(RegionView, await self._caller.call("regions.update", {
+        return decode(Region, await self._caller.call("regions.update", {
             "region": region,
             "expected_version": expected_version,
             "code": code,

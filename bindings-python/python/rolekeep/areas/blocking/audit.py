@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import AuditReport, AuditView, ChangeOutcome, Page
+from ...records import AuditEntry, AuditReport, ChangeOutcome, Page
 from .._ffi import Ffi
 
 
@@ -32,7 +32,7 @@ class Audit:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[AuditView]:
+    ) -> Page[AuditEntry]:
         """Lists audit entries, newest first.
 
         Permission `audit:read`.
@@ -47,7 +47,7 @@ class Audit:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[AuditView], self._caller.call("audit.list", {
+        return decode(Page[AuditEntry], self._caller.call("audit.list", {
             "actor": actor,
             "target_id": target_id,
             "action": action,
@@ -67,7 +67,7 @@ class Audit:
         from_: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
-    ) -> Iterator[AuditView]:
+    ) -> Iterator[AuditEntry]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import EMPTY, UNSET, Unset, decode
 from ..._pages import all_rows
-from ...records import DeletedPermission, EffectiveGrant, Explanation, Page, PermissionView
+from ...records import DeletedPermission, EffectiveGrant, Explanation, Page, Permission
 from .._ffi import Ffi
 
 
@@ -27,7 +27,7 @@ class Permissions:
         name: str,
         *,
         description: str | None = None,
-    ) -> PermissionView:
+    ) -> Permission:
         """Declares a permission. Roles with a pattern that matches it grant it at once.
 
         Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a
@@ -38,12 +38,12 @@ class Permissions:
                 characters and beginning with a letter. It cannot be changed.
             description: What it is for, at most 500 characters.
         """
-        return decode(PermissionView, self._caller.call("permissions.create", {"name": name, "description": description}))
+        return decode(Permission, self._caller.call("permissions.create", {"name": name, "description": description}))
 
     def get(
         self,
         name: str,
-    ) -> PermissionView:
+    ) -> Permission:
         """Gets a permission.
 
         Permission `policy:read`.
@@ -51,7 +51,7 @@ class Permissions:
         Args:
             name: Its name: `document:edit`.
         """
-        return decode(PermissionView, self._caller.call("permissions.get", {"name": name}))
+        return decode(Permission, self._caller.call("permissions.get", {"name": name}))
 
     def list(
         self,
@@ -59,7 +59,7 @@ class Permissions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[PermissionView]:
+    ) -> Page[Permission]:
         """Lists all permissions, of the library and of the policy, by name.
 
         Permission `policy:read`.
@@ -69,13 +69,13 @@ class Permissions:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[PermissionView], self._caller.call("permissions.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Permission], self._caller.call("permissions.list", {"page": page, "limit": limit, "cursor": cursor}))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
-    ) -> Iterator[PermissionView]:
+    ) -> Iterator[Permission]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
@@ -92,7 +92,7 @@ class Permissions:
         *,
         expected_version: int | None = None,
         description: str | None | Unset = UNSET,
-    ) -> PermissionView:
+    ) -> Permission:
         """Changes the description of a permission.
 
         Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions
@@ -104,7 +104,7 @@ class Permissions:
                 the error is `CONFLICT`.
             description: What it is for, at most 500 characters.
         """
-        return decode(PermissionView, self._caller.call("permissions.update", {
+        return decode(Permission, self._caller.call("permissions.update", {
             "name": name,
             "expected_version": expected_version,
             "description": description,

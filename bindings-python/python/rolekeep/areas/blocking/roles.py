@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows
-from ...records import DeletedRole, NewGrant, Page, RoleAssignment, RoleDetails, RoleView
+from ...records import DeletedRole, NewGrant, Page, Role, RoleAssignment, RoleDetails
 from .._ffi import Ffi
 
 
@@ -30,7 +30,7 @@ class Roles:
         is_default: bool | None = None,
         inherits: Sequence[str] = (),
         grants: Sequence[NewGrant] = (),
-    ) -> RoleView:
+    ) -> Role:
         """Creates a role. Nobody holds it yet.
 
         Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken
@@ -44,7 +44,7 @@ class Roles:
             inherits: The roles that it inherits.
             grants: Its own grants.
         """
-        return decode(RoleView, self._caller.call("roles.create", {
+        return decode(Role, self._caller.call("roles.create", {
             "name": name,
             "description": description,
             "is_default": is_default,
@@ -58,7 +58,7 @@ class Roles:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[RoleView]:
+    ) -> Page[Role]:
         """Lists the policy's roles, by name.
 
         Permission `policy:read`.
@@ -68,13 +68,13 @@ class Roles:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[RoleView], self._caller.call("roles.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Role], self._caller.call("roles.list", {"page": page, "limit": limit, "cursor": cursor}))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
-    ) -> Iterator[RoleView]:
+    ) -> Iterator[Role]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
@@ -107,7 +107,7 @@ class Roles:
         is_default: bool | Unset = UNSET,
         inherits: Sequence[str] | Unset = UNSET,
         grants: Sequence[NewGrant] | Unset = UNSET,
-    ) -> RoleView:
+    ) -> Role:
         """Changes the given fields of a role; a given list replaces the previous one.
 
         Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version`
@@ -123,7 +123,7 @@ class Roles:
             inherits: The roles that it inherits.
             grants: Its own grants.
         """
-        return decode(RoleView, self._caller.call("roles.update", {
+        return decode(Role, self._caller.call("roles.update", {
             "name": name,
             "expected_version": expected_version,
             "description": description,

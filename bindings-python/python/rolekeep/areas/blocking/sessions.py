@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import LoginResult, Page, SessionView
+from ...records import LoginResult, Page, Session
 from .._ffi import Ffi
 
 
@@ -72,7 +72,7 @@ class Sessions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[SessionView]:
+    ) -> Page[Session]:
         """Lists the caller's own sessions, newest first.
 
         Args:
@@ -80,13 +80,13 @@ class Sessions:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[SessionView], self._caller.call("sessions.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Session], self._caller.call("sessions.list", {"page": page, "limit": limit, "cursor": cursor}))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
-    ) -> Iterator[SessionView]:
+    ) -> Iterator[Session]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
@@ -104,7 +104,7 @@ class Sessions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[SessionView]:
+    ) -> Page[Session]:
         """Lists a user's sessions, newest first.
 
         Permission `session:read`, and `user:read` of the user.
@@ -115,7 +115,7 @@ class Sessions:
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
         """
-        return decode(Page[SessionView], self._caller.call("sessions.list_of", {
+        return decode(Page[Session], self._caller.call("sessions.list_of", {
             "user_id": user_id,
             "page": page,
             "limit": limit,
@@ -127,7 +127,7 @@ class Sessions:
         user_id: UUID,
         *,
         limit: int | None = None,
-    ) -> Iterator[SessionView]:
+    ) -> Iterator[Session]:
         """All rows of `list_of`, from the first page to the last; `limit` of them are read at a time.
 
         Args:

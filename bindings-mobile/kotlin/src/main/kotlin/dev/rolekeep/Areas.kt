@@ -35,15 +35,15 @@ fun Users.listAll(input: ListUsers = ListUsers()): Flow<User> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Sessions.list], from the first page to the last; `limit` of them are read at a time. */
-fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<SessionView> =
+fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<Session> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Sessions.listOf], from the first page to the last; `limit` of them are read at a time. */
-fun Sessions.listOfAll(input: ListSessionsOf): Flow<SessionView> =
+fun Sessions.listOfAll(input: ListSessionsOf): Flow<Session> =
     allRows({ cursor -> listOf(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Roles.list], from the first page to the last; `limit` of them are read at a time. */
-fun Roles.listAll(input: ListRoles = ListRoles()): Flow<RoleView> =
+fun Roles.listAll(input: ListRoles = ListRoles()): Flow<Role> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Roles.assignments], from the first page to the last; `limit` of them are read at a time. */
@@ -51,41 +51,41 @@ fun Roles.assignmentsAll(input: ListAssignments = ListAssignments()): Flow<RoleA
     allRows({ cursor -> assignments(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Permissions.list], from the first page to the last; `limit` of them are read at a time. */
-fun Permissions.listAll(input: ListPermissions = ListPermissions()): Flow<PermissionView> =
+fun Permissions.listAll(input: ListPermissions = ListPermissions()): Flow<Permission> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Regions.list], from the first page to the last; `limit` of them are read at a time. */
-fun Regions.listAll(input: ListRegions = ListRegions()): Flow<RegionView> =
+fun Regions.listAll(input: ListRegions = ListRegions()): Flow<Region> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Drones.list], from the first page to the last; `limit` of them are read at a time. */
-fun Drones.listAll(input: ListDrones = ListDrones()): Flow<DroneView> =
+fun Drones.listAll(input: ListDrones = ListDrones()): Flow<Drone> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** All rows of [Audit.list], from the first page to the last; `limit` of them are read at a time. */
-fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditView> =
+fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditEntry> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** The rows of the page. */
-operator fun AuditViewPage.iterator(): Iterator<AuditView> = items.iterator()
+operator fun AuditEntryPage.iterator(): Iterator<AuditEntry> = items.iterator()
 
 /** The rows of the page. */
-operator fun DroneViewPage.iterator(): Iterator<DroneView> = items.iterator()
+operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()
 
 /** The rows of the page. */
-operator fun PermissionViewPage.iterator(): Iterator<PermissionView> = items.iterator()
+operator fun PermissionPage.iterator(): Iterator<Permission> = items.iterator()
 
 /** The rows of the page. */
-operator fun RegionViewPage.iterator(): Iterator<RegionView> = items.iterator()
+operator fun RegionPage.iterator(): Iterator<Region> = items.iterator()
+
+/** The rows of the page. */
+operator fun RolePage.iterator(): Iterator<Role> = items.iterator()
 
 /** The rows of the page. */
 operator fun RoleAssignmentPage.iterator(): Iterator<RoleAssignment> = items.iterator()
 
 /** The rows of the page. */
-operator fun RoleViewPage.iterator(): Iterator<RoleView> = items.iterator()
-
-/** The rows of the page. */
-operator fun SessionViewPage.iterator(): Iterator<SessionView> = items.iterator()
+operator fun SessionPage.iterator(): Iterator<Session> = items.iterator()
 
 /** The rows of the page. */
 operator fun UserPage.iterator(): Iterator<User> = items.iterator()

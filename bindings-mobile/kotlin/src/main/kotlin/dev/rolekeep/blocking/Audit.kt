@@ -12,7 +12,7 @@ class BlockingAudit internal constructor(private val area: Audit) {
      * Permission `audit:read`.
      */
     @JvmOverloads
-    fun list(input: ListAudit = ListAudit()): AuditViewPage = await { area.list(input) }
+    fun list(input: ListAudit = ListAudit()): AuditEntryPage = await { area.list(input) }
 
     /**
      * Verifies the whole chain and names the first entry that was altered, removed or moved.

@@ -12,14 +12,14 @@ class BlockingDrones internal constructor(private val area: Drones) {
      * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
-    fun create(input: CreateDrone): DroneView = await { area.create(input) }
+    fun create(input: CreateDrone): Drone = await { area.create(input) }
 
     /**
      * Gets a drone.
      *
      * Permission `drone:read`.
      */
-    fun get(input: GetDrone): DroneView = await { area.get(input) }
+    fun get(input: GetDrone): Drone = await { area.get(input) }
 
     /**
      * Lists the drones that the caller may see, newest first.
@@ -27,7 +27,7 @@ class BlockingDrones internal constructor(private val area: Drones) {
      * Permission `drone:list`.
      */
     @JvmOverloads
-    fun list(input: ListDrones = ListDrones()): DroneViewPage = await { area.list(input) }
+    fun list(input: ListDrones = ListDrones()): DronePage = await { area.list(input) }
 
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
@@ -36,7 +36,7 @@ class BlockingDrones internal constructor(private val area: Drones) {
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    fun update(input: UpdateDrone): DroneView = await { area.update(input) }
+    fun update(input: UpdateDrone): Drone = await { area.update(input) }
 
     /**
      * Deletes a drone; its assignments and the roles held on it end.
@@ -52,21 +52,21 @@ class BlockingDrones internal constructor(private val area: Drones) {
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
      * if it is assigned already.
      */
-    fun assign(input: AssignDrone): DroneView = await { area.assign(input) }
+    fun assign(input: AssignDrone): Drone = await { area.assign(input) }
 
     /**
      * Removes a drone from a user; if the user was its operator, the drone has none then.
      *
      * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
      */
-    fun unassign(input: UnassignDrone): DroneView = await { area.unassign(input) }
+    fun unassign(input: UnassignDrone): Drone = await { area.unassign(input) }
 
     /**
      * Moves a drone from its operator to another user, in one commit.
      *
      * Permissions and errors as for `assign`.
      */
-    fun reassign(input: ReassignDrone): DroneView = await { area.reassign(input) }
+    fun reassign(input: ReassignDrone): Drone = await { area.reassign(input) }
 }
 
 /** Makes a [CreateDrone]; what is not set is left out. */

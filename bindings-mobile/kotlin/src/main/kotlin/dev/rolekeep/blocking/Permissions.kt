@@ -11,14 +11,14 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      *
      * Permission `permission:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name.
      */
-    fun create(input: CreatePermission): PermissionView = await { area.create(input) }
+    fun create(input: CreatePermission): Permission = await { area.create(input) }
 
     /**
      * Gets a permission.
      *
      * Permission `policy:read`.
      */
-    fun get(input: GetPermission): PermissionView = await { area.get(input) }
+    fun get(input: GetPermission): Permission = await { area.get(input) }
 
     /**
      * Lists all permissions, of the library and of the policy, by name.
@@ -26,7 +26,7 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      * Permission `policy:read`.
      */
     @JvmOverloads
-    fun list(input: ListPermissions = ListPermissions()): PermissionViewPage = await { area.list(input) }
+    fun list(input: ListPermissions = ListPermissions()): PermissionPage = await { area.list(input) }
 
     /**
      * Changes the description of a permission.
@@ -34,7 +34,7 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      * Permission `permission:update`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, and if
      * `expected_version` is stale.
      */
-    fun update(input: UpdatePermission): PermissionView = await { area.update(input) }
+    fun update(input: UpdatePermission): Permission = await { area.update(input) }
 
     /**
      * Deletes a permission. Patterns that match others as well stay.

@@ -10,14 +10,14 @@ class BlockingRegions internal constructor(private val area: Regions) {
      *
      * Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
      */
-    fun create(input: CreateRegion): RegionView = await { area.create(input) }
+    fun create(input: CreateRegion): Region = await { area.create(input) }
 
     /**
      * Gets a region.
      *
      * Permission `region:read`.
      */
-    fun get(input: GetRegion): RegionView = await { area.get(input) }
+    fun get(input: GetRegion): Region = await { area.get(input) }
 
     /**
      * Lists the regions that the caller may see, newest first.
@@ -25,14 +25,14 @@ class BlockingRegions internal constructor(private val area: Regions) {
      * Permission `region:list`.
      */
     @JvmOverloads
-    fun list(input: ListRegions = ListRegions()): RegionViewPage = await { area.list(input) }
+    fun list(input: ListRegions = ListRegions()): RegionPage = await { area.list(input) }
 
     /**
      * Changes the given fields of a region; null clears one.
      *
      * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    fun update(input: UpdateRegion): RegionView = await { area.update(input) }
+    fun update(input: UpdateRegion): Region = await { area.update(input) }
 
     /**
      * Deletes a region; its users and drones stay, without a region, and roles held in it end.

@@ -73,6 +73,9 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** The number of the newest commit that this instance has made or read: see [circumstances]. */
     fun position(): Long = um.position().toLong()
 
+    /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
+    fun refresh() = await { um.refresh() }
+
     /** Finishes running commits and closes the storage; later calls throw [RolekeepException.Unavailable]. */
     override fun close() = um.close()
 

@@ -13,7 +13,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
      * `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-    fun create(input: CreateRole): RoleView = await { area.create(input) }
+    fun create(input: CreateRole): Role = await { area.create(input) }
 
     /**
      * Lists the policy's roles, by name.
@@ -21,7 +21,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Permission `policy:read`.
      */
     @JvmOverloads
-    fun list(input: ListRoles = ListRoles()): RoleViewPage = await { area.list(input) }
+    fun list(input: ListRoles = ListRoles()): RolePage = await { area.list(input) }
 
     /**
      * Gets a role of the policy with its grants and the permissions that result from them.
@@ -36,7 +36,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Permission `role:update`, and for now `admin:all`. Errors: `CONFLICT` if `expected_version` is stale or no
      * active administrator would be left, `VALIDATION_ERROR` naming the field that makes the policy invalid.
      */
-    fun update(input: UpdateRole): RoleView = await { area.update(input) }
+    fun update(input: UpdateRole): Role = await { area.update(input) }
 
     /**
      * Deletes a role.

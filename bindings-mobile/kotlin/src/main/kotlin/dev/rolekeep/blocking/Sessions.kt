@@ -28,14 +28,14 @@ class BlockingSessions internal constructor(private val area: Sessions) {
 
     /** Lists the caller's own sessions, newest first. */
     @JvmOverloads
-    fun list(input: ListSessions = ListSessions()): SessionViewPage = await { area.list(input) }
+    fun list(input: ListSessions = ListSessions()): SessionPage = await { area.list(input) }
 
     /**
      * Lists a user's sessions, newest first.
      *
      * Permission `session:read`, and `user:read` of the user.
      */
-    fun listOf(input: ListSessionsOf): SessionViewPage = await { area.listOf(input) }
+    fun listOf(input: ListSessionsOf): SessionPage = await { area.listOf(input) }
 
     /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
     fun revoke(input: RevokeSession): Unit = await { area.revoke(input) }
