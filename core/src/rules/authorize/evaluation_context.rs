@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use crate::model::{
     error::{Error, Reason, Result},
-    time::Time,
     value::Value,
 };
 
@@ -15,7 +14,7 @@ use crate::rules::{
     condition::{
         parser::Root,
         tree::{Condition, Path, Values},
-        value::{Found, TypedValue},
+        value::TypedValue,
     },
     principal::Principal,
     resource::{Context, Resource},
@@ -23,7 +22,7 @@ use crate::rules::{
 };
 
 /// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
-pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Found<'a>; 8]>;
+pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; 8]>;
 
 /// What an explanation supposes to be otherwise, but for what the principal has.
 // Behind a pointer: the evaluator is compiled once, and knows nothing of explanations.
@@ -48,11 +47,12 @@ pub(in crate::rules) struct EvaluationContext<'a> {
     reads: &'a TypeReads,
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
-    values: &'a [Found<'a>],
+    values: &'a [Option<TypedValue<'a>>],
     /// Where the resource lies, where its type is bound to one kind of scope, by an id: what most scopes compare with.
     lies_at: Option<(KindId, Uuid)>,
     pub(in crate::rules) context: &'a Context,
-    pub(in crate::rules) when: Time,
+    /// When it is asked, in microseconds.
+    now: i64,
     supposed: Option<&'a dyn Supposed>,
 }
 
@@ -128,13 +128,13 @@ impl RuleSet {
     pub(in crate::rules) fn evaluation_context<'a>(
         &'a self,
         question: &Question<'a>,
-        values: &'a [Found<'a>],
+        values: &'a [Option<TypedValue<'a>>],
     ) -> EvaluationContext<'a> {
         let Question { principal, permission, resource, context, now, .. } = *question;
         let (ty, reads) = self.type_of(permission);
         let lies_at = match &*ty.bound {
-            [(kind, slot)] => match reads.place(*slot).and_then(|place| values.get(place)) {
-                Some(Found::One(Value::Id(id))) => Some((*kind, *id)),
+            [(kind, slot)] => match reads.place(*slot as usize).and_then(|place| values.get(place)) {
+                Some(Some(TypedValue::Id(id))) => Some((*kind, *id)),
                 _ => None,
             },
             _ => None,
@@ -148,7 +148,7 @@ impl RuleSet {
             values,
             lies_at,
             context,
-            when: now,
+            now: now.as_microsecond(),
             supposed: None,
         }
     }
@@ -163,21 +163,19 @@ impl Values for EvaluationContext<'_> {
                 let attribute = self.rules.shared.symbols.context.get(path.slot as usize);
                 attribute.map_or(TypedValue::Absent, |one| self.context.value(one))
             }
-            Root::Resource => self.found(path.slot).map_or(TypedValue::Absent, |found| found.read(path.ty)),
+            Root::Resource => self.slot_read(path.slot).unwrap_or(TypedValue::Absent),
         }
     }
 
-    // Apart, or every condition would do the division.
-    #[inline(never)]
     fn now(&self) -> i64 {
-        self.when.as_microsecond()
+        self.now
     }
 }
 
 impl<'a> EvaluationContext<'a> {
     /// When it is asked, in microseconds.
     pub(in crate::rules) fn now(&self) -> i64 {
-        self.when.as_microsecond()
+        self.now
     }
 
     /// The same question, asked by somebody else.
@@ -227,12 +225,6 @@ impl<'a> EvaluationContext<'a> {
         self.supposed.is_some_and(|supposed| supposed.is_granted())
     }
 
-    /// What was found for an attribute that conditions or scopes read.
-    #[inline]
-    fn found(&self, slot: u32) -> Option<Found<'a>> {
-        self.values.get(self.reads.place(slot)?).copied()
-    }
-
     /// Whether a scope covers the resource; without one, only `global` does.
     #[inline]
     pub(in crate::rules) fn covers(&self, scope: &BoundScope) -> bool {
@@ -272,9 +264,10 @@ impl<'a> EvaluationContext<'a> {
         tree.is_within(own, &value, kind, &wanted)
     }
 
+    /// An attribute that conditions or scopes read.
     #[inline]
     fn slot_read(&self, slot: u32) -> Option<TypedValue<'a>> {
-        Some(self.found(slot)?.read(self.ty.attributes.get(slot as usize)?.ty))
+        *self.values.get(self.reads.place(slot as usize)?)?
     }
 
     /// The value of an attribute of the resource, as a column would hold it; none where it is absent.
@@ -284,8 +277,7 @@ impl<'a> EvaluationContext<'a> {
             // What nothing reads was not looked up.
             None => {
                 let attribute = self.ty.attributes.get(slot as usize)?;
-                let found = self.resource?.find(self.ty, attribute)?;
-                found.read(attribute.ty).to_value()
+                self.resource?.find(self.ty, attribute)?.to_value()
             }
         }
     }

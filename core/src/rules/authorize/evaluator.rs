@@ -77,8 +77,8 @@ impl RuleSet {
         let is_whole = principal.active().is_none();
         let gives = |role| self.gives(role, permission, mark, field, cx);
         let allows = |held: RoleAssignment<'_>| {
-            self.counts(held, cx.now())
-                && cx.covers(held.scope())
+            cx.covers(held.scope())
+                && self.counts(held, cx.now())
                 && match is_whole {
                     true => gives(held.role),
                     false => self.parts(principal, held.role).any(gives),

@@ -66,8 +66,8 @@ impl TypeReads {
 
     /// Where a slot stands among [`TypeReads::slots`].
     #[inline]
-    pub(in crate::rules) fn place(&self, slot: u32) -> Option<usize> {
-        self.places.get(slot as usize).filter(|place| **place != NO_PLACE).map(|place| *place as usize)
+    pub(in crate::rules) fn place(&self, slot: usize) -> Option<usize> {
+        self.places.get(slot).filter(|place| **place != NO_PLACE).map(|place| *place as usize)
     }
 }
 

@@ -163,39 +163,6 @@ fn is_scalar(json: &Json) -> bool {
     matches!(json, Json::Null | Json::Bool(_) | Json::String(_)) || integer(json).is_some()
 }
 
-/// What was given or is stored for an attribute, not read yet.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::rules) enum Found<'a> {
-    Nothing,
-    One(&'a Value),
-    Text(&'a str),
-    Many(&'a GivenValue),
-}
-
-impl<'a> From<&'a GivenValue> for Found<'a> {
-    #[inline]
-    fn from(held: &'a GivenValue) -> Self {
-        match held {
-            GivenValue::One(value) => Found::One(value),
-            GivenValue::Set(_) | GivenValue::Ids(_) => Found::Many(held),
-            GivenValue::Stored(held) => Found::from(&**held),
-        }
-    }
-}
-
-impl<'a> Found<'a> {
-    /// As the declared type; absent where it is of another.
-    #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn read(self, ty: Type) -> TypedValue<'a> {
-        match self {
-            Found::One(value) if !ty.is_set => read(value, ty.base),
-            Found::Text(text) if !ty.is_set => read_text(text, ty.base),
-            Found::Many(held) => held.read_set(ty),
-            Found::One(_) | Found::Text(_) | Found::Nothing => TypedValue::Absent,
-        }
-    }
-}
-
 /// A typed value during evaluation.
 // Three words, and what it holds in the last two: it is moved often, word by word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,22 +301,28 @@ impl GivenValue {
     /// As the declared type; absent where it is of another.
     #[inline]
     pub(in crate::rules) fn read(&self, ty: Type) -> TypedValue<'_> {
-        Found::from(self).read(ty)
+        match self {
+            GivenValue::One(value) => read_one(value, ty),
+            set => set.read_set(ty),
+        }
+    }
+
+    /// As the declared type, absent for null; none where it may not be handed in for an attribute of that type.
+    #[inline]
+    pub(in crate::rules) fn read_given(&self, ty: Type) -> Option<TypedValue<'_>> {
+        let value = self.read(ty);
+        let may_be_absent = || matches!(self, GivenValue::One(Value::Null) | GivenValue::Stored(_));
+        (!value.is_absent() || may_be_absent()).then_some(value)
     }
 
     /// Whether it may be handed in for an attribute of the type: a value of it, or null.
-    #[inline]
     pub(in crate::rules) fn is_of(&self, ty: Type) -> bool {
-        match self {
-            GivenValue::One(Value::Null) | GivenValue::Stored(_) => true,
-            GivenValue::One(value) if !ty.is_set => !read(value, ty.base).is_absent(),
-            set => !set.read_set(ty).is_absent(),
-        }
+        self.read_given(ty).is_some()
     }
 
     fn read_set(&self, ty: Type) -> TypedValue<'_> {
         match self {
-            GivenValue::Stored(held) => held.read_set(ty),
+            GivenValue::Stored(held) => held.read(ty),
             GivenValue::Ids(ids) if ty == Base::Id.set() => TypedValue::Ids(ids),
             // One element of another type makes the whole set absent.
             GivenValue::Set(items) if ty.is_set && items.iter().all(|item| !read(item, ty.base).is_absent()) => {
@@ -360,9 +333,14 @@ impl GivenValue {
     }
 }
 
-/// A stored value as the declared type; absent where it is of another.
+/// A stored value as the declared type; absent where it is of another, as it is where a set is declared.
 #[inline]
-pub(in crate::rules) fn read(value: &Value, base: Base) -> TypedValue<'_> {
+pub(in crate::rules) fn read_one(value: &Value, ty: Type) -> TypedValue<'_> {
+    if ty.is_set { TypedValue::Absent } else { read(value, ty.base) }
+}
+
+#[inline]
+fn read(value: &Value, base: Base) -> TypedValue<'_> {
     match (base, value) {
         (Base::Id, Value::Id(id)) => TypedValue::Id(*id),
         (Base::Int, Value::Int(int)) => TypedValue::Int(*int),
@@ -385,7 +363,7 @@ fn convert(value: &Value, base: Base) -> TypedValue<'_> {
 }
 
 /// A text as the declared type; absent where it does not say one of it.
-fn read_text(text: &str, base: Base) -> TypedValue<'_> {
+pub(in crate::rules) fn read_text(text: &str, base: Base) -> TypedValue<'_> {
     let read = match base {
         Base::String => Some(TypedValue::Text(text)),
         Base::Id => parse_uuid(text).map(TypedValue::Id),

@@ -170,7 +170,7 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
-            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
+            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty).then_some(())).err()?;
             Some(problem.of("principal", name))
         })
     }

@@ -23,27 +23,24 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    /// The slot of an attribute, or what is wrong with its value; none where nothing is declared, and anything may be
-    /// given.
+    /// The slot of an attribute and its value as `read` reads it, or what is wrong with that; none where nothing is
+    /// declared, and anything may be given.
     #[inline]
-    pub(in crate::rules) fn check(
+    pub(in crate::rules) fn check<V>(
         &mut self,
         name: &str,
-        is_of: impl FnOnce(Type) -> bool,
-    ) -> std::result::Result<Option<usize>, Problem<'d>> {
-        let at = match self.attributes.get(self.next) {
-            Some(next) if next.name == name => self.next,
+        read: impl FnOnce(Type) -> Option<V>,
+    ) -> std::result::Result<Option<(usize, V)>, Problem<'d>> {
+        let (at, attribute) = match self.attributes.get(self.next) {
+            Some(next) if next.name == name => (self.next, next),
             None if self.attributes.is_empty() => return Ok(None),
             _ => {
-                let found = self.attributes.iter().position(|one| one.name == name);
+                let found = self.attributes.iter().enumerate().find(|(_, one)| one.name == name);
                 found.ok_or(Problem::Undeclared(self.attributes))?
             }
         };
         self.next = at + 1;
-        match self.attributes.get(at) {
-            Some(attribute) if !is_of(attribute.ty) => Err(Problem::Type(attribute)),
-            _ => Ok(Some(at)),
-        }
+        read(attribute.ty).map(|value| Some((at, value))).ok_or(Problem::Type(attribute))
     }
 }
 

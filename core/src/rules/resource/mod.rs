@@ -20,7 +20,7 @@ use crate::rules::{
         attribute::{Attribute, ResourceType},
         reads::TypeReads,
     },
-    condition::value::{Found, GivenValue, Type, TypedValue},
+    condition::value::{GivenValue, Type, TypedValue, read_one, read_text},
 };
 use given::Declared;
 
@@ -41,19 +41,13 @@ enum ResourceValue<'r> {
 }
 
 impl ResourceValue<'_> {
+    /// As [`GivenValue::read_given`].
     #[inline]
-    fn is_of(&self, ty: Type) -> bool {
+    fn read_given(&self, ty: Type) -> Option<TypedValue<'_>> {
         match self {
-            ResourceValue::Given(value) => value.is_of(ty),
-            ResourceValue::Text(_) => !self.found().read(ty).is_absent(),
-        }
-    }
-
-    #[inline]
-    fn found(&self) -> Found<'_> {
-        match self {
-            ResourceValue::Given(value) => value.into(),
-            ResourceValue::Text(text) => Found::Text(text),
+            ResourceValue::Given(value) => value.read_given(ty),
+            ResourceValue::Text(_) if ty.is_set => None,
+            ResourceValue::Text(text) => Some(read_text(text, ty.base)).filter(|value| !value.is_absent()),
         }
     }
 }
@@ -130,27 +124,30 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let mut declared = Declared::of(&ty.attributes);
-        values.resize(reads.slots.len(), Found::Nothing);
+        let mut present = 0;
+        values.resize(reads.slots.len(), None);
         for (name, given) in &self.given {
-            let slot = match declared.check(name, |ty| given.is_of(ty)) {
-                Ok(slot) => slot.and_then(|slot| u32::try_from(slot).ok()),
+            let (slot, value) = match declared.check(name, |ty| given.read_given(ty)) {
+                Ok(Some(known)) => known,
+                Ok(None) => continue,
                 Err(problem) => return Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
             };
-            if let Some(value) = slot.and_then(|slot| reads.place(slot)).and_then(|place| values.get_mut(place)) {
-                *value = given.found();
+            if let Some(place) = reads.place(slot).and_then(|place| values.get_mut(place)) {
+                present += usize::from(!value.is_absent());
+                *place = Some(value);
             }
         }
+        if present == values.len() { Ok(()) } else { self.find_others(ty, reads, values) }
+    }
+
+    /// What was not given, or is null.
+    fn find_others<'a>(&'a self, ty: &ResourceType, reads: &TypeReads, values: &mut ResourceValues<'a>) -> Result<()> {
         for (value, slot) in values.iter_mut().zip(&reads.slots) {
             let Some(attribute) = ty.attributes.get(*slot as usize) else { continue };
-            if let (Found::Nothing, Some(row)) = (&value, self.row) {
+            if let (None, Some(row)) = (&value, self.row) {
                 *value = column(row, ty, attribute);
             }
-            let is_there = match value {
-                Found::Nothing => false,
-                Found::Text(_) => true,
-                value => attribute.is_optional || !value.read(attribute.ty).is_absent(),
-            };
-            if !is_there {
+            if !value.is_some_and(|value| attribute.is_optional || !value.is_absent()) {
                 return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
             }
         }
@@ -164,21 +161,25 @@ impl<'r> Resource<'r> {
     }
 
     /// What was given, or is stored, for an attribute that questions do not read.
-    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<Found<'_>> {
+    pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<TypedValue<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
-            Some((_, given)) => Some(given.found()),
-            None => Some(column(self.row?, ty, attribute)),
+            Some((_, given)) => given.read_given(attribute.ty),
+            None => column(self.row?, ty, attribute),
         }
     }
 }
 
 /// What a row has of an attribute.
-fn column<'r>((table, row): (&'static Table, &'r Row), ty: &ResourceType, attribute: &Attribute) -> Found<'r> {
+fn column<'r>(
+    (table, row): (&'static Table, &'r Row),
+    ty: &ResourceType,
+    attribute: &Attribute,
+) -> Option<TypedValue<'r>> {
     let at = match (attribute.column(), ty.table) {
         (Some(at), Some(stored)) if std::ptr::eq(stored, table) => Some(at),
         _ => table.position(&attribute.name),
     };
-    at.and_then(|at| row.0.get(at)).map_or(Found::Nothing, Found::One)
+    row.0.get(at?).map(|value| read_one(value, attribute.ty))
 }
 
 impl Resource<'static> {
@@ -242,7 +243,7 @@ impl Context {
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
-        self.given.iter().try_for_each(|(name, given)| match declared.check(name, |ty| given.is_of(ty)) {
+        self.given.iter().try_for_each(|(name, given)| match declared.check(name, |ty| given.read_given(ty)) {
             Err(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
             Ok(_) => Ok(()),
         })
