@@ -3,7 +3,6 @@
 use super::{EvaluationContext, Question, Verdict};
 use crate::rules::{
     compile::{
-        bits,
         role::{NONE, Special},
         rule_set::{FieldId, Mark, RuleSet},
     },
@@ -199,6 +198,6 @@ impl RuleSet {
 
     /// Whether a role holds `admin:all`.
     pub(in crate::rules) fn is_administrator(&self, role: u32) -> bool {
-        bits::has(&self.administrators, role)
+        self.administrators.binary_search(&role).is_ok()
     }
 }

@@ -26,7 +26,7 @@ use crate::rules::{
     principal::Principal,
     resource::{Context, NO_CONTEXT, Resource},
 };
-pub(in crate::rules) use evaluation_context::{EvaluationContext, ResourceValues, Supposed, missing};
+pub(in crate::rules) use evaluation_context::{EvaluationContext, INLINE_VALUES, ResourceValues, Supposed, missing};
 
 /// A question to the rules.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +169,7 @@ impl RuleSet {
     }
 
     /// About all who ask together.
+    #[inline]
     fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
         let verdict = self.verdict(question, cx);
         if !verdict.is_allowed() {

@@ -19,7 +19,6 @@ use crate::model::{
 
 use super::{
     attribute::ResourceType,
-    bits,
     interner::{Interner, place},
     permission_index::PermissionIndex,
     reads::{Reads, TypeReads},
@@ -71,8 +70,8 @@ pub struct RuleSet {
     pub(in crate::rules) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the rows.
     pub(in crate::rules) marks: Box<[Mark]>,
-    /// A bit for each role that holds `admin:all`.
-    pub(in crate::rules) administrators: Box<[u64]>,
+    /// The roles that hold `admin:all`: few, sorted.
+    pub(in crate::rules) administrators: Box<[u32]>,
     pub(in crate::rules) anonymous: Option<RoleId>,
 }
 
@@ -405,10 +404,7 @@ impl RuleSet {
             }
         }
         self.marks = marks;
-        let mut administrators = bits::empty(self.roles.len());
-        let found = self.roles.iter().filter(|role| role.is_administrator);
-        found.for_each(|role| bits::set(&mut administrators, role.id));
-        self.administrators = administrators.into();
+        self.administrators = self.roles.iter().filter(|role| role.is_administrator).map(|role| role.id).collect();
     }
 }
 

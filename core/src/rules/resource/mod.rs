@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 use crate::rules::{
-    authorize::{ResourceValues, missing},
+    authorize::{INLINE_VALUES, ResourceValues, missing},
     compile::{
         attribute::{Attribute, ResourceType},
         reads::TypeReads,
@@ -109,7 +109,7 @@ impl<'r> Resource<'r> {
         self
     }
 
-    /// What questions about a type read of it.
+    /// What questions about a type read of it, into `values`, which are empty.
     ///
     /// # Errors
     /// [`Reason::InvalidInput`] where it is of another type, [`Reason::ResourceInvalid`] where a value is not as
@@ -125,7 +125,11 @@ impl<'r> Resource<'r> {
         }
         let mut declared = Declared::of(&ty.attributes);
         let mut present = 0;
-        values.resize(reads.slots.len(), None);
+        // Copied, where they fit: `resize` writes one after the other.
+        match [None; INLINE_VALUES].get(..reads.slots.len()) {
+            Some(none) => values.extend_from_slice(none),
+            None => values.resize(reads.slots.len(), None),
+        }
         for (name, given) in &self.given {
             let (slot, value) = match declared.check(name, |ty| given.read_given(ty)) {
                 Ok(Some(known)) => known,
