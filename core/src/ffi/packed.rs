@@ -11,7 +11,11 @@
 //! Whatever cannot be read, or is answered by an error, is to be asked as JSON, which says what is wrong.
 
 use crate::{
-    model::{error::Result, value::Value},
+    model::{
+        error::Result,
+        input::{Limits, read},
+        value::Value,
+    },
     rules::Resource,
 };
 
@@ -56,7 +60,7 @@ fn resource(bytes: &[u8]) -> Option<Resource<'_>> {
                 });
                 resource.with_set(name, values.collect::<Option<Vec<_>>>()?)
             }
-            6 => resource.with_json(name, serde_json::from_str(bytes.text()?).ok()?),
+            6 => resource.with_json(name, read(bytes.text()?, Limits::SMALL).ok()?),
             4 => resource.with_text(name, bytes.text()?),
             kind => resource.with(name, bytes.scalar(kind)?),
         };

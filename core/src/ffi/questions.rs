@@ -249,9 +249,13 @@ pub fn resource(text: &str) -> Result<Resource<'static>> {
     to_resource(attributes.into_iter().collect())
 }
 
-fn to_resource(mut attributes: Attributes) -> Result<Resource<'static>> {
-    match attributes.remove("type") {
-        Some(Json::String(resource_type)) => Ok(Resource::of_json(resource_type, attributes)),
+fn to_resource(attributes: Attributes) -> Result<Resource<'static>> {
+    let (mut resource_type, mut others) = (None, Vec::new());
+    for (name, value) in attributes {
+        if name == "type" { resource_type = Some(value) } else { others.push((name, value)) }
+    }
+    match resource_type {
+        Some(Json::String(resource_type)) => Ok(Resource::of_json(resource_type, others)),
         _ => Err(Error::new(Reason::InvalidInput, "a resource must name its type: {\"type\": \"document\", …}")),
     }
 }

@@ -327,7 +327,8 @@ pub struct Object<'d> {
 impl Object<'_> {
     /// Takes one field.
     pub fn field<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        let value = self.map.remove(name);
+        // Its key stays: to remove it would be much code for nothing.
+        let value = self.map.get_mut(name).map(std::mem::take);
         self.decoder.within(name, |decoder| match value {
             Some(value) => T::from_json(value, decoder),
             None => T::missing().or_else(|| {
@@ -337,9 +338,9 @@ impl Object<'_> {
         })
     }
 
-    /// Notes every key that is left.
+    /// Notes every key that is no field's.
     pub fn finish(self) {
-        for key in self.map.keys() {
+        for key in self.map.keys().filter(|key| !self.known.contains(&key.as_str())) {
             self.decoder.unknown(key, self.known);
         }
     }
@@ -471,7 +472,11 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 /// An object whose only field is given alone, as a string.
 pub(crate) fn whole(value: Json, field: &str) -> Json {
     match value {
-        Json::String(_) => Json::Object(Map::from_iter([(field.to_owned(), value)])),
+        Json::String(_) => {
+            let mut object = Map::new();
+            object.insert(field.to_owned(), value);
+            Json::Object(object)
+        }
         whole => whole,
     }
 }

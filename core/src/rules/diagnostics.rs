@@ -4,6 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::model::{
     decode::nearest,
+    deferred::Deferred,
     error::{Error, Problem, Reason, Result},
     report::{Earlier, Mark, Marked},
 };
@@ -15,6 +16,14 @@ const MAX_SUGGESTIONS: u32 = 100;
 
 /// More problems are counted, not told.
 const MAX_TOLD: usize = 20_000;
+
+/// How problems are told: what browsers load on demand, as few policies have any.
+static TOLD: Deferred<fn(Diagnostics, &str) -> Error> = Deferred::new(Diagnostics::told);
+
+#[cfg(feature = "bindings")]
+pub(in crate::rules) fn load_deferred() {
+    TOLD.load(Diagnostics::told);
+}
 
 /// A part of the policy file, in bytes; [`Span::CODE`] for what was built by code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,6 +210,10 @@ impl Diagnostics {
 
     /// Every problem, and where it stands in the text.
     pub(crate) fn into_error(self, message: &str) -> Error {
+        TOLD.get().map_or_else(|not_loaded| not_loaded, |told| told(self, message))
+    }
+
+    fn told(self, message: &str) -> Error {
         let source = self.source.clone().unwrap_or_default();
         let (list, more) = self.into_list();
         let in_file = list.iter().filter(|one| one.condition.is_none());

@@ -117,7 +117,7 @@ impl RuleSet {
     ) -> Result<RowFilter> {
         let question = Question { principal, permission, fields: &[], resource: None, context, now };
         self.evaluate(&question, |cx| {
-            let predicate = Lowering { cx, is_strict: true }.predicate(permission)?;
+            let predicate = Lowering { cx }.predicate(permission)?;
             let next = principal.chain().filter_map(|one| one.next_edge(cx.now())).min();
             let next = next.and_then(|edge| Time::from_microsecond(edge).ok());
             let latest = now.plus_seconds(LIFETIME);
@@ -132,12 +132,6 @@ impl RuleSet {
         let names = self.reads(resource_type);
         let read = attributes.iter().filter(|one| names.contains(&one.name));
         Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.clone()), one)).collect())
-    }
-
-    /// Whether the filter does not fold to nothing.
-    pub(super) fn is_possible(&self, permission: PermissionId, cx: &EvaluationContext<'_>) -> bool {
-        let lowered = Lowering { cx, is_strict: false }.predicate(permission);
-        !matches!(lowered, Ok(Predicate::Never))
     }
 }
 
@@ -165,8 +159,6 @@ fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribut
 /// Conditions and scopes to predicates.
 struct Lowering<'l, 'h> {
     cx: &'l EvaluationContext<'h>,
-    /// Whether what no column holds is an error; else it is "perhaps".
-    is_strict: bool,
 }
 
 /// Where grants of one effect and condition are held.
@@ -182,7 +174,7 @@ impl Lowering<'_, '_> {
     fn predicate(&self, permission: PermissionId) -> Result<Predicate> {
         let own = self.cx.principal.chain().map(|principal| {
             let cx = self.cx.of(principal);
-            Lowering { cx: &cx, is_strict: self.is_strict }.own_predicate(permission)
+            Lowering { cx: &cx }.own_predicate(permission)
         });
         Ok(Predicate::all(own.collect::<Result<Vec<_>>>()?))
     }
@@ -361,8 +353,6 @@ impl Lowering<'_, '_> {
         match &attribute.stored {
             Some(Stored::Column(_, name)) => Ok(Name::Borrowed(name)),
             None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.clone())),
-            // Stands for "perhaps"; nobody runs it.
-            _ if !self.is_strict => Ok(Name::Owned(attribute.name.clone())),
             _ => {
                 let message = format!(
                     "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",

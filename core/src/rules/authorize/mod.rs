@@ -5,6 +5,7 @@
 //! | `fast_path` | most answers: by a few bits, or in one pass over what is held |
 //! | `evaluator` | all others: what decides, of what is so and of what would be |
 //! | `evaluation_context` | the values of one question: resource, principal, context, time |
+//! | `somewhere` | whether there could be a resource for which the answer is yes |
 //!
 //! What every question runs through is inlined but in a wasm, where a page's bytes count.
 
@@ -14,6 +15,7 @@ mod evaluator;
 mod fast_path;
 mod handle;
 mod holds;
+mod somewhere;
 
 pub use effective::EffectiveGrant;
 pub use handle::{PermissionHandle, PermissionName};

@@ -12,6 +12,7 @@ pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 use crate::model::{
     decode::integer,
     id::parse_uuid,
+    input::{Limits, read as read_json},
     record::Kind,
     time::{self, Time},
     value::Value,
@@ -134,7 +135,7 @@ impl From<Value> for GivenValue {
     /// JSON arrays become sets; JSON scalars what they are.
     fn from(value: Value) -> Self {
         let Value::Json(text) = &value else { return GivenValue::One(value) };
-        serde_json::from_str::<Json>(text).map_or(GivenValue::One(value), GivenValue::from)
+        read_json(text, Limits::ROWS).map_or(GivenValue::One(value), GivenValue::from)
     }
 }
 

@@ -10,7 +10,7 @@ use rolekeep_macros::{Describe, Word};
 
 use crate::model::error::Result;
 
-use crate::rules::diagnostics::{Diagnostics, Text};
+use crate::rules::diagnostics::{self, Diagnostics, Text};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///
@@ -303,10 +303,11 @@ impl Policy {
         self
     }
 
-    /// Makes TOML readable where that is loaded on demand.
+    /// Makes TOML readable, and problems told, where that is loaded on demand.
     #[cfg(feature = "bindings")]
     pub(crate) fn load_deferred() {
         file::load_deferred();
+        diagnostics::load_deferred();
     }
 
     /// All else that it says.

@@ -189,11 +189,12 @@ fn column<'r>(
 impl Resource<'static> {
     /// A resource from JSON. Values are converted to the types that the policy declares.
     pub fn from_json(resource_type: &str, attributes: &BTreeMap<String, Json>) -> Self {
-        Self::of_json(resource_type.to_owned(), attributes.clone())
+        let attributes = attributes.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self::of_json(resource_type.to_owned(), attributes)
     }
 
     /// [`Resource::from_json`] of what nobody else needs any more.
-    pub(crate) fn of_json(resource_type: String, attributes: BTreeMap<String, Json>) -> Self {
+    pub(crate) fn of_json(resource_type: String, attributes: impl IntoIterator<Item = (String, Json)>) -> Self {
         let given = attributes.into_iter().map(|(name, value)| (name.into(), ResourceValue::Given(value.into())));
         Self { resource_type: resource_type.into(), row: None, given: given.collect() }
     }
