@@ -1,10 +1,8 @@
 //! Questions from other languages: whether somebody may do something, and why.
 
-use std::collections::BTreeMap;
-
 use rolekeep_macros::{Input, portable_async};
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::{SqlFilter, SqlTable};
 use crate::{
@@ -22,7 +20,7 @@ use crate::{
     rules::{Context, Explanation, Resource, Scope},
 };
 
-type Attributes = BTreeMap<String, Json>;
+type Attributes = Map<String, Json>;
 
 /// The names of [`ask`] and then those of [`consult`].
 pub const QUESTIONS: &[&str] = &[
@@ -74,7 +72,7 @@ impl Asked {
     fn asking<'u>(&self, um: &'u UserManagement) -> Result<Asking<'u>> {
         let position = u64::try_from(self.at_least.unwrap_or(0));
         let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "must not be negative"))?;
-        Ok(um.asking().context(Context::from_json(&self.context)).at_least(position))
+        Ok(um.asking().context(Context::of_json(self.context.clone())).at_least(position))
     }
 }
 
@@ -246,7 +244,7 @@ pub fn resource(text: &str) -> Result<Resource<'static>> {
     let Json::Object(attributes) = read(text, Limits::SMALL)? else {
         return Err(Error::new(Reason::InvalidInput, "a resource must be a JSON object"));
     };
-    to_resource(attributes.into_iter().collect())
+    to_resource(attributes)
 }
 
 fn to_resource(attributes: Attributes) -> Result<Resource<'static>> {

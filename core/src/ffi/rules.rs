@@ -1,8 +1,6 @@
 //! Rules without accounts, for other languages: a policy and principals as JSON.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::{
     RulesConfig, SqlFilter, SqlTable,
@@ -71,8 +69,8 @@ impl Subject {
     /// [`Reason::InvalidJson`](crate::Reason::InvalidJson), [`Reason::InvalidInput`](crate::Reason::InvalidInput) for
     /// what is no object.
     pub fn with_context(&self, values: &str) -> Result<Self> {
-        let values: BTreeMap<String, Json> = decode::decode(read(values, Limits::SMALL)?)?;
-        Ok(Self { context: Context::from_json(&values).over(&self.context), ..self.clone() })
+        let values: Map<String, Json> = decode::decode(read(values, Limits::SMALL)?)?;
+        Ok(Self { context: Context::of_json(values).over(&self.context), ..self.clone() })
     }
 
     /// Whether it may do this; a resource comes as JSON with its `type`.

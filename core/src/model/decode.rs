@@ -449,6 +449,17 @@ impl<T: FromJson> FromJson for Vec<T> {
     }
 }
 
+impl FromJson for Map<String, Json> {
+    fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
+        let Json::Object(map) = value else { return wrong_type(at, "an object") };
+        at.takes(map.len()).then_some(map)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Map::new())
+    }
+}
+
 impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn from_json(value: Json, at: &mut Decoder) -> Option<Self> {
         let Json::Object(map) = value else { return wrong_type(at, "an object") };

@@ -57,6 +57,14 @@ pub fn read(text: &str, limits: Limits) -> Result<Json> {
     })
 }
 
+/// A string of JSON, in its quotes.
+pub fn string(text: &str) -> serde_json::Result<String> {
+    let left = Cell::new(1);
+    let value = Part { left: &left, depth: 0, limits: Limits::TEXT }
+        .deserialize(&mut serde_json::Deserializer::from_str(text))?;
+    Ok(if let Json::String(text) = value { text } else { text.to_owned() })
+}
+
 /// A part that is being read.
 #[derive(Clone, Copy)]
 struct Part<'l> {

@@ -46,8 +46,7 @@ impl EvaluationContext<'_> {
             if *held.scope() == BoundScope::Global && rules.specials(held.role, permission).iter().any(denies) {
                 return false;
             }
-            is_possible =
-                is_possible || self.may_lie_in(held.scope()) && rules.parts(principal, held.role).any(gives);
+            is_possible = is_possible || self.may_lie_in(held.scope()) && rules.parts(principal, held.role).any(gives);
         }
         is_possible
     }

@@ -1,9 +1,10 @@
 //! A role's own grants, permission by permission: patterns matched, fields found, conditions typed.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{
     interner::Interner,
+    problems::tell,
     role::{GrantId, NONE, Own, Special},
     rule_set::{PermissionId, RuleSet},
 };
@@ -75,7 +76,8 @@ impl Compiler<'_> {
         }
         let matched = self.symbols.matching(&pattern);
         if matched.is_empty() {
-            self.unmatched(grant, &pattern);
+            let symbols = self.symbols;
+            tell(grant.pattern.span, self.diagnostics, |words, all| (words.unmatched)(symbols, grant, &pattern, all));
         }
         if let Some(when) = when
             && let Err(error) = check_grammar(&when.text)
@@ -131,27 +133,6 @@ impl Compiler<'_> {
         self.diagnostics.add(grant.pattern.span, message);
     }
 
-    fn unmatched(&mut self, grant: &Grant, pattern: &Pattern<'_>) {
-        let (symbols, text) = (self.symbols, &grant.pattern.text);
-        let name = text.split('{').next().unwrap_or(text);
-        let (mut message, diagnostics) = (format!("`{}` matches no permission", shown(name)), &mut *self.diagnostics);
-        let help = match (pattern.resource, pattern.action) {
-            (Some(_), Some(_)) => {
-                message = format!("there is no permission `{}`", shown(name));
-                diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()))
-            }
-            (Some(resource), None) => {
-                let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
-                diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
-            }
-            (_, action) => {
-                let known = symbols.by_action.keys().map(String::as_str);
-                diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
-            }
-        };
-        diagnostics.add(grant.pattern.span, message).help_if(help).label("not declared");
-    }
-
     /// The condition and the fields as this type has them; none where they do not fit it.
     fn on_type(&mut self, ty: u32, grant: &Grant, pattern: &Pattern<'_>) -> Option<(u32, u32)> {
         let fields = self.fields(ty, grant, pattern);
@@ -205,13 +186,8 @@ impl Compiler<'_> {
     }
 
     fn wrong(&mut self, grant: &Grant, when: &Text, error: ConditionError) {
-        let span = error.span(&when.text);
-        // A policy built in code has no lines: the message says whose condition it is.
-        let message = match when.span.is_code() {
-            true => format!("role {}, {}: {}", shown(&self.role.name.text), shown(&grant.pattern.text), error.message),
-            false => error.message,
-        };
-        self.diagnostics.add_inside(when, span, message).help_if(error.help);
+        let role = self.role;
+        tell(when.span, self.diagnostics, |words, all| (words.wrong)(role, grant, when, error, all));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Conditions and sets of fields, each kept once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::rules::condition::tree::{Condition, Path};
 

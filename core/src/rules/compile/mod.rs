@@ -5,6 +5,7 @@
 //! | `symbols` | types, attributes, permissions, kinds of scope |
 //! | `roles` | the hierarchy |
 //! | `grants` | a role's own grants: patterns and conditions, permission by permission |
+//! | `problems` | what takes many words to say is wrong |
 //! | `role` | a role with all that it inherits |
 //! | `edit` | one role changed, without compiling the others again |
 
@@ -15,6 +16,7 @@ mod grants;
 pub(in crate::rules) mod interner;
 pub(in crate::rules) mod lint;
 pub(in crate::rules) mod permission_index;
+pub(in crate::rules) mod problems;
 pub(in crate::rules) mod reads;
 pub(in crate::rules) mod role;
 mod roles;

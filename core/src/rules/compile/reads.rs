@@ -1,7 +1,9 @@
 //! What questions read, by the conditions and scopes that can apply to them: what a resource must
 //! carry, and which attributes are guarded because they carry authority.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use hashbrown::HashSet;
 
 use super::{
     attribute::{ResourceType, Stored},

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use smol_str::SmolStr;
 
 use super::{
+    problems::tell,
     role::CompiledRole,
     rule_set::{RoleId, RoleIds},
 };
@@ -156,27 +157,6 @@ fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagn
         }
     }
     if hierarchy.order.len() < count {
-        report_cycle(hierarchy, &waits, diagnostics);
-    }
-}
-
-/// Follows juniors that wait, from any role that waits: the walk must come back to itself.
-fn report_cycle(hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
-    let mut path: Vec<usize> = Vec::new();
-    let mut place = vec![usize::MAX; waits.len()];
-    let mut next = waits.iter().position(|waits| *waits > 0);
-    while let Some(at) = next {
-        if place[at] != usize::MAX {
-            let cycle = path[place[at]..].iter().chain([&at]).take(10);
-            let names: Vec<String> = cycle.map(|role| shown(hierarchy.roles[*role].name())).collect();
-            let message = format!("roles inherit from each other in a circle: {}", names.join(" → "));
-            let span = hierarchy.roles[at].source.name.span;
-            diagnostics.add(span, message).label("inherits from itself");
-            return;
-        }
-        place[at] = path.len();
-        path.push(at);
-        let mut juniors = hierarchy.roles[at].inherits.iter().map(|junior| junior.0 as usize);
-        next = juniors.find(|junior| waits[*junior] > 0);
+        tell(Span::CODE, diagnostics, |words, all| (words.cycle)(hierarchy, &waits, all));
     }
 }

@@ -1,12 +1,15 @@
 //! What a policy may speak of: types and their attributes, permissions, the context, kinds of scope.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use hashbrown::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
 use super::{
     attribute::{Attribute, ResourceType, Stored},
     interner::place,
+    problems::tell,
     schema::Schema,
 };
 use crate::rules::{
@@ -31,7 +34,7 @@ const REGION: (&str, &str) = ("region", "region_id");
 pub(in crate::rules) struct Symbols {
     /// Sorted by name.
     pub(in crate::rules) permissions: Vec<Permission>,
-    pub(in crate::rules) permission_ids: hashbrown::HashMap<SmolStr, u32>,
+    pub(in crate::rules) permission_ids: HashMap<SmolStr, u32>,
     pub(in crate::rules) types: Vec<ResourceType>,
     pub(in crate::rules) type_ids: HashMap<String, u32>,
     /// `id`, `verified`, then the other attributes of the type `user`.
@@ -269,7 +272,7 @@ impl Symbols {
         let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
         if let Some(diagnostics) = diagnostics {
             if found.is_empty() {
-                self.unbound(&name.text, attribute, diagnostics);
+                tell(attribute.span, diagnostics, |words, all| (words.unbound)(self, &name.text, attribute, all));
             } else if !is_usable || !is_one_type {
                 let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
                 diagnostics.add(attribute.span, format!("`{}` {rule}", shown(&attribute.text)));
@@ -281,21 +284,6 @@ impl Symbols {
                 self.types[at].bound.push((kind, slot));
             }
         }
-    }
-
-    /// No type has the attribute of a kind of scope.
-    fn unbound(&self, name: &str, Text { text: attribute, span }: &Text, diagnostics: &mut Diagnostics) {
-        let (kind, shown) = (shown(name), shown(attribute));
-        // Its own rows lie in it by their id, whatever else they have.
-        if self.type_ids.contains_key(name) {
-            let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
-            diagnostics.add(*span, format!("no type but `{kind}` has an attribute `{shown}`, {lies}"));
-            return;
-        }
-        let attributes = self.types.iter().flat_map(|ty| &ty.attributes);
-        let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
-        let help = diagnostics.suggest(attribute, names);
-        diagnostics.add(*span, format!("no type has an attribute `{shown}`")).help_if(help);
     }
 
     fn new_kind(&mut self, name: String, base: Base) -> KindId {

@@ -10,7 +10,10 @@ use rolekeep_macros::{Describe, Word};
 
 use crate::model::error::Result;
 
-use crate::rules::diagnostics::{self, Diagnostics, Text};
+use crate::rules::{
+    compile::problems,
+    diagnostics::{self, Diagnostics, Text},
+};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///
@@ -308,6 +311,7 @@ impl Policy {
     pub(crate) fn load_deferred() {
         file::load_deferred();
         diagnostics::load_deferred();
+        problems::load_deferred();
     }
 
     /// All else that it says.

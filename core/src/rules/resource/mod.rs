@@ -217,7 +217,12 @@ impl Context {
 
     /// A context from JSON, converted as by [`Resource::from_json`].
     pub fn from_json(values: &BTreeMap<String, Json>) -> Self {
-        Self { given: values.iter().map(|(name, value)| (name.clone().into(), value.clone().into())).collect() }
+        Self::of_json(values.iter().map(|(name, value)| (name.clone(), value.clone())))
+    }
+
+    /// [`Context::from_json`] of what nobody else needs any more.
+    pub(crate) fn of_json(values: impl IntoIterator<Item = (String, Json)>) -> Self {
+        Self { given: values.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 
     /// Sets a value. If the policy declares another type, or declares values but not this one, checks fail with

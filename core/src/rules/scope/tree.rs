@@ -1,6 +1,6 @@
 //! Which scopes lie within which: countries hold regions, regions hold bases.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::model::value::Value;
 

@@ -1,14 +1,12 @@
-//! JSON to the tree. A [`RawValue`] borrows from the file, so its address says where it stands.
+//! JSON to the tree. serde_json says whether the file is valid; the walk that follows knows where everything stands.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
+use serde::de::IgnoredAny;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+use crate::{
+    model::{deferred::Deferred, input},
+    rules::diagnostics::{Diagnostics, Span, Text, shown},
 };
-use serde_json::value::RawValue;
-
-use crate::rules::diagnostics::{Diagnostics, Span, Text, shown};
 
 use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
 
@@ -17,75 +15,154 @@ pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
         too_many_parts(at, diagnostics);
         return None;
     }
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(raw) => Reader { file: text, diagnostics }.node(raw, 0),
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Reader { file: text, at: 0, diagnostics }.node(0),
         Err(error) => {
-            unreadable(text, &error, diagnostics);
+            tell(text, 0, &error, diagnostics);
             None
         }
     }
 }
 
+type Tell = fn(&str, usize, &serde_json::Error, &mut Diagnostics);
+
+/// What is wrong with a file that is no JSON: what browsers load on demand.
+static UNREADABLE: Deferred<Tell> = Deferred::new(unreadable);
+
+#[cfg(feature = "bindings")]
+pub(super) fn load_deferred() {
+    UNREADABLE.load(unreadable);
+}
+
+/// Tells what is wrong from `start` on; where the words are not loaded, that something is.
+fn tell(file: &str, start: usize, error: &serde_json::Error, diagnostics: &mut Diagnostics) {
+    match UNREADABLE.get() {
+        Ok(tell) => tell(file, start, error, diagnostics),
+        Err(_) => drop(diagnostics.add(Span::CODE, String::new())),
+    }
+}
+
 /// Each of its functions answers none where the file cannot be read.
 struct Reader<'s, 'd> {
+    /// Valid JSON, but that its strings may hold escapes of no character.
     file: &'s str,
+    at: usize,
     diagnostics: &'d mut Diagnostics,
 }
 
 impl<'s> Reader<'s, '_> {
-    fn node(&mut self, raw: &'s RawValue, depth: usize) -> Option<Node> {
-        let span = self.span(raw);
-        let value = match raw.get().as_bytes().first()? {
-            b'{' | b'[' if depth >= MAX_DEPTH => too_deep(span, self.diagnostics),
-            b'{' => self.table(raw, depth)?,
-            b'[' => {
-                let items: Vec<&'s RawValue> = self.parsed(raw)?;
-                Tree::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect::<Option<_>>()?)
+    fn node(&mut self, depth: usize) -> Option<Node> {
+        let (first, start) = (self.next()?, self.at);
+        let value = match first {
+            b'{' if depth < MAX_DEPTH => Tree::Table(self.table(depth)?),
+            b'[' if depth < MAX_DEPTH => Tree::List(self.list(depth)?),
+            b'"' => Tree::Text(self.text()?),
+            _ => {
+                let raw = self.raw()?;
+                match first {
+                    b'{' | b'[' => too_deep(Span::of(start..self.at), self.diagnostics),
+                    b't' => Tree::Bool(true),
+                    b'f' => Tree::Bool(false),
+                    b'n' => Tree::Other("null"),
+                    _ => match raw.parse() {
+                        Ok(int) => Tree::Int(int),
+                        Err(_) => Tree::Other("a number with a fraction, an exponent or more than 64 bits"),
+                    },
+                }
             }
-            b'"' => Tree::Text(self.parsed(raw)?),
-            b't' => Tree::Bool(true),
-            b'f' => Tree::Bool(false),
-            b'n' => Tree::Other("null"),
-            _ => match raw.get().parse() {
-                Ok(int) => Tree::Int(int),
-                Err(_) => Tree::Other("a number with a fraction, an exponent or more than 64 bits"),
-            },
         };
-        Some(Node { span, value })
+        Some(Node { span: Span::of(start..self.at), value })
     }
 
-    fn table(&mut self, raw: &'s RawValue, depth: usize) -> Option<Tree> {
-        let Entries(entries) = self.parsed(raw)?;
-        let mut seen: HashMap<String, Span> = HashMap::with_capacity(entries.len());
-        let mut table = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            let Span { start, end } = self.span(key);
-            let (text, span): (String, _) = (self.parsed(key)?, Span { start: start + 1, end: end - 1 });
+    fn list(&mut self, depth: usize) -> Option<Vec<Node>> {
+        let mut items = Vec::new();
+        self.at += 1;
+        while self.next()? != b']' {
+            items.push(self.node(depth + 1)?);
+            self.pass(b',')?;
+        }
+        self.at += 1;
+        Some(items)
+    }
+
+    fn table(&mut self, depth: usize) -> Option<Vec<(Text, Node)>> {
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        let mut table = Vec::new();
+        self.at += 1;
+        while self.next()? != b'}' {
+            let start = self.at;
+            let text = self.text()?;
+            let span = Span::of(start + 1..self.at - 1);
+            self.pass(b':')?;
             if let Some(first) = seen.get(&text) {
                 let twice = self.diagnostics.add(span, format!("`{}` is given twice", shown(&text)));
                 twice.label("given again").first(*first, "first given");
-                continue;
+                self.raw()?;
+            } else {
+                seen.insert(text.clone(), span);
+                table.push((Text { text, span }, self.node(depth + 1)?));
             }
-            seen.insert(text.clone(), span);
-            table.push((Text { text, span }, self.node(value, depth + 1)?));
+            self.pass(b',')?;
         }
-        Some(Tree::Table(table))
+        self.at += 1;
+        Some(table)
     }
 
-    fn parsed<T: Deserialize<'s>>(&mut self, raw: &'s RawValue) -> Option<T> {
-        let problem = match serde_json::from_str(raw.get()) {
-            Ok(value) => return Some(value),
+    fn text(&mut self) -> Option<String> {
+        let start = self.at;
+        let problem = match input::string(self.raw()?) {
+            Ok(text) => return Some(text),
             Err(problem) => problem,
         };
-        let start = self.span(raw).start as usize;
-        self.diagnostics.add(at(self.file, start, &problem), message(&problem));
+        tell(self.file, start, &problem, self.diagnostics);
         None
     }
 
-    fn span(&self, raw: &RawValue) -> Span {
-        let start = (raw.get().as_ptr() as usize).saturating_sub(self.file.as_ptr() as usize);
-        Span::of(start..start + raw.get().len())
+    /// What begins here, after any space.
+    fn next(&mut self) -> Option<u8> {
+        let rest = self.file.as_bytes().get(self.at..)?;
+        self.at += rest.iter().position(|byte| !is_space(*byte))?;
+        self.file.as_bytes().get(self.at).copied()
     }
+
+    /// Goes past this sign, if it is what follows.
+    fn pass(&mut self, sign: u8) -> Option<()> {
+        self.at += usize::from(self.next()? == sign);
+        Some(())
+    }
+
+    /// Goes past a whole value.
+    fn raw(&mut self) -> Option<&'s str> {
+        let first = self.next()?;
+        let rest = self.file.get(self.at..)?;
+        let length = match first {
+            b'{' | b'[' | b'"' => length_of(rest),
+            _ => rest.bytes().take_while(|byte| !matches!(byte, b',' | b']' | b'}') && !is_space(*byte)).count(),
+        };
+        self.at += length;
+        rest.get(..length)
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// How long the string, list or object is that a text begins with.
+fn length_of(text: &str) -> usize {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    let last = text.bytes().position(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && !is_text
+    });
+    last.map_or(text.len(), |last| last + 1)
 }
 
 /// Where the parts outnumber [`MAX_PARTS`], strings apart.
@@ -103,8 +180,8 @@ fn too_many(text: &str) -> Option<usize> {
     })
 }
 
-/// What is wrong with a file that is not valid JSON.
-fn unreadable(text: &str, error: &serde_json::Error, diagnostics: &mut Diagnostics) {
+/// What is wrong with a file of which the part that begins at `start` is not valid JSON.
+fn unreadable(text: &str, start: usize, error: &serde_json::Error, diagnostics: &mut Diagnostics) {
     let end = text.trim_end().len();
     let message = message(error);
     if end == 0 {
@@ -113,8 +190,9 @@ fn unreadable(text: &str, error: &serde_json::Error, diagnostics: &mut Diagnosti
         let within = message.strip_prefix("EOF while parsing ").unwrap_or("something");
         diagnostics.add(Span::of(end..end), format!("the file ends within {within}"));
     } else {
-        let span = at(text, 0, error);
-        let is_after_comma = text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with(','));
+        let span = at(text, start, error);
+        let is_after_comma =
+            start == 0 && text.get(..span.start as usize).is_some_and(|before| before.trim_end().ends_with(','));
         let help = is_after_comma.then(|| "JSON allows no comma after the last item".to_owned());
         diagnostics.add(span, message.replace("expected value", "expected a value")).help_if(help);
     }
@@ -134,25 +212,4 @@ fn at(file: &str, start: usize, error: &serde_json::Error) -> Span {
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
-}
-
-/// The entries of an object in the order of the file, repeated keys included.
-struct Entries<'s>(Vec<(&'s RawValue, &'s RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                std::iter::from_fn(|| map.next_entry().transpose()).collect::<Result<_, _>>().map(Entries)
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
 }

@@ -57,6 +57,7 @@ static TOML: Deferred<Parse> = Deferred::new(toml::parse);
 #[cfg(feature = "bindings")]
 pub(in crate::rules) fn load_deferred() {
     TOML.load(toml::parse);
+    json::load_deferred();
 }
 
 pub(in crate::rules) fn from_toml(text: &str) -> Result<Policy> {

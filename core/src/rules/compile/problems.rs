@@ -1,0 +1,107 @@
+//! Problems that take many words: browsers load them on demand, as few policies have any.
+
+use hashbrown::HashSet;
+
+use super::{roles::Hierarchy, symbols::Symbols};
+use crate::{
+    model::deferred::Deferred,
+    rules::{
+        condition::ConditionError,
+        diagnostics::{Diagnostics, Span, Text, shown},
+        policy::{Grant, Role, name::Pattern},
+    },
+};
+
+/// How those problems are told.
+pub(super) struct Words {
+    pub(super) unmatched: fn(&Symbols, &Grant, &Pattern<'_>, &mut Diagnostics),
+    pub(super) wrong: fn(&Role, &Grant, &Text, ConditionError, &mut Diagnostics),
+    pub(super) cycle: fn(&Hierarchy, &[usize], &mut Diagnostics),
+    pub(super) unbound: fn(&Symbols, &str, &Text, &mut Diagnostics),
+}
+
+const ALL: &Words = &Words { unmatched, wrong, cycle, unbound };
+
+static WORDS: Deferred<&Words> = Deferred::new(ALL);
+
+#[cfg(feature = "bindings")]
+pub(in crate::rules) fn load_deferred() {
+    WORDS.load(ALL);
+}
+
+/// Tells of a problem; where the words are not loaded, that there is one.
+pub(super) fn tell(span: Span, diagnostics: &mut Diagnostics, tell: impl FnOnce(&Words, &mut Diagnostics)) {
+    match WORDS.get() {
+        Ok(words) => tell(words, diagnostics),
+        Err(_) => drop(diagnostics.add(span, String::new())),
+    }
+}
+
+/// A pattern matches no permission.
+fn unmatched(symbols: &Symbols, grant: &Grant, pattern: &Pattern<'_>, diagnostics: &mut Diagnostics) {
+    let text = &grant.pattern.text;
+    let name = text.split('{').next().unwrap_or(text);
+    let mut message = format!("`{}` matches no permission", shown(name));
+    let help = match (pattern.resource, pattern.action) {
+        (Some(_), Some(_)) => {
+            message = format!("there is no permission `{}`", shown(name));
+            diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()))
+        }
+        (Some(resource), None) => {
+            let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
+            diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
+        }
+        (_, action) => {
+            let known = symbols.by_action.keys().map(String::as_str);
+            diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
+        }
+    };
+    diagnostics.add(grant.pattern.span, message).help_if(help).label("not declared");
+}
+
+/// A condition is wrong.
+fn wrong(role: &Role, grant: &Grant, when: &Text, error: ConditionError, diagnostics: &mut Diagnostics) {
+    let span = error.span(&when.text);
+    // A policy built in code has no lines: the message says whose condition it is.
+    let message = match when.span.is_code() {
+        true => format!("role {}, {}: {}", shown(&role.name.text), shown(&grant.pattern.text), error.message),
+        false => error.message,
+    };
+    diagnostics.add_inside(when, span, message).help_if(error.help);
+}
+
+/// Follows juniors that wait, from any role that waits: the walk must come back to itself.
+fn cycle(hierarchy: &Hierarchy, waits: &[usize], diagnostics: &mut Diagnostics) {
+    let mut path: Vec<usize> = Vec::new();
+    let mut place = vec![usize::MAX; waits.len()];
+    let mut next = waits.iter().position(|waits| *waits > 0);
+    while let Some(at) = next {
+        if place[at] != usize::MAX {
+            let cycle = path[place[at]..].iter().chain([&at]).take(10);
+            let names: Vec<String> = cycle.map(|role| shown(hierarchy.roles[*role].name())).collect();
+            let message = format!("roles inherit from each other in a circle: {}", names.join(" → "));
+            let span = hierarchy.roles[at].source.name.span;
+            diagnostics.add(span, message).label("inherits from itself");
+            return;
+        }
+        place[at] = path.len();
+        path.push(at);
+        let mut juniors = hierarchy.roles[at].inherits.iter().map(|junior| junior.0 as usize);
+        next = juniors.find(|junior| waits[*junior] > 0);
+    }
+}
+
+/// No type has the attribute of a kind of scope.
+fn unbound(symbols: &Symbols, name: &str, Text { text: attribute, span }: &Text, diagnostics: &mut Diagnostics) {
+    let (kind, shown) = (shown(name), shown(attribute));
+    // Its own rows lie in it by their id, whatever else they have.
+    if symbols.type_ids.contains_key(name) {
+        let lies = format!("and it has no `id`, by which rows of `{kind}` lie in scopes of that kind");
+        diagnostics.add(*span, format!("no type but `{kind}` has an attribute `{shown}`, {lies}"));
+        return;
+    }
+    let attributes = symbols.types.iter().flat_map(|ty| &ty.attributes);
+    let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
+    let help = diagnostics.suggest(attribute, names);
+    diagnostics.add(*span, format!("no type has an attribute `{shown}`")).help_if(help);
+}
