@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A drone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(
     table = "drones",
     key(id),
@@ -93,7 +93,7 @@ pub enum DroneStatus {
 }
 
 /// A user who may fly a drone; many to many.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "drone_assignments", key(drone_id, user_id), index(user_id), sync = replicated)]
 #[record(resource = none, audit(area = "drones", kind = "drone_assignment", words(assign, assign, unassign)))]
 #[record(owner(field = drone_id, of = Drone, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{id::RegionId, record::Record, time::Time};
 
 /// A geographical command zone that users and drones belong to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
 #[record(resource = "region", along = judged, audit(area = "regions", kind = "region", words(create, update, delete)))]
 #[record(named(code = code, scope))]
