@@ -268,12 +268,6 @@ impl Context {
 fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
     match given.iter_mut().find(|(known, _)| *known == name) {
         Some(entry) => entry.1 = held,
-        None => {
-            // Most have fewer: room for them all at once.
-            if given.is_empty() {
-                given.reserve(8);
-            }
-            given.push((name, held));
-        }
+        None => given.push((name, held)),
     }
 }
