@@ -201,7 +201,12 @@ fn environment_or_current(given: Option<Env>) -> Result<Env> {
 
 #[cfg(not(feature = "tokio"))]
 fn environment_or_current(given: Option<Env>) -> Result<Env> {
-    given.ok_or_else(|| Error::new(Reason::ConfigInvalid, "without the feature `tokio` an environment must be given"))
+    given.ok_or_else(|| {
+        Error::new(
+            Reason::ConfigInvalid,
+            "a store runs on tokio where the feature `tokio` is on; without it, give `Builder::environment`",
+        )
+    })
 }
 
 /// The id of the key that a store makes for itself.

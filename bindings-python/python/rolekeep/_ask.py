@@ -25,7 +25,7 @@ class RowFilter:
     rows: FilteredRows
     """Whether all rows pass, none (no query is needed), or some."""
     sql: str
-    """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; put brackets around it."""
+    """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; in parentheses where it needs them."""
     parameters: tuple[Any, ...]
     """Its parameters, in the order of their numbers."""
     kinds: tuple[SqlKind, ...]

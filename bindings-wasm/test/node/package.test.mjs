@@ -52,6 +52,9 @@ test("publint has nothing to say", async () => {
 test("a program of ten lines compiles strictly, and mistakes do not", () => {
   const good = compile("--project", "test/tsconfig.json");
   assert.equal(good.status, 0, good.stdout);
+  // A program for Node, which knows nothing of a page.
+  const inNode = compile("--ignoreConfig", "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022", "--types", "node", "--module", "nodenext", "--skipLibCheck", "false", "test/types/good.ts");
+  assert.equal(inNode.status, 0, inNode.stdout);
   const options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "--module", "nodenext"];
   const bad = compile("--ignoreConfig", ...options, "test/types/bad.ts");
   assert.notEqual(bad.status, 0);

@@ -66,7 +66,7 @@ test("the command tells what is wrong", async (t) => {
   }
 });
 
-const PROGRAM = `import type { Caller } from "rolekeep";
+const PROGRAM = `import type { Caller, UserManagement } from "rolekeep";
 import { type DronePermission, type Permission, type Role, typed, type UserGroupPermission } from "./names.js";
 
 const one: Permission = "user-group:set_status";
@@ -79,8 +79,12 @@ export function may(me: Caller): boolean {
   caller.require("user:update{full_name}");
   const page = caller.users.list({ search: role });
   const { rows } = caller.filter("drone:read", { dialect: "sqlite", qualifier: "drones" });
+  caller.canMany(["drone:read", ["drone:read", { type: "drone", id: "1" }]]);
   return caller.can("drone:read", { type: "drone", id: "1" }) && caller.canSomewhere(one) && caller.can(drone) && caller.can(group) && page !== null && rows !== "none";
 }
+
+export const about = async (um: UserManagement): Promise<boolean> =>
+  typed(um).checkCached("a", drone) && (await typed(um).check("a", "drone:read", { type: "drone", id: "1" }));
 `;
 
 test("names are types: a misspelt one does not compile", async (t) => {
@@ -98,7 +102,8 @@ test("names are types: a misspelt one does not compile", async (t) => {
   for (const [right, wrong] of [
     ['"user-group:set_status"', '"user-group:set_statu"'], ['DronePermission = "drone:read"', 'DronePermission = "user:read"'],
     ['UserGroupPermission = "user-group:read"', 'UserGroupPermission = "user:read"'], ['"operatorOnCall"', '"operatorOncall"'],
-    ['can("drone:read"', 'can("drone:raed"'], ['filter("drone:read"', 'filter("drone:raed"'], ['"user:update{full_name}"', '"user:updat{full_name}"'],
+    ['can("drone:read"', 'can("drone:raed"'], ['canMany(["drone:read"', 'canMany(["drone:raed"'],
+    ['["drone:read", {', '["drone:raed", {'], ['check("a", "drone:read"', 'check("a", "drone:raed"'], ['filter("drone:read"', 'filter("drone:raed"'], ['"user:update{full_name}"', '"user:updat{full_name}"'],
   ]) {
     assert.ok(PROGRAM.includes(right), right);
     assert.match(compiled(PROGRAM.replace(right, wrong)), /program\.ts\(\d+,\d+\): error TS2/, wrong);

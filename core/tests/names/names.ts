@@ -121,18 +121,28 @@ export type Role = (typeof ROLES)[number];
 /** What may be asked for: a permission, or one narrowed to fields as in `user:update{bio}`. */
 export type AskedPermission = Permission | `${Permission}{${string}}`;
 
-type Asking = "can" | "canSomewhere" | "check" | "checkCached" | "require" | "explain" | "filter";
+type Asking = "can" | "canSomewhere" | "require" | "explain" | "filter";
 
-/** A caller that is asked for permissions of this policy alone. */
+/** A caller or a store that is asked for permissions of this policy alone. */
 export type Typed<C> = {
   [K in keyof C]: K extends Asking
     ? C[K] extends (permission: string, ...rest: infer R) => infer A
       ? (permission: AskedPermission, ...rest: R) => A
       : C[K]
-    : C[K];
+    : K extends "check" | "checkCached"
+      ? C[K] extends (who: infer W, permission: string, ...rest: infer R) => infer A
+        ? (who: W, permission: AskedPermission, ...rest: R) => A
+        : C[K]
+      : K extends "canMany"
+        ? C[K] extends (checks: readonly (infer Q)[]) => infer A
+          ? (checks: readonly (AskedPermission | AskedOf<Q>)[]) => A
+          : C[K]
+        : C[K];
 };
 
-/** The same caller; a permission that is misspelt does not compile. */
+type AskedOf<Q> = Q extends readonly [string, ...infer R] ? readonly [AskedPermission, ...R] : never;
+
+/** The same caller or store; a permission that is misspelt does not compile. */
 export function typed<C extends object>(caller: C): Typed<C> {
   return caller as unknown as Typed<C>;
 }

@@ -93,7 +93,7 @@ const ALL: &str = r#"
 4:13 a hierarchy is `general` or `limited` (did you mean `limited`?)
 7:6 there is no type `ipp` (did you mean `ip`?)
 10:33 `Größe` cannot name an attribute (names are small letters, digits and `_`, begin with a letter, and have at most 64 characters)
-13:28 `clearance` is a free attribute of `user`, so it may be absent (write `int?`)
+13:28 `clearance` is not a column of `user`, so rows may lack it (write `int?`)
 13:35 type `user` already has an attribute `email`
 17:1 `Document:read` cannot name a permission (a permission is written `resource:action`, in small letters)
 20:13 no type has an attribute `tenant_id`

@@ -173,7 +173,10 @@ fn a_filter_and_the_check_of_its_table_name_what_rules_read() {
     let mapping = TableMapping::postgres("d").column("size", "bytes");
     let filter = filter_of(role(), "doc:list", vec![held(Scope::Global)]).unwrap();
     let condition = filter.to_sql(&mapping, now()).unwrap();
-    assert_eq!(condition.text, r#"("d"."bytes" = $1::bigint OR "d"."bytes" = $2::bigint) AND "d"."until" IS NOT NULL"#);
+    assert_eq!(
+        condition.text,
+        r#"(("d"."bytes" = $1::bigint OR "d"."bytes" = $2::bigint) AND "d"."until" IS NOT NULL)"#
+    );
     let rules = RuleSet::compile(&policy(role()), &rolekeep_test_cases::schema()).unwrap();
     let check = mapping.check_sql(&rules, "doc", "docs").unwrap();
     // Conditions read two; scopes are of ids and regions.

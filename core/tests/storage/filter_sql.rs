@@ -91,13 +91,13 @@ fn the_text_is_what_one_would_write() {
         ("resource.title < \"a\"", r#""d"."title" COLLATE "C" < $1::text"#, r#""d"."title" COLLATE BINARY < ?1"#),
         (
             "resource.title starts_with \"a_%\"",
-            r#""d"."title" COLLATE "C" >= $1::text AND "d"."title" COLLATE "C" < $2::text"#,
-            r#""d"."title" COLLATE BINARY >= ?1 AND "d"."title" COLLATE BINARY < ?2"#,
+            r#"("d"."title" COLLATE "C" >= $1::text AND "d"."title" COLLATE "C" < $2::text)"#,
+            r#"("d"."title" COLLATE BINARY >= ?1 AND "d"."title" COLLATE BINARY < ?2)"#,
         ),
         (
             "has resource.owner_id and not (resource.owner_id == principal.id) or resource.size > 5",
-            r#""d"."owner_id" IS NOT NULL AND ("d"."owner_id" = $1::uuid) IS NOT TRUE OR "d"."size" > $2::bigint"#,
-            r#""d"."owner_id" IS NOT NULL AND ("d"."owner_id" = ?1) IS NOT 1 OR "d"."size" > ?2"#,
+            r#"("d"."owner_id" IS NOT NULL AND ("d"."owner_id" = $1::uuid) IS NOT TRUE OR "d"."size" > $2::bigint)"#,
+            r#"("d"."owner_id" IS NOT NULL AND ("d"."owner_id" = ?1) IS NOT 1 OR "d"."size" > ?2)"#,
         ),
         ("resource.until > now", r#""d"."until" > $1::bigint"#, r#""d"."until" > ?1"#),
         (
@@ -107,12 +107,12 @@ fn the_text_is_what_one_would_write() {
         ),
         (
             "(resource.size == 1 or resource.size == 2) and resource.public == true",
-            r#"("d"."size" = $1::bigint OR "d"."size" = $2::bigint) AND "d"."public" = $3::boolean"#,
-            r#"("d"."size" = ?1 OR "d"."size" = ?2) AND "d"."public" = ?3"#,
+            r#"(("d"."size" = $1::bigint OR "d"."size" = $2::bigint) AND "d"."public" = $3::boolean)"#,
+            r#"(("d"."size" = ?1 OR "d"."size" = ?2) AND "d"."public" = ?3)"#,
         ),
         (
             "resource.tags contains \"x\"",
-            r#""d"."tags" @> ARRAY[$1::text] AND array_position("d"."tags", NULL) IS NULL"#,
+            r#"("d"."tags" @> ARRAY[$1::text] AND array_position("d"."tags", NULL) IS NULL)"#,
             "",
         ),
     ];
@@ -139,12 +139,12 @@ fn scopes_fold_into_one_parameter_and_numbers_begin_where_the_host_says() {
     let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
     let mapping = TableMapping::postgres("d").column("region_id", "area\"; --").first_parameter(4);
     let condition = filter.to_sql(&mapping, now()).unwrap();
-    assert_eq!(condition.text, r#""d"."owner_id" = $4::uuid OR "d"."area""; --" = ANY($5::uuid[])"#);
+    assert_eq!(condition.text, r#"("d"."owner_id" = $4::uuid OR "d"."area""; --" = ANY($5::uuid[]))"#);
     assert_eq!(condition.parameters, [SqlValue::Uuid(ME), SqlValue::Uuids(regions.clone())]);
     let blobs = filter.to_sql(&TableMapping::sqlite("documents").ids(IdStorage::Blob), now()).unwrap();
     assert_eq!(
         blobs.text,
-        r#""documents"."owner_id" = ?1 OR "documents"."region_id" IN (SELECT unhex(value) FROM json_each(?2))"#
+        r#"("documents"."owner_id" = ?1 OR "documents"."region_id" IN (SELECT unhex(value) FROM json_each(?2)))"#
     );
     assert_eq!(blobs.parameters[0], SqlValue::Blob(ME.as_bytes().to_vec()));
 }

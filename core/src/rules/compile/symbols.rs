@@ -98,7 +98,7 @@ impl Symbols {
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
-                cannot_name(&declared.name, "a resource type", diagnostics);
+                cannot_name(&declared.name, "a resource type", "digits, `_` and `-`", diagnostics);
                 continue;
             }
             if !seen.insert(name) {
@@ -113,7 +113,7 @@ impl Symbols {
                 if ours.is_some_and(|table| table.position(own).is_some()) || self.types[id].slot(own).is_some() {
                     diagnostics.add(at.span, format!("type `{name}` already has an attribute `{own}`"));
                 } else if ours.is_some() && !attribute.is_optional {
-                    let message = format!("`{own}` is a free attribute of `{name}`, so it may be absent");
+                    let message = format!("`{own}` is not a column of `{name}`, so rows may lack it");
                     diagnostics.add(ty.span, message).help(format!("write `{}?`", attribute.ty));
                 } else {
                     self.types[id].attributes.push(attribute);
@@ -212,7 +212,7 @@ impl Symbols {
                 let help = "`global` and `resource:TYPE` are there already";
                 diagnostics.add(*span, format!("`{name}` cannot name a kind of scope")).help(help);
             } else if !is_name(name) {
-                cannot_name(&scope.name, "a kind of scope", diagnostics);
+                cannot_name(&scope.name, "a kind of scope", "digits, `_` and `-`", diagnostics);
             } else if declared.iter().any(|known| known.name == scope.name) {
                 diagnostics.add(*span, format!("kind of scope `{name}` is declared twice"));
             } else {
@@ -304,7 +304,7 @@ fn attributes_of<'p>(
     for decl in declared {
         let AttributeDecl { name, ty } = decl;
         if name.text.contains('-') || !is_name(&name.text) {
-            cannot_name(name, what, diagnostics);
+            cannot_name(name, what, "digits and `_`", diagnostics);
         }
         if !seen.insert(&name.text) {
             diagnostics.add(name.span, format!("`{}` is declared twice", shown(&name.text)));
@@ -328,7 +328,8 @@ fn span_of(policy: &Policy, attribute: &str) -> Span {
     found.map_or(Span::CODE, |found| found.ty.span)
 }
 
-fn cannot_name(name: &Text, what: &str, diagnostics: &mut Diagnostics) {
-    let help = "names are small letters, digits and `_`, begin with a letter, and have at most 64 characters";
+/// `signs`: what a name of its kind has beside letters.
+fn cannot_name(name: &Text, what: &str, signs: &str, diagnostics: &mut Diagnostics) {
+    let help = format!("names are small letters, {signs}, begin with a letter, and have at most 64 characters");
     diagnostics.add(name.span, format!("`{}` cannot name {what}", shown(&name.text))).help(help);
 }

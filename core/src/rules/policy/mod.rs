@@ -10,10 +10,7 @@ use rolekeep_macros::{Describe, Word};
 
 use crate::model::error::Result;
 
-use crate::rules::{
-    compile::problems,
-    diagnostics::{self, Diagnostics, Text},
-};
+use crate::rules::diagnostics::{Diagnostics, Text};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///
@@ -310,8 +307,8 @@ impl Policy {
     #[cfg(feature = "bindings")]
     pub(crate) fn load_deferred() {
         file::load_deferred();
-        diagnostics::load_deferred();
-        problems::load_deferred();
+        crate::rules::diagnostics::load_deferred();
+        crate::rules::compile::problems::load_deferred();
     }
 
     /// All else that it says.

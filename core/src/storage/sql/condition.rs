@@ -75,6 +75,8 @@ enum Around {
     Nothing,
     Or,
     And,
+    /// As a host writes them.
+    Unknown,
 }
 
 /// Writes predicates.
@@ -84,9 +86,9 @@ pub(super) struct Compiler<'n> {
 }
 
 impl Compiler<'_> {
-    /// Writes the condition.
+    /// Writes the condition, to stand wherever a host puts it.
     pub(super) fn write(&mut self, predicate: &Predicate) {
-        self.compile(predicate, Around::Nothing);
+        self.compile(predicate, Around::Unknown);
     }
 
     /// The same, to stand between `AND`s.

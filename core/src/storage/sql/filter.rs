@@ -23,8 +23,8 @@ use crate::{
 /// A condition for a `WHERE`, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlCondition {
-    /// The text; if every row or none passes, `TRUE` or `FALSE`, in SQLite `1` or `0`. Put parentheses
-    /// around it if you combine it with other conditions.
+    /// The text, in parentheses where it needs them, so that it can stand beside other conditions; if every row or none
+    /// passes, `TRUE` or `FALSE`, in SQLite `1` or `0`.
     pub text: String,
     /// Its parameters, in the order of their numbers.
     pub parameters: Vec<SqlValue>,
