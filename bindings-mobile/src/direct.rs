@@ -48,7 +48,7 @@ static PRINCIPALS: RwLock<Numbered<Subject>> = RwLock::new(Numbered::new());
 /// nothing is read that was freed there.
 static BUFFERS: RwLock<Numbered<Box<[AtomicU8]>>> = RwLock::new(Numbered::new());
 /// Only names that a policy declares, so that it does not grow with what is asked.
-static PERMISSIONS: RwLock<Numbered<PermissionHandle>> = RwLock::new(Numbered::new());
+static PERMISSIONS: RwLock<Vec<PermissionHandle>> = RwLock::new(Vec::new());
 
 /// What has a number of its own.
 pub(crate) trait HasNumber: Clone + Sized + 'static {
@@ -95,9 +95,12 @@ impl<T: HasNumber> Drop for Number<T> {
 /// The number of a permission, the same for all stores.
 pub(crate) fn permission(name: &str) -> i64 {
     let mut permissions = PERMISSIONS.write().unwrap_or_else(PoisonError::into_inner);
-    let mut all = permissions.known.iter().flatten();
-    let known = all.find_map(|(number, known)| (known.name() == name).then_some(*number));
-    known.unwrap_or_else(|| permissions.add(PermissionHandle::new(name)))
+    let known = permissions.iter().position(|known| known.name() == name);
+    let place = known.unwrap_or_else(|| {
+        permissions.push(PermissionHandle::new(name));
+        permissions.len() - 1
+    });
+    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// Whether a caller may do this at all: 1 yes, 0 no, -1 ask the other way, which says what is wrong.
@@ -121,7 +124,9 @@ pub extern "C" fn rolekeep_check(store: i64, high: i64, low: i64, permission: i6
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_principal_can(principal: i64, permission: i64) -> i32 {
-    by_number(principal, permission, |one: &Subject, permission| one.can(permission.name(), None).ok())
+    by_number(principal, permission, |one: &Subject, permission| {
+        one.asking().check(one.principal(), permission, None).ok()
+    })
 }
 
 /// A place of so many bytes to write resources to, for good; its number.
@@ -144,15 +149,17 @@ pub extern "C" fn rolekeep_buffer_address(buffer: i64) -> i64 {
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_can_on(caller: i64, permission: i64, buffer: i64, length: i32) -> i32 {
-    on(caller, permission, buffer, length, |caller: &rolekeep::Caller, name, resource| caller.can(name, resource))
+    on(caller, permission, buffer, length, |caller: &rolekeep::Caller, permission, resource| {
+        caller.can(permission, resource)
+    })
 }
 
 /// [`rolekeep_principal_can`] to such a resource.
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_principal_can_on(principal: i64, permission: i64, buffer: i64, length: i32) -> i32 {
-    on(principal, permission, buffer, length, |one: &Subject, name, resource| {
-        one.asking().check(one.principal(), name, resource)
+    on(principal, permission, buffer, length, |one: &Subject, permission, resource| {
+        one.asking().check(one.principal(), permission, resource)
     })
 }
 
@@ -161,8 +168,8 @@ pub extern "C" fn rolekeep_principal_can_on(principal: i64, permission: i64, buf
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_check_on(store: i64, high: i64, low: i64, permission: i64, buffer: i64, length: i32) -> i32 {
     let user = UserId(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()));
-    on(store, permission, buffer, length, |store: &rolekeep::UserManagement, name, resource| {
-        store.check_cached(user, name, resource)
+    on(store, permission, buffer, length, |store: &rolekeep::UserManagement, permission, resource| {
+        store.check_cached(user, permission, resource)
     })
 }
 
@@ -183,7 +190,7 @@ pub extern "C" fn rolekeep_principal_can_many(principal: i64, buffer: i64, lengt
 fn by_number<T: HasNumber>(number: i64, permission: i64, ask: impl Fn(&T, &PermissionHandle) -> Option<bool>) -> i32 {
     answer(|| {
         let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
-        ask(all.get(number)?, permissions.get(permission)?)
+        ask(all.get(number)?, permissions.get(usize::try_from(permission).ok()?)?)
     })
 }
 
@@ -192,17 +199,17 @@ fn on<T: HasNumber>(
     permission: i64,
     buffer: i64,
     length: i32,
-    ask: impl Fn(&T, &str, &Resource<'_>) -> rolekeep::Result<bool>,
+    ask: impl Fn(&T, &PermissionHandle, &Resource<'_>) -> rolekeep::Result<bool>,
 ) -> i32 {
     answer(|| {
         let written = written(buffer, length)?;
         let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
-        let (one, permission) = (all.get(number)?, permissions.get(permission)?);
-        packed::ask(&written, |resource| ask(one, permission.name(), resource))
+        let (one, permission) = (all.get(number)?, permissions.get(usize::try_from(permission).ok()?)?);
+        packed::ask(&written, |resource| ask(one, permission, resource))
     })
 }
 
-type Checks<'c, 'r> = [(&'c str, Option<&'c Resource<'r>>)];
+type Checks<'c, 'r> = [(&'c PermissionHandle, Option<&'c Resource<'r>>)];
 
 fn many<T: HasNumber>(
     number: i64,
@@ -214,8 +221,8 @@ fn many<T: HasNumber>(
         let written = written(buffer, length)?;
         let (all, permissions) = (T::all().read().ok()?, PERMISSIONS.read().ok()?);
         let one = all.get(number)?;
-        let name = |number: u32| permissions.get(number.into()).map(PermissionHandle::name);
-        let answers = packed::ask_many(&written, name, |checks| ask(one, checks))?;
+        let permission = |number: u32| permissions.get(usize::try_from(number).ok()?);
+        let answers = packed::ask_many(&written, permission, |checks| ask(one, checks))?;
         let buffers = BUFFERS.read().ok()?;
         buffers
             .get(buffer)?

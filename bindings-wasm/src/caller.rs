@@ -4,15 +4,14 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::Promise;
 use rolekeep::{
-    Caller, Error, KnownUser, Reason, RequestContext, Resource, Result, UserId, UserManagement, ffi,
-    rules::PermissionHandle,
+    Caller, Error, KnownUser, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::PermissionHandle,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{
     error::stamped,
-    packed::{self, IN_FULL},
+    packed::{self, IN_FULL, by_number, numbered},
     store::promise,
 };
 
@@ -42,39 +41,22 @@ pub fn forget_users() {
     USERS.with_borrow_mut(Vec::clear);
 }
 
-fn numbered<T>(list: &mut Vec<T>, one: T) -> u32 {
-    list.push(one);
-    u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
-}
-
-/// 1 for yes, 0 for no, 2 where it is to be asked in full.
-fn by_number(permission: u32, ask: impl FnOnce(&PermissionHandle) -> Result<bool>) -> u32 {
-    PERMISSIONS.with_borrow(|names| {
-        let answer = names.get(permission as usize).map(ask);
-        answer.map_or(IN_FULL, |answer| answer.map_or(IN_FULL, u32::from))
-    })
-}
-
 /// Whether any user may do this, by numbers.
 pub fn check_by_number(um: &UserManagement, user: u32, permission: u32) -> u32 {
     USERS.with_borrow_mut(|users| {
         let user = users.get_mut(user as usize);
-        user.map_or(IN_FULL, |(_, user)| by_number(permission, |permission| um.check_cached(user, permission, None)))
+        let Some((_, user)) = user else { return IN_FULL };
+        PERMISSIONS.with_borrow(|known| by_number(known, permission, |one| um.check_cached(user, one, None)))
     })
 }
 
 /// Whether any user may do this to a resource that was written to `packed_at`.
 pub fn check_packed(um: &UserManagement, user: u32, permission: u32, length: u32) -> u32 {
-    let user = USERS.with_borrow(|users| users.get(user as usize).map(|(id, _)| *id));
-    user.map_or(IN_FULL, |user| {
-        packed_by_number(permission, length, |name, resource| um.check_cached(user, name, resource))
-    })
-}
-
-fn packed_by_number(permission: u32, length: u32, ask: impl FnOnce(&str, &Resource<'_>) -> Result<bool>) -> u32 {
-    PERMISSIONS.with_borrow(|names| {
-        let name = names.get(permission as usize).map(PermissionHandle::name);
-        name.map_or(IN_FULL, |name| packed::ask(length, |resource| ask(name, resource)))
+    USERS.with_borrow_mut(|users| {
+        let Some((_, user)) = users.get_mut(user as usize) else { return IN_FULL };
+        PERMISSIONS.with_borrow(|known| {
+            packed::ask(known, permission, length, |one, resource| um.check_cached(user, one, resource))
+        })
     })
 }
 
@@ -106,22 +88,20 @@ impl CallerFfi {
     /// [`CallerFfi::can`] for a permission by number, without a resource.
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, permission: u32) -> u32 {
-        by_number(permission, |permission| self.caller.can(permission, None))
+        PERMISSIONS.with_borrow(|known| by_number(known, permission, |one| self.caller.can(one, None)))
     }
 
     /// [`CallerFfi::can`] for a permission by number, and a resource that was written to `packed_at`.
     #[wasm_bindgen(js_name = canPacked)]
     pub fn can_packed(&self, permission: u32, length: u32) -> u32 {
-        packed_by_number(permission, length, |name, resource| self.caller.can(name, resource))
+        PERMISSIONS
+            .with_borrow(|known| packed::ask(known, permission, length, |one, resource| self.caller.can(one, resource)))
     }
 
     /// Many checks that were written there; false where they are to be asked in full.
     #[wasm_bindgen(js_name = canManyPacked)]
     pub fn can_many_packed(&self, length: u32) -> bool {
-        PERMISSIONS.with_borrow(|names| {
-            let name = |number: u32| names.get(number as usize).map(PermissionHandle::name);
-            packed::ask_many(length, name, |checks| self.caller.can_many(checks))
-        })
+        PERMISSIONS.with_borrow(|known| packed::ask_many(known, length, |checks| self.caller.can_many(checks)))
     }
 
     /// Whether the caller is a user or the application itself.

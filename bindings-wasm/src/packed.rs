@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use rolekeep::{Resource, Result, ffi::packed};
+use rolekeep::{Resource, Result, ffi::packed, rules::PermissionHandle};
 use wasm_bindgen::prelude::*;
 
 /// As long as what TypeScript writes at most.
@@ -21,22 +21,48 @@ pub fn packed_at() -> u32 {
     BUFFER.with_borrow_mut(|buffer| buffer.as_mut_ptr() as u32)
 }
 
+/// Adds to a list and gives the number there.
+pub fn numbered<T>(list: &mut Vec<T>, one: T) -> u32 {
+    list.push(one);
+    u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+}
+
 /// 1 for yes, 0 for no, 2 where it is to be asked in full.
-pub fn ask(length: u32, ask: impl FnOnce(&Resource<'_>) -> Result<bool>) -> u32 {
+pub fn by_number(
+    permissions: &[PermissionHandle],
+    number: u32,
+    ask: impl FnOnce(&PermissionHandle) -> Result<bool>,
+) -> u32 {
+    let answer = permissions.get(number as usize).map(ask);
+    answer.map_or(IN_FULL, |answer| answer.map_or(IN_FULL, u32::from))
+}
+
+/// The same about a resource that was written there.
+pub fn ask(
+    permissions: &[PermissionHandle],
+    number: u32,
+    length: u32,
+    ask: impl FnOnce(&PermissionHandle, &Resource<'_>) -> Result<bool>,
+) -> u32 {
     BUFFER.with_borrow(|buffer| {
-        let written = buffer.get(..length as usize);
-        written.and_then(|written| packed::ask(written, ask)).map_or(IN_FULL, u32::from)
+        let (Some(permission), Some(written)) = (permissions.get(number as usize), buffer.get(..length as usize))
+        else {
+            return IN_FULL;
+        };
+        packed::ask(written, |resource| ask(permission, resource)).map_or(IN_FULL, u32::from)
     })
 }
 
 /// Whether many checks were answered, each by one byte at the start; else they are to be asked in full.
-pub fn ask_many<'n>(
+pub fn ask_many(
+    permissions: &[PermissionHandle],
     length: u32,
-    name: impl Fn(u32) -> Option<&'n str>,
-    ask: impl FnOnce(&[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>>,
+    ask: impl FnOnce(&[(&PermissionHandle, Option<&Resource<'_>>)]) -> Result<Vec<bool>>,
 ) -> bool {
     BUFFER.with_borrow_mut(|buffer| {
-        let answers = buffer.get(..length as usize).and_then(|written| packed::ask_many(written, name, ask));
+        let written = buffer.get(..length as usize);
+        let permission = |number: u32| permissions.get(number as usize);
+        let answers = written.and_then(|written| packed::ask_many(written, permission, ask));
         let Some(answers) = answers else { return false };
         buffer.iter_mut().zip(&answers).for_each(|(byte, answer)| *byte = (*answer).into());
         true

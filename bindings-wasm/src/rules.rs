@@ -6,21 +6,21 @@ use rolekeep::{
     Result,
     environment::Environment,
     ffi::rules::{Subject, compile},
-    rules::{PermissionId, Rules},
+    rules::{PermissionHandle, Rules},
 };
 use wasm_bindgen::prelude::*;
 
 use crate::{
     environment::JsEnvironment,
     error::stamped,
-    packed::{self, IN_FULL},
+    packed::{self, by_number, numbered},
 };
 
 /// What the TypeScript half holds for a compiled policy.
 #[wasm_bindgen]
 pub struct RulesFfi {
     rules: Rules,
-    permissions: RefCell<Vec<PermissionId>>,
+    permissions: RefCell<Vec<PermissionHandle>>,
 }
 
 /// Compiles a policy: config as JSON.
@@ -46,40 +46,33 @@ impl RulesFfi {
     /// None: there is no such permission.
     #[wasm_bindgen(js_name = numberOf)]
     pub fn number_of(&self, permission: &str) -> Option<u32> {
-        let permission = self.rules.rule_set().permission(permission).ok()?;
-        let mut known = self.permissions.borrow_mut();
-        known.push(permission);
-        u32::try_from(known.len() - 1).ok()
+        self.rules.rule_set().permission(permission).ok()?;
+        Some(numbered(&mut self.permissions.borrow_mut(), PermissionHandle::new(permission)))
     }
 
     /// [`PrincipalFfi::can`] at all, by such a number: 1 for yes, 0 for no, 2 where it is to be asked in full.
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, principal: &PrincipalFfi, permission: u32) -> u32 {
-        let permission = self.permissions.borrow().get(permission as usize).copied();
-        permission.and_then(|id| principal.subject.can_by(id).ok()).map_or(IN_FULL, u32::from)
+        let PrincipalFfi { subject } = principal;
+        by_number(&self.permissions.borrow(), permission, |one| subject.asking().check(subject.principal(), one, None))
     }
 
     /// [`PrincipalFfi::can`] by such a number, and a resource that was written to `packed_at`; answers likewise.
     #[wasm_bindgen(js_name = canPacked)]
     pub fn can_packed(&self, principal: &PrincipalFfi, permission: u32, length: u32) -> u32 {
         let PrincipalFfi { subject } = principal;
-        let ask = |name| packed::ask(length, |resource| subject.asking().check(subject.principal(), name, resource));
-        self.name(permission).map_or(IN_FULL, ask)
+        packed::ask(&self.permissions.borrow(), permission, length, |one, resource| {
+            subject.asking().check(subject.principal(), one, resource)
+        })
     }
 
     /// Many checks that were written there; false where they are to be asked in full.
     #[wasm_bindgen(js_name = canManyPacked)]
     pub fn can_many_packed(&self, principal: &PrincipalFfi, length: u32) -> bool {
         let PrincipalFfi { subject } = principal;
-        let (asking, principal) = (subject.asking(), subject.principal());
-        packed::ask_many(length, |number| self.name(number), |checks| asking.check_many(principal, checks))
-    }
-}
-
-impl RulesFfi {
-    fn name(&self, number: u32) -> Option<&str> {
-        let permission = self.permissions.borrow().get(number as usize).copied()?;
-        Some(self.rules.rule_set().permission_name(permission))
+        packed::ask_many(&self.permissions.borrow(), length, |checks| {
+            subject.asking().check_many(subject.principal(), checks)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
-    rules::{Context, Explanation, PermissionName, Principal, Question, Resource, RuleSet, Scope},
+    rules::{Check, Context, Explanation, PermissionName, Principal, Question, Resource, RuleSet, Scope},
 };
 
 pub use filter::CallerFilter;
@@ -150,17 +150,25 @@ impl Caller {
     ///
     /// # Errors
     /// The error of the first check that fails.
-    pub fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+    pub fn can_many<P: PermissionName>(&self, checks: &[(P, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+        self.can_each(checks.len(), &|at, rules| {
+            let (permission, resource) = checks.get(at)?;
+            Some((permission.resolve(rules), *resource))
+        })
+    }
+
+    fn can_each<'r>(&self, count: usize, check: &dyn Fn(usize, &RuleSet) -> Option<Check<'r>>) -> Result<Vec<bool>> {
         let is_asked = Cell::new(false);
         self.ask(
             |rules| match is_asked.get() {
                 true => Ok(()),
-                false => checks.iter().try_for_each(|(permission, _)| exists(permission)(rules)),
+                false => (0..).map_while(|at| check(at, rules)).try_for_each(|(permission, _)| permission.map(drop)),
             },
-            || vec![true; checks.len()],
+            || vec![true; count],
             |rules, principal, clock| {
                 is_asked.set(true);
-                rules.check_each(principal, self.context(), clock.now(), checks)
+                let mut checks = (0..).map_while(|at| check(at, rules));
+                rules.check_each(principal, self.context(), clock.now(), &mut checks)
             },
         )
     }

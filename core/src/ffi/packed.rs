@@ -4,7 +4,7 @@
 //!
 //! | what | bytes |
 //! |---|---|
-//! | resource | its type as a text, then for each attribute its name as a text and its value |
+//! | resource | its type as a text, then for each attribute its name as a text, none of them twice, and its value |
 //! | value | 0 null; 1 false; 2 true; 3 and an integer of eight bytes; 4 and a text; 5, a count of two bytes and so many values that are no sets; 6 and a text that is JSON |
 //! | checks | their count of two bytes; of each the permission's number of four bytes and the place of its resource of two bytes, from 1 (0: none); then each resource after its length of two bytes |
 //!
@@ -16,7 +16,7 @@ use crate::{
         input::{Limits, read},
         value::Value,
     },
-    rules::Resource,
+    rules::{GivenValue, PermissionHandle, Resource, ResourceValue},
 };
 
 /// Whether something may be done to a resource; none where it is to be asked as JSON.
@@ -24,48 +24,52 @@ pub fn ask(bytes: &[u8], ask: impl FnOnce(&Resource<'_>) -> Result<bool>) -> Opt
     ask(&resource(bytes)?).ok()
 }
 
-/// [`ask`] for many checks; `name` knows the permissions by their numbers.
-pub fn ask_many<'n>(
+/// [`ask`] for many checks; `permission` knows them by their numbers.
+pub fn ask_many<'p>(
     bytes: &[u8],
-    name: impl Fn(u32) -> Option<&'n str>,
-    ask: impl FnOnce(&[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>>,
+    permission: impl Fn(u32) -> Option<&'p PermissionHandle>,
+    ask: impl FnOnce(&[(&PermissionHandle, Option<&Resource<'_>>)]) -> Result<Vec<bool>>,
 ) -> Option<Vec<bool>> {
     let mut bytes = Bytes(bytes);
     let count = bytes.length()?;
-    let asked = (0..count).map(|_| Some((name(bytes.permission()?)?, bytes.length()?)));
-    let asked: Vec<_> = asked.collect::<Option<_>>()?;
-    let mut resources = Vec::new();
+    let (mut asked, mut resources) = (Bytes(bytes.take(count * CHECK)?), Vec::new());
     while !bytes.0.is_empty() {
         let length = bytes.length()?;
         resources.push(resource(bytes.take(length)?)?);
     }
-    let checks = asked.iter().map(|(name, place)| match place.checked_sub(1) {
-        Some(place) => Some((*name, Some(resources.get(place)?))),
-        None => Some((*name, None)),
-    });
-    ask(&checks.collect::<Option<Vec<_>>>()?).ok()
+    let mut checks = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (permission, place) = (permission(asked.permission()?)?, asked.length()?);
+        checks.push((permission, if place == 0 { None } else { Some(resources.get(place - 1)?) }));
+    }
+    ask(&checks).ok()
 }
+
+/// The bytes of one check among many.
+const CHECK: usize = 6;
 
 fn resource(bytes: &[u8]) -> Option<Resource<'_>> {
     let mut bytes = Bytes(bytes);
-    let mut resource = Resource::of(bytes.text()?);
+    // Room for as many as most have.
+    let (resource_type, mut given) = (bytes.text()?, Vec::with_capacity(8));
     while !bytes.0.is_empty() {
         let name = bytes.text()?;
-        resource = match bytes.byte()? {
+        let value = match bytes.byte()? {
             5 => {
                 let count = bytes.length()?;
                 let values = (0..count).map(|_| {
                     let kind = bytes.byte()?;
                     bytes.scalar(kind)
                 });
-                resource.with_set(name, values.collect::<Option<Vec<_>>>()?)
+                GivenValue::Set(values.collect::<Option<_>>()?).into()
             }
-            6 => resource.with_json(name, read(bytes.text()?, Limits::SMALL).ok()?),
-            4 => resource.with_text(name, bytes.text()?),
-            kind => resource.with(name, bytes.scalar(kind)?),
+            6 => GivenValue::from(read(bytes.text()?, Limits::SMALL).ok()?).into(),
+            4 => ResourceValue::Text(bytes.text()?),
+            kind => GivenValue::One(bytes.scalar(kind)?).into(),
         };
+        given.push((name.into(), value));
     }
-    Some(resource)
+    Some(Resource::of_given(resource_type, given))
 }
 
 /// What is still to be read.
@@ -183,14 +187,14 @@ mod tests {
             let [a, b, c] = places;
             [&3_u16.to_le_bytes()[..], &check(0, a), &check(1, b), &check(0, c), &length, &one].concat()
         };
-        let names = ["document:read", "document:edit"];
-        let name = |number: u32| names.get(number as usize).copied();
+        let names = ["document:read", "document:edit"].map(PermissionHandle::new);
+        let name = |number: u32| names.get(number as usize);
         let given = ask_many(&all([1, 0, 1]), name, |checks| {
             assert!(std::ptr::eq(checks[0].1.unwrap(), checks[2].1.unwrap()) && checks[1].1.is_none());
-            Ok(checks.iter().map(|(name, _)| *name == "document:edit").collect())
+            Ok(checks.iter().map(|(permission, _)| permission.name() == "document:edit").collect())
         });
         assert_eq!(given, Some(vec![false, true, false]));
-        let never = |_: &[(&str, Option<&Resource<'_>>)]| unreachable!();
+        let never = |_: &[(&PermissionHandle, Option<&Resource<'_>>)]| unreachable!();
         assert_eq!(ask_many(&all([1, 0, 2]), name, never), None, "there is no second resource");
         assert_eq!(ask_many(&all([1, 0, 1])[..9], name, never), None);
         assert_eq!(ask_many(&all([1, 0, 1]), |_| None, never), None);

@@ -15,7 +15,7 @@ use crate::{
         input::{Limits, read},
         time::Time,
     },
-    rules::{Asking, Context, Explanation, PermissionId, Policy, Principal, PrincipalData, Resource, Rules, Scope},
+    rules::{Asking, Context, Explanation, Policy, Principal, PrincipalData, Resource, Rules, Scope},
 };
 
 /// What browsers load on demand.
@@ -80,14 +80,6 @@ impl Subject {
     pub fn can(&self, permission: &str, resource: Option<&str>) -> Result<bool> {
         let resource = resource.map(questions::resource).transpose()?;
         self.asking().check(&self.principal, permission, resource.as_ref())
-    }
-
-    /// [`Subject::can`] at all, by the number of a permission.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn can_by(&self, permission: PermissionId) -> Result<bool> {
-        self.asking().check_by(&self.principal, permission)
     }
 
     /// Whether it may do this to anything at all.

@@ -36,10 +36,12 @@ pub use compile::{
 };
 pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
 pub use filter::RowFilter;
-pub(crate) use policy::rows::PolicyRows;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};
 pub use standalone::{Asking, Rules};
+pub(crate) use {authorize::Check, policy::rows::PolicyRows};
 pub(crate) use {condition::duration::LIMIT as WIDEST_DURATION, condition::value::Base, filter::FilterAttribute};
+#[cfg(feature = "bindings")]
+pub(crate) use {condition::value::GivenValue, resource::ResourceValue};

@@ -8,8 +8,8 @@ use crate::model::{
 };
 
 use crate::rules::{
-    Context, Explanation, PermissionId, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
-    resource::NO_CONTEXT,
+    Context, Explanation, PermissionId, PermissionName, Principal, PrincipalData, Question, Resource, RowFilter,
+    RuleSet, Scope, resource::NO_CONTEXT,
 };
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
@@ -107,7 +107,7 @@ impl Rules {
     pub fn check<'a: 'r, 'r>(
         &self,
         principal: &Principal,
-        permission: &str,
+        permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         self.asking().check(principal, permission, resource)
@@ -130,7 +130,11 @@ impl Rules {
     ///
     /// # Errors
     /// The error of the first check that fails.
-    pub fn check_many(&self, principal: &Principal, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+    pub fn check_many<P: PermissionName>(
+        &self,
+        principal: &Principal,
+        checks: &[(P, Option<&Resource<'_>>)],
+    ) -> Result<Vec<bool>> {
         self.asking().check_many(principal, checks)
     }
 
@@ -201,10 +205,18 @@ impl<'c> Asking<'c> {
     pub fn check<'a: 'r, 'r>(
         &self,
         principal: &Principal,
-        permission: &str,
+        permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        self.allows(principal, permission, resource.into(), self.now())
+        let rules = self.of(principal)?;
+        let (permission, fields) = permission.resolve(rules)?;
+        match (&*fields, resource.into()) {
+            ([], None) => self.allows_at_all(rules, principal, permission),
+            (fields, resource) => {
+                let (context, now) = (self.context, self.now());
+                rules.allows(&Question { principal, permission, fields, resource, context, now })
+            }
+        }
     }
 
     /// [`Rules::check`] without a resource, by the number of a permission.
@@ -212,8 +224,7 @@ impl<'c> Asking<'c> {
     /// # Errors
     /// The same.
     pub fn check_by(&self, principal: &Principal, permission: PermissionId) -> Result<bool> {
-        let (rules, context, now) = (self.of(principal)?, self.context, self.now());
-        rules.allows(&Question { principal, permission, fields: &[], resource: None, context, now })
+        self.allows_at_all(self.of(principal)?, principal, permission)
     }
 
     /// [`Rules::require`].
@@ -236,9 +247,14 @@ impl<'c> Asking<'c> {
     ///
     /// # Errors
     /// The same.
-    pub fn check_many(&self, principal: &Principal, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
+    pub fn check_many<P: PermissionName>(
+        &self,
+        principal: &Principal,
+        checks: &[(P, Option<&Resource<'_>>)],
+    ) -> Result<Vec<bool>> {
         let rules = self.of(principal)?;
-        rules.check_each(principal, self.context, self.now(), checks)
+        let mut checks = checks.iter().map(|(permission, resource)| (permission.resolve(rules), *resource));
+        rules.check_each(principal, self.context, self.now(), &mut checks)
     }
 
     /// [`Rules::can_somewhere`].
@@ -295,15 +311,11 @@ impl<'c> Asking<'c> {
         }
     }
 
-    fn allows(
-        &self,
-        principal: &Principal,
-        permission: &str,
-        resource: Option<&Resource<'_>>,
-        now: Time,
-    ) -> Result<bool> {
-        let rules = self.of(principal)?;
-        let (permission, fields) = rules.permission_and_fields(permission)?;
-        rules.allows(&Question { principal, permission, fields: &fields, resource, context: self.context, now })
+    // What few roles settle needs no clock, which costs as much.
+    fn allows_at_all(&self, rules: &RuleSet, principal: &Principal, permission: PermissionId) -> Result<bool> {
+        let context = self.context;
+        let quick = if context.is_empty() { rules.fast_path(principal, permission) } else { None };
+        let question = || Question { principal, permission, fields: &[], resource: None, context, now: self.now() };
+        quick.map_or_else(|| rules.allows(&question()), Ok)
     }
 }

@@ -3,7 +3,7 @@
 use rolekeep::{
     Error, Policy, Reason, Resource, Time, Value,
     ffi::rules::{Subject, compile},
-    rules::{AssignedRole, Context, PrincipalData, Rules, Scope},
+    rules::{AssignedRole, Context, PermissionHandle, PrincipalData, Rules, Scope},
     storage::sql::TableMapping,
 };
 use serde_json::json;
@@ -226,6 +226,41 @@ fn explanations_name_principals_by_the_hosts_ids() {
     assert_eq!(asked, [(1, None)], "{}", why.text);
     let same = rules.rule_set().on_behalf_of(&one("bob"), &one("bob")).unwrap();
     assert!(rules.check(&same, "document:edit", &document("bob")).unwrap());
+}
+
+/// Conditions that permissions share are asked once: of each resource, of each who asks, and only some are remembered.
+#[test]
+fn many_at_once_are_what_each_is_alone() {
+    let grants: String = (0..24)
+        .map(|at| {
+            let (level, whose) = (at % 12, if at < 12 { "resource.owner == principal.id and " } else { "" });
+            format!(r#"{{ permission = "document:act{at}", when = "{whose}resource.level >= {level}" }},"#)
+        })
+        .collect();
+    let names: Vec<String> = (0..24).map(|at| format!("document:act{at}")).chain(["document:edit".into()]).collect();
+    let declared: String = names.iter().take(24).map(|name| format!("\"{name}\" = \"\"\n")).collect();
+    let policy = POLICY
+        .replace("[permissions]", &format!("[permissions]\n{declared}"))
+        .replace("[roles.author]\n    allow = [", &format!("[roles.author]\n    allow = [{grants}"));
+    let rules = Rules::compile(&Policy::from_toml(&policy).unwrap()).unwrap();
+    let one = |id: &str| rules.principal(&maps(id).roles(["author"])).unwrap();
+    let acting = rules.rule_set().on_behalf_of(&one("ada"), &one("bob")).unwrap();
+    let documents = [document("ada"), document("bob").with("level", 7), document("ada").with("level", 11)];
+    let handles: Vec<_> = names.iter().map(|name| PermissionHandle::new(name.as_str())).collect();
+    let mut seen = [0, 0];
+    for somebody in [one("ada"), acting] {
+        for documents in [documents.iter().map(Some).chain([None]).collect::<Vec<_>>(), vec![Some(&documents[2])]] {
+            let pairs = || handles.iter().flat_map(|handle| documents.iter().map(move |about| (handle, *about)));
+            let asked: Vec<_> = pairs().collect();
+            let by_name: Vec<_> = pairs().map(|(handle, about)| (handle.name(), about)).collect();
+            let alone = asked.iter().map(|(handle, about)| rules.check(&somebody, *handle, *about).unwrap());
+            let alone: Vec<bool> = alone.collect();
+            assert_eq!(rules.check_many(&somebody, &asked).unwrap(), alone);
+            assert_eq!(rules.check_many(&somebody, &by_name).unwrap(), alone);
+            alone.iter().for_each(|is_allowed| seen[usize::from(*is_allowed)] += 1);
+        }
+    }
+    assert!(seen[0] > 30 && seen[1] > 30, "{seen:?}");
 }
 
 #[test]

@@ -28,7 +28,9 @@ use crate::rules::{
     principal::Principal,
     resource::{Context, NO_CONTEXT, Resource},
 };
-pub(in crate::rules) use evaluation_context::{EvaluationContext, INLINE_VALUES, ResourceValues, Supposed, missing};
+pub(in crate::rules) use evaluation_context::{
+    EvaluationContext, INLINE_VALUES, ResourceValues, Settled, Supposed, missing,
+};
 
 /// A question to the rules.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,9 @@ pub(in crate::rules) enum Verdict {
     BeyondKey,
 }
 
+/// One check of many: the permission and its fields as they were found, and the resource.
+pub(crate) type Check<'a> = (Result<(PermissionId, Vec<FieldId>)>, Option<&'a Resource<'a>>);
+
 impl Verdict {
     pub(in crate::rules) fn is_allowed(self) -> bool {
         matches!(self, Verdict::Admin { .. } | Verdict::Allowed { .. })
@@ -123,33 +128,36 @@ impl RuleSet {
         Ok(self.settle(&question)?.is_allowed())
     }
 
-    /// Several questions of one moment, each by the name of its permission: what is read of a resource is looked up once
-    /// where questions about it follow each other.
+    /// Several questions of one moment: what is read of a resource is looked up once where questions about it follow each
+    /// other.
     ///
     /// # Errors
-    /// As [`RuleSet::decide`] and [`RuleSet::permission_and_fields`], for the first question that has one.
+    /// As [`RuleSet::decide`], and those of the questions, for the first that has one.
     pub(crate) fn check_each<'a>(
         &'a self,
         principal: &'a Principal,
         context: &'a Context,
         now: Time,
-        checks: &'a [(&str, Option<&Resource<'_>>)],
+        // However permissions are named, it is compiled once.
+        checks: &mut dyn Iterator<Item = Check<'a>>,
     ) -> Result<Vec<bool>> {
         let mut known = None;
-        let mut values = ResourceValues::new();
-        let answers = checks.iter().map(|(name, resource)| {
-            let (permission, fields) = self.permission_and_fields(name)?;
-            let whole = Question { principal, permission, fields: &[], resource: *resource, context, now };
+        let (mut values, mut settled) = (ResourceValues::new(), Settled::none());
+        let answers = checks.map(|(permission, resource)| {
+            let (permission, fields) = permission?;
+            let whole = Question { principal, permission, fields: &[], resource, context, now };
             let question = Question { fields: &fields, ..whole };
-            let Some(resource) = *resource else { return self.allows(&question) };
+            let Some(resource) = resource else { return self.allows(&question) };
             let about = (std::ptr::from_ref(resource), std::ptr::from_ref(self.type_of(permission).0));
             if known != Some(about) {
                 known = None;
                 values.clear();
+                settled = Settled::none();
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            Ok(self.judge(&question, &self.evaluation_context(&question, &values)).is_allowed())
+            let cx = self.evaluation_context(&question, &values).settling(&settled);
+            Ok(self.judge(&question, &cx).is_allowed())
         });
         answers.collect()
     }

@@ -122,7 +122,7 @@ pub(in crate::rules) fn type_names() -> impl Iterator<Item = &'static str> {
 
 /// A value that a host gives for an attribute or for the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum GivenValue {
+pub(crate) enum GivenValue {
     One(Value),
     Set(Box<[Value]>),
     /// A relation: sorted.

@@ -34,10 +34,16 @@ pub struct Resource<'r> {
 
 /// A value of a resource.
 #[derive(Clone, Debug)]
-enum ResourceValue<'r> {
+pub(crate) enum ResourceValue<'r> {
     Given(GivenValue),
     /// Somebody else's.
     Text(&'r str),
+}
+
+impl From<GivenValue> for ResourceValue<'_> {
+    fn from(value: GivenValue) -> Self {
+        ResourceValue::Given(value)
+    }
 }
 
 impl ResourceValue<'_> {
@@ -79,10 +85,10 @@ impl<'r> Resource<'r> {
         self.put(name.into(), GivenValue::Set(values.into_iter().map(Into::into).collect()))
     }
 
-    /// Gives an attribute as JSON, read as [`Resource::from_json`] reads it.
+    /// With attributes of which none stands there twice.
     #[cfg(feature = "bindings")]
-    pub(crate) fn with_json(self, name: impl Into<Cow<'r, str>>, value: Json) -> Self {
-        self.put(name.into(), value.into())
+    pub(crate) fn of_given(resource_type: &'r str, given: Vec<(Cow<'r, str>, ResourceValue<'r>)>) -> Self {
+        Self { given, ..Self::of(resource_type) }
     }
 
     /// Sets an attribute from a document, mostly JSON: a value of another type than declared counts as absent, as it does for
