@@ -1,7 +1,5 @@
 //! The values of one question.
 
-use std::{cell::Cell, ptr};
-
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -28,16 +26,6 @@ pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>;
 
 /// Most policies read fewer of a type.
 pub(in crate::rules) const INLINE_VALUES: usize = 8;
-
-/// What conditions said of one resource, for the questions about it that follow each other: permissions mostly share
-/// them. By their places, as equal ones are one; of more than so many, looking for one would cost what it says.
-pub(in crate::rules) struct Settled([Cell<(*const Condition, bool)>; 8]);
-
-impl Settled {
-    pub(in crate::rules) fn none() -> Self {
-        Self(std::array::from_fn(|_| Cell::new((ptr::null(), false))))
-    }
-}
 
 /// What an explanation supposes to be otherwise, but for what the principal has.
 // Behind a pointer: the evaluator is compiled once, and knows nothing of explanations.
@@ -69,7 +57,6 @@ pub(in crate::rules) struct EvaluationContext<'a> {
     /// When it is asked, in microseconds.
     now: i64,
     supposed: Option<&'a dyn Supposed>,
-    settled: Option<&'a Settled>,
 }
 
 impl RuleSet {
@@ -169,7 +156,6 @@ impl RuleSet {
             context,
             now: now.as_microsecond(),
             supposed: None,
-            settled: None,
         }
     }
 }
@@ -203,7 +189,7 @@ impl<'a> EvaluationContext<'a> {
     where
         'a: 'b,
     {
-        EvaluationContext { principal, settled: None, ..*self }
+        EvaluationContext { principal, ..*self }
     }
 
     /// The same question, some things being otherwise.
@@ -215,12 +201,7 @@ impl<'a> EvaluationContext<'a> {
     where
         'a: 'b,
     {
-        EvaluationContext { principal, supposed: Some(supposed), settled: None, ..*self }
-    }
-
-    /// The same question, among others about the same by the same.
-    pub(in crate::rules) fn settling(self, settled: &'a Settled) -> Self {
-        Self { settled: Some(settled), ..self }
+        EvaluationContext { principal, supposed: Some(supposed), ..*self }
     }
 
     /// Whether the question names a resource.
@@ -232,22 +213,9 @@ impl<'a> EvaluationContext<'a> {
     /// Whether a condition holds.
     #[inline]
     pub(in crate::rules) fn holds(&self, condition: &Condition) -> bool {
-        match (self.supposed, self.settled) {
-            (Some(supposed), _) => supposed.holds(condition),
-            (None, None) => condition.holds(self),
-            (None, Some(settled)) => self.settle(condition, settled),
-        }
-    }
-
-    fn settle(&self, condition: &Condition, settled: &Settled) -> bool {
-        let place = settled.0.iter().find(|place| place.get().0.is_null() || ptr::eq(place.get().0, condition));
-        match place.map(Cell::get) {
-            Some((known, holds)) if !known.is_null() => holds,
-            _ => {
-                let holds = condition.holds(self);
-                place.into_iter().for_each(|place| place.set((condition, holds)));
-                holds
-            }
+        match self.supposed {
+            None => condition.holds(self),
+            Some(supposed) => supposed.holds(condition),
         }
     }
 

@@ -28,9 +28,7 @@ use crate::rules::{
     principal::Principal,
     resource::{Context, NO_CONTEXT, Resource},
 };
-pub(in crate::rules) use evaluation_context::{
-    EvaluationContext, INLINE_VALUES, ResourceValues, Settled, Supposed, missing,
-};
+pub(in crate::rules) use evaluation_context::{EvaluationContext, INLINE_VALUES, ResourceValues, Supposed, missing};
 
 /// A question to the rules.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +140,7 @@ impl RuleSet {
         checks: &mut dyn Iterator<Item = Check<'a>>,
     ) -> Result<Vec<bool>> {
         let mut known = None;
-        let (mut values, mut settled) = (ResourceValues::new(), Settled::none());
+        let mut values = ResourceValues::new();
         let answers = checks.map(|(permission, resource)| {
             let (permission, fields) = permission?;
             let whole = Question { principal, permission, fields: &[], resource, context, now };
@@ -152,12 +150,10 @@ impl RuleSet {
             if known != Some(about) {
                 known = None;
                 values.clear();
-                settled = Settled::none();
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            let cx = self.evaluation_context(&question, &values).settling(&settled);
-            Ok(self.judge(&question, &cx).is_allowed())
+            Ok(self.judge(&question, &self.evaluation_context(&question, &values)).is_allowed())
         });
         answers.collect()
     }
