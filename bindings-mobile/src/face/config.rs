@@ -69,11 +69,11 @@ pub struct Config {
     /// Permissions that exist beside those that a role allows.
     #[uniffi(default)]
     pub permissions: Vec<String>,
-    /// The `iss` of access tokens. Default: `rolekeep`.
+    /// The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The `aud` of access tokens. Default: `rolekeep`.
+    /// The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
@@ -124,16 +124,16 @@ pub struct Config {
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     #[uniffi(default)]
     pub password_context_words: Vec<String>,
-    /// The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+    /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_memory_kib: Option<i64>,
-    /// The passes of Argon2id over its memory. Default: 2.
+    /// The passes of Argon2id over its memory, at most 100. Default: 2.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_iterations: Option<i64>,
-    /// The lanes of Argon2id. Default: 1.
+    /// The lanes of Argon2id, at most 16. Default: 1.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_lanes: Option<i64>,

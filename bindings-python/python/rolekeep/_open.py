@@ -63,8 +63,8 @@ def open(
         policy_json: A policy file's text, in JSON.
         roles: Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
         permissions: Permissions that exist beside those that a role allows.
-        issuer: The `iss` of access tokens. Default: `rolekeep`.
-        audience: The `aud` of access tokens. Default: `rolekeep`.
+        issuer: The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
+        audience: The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
         access_token_seconds: How long an access token is valid, in seconds. Default: 900.
         idle_seconds: How long a session lasts without being used, in seconds; each refresh starts
             it anew. Default: 7 days.
@@ -86,11 +86,11 @@ def open(
             others, which NIST advises against. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
-        hashing_memory_kib: The memory of Argon2id, in KiB. Default: 19456. With the passes it must
-            reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4,
-            7168 with 5.
-        hashing_iterations: The passes of Argon2id over its memory. Default: 2.
-        hashing_lanes: The lanes of Argon2id. Default: 1.
+        hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
+            the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
+            3, 9216 with 4, 7168 with 5.
+        hashing_iterations: The passes of Argon2id over its memory, at most 100. Default: 2.
+        hashing_lanes: The lanes of Argon2id, at most 16. Default: 1.
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
@@ -196,8 +196,8 @@ def open_async(
         policy_json: A policy file's text, in JSON.
         roles: Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
         permissions: Permissions that exist beside those that a role allows.
-        issuer: The `iss` of access tokens. Default: `rolekeep`.
-        audience: The `aud` of access tokens. Default: `rolekeep`.
+        issuer: The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
+        audience: The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
         access_token_seconds: How long an access token is valid, in seconds. Default: 900.
         idle_seconds: How long a session lasts without being used, in seconds; each refresh starts
             it anew. Default: 7 days.
@@ -219,11 +219,11 @@ def open_async(
             others, which NIST advises against. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
-        hashing_memory_kib: The memory of Argon2id, in KiB. Default: 19456. With the passes it must
-            reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4,
-            7168 with 5.
-        hashing_iterations: The passes of Argon2id over its memory. Default: 2.
-        hashing_lanes: The lanes of Argon2id. Default: 1.
+        hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
+            the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
+            3, 9216 with 4, 7168 with 5.
+        hashing_iterations: The passes of Argon2id over its memory, at most 100. Default: 2.
+        hashing_lanes: The lanes of Argon2id, at most 16. Default: 1.
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.

@@ -27,6 +27,10 @@ const DAY: i64 = 24 * 3600;
 
 /// The longest time of a setting, in its unit: a hundred years of seconds.
 const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
+/// One password takes no more than a GiB.
+const MAX_HASHING_KIB: i64 = 1024 * 1024;
+/// Of an issuer and of an audience: every token carries both, and tokens have at most 4,096 bytes.
+const MAX_NAME_BYTES: usize = 512;
 
 /// Users have numbers of 32 bits there.
 const MAX_USERS_IN_MEMORY: i64 = 1 << 30;
@@ -83,10 +87,10 @@ pub struct Config {
     pub roles: BTreeMap<String, Vec<String>>,
     /// Permissions that exist beside those that a role allows.
     pub permissions: Vec<String>,
-    /// The `iss` of access tokens. Default: `rolekeep`.
+    /// The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
     #[input(default = "rolekeep".to_owned())]
     pub issuer: String,
-    /// The `aud` of access tokens. Default: `rolekeep`.
+    /// The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
     #[input(default = "rolekeep".to_owned())]
     pub audience: String,
     /// How long an access token is valid, in seconds. Default: 900.
@@ -125,14 +129,14 @@ pub struct Config {
     pub password_composition: bool,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     pub password_context_words: Vec<String>,
-    /// The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+    /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[input(default = 19_456)]
     pub hashing_memory_kib: u32,
-    /// The passes of Argon2id over its memory. Default: 2.
+    /// The passes of Argon2id over its memory, at most 100. Default: 2.
     #[input(default = 2)]
     pub hashing_iterations: u32,
-    /// The lanes of Argon2id. Default: 1.
+    /// The lanes of Argon2id, at most 16. Default: 1.
     #[input(default = 1)]
     pub hashing_lanes: u32,
     /// How many passwords are hashed at a time. Default: 2.
@@ -187,6 +191,7 @@ impl Config {
                 let message = format!("must lie between {from} and {to}");
                 checks.error(field, Invalid::new(FieldCode::OutOfRange, message));
             }
+            (from..=to).contains(&value)
         };
         within("access_token_seconds", self.access_token_seconds, 1, MAX_TIME);
         within("idle_seconds", self.idle_seconds, 1, MAX_TIME);
@@ -199,9 +204,20 @@ impl Config {
         let (shortest, longest) = (self.password_min_length.into(), self.password_max_length.into());
         within("password_max_length", longest, 64, password::MAX_LENGTH);
         within("password_min_length", shortest, 8, longest.clamp(64, password::MAX_LENGTH));
-        within("hashing_parallel", self.hashing_parallel.into(), 1, u32::MAX.into());
         within("users_in_memory", self.users_in_memory.into(), 1, MAX_USERS_IN_MEMORY);
-        checks.field("hashing_memory_kib", self.hashing_cost().check());
+        let is_known = within("hashing_memory_kib", self.hashing_memory_kib.into(), 1, MAX_HASHING_KIB)
+            & within("hashing_iterations", self.hashing_iterations.into(), 1, 100)
+            & within("hashing_lanes", self.hashing_lanes.into(), 1, 16);
+        within("hashing_parallel", self.hashing_parallel.into(), 1, u32::MAX.into());
+        if is_known {
+            checks.field("hashing_memory_kib", self.hashing_cost().check());
+        }
+        for (field, name) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if !(1..=MAX_NAME_BYTES).contains(&name.len()) {
+                let message = format!("must have 1 to {MAX_NAME_BYTES} bytes");
+                checks.error(field, Invalid::new(FieldCode::OutOfRange, message));
+            }
+        }
         if self.exclusive && self.sqlite.is_none() {
             checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
         }

@@ -196,7 +196,10 @@ impl Lowering<'_, '_> {
             if held.role != role {
                 (role, grants) = (held.role, self.grants_of(held.role, permission));
             }
-            grants.iter().for_each(|grant| self.widen(entry(&mut reaches, *grant), held.scope()));
+            for grant in &grants {
+                let scope = if grant.0 == Effect::Deny { cx.scope_of_deny(held.scope()) } else { held.scope() };
+                self.widen(entry(&mut reaches, *grant), scope);
+            }
         }
         // Whatever the order of the assignments.
         reaches.sort_by_key(|(grant, _)| *grant);

@@ -154,6 +154,29 @@ fn a_scope_over_numbers_covers_the_number() {
 }
 
 #[test]
+fn a_deny_in_an_outer_scope_counts_everywhere_where_nobody_says_what_lies_in_it() {
+    let rules = rules("string");
+    let (zone, land) = (Value::from("tyrol"), Scope::of("land", "austria"));
+    let held = [("reader", Scope::Global), ("guest", land.clone())];
+    let guest = holder(&rules, &held, None);
+    assert!(!may_read(&rules, &guest, &zone) && !may_read(&rules, &guest, &Value::from("zug")));
+    let permission = rules.permission("parcel:read").unwrap();
+    assert!(!rules.can_somewhere(&guest, permission, &Context::new(), Time::UNIX_EPOCH).unwrap());
+    let (context, now) = (Context::new(), Time::UNIX_EPOCH);
+    let parcel = Resource::of("parcel").with("zone", zone.clone());
+    let question =
+        Question { principal: &guest, permission, fields: &[], resource: Some(&parcel), context: &context, now };
+    let explained = rules.decide(&question).unwrap().explain().text;
+    assert!(explained.contains("guest denies parcel:read, held in land austria\n"), "{explained}");
+    // What it allows there reaches nothing.
+    assert!(!may_read(&rules, &holder(&rules, &[("reader", land)], None), &zone));
+    // Who says it says it of all rows.
+    let tree = Arc::new(rules.scope_tree([("zone", Value::from("zug"), Value::from("austria"))]));
+    let guest = holder(&rules, &held, Some(&tree));
+    assert!(may_read(&rules, &guest, &zone) && !may_read(&rules, &guest, &Value::from("zug")));
+}
+
+#[test]
 fn rows_within_others_are_found_by_their_texts() {
     for (ty, texts) in [("string", texts().map(Value::Text).to_vec()), ("int", vec![Value::Int(12), Value::Int(13)])] {
         let rules = rules(ty);

@@ -29,7 +29,9 @@ class AssignmentTrace:
     is_valid: bool
     """Whether it is held at the time of the question."""
     covers: bool
-    """Whether its scope covers the resource."""
+    """Whether its scope covers the resource; of a deny also where nobody says what lies within its
+    scope.
+    """
 
 
 class Cause(Word):

@@ -75,7 +75,7 @@ class SqlFilter:
     """Whether all rows pass, none, or some."""
     sql: str
     """The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or
-    `0`. Put brackets around it where something else stands beside it.
+    `0`. It is in parentheses where it needs them, so that it can stand beside other conditions.
     """
     parameters: builtins.list[SqlParameter] = field(default_factory=builtins.list)
     """Its parameters, in the order of their numbers."""

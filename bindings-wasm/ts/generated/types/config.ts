@@ -48,9 +48,9 @@ export interface Config {
   readonly roles?: { readonly [key: string]: readonly string[] } | undefined;
   /** Permissions that exist beside those that a role allows. */
   readonly permissions?: readonly string[] | undefined;
-  /** The `iss` of access tokens. Default: `rolekeep`. */
+  /** The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
   readonly issuer?: string | undefined;
-  /** The `aud` of access tokens. Default: `rolekeep`. */
+  /** The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
   readonly audience?: string | undefined;
   /** How long an access token is valid, in seconds. Default: 900. */
   readonly accessTokenSeconds?: number | undefined;
@@ -87,13 +87,13 @@ export interface Config {
   /** Words that a password must not be built from, beside the account's own names: the service's name. */
   readonly passwordContextWords?: readonly string[] | undefined;
   /**
-   * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+   * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
    * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
    */
   readonly hashingMemoryKib?: number | undefined;
-  /** The passes of Argon2id over its memory. Default: 2. */
+  /** The passes of Argon2id over its memory, at most 100. Default: 2. */
   readonly hashingIterations?: number | undefined;
-  /** The lanes of Argon2id. Default: 1. */
+  /** The lanes of Argon2id, at most 16. Default: 1. */
   readonly hashingLanes?: number | undefined;
   /** How many passwords are hashed at a time. Default: 2. */
   readonly hashingParallel?: number | undefined;

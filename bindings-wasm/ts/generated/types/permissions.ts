@@ -19,7 +19,7 @@ export interface AssignmentTrace {
   readonly until: Date | null;
   /** Whether it is held at the time of the question. */
   readonly isValid: boolean;
-  /** Whether its scope covers the resource. */
+  /** Whether its scope covers the resource; of a deny also where nobody says what lies within its scope. */
   readonly covers: boolean;
 }
 

@@ -54,8 +54,8 @@ export interface SqlFilter {
   /** Whether all rows pass, none, or some. */
   readonly rows: FilteredRows;
   /**
-   * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
-   * around it where something else stands beside it.
+   * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. It is in
+   * parentheses where it needs them, so that it can stand beside other conditions.
    */
   readonly sql: string;
   /** Its parameters, in the order of their numbers. */

@@ -240,6 +240,16 @@ impl<'a> EvaluationContext<'a> {
         }
     }
 
+    /// Where a deny counts: everywhere, where resources of the type may lie within its scope and nobody says which do. It
+    /// fails closed.
+    #[inline]
+    pub(in crate::rules) fn scope_of_deny<'s>(&self, scope: &'s BoundScope) -> &'s BoundScope {
+        let Some(kind) = scope.kind().filter(|_| self.principal.tree().is_none()) else { return scope };
+        let bound = || self.ty.bound.iter().map(|(bound, _)| *bound);
+        let is_unknown = || bound().all(|own| own != kind) && bound().any(|own| self.rules.lies_under(own, kind));
+        if is_unknown() { &BoundScope::Global } else { scope }
+    }
+
     fn covers_other(&self, scope: &BoundScope) -> bool {
         if let Some(supposed) = self.supposed.filter(|supposed| supposed.names_resource()) {
             return supposed.covers(scope);

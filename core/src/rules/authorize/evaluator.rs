@@ -171,7 +171,7 @@ impl RuleSet {
             return false;
         }
         // Without a resource, whatever might matter there counts: it fails closed.
-        let covers = !cx.has_resource() || cx.covers(held.scope());
+        let covers = !cx.has_resource() || cx.covers(cx.scope_of_deny(held.scope()));
         let condition = self.condition(special.condition);
         let is_open = !cx.has_resource() && condition.is_some_and(|one| one.reads(Root::Resource));
         covers && (is_open || condition.is_none_or(|condition| cx.holds(condition)))

@@ -43,7 +43,9 @@ impl EvaluationContext<'_> {
         let mut is_possible = false;
         for held in principal.assignments().filter(|one| rules.counts(*one, self.now())) {
             // In a narrower scope a deny leaves what lies elsewhere.
-            if *held.scope() == BoundScope::Global && rules.specials(held.role, permission).iter().any(denies) {
+            if *self.scope_of_deny(held.scope()) == BoundScope::Global
+                && rules.specials(held.role, permission).iter().any(denies)
+            {
                 return false;
             }
             is_possible = is_possible || self.may_lie_in(held.scope()) && rules.parts(principal, held.role).any(gives);

@@ -233,7 +233,8 @@ impl<'a> Inquiry<'a> {
             let (permission, fields) = (self.question.permission.0, there.fields());
             let is_denied = |held: &RoleAssignment<'a>| {
                 let denies = |field| self.rules.denials(*held, permission, field, &there.cx()).next().is_some();
-                !what_if.cx().covers(held.scope()) && fields.iter().copied().any(denies)
+                let cx = what_if.cx();
+                !cx.covers(cx.scope_of_deny(held.scope())) && fields.iter().copied().any(denies)
             };
             let denies = self.principal(who).assignments().filter(is_denied);
             scopes.extend(denies.map(|held| written(held).to_string()));

@@ -111,7 +111,7 @@ pub struct AssignmentTrace {
     pub until: Option<Time>,
     /// Whether it is held at the time of the question.
     pub is_valid: bool,
-    /// Whether its scope covers the resource.
+    /// Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
     pub covers: bool,
 }
 

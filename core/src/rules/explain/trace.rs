@@ -147,7 +147,13 @@ impl<'a> Inquiry<'a> {
         });
         GrantTrace {
             effect: special.effect,
-            assignment: held.map_or_else(AssignmentTrace::default, |held| self.assignment_trace(who, held)),
+            assignment: held.map_or_else(AssignmentTrace::default, |held| AssignmentTrace {
+                covers: match special.effect {
+                    Effect::Allow => cx.covers(held.scope()),
+                    Effect::Deny => cx.covers(cx.scope_of_deny(held.scope())),
+                },
+                ..self.assignment_trace(who, held)
+            }),
             is_active: self.rules.brings(cx.principal, role, grant.role.id),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),

@@ -60,10 +60,10 @@ class ConfigBuilder() {
     /** Permissions that exist beside those that a role allows. */
     fun permissions(value: List<String>) = apply { permissions = value }
 
-    /** The `iss` of access tokens. Default: `rolekeep`. */
+    /** The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
     fun issuer(value: String?) = apply { issuer = value }
 
-    /** The `aud` of access tokens. Default: `rolekeep`. */
+    /** The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
     fun audience(value: String?) = apply { audience = value }
 
     /** How long an access token is valid, in seconds. Default: 900. */
@@ -112,15 +112,15 @@ class ConfigBuilder() {
     fun passwordContextWords(value: List<String>) = apply { passwordContextWords = value }
 
     /**
-     * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+     * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
     fun hashingMemoryKib(value: Long?) = apply { hashingMemoryKib = value }
 
-    /** The passes of Argon2id over its memory. Default: 2. */
+    /** The passes of Argon2id over its memory, at most 100. Default: 2. */
     fun hashingIterations(value: Long?) = apply { hashingIterations = value }
 
-    /** The lanes of Argon2id. Default: 1. */
+    /** The lanes of Argon2id, at most 16. Default: 1. */
     fun hashingLanes(value: Long?) = apply { hashingLanes = value }
 
     /** How many passwords are hashed at a time. Default: 2. */
