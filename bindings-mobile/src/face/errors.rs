@@ -160,6 +160,9 @@ pub enum Reason {
     /// The session has ended, or its user may no longer sign in.
     #[serde(rename = "session_ended")]
     SessionEnded,
+    /// The account that the application acts as is inactive, suspended, banned or deleted.
+    #[serde(rename = "account_inactive")]
+    AccountInactive,
     /// This needs a signed-in caller.
     #[serde(rename = "not_signed_in")]
     NotSignedIn,

@@ -50,7 +50,7 @@ test("so is the end of a role that is held for a time, and that of an account", 
   for (const since = Date.now(); Date.now() < since + 450; );
   assert.deepEqual([...asked("document:edit"), ...asked("document:read")], [false, false, true, true]);
   await um.system.users.suspend({ id: ada.id, until: new Date(Date.now() + 300) });
-  assert.deepEqual([um.checkCached(ada.id, "document:read"), await reasonOf(() => me.can("document:read"))], [false, "session_ended"]);
+  assert.deepEqual([um.checkCached(ada.id, "document:read"), await reasonOf(() => me.can("document:read"))], [false, "account_inactive"]);
   await sleep(350);
   assert.deepEqual([await um.check(ada.id, "document:read"), um.checkCached(ada.id, "document:read")], [true, true]);
   await um.close();

@@ -222,7 +222,8 @@ impl Engine {
             self.note_use(&live).await;
             session_version = Some(live.session.version);
         }
-        let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active()).ok_or_else(ended)?;
+        let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active());
+        let loaded = loaded.ok_or_else(|| inactive(session.as_ref()))?;
         let authority = Some(loaded.principal.version()).filter(|version| *version > 0);
         let user = SignedIn {
             id,
@@ -271,7 +272,7 @@ impl Engine {
         }
         let answer = self.principals.with_rights(|rights| {
             let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
-            if principal.is_active() { ask(rights.rules(), principal) } else { Err(ended()) }
+            if principal.is_active() { ask(rights.rules(), principal) } else { Err(inactive(session.as_ref())) }
         });
         answer.map(Some)
     }
@@ -328,6 +329,14 @@ pub(crate) fn allows_at_all(
 
 fn not_loaded() -> Error {
     Error::new(Reason::NotLoaded, "the user's rights are not in memory; use `check`, which reads them")
+}
+
+/// What somebody hears whose account may not do anything: its sessions are over; a host that acts as it has none.
+fn inactive(session: Option<&WhoSession>) -> Error {
+    match session {
+        Some(_) => ended(),
+        None => Error::new(Reason::AccountInactive, "the account is inactive, suspended, banned or deleted"),
+    }
 }
 
 fn ended() -> Error {

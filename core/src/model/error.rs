@@ -109,6 +109,8 @@ pub enum Reason {
     TokenExpired,
     /// The session has ended, or its user may no longer sign in.
     SessionEnded,
+    /// The account that the application acts as is inactive, suspended, banned or deleted.
+    AccountInactive,
     /// This needs a signed-in caller.
     NotSignedIn,
     /// The rules do not allow it.
@@ -186,6 +188,7 @@ impl Reason {
             | Reason::InvalidToken
             | Reason::TokenExpired
             | Reason::SessionEnded
+            | Reason::AccountInactive
             | Reason::NotSignedIn => Code::Unauthorized,
             Reason::Denied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,

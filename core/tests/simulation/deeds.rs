@@ -98,7 +98,9 @@ impl Stage {
                 let answer = match held.caller.can(permission, None) {
                     Ok(true) => Answer::Allowed,
                     Ok(false) => Answer::Denied,
-                    Err(error) if error.reason() == Reason::SessionEnded => Answer::Ended,
+                    Err(error) if matches!(error.reason(), Reason::SessionEnded | Reason::AccountInactive) => {
+                        Answer::Ended
+                    }
                     Err(error) if !is_quiet && matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
                         continue;
                     }

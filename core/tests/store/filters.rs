@@ -55,7 +55,7 @@ async fn rbc_8_a_filter_does_not_outlive_what_it_was_made_of() {
 
     let before = made();
     system.users().deactivate(DeactivateUser::new(ada.id)).await.unwrap();
-    assert_eq!(reason(&before), Reason::SessionEnded);
+    assert_eq!(reason(&before), Reason::AccountInactive);
 }
 
 fn grants(allow: &[&str]) -> Vec<NewGrant> {

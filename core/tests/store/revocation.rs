@@ -53,7 +53,7 @@ impl Count {
         match caller.can("document:edit", None) {
             Ok(true) => self.allowed += 1,
             Ok(false) => self.refused += 1,
-            Err(error) if error.reason() == Reason::SessionEnded => self.refused += 1,
+            Err(error) if matches!(error.reason(), Reason::SessionEnded | Reason::AccountInactive) => self.refused += 1,
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => self.unanswered += 1,
             Err(error) => panic!("{error:?}"),
         }

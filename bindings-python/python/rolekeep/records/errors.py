@@ -125,6 +125,8 @@ class Reason(Word):
     """The token has expired."""
     SESSION_ENDED = "session_ended"
     """The session has ended, or its user may no longer sign in."""
+    ACCOUNT_INACTIVE = "account_inactive"
+    """The account that the application acts as is inactive, suspended, banned or deleted."""
     NOT_SIGNED_IN = "not_signed_in"
     """This needs a signed-in caller."""
     DENIED = "denied"

@@ -108,6 +108,8 @@ export type Reason =
   | "token_expired"
   /** The session has ended, or its user may no longer sign in. */
   | "session_ended"
+  /** The account that the application acts as is inactive, suspended, banned or deleted. */
+  | "account_inactive"
   /** This needs a signed-in caller. */
   | "not_signed_in"
   /** The rules do not allow it. */

@@ -1328,6 +1328,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.INVALID_TOKEN -> "invalid_token"
     Reason.TOKEN_EXPIRED -> "token_expired"
     Reason.SESSION_ENDED -> "session_ended"
+    Reason.ACCOUNT_INACTIVE -> "account_inactive"
     Reason.NOT_SIGNED_IN -> "not_signed_in"
     Reason.DENIED -> "denied"
     Reason.NOT_FOUND -> "not_found"
