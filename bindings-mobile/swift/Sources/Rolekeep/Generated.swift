@@ -5817,7 +5817,7 @@ public struct AssignmentTrace: Equatable, Hashable {
      */
     public let isValid: Bool
     /**
-     * Whether its scope covers the resource.
+     * Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
      */
     public let covers: Bool
 
@@ -5843,7 +5843,7 @@ public struct AssignmentTrace: Equatable, Hashable {
          * Whether it is held at the time of the question.
          */isValid: Bool, 
         /**
-         * Whether its scope covers the resource.
+         * Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
          */covers: Bool) {
         self.role = role
         self.group = group
@@ -6959,11 +6959,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let permissions: [String]
     /**
-     * The `iss` of access tokens. Default: `rolekeep`.
+     * The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
      */
     public let issuer: String?
     /**
-     * The `aud` of access tokens. Default: `rolekeep`.
+     * The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
      */
     public let audience: String?
     /**
@@ -7015,16 +7015,16 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passwordContextWords: [String]
     /**
-     * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+     * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
     public let hashingMemoryKib: Int64?
     /**
-     * The passes of Argon2id over its memory. Default: 2.
+     * The passes of Argon2id over its memory, at most 100. Default: 2.
      */
     public let hashingIterations: Int64?
     /**
-     * The lanes of Argon2id. Default: 1.
+     * The lanes of Argon2id, at most 16. Default: 1.
      */
     public let hashingLanes: Int64?
     /**
@@ -7087,10 +7087,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Permissions that exist beside those that a role allows.
          */permissions: [String] = [], 
         /**
-         * The `iss` of access tokens. Default: `rolekeep`.
+         * The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
          */issuer: String? = nil, 
         /**
-         * The `aud` of access tokens. Default: `rolekeep`.
+         * The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
          */audience: String? = nil, 
         /**
          * How long an access token is valid, in seconds. Default: 900.
@@ -7130,14 +7130,14 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Words that a password must not be built from, beside the account's own names: the service's name.
          */passwordContextWords: [String] = [], 
         /**
-         * The memory of Argon2id, in KiB. Default: 19456. With the passes it must reach one of OWASP's minimums:
+         * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
          * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
          */hashingMemoryKib: Int64? = nil, 
         /**
-         * The passes of Argon2id over its memory. Default: 2.
+         * The passes of Argon2id over its memory, at most 100. Default: 2.
          */hashingIterations: Int64? = nil, 
         /**
-         * The lanes of Argon2id. Default: 1.
+         * The lanes of Argon2id, at most 16. Default: 1.
          */hashingLanes: Int64? = nil, 
         /**
          * How many passwords are hashed at a time. Default: 2.
@@ -15856,8 +15856,8 @@ public struct SqlFilter: Equatable, Hashable {
      */
     public let rows: FilteredRows
     /**
-     * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
-     * around it where something else stands beside it.
+     * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. It is in
+     * parentheses where it needs them, so that it can stand beside other conditions.
      */
     public let sql: String
     /**
@@ -15876,8 +15876,8 @@ public struct SqlFilter: Equatable, Hashable {
          * Whether all rows pass, none, or some.
          */rows: FilteredRows, 
         /**
-         * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. Put brackets
-         * around it where something else stands beside it.
+         * The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. It is in
+         * parentheses where it needs them, so that it can stand beside other conditions.
          */sql: String, 
         /**
          * Its parameters, in the order of their numbers.
@@ -19594,6 +19594,10 @@ public enum Reason: Equatable, Hashable {
      */
     case sessionEnded
     /**
+     * The account that the application acts as is inactive, suspended, banned or deleted.
+     */
+    case accountInactive
+    /**
      * This needs a signed-in caller.
      */
     case notSignedIn
@@ -19756,57 +19760,59 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 19: return .sessionEnded
         
-        case 20: return .notSignedIn
+        case 20: return .accountInactive
         
-        case 21: return .denied
+        case 21: return .notSignedIn
         
-        case 22: return .notFound
+        case 22: return .denied
         
-        case 23: return .taken
+        case 23: return .notFound
         
-        case 24: return .alreadyAssigned
+        case 24: return .taken
         
-        case 25: return .versionStale
+        case 25: return .alreadyAssigned
         
-        case 26: return .lastAdministrator
+        case 26: return .versionStale
         
-        case 27: return .inUse
+        case 27: return .lastAdministrator
         
-        case 28: return .builtIn
+        case 28: return .inUse
         
-        case 29: return .wrongStatus
+        case 29: return .builtIn
         
-        case 30: return .contention
+        case 30: return .wrongStatus
         
-        case 31: return .alreadyDone
+        case 31: return .contention
         
-        case 32: return .rateLimited
+        case 32: return .alreadyDone
         
-        case 33: return .hashingQueueFull
+        case 33: return .rateLimited
         
-        case 34: return .storageUnavailable
+        case 34: return .hashingQueueFull
         
-        case 35: return .storageMissing
+        case 35: return .storageUnavailable
         
-        case 36: return .storageReadOnly
+        case 36: return .storageMissing
         
-        case 37: return .storageFull
+        case 37: return .storageReadOnly
         
-        case 38: return .schemaNewer
+        case 38: return .storageFull
         
-        case 39: return .outcomeUnknown
+        case 39: return .schemaNewer
         
-        case 40: return .notLoaded
+        case 40: return .outcomeUnknown
         
-        case 41: return .deferredNotLoaded
+        case 41: return .notLoaded
         
-        case 42: return .rightsStale
+        case 42: return .deferredNotLoaded
         
-        case 43: return .closed
+        case 43: return .rightsStale
         
-        case 44: return .corrupt
+        case 44: return .closed
         
-        case 45: return .`internal`
+        case 45: return .corrupt
+        
+        case 46: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -19892,108 +19898,112 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(19))
         
         
-        case .notSignedIn:
+        case .accountInactive:
             writeInt(&buf, Int32(20))
         
         
-        case .denied:
+        case .notSignedIn:
             writeInt(&buf, Int32(21))
         
         
-        case .notFound:
+        case .denied:
             writeInt(&buf, Int32(22))
         
         
-        case .taken:
+        case .notFound:
             writeInt(&buf, Int32(23))
         
         
-        case .alreadyAssigned:
+        case .taken:
             writeInt(&buf, Int32(24))
         
         
-        case .versionStale:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(25))
         
         
-        case .lastAdministrator:
+        case .versionStale:
             writeInt(&buf, Int32(26))
         
         
-        case .inUse:
+        case .lastAdministrator:
             writeInt(&buf, Int32(27))
         
         
-        case .builtIn:
+        case .inUse:
             writeInt(&buf, Int32(28))
         
         
-        case .wrongStatus:
+        case .builtIn:
             writeInt(&buf, Int32(29))
         
         
-        case .contention:
+        case .wrongStatus:
             writeInt(&buf, Int32(30))
         
         
-        case .alreadyDone:
+        case .contention:
             writeInt(&buf, Int32(31))
         
         
-        case .rateLimited:
+        case .alreadyDone:
             writeInt(&buf, Int32(32))
         
         
-        case .hashingQueueFull:
+        case .rateLimited:
             writeInt(&buf, Int32(33))
         
         
-        case .storageUnavailable:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(34))
         
         
-        case .storageMissing:
+        case .storageUnavailable:
             writeInt(&buf, Int32(35))
         
         
-        case .storageReadOnly:
+        case .storageMissing:
             writeInt(&buf, Int32(36))
         
         
-        case .storageFull:
+        case .storageReadOnly:
             writeInt(&buf, Int32(37))
         
         
-        case .schemaNewer:
+        case .storageFull:
             writeInt(&buf, Int32(38))
         
         
-        case .outcomeUnknown:
+        case .schemaNewer:
             writeInt(&buf, Int32(39))
         
         
-        case .notLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(40))
         
         
-        case .deferredNotLoaded:
+        case .notLoaded:
             writeInt(&buf, Int32(41))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(42))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(43))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(44))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(45))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(46))
         
         }
     }
