@@ -1,7 +1,7 @@
 import { open, indexedDB, ConflictError, type Page, type Persister, type PostgresValue, type RowFilter, type SqliteValue, type User } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
-const persister: Persister = globalThis.indexedDB ? indexedDB("app") : filePersister("/tmp/app");
+const persister: Persister = "indexedDB" in globalThis ? indexedDB("app") : filePersister("/tmp/app");
 const um = await open({ preset: "flyos", accessTokenSeconds: 300, persister });
 const ada: User = await um.system.users.create({ email: "ada@example.org", roles: ["OPERATOR"] });
 await um.system.users.suspend({ id: ada.id, until: new Date("2027-01-01"), expectedVersion: ada.version });
