@@ -3,7 +3,7 @@ import { ForbiddenError } from "./errors.js";
 import { filtered, type PostgresValue, type RowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import type { Explanation } from "./generated/types.js";
 import type { Json } from "./page.js";
-import { text, toError } from "./raise.js";
+import { invalid, text, toError } from "./raise.js";
 
 /** What a check is about: a type, and the attributes that the policy reads, named as in the policy. */
 export interface Resource {
@@ -12,11 +12,23 @@ export interface Resource {
 }
 
 /** A permission, or a permission and a resource. */
-export type Question = string | readonly [permission: string, resource?: Resource | undefined];
+export type Question = string | readonly [permission: string, resource: Resource];
 
 /** @internal */
 export function attributes(resource: Resource | undefined): string | undefined {
   return resource === undefined ? undefined : toJson(resource, "");
+}
+
+/** A resource that was not found is not taken for none: without one it is another question. @internal */
+export function known<T>(resource: T, field = "resource"): T {
+  if (resource === null) throw invalid(field, "invalid_type", "there is no resource: expected an object that names its type");
+  return resource;
+}
+
+function asked(check: Question, at: number): { readonly permission: string; readonly resource?: Resource } {
+  if (typeof check === "string") return { permission: check };
+  if (Array.isArray(check) && check.length === 2) return { permission: check[0], resource: known(check[1] ?? null, `checks[${at}].resource`) };
+  throw invalid(`checks[${at}]`, "invalid_type", "expected a permission, or an array of a permission and a resource");
 }
 
 /** @internal */
@@ -66,11 +78,12 @@ export abstract class Asker {
    * that stands there several times is read once.
    */
   canMany(checks: readonly Question[]): boolean[] {
-    const known = this.askPacked(checks);
-    if (known !== undefined) return known;
-    const asked = checks.map((check) => (typeof check === "string" ? [check] : check));
-    const answers = this.#answer<boolean[]>("can_many", { checks: asked.map(([permission, resource]) => ({ permission, resource })) });
-    for (const [permission] of asked) this.learn(permission as string);
+    const packed = this.askPacked(checks);
+    if (packed !== undefined) return packed;
+    if (!Array.isArray(checks)) throw invalid("checks", "invalid_type", "expected an array");
+    const input = { checks: Array.from(checks, asked) };
+    const answers = this.#answer<boolean[]>("can_many", input);
+    for (const { permission } of input.checks) this.learn(permission);
     return answers;
   }
 
@@ -96,8 +109,9 @@ export abstract class Asker {
    * Explains why they may or may not do this. For operators: it tells more than the user may know. A page awaits
    * `preload()` before.
    */
+  explain(permission: string, ...on: [] | [resource: Resource]): Explanation;
   explain(permission: string, resource?: Resource): Explanation {
-    return this.#answer("explain", { permission: text(permission, "permission"), resource }, "Explanation");
+    return this.#answer("explain", { permission: text(permission, "permission"), resource: known(resource) }, "Explanation");
   }
 
   /**

@@ -40,6 +40,12 @@ export function toJson(value: unknown, form: string): string {
   return JSON.stringify(encode(value, form, "", 0));
 }
 
+/** Whether it is nothing but its entries, as a Map or an object of a class is not. Another realm has another `Object`. @internal */
+export function isPlain(value: object): boolean {
+  const above = Object.getPrototypeOf(value);
+  return above === Object.prototype || above === null || (Object.getPrototypeOf(above) === null && above.constructor?.name === "Object");
+}
+
 function encode(value: unknown, form: string, path: string, depth: number): unknown {
   if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
@@ -54,6 +60,7 @@ function encode(value: unknown, form: string, path: string, depth: number): unkn
     return Array.from(value, (item, at) => encode(item, inner, `${path}[${at}]`, depth + 1));
   }
   if ("toJSON" in value && typeof value.toJSON === "function") return encode(value.toJSON(), form, path, depth + 1);
+  if (!isPlain(value)) throw invalid(path, "invalid_type", `expected a plain object, not one of the class ${value.constructor?.name}`);
   const below = (key: string) => (path === "" ? key : `${path}.${key}`);
   const given = Object.entries(value).filter(([, item]) => item !== undefined);
   if (!(form in records)) {

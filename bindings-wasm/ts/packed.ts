@@ -1,4 +1,5 @@
 import type { Question } from "./ask.js";
+import { isPlain } from "./codec.js";
 
 /** As many bytes as the wasm keeps for it. */
 const BYTES = 16 * 1024;
@@ -64,16 +65,15 @@ export class Packer {
     for (let at = 0; at < count; at++) {
       const check = checks[at] as Question;
       const isAlone = typeof check === "string";
-      if (!isAlone && !Array.isArray(check)) return false;
+      if (!isAlone && !(Array.isArray(check) && check.length === 2)) return false;
       const permission = isAlone ? check : check[0];
-      const resource = isAlone ? undefined : check[1];
       const number = numbers.get(permission);
       if (number === undefined) return false;
       let place = 0;
-      if (resource !== undefined) {
+      if (!isAlone) {
         // The last is the likeliest.
-        place = resources.lastIndexOf(resource) + 1;
-        if (place === 0) place = resources.push(resource);
+        place = resources.lastIndexOf(check[1]) + 1;
+        if (place === 0) place = resources.push(check[1]);
       }
       this.#view.setUint32(2 + 6 * at, number, true);
       this.#view.setUint16(6 + 6 * at, place, true);
@@ -114,7 +114,7 @@ export class Packer {
   }
 
   #resource(resource: unknown): boolean {
-    if (typeof resource !== "object" || resource === null || "toJSON" in resource || Array.isArray(resource)) return false;
+    if (typeof resource !== "object" || resource === null || "toJSON" in resource || !isPlain(resource)) return false;
     const given = resource as { readonly [name: string]: unknown };
     const names = Object.keys(given);
     const type = names.includes("type") ? given["type"] : undefined;

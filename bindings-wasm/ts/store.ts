@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Resource, rethrow, safely } from "./ask.js";
+import { known, type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
@@ -106,7 +106,7 @@ export class UserManagement {
       if (answer < 2) return answer === 1;
     }
     return safely(() => {
-      const given = resource || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
+      const given = known(resource) || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
       const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), given);
       learn(permission);
       meet(userId);
@@ -187,7 +187,7 @@ export class UserManagement {
 }
 
 function about({ userId, permission, resource }: Check, circumstances?: Circumstances): object {
-  return { user_id: text(userId, "userId"), permission: text(permission, "permission"), resource, ...(circumstances && under(circumstances)) };
+  return { user_id: text(userId, "userId"), permission: text(permission, "permission"), resource: known(resource), ...(circumstances && under(circumstances)) };
 }
 
 function under(circumstances: Circumstances = {}): object {

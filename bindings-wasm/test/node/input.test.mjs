@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 
 import { ForbiddenError, indexedDB, NotFoundError, open, RolekeepError, UnauthorizedError, UnavailableError, ValidationError } from "rolekeep";
+import { compile } from "rolekeep/rules";
 
 import { CHEAP, reasonOf } from "./support.mjs";
 
+const ID = "0190a0b0-0000-7000-8000-00000000000a";
 const store = (more) => open({ ...CHEAP, roles: { editor: ["document:edit"] }, permissions: ["document:delete"], ...more });
 
 test("errors are exceptions of their code", async () => {
@@ -61,6 +64,71 @@ test("what JSON cannot say is refused, never made null", async () => {
   // A name as JSON has it is not a second name for the same.
   const error = await um.system.users.update({ id: ada.id, full_name: "Bob" }).catch((error) => error);
   assert.match(error.fields[0].message, /fullName/);
+});
+
+test("a Map, a Set or an object of a class is refused, not written as {}", async () => {
+  const um = await store();
+  const rules = await compile({ roles: { editor: ["document:edit"] } });
+  class Document {
+    type = "document";
+    get owner() {
+      return "ada";
+    }
+  }
+  const at = (ask, wanted) => {
+    for (const strange of [new Map([["staff", ["editor"]]]), new Set(["editor"]), new Document(), new Uint8Array(2), new String("x"), runInNewContext("new Map()")]) {
+      const fields = (error) => error instanceof ValidationError && error.fields[0].field === wanted && error.fields[0].code === "invalid_type" && /plain object/.test(error.fields[0].message);
+      assert.throws(() => ask(strange), fields, `${wanted} ${strange.constructor.name}`);
+    }
+  };
+  at((groups) => rules.principal({ id: ID, groups }), "groups");
+  at((attributes) => rules.principal({ id: ID, attributes }), "attributes");
+  at((values) => rules.anonymous().withContext({ request: values }), "request");
+  at((context) => um.anonymous({ context }), "context");
+  const ada = rules.principal({ id: ID, roles: ["editor"] });
+  for (const asker of [um.system, ada]) {
+    for (let round = 0; round < 2; round += 1) {
+      at((resource) => asker.can("document:edit", resource), "");
+      at((resource) => asker.canMany(["document:edit", ["document:edit", resource]]), "checks[1].resource");
+      assert.equal(asker.can("document:edit"), true);
+    }
+  }
+  await assert.rejects(um.system.users.create(new Map([["email", "ada@example.org"]])), ValidationError);
+  await assert.rejects(compile({ roles: new Map([["editor", ["document:edit"]]]) }), ({ fields }) => fields[0].field === "roles");
+  // What is plain stays so: without a prototype, of another realm, what says itself how it is written.
+  const asJson = new (class { toJSON = () => ({ type: "document" }); })();
+  const without = Object.assign(Object.create(null), { type: "document" });
+  for (const plain of [without, runInNewContext('({ type: "document", made: new Date(7), tags: ["a"] })'), asJson, structuredClone({ type: "document" })]) {
+    assert.deepEqual([um.anonymous().can("document:edit", plain), um.system.can("document:edit", plain)], [false, true]);
+    assert.deepEqual(um.system.canMany([["document:edit", plain]]), [true]);
+  }
+  await um.close();
+});
+
+test("a resource that was not found is not taken for none", async () => {
+  const um = await store({ roles: { editor: ["document:edit"], author: ["document:read"] } });
+  const { id } = await um.system.users.create({ email: "ada@example.org", roles: ["editor"] });
+  const ada = (await compile({ roles: { editor: ["document:edit"] } })).principal({ id: ID, roles: ["editor"] });
+  const document = { type: "document" };
+  for (const asker of [await um.actingAs(id), ada]) {
+    // By the name of the permission at first, then by its number.
+    for (let round = 0; round < 2; round += 1) {
+      const refused = (checks, field) => assert.throws(() => asker.canMany(checks), (error) => error instanceof ValidationError && error.fields[0].field === field, JSON.stringify(checks));
+      const pairs = [["document:edit", undefined], ["document:edit", null], ["document:edit"], ["document:edit", document, 1], [], { permission: "document:edit" }, 5, null, undefined];
+      for (const pair of pairs) refused(["document:edit", pair], Array.isArray(pair) && pair.length === 2 ? "checks[1].resource" : "checks[1]");
+      for (const checks of [undefined, null, "document:edit", 5, {}, new Set(["document:edit"]), { length: 1, 0: "document:edit" }]) refused(checks, "checks");
+      assert.throws(() => asker.can("document:edit", null), ValidationError);
+      assert.throws(() => asker.explain("document:edit", null), ValidationError);
+      assert.throws(() => asker.require("document:edit", null), ValidationError);
+      assert.deepEqual([asker.can("document:edit", undefined), asker.explain("document:edit", undefined).allowed, asker.explain("document:edit", document).allowed], [true, true, true]);
+      assert.deepEqual(asker.canMany(["document:edit", ["document:edit", document]]), [true, true]);
+    }
+  }
+  assert.throws(() => um.checkCached(id, "document:edit", null), ValidationError);
+  await assert.rejects(um.check(id, "document:edit", null), ValidationError);
+  await assert.rejects(um.explain(id, "document:edit", null), ValidationError);
+  await assert.rejects(um.checkMany([{ userId: id, permission: "document:edit", resource: null }]), ValidationError);
+  await um.close();
 });
 
 test("input that is huge, deep, or half a character", async () => {
@@ -136,6 +204,10 @@ test("nobody has to wait for a promise: a change is whole or not there", async (
   await slow();
   await um.close();
   assert.match(await last, /^(made|closed)$/);
+});
+
+test("a policy that is none", async () => {
+  for (const policy of [undefined, null, 7, "standard"]) await assert.rejects(compile(policy), ValidationError, String(policy));
 });
 
 test("after close everything says so", async () => {

@@ -13,3 +13,7 @@ um.system.filter("document:list", { dialect: "oracle", qualifier: "d" });
 const texts: string[] = um.system.filter("document:list", { dialect: "sqlite", qualifier: "d", columns: { owner_id: "author" } }).parameters;
 um.system.can("document:edit", documents.get(ada.id));
 um.system.require("document:edit", documents.get(ada.id));
+um.system.explain("document:edit", documents.get(ada.id));
+um.system.canMany([["document:edit", documents.get(ada.id)]]);
+um.system.canMany([["document:edit"]]);
+um.system.canMany([["document:edit", { type: "document" }, 1]]);

@@ -19,3 +19,5 @@ const filter: RowFilter<SqliteValue> = um.system.filter("drone:list", { dialect:
 const bound: (number | bigint | string | Uint8Array)[] = ["active", ...filter.parameters];
 const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "postgres", qualifier: "drones", times: "timestamptz" }).parameters;
 if (filter.rows !== "none") console.log(filter.sql, bound, postgres, filter.expires.getTime());
+const answers: boolean[] = um.system.canMany(["drone:read", ["drone:update", { type: "drone" }]]);
+if (answers[0]) console.log(um.system.explain("drone:read").text, um.system.explain("drone:update", { type: "drone" }).text);

@@ -21,7 +21,7 @@ const wasm = new Wasm<RulesFunctions>();
 
 /** @internal */
 export async function compileOn(platform: Platform<RulesFunctions>, options: CompileOptions): Promise<Rules> {
-  const { wasm: source, deferredWasm, ...config } = options;
+  const { wasm: source, deferredWasm, ...config } = options ?? {};
   const json = toJson(config, "RulesConfig");
   const functions = await wasm.load(platform, { wasm: source, deferredWasm });
   return wasm.asking(() => new Rules(functions.compileRules(json)));
