@@ -72,18 +72,24 @@ pub fn ask(
     at_once(permission.py(), || Ok(as_it_is()))
 }
 
+/// A resource that is given. `None` is what was not found, not a question without a resource: as JSON it is refused.
+#[expect(clippy::unnecessary_wraps, reason = "the form that pyo3 asks for")]
+pub fn given<'py>(resource: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(Some(resource.clone()))
+}
+
 /// Whether something may be done, to a mapping or at all.
 pub fn can(
     permission: &Bound<'_, PyString>,
-    resource: Option<&Bound<'_, PyAny>>,
+    resource: Option<Bound<'_, PyAny>>,
     can: impl Fn(&str, Option<&Resource<'_>>) -> Result<bool>,
 ) -> PyResult<bool> {
     let py = permission.py();
     let Some(resource) = resource else { return at_once(py, || can(text(permission)?, None)) };
-    if let Some(is_allowed) = ask(permission, resource, |permission, resource| can(permission, Some(resource)))? {
+    if let Some(is_allowed) = ask(permission, &resource, |permission, resource| can(permission, Some(resource)))? {
         return Ok(is_allowed);
     }
-    let json = encode(resource)?;
+    let json = encode(&resource)?;
     at_once(py, || can(text(permission)?, Some(&ffi::resource(&json)?)))
 }
 
@@ -115,7 +121,7 @@ fn many(
             Ok(pair) if pair.len() == 2 => (pair.get_item(0).ok()?, Some(pair.get_item(1).ok()?)),
             _ => (check, None),
         };
-        let place = resource.filter(|resource| !resource.is_none()).map(|resource| {
+        let place = resource.map(|resource| {
             // The last is the likeliest.
             given.iter().rposition(|known| known.is(&resource)).unwrap_or_else(|| {
                 given.push(resource);

@@ -49,7 +49,11 @@ impl Principal {
     ///
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
-    fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn can<'py>(
+        &self,
+        permission: &Bound<'py, PyString>,
+        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<bool> {
         let (asking, principal) = (self.0.asking(), self.0.principal());
         mapping::can(permission, resource, |permission, resource| asking.check(principal, permission, resource))
     }

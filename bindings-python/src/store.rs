@@ -278,7 +278,11 @@ impl Caller {
     ///
     /// A permission may name fields, `document:edit{title,body}`: each must be allowed.
     #[pyo3(signature = (permission, resource=None))]
-    fn can(&self, permission: &Bound<'_, PyString>, resource: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn can<'py>(
+        &self,
+        permission: &Bound<'py, PyString>,
+        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<bool> {
         let caller = self.0.here(permission.py())?;
         mapping::can(permission, resource, |permission, resource| caller.can(permission, resource))
     }

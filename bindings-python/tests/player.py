@@ -121,13 +121,13 @@ class Player:
             case {"act_as_identity": identity}:
                 self.callers[step.get("name", "")] = await settle(self.um.acting_as_identity(**identity))
             case {"can": permission}:
-                return self.caller(step).can(permission, step.get("resource"))
+                return self.caller(step).can(permission, *about(step))
             case {"can_somewhere": permission}:
                 return self.caller(step).can_somewhere(permission)
             case {"require": permission}:
-                return self.caller(step).require(permission, step.get("resource"))
+                return self.caller(step).require(permission, *about(step))
             case {"explain": permission}:
-                return self.caller(step).explain(permission, step.get("resource"))
+                return self.caller(step).explain(permission, *about(step))
             case {"can_many": checks}:
                 pairs = [(each["permission"], each["resource"]) if "resource" in each else each["permission"] for each in checks]
                 return self.caller(step).can_many(pairs)
@@ -144,7 +144,7 @@ class Player:
             case {"check": permission}:
                 return await settle(self.um.check(UUID(step["user"]), permission, step.get("resource"), **circumstances(step)))
             case {"check_many": checks}:
-                asked = [(each["user"], each["permission"], each.get("resource")) for each in checks]
+                asked = [(each["user"], each["permission"], *about(each)) for each in checks]
                 return await settle(self.um.check_many(asked, **circumstances(step)))
             case {"explain_user": permission}:
                 return await settle(self.um.explain(step["user"], permission, step.get("resource"), **circumstances(step)))
@@ -193,6 +193,11 @@ class Player:
         if isinstance(value, dict):
             return {name: self.filled(part) for name, part in value.items()}
         return [self.filled(part) for part in value] if isinstance(value, list) else value
+
+
+def about(step: dict[str, Any]) -> tuple[Any, ...]:
+    """The resource, if the question is about one."""
+    return (step["resource"],) if step.get("resource") is not None else ()
 
 
 def circumstances(step: dict[str, Any]) -> dict[str, Any]:

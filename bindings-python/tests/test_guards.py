@@ -199,7 +199,7 @@ async def main(me: Caller) -> None:
 
 @pytest.mark.parametrize("right, wrong", [
     ("", ""), ("edit(me, 3)", "edit(me, '3')"), ("text: str = edit", "text: int = edit"), ("await later(me.aio)", "later(me.aio)"),
-    ("clear(True)", "clear(1)"), ('@require_admin()', '@require_admin'), ('["document:edit", (', '[1, ('),
+    ("clear(True)", "clear(1)"), ('@require_admin()', '@require_admin'), ('["document:edit", (', '[1, ('), ('{"type": "document"}', 'None'),
 ])
 def test_types_are_kept(tmp_path, right, wrong):
     from test_face import mypy

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
 from uuid import UUID
 
-from ._codec import EMPTY, decode, encode
-from .errors import Forbidden
-from .records import Explanation, FilteredRows, SqlColumn, SqlFilter, SqlKind
+from ._codec import EMPTY, UNSET, Unset, decode, encode
+from .errors import Forbidden, ValidationError
+from .records import Explanation, FieldCode, FieldError, FilteredRows, SqlColumn, SqlFilter, SqlKind
 
 Resource = Mapping[str, Any]
 """What a check is about: `{"type": "document", "owner_id": …}`, with every attribute that the policy reads."""
-Question = str | tuple[str, Resource | None]
+Question = str | tuple[str, Resource]
 """A permission, or a permission and a resource."""
 
 
@@ -49,8 +49,41 @@ def required(is_allowed: bool, permission: str | None = None) -> None:
 
 def encode_checks(checks: Sequence[Question]) -> str:
     """What `can_many` is asked, as JSON."""
-    pairs = ((each, None) if isinstance(each, str) else each for each in checks)
-    return encode({"checks": [{"permission": permission, "resource": resource} for permission, resource in pairs]})
+    expected = "a permission, or a tuple of a permission and a resource"
+    asked = []
+    for field, each in several(checks, expected):
+        alone = isinstance(each, str)
+        asked.append({"permission": each} if alone else named(field, each, ("permission", "resource"), 2, expected))
+    return encode({"checks": asked})
+
+
+def several(checks: object, expected: str) -> Iterable[tuple[str, object]]:
+    """Many checks and where each stands. A text is one check, and of a mapping only its keys would be asked."""
+    if isinstance(checks, (str, bytes, Mapping)) or not isinstance(checks, Iterable):
+        raise invalid("checks", f"expected a list, each of it {expected}")
+    return ((f"checks[{at}]", each) for at, each in enumerate(checks))
+
+
+def named(field: str, check: object, names: Sequence[str], least: int, expected: str) -> dict[str, object]:
+    """The parts of a check by their names, of which it has at least so many."""
+    if not isinstance(check, (tuple, list)) or not least <= len(check) <= len(names):
+        raise invalid(field, f"expected {expected}")
+    parts = dict(zip(names, check))
+    known(parts.get("resource", UNSET), f"{field}.resource")
+    return parts
+
+
+def known(resource: Resource | Unset | None, field: str = "resource") -> Resource | Unset:
+    """A resource that was not found is not taken for none: without one it is another question."""
+    if resource is None:
+        raise invalid(field, "there is no resource: expected a mapping that names its type")
+    return resource
+
+
+def invalid(field: str, message: str) -> ValidationError:
+    """What is refused before the rules are asked."""
+    wrong = FieldError(field=field, code=FieldCode.INVALID_TYPE, message=message)
+    return ValidationError(f"invalid input: {field}", fields=[wrong])
 
 
 class Asker:
@@ -66,9 +99,9 @@ class Asker:
     def require(self, permission: str) -> None: ...
     @overload
     def require(self, permission: str, resource: Resource) -> None: ...
-    def require(self, permission: str, resource: Resource | None = None) -> None:
+    def require(self, permission: str, resource: Resource | Unset = UNSET) -> None:
         """Raises `Forbidden` unless `can` is true."""
-        required(self.can(permission) if resource is None else self.can(permission, resource), permission)
+        required(self.can(permission) if resource is UNSET else self.can(permission, resource), permission)
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope
@@ -116,6 +149,10 @@ class Asker:
         values = (_NATIVE.get(each.kind, lambda value: value)(each.value) for each in found.parameters)
         return RowFilter(rows=found.rows, sql=found.sql, parameters=tuple(values), kinds=kinds, expires=found.expires)
 
-    def explain(self, permission: str, resource: Resource | None = None) -> Explanation:
+    @overload
+    def explain(self, permission: str) -> Explanation: ...
+    @overload
+    def explain(self, permission: str, resource: Resource) -> Explanation: ...
+    def explain(self, permission: str, resource: Resource | Unset = UNSET) -> Explanation:
         """Explains why they may or may not do this. For operators: it tells more than the user may know."""
-        return decode(Explanation, self._ask("explain", encode({"permission": permission, "resource": resource})))
+        return decode(Explanation, self._ask("explain", encode({"permission": permission, "resource": known(resource)})))

@@ -91,7 +91,7 @@ class Principal:
     def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
         """Whether the principal may do this, to a resource (`{"type": "document", …}`) or to all there could be.
 
-        A resource that may be `None`, as it was not found, is none: without one it is another question.
+        `None` is a resource that was not found, and refused: without a resource it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 
@@ -118,7 +118,7 @@ class Caller:
     def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
         """Whether the caller may do this, to a resource (`{"type": "document", …}`) or to all there could be.
 
-        A resource that may be `None`, as it was not found, is none: without one it is another question.
+        `None` is a resource that was not found, and refused: without a resource it is another question.
         A permission may name fields, `document:edit{title,body}`: each must be allowed.
         """
 

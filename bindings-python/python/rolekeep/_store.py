@@ -7,14 +7,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._ask import Asker, Resource, required
+from ._ask import Asker, Resource, named, required, several
 from ._codec import decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .records import Explanation, LoginResult
 
 C = TypeVar("C", bound="AnyCaller")
-UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource | None]
+UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
 """A user's id, a permission, and optionally a resource."""
 
 
@@ -79,7 +79,9 @@ def _about(
 
 
 def _about_many(checks: Sequence[UserQuestion], context: Resource | None, at_least: int | None) -> str:
-    asked = [dict(zip(("user_id", "permission", "resource"), each)) for each in checks]
+    expected = "a tuple of a user's id, a permission and, if it is about one, a resource"
+    names = ("user_id", "permission", "resource")
+    asked = [named(field, each, names, 2, expected) for field, each in several(checks, expected)]
     return encode({"checks": asked, "context": context or {}, "at_least": at_least})
 
 
