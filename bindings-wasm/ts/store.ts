@@ -106,7 +106,7 @@ export class UserManagement {
       if (answer < 2) return answer === 1;
     }
     return safely(() => {
-      const given = known(resource) || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
+      const given = known(resource) !== undefined || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
       const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), given);
       learn(permission);
       meet(userId);

@@ -124,7 +124,7 @@ test("a resource that was not found is not taken for none", async () => {
       assert.deepEqual(asker.canMany(["document:edit", ["document:edit", document]]), [true, true]);
     }
   }
-  assert.throws(() => um.checkCached(id, "document:edit", null), ValidationError);
+  for (const none of [null, "", 0, false]) assert.throws(() => um.checkCached(id, "document:edit", none), ValidationError);
   await assert.rejects(um.check(id, "document:edit", null), ValidationError);
   await assert.rejects(um.explain(id, "document:edit", null), ValidationError);
   await assert.rejects(um.checkMany([{ userId: id, permission: "document:edit", resource: null }]), ValidationError);
