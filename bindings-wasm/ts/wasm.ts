@@ -2,11 +2,9 @@ import { Packer } from "./packed.js";
 import { toError, unavailable } from "./raise.js";
 import type * as browser from "./rolekeep.js";
 
-/** `WebAssembly.Module`, where its type is there: in the library `dom`, which programs for Node need not have. */
-type WasmModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
-
 /** Where the wasm comes from, if not from beside the package's code. */
-export type WasmSource = URL | string | ArrayBuffer | ArrayBufferView | Response | WasmModule;
+// A module where its type is there: in the library `dom`, which programs for Node need not have.
+export type WasmSource = URL | string | ArrayBuffer | ArrayBufferView | Response | (typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object);
 
 /** Where the two files of a wasm come from. */
 export interface WasmSources {
