@@ -81,7 +81,7 @@ pub(crate) fn attributes(given: HashMap<String, JsonText>) -> BTreeMap<String, s
 pub struct Check {
     /// `document:edit`
     pub permission: String,
-    /// The resource.
+    /// The resource; null: all resources there could be, so never one that was not found.
     #[uniffi(default)]
     pub resource: Option<Resource>,
 }

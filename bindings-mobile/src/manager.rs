@@ -53,7 +53,7 @@ pub struct UserCheck {
     pub user_id: Uuid,
     /// `document:edit`
     pub permission: String,
-    /// The resource.
+    /// The resource; null: all resources there could be, so never one that was not found.
     #[uniffi(default)]
     pub resource: Option<Resource>,
 }

@@ -6780,7 +6780,7 @@ public struct Check: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * The resource.
+     * The resource; null: all resources there could be, so never one that was not found.
      */
     public let resource: Resource?
 
@@ -6791,7 +6791,7 @@ public struct Check: Equatable, Hashable {
          * `document:edit`
          */permission: String, 
         /**
-         * The resource.
+         * The resource; null: all resources there could be, so never one that was not found.
          */resource: Resource? = nil) {
         self.permission = permission
         self.resource = resource
@@ -17471,7 +17471,7 @@ public struct UserCheck: Equatable, Hashable {
      */
     public let permission: String
     /**
-     * The resource.
+     * The resource; null: all resources there could be, so never one that was not found.
      */
     public let resource: Resource?
 
@@ -17485,7 +17485,7 @@ public struct UserCheck: Equatable, Hashable {
          * `document:edit`
          */permission: String, 
         /**
-         * The resource.
+         * The resource; null: all resources there could be, so never one that was not found.
          */resource: Resource? = nil) {
         self.userId = userId
         self.permission = permission
