@@ -154,7 +154,7 @@ fn a_loose_table_of_sqlite_is_asked_for_types_where_order_would_mislead() {
     let loose = TableMapping::sqlite("documents");
     assert_eq!(
         sql("resource.size > 5", &loose).text,
-        r#""documents"."size" > ?1 AND typeof("documents"."size") = 'integer'"#
+        r#"("documents"."size" > ?1 AND typeof("documents"."size") = 'integer')"#
     );
     assert_eq!(sql("resource.size == 5", &loose).text, r#""documents"."size" = ?1"#);
     assert_eq!(sql("has resource.label", &loose).text, r#"(typeof("documents"."label") = 'text')"#);

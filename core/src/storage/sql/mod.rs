@@ -23,13 +23,13 @@
 //! let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["author"])).await?;
 //! let me = um.acting_as(ada.id).await?;
 //!
-//! // `SELECT … FROM documents AS d WHERE d.folder = $1 AND (…)`
+//! // `SELECT … FROM documents AS d WHERE d.folder = $1 AND …`
 //! let documents = TableMapping::postgres("d")
 //!     .column("owner_id", "author")
 //!     .column("level", ColumnMapping::json("meta", ["security", "level"]))
 //!     .first_parameter(2);
 //! let filter = me.filter("document:list")?.to_sql(&documents)?;
-//! assert!(filter.text.starts_with(r#""d"."author" = $2::uuid OR CASE"#), "{}", filter.text);
+//! assert!(filter.text.starts_with(r#"("d"."author" = $2::uuid OR CASE"#), "{}", filter.text);
 //! assert_eq!(filter.parameters, [SqlValue::Uuid(ada.id.0), SqlValue::Int(3)]);
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
 //! ```
