@@ -21,6 +21,8 @@ const files = {
   "/": ["text/html", "<!doctype html><title>border</title>"],
   "/bundle.js": ["text/javascript", built.outputFiles[0].text],
   "/rules.wasm": ["application/wasm", readFileSync(join(dist, "rolekeep_rules_bg.wasm"))],
+  // The policy is TOML, which is read by what a page loads on demand.
+  "/deferred.wasm": ["application/wasm", readFileSync(join(dist, "rolekeep_rules_deferred_bg.wasm"))],
 };
 const server = createServer((request, response) => {
   const [type, body] = files[request.url] ?? [];
@@ -35,7 +37,7 @@ const how = process.argv.includes("--quick") ? { rounds: 3, milliseconds: 20 } :
 const ns = await page.evaluate(
   async ([workload, how]) => {
     const { compile, createMongoAbility, subject, measure } = await import("/bundle.js");
-    const libraries = { compile: (policy) => compile({ ...policy, wasm: "/rules.wasm" }), createMongoAbility, subject };
+    const libraries = { compile: (policy) => compile({ ...policy, wasm: "/rules.wasm", deferredWasm: "/deferred.wasm" }), createMongoAbility, subject };
     return measure(workload, libraries, () => performance.now(), how);
   },
   [JSON.parse(readFileSync(file, "utf8")), how],
