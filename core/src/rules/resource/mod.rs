@@ -130,7 +130,6 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let mut declared = Declared::of(&ty.attributes);
-        let mut present = 0;
         // Copied, where they fit: `resize` writes one after the other.
         match [None; INLINE_VALUES].get(..reads.slots.len()) {
             Some(none) => values.extend_from_slice(none),
@@ -143,11 +142,13 @@ impl<'r> Resource<'r> {
                 Err(problem) => return Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
             };
             if let Some(place) = reads.place(slot).and_then(|place| values.get_mut(place)) {
-                present += usize::from(!value.is_absent());
                 *place = Some(value);
             }
         }
-        if present == values.len() { Ok(()) } else { self.find_others(ty, reads, values) }
+        match values.iter().all(|value| value.is_some_and(|value| !value.is_absent())) {
+            true => Ok(()),
+            false => self.find_others(ty, reads, values),
+        }
     }
 
     /// What was not given, or is null.

@@ -369,14 +369,15 @@ async fn sec_15_nobody_holds_off_its_own_suspension() {
         let busy = |task: usize| {
             let me = me.clone();
             tokio::spawn(async move {
-                for at in 0.. {
+                let mut at = 0;
+                loop {
+                    at += 1;
                     let change = UpdateUser::new(eve).display_name(format!("{task} {at}"));
                     let Err(error) = me.users().update(change).await else { continue };
                     if error.reason() != Reason::Contention {
                         return error.code();
                     }
                 }
-                unreachable!()
             })
         };
         let busy: Vec<_> = (0..16).map(busy).collect();
