@@ -2,7 +2,10 @@
 //! more than that it allows it.
 
 use crate::rules::{
-    compile::rule_set::{Mark, PermissionId, RuleSet},
+    compile::{
+        bits,
+        rule_set::{Mark, PermissionId, RuleSet},
+    },
     principal::Principal,
 };
 
@@ -16,16 +19,16 @@ impl RuleSet {
         if *mark != Mark::default() || !principal.is_plain_of(self) {
             return None;
         }
-        let is_allowed = self.permission_index.any_of(principal.first(), permission.0);
-        if principal.has_more() {
-            Some(is_allowed || self.allows_more(principal, permission))
-        } else {
-            Some(is_allowed)
+        match self.permission_index.bits(permission.0) {
+            Some(bits) if !principal.has_more() => Some(bits::has_any(bits, principal.first())),
+            _ => self.all_plain(principal, permission),
         }
     }
 
+    /// The same where a role has to be looked for, or there are more than a few.
     #[inline(never)]
-    fn allows_more(&self, principal: &Principal, permission: PermissionId) -> bool {
-        principal.more().iter().any(|role| self.permission_index.has(*role, permission.0))
+    fn all_plain(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
+        let mut roles = principal.first().iter().chain(principal.more());
+        Some(roles.any(|role| self.permission_index.has(*role, permission.0)))
     }
 }

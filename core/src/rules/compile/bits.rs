@@ -25,15 +25,11 @@ impl Bits {
         Bits::Few(numbers.into())
     }
 
-    /// Whether one of a few numbers is in it. All are looked at: a branch for each, that no processor can guess, would
-    /// cost more.
+    /// Whether one of a few numbers is in it.
     #[inline]
     pub(in crate::rules) fn has_any<const N: usize>(&self, wanted: &[u32; N]) -> bool {
         match self {
-            Bits::Many(words) => {
-                let bits = |number: &u32| words.get(*number as usize / 64).map_or(0, |word| word >> (number % 64));
-                wanted.iter().fold(0, |any, number| any | bits(number)) & 1 == 1
-            }
+            Bits::Many(words) => has_any(words, wanted),
             Bits::Few(numbers) => list_has_any(numbers, wanted),
             Bits::All => true,
         }
@@ -45,6 +41,29 @@ impl Bits {
             Bits::Few(numbers) => numbers.iter().for_each(|number| set(words, *number)),
             Bits::Many(own) => words.iter_mut().zip(own.iter()).for_each(|(word, own)| *word |= own),
             Bits::All => words.fill(u64::MAX),
+        }
+    }
+
+    /// Every number of it below a bound, in order.
+    pub(in crate::rules) fn each(&self, bound: usize, mut see: impl FnMut(u32)) {
+        let is_below = |number: &u32| (*number as usize) < bound;
+        match self {
+            Bits::Few(numbers) => numbers.iter().copied().take_while(is_below).for_each(see),
+            Bits::Many(words) => each(words, |number| {
+                if is_below(&number) {
+                    see(number);
+                }
+            }),
+            Bits::All => (0..bound as u32).for_each(see),
+        }
+    }
+
+    /// A bound of its numbers, a multiple of 64; of every number none.
+    pub(in crate::rules) fn bound(&self) -> usize {
+        match self {
+            Bits::Few(numbers) => numbers.last().map_or(0, |last| *last as usize + 1).next_multiple_of(64),
+            Bits::Many(words) => words.len() * 64,
+            Bits::All => 0,
         }
     }
 
@@ -97,6 +116,13 @@ pub(in crate::rules) fn empty(bound: usize) -> Vec<u64> {
 #[inline]
 pub(in crate::rules) fn has(words: &[u64], number: u32) -> bool {
     words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+}
+
+/// Whether one of a few bits is set. All are looked at: a branch for each, that no processor can guess, would cost more.
+#[inline]
+pub(in crate::rules) fn has_any<const N: usize>(words: &[u64], wanted: &[u32; N]) -> bool {
+    let bits = |number: &u32| words.get(*number as usize / 64).map_or(0, |word| word >> (number % 64));
+    wanted.iter().fold(0, |any, number| any | bits(number)) & 1 == 1
 }
 
 /// Sets one bit.

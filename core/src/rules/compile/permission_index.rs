@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::bits::{self, Bits};
 
-/// Columns in a block, as bits in a word: an edit copies the blocks of the permissions that it gives or takes.
-const BLOCK: usize = 64;
+/// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
+const BLOCK: usize = 16;
 /// Columns are bits, which answer fastest, while all of them take no more bytes than this.
 const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
 
@@ -14,8 +14,15 @@ const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct PermissionIndex {
     permissions: usize,
-    roles: usize,
-    blocks: Vec<Arc<[Bits]>>,
+    columns: Columns,
+}
+
+#[derive(Clone, Debug)]
+enum Columns {
+    /// One bit for each role: so many words for each permission, those of a block side by side.
+    Bits { words: usize, blocks: Vec<Arc<[u64]>> },
+    /// Where that would take too much: a set of roles for each.
+    Sets(Vec<Arc<[Bits]>>),
 }
 
 impl PermissionIndex {
@@ -24,65 +31,96 @@ impl PermissionIndex {
         permissions: usize,
         roles: impl ExactSizeIterator<Item = &'b Bits> + Clone,
     ) -> Self {
-        let mut index = Self { permissions, roles: roles.len(), blocks: Vec::new() };
-        index.blocks = (0..permissions.div_ceil(BLOCK))
-            .map(|block| {
-                let mut columns = vec![bits::empty(index.roles); BLOCK.min(permissions - block * BLOCK)];
-                for (role, has) in (0_u32..).zip(roles.clone()) {
-                    bits::each(&[has.word(block)], |at| {
-                        columns.get_mut(at as usize).into_iter().for_each(|column| bits::set(column, role));
-                    });
-                }
-                columns.iter().map(|column| index.as_column(column)).collect()
-            })
-            .collect();
-        index
-    }
-
-    /// From one bit for each role, in the form that the size of all allows.
-    fn as_column(&self, words: &[u64]) -> Bits {
-        let are_bits = self.permissions.saturating_mul(self.roles) / 8 <= MAX_BITS_BYTES;
-        let is_empty = words.iter().all(|word| *word == 0);
-        if are_bits && !is_empty { Bits::Many(words.into()) } else { Bits::of(words) }
+        let words = roles.len().div_ceil(64);
+        let columns = if permissions.saturating_mul(words * 8) <= MAX_BITS_BYTES {
+            let mut blocks = vec![bits::empty(BLOCK * words * 64); permissions.div_ceil(BLOCK)];
+            for (role, has) in roles.enumerate() {
+                has.each(permissions, |permission| {
+                    let at = permission as usize % BLOCK * words + role / 64;
+                    blocks[permission as usize / BLOCK][at] |= 1 << (role % 64);
+                });
+            }
+            Columns::Bits { words, blocks: blocks.into_iter().map(Into::into).collect() }
+        } else {
+            let (mut columns, bound) = (vec![Vec::new(); permissions], roles.len());
+            for (role, has) in (0_u32..).zip(roles) {
+                has.each(permissions, |permission| columns[permission as usize].push(role));
+            }
+            let set = |roles: &Vec<u32>| {
+                let mut bits = bits::empty(bound);
+                roles.iter().for_each(|role| bits::set(&mut bits, *role));
+                Bits::of(&bits)
+            };
+            Columns::Sets(columns.chunks(BLOCK).map(|block| block.iter().map(set).collect()).collect())
+        };
+        Self { permissions, columns }
     }
 
     /// Whether a role says it of a permission.
     #[inline]
     pub(in crate::rules) fn has(&self, role: u32, permission: u32) -> bool {
-        self.any_of(&[role], permission)
+        match &self.columns {
+            Columns::Bits { .. } => self.bits(permission).is_some_and(|column| bits::has(column, role)),
+            Columns::Sets(blocks) => {
+                let block = blocks.get(permission as usize / BLOCK);
+                block.is_some_and(|block| block[permission as usize % BLOCK].has_any(&[role]))
+            }
+        }
     }
 
+    /// A bit for each role; none for no permission of this index, and where the columns are sets.
     #[inline]
-    fn column(&self, permission: u32) -> Option<&Bits> {
-        self.blocks.get(permission as usize / BLOCK)?.get(permission as usize % BLOCK)
-    }
-
-    /// Whether one of a few roles says it.
-    #[inline]
-    pub(in crate::rules) fn any_of<const N: usize>(&self, roles: &[u32; N], permission: u32) -> bool {
-        self.column(permission).is_some_and(|column| column.has_any(roles))
+    pub(in crate::rules) fn bits(&self, permission: u32) -> Option<&[u64]> {
+        let Columns::Bits { words, blocks } = &self.columns else { return None };
+        blocks.get(permission as usize / BLOCK)?.get(permission as usize % BLOCK * words..)?.get(..*words)
     }
 
     /// Says what a role has from now on, and had before.
     pub(in crate::rules) fn change(&mut self, role: u32, before: &Bits, after: &Bits) {
-        self.roles = self.roles.max(role as usize + 1);
-        for block in 0..self.blocks.len() {
-            bits::each(&[before.word(block) ^ after.word(block)], |at| {
-                let Some(column) = self.blocks[block].get(at as usize) else { return };
-                let mut words = bits::empty(self.roles);
-                column.add_to(&mut words);
-                words[role as usize / 64] ^= 1 << (role % 64);
-                let column = self.as_column(&words);
-                Arc::make_mut(&mut self.blocks[block])[at as usize] = column;
-            });
+        self.make_room(role);
+        for word in 0..self.permissions.div_ceil(64) {
+            bits::each(&[before.word(word) ^ after.word(word)], |at| self.flip(role, word * 64 + at as usize));
         }
+    }
+
+    fn flip(&mut self, role: u32, permission: usize) {
+        if permission >= self.permissions {
+            return;
+        }
+        let (block, at) = (permission / BLOCK, permission % BLOCK);
+        match &mut self.columns {
+            Columns::Bits { words, blocks } => {
+                Arc::make_mut(&mut blocks[block])[at * *words + role as usize / 64] ^= 1 << (role % 64);
+            }
+            Columns::Sets(blocks) => {
+                let column = &mut Arc::make_mut(&mut blocks[block])[at];
+                let mut bits = bits::empty(column.bound().max(role as usize + 1));
+                column.add_to(&mut bits);
+                bits[role as usize / 64] ^= 1 << (role % 64);
+                *column = Bits::of(&bits);
+            }
+        }
+    }
+
+    /// Makes the columns long enough for a role. They grow by 64 roles at a time, all of them.
+    fn make_room(&mut self, role: u32) {
+        let Columns::Bits { words, blocks } = &mut self.columns else { return };
+        let (before, after) = (*words, role as usize / 64 + 1);
+        if after <= before {
+            return;
+        }
+        for block in blocks {
+            let column = |at: usize| block[at * before..][..before].iter().copied().chain((before..after).map(|_| 0));
+            *block = (0..BLOCK).flat_map(column).collect();
+        }
+        *words = after;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PermissionIndex;
     use super::bits::{self, Bits};
+    use super::{BLOCK, Columns, PermissionIndex};
 
     const PERMISSIONS: usize = 200;
 
@@ -128,15 +166,18 @@ mod tests {
         (0..100).for_each(|role| rows[role * 5 + 1] = Bits::Few([2, 40_000].into()));
         (rows[7], rows[19_000]) = (Bits::Few([5].into()), Bits::Few([5, 40_000].into()));
         let mut index = PermissionIndex::new(60_000, rows.iter());
-        let is_list = |index: &PermissionIndex, permission| matches!(index.column(permission), Some(Bits::Few(_)));
+        let is_list = |index: &PermissionIndex, permission: usize| match &index.columns {
+            Columns::Bits { .. } => false,
+            Columns::Sets(blocks) => matches!(blocks[permission / BLOCK][permission % BLOCK], Bits::Few(_)),
+        };
         let assert_all = |index: &PermissionIndex, rows: &[Bits]| {
             assert_eq!([1, 2, 5, 40_000].map(|one| is_list(index, one)), [false, false, true, true]);
             for (permission, (role, row)) in
                 [1, 2, 5, 40_000].map(|one| rows.iter().enumerate().map(move |row| (one, row))).into_iter().flatten()
             {
                 assert_eq!(
-                    index.any_of(&[u32::MAX, role as u32], permission),
-                    row.has_any(&[permission]),
+                    index.has(role as u32, permission as u32),
+                    row.has_any(&[permission as u32]),
                     "{role} {permission}"
                 );
             }

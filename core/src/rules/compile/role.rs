@@ -62,23 +62,32 @@ pub(in crate::rules) struct Special {
 
 /// Grants, sorted by permission.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rules) struct Specials(Box<[Special]>);
+pub(in crate::rules) struct Specials {
+    all: Box<[Special]>,
+    /// The permission of each, apart: few lines of the processor's cache to search.
+    permissions: Box<[u32]>,
+}
 
 impl Specials {
+    /// Of grants that are sorted.
+    fn of_sorted(all: Box<[Special]>) -> Self {
+        let permissions = all.iter().map(|one| one.permission).collect();
+        Self { all, permissions }
+    }
+
     pub(in crate::rules) fn all(&self) -> &[Special] {
-        &self.0
+        &self.all
     }
 
     /// What they take, in bytes.
     pub(in crate::rules) fn bytes(&self) -> usize {
-        size_of_val(&*self.0)
+        size_of_val(&*self.all) + size_of_val(&*self.permissions)
     }
 
     pub(in crate::rules) fn of(&self, permission: u32) -> &[Special] {
-        let start = self.0.partition_point(|one| one.permission < permission);
-        let rest = self.0.get(start..).unwrap_or_default();
-        let count = rest.iter().take_while(|one| one.permission == permission).count();
-        rest.get(..count).unwrap_or_default()
+        let start = self.permissions.partition_point(|one| *one < permission);
+        let same = self.permissions.iter().skip(start).take_while(|one| **one == permission).count();
+        self.all.get(start..start + same).unwrap_or_default()
     }
 }
 
@@ -111,7 +120,7 @@ impl CompiledRole {
                 return Err(too_large());
             }
         }
-        self.special = Specials(sorted(special));
+        self.special = Specials::of_sorted(sorted(special));
         // It matches every permission, and nothing narrows it.
         self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
         let is_small = budget.takes_bytes(self.plain.bytes() + self.special.bytes());
