@@ -13,6 +13,7 @@ mod manager;
 mod persister;
 mod rules;
 mod runtime;
+mod sign_in;
 mod types;
 
 pub use caller::{Caller, Check, RequestContext, Resource};

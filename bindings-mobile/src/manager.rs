@@ -12,7 +12,7 @@ use crate::{
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
-    face::{Config, Explanation, LoginResult},
+    face::{Config, Explanation, SignInResult},
     persister::{Host, Persister},
     runtime::run,
     types::{JsonText, Uuid, mirror},
@@ -92,7 +92,7 @@ impl UserManagement {
     ///
     /// Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
     #[uniffi::method(default(request))]
-    pub async fn login(&self, identifier: String, password: String, request: RequestContext) -> Result<LoginResult> {
+    pub async fn login(&self, identifier: String, password: String, request: RequestContext) -> Result<SignInResult> {
         let store = self.store.clone();
         run(async move { mirror(&store.login(&identifier, &password, request.into()).await?) }).await
     }

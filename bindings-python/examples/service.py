@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI
 import rolekeep
-from rolekeep import AsyncCaller, LoginResult, NotFound, Page, User
+from rolekeep import AsyncCaller, SignInResult, NotFound, Page, User
 from rolekeep.fastapi import Rolekeep
 
 POLICY = """
@@ -45,7 +45,7 @@ Reader = Annotated[AsyncCaller, Depends(rk.require_permission("document:read", d
 
 
 @app.post("/login")
-async def login(identifier: Annotated[str, Body()], password: Annotated[str, Body()]) -> LoginResult:
+async def login(identifier: Annotated[str, Body()], password: Annotated[str, Body()]) -> SignInResult:
     return await rk.um.login(identifier, password)
 
 

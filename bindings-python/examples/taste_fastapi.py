@@ -1,7 +1,7 @@
 from typing import Annotated
 from fastapi import Body, Depends, FastAPI
 import rolekeep
-from rolekeep import AsyncCaller, LoginResult, User
+from rolekeep import AsyncCaller, SignInResult, User
 from rolekeep.fastapi import Rolekeep
 
 um = rolekeep.open(roles={"editor": ["document:edit"]}, permissions=["document:delete"])
@@ -10,7 +10,7 @@ app = FastAPI()
 rk = Rolekeep(um, app)
 
 @app.post("/login")
-async def login(email: Annotated[str, Body()], password: Annotated[str, Body()]) -> LoginResult:
+async def login(email: Annotated[str, Body()], password: Annotated[str, Body()]) -> SignInResult:
     return await rk.um.login(email, password)
 
 @app.get("/me")

@@ -110,7 +110,7 @@ class Player:
                 return await settle(typed(getattr(getattr(self.caller(step), area), method), step.get("with", {})))
             case {"login": given}:
                 request = step.get("request", {})
-                answer = await settle(typed(self.um.anonymous(**request).sessions.login, given))
+                answer = (await settle(typed(self.um.anonymous(**request).sessions.login, given))).done()
                 if "name" in step:
                     self.callers[step["name"]] = await settle(self.um.authenticate(answer.access_token, **request))
                 return answer

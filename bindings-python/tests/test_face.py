@@ -96,7 +96,7 @@ with rolekeep.open(sqlite="app.db", roles={"editor": ["document:edit"]}) as um:
     ids: list[UUID] = [user.id for user in um.system.users.list(status=rolekeep.UserStatus.ACTIVE).items]
     name: str | None = um.system.users.update(ada.id, full_name=None).full_name
     allowed: bool = um.acting_as(ada.id).can("document:edit", {"type": "document"})
-    print(um.login("ada@example.org", "…").expires_at.isoformat(), ids, name, allowed)
+    print(um.login("ada@example.org", "…").done().expires_at.isoformat(), ids, name, allowed)
 '''
 
 

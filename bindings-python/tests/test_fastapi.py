@@ -61,7 +61,7 @@ def service(um, ada):
 
 @pytest.fixture
 def signed_in(um, ada):
-    return {"Authorization": "Bearer " + um.login("ada@example.org", PASSWORD).access_token}
+    return {"Authorization": "Bearer " + um.login("ada@example.org", PASSWORD).done().access_token}
 
 
 def test_taste():
@@ -70,7 +70,7 @@ def test_taste():
     client = TestClient(made["app"])
     given = {"email": "ada@example.org", "password": "correct horse battery staple"}
     login = client.post("/login", json=given)
-    signed_in = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    signed_in = {"Authorization": f"Bearer {login.json()['tokens']['access_token']}"}
     assert client.get("/me", headers=signed_in).json()["email"] == "ada@example.org"
     assert client.delete("/documents/1", headers=signed_in).status_code == 403
     assert client.delete("/documents/1").json()["reason"] == "not_signed_in"
@@ -168,7 +168,7 @@ def test_a_guard_that_finds_no_resource_does_not_ask_without_one(um, ada):
     @app.get("/edit", dependencies=[Depends(rk.require_permission("document:edit", nothing))])
     async def edit() -> None: ...
 
-    token = um.login(ada.email, PASSWORD).access_token
+    token = um.login(ada.email, PASSWORD).done().access_token
     response = TestClient(app).get("/edit", headers={"Authorization": f"Bearer {token}"})
     assert (response.status_code, response.json()["reason"]) == (500, "internal")
 
@@ -199,7 +199,7 @@ def test_the_address_behind_a_proxy(open_store, peer, forwarded, kept):
     headers = [("X-Forwarded-For", each) for each in forwarded]
     um.system.users.create("ada@example.org", password=PASSWORD)
     assert client.get("/login", headers=headers).status_code == 200
-    token = um.login("ada@example.org", PASSWORD, ip=peer, forwarded_for=", ".join(forwarded)).access_token
+    token = um.login("ada@example.org", PASSWORD, ip=peer, forwarded_for=", ".join(forwarded)).done().access_token
     assert client.get("/me", headers=[*headers, ("Authorization", f"Bearer {token}")]).status_code == 200
     logged = um.system.audit.list(action="sessions.login").items + um.system.audit.list(action="sessions.logout").items
     assert [each.ip for each in logged] == [kept] * 3

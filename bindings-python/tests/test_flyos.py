@@ -27,7 +27,7 @@ def test_main_job(tmp_path):
     with rolekeep.open(**settings) as um:
         seeded = typed(um.system.setup.seed, given)
         assert (seeded.users_created, seeded.regions_created, seeded.drones_created) == (5, 2, 5)
-        caller = {name: um.authenticate(um.login(f"{name}@flyos.mil", password(name)).access_token) for name in EVERYTHING}
+        caller = {name: um.authenticate(um.login(f"{name}@flyos.mil", password(name)).done().access_token) for name in EVERYTHING}
         ids = {name: me.users.me().id for name, me in caller.items()}
         for name, (users, regions, numbers) in EVERYTHING.items():
             me = caller[name]

@@ -161,7 +161,7 @@ def test_decorators_and_time(open_store):
     def edit(me: Caller) -> bool:
         return True
 
-    me = um.authenticate(um.login("ada@example.org", password("ada")).access_token)
+    me = um.authenticate(um.login("ada@example.org", password("ada")).done().access_token)
     assert edit(me)
     time.sleep(0.5)
     with pytest.raises(Forbidden):

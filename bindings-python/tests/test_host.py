@@ -67,7 +67,7 @@ def test_persister_survives_a_restart(open_store, tmp_path, kind):
     um = open_store(persister=kind(path), **ROLES)
     ada = um.system.users.create("ada@example.org", password=PASSWORD, roles=["editor"])
     um.system.users.delete(um.system.users.create("bob@example.org").id)
-    token = um.login("ada@example.org", PASSWORD).access_token
+    token = um.login("ada@example.org", PASSWORD).done().access_token
     um.close()
 
     um = open_store(persister=kind(path), **ROLES)
@@ -326,7 +326,7 @@ def test_cancelled_before_and_after(um, ada):
             await task
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(shared.login("ada@example.org", PASSWORD), 0.001)
-        assert (await shared.login("ada@example.org", PASSWORD)).user.id == ada.id
+        assert (await shared.login("ada@example.org", PASSWORD)).done().user.id == ada.id
 
     asyncio.run(main())
     # A loop that is closed while a call runs.
@@ -337,7 +337,7 @@ def test_cancelled_before_and_after(um, ada):
         task.cancel()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
-    assert um.login("ada@example.org", PASSWORD).user.id == ada.id
+    assert um.login("ada@example.org", PASSWORD).done().user.id == ada.id
 
 
 def in_child(work) -> int:
@@ -369,7 +369,7 @@ def test_fork(tmp_path, open_store, place):
 
     um = open_store(**storage, **ROLES)
     ada = um.system.users.create("ada@example.org", password=PASSWORD, roles=["editor"])
-    me, token = um.acting_as(ada.id), um.login("ada@example.org", PASSWORD).access_token
+    me, token = um.acting_as(ada.id), um.login("ada@example.org", PASSWORD).done().access_token
     signed_in = um.authenticate(token)
     staff = ExternalIdentity(issuer="staff", subject="17")
     bob = um.system.users.create(identity=staff)
@@ -379,8 +379,8 @@ def test_fork(tmp_path, open_store, place):
         assert me.can("document:edit") and not me.can("document:delete")
         assert signed_in.can("document:edit") and signed_in.users.me().id == ada.id
         assert vouched.users.me().id == bob.id and vouched.users.me().identities == [staff]
-        assert um.login("ada@example.org", PASSWORD).user.id == ada.id
-        assert asyncio.run(um.aio.login("ada@example.org", PASSWORD)).user.id == ada.id
+        assert um.login("ada@example.org", PASSWORD).done().user.id == ada.id
+        assert asyncio.run(um.aio.login("ada@example.org", PASSWORD)).done().user.id == ada.id
         um.system.users.create(f"{name}@example.org")
         return um.system.users.find(email=f"{name}@example.org").email == f"{name}@example.org"
 
@@ -407,7 +407,7 @@ def test_fork_while_others_work(um, ada):
         thread.start()
     try:
         for _ in range(10):
-            assert in_child(lambda: um.login("ada@example.org", PASSWORD).user.id == ada.id) == 0
+            assert in_child(lambda: um.login("ada@example.org", PASSWORD).done().user.id == ada.id) == 0
     finally:
         stop.set()
         for thread in threads:

@@ -150,7 +150,7 @@ def test_login_and_our_token(open_store):
     key = "a key that is known to another service too"
     um = open_store(preset="standard", signing_key=key, issuer="here", audience="there")
     ada = um.system.users.create("ada@example.org", password=PASSWORD)
-    result = um.login("ADA@example.org", PASSWORD, ip="192.0.2.1", user_agent="test")
+    result = um.login("ADA@example.org", PASSWORD, ip="192.0.2.1", user_agent="test").done()
     assert result.access_token not in repr(result) and result.refresh_token not in repr(result)
     claims = jwt.decode(result.access_token, key, ["HS256"], issuer="here", audience="there")
     assert claims["sub"] == str(ada.id) and claims["sid"] == str(result.session_id)
@@ -174,12 +174,12 @@ def test_async():
     async def main():
         async with rolekeep.open_async(preset="standard", **CHEAP) as um:
             ada = await um.system.users.create("ada@example.org", password=PASSWORD, roles=["user"])
-            result = await um.login("ada@example.org", PASSWORD)
+            result = (await um.login("ada@example.org", PASSWORD)).done()
             me = await um.authenticate(result.access_token)
             assert isinstance(me, AsyncCaller) and me.can("user:read", {"type": "user", "id": str(ada.id), "region_id": None})
             assert await me.users.me() == me.sync.users.me() == um.sync.acting_as(ada.id).users.me()
             logins = await asyncio.gather(*(um.login("ada@example.org", PASSWORD) for _ in range(8)))
-            assert len({login.session_id for login in logins}) == 8
+            assert len({login.done().session_id for login in logins}) == 8
             with pytest.raises(NotFound):
                 await um.system.users.get(uuid4())
         with pytest.raises(Unavailable):
@@ -194,7 +194,7 @@ def test_any_loop_and_none(um, ada):
     """Nothing is bound to the loop of its first use."""
     shared = um.aio
     for _ in range(3):
-        assert asyncio.run(shared.login("ada@example.org", PASSWORD)).user.id == ada.id
+        assert asyncio.run(shared.login("ada@example.org", PASSWORD)).done().user.id == ada.id
     seen = []
 
     def other():

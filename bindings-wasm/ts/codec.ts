@@ -1,5 +1,6 @@
 import { records } from "./generated/codec.js";
 import { invalid, toCamel } from "./raise.js";
+import { withDone } from "./sign-in.js";
 
 // Deeper input than the core reads, in levels.
 const MAX_DEPTH = 120;
@@ -118,5 +119,6 @@ function decode(value: any, form: string): unknown {
   const fields = [...shapeOf(form).byKey.values()];
   const record = Object.fromEntries(fields.map(({ name, key, form }) => [name, value[key] === null ? null : decode(value[key], form)]));
   const secrets = fields.filter(({ form }) => form.startsWith("secret")).map(({ name }) => name);
-  return secrets.length === 0 ? record : Object.assign(record, { [INSPECT]: hiding(secrets) });
+  if (secrets.length > 0) Object.assign(record, { [INSPECT]: hiding(secrets) });
+  return form === "SignInResult" ? withDone(record) : record;
 }

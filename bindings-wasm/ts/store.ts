@@ -3,7 +3,7 @@ import { known, type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
-import type { Config, Explanation, ExternalIdentity, LoginResult } from "./generated/types.js";
+import type { Config, Explanation, ExternalIdentity, SignInResult } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import { only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
@@ -90,7 +90,7 @@ export class UserManagement {
   }
 
   /** Signs in with an e-mail address or username and the password; short for `anonymous().sessions.login(…)`. */
-  async login(identifier: string, password: string, request?: RequestContext): Promise<LoginResult> {
+  async login(identifier: string, password: string, request?: RequestContext): Promise<SignInResult> {
     return this.anonymous(request).sessions.login({ identifier, password });
   }
 

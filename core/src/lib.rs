@@ -13,7 +13,7 @@
 //!
 //! // A request: sign in, later authenticate by the token, and check.
 //! let request = RequestContext::from_ip("192.0.2.1");
-//! let login = um.login("ada@example.org", "correct horse battery staple", request.clone()).await?;
+//! let login = um.login("ada@example.org", "correct horse battery staple", request.clone()).await?.done()?;
 //! let me = um.authenticate(login.access_token.expose(), request).await?;
 //! assert!(me.can("document:edit", None)?);
 //! assert!(!me.can("document:delete", None)?);
@@ -31,7 +31,7 @@
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`], [`audit`], [`setup`]. It also answers
+//!   [`sessions`], [`sign_in`], [`passwords`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`], [`audit`], [`setup`]. It also answers
 //!   checks about itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
@@ -121,8 +121,8 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, permissions, policy, regions, roles, sessions, setup,
-    target::schema as library_schema, users,
+    Operation, actor::RequestContext, audit, drones, passwords, permissions, policy, regions, roles, sessions, setup,
+    sign_in, target::schema as library_schema, users,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     caller::Caller,
     config::Config,
-    credentials::access_token::Key,
+    credentials::keys::Keys,
     engine::{Engine, Hooks, UsersInMemory, Who, WhoIdentity, WhoSession, around::Observer, limit::Limiter},
     environment::{Env, Environment},
     model::{
@@ -20,7 +20,8 @@ use crate::{
         policy::{self, open::Given},
         reads::Reads,
         services::Services,
-        sessions::{Login, LoginResult},
+        sessions::Login,
+        sign_in::SignInResult,
         users::ExternalIdentity,
     },
     rules::{Pin, Policy, RuleSet},
@@ -159,8 +160,8 @@ impl Builder {
             Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
         };
         let hasher = Hasher::new(env.clone(), &config)?;
-        let key = signing_key(&config, &*storage, &env).await?;
-        let services = Services::new(storage, env, config, hasher, key)?;
+        let keys = signing_keys(&config, &*storage, &env).await?;
+        let services = Services::new(storage, env, config, hasher, keys)?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
@@ -212,25 +213,20 @@ fn environment_or_current(given: Option<Env>) -> Result<Env> {
 /// The id of the key that a store makes for itself.
 const FIRST_KEY: &str = "first";
 
-/// The host's key, or one of our own that is made at the first start.
-async fn signing_key(config: &Config, storage: &dyn Storage, env: &Env) -> Result<Key> {
+/// The keys of the host's root key, or of one of our own that is made at the first start.
+async fn signing_keys(config: &Config, storage: &dyn Storage, env: &Env) -> Result<Keys> {
     if let Some(secret) = &config.signing_key {
-        return Ok(Key::new(secret.expose().as_bytes()));
+        return Keys::new(secret.expose().as_bytes());
     }
     for attempt in 0..10 {
         let kept: Option<SigningKey> = Reads::stored(storage).get(&(FIRST_KEY.to_owned(),)).await?;
         if let Some(key) = kept {
-            return Key::from_base64(key.secret.expose())
-                .ok_or_else(|| Error::new(Reason::Corrupt, "the stored signing key cannot be read"));
+            return Keys::from_base64(&key.secret);
         }
         let now = env.now();
         let secret: [u8; 32] = env.random()?;
-        let mut key = SigningKey {
-            id: FIRST_KEY.to_owned(),
-            secret: Key::new(&secret).to_base64().into(),
-            created_at: now,
-            version: 0,
-        };
+        let mut key =
+            SigningKey { id: FIRST_KEY.to_owned(), secret: Keys::to_base64(&secret), created_at: now, version: 0 };
         let writes = vec![Write::insert(&mut key)];
         let id: ChangeSetId = env.new_id()?;
         match storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {
@@ -286,7 +282,7 @@ impl UserManagement {
         let services = &self.engine.services;
         self.engine.require_open()?;
         let config = &services.config;
-        let claims = services.key.verify(
+        let claims = services.keys.access.verify(
             access_token,
             &config.issuer,
             &config.audience,
@@ -363,7 +359,7 @@ impl UserManagement {
     }
 
     /// Signs in with an e-mail address or username and the password; short for `sessions().login(…)`.
-    pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<LoginResult> {
+    pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }
 

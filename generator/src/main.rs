@@ -30,6 +30,10 @@ impl Face {
     }
 }
 
+/// The answer to a step of a sign-in: of all records it alone has a method, `done`, which is written by hand for each
+/// language.
+pub(crate) const STEP: &str = "SignInResult";
+
 type Emitter = fn(&Catalogue) -> Vec<Face>;
 
 const EMITTERS: [Emitter; 6] =

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use crate::{
-    Face,
+    Face, STEP,
     homes::{self, Home, homes, named},
 };
 
@@ -50,7 +50,8 @@ fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
             }
             Shape::Record(fields) => {
                 let is_input = inputs.contains(*name);
-                let _ = writeln!(text, "export interface {name} {{");
+                let base = if **name == *STEP { " extends SignInBase" } else { "" };
+                let _ = writeln!(text, "export interface {name}{base} {{");
                 for field in fields {
                     docs.put(&mut text, "  ", field.about);
                     let _ = writeln!(text, "  readonly {};", if is_input { given(field) } else { answered(field) });
@@ -68,12 +69,13 @@ fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
         [] => String::new(),
         names => format!("import type {{ {} }} from \"{module}\";\n", names.join(", ")),
     };
+    let steps = if home.has(STEP) { import("../../sign-in.js", vec!["SignInBase"]) } else { String::new() };
     let base = import("../../page.js", used.iter().copied().filter(|name| ["Json", "Page"].contains(name)).collect());
     let others = homes.iter().filter(|other| other.name != home.name).map(|other| {
         let names = used.iter().copied().filter(|name| other.has(name)).collect();
         import(&format!("./{}.js", other.name), names)
     });
-    let imports: String = [base].into_iter().chain(others).collect();
+    let imports: String = [steps, base].into_iter().chain(others).collect();
     let gap = if imports.is_empty() { "" } else { "\n" };
     format!("{MARK}{gap}{imports}\n// {about}\n{text}")
 }

@@ -44,7 +44,7 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `audit(area = "…", kind = "…", words(made, changed, gone))`, `policy` in it; `audit = none("why")` | what the audit log is told |
 /// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`, `keep`; `owner = none` | whose it is, and what becomes of it with that |
 /// | `caches(user = …)`, `session`, `authority`, `guard`; `caches = none` | what a write touches in memory |
-/// | `retention = kept`; `retention = sessions(…)`, `requests(…)`, `feed(…)` | how long it is kept: for ever, or for a period after the earliest of these moments |
+/// | `retention = kept`; `retention = sessions(…)`, `day(…)`, `feed(…)` | how long it is kept: for ever, or for a period after the earliest of these moments |
 /// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |
 ///
 /// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change) or `gone`

@@ -155,7 +155,7 @@ impl Noun {
         let retention = match retention {
             None => quote!(crate::model::noun::Retention::Kept),
             Some((period, columns)) => {
-                let period = one_of(period, &["feed", "sessions", "requests"])?;
+                let period = one_of(period, &["feed", "sessions", "day"])?;
                 let columns = columns.iter().map(&position).collect::<Result<Vec<_>>>()?;
                 quote!(crate::model::noun::Retention::After(crate::model::noun::Period::#period, &[#(#columns),*]))
             }
@@ -318,7 +318,7 @@ fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
 fn retention(meta: &ParseNestedMeta<'_>) -> Result<Option<(Ident, Vec<Ident>)>> {
     let value = meta.value()?;
     let word: Ident = value.parse()?;
-    one_of(&word, &["kept", "feed", "sessions", "requests"])?;
+    one_of(&word, &["kept", "feed", "sessions", "day"])?;
     if word == "kept" {
         return Ok(None);
     }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::types::hidden;
 use crate::{CalendarDate, Timestamp, Uuid};
 
 /// A drone's model.
@@ -89,6 +90,55 @@ pub struct RoleGrant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
 }
+
+/// The answer to a step of a sign-in: the tokens, or what is owed next.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct SignInResult {
+    /// What is owed next; `done`: the user is signed in.
+    pub step: SignInStep,
+    /// The tokens, once the user is signed in.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// What the operation of the next step takes; good once.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
+    /// Until when the challenge is good.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_expires_at: Option<Timestamp>,
+}
+hidden!(SignInResult);
+
+/// What a sign-in owes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum SignInStep {
+    /// Nothing: the user is signed in.
+    #[serde(rename = "done")]
+    Done,
+    /// A new password, by `sign_in.password`: the present one was set by somebody else, or has expired.
+    #[serde(rename = "password")]
+    Password,
+}
+
+/// The tokens of a session that was begun or goes on.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct Tokens {
+    /// The bearer token (JWT) for requests, valid for minutes.
+    pub access_token: String,
+    /// The token for the next `refresh`, valid once.
+    pub refresh_token: String,
+    /// When the access token expires.
+    pub expires_at: Timestamp,
+    /// The session.
+    pub session_id: Uuid,
+    /// The user who is signed in.
+    pub user: User,
+}
+hidden!(Tokens);
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]

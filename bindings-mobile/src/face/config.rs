@@ -124,6 +124,11 @@ pub struct Config {
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     #[uniffi(default)]
     pub password_context_words: Vec<String>,
+    /// How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
+    /// hours.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporary_password_seconds: Option<i64>,
     /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[uniffi(default)]

@@ -87,6 +87,9 @@ pub enum FieldCode {
     /// The password is built from the account's name or address, or the service's name.
     #[serde(rename = "context_password")]
     ContextPassword,
+    /// Is not what it must be to prove who somebody is: a wrong password.
+    #[serde(rename = "incorrect")]
+    Incorrect,
 }
 
 /// One wrong field.
@@ -166,6 +169,12 @@ pub enum Reason {
     /// This needs a signed-in caller.
     #[serde(rename = "not_signed_in")]
     NotSignedIn,
+    /// The sign-in is not done: the answer of the last step names the next one.
+    #[serde(rename = "step_needed")]
+    StepNeeded,
+    /// This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+    #[serde(rename = "step_up_required")]
+    StepUpRequired,
     /// The rules do not allow it.
     #[serde(rename = "denied")]
     Denied,

@@ -8,6 +8,7 @@ mod config;
 mod drones;
 mod errors;
 mod generic;
+mod passwords;
 mod permissions;
 mod policy;
 mod regions;
@@ -15,6 +16,7 @@ mod roles;
 mod rules;
 mod sessions;
 mod setup;
+mod sign_in;
 mod sql;
 mod users;
 
@@ -28,6 +30,7 @@ pub use config::*;
 pub use drones::*;
 pub use errors::*;
 pub use generic::*;
+pub use passwords::*;
 pub use permissions::*;
 pub use policy::*;
 pub use regions::*;
@@ -35,6 +38,7 @@ pub use roles::*;
 pub use rules::*;
 pub use sessions::*;
 pub use setup::*;
+pub use sign_in::*;
 pub use sql::*;
 pub use users::*;
 
@@ -48,6 +52,16 @@ impl Caller {
     /// Logins: tokens and the sessions they belong to.
     pub fn get_sessions(self: Arc<Self>) -> Arc<Sessions> {
         Arc::new(Sessions { caller: self })
+    }
+
+    /// The steps of a sign-in after the first.
+    pub fn get_sign_in(self: Arc<Self>) -> Arc<SignIn> {
+        Arc::new(SignIn { caller: self })
+    }
+
+    /// Passwords: changing one's own, and setting those of others.
+    pub fn get_passwords(self: Arc<Self>) -> Arc<Passwords> {
+        Arc::new(Passwords { caller: self })
     }
 
     /// Roles of the policy, and who holds them.

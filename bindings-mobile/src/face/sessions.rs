@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::User;
+use super::common::{SignInResult, Tokens};
 use super::generic::SessionPage;
 use crate::caller::Nothing;
 use crate::types::hidden;
@@ -52,6 +52,7 @@ pub struct ListSessionsOf {
 
 /// Signs in with an e-mail address or username and the password.
 ///
+/// The answer has the tokens, or names the step that the sign-in owes.
 /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
 /// an account that may not sign in; the audit log has the actual reason.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -71,23 +72,6 @@ pub struct Login {
     pub platform: Option<String>,
 }
 hidden!(Login);
-
-/// The answer to a login or refresh.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-#[uniffi::export(Debug, Display)]
-pub struct LoginResult {
-    /// The bearer token (JWT) for requests, valid for minutes.
-    pub access_token: String,
-    /// The token for the next `refresh`, valid once.
-    pub refresh_token: String,
-    /// When the access token expires.
-    pub expires_at: Timestamp,
-    /// The session.
-    pub session_id: Uuid,
-    /// The user who signed in.
-    pub user: User,
-}
-hidden!(LoginResult);
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
@@ -144,6 +128,8 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Timestamp,
+    /// When the user last proved who it is.
+    pub authenticated_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_seen_at: Timestamp,
     /// When it ends at the latest.
@@ -151,6 +137,18 @@ pub struct Session {
     /// Whether it is the caller's current session.
     pub is_current: bool,
 }
+
+/// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+///
+/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+/// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct StepUp {
+    /// The password.
+    pub password: String,
+}
+hidden!(StepUp);
 
 /// Logins: tokens and the sessions they belong to.
 #[derive(uniffi::Object)]
@@ -162,9 +160,10 @@ pub struct Sessions {
 impl Sessions {
     /// Signs in with an e-mail address or username and the password.
     ///
+    /// The answer has the tokens, or names the step that the sign-in owes.
     /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
     /// an account that may not sign in; the audit log has the actual reason.
-    pub async fn login(&self, input: Login) -> Result<LoginResult> {
+    pub async fn login(&self, input: Login) -> Result<SignInResult> {
         self.caller.run("sessions.login", &input).await
     }
 
@@ -173,8 +172,16 @@ impl Sessions {
     /// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
     /// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
     /// Errors: `UNAUTHORIZED`.
-    pub async fn refresh(&self, input: Refresh) -> Result<LoginResult> {
+    pub async fn refresh(&self, input: Refresh) -> Result<Tokens> {
         self.caller.run("sessions.refresh", &input).await
+    }
+
+    /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+    ///
+    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+    /// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+    pub async fn step_up(&self, input: StepUp) -> Result<Tokens> {
+        self.caller.run("sessions.step_up", &input).await
     }
 
     /// Ends the caller's own session: its tokens are refused from then on.

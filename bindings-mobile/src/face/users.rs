@@ -59,7 +59,8 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The password, at least 15 characters; none: the user cannot sign in with a password yet.
+    /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+    /// creates the user, it is temporary: the first sign-in must choose another one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,

@@ -34,6 +34,7 @@ def open(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
+    temporary_password_seconds: int | None = None,
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_lanes: int | None = None,
@@ -86,6 +87,8 @@ def open(
             others, which NIST advises against. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
+        temporary_password_seconds: How long a password that somebody else set lets its user in, who
+            has to choose another one then, in seconds. Default: 72 hours.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
             the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
             3, 9216 with 4, 7168 with 5.
@@ -131,6 +134,7 @@ def open(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,
+        "temporary_password_seconds": temporary_password_seconds,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_lanes": hashing_lanes,
@@ -167,6 +171,7 @@ def open_async(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
+    temporary_password_seconds: int | None = None,
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_lanes: int | None = None,
@@ -219,6 +224,8 @@ def open_async(
             others, which NIST advises against. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
+        temporary_password_seconds: How long a password that somebody else set lets its user in, who
+            has to choose another one then, in seconds. Default: 72 hours.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
             the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
             3, 9216 with 4, 7168 with 5.
@@ -264,6 +271,7 @@ def open_async(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "password_context_words": password_context_words,
+        "temporary_password_seconds": temporary_password_seconds,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_lanes": hashing_lanes,

@@ -11,7 +11,7 @@ from ._ask import Asker, Resource, named, required, several
 from ._codec import decode, encode
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
-from .records import Explanation, LoginResult
+from .records import Explanation, SignInResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -200,7 +200,7 @@ class UserManagement(_AnyStore[Caller]):
     def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
         forwarded_for: str | None = None,
-    ) -> LoginResult:
+    ) -> SignInResult:
         """Signs in with an e-mail address or username and the password; short for `sessions.login`.
 
         Raises:
@@ -301,7 +301,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def login(
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
         forwarded_for: str | None = None,
-    ) -> LoginResult:
+    ) -> SignInResult:
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
         return await self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 

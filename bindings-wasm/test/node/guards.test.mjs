@@ -51,7 +51,7 @@ async function ask(method, path, authorization, body) {
 async function login(name) {
   const { status, body } = await ask("POST", "/login", undefined, { identifier: `${name}@example.org`, password: password(name) });
   assert.equal(status, 200);
-  return body.accessToken;
+  return body.tokens.accessToken;
 }
 
 function refused({ status, challenge, body }, ...wanted) {
@@ -119,7 +119,7 @@ test("a guard that finds no resource does not ask without one", async (t) => {
   const um = await open({ roles: { editor: ["document:edit"] }, ...CHEAP });
   t.after(() => um.close());
   await um.system.users.create({ email: "ada@example.org", password: password("ada"), roles: ["editor"] });
-  const { accessToken } = await um.login("ada@example.org", password("ada"));
+  const { accessToken } = (await um.login("ada@example.org", password("ada"))).done();
   const request = { headers: { authorization: `Bearer ${accessToken}` }, socket: {} };
   const asked = async (resource) => {
     const answer = { headersSent: false, writeHead: (status) => (answer.status = status), end: (text) => (answer.text = text) };

@@ -89,7 +89,7 @@ test("what is taken out of the face is missed by name", () => {
   assert.deepEqual(without("areas", /^ {2}get setup\(\)[\s\S]*?^ {2}\}\n/m), ["setup.seed"]);
   assert.deepEqual(without("types", /^ {2}readonly suspendedUntil: .*\n/m), ["User.suspended_until"]);
   assert.deepEqual(without("codec", / suspended_until:time/), ["User.suspended_until"]);
-  assert.deepEqual(without("types", /^export interface LoginResult \{[\s\S]*?^\}\n/m), ["LoginResult"]);
+  assert.deepEqual(without("types", /^export interface Tokens \{[\s\S]*?^\}\n/m), ["Tokens"]);
   assert.deepEqual(without("types", / {2}\| "CONFLICT"\n?/), ["Code: CONFLICT"]);
   assert.deepEqual(without("types", / {2}\| "version_stale"\n?/), ["Reason: version_stale"]);
 });

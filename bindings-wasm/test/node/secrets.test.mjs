@@ -33,7 +33,7 @@ test("a login shows everything else", async (t) => {
   const um = await open(CHEAP);
   t.after(() => um.close());
   await um.system.users.create({ email: "ada@example.org", password: MARK });
-  const login = await um.login("ada@example.org", MARK);
+  const login = (await um.login("ada@example.org", MARK)).done();
   const shown = inspect(login, { depth: 9 });
   assert.ok(!shown.includes(login.accessToken) && !shown.includes(login.refreshToken), shown);
   assert.match(shown, /accessToken: '…',\s+refreshToken: '…',\s+expiresAt: \d{4}-.*ada@example\.org/s);

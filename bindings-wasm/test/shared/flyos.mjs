@@ -15,7 +15,7 @@ export async function mainJob(open, persister, seed, equal) {
     }
   };
   const drones = async (caller) => (await caller.drones.list()).items.map(({ code }) => code).sort().map((code) => code.slice(6));
-  const enter = async (um, name, identifier = `${name}@flyos.mil`) => um.authenticate((await um.login(identifier, PASSWORD + name)).accessToken);
+  const enter = async (um, name, identifier = `${name}@flyos.mil`) => um.authenticate((await um.login(identifier, PASSWORD + name)).done().accessToken);
 
   const um = await open({ ...FULL, persister: persister() });
   const seeded = JSON.parse(await um.system.call("setup.seed", JSON.stringify(seedWithPasswords(seed))));

@@ -35,7 +35,7 @@ export async function forms(open) {
   for (const email of ["fi@example.org", "\ufb01@example.org", "e\u0301@example.org", "\u00e9@example.org", "\u03c3@example.org", "\u03c2@example.org"]) addresses.push(await made(email));
   const password = "correct horse caf\u00e9";
   const ann = await um.system.users.create({ email: "ann@example.org", password });
-  const login = await um.login("ann@example.org", password.normalize("NFD")).then(({ user }) => user.id === ann.id, (error) => error.reason);
+  const login = await um.login("ann@example.org", password.normalize("NFD")).then((login) => login.done().user.id === ann.id, (error) => error.reason);
   await um.close();
   return { letters: letters.length, names, addresses, login };
 }

@@ -95,8 +95,9 @@ class Player {
     if (step.call !== undefined) return this.call(this.caller(step), step);
     if (step.login !== undefined) {
       const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.filled(step.login), "Login"));
-      if (step.name) this.callers[step.name] = await this.um.authenticate(answer.accessToken, request(step));
-      return this.fromFace(answer, "LoginResult");
+      const tokens = answer.done();
+      if (step.name) this.callers[step.name] = await this.um.authenticate(tokens.accessToken, request(step));
+      return this.fromFace(tokens, "Tokens");
     }
     if (step.authenticate !== undefined) return void (this.callers[step.name] = await this.um.authenticate(this.filled(step.authenticate), request(step)));
     if (step.act_as !== undefined) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));

@@ -9,6 +9,8 @@ import type {
   AuditReport,
   BanUser,
   ChangeOutcome,
+  ChangePassword,
+  ChoosePassword,
   CreateDrone,
   CreatePermission,
   CreateRegion,
@@ -27,6 +29,7 @@ import type {
   DryRun,
   DryRunPolicy,
   EffectiveGrant,
+  ExpirePasswords,
   ExplainPermission,
   Explanation,
   ExportPolicy,
@@ -51,7 +54,6 @@ import type {
   ListSessionsOf,
   ListUsers,
   Login,
-  LoginResult,
   Page,
   Permission,
   PolicyChange,
@@ -71,7 +73,13 @@ import type {
   Seed,
   SeedResult,
   Session,
+  SetPassword,
+  SetTemporaryPassword,
+  SignInResult,
+  StepUp,
   SuspendUser,
+  TemporaryPassword,
+  Tokens,
   UnassignDrone,
   UnassignRole,
   UpdateDrone,
@@ -233,11 +241,12 @@ export class Sessions {
   /**
    * Signs in with an e-mail address or username and the password.
    *
+   * The answer has the tokens, or names the step that the sign-in owes.
    * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
    * an account that may not sign in; the audit log has the actual reason.
    */
-  login(input: Login): Promise<LoginResult> {
-    return this.#run("sessions.login", input, "Login", "LoginResult");
+  login(input: Login): Promise<SignInResult> {
+    return this.#run("sessions.login", input, "Login", "SignInResult");
   }
   /**
    * Exchanges a refresh token for the next pair of tokens.
@@ -246,8 +255,17 @@ export class Sessions {
    * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
    * Errors: `UNAUTHORIZED`.
    */
-  refresh(input: Refresh): Promise<LoginResult> {
-    return this.#run("sessions.refresh", input, "Refresh", "LoginResult");
+  refresh(input: Refresh): Promise<Tokens> {
+    return this.#run("sessions.refresh", input, "Refresh", "Tokens");
+  }
+  /**
+   * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+   *
+   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+   * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+   */
+  stepUp(input: StepUp): Promise<Tokens> {
+    return this.#run("sessions.step_up", input, "StepUp", "Tokens");
   }
   /** Ends the caller's own session: its tokens are refused from then on. */
   logout(): Promise<void> {
@@ -287,6 +305,72 @@ export class Sessions {
    */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
+  }
+}
+
+/** The steps of a sign-in after the first. */
+export class SignIn {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Chooses a new password and goes on with the sign-in that owes one.
+   *
+   * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
+   * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
+   * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
+   * rule or is the present one.
+   */
+  password(input: ChoosePassword): Promise<SignInResult> {
+    return this.#run("sign_in.password", input, "ChoosePassword", "SignInResult");
+  }
+}
+
+/** Passwords: changing one's own, and setting those of others. */
+export class Passwords {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Changes the caller's own password.
+   *
+   * All its sessions end; it goes on in a new one, by the tokens of the answer.
+   * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
+   * `UNAUTHORIZED` for a caller without a session.
+   */
+  change(input: ChangePassword): Promise<Tokens> {
+    return this.#run("passwords.change", input, "ChangePassword", "Tokens");
+  }
+  /**
+   * Sets a user's password.
+   *
+   * Only the application itself may, with `system`. All sessions of the user end.
+   */
+  set(input: SetPassword): Promise<void> {
+    return this.#run("passwords.set", input, "SetPassword", "");
+  }
+  /**
+   * Gives a user a generated password that must be changed at the next sign-in.
+   *
+   * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+   * Permission `user:set_password`; for an administrator `admin:all`. It needs a sign-in or `sessions.step_up` within the last
+   * five minutes.
+   */
+  setTemporary(input: SetTemporaryPassword): Promise<TemporaryPassword> {
+    return this.#run("passwords.set_temporary", input, "SetTemporaryPassword", "TemporaryPassword");
+  }
+  /**
+   * Makes passwords expire: the next sign-in with one must choose another.
+   *
+   * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+   * (NIST SP 800-63B-4, 3.1.1.2).
+   */
+  expire(input: ExpirePasswords = {}): Promise<void> {
+    return this.#run("passwords.expire", input, "ExpirePasswords", "");
   }
 }
 
@@ -712,6 +796,14 @@ export abstract class Areas extends Asker {
   /** Logins: tokens and the sessions they belong to. */
   get sessions(): Sessions {
     return new Sessions(this.run);
+  }
+  /** The steps of a sign-in after the first. */
+  get signIn(): SignIn {
+    return new SignIn(this.run);
+  }
+  /** Passwords: changing one's own, and setting those of others. */
+  get passwords(): Passwords {
+    return new Passwords(this.run);
   }
   /** Roles of the policy, and who holds them. */
   get roles(): Roles {

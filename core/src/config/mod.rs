@@ -129,6 +129,10 @@ pub struct Config {
     pub password_composition: bool,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     pub password_context_words: Vec<String>,
+    /// How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
+    /// hours.
+    #[input(default = 3 * DAY)]
+    pub temporary_password_seconds: i64,
     /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[input(default = 19_456)]
@@ -198,6 +202,7 @@ impl Config {
         within("session_seconds", self.session_seconds, 1, MAX_TIME);
         within("refresh_grace_seconds", self.refresh_grace_seconds, 0, 300);
         within("leeway_seconds", self.leeway_seconds, 0, 300);
+        within("temporary_password_seconds", self.temporary_password_seconds, 1, MAX_TIME);
         within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
         within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);
         within("rights_max_age_millis", self.rights_max_age_millis, 1, MAX_TIME);

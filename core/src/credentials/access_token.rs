@@ -56,16 +56,6 @@ impl Key {
         Self { id: BASE64_URL_SAFE_NO_PAD.encode(&digest[..9]), secret: secret.to_vec().into() }
     }
 
-    /// The secret as it is stored.
-    pub fn to_base64(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(&*self.secret)
-    }
-
-    /// A stored secret.
-    pub fn from_base64(text: &str) -> Option<Self> {
-        BASE64_URL_SAFE_NO_PAD.decode(text).ok().map(|secret| Self::new(&secret))
-    }
-
     /// Signs claims.
     pub fn sign(&self, claims: &Claims) -> Result<Secret> {
         let failed = |_| Error::new(Reason::Internal, "a token could not be signed");

@@ -1,8 +1,10 @@
 //! Passwords and tokens, pure: bytes in, bytes out; no storage, no clock.
 
 pub mod access_token;
+pub mod keys;
 pub mod password;
 pub mod refresh_token;
+pub mod signed_id;
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;

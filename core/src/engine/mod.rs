@@ -189,6 +189,9 @@ impl Engine {
     async fn plan(&self, steps: &mut dyn Steps, plan: &mut Plan<'_>, refusal: &mut Refusal) -> Result<()> {
         let listed = steps.listed();
         authorise::somewhere(plan, listed.access, listed.may_be_own)?;
+        if listed.needs_fresh {
+            authorise::fresh(plan)?;
+        }
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
             refusal.of(&asked.subject);

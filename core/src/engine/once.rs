@@ -10,7 +10,7 @@ use crate::{
         registry::DoneRequest,
         time::Time,
     },
-    operations::{reads::Reads, upkeep::KEEP_REQUESTS_SECONDS},
+    operations::{reads::Reads, upkeep::DAY_SECONDS},
     storage::Write,
 };
 
@@ -64,7 +64,7 @@ impl Once {
             self.expired = None;
             return Ok(());
         };
-        if done.at < now.plus_seconds(-KEEP_REQUESTS_SECONDS) {
+        if done.at < now.plus_seconds(-DAY_SECONDS) {
             self.expired = Some(done.version);
             return Ok(());
         }

@@ -212,7 +212,7 @@ impl Engine {
             }
             WhoIdentity::User { id, session, .. } => (*id, session),
         };
-        let mut session_version = None;
+        let (mut session_version, mut authenticated_at) = (None, None);
         if let Some(session) = session {
             let live = match session.slot.get() {
                 Some(live) => Some(live),
@@ -221,6 +221,7 @@ impl Engine {
             let live = self.require_session(id, session, live, self.services.now())?;
             self.note_use(&live).await;
             session_version = Some(live.session.version);
+            authenticated_at = Some(live.session.authenticated_at);
         }
         let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active());
         let loaded = loaded.ok_or_else(|| inactive(session.as_ref()))?;
@@ -229,6 +230,7 @@ impl Engine {
             id,
             session: session.as_ref().map(|session| session.id),
             session_version,
+            authenticated_at,
             principal: Arc::new(loaded.principal),
             authority,
         };

@@ -41,6 +41,7 @@ pub(crate) struct Entry {
     pub(super) access: Access,
     pub(super) may_be_own: bool,
     pub(super) is_read: bool,
+    pub(super) needs_fresh: bool,
 }
 
 /// A permission to be asked for on a row.
@@ -79,7 +80,13 @@ impl<O: Operation> Running<O> {
 #[portable_async]
 impl<O: Operation> Steps for Running<O> {
     fn listed(&self) -> Entry {
-        Entry { name: O::NAME, access: O::ACCESS, may_be_own: O::MAY_BE_OWN, is_read: O::IS_READ }
+        Entry {
+            name: O::NAME,
+            access: O::ACCESS,
+            may_be_own: O::MAY_BE_OWN,
+            is_read: O::IS_READ,
+            needs_fresh: O::NEEDS_FRESH,
+        }
     }
 
     fn account(&self) -> Option<&str> {

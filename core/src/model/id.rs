@@ -89,6 +89,8 @@ ids! {
     DroneId;
     /// A session's id: the `sid` claim of its access tokens.
     SessionId;
+    /// The id of one step that a sign-in owes.
+    ChallengeId;
     /// The id of one identity that an account stands for.
     IdentityId;
     /// An audit entry's id.

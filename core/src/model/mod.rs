@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod check;
+pub mod credential;
 pub mod decode;
 pub(crate) mod deferred;
 pub mod drone;
@@ -15,6 +16,7 @@ pub mod page;
 pub mod patch;
 pub mod policy;
 pub mod predicate;
+pub mod reason;
 pub mod record;
 pub mod region;
 pub mod registry;

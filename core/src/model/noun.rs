@@ -153,8 +153,8 @@ pub enum Period {
     Feed,
     /// [`Config::keep_sessions_seconds`](crate::Config::keep_sessions_seconds).
     Sessions,
-    /// A day: as long as an idempotency key is known.
-    Requests,
+    /// A day: as long as an idempotency key is known, and long enough to look up what became of a sign-in.
+    Day,
 }
 
 /// That rows of a table tie ids to a resource: `resource.assigned_users`.

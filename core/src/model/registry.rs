@@ -99,7 +99,7 @@ impl Guard {
 /// That a request with an idempotency key was done: written in the same commit, so that it is done once.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "done_requests", key(asker, operation, idempotency_key), index(at), sync = site_local, resource = none)]
-#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = requests(at))]
+#[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = day(at))]
 pub struct DoneRequest {
     /// Who asked: a user's id, or `system`.
     pub asker: String,

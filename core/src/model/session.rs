@@ -33,6 +33,9 @@ pub struct Session {
     /// When the login was made.
     #[record(given)]
     pub created_at: Time,
+    /// When its user last proved who it is.
+    #[record(given)]
+    pub authenticated_at: Time,
     /// When it ends at the latest (absolute timeout).
     pub expires_at: Time,
     /// When it was ended.
@@ -53,6 +56,10 @@ pub enum SessionEnd {
     Revoked,
     /// The account is no longer active.
     UserInactive,
+    /// The password was changed or set.
+    CredentialChanged,
+    /// Its user proved again who it is, and goes on in another session.
+    Renewed,
     /// A refresh token was used a second time, so it was stolen or copied (RFC 9700, 4.14.2).
     RefreshReuse,
 }

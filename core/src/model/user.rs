@@ -7,7 +7,6 @@ use super::{
     id::{RegionId, UserId},
     record::Record,
     region::Region,
-    secret::Secret,
     time::Time,
 };
 
@@ -22,6 +21,7 @@ use super::{
     list = "List users",
     update = "Change a user's data",
     delete = "Delete users",
+    set_password = "Set temporary passwords",
     set_status = "Activate, deactivate, suspend, ban and lift",
     set_admin = "Make and unmake administrators"
 ))]
@@ -122,22 +122,4 @@ impl UserActivity {
     pub fn last_login(&self) -> Option<Time> {
         Some(self.last_login_at).filter(|at| *at != Time::UNIX_EPOCH)
     }
-}
-
-/// What is needed to prove that somebody is this user; never leaves the storage.
-#[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "credentials", key(user_id), sync = replicated, resource = none)]
-#[record(audit = none("the operations that set one tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
-pub struct Credential {
-    /// The account.
-    pub user_id: UserId,
-    /// The password's hash in PHC form.
-    pub password_hash: Secret,
-    /// When the password was set.
-    pub set_at: Time,
-    /// Moves with each reset; a hash of an older epoch is refused (SYNC.md, "Merge").
-    pub epoch: i64,
-    /// The row's version.
-    pub version: i64,
 }

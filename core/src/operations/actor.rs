@@ -8,6 +8,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         text,
+        time::Time,
     },
     net::TrustedProxies,
     rules::{Context, Principal},
@@ -52,6 +53,8 @@ pub struct SignedIn {
     pub session: Option<SessionId>,
     /// That session's version when it was looked at.
     pub session_version: Option<i64>,
+    /// When it last proved who it is; none: the host speaks for it.
+    pub authenticated_at: Option<Time>,
     /// Its rights.
     pub principal: Arc<Principal>,
     /// The version of its guard when its rights were read; none: there was no guard row yet.

@@ -113,6 +113,23 @@ pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()>
     if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
 }
 
+/// Refuses what lets the caller sign in as the user, unless it may give all that the user holds (RBAC.md,
+/// "Administration"): as long as administrators alone give roles, that is what every account gets.
+pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
+        return Ok(());
+    }
+    // Before its roles are read, so that it gets none unseen.
+    plan.rely_on(&Guard::of_user(user)).await?;
+    let defaults = plan.rules().default_roles();
+    let held = assignments_of(plan, user).await?;
+    let is_more = |held: &RoleAssignment| held.scope != GLOBAL || !defaults.contains(&held.role.as_str());
+    if held.iter().any(|held| is_more(held) && !has_ended(held, plan.now)) {
+        return plan.require_administrator();
+    }
+    Ok(())
+}
+
 /// Whether the time of an assignment is over.
 pub fn has_ended(assignment: &RoleAssignment, now: Time) -> bool {
     assignment.valid_until.is_some_and(|until| until <= now)

@@ -9,8 +9,10 @@ pub mod administrators;
 pub mod audit;
 pub(crate) mod changes;
 pub mod drones;
+pub(crate) mod epochs;
 pub mod hasher;
 pub mod listing;
+pub mod passwords;
 pub mod permissions;
 pub mod plan;
 pub mod policy;
@@ -23,6 +25,7 @@ mod scopes;
 pub mod services;
 pub mod sessions;
 pub mod setup;
+pub mod sign_in;
 pub mod target;
 pub mod upkeep;
 pub mod users;
@@ -74,6 +77,10 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     /// Whether [`Operation::access`] may be less for one's own things.
     #[doc(hidden)]
     const MAY_BE_OWN: bool = false;
+
+    /// Whether the caller must have proved who it is within the last five minutes.
+    #[doc(hidden)]
+    const NEEDS_FRESH: bool = false;
 
     /// Whether browsers load it on demand: what needs a permission. From the start they have what anybody does with an
     /// account of its own.
@@ -192,14 +199,26 @@ macro_rules! operation_list {
             }
             /// Logins: tokens and the sessions they belong to.
             sessions: Sessions {
-                fn login(Login) -> LoginResult;
-                fn refresh(Refresh) -> LoginResult;
+                fn login(Login) -> SignInResult;
+                fn refresh(Refresh) -> Tokens;
+                fn step_up(StepUp) -> Tokens;
                 fn logout() = Logout;
                 fn list(ListSessions) -> Page<SessionView>;
                 fn list_of(ListSessionsOf) -> Page<SessionView>;
                 fn revoke(RevokeSession);
                 fn revoke_others() = RevokeOtherSessions;
                 fn revoke_all(RevokeAllSessions);
+            }
+            /// The steps of a sign-in after the first.
+            sign_in: SignIn {
+                fn password(ChoosePassword) -> SignInResult;
+            }
+            /// Passwords: changing one's own, and setting those of others.
+            passwords: Passwords {
+                fn change(ChangePassword) -> Tokens;
+                fn set(SetPassword);
+                fn set_temporary(SetTemporaryPassword) -> TemporaryPassword;
+                fn expire(ExpirePasswords);
             }
             /// Roles of the policy, and who holds them.
             roles: Roles {

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::{hasher::Hasher, policy::state::PolicyState, reads::Reads};
 use crate::{
     config::Config,
-    credentials::access_token::Key,
+    credentials::keys::Keys,
     environment::Env,
     model::{error::Result, time::Time},
     net::TrustedProxies,
@@ -26,17 +26,17 @@ pub struct Services {
     policy: ArcSwap<PolicyState>,
     /// Password hashing.
     pub hasher: Hasher,
-    /// The key that tokens are signed with.
-    pub key: Key,
+    /// The keys that tokens are signed with.
+    pub keys: Keys,
     /// Whose word on addresses is believed.
     pub proxies: TrustedProxies,
 }
 
 impl Services {
     /// A store whose policy is not read yet.
-    pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, key: Key) -> Result<Self> {
+    pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, keys: Keys) -> Result<Self> {
         let proxies = TrustedProxies::read(&config.trusted_proxies)?;
-        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, key, proxies })
+        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, keys, proxies })
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.

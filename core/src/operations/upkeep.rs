@@ -17,8 +17,8 @@ use crate::{
 /// So many rows of a table go in one commit.
 const BATCH: usize = 500;
 
-/// For so long it is known which requests with an idempotency key were done.
-pub(crate) const KEEP_REQUESTS_SECONDS: i64 = 24 * 3600;
+/// For so long it is known which requests with an idempotency key were done, for one.
+pub(crate) const DAY_SECONDS: i64 = 24 * 3600;
 
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
@@ -80,7 +80,7 @@ impl Old {
             // The storage does this itself.
             Period::Feed => return None,
             Period::Sessions => services.config.keep_sessions_seconds,
-            Period::Requests => KEEP_REQUESTS_SECONDS,
+            Period::Day => DAY_SECONDS,
         };
         Some(Self { table, columns, before: now.plus_seconds(-seconds) })
     }

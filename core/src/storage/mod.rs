@@ -44,6 +44,7 @@ use crate::{
     audit_chain::{AuditEntry, AuditHead},
     environment::{MaybeSend, MaybeSync},
     model::{
+        credential::{Challenge, Credential},
         drone::{Drone, DroneAssignment},
         error::Result,
         id::ChangeSetId,
@@ -55,7 +56,7 @@ use crate::{
         role_assignment::RoleAssignment,
         session::{Session, SessionActivity},
         time::Time,
-        user::{Credential, User, UserActivity},
+        user::{User, UserActivity},
     },
 };
 
@@ -87,6 +88,7 @@ record_list! {
     DroneAssignment,
     Session,
     SessionActivity,
+    Challenge,
     Claim,
     Guard,
     SigningKey,

@@ -154,6 +154,8 @@ object Permissions {
         const val SET_ADMIN = "user:set_admin"
         /** Change attributes of a user that rules read */
         const val SET_AUTHORITY = "user:set_authority"
+        /** Set temporary passwords */
+        const val SET_PASSWORD = "user:set_password"
         /** Activate, deactivate, suspend, ban and lift */
         const val SET_STATUS = "user:set_status"
         /** Change a user's data */

@@ -154,6 +154,8 @@ public enum Permissions {
         public static let setAdmin = "user:set_admin"
         /// Change attributes of a user that rules read
         public static let setAuthority = "user:set_authority"
+        /// Set temporary passwords
+        public static let setPassword = "user:set_password"
         /// Activate, deactivate, suspend, ban and lift
         public static let setStatus = "user:set_status"
         /// Change a user's data

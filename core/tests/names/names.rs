@@ -154,6 +154,8 @@ pub mod permissions {
         pub const SET_ADMIN: &str = "user:set_admin";
         /// Change attributes of a user that rules read
         pub const SET_AUTHORITY: &str = "user:set_authority";
+        /// Set temporary passwords
+        pub const SET_PASSWORD: &str = "user:set_password";
         /// Activate, deactivate, suspend, ban and lift
         pub const SET_STATUS: &str = "user:set_status";
         /// Change a user's data

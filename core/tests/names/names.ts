@@ -47,6 +47,7 @@ export const PERMISSIONS = [
   "user:read", // Get a user
   "user:set_admin", // Make and unmake administrators
   "user:set_authority", // Change attributes of a user that rules read
+  "user:set_password", // Set temporary passwords
   "user:set_status", // Activate, deactivate, suspend, ban and lift
   "user:update", // Change a user's data
   "user-group:read",

@@ -75,7 +75,7 @@ fn beginning() -> &'static Beginning {
                 let user = users.users().create(new).await.unwrap().id;
                 ids.push(user);
                 if at < 2 {
-                    let login = um.login(&email, PASSWORD, Default::default()).await.unwrap();
+                    let login = um.login(&email, PASSWORD, Default::default()).await.unwrap().done().unwrap();
                     let token = login.access_token.expose().to_owned();
                     sign_ins.push(SignIn { user, session: login.session_id, token });
                 }

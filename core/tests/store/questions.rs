@@ -319,7 +319,12 @@ async fn a_token_that_ran_out_asks_nothing_any_more() {
     let um = store(&clock).await;
     let new = CreateUser::new("ada@example.org").password("correct horse battery staple").roles(["editor"]);
     um.system().users().create(new).await.unwrap();
-    let login = um.login("ada@example.org", "correct horse battery staple", RequestContext::default()).await.unwrap();
+    let login = um
+        .login("ada@example.org", "correct horse battery staple", RequestContext::default())
+        .await
+        .unwrap()
+        .done()
+        .unwrap();
     let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
     me.require("document:read", None).unwrap();
     clock.forward(901);

@@ -112,7 +112,7 @@ async fn sec_6_what_is_acknowledged_is_in_force_here_and_after_a_second_there() 
         let new = CreateUser::new(email.as_str()).roles(["editor"]);
         if at % WITH_SESSION == 0 {
             let user = system.users().create(new.password(PASSWORD)).await.unwrap();
-            let login = um.login(&email, PASSWORD, Default::default()).await.unwrap();
+            let login = um.login(&email, PASSWORD, Default::default()).await.unwrap().done().unwrap();
             let token = login.access_token.expose().to_owned();
             held.push((user.id, um.authenticate(&token, Default::default()).await.unwrap()));
             tokens.push(format!("{} {token}", user.id));

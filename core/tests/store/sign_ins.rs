@@ -81,7 +81,7 @@ async fn a_sign_in_leaves_what_is_known_of_the_account() {
         me.users().me().await.unwrap();
 
         taken();
-        let seen = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().user;
+        let seen = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap().user;
         assert!(me.can("document:edit", None).unwrap() && um.check_cached(ada.id, "document:edit", None).unwrap());
         me.users().me().await.unwrap();
         let read = taken();

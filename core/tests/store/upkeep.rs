@@ -70,7 +70,8 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
         let um = um.open().await.unwrap();
         let system = um.system();
         system.users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();
-        let login = async || um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap();
+        let login =
+            async || um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
         let ended = login().await;
         let me = um.authenticate(ended.access_token.expose(), RequestContext::default()).await.unwrap();
         me.sessions().logout().await.unwrap();

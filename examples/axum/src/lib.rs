@@ -16,7 +16,7 @@ use axum::{
 use guard::{Administrator, Allowed, Failure, SignedIn};
 use rolekeep::{
     Error, Page, RequestContext, Resource, UserId, UserManagement,
-    sessions::LoginResult,
+    sessions::SignInResult,
     users::{ListUsers, UserView},
 };
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ struct Login {
     password: String,
 }
 
-async fn login(State(um): State<UserManagement>, Json(login): Json<Login>) -> Result<Json<LoginResult>, Failure> {
+async fn login(State(um): State<UserManagement>, Json(login): Json<Login>) -> Result<Json<SignInResult>, Failure> {
     Ok(Json(um.login(&login.identifier, &login.password, RequestContext::default()).await?))
 }
 

@@ -85,7 +85,7 @@ impl World {
         let given = json!({"identifier": format!("{name}@example.org"), "password": password(name)});
         let answer = self.ask("POST", "/login", None, Some(given)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.body["access_token"].as_str().unwrap().to_owned()
+        answer.body["tokens"]["access_token"].as_str().unwrap().to_owned()
     }
 }
 

@@ -66,7 +66,7 @@ async fn apply_seed(um: &UserManagement, seed: &str, passwords: &Passwords) -> R
 
 async fn sign_in(um: &UserManagement, email: &str, passwords: &Passwords) -> Result<Caller> {
     let request = RequestContext::from_ip("127.0.0.1").user_agent("flyos example");
-    let login = um.login(email, passwords.get(email), request.clone()).await?;
+    let login = um.login(email, passwords.get(email), request.clone()).await?.done()?;
     um.authenticate(login.access_token.expose(), request).await
 }
 

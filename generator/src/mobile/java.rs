@@ -49,7 +49,7 @@ fn areas(catalogue: &Catalogue) -> String {
          open class BlockingAreas internal constructor(private val areas: Caller) {\n",
     );
     for area in &catalogue.areas {
-        let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
+        let (name, class, about) = (camel(area.name), pascal(area.name), area.about.trim());
         let _ = writeln!(text, "    /** {about} */\n    fun {name}() = Blocking{class}(areas.get{class}())\n");
     }
     text.truncate(text.trim_end().len());

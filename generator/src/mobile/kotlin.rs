@@ -9,7 +9,7 @@ use super::{MARK, camel, input, inputs, operations, outputs, pascal, shouty, sim
 pub(super) fn areas(catalogue: &Catalogue) -> String {
     let mut text = format!("{MARK}package dev.rolekeep\n\nimport kotlinx.coroutines.flow.Flow\n");
     for area in &catalogue.areas {
-        let (name, class, about) = (area.name, pascal(area.name), area.about.trim());
+        let (name, class, about) = (camel(area.name), pascal(area.name), area.about.trim());
         let _ = write!(text, "\n/** {about} */\nval Caller.{name}: {class} get() = get{class}()\n");
     }
     for (area, operation) in operations(catalogue) {
@@ -80,7 +80,7 @@ pub(super) fn dispatch(catalogue: &Catalogue) -> String {
          suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonElement = when (operation) {{\n"
     );
     for (area, operation) in operations(catalogue) {
-        let method = format!("me.{}.{}", area.name, camel(operation.name));
+        let method = format!("me.{}.{}", camel(area.name), camel(operation.name));
         let call = match input(catalogue, operation) {
             Some(name) => format!("{method}(read{name}(input))"),
             None => format!("input.record().let {{ {method}() }}"),

@@ -8,7 +8,7 @@ use super::{MARK, camel, input, is_all_default, operations, pascal, simple};
 
 pub(super) fn areas(catalogue: &Catalogue) -> String {
     let properties = catalogue.areas.iter().map(|area| {
-        let (name, class) = (area.name, pascal(area.name));
+        let (name, class) = (camel(area.name), pascal(area.name));
         let about = area.about.trim();
         format!("    /// {about}\n    public var {name}: {class} {{ get{class}() }}\n")
     });

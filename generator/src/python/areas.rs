@@ -167,9 +167,12 @@ fn mixin(catalogue: &Catalogue, way: Way) -> String {
 }
 
 fn class_name(area: &AreaShape, way: Way) -> String {
-    let mut letters = area.name.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    format!("{}{}", way.prefix(), first.into_iter().chain(letters).collect::<String>())
+    let parts = area.name.split('_').map(|part| {
+        let mut letters = part.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    format!("{}{}", way.prefix(), parts.collect::<String>())
 }
 
 fn fields<'c>(catalogue: &'c Catalogue, operation: &OperationShape) -> &'c [FieldShape] {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef, TypeShape};
 
 use super::text::{Side, annotation, docstring, imports, member, name};
-use crate::homes::{Home, homes, named};
+use crate::{
+    STEP,
+    homes::{Home, homes, named},
+};
 
 pub(super) fn records(catalogue: &Catalogue) -> Vec<(String, String)> {
     // What an operation takes is its method's parameters, and settings are those of `open`.
@@ -46,7 +49,7 @@ fn module(homes: &[Home<'_>], home: &Home<'_>) -> String {
         (format!(".{}", other.name), names.collect::<Vec<_>>())
     });
     let elsewhere: Vec<_> = elsewhere.filter(|(_, names)| !names.is_empty()).collect();
-    let base: (&str, &[&str]) = ("._base", &["Page", "Word"]);
+    let base: (&str, &[&str]) = ("._base", &["Page", "SignInBase", "Word"]);
     let own: Vec<_> =
         [base].into_iter().chain(elsewhere.iter().map(|(module, names)| (module.as_str(), names.as_slice()))).collect();
     format!("{}\n{}{text}", docstring(&about, &[], ""), imports(&text, &own))
@@ -93,7 +96,8 @@ fn record_class(class: &str, about: &str, fields: &[FieldShape]) -> String {
         })
         .collect();
     let about = docstring(about, &[], "    ");
-    format!("\n\n@dataclass(frozen=True, slots=True, kw_only=True)\nclass {class}:\n{about}\n{lines}")
+    let base = if class == STEP { "(SignInBase)" } else { "" };
+    format!("\n\n@dataclass(frozen=True, slots=True, kw_only=True)\nclass {class}{base}:\n{about}\n{lines}")
 }
 
 /// What is not given, and whether it shows: secrets do not.

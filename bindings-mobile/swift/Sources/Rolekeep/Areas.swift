@@ -8,6 +8,12 @@ extension Caller {
     /// Logins: tokens and the sessions they belong to.
     public var sessions: Sessions { getSessions() }
 
+    /// The steps of a sign-in after the first.
+    public var signIn: SignIn { getSignIn() }
+
+    /// Passwords: changing one's own, and setting those of others.
+    public var passwords: Passwords { getPasswords() }
+
     /// Roles of the policy, and who holds them.
     public var roles: Roles { getRoles() }
 

@@ -9,6 +9,9 @@ from .common import (
     ExternalIdentity,
     NewGrant,
     RoleGrant,
+    SignInResult,
+    SignInStep,
+    Tokens,
     User,
     UserStatus,
 )
@@ -38,8 +41,10 @@ from .users import (
     UserSort,
 )
 from .sessions import (
-    LoginResult,
     Session,
+)
+from .passwords import (
+    TemporaryPassword,
 )
 from .roles import (
     DeletedRole,
@@ -128,7 +133,6 @@ __all__ = [
     "GrantTrace",
     "IdStorage",
     "ImportedPolicy",
-    "LoginResult",
     "NewGrant",
     "Page",
     "Permission",
@@ -155,14 +159,18 @@ __all__ = [
     "SeedResult",
     "SeedUser",
     "Session",
+    "SignInResult",
+    "SignInStep",
     "SqlColumn",
     "SqlDialect",
     "SqlFilter",
     "SqlKind",
     "SqlParameter",
+    "TemporaryPassword",
     "TestOutcome",
     "TestTrace",
     "TimeStorage",
+    "Tokens",
     "User",
     "UserBrief",
     "UserSort",

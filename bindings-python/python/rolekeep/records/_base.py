@@ -6,7 +6,10 @@ import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from .common import SignInStep, Tokens
 
 T = TypeVar("T")
 
@@ -44,3 +47,27 @@ class Page(Generic[T]):
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+class SignInBase:
+    """What an answer to a step of a sign-in can do."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        step: SignInStep
+        tokens: Tokens | None
+
+    def done(self) -> Tokens:
+        """The tokens.
+
+        Raises:
+            Unauthorized: A step is owed; the reason is `step_needed`.
+        """
+        if self.tokens is None:
+            from ..errors import Unauthorized
+            from .errors import Reason
+
+            message = "the sign-in is not done: its answer names the step that is owed"
+            raise Unauthorized(message, reason=Reason.STEP_NEEDED)
+        return self.tokens

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from ._base import Word
+from ._base import SignInBase, Word
 
 
 class DroneModel(Word):
@@ -86,6 +86,45 @@ class RoleGrant:
     """
     when: str | None = None
     """The condition under which it applies; always if not given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInResult(SignInBase):
+    """The answer to a step of a sign-in: the tokens, or what is owed next."""
+
+    step: SignInStep
+    """What is owed next; `done`: the user is signed in."""
+    tokens: Tokens | None = None
+    """The tokens, once the user is signed in."""
+    challenge: str | None = field(default=None, repr=False)
+    """What the operation of the next step takes; good once."""
+    challenge_expires_at: datetime | None = None
+    """Until when the challenge is good."""
+
+
+class SignInStep(Word):
+    """What a sign-in owes next."""
+
+    DONE = "done"
+    """Nothing: the user is signed in."""
+    PASSWORD = "password"
+    """A new password, by `sign_in.password`: the present one was set by somebody else, or has expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The tokens of a session that was begun or goes on."""
+
+    access_token: str = field(repr=False)
+    """The bearer token (JWT) for requests, valid for minutes."""
+    refresh_token: str = field(repr=False)
+    """The token for the next `refresh`, valid once."""
+    expires_at: datetime
+    """When the access token expires."""
+    session_id: UUID
+    """The session."""
+    user: User
+    """The user who is signed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,8 @@ class FieldCode(Word):
     """The password is easy to guess: it repeats a short part or counts up."""
     CONTEXT_PASSWORD = "context_password"
     """The password is built from the account's name or address, or the service's name."""
+    INCORRECT = "incorrect"
+    """Is not what it must be to prove who somebody is: a wrong password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,10 @@ class Reason(Word):
     """The account that the application acts as is inactive, suspended, banned or deleted."""
     NOT_SIGNED_IN = "not_signed_in"
     """This needs a signed-in caller."""
+    STEP_NEEDED = "step_needed"
+    """The sign-in is not done: the answer of the last step names the next one."""
+    STEP_UP_REQUIRED = "step_up_required"
+    """This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470)."""
     DENIED = "denied"
     """The rules do not allow it."""
     NOT_FOUND = "not_found"

@@ -3,27 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-
-from .common import User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginResult:
-    """The answer to a login or refresh."""
-
-    access_token: str = field(repr=False)
-    """The bearer token (JWT) for requests, valid for minutes."""
-    refresh_token: str = field(repr=False)
-    """The token for the next `refresh`, valid once."""
-    expires_at: datetime
-    """When the access token expires."""
-    session_id: UUID
-    """The session."""
-    user: User
-    """The user who signed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +26,8 @@ class Session:
     """The user agent of the login."""
     created_at: datetime
     """When the login was made."""
+    authenticated_at: datetime
+    """When the user last proved who it is."""
     last_seen_at: datetime
     """When it was last used, to the minute."""
     expires_at: datetime

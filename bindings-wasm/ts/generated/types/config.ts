@@ -87,6 +87,11 @@ export interface Config {
   /** Words that a password must not be built from, beside the account's own names: the service's name. */
   readonly passwordContextWords?: readonly string[] | undefined;
   /**
+   * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
+   * hours.
+   */
+  readonly temporaryPasswordSeconds?: number | undefined;
+  /**
    * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
    * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
    */

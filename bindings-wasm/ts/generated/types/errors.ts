@@ -56,7 +56,9 @@ export type FieldCode =
   /** The password is easy to guess: it repeats a short part or counts up. */
   | "common_password"
   /** The password is built from the account's name or address, or the service's name. */
-  | "context_password";
+  | "context_password"
+  /** Is not what it must be to prove who somebody is: a wrong password. */
+  | "incorrect";
 
 /** One wrong field. */
 export interface FieldError {
@@ -112,6 +114,10 @@ export type Reason =
   | "account_inactive"
   /** This needs a signed-in caller. */
   | "not_signed_in"
+  /** The sign-in is not done: the answer of the last step names the next one. */
+  | "step_needed"
+  /** This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470). */
+  | "step_up_required"
   /** The rules do not allow it. */
   | "denied"
   /** It does not exist, or the caller may not see it. */

@@ -43,7 +43,10 @@ export interface CreateUser {
   readonly email?: string | undefined;
   /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
   readonly username?: string | undefined;
-  /** The password, at least 15 characters; none: the user cannot sign in with a password yet. */
+  /**
+   * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+   * creates the user, it is temporary: the first sign-in must choose another one.
+   */
   readonly password?: string | undefined;
   /** The whole name, at most 255 characters. */
   readonly fullName?: string | undefined;

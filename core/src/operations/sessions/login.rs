@@ -1,31 +1,31 @@
 //! Signing in with a password.
 
 use rolekeep_macros::{Describe, Input, portable_async};
-use serde::Serialize;
 
-use super::tokens;
+use super::Device;
 use crate::{
     model::{
         check::{Checks, Invalid},
+        credential::Credential,
         decode::FieldCode,
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::UserId,
         secret::Secret,
-        session::{Session, SessionActivity},
         text,
         time::Time,
-        user::{Credential, User, UserActivity, UserStatus},
+        user::{User, UserStatus},
     },
     operations::{
-        Access, Operation,
+        Access, Operation, passwords,
         plan::Plan,
         services::Services,
-        users::{UserView, shown},
+        sign_in::{self, SignInResult},
     },
 };
 
 /// Signs in with an e-mail address or username and the password.
 ///
+/// The answer has the tokens, or names the step that the sign-in owes.
 /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
 /// an account that may not sign in; the audit log has the actual reason.
 #[derive(Clone, Debug, Input, Describe)]
@@ -39,22 +39,6 @@ pub struct Login {
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
-}
-
-/// The answer to a login or refresh.
-#[derive(Clone, Debug, Serialize, Describe)]
-#[non_exhaustive]
-pub struct LoginResult {
-    /// The bearer token (JWT) for requests, valid for minutes.
-    pub access_token: Secret,
-    /// The token for the next `refresh`, valid once.
-    pub refresh_token: Secret,
-    /// When the access token expires.
-    pub expires_at: Time,
-    /// The session.
-    pub session_id: SessionId,
-    /// The user who signed in.
-    pub user: UserView,
 }
 
 /// A request to sign in, short enough to be looked at.
@@ -90,7 +74,7 @@ impl Operation for Login {
         Ok(Attempt { identifier: self.identifier, password: self.password, device_name, platform })
     }
 
-    async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<LoginResult> {
+    async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
         let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
@@ -99,7 +83,7 @@ impl Operation for Login {
             Some(id) => plan.reads().get(&(id,)).await?,
             None => None,
         };
-        let hash = credential.as_ref().map(|credential| credential.password_hash.expose().to_owned());
+        let hash = credential.as_ref().and_then(|one| one.password_hash.as_ref()).map(|hash| hash.expose().to_owned());
         let known = hash.is_some();
         let right = plan.services.hasher.verify(hash, &attempt.password).await?;
         // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
@@ -116,6 +100,9 @@ impl Operation for Login {
             None => Some("no such account"),
             Some(_) if !known => Some("the account has no password"),
             Some(_) if !right => Some("wrong password"),
+            Some(_) if !credential.as_ref().is_some_and(|one| passwords::lets_in(one, plan.now)) => {
+                Some("the temporary password has run out")
+            }
             Some(user) if !user.is_active(plan.now) => Some(user.status.as_str()),
             Some(_) => None,
         };
@@ -127,38 +114,9 @@ impl Operation for Login {
             plan.refuse(refused());
             return Err(refused());
         };
-        let session = Session {
-            id: plan.services.env.new_id()?,
-            user_id: user.id,
-            device_name: attempt.device_name.clone(),
-            platform: attempt.platform.clone(),
-            ip: plan.actor.request.ip.clone(),
-            user_agent: plan.actor.request.user_agent.clone(),
-            created_at: plan.now,
-            expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
-            ended_at: None,
-            end_reason: None,
-            version: 0,
-        };
-        let seed: [u8; 32] = plan.services.env.random()?;
-        let activity = SessionActivity {
-            session_id: session.id,
-            last_seen_at: plan.now,
-            generation: 1,
-            rotated_at: plan.now,
-            seed: seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
-            version: 0,
-        };
-        // Whoever suspends the user meanwhile wins: no session is left over.
-        plan.rely_on(&crate::model::registry::Guard::of_user(user.id)).await?;
-        let session = plan.follow(None, session);
-        let activity = plan.follow(None, activity);
-        // Beside the account: its version stays, and whatever is known of what it may do.
-        let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
-        let seen = before.clone().unwrap_or_else(|| UserActivity::none(user.id));
-        plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
-        plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
-        tokens(plan, shown(plan, user).await?, &session, &activity)
+        let device = Device { name: attempt.device_name.clone(), platform: attempt.platform.clone() };
+        let credential = credential.ok_or_else(refused)?;
+        sign_in::go_on(plan, user, &credential, device).await
     }
 }
 

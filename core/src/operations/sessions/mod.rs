@@ -3,15 +3,26 @@
 mod login;
 mod refresh;
 mod revoke;
+mod step_up;
 mod view;
 
+pub use super::sign_in::{SignInResult, SignInStep};
 pub use crate::model::session::SessionEnd;
-pub use login::{Login, LoginResult};
+pub use login::Login;
 pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
+pub use step_up::StepUp;
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
-use super::{Visible, plan::Plan, services::Services, users::UserView};
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use super::{
+    Visible,
+    plan::Plan,
+    services::Services,
+    users::{UserView, shown},
+};
 use crate::{
     credentials::{access_token::Claims, refresh_token},
     model::{
@@ -21,6 +32,7 @@ use crate::{
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
+        user::User,
         value::Value,
     },
 };
@@ -38,7 +50,7 @@ pub(crate) fn require_alive(
 ) -> Result<()> {
     let idle_until = activity.last_seen_at.plus_seconds(services.config.idle_seconds);
     if session.ended_at.is_some() || now >= session.expires_at || now >= idle_until {
-        return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
+        return Err(ended());
     }
     Ok(())
 }
@@ -69,13 +81,94 @@ pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
     plan.follow(Some(&session), ended);
 }
 
-/// The answer to a login or refresh: tokens of the session's current generation.
-pub(crate) fn tokens(
-    plan: &Plan<'_>,
-    user: UserView,
-    session: &Session,
-    activity: &SessionActivity,
-) -> Result<LoginResult> {
+/// The tokens of a session that was begun or goes on.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// The bearer token (JWT) for requests, valid for minutes.
+    pub access_token: Secret,
+    /// The token for the next `refresh`, valid once.
+    pub refresh_token: Secret,
+    /// When the access token expires.
+    pub expires_at: Time,
+    /// The session.
+    pub session_id: SessionId,
+    /// The user who is signed in.
+    pub user: UserView,
+}
+
+/// Where a session is begun, as the application says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Device {
+    /// The user's name for it.
+    pub name: Option<String>,
+    /// `web`, `ios`, …
+    pub platform: Option<String>,
+}
+
+/// Plans a session of somebody who has just proved who it is.
+pub(crate) fn begin(plan: &mut Plan<'_>, user: UserId, device: Device) -> Result<(Session, SessionActivity)> {
+    let session = Session {
+        id: plan.services.env.new_id()?,
+        user_id: user,
+        device_name: device.name,
+        platform: device.platform,
+        ip: plan.actor.request.ip.clone(),
+        user_agent: plan.actor.request.user_agent.clone(),
+        created_at: plan.now,
+        authenticated_at: plan.now,
+        expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
+        ended_at: None,
+        end_reason: None,
+        version: 0,
+    };
+    let seed: [u8; 32] = plan.services.env.random()?;
+    let activity = SessionActivity {
+        session_id: session.id,
+        last_seen_at: plan.now,
+        generation: 1,
+        rotated_at: plan.now,
+        seed: seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        version: 0,
+    };
+    Ok((plan.follow(None, session), plan.follow(None, activity)))
+}
+
+/// The caller's own session.
+///
+/// # Errors
+/// [`Reason::NotSignedIn`] for a caller without one.
+pub(crate) async fn own(plan: &Plan<'_>) -> Result<Session> {
+    let id = plan.actor.signed_in()?.session.ok_or_else(no_session)?;
+    plan.reads().require(&(id,), "session").await
+}
+
+/// The same of an operation that ends all sessions of the caller: they are read together.
+pub(crate) async fn own_among_all(plan: &Plan<'_>) -> Result<Session> {
+    let me = plan.actor.signed_in()?;
+    let id = me.session.ok_or_else(no_session)?;
+    let all: Vec<Session> = plan.reads().all(alive_of(me.id, plan.now)).await?;
+    all.into_iter().find(|session| session.id == id).ok_or_else(ended)
+}
+
+fn no_session() -> Error {
+    Error::new(Reason::NotSignedIn, "this caller has no session")
+}
+
+fn ended() -> Error {
+    Error::new(Reason::SessionEnded, "the session has ended; sign in again")
+}
+
+/// Plans that the caller, who has just proved again who it is, goes on in a new session: no token outlives a proof
+/// (V7.2.4).
+pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session) -> Result<Tokens> {
+    let device = Device { name: before.device_name.clone(), platform: before.platform.clone() };
+    let (session, activity) = begin(plan, user.id, device)?;
+    tokens(plan, shown(plan, user).await?, &session, &activity)
+}
+
+/// The tokens of a session's current generation.
+pub(crate) fn tokens(plan: &Plan<'_>, user: UserView, session: &Session, activity: &SessionActivity) -> Result<Tokens> {
     let services = plan.services;
     let now = plan.now.as_second();
     let expires = now.saturating_add(services.config.access_token_seconds).min(session.expires_at.as_second());
@@ -89,8 +182,8 @@ pub(crate) fn tokens(
         exp: expires,
         jti: services.env.new_id()?,
     };
-    Ok(LoginResult {
-        access_token: services.key.sign(&claims)?,
+    Ok(Tokens {
+        access_token: services.keys.access.sign(&claims)?,
         refresh_token: refresh_of(services, activity)?,
         expires_at: Time::from_second(expires).unwrap_or(session.expires_at),
         session_id: session.id,
@@ -100,5 +193,5 @@ pub(crate) fn tokens(
 
 fn refresh_of(services: &Services, activity: &SessionActivity) -> Result<Secret> {
     let claim = refresh_token::Claim { session: activity.session_id, generation: activity.generation };
-    refresh_token::issue(&services.key.secret, activity.seed.expose(), claim)
+    refresh_token::issue(&services.keys.refresh[..], activity.seed.expose(), claim)
 }

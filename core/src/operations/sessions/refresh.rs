@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{LoginResult, end, require_alive, tokens};
+use super::{Tokens, end, require_alive, tokens};
 use crate::{
     credentials::refresh_token,
     model::{
@@ -38,12 +38,12 @@ impl Operation for Refresh {
         Ok(self.refresh_token)
     }
 
-    async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<LoginResult> {
+    async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let invalid = || Error::new(Reason::InvalidToken, "the refresh token is not valid");
         let services = plan.services;
         let claimed = refresh_token::read(token)?.session;
         let activity: SessionActivity = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
-        let claim = refresh_token::verify(&services.key.secret, activity.seed.expose(), token)?;
+        let claim = refresh_token::verify(&services.keys.refresh[..], activity.seed.expose(), token)?;
         let session: Session = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
         let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
         require_alive(&session, &activity, services, plan.now)?;

@@ -2,17 +2,18 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{end, end_all};
+use super::{end, end_all, own};
 use crate::{
     model::{
-        error::{Error, Reason, Result},
+        error::Result,
         id::{SessionId, UserId},
         session::{Session, SessionEnd},
         time::Time,
         user::User,
     },
     operations::{
-        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, users::existing,
+        Access, Operation, actor::Actor, administrators, epochs, plan::Plan, reads::Reads, services::Services,
+        users::existing,
     },
 };
 
@@ -55,10 +56,8 @@ impl Operation for Logout {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
-        let no_session = || Error::new(Reason::NotSignedIn, "this caller has no session to end");
-        let id = plan.actor.signed_in()?.session.ok_or_else(no_session)?;
-        let session: Session = plan.reads().require(&(id,), "session").await?;
-        plan.audit("sessions.logout", Some(("session", id.to_string())), None);
+        let session = own(plan).await?;
+        plan.audit("sessions.logout", Some(("session", session.id.to_string())), None);
         end(plan, session, SessionEnd::Logout);
         Ok(())
     }
@@ -139,6 +138,7 @@ impl Operation for RevokeAllSessions {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
-        end_all(plan, user.id, SessionEnd::Revoked, None).await
+        epochs::advance(plan, &user, SessionEnd::Revoked, |_| {}).await?;
+        Ok(())
     }
 }

@@ -41,6 +41,8 @@ pub struct SessionView {
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Time,
+    /// When the user last proved who it is.
+    pub authenticated_at: Time,
     /// When it was last used, to the minute.
     pub last_seen_at: Time,
     /// When it ends at the latest.
@@ -137,6 +139,7 @@ async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -
             ip: session.ip,
             user_agent: session.user_agent,
             created_at: session.created_at,
+            authenticated_at: session.authenticated_at,
             last_seen_at: activity.last_seen_at,
             expires_at: session.expires_at,
             is_current: Some(session.id) == current,

@@ -9,6 +9,7 @@ use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
     model::{
         check::{Checks, Invalid},
+        credential::Credential,
         decode::FieldCode,
         error::Result,
         id::UserId,
@@ -17,9 +18,9 @@ use crate::{
         secret::Secret,
         text,
         time::Time,
-        user::{Credential, User, UserActivity, UserStatus},
+        user::{User, UserActivity, UserStatus},
     },
-    operations::{Access, Operation, administrators::GLOBAL, plan::Plan, rights, services::Services},
+    operations::{Access, Operation, administrators::GLOBAL, passwords, plan::Plan, rights, services::Services},
     rules::RuleSet,
 };
 
@@ -36,7 +37,8 @@ pub struct CreateUser {
     pub email: Option<String>,
     /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
     pub username: Option<String>,
-    /// The password, at least 15 characters; none: the user cannot sign in with a password yet.
+    /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+    /// creates the user, it is temporary: the first sign-in must choose another one.
     pub password: Option<Secret>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
@@ -243,10 +245,18 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     }
     plan.follow(None, UserActivity::none(id));
     if let Some(password_hash) = new.password_hash.clone() {
-        plan.follow(
-            None,
-            Credential { user_id: id, password_hash: password_hash.into(), set_at: plan.now, epoch: 1, version: 0 },
-        );
+        let mut credential = Credential::none(id);
+        match plan.actor.is_system() {
+            true => passwords::set(&mut credential, password_hash, plan.now),
+            // Whoever creates an account for somebody knows its password.
+            false => passwords::set_temporary(
+                &mut credential,
+                password_hash,
+                plan.now,
+                plan.services.config.temporary_password_seconds,
+            ),
+        }
+        plan.follow(None, credential);
     }
     let named = new.roles.iter().map(String::as_str);
     let roles: BTreeSet<&str> = named.chain(plan.rules().default_roles()).collect();

@@ -17,11 +17,10 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        administrators,
+        administrators, epochs,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
-        sessions,
     },
 };
 
@@ -175,8 +174,8 @@ impl NewStatus {
             if before.is_active(plan.now) {
                 administrators::require_one_left(plan, &held).await?;
             }
-            sessions::end_all(plan, id, SessionEnd::UserInactive, None).await?;
         }
+        epochs::advance(plan, &before, SessionEnd::UserInactive, |_| {}).await?;
         Ok(plan.update(&before, after))
     }
 }

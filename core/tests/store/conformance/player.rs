@@ -150,8 +150,9 @@ impl Player {
                 Backend::Counted(tally) if self.is_counted => tally.count("sessions.login", login).await?,
                 _ => login.await?,
             };
-            let caller = self.um.authenticate(answer.access_token.expose(), request).await?;
-            return Ok((serde_json::to_value(answer).unwrap(), Some(caller)));
+            let tokens = answer.done()?;
+            let caller = self.um.authenticate(tokens.access_token.expose(), request).await?;
+            return Ok((serde_json::to_value(tokens).unwrap(), Some(caller)));
         }
         if let Some(token) = &step.authenticate {
             let caller = self.um.authenticate(self.filled(token).as_str().expect("a token"), request).await?;

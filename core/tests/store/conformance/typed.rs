@@ -37,8 +37,12 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
     sessions {
-        login(Login), refresh(Refresh), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
+        login(Login), refresh(Refresh), step_up(StepUp), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
         revoke_others(), revoke_all(RevokeAllSessions),
+    }
+    sign_in { password(ChoosePassword) }
+    passwords {
+        change(ChangePassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }
     roles {
         create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),

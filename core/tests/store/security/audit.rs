@@ -16,7 +16,7 @@ async fn entries(um: &UserManagement, action: &str) -> Vec<AuditView> {
 async fn aud_1_an_event_has_one_entry_that_says_of_whom() {
     let um = store(policy()).await;
     let (_, id) = signed_in(&um, "mia", &[]).await;
-    let login = um.login("mia", PASSWORD, Default::default()).await.unwrap();
+    let login = um.login("mia", PASSWORD, Default::default()).await.unwrap().done().unwrap();
     let anonymous = um.anonymous(Default::default());
     let next = anonymous.sessions().refresh(login.refresh_token).await.unwrap();
     let me = um.authenticate(next.access_token.expose(), Default::default()).await.unwrap();

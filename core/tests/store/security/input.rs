@@ -61,7 +61,7 @@ async fn sec_11_keys_and_requests_begin_no_line_of_a_log() {
     let request = || RequestContext::from_ip("::1\n".repeat(100)).user_agent(agent.clone());
     signed_in(&um, "mia", &[]).await;
     um.login("mia", "not the password at all", request()).await.unwrap_err();
-    let login = um.login("mia", PASSWORD, request()).await.unwrap();
+    let login = um.login("mia", PASSWORD, request()).await.unwrap().done().unwrap();
     let me = um.authenticate(login.access_token.expose(), request()).await.unwrap();
     let kept = me
         .sessions()

@@ -73,7 +73,7 @@ pub async fn caller(um: &UserManagement, name: &str, roles: &[&str]) -> (Caller,
 pub async fn signed_in(um: &UserManagement, name: &str, roles: &[&str]) -> (Caller, UserId) {
     let new = CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
     let user = um.system().users().create(new.roles(roles.iter().copied())).await.unwrap();
-    let login = um.login(name, PASSWORD, Default::default()).await.unwrap();
+    let login = um.login(name, PASSWORD, Default::default()).await.unwrap().done().unwrap();
     (um.authenticate(login.access_token.expose(), Default::default()).await.unwrap(), user.id)
 }
 

@@ -12,15 +12,23 @@ use rolekeep::{
 };
 use serde_json::{Value, json};
 
-use super::kit::PASSWORD;
+use super::kit::{PASSWORD, signed_in};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 3] = ["audit.outcome", "sessions.login", "sessions.refresh"];
+const PUBLIC: [&str; 4] = ["audit.outcome", "sessions.login", "sessions.refresh", "sign_in.password"];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 6] =
-    ["users.me", "sessions.logout", "sessions.list", "sessions.revoke_others", "roles.mine", "permissions.mine"];
+const OWN: [&str; 8] = [
+    "users.me",
+    "sessions.logout",
+    "sessions.list",
+    "sessions.revoke_others",
+    "sessions.step_up",
+    "passwords.change",
+    "roles.mine",
+    "permissions.mine",
+];
 /// The host alone.
-const SYSTEM: [&str; 1] = ["setup.seed"];
+const SYSTEM: [&str; 3] = ["passwords.set", "passwords.expire", "setup.seed"];
 
 /// A store with somebody's things in it.
 struct World {
@@ -49,7 +57,7 @@ impl World {
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
-        let login = um.login("victim", PASSWORD, Default::default()).await.unwrap();
+        let login = um.login("victim", PASSWORD, Default::default()).await.unwrap().done().unwrap();
         Self {
             um,
             storage,
@@ -79,6 +87,12 @@ impl World {
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
             "sessions.list_of" | "sessions.revoke_all" => json!({ "user_id": victim }),
+            "sessions.step_up" => json!({ "password": PASSWORD }),
+            "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
+            "passwords.change" => json!({"current_password": PASSWORD, "new_password": "another horse battery"}),
+            "passwords.set" => json!({"user_id": victim, "password": "another horse battery"}),
+            "passwords.set_temporary" => json!({ "user_id": victim }),
+            "passwords.expire" => json!({ "user_ids": [victim] }),
             "sessions.revoke" => json!({ "id": self.session }),
             "roles.get" => json!({"name": "admin"}),
             "roles.assign" => json!({"user_id": self.inactive, "role": "moderator"}),
@@ -167,7 +181,7 @@ async fn sec_9_own_operations_need_somebody() {
     let world = World::new().await;
     let anonymous = world.um.anonymous(Default::default());
     for operation in OWN {
-        let refused = world.knock(&anonymous, operation, &json!({})).await.unwrap_err();
+        let refused = world.knock(&anonymous, operation, &world.input(operation)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthorized, "{operation}");
     }
     for operation in PUBLIC.iter().chain(&OWN).chain(&SYSTEM) {
@@ -180,9 +194,7 @@ async fn sec_9_own_operations_need_somebody() {
 async fn sec_9_the_rows_work_for_who_may() {
     for operation in ffi::OPERATIONS.iter().filter(|operation| !is_listed(operation)) {
         let world = World::new().await;
-        let new = CreateUser::new("root@example.org").roles(["admin"]);
-        let admin = world.um.system().users().create(new).await.unwrap();
-        let admin = world.um.acting_as(admin.id).await.unwrap();
+        let (admin, _) = signed_in(&world.um, "root", &["admin"]).await;
         let answer = world.knock(&admin, operation, &world.input(operation)).await;
         match SYSTEM.contains(operation) {
             true => assert_eq!(answer.unwrap_err().code(), Code::Forbidden, "{operation}"),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod credentials;
 mod denials;
 mod escalation;
 mod input;

@@ -16,7 +16,7 @@ use rolekeep::{
     policy::ImportPolicy,
     regions::CreateRegion,
     roles::{AssignRole, ListAssignments, UnassignRole},
-    sessions::{ListSessions, RevokeAllSessions},
+    sessions::{ListSessions, RevokeAllSessions, SignInResult},
     users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
 };
 
@@ -68,13 +68,13 @@ async fn sec_6_no_session_is_left_over_of_who_was_suspended_while_signing_in() {
     let (um, storage) = Interposed::open(policy()).await;
     let (_, id) = signed_in(&um, "mia", &[]).await;
     for deed in ["login", "refresh"] {
-        let login = um.login("mia", PASSWORD, Default::default()).await.unwrap();
+        let login = um.login("mia", PASSWORD, Default::default()).await.unwrap().done().unwrap();
         let system = um.system();
         storage.before_next_commit(async move {
             system.users().deactivate(DeactivateUser::new(id)).await.unwrap();
         });
         let refused = match deed {
-            "login" => um.login("mia", PASSWORD, Default::default()).await,
+            "login" => um.login("mia", PASSWORD, Default::default()).await.and_then(SignInResult::done),
             _ => um.anonymous(Default::default()).sessions().refresh(login.refresh_token).await,
         };
         assert_eq!(refused.expect_err(deed).code(), Code::Unauthorized, "{deed}");

@@ -66,7 +66,7 @@ class JavaTest {
             assertEquals(List.of(true), um.checkMany(List.of(new UserCheck(ada.getId(), "document:edit", null)),
                 RolekeepBlocking.circumstances(Map.of(), um.position())));
 
-            var login = um.login("ada@example.org", "correct horse battery ada", new RequestContext("192.0.2.1", "Test", null, null, null, Map.of()));
+            var login = um.login("ada@example.org", "correct horse battery ada", new RequestContext("192.0.2.1", "Test", null, null, null, Map.of())).done();
             var signedIn = um.authenticate(login.getAccessToken());
             assertEquals("192.0.2.1", signedIn.sessions().list().getItems().get(0).getIp());
             var named = users.update(new UpdateUserBuilder(ada.getId()).displayName(new StringPatch.Set("Ada")).build());

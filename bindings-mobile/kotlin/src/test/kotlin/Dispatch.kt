@@ -19,14 +19,20 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.grant_admin" -> me.users.grantAdmin(readGrantAdmin(input)).let { JsonNull }
     "users.revoke_admin" -> me.users.revokeAdmin(readRevokeAdmin(input)).let { JsonNull }
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
-    "sessions.login" -> writeLoginResult(me.sessions.login(readLogin(input)))
-    "sessions.refresh" -> writeLoginResult(me.sessions.refresh(readRefresh(input)))
+    "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
+    "sessions.refresh" -> writeTokens(me.sessions.refresh(readRefresh(input)))
+    "sessions.step_up" -> writeTokens(me.sessions.stepUp(readStepUp(input)))
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
     "sessions.list" -> writeSessionPage(me.sessions.list(readListSessions(input)))
     "sessions.list_of" -> writeSessionPage(me.sessions.listOf(readListSessionsOf(input)))
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
+    "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
+    "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
+    "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
+    "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
+    "passwords.expire" -> me.passwords.expire(readExpirePasswords(input)).let { JsonNull }
     "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
     "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
     "roles.get" -> writeRoleDetails(me.roles.get(readGetRole(input)))
@@ -247,6 +253,12 @@ fun readRefresh(from: JsonElement) = from.record("refresh_token").let { it ->
     )
 }
 
+fun readStepUp(from: JsonElement) = from.record("password").let { it ->
+    StepUp(
+        password = it.required("password") { readString(it) },
+    )
+}
+
 fun readListSessions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
     ListSessions(
         page = it.optional("page") { readInt(it) },
@@ -273,6 +285,40 @@ fun readRevokeSession(from: JsonElement) = from.record("id").let { it ->
 fun readRevokeAllSessions(from: JsonElement) = from.record("user_id").let { it ->
     RevokeAllSessions(
         userId = it.optional("user_id") { readId(it) },
+    )
+}
+
+fun readChoosePassword(from: JsonElement) = from.record("challenge", "new_password").let { it ->
+    ChoosePassword(
+        challenge = it.required("challenge") { readString(it) },
+        newPassword = it.required("new_password") { readString(it) },
+    )
+}
+
+fun readChangePassword(from: JsonElement) = from.record("current_password", "new_password").let { it ->
+    ChangePassword(
+        currentPassword = it.required("current_password") { readString(it) },
+        newPassword = it.required("new_password") { readString(it) },
+    )
+}
+
+fun readSetPassword(from: JsonElement) = from.record("user_id", "password", "is_temporary").let { it ->
+    SetPassword(
+        userId = it.required("user_id") { readId(it) },
+        password = it.required("password") { readString(it) },
+        isTemporary = it.optional("is_temporary") { readBool(it) },
+    )
+}
+
+fun readSetTemporaryPassword(from: JsonElement) = from.record("user_id").let { it ->
+    SetTemporaryPassword(
+        userId = it.required("user_id") { readId(it) },
+    )
+}
+
+fun readExpirePasswords(from: JsonElement) = from.record("user_ids").let { it ->
+    ExpirePasswords(
+        userIds = it.list("user_ids") { readId(it) },
     )
 }
 
@@ -657,7 +703,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -679,6 +725,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },
+        temporaryPasswordSeconds = it.optional("temporary_password_seconds") { readInt(it) },
         hashingMemoryKib = it.optional("hashing_memory_kib") { readInt(it) },
         hashingIterations = it.optional("hashing_iterations") { readInt(it) },
         hashingLanes = it.optional("hashing_lanes") { readInt(it) },
@@ -821,7 +868,19 @@ fun writeUserPage(from: UserPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writeLoginResult(from: LoginResult) = json(
+fun writeSignInResult(from: SignInResult) = json(
+    "step" to writeSignInStep(from.step),
+    "tokens" to from.tokens?.let { writeTokens(it) },
+    "challenge" to from.challenge?.let { writeString(it) },
+    "challenge_expires_at" to from.challengeExpiresAt?.let { writeTime(it) },
+)
+
+fun writeSignInStep(from: SignInStep) = writeString(when (from) {
+    SignInStep.DONE -> "done"
+    SignInStep.PASSWORD -> "password"
+})
+
+fun writeTokens(from: Tokens) = json(
     "access_token" to writeString(from.accessToken),
     "refresh_token" to writeString(from.refreshToken),
     "expires_at" to writeTime(from.expiresAt),
@@ -848,9 +907,15 @@ fun writeSession(from: Session) = json(
     "ip" to from.ip?.let { writeString(it) },
     "user_agent" to from.userAgent?.let { writeString(it) },
     "created_at" to writeTime(from.createdAt),
+    "authenticated_at" to writeTime(from.authenticatedAt),
     "last_seen_at" to writeTime(from.lastSeenAt),
     "expires_at" to writeTime(from.expiresAt),
     "is_current" to writeBool(from.isCurrent),
+)
+
+fun writeTemporaryPassword(from: TemporaryPassword) = json(
+    "password" to writeString(from.password),
+    "expires_at" to writeTime(from.expiresAt),
 )
 
 fun writeRole(from: Role) = json(
@@ -1330,6 +1395,8 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.SESSION_ENDED -> "session_ended"
     Reason.ACCOUNT_INACTIVE -> "account_inactive"
     Reason.NOT_SIGNED_IN -> "not_signed_in"
+    Reason.STEP_NEEDED -> "step_needed"
+    Reason.STEP_UP_REQUIRED -> "step_up_required"
     Reason.DENIED -> "denied"
     Reason.NOT_FOUND -> "not_found"
     Reason.TAKEN -> "taken"
@@ -1380,4 +1447,5 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.POLICY_INVALID -> "policy_invalid"
     FieldCode.COMMON_PASSWORD -> "common_password"
     FieldCode.CONTEXT_PASSWORD -> "context_password"
+    FieldCode.INCORRECT -> "incorrect"
 })

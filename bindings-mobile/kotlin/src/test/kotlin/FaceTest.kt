@@ -60,7 +60,7 @@ class FaceTest {
         assertEquals(7, ada.id.version())
         assertTrue(ada.createdAt in start.minusSeconds(1)..Instant.now())
         assertEquals(born, ada.birthDate)
-        val login = um.login("ada", "correct horse battery ada", RequestContext(ip = "192.0.2.1", userAgent = "Test"))
+        val login = um.login("ada", "correct horse battery ada", RequestContext(ip = "192.0.2.1", userAgent = "Test")).done()
         val me = um.authenticate(login.accessToken, RequestContext(ip = "192.0.2.1"))
         assertEquals("192.0.2.1", me.sessions.list().items.single().ip)
         val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
@@ -145,8 +145,8 @@ class FaceTest {
     fun `a login is not printed`() = runBlocking<Unit> {
         val um = UserManagement.open(settings.copy(signingKey = "correct horse battery staple of the host"))
         val id = um.system().users.create(CreateUser(email = "ada@example.org", password = "correct horse battery ada")).id
-        val login = um.login("ada@example.org", "correct horse battery ada")
-        assertEquals("LoginResult(…) [LoginResult(…)]", "$login ${listOf(login)}")
+        val login = um.login("ada@example.org", "correct horse battery ada").done()
+        assertEquals("Tokens(…) [Tokens(…)]", "$login ${listOf(login)}")
         assertTrue("id=$id" in "${login.user}")
     }
 

@@ -50,7 +50,7 @@ class FastChecksTest {
     @Test
     fun `it follows every change, and says what is wrong`() = runBlocking<Unit> {
         val ada = um.system().users.create(CreateUser("ada@example.org", password = "correct horse battery ada"))
-        val me = um.authenticate(um.login("ada@example.org", "correct horse battery ada").accessToken)
+        val me = um.authenticate(um.login("ada@example.org", "correct horse battery ada").done().accessToken)
         assertFalse(me.can("document:edit"))
         um.system().roles.assign(AssignRole(ada.id, "editor"))
         assertTrue(me.can("document:edit"))

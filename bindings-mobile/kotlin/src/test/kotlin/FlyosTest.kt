@@ -61,7 +61,7 @@ class FlyosTest {
 
     private suspend fun UserManagement.signIn(name: String): Caller {
         val email = "$name@flyos.mil"
-        return authenticate(login(email, seedPassword(email)).accessToken)
+        return authenticate(login(email, seedPassword(email)).done().accessToken)
     }
 
     private suspend fun Caller.names() = users.list().items.map { it.email!!.substringBefore('@') }.toSet()

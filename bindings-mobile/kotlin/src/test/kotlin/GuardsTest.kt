@@ -86,7 +86,7 @@ class GuardsTest {
     private suspend fun user(name: String, vararg roles: String): UUID =
         um.system().users.create(CreateUser("$name@example.org", password = seedPassword(name), roles = roles.toList())).id
 
-    private suspend fun login(name: String) = um.login("$name@example.org", seedPassword(name)).accessToken
+    private suspend fun login(name: String) = um.login("$name@example.org", seedPassword(name)).done().accessToken
 
     @AfterTest
     fun stop() = runBlocking { server.stop(0).also { um.shutdown() } }

@@ -26,7 +26,7 @@ class PersisterTest {
             assertEquals(ada, again.system().users.get(GetUser(ada.id)))
             assertEquals(5, again.system().users.list().total)
             assertEquals(0, again.system().setup.seed(flyos()).usersCreated)
-            val login = again.login("operator1@flyos.mil", seedPassword("operator1@flyos.mil"))
+            val login = again.login("operator1@flyos.mil", seedPassword("operator1@flyos.mil")).done()
             assertEquals(2, again.authenticate(login.accessToken).drones.list().total)
             assertTrue(again.system().audit.verify().isWhole)
             again.shutdown()

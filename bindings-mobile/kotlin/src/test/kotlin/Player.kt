@@ -56,9 +56,9 @@ class Player(private val store: JsonObject, private val folder: File) {
         val request = request(step["request"])
         text("call")?.let { return call(caller(step), it, step) }
         step["login"]?.let {
-            val answer = dispatch(um.anonymous(request), "sessions.login", filled(it))
-            name(um.authenticate(answer.jsonObject.getValue("access_token").jsonPrimitive.content, request))
-            return answer
+            val tokens = um.anonymous(request).sessions.login(readLogin(filled(it))).done()
+            name(um.authenticate(tokens.accessToken, request))
+            return writeTokens(tokens)
         }
         step["authenticate"]?.let { name(um.authenticate(filled(it).jsonPrimitive.content, request)); return JsonNull }
         step["act_as"]?.let { name(um.actingAs(readId(filled(it)))); return JsonNull }

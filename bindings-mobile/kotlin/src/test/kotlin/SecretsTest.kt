@@ -16,7 +16,7 @@ class SecretsTest {
             val text = made(Class.forName("dev.rolekeep.$record")).toString()
             assertEquals("$record(…)", text)
         }
-        assertTrue(secrets.size >= 6 && listOf("access_token", "refresh_token") == secrets.getValue("LoginResult").jsonArray.map { it.jsonPrimitive.content })
+        assertTrue(secrets.size >= 6 && listOf("access_token", "refresh_token") == secrets.getValue("Tokens").jsonArray.map { it.jsonPrimitive.content })
     }
 
     @Test

@@ -6,6 +6,8 @@ from __future__ import annotations
 from .._ffi import AsyncFfi
 from .users import AsyncUsers
 from .sessions import AsyncSessions
+from .sign_in import AsyncSignIn
+from .passwords import AsyncPasswords
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
 from .policy import AsyncPolicy
@@ -18,12 +20,14 @@ __all__ = [
     "AsyncAreas",
     "AsyncAudit",
     "AsyncDrones",
+    "AsyncPasswords",
     "AsyncPermissions",
     "AsyncPolicy",
     "AsyncRegions",
     "AsyncRoles",
     "AsyncSessions",
     "AsyncSetup",
+    "AsyncSignIn",
     "AsyncUsers",
 ]
 
@@ -42,6 +46,16 @@ class AsyncAreas:
     def sessions(self: AsyncFfi) -> AsyncSessions:
         """Logins: tokens and the sessions they belong to."""
         return AsyncSessions(self)
+
+    @property
+    def sign_in(self: AsyncFfi) -> AsyncSignIn:
+        """The steps of a sign-in after the first."""
+        return AsyncSignIn(self)
+
+    @property
+    def passwords(self: AsyncFfi) -> AsyncPasswords:
+        """Passwords: changing one's own, and setting those of others."""
+        return AsyncPasswords(self)
 
     @property
     def roles(self: AsyncFfi) -> AsyncRoles:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from .._ffi import Ffi
 from .users import Users
 from .sessions import Sessions
+from .sign_in import SignIn
+from .passwords import Passwords
 from .roles import Roles
 from .permissions import Permissions
 from .policy import Policy
@@ -18,12 +20,14 @@ __all__ = [
     "Areas",
     "Audit",
     "Drones",
+    "Passwords",
     "Permissions",
     "Policy",
     "Regions",
     "Roles",
     "Sessions",
     "Setup",
+    "SignIn",
     "Users",
 ]
 
@@ -42,6 +46,16 @@ class Areas:
     def sessions(self: Ffi) -> Sessions:
         """Logins: tokens and the sessions they belong to."""
         return Sessions(self)
+
+    @property
+    def sign_in(self: Ffi) -> SignIn:
+        """The steps of a sign-in after the first."""
+        return SignIn(self)
+
+    @property
+    def passwords(self: Ffi) -> Passwords:
+        """Passwords: changing one's own, and setting those of others."""
+        return Passwords(self)
 
     @property
     def roles(self: Ffi) -> Roles:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import LoginResult, Page, Session
+from ...records import Page, Session, SignInResult, Tokens
 from .._ffi import Ffi
 
 
@@ -27,9 +27,10 @@ class Sessions:
         *,
         device_name: str | None = None,
         platform: str | None = None,
-    ) -> LoginResult:
+    ) -> SignInResult:
         """Signs in with an e-mail address or username and the password.
 
+        The answer has the tokens, or names the step that the sign-in owes.
         Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a
         wrong password and an account that may not sign in; the audit log has the actual reason.
 
@@ -39,7 +40,7 @@ class Sessions:
             device_name: The user's name for the device.
             platform: `web`, `ios`, …
         """
-        return decode(LoginResult, self._caller.call("sessions.login", {
+        return decode(SignInResult, self._caller.call("sessions.login", {
             "identifier": identifier,
             "password": password,
             "device_name": device_name,
@@ -49,7 +50,7 @@ class Sessions:
     def refresh(
         self,
         refresh_token: str,
-    ) -> LoginResult:
+    ) -> Tokens:
         """Exchanges a refresh token for the next pair of tokens.
 
         A token is valid once. Within a grace period (30 s by default) the same token returns the
@@ -60,7 +61,24 @@ class Sessions:
         Args:
             refresh_token: The refresh token.
         """
-        return decode(LoginResult, self._caller.call("sessions.refresh", {"refresh_token": refresh_token}))
+        return decode(Tokens, self._caller.call("sessions.refresh", {"refresh_token": refresh_token}))
+
+    def step_up(
+        self,
+        password: str,
+    ) -> Tokens:
+        """Proves again who the caller is, for operations that ask for a proof of the last five
+        minutes.
+
+        The caller goes on in a new session, by the tokens of the answer; those of the present one
+        end at once.
+        Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a
+        session.
+
+        Args:
+            password: The password.
+        """
+        return decode(Tokens, self._caller.call("sessions.step_up", {"password": password}))
 
     def logout(self) -> None:
         """Ends the caller's own session: its tokens are refused from then on."""

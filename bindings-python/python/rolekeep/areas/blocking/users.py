@@ -52,7 +52,8 @@ class Users:
             username: The name to sign in with: 3 to 50 letters, digits and underscores; unique,
                 whatever the case.
             password: The password, at least 15 characters; none: the user cannot sign in with a
-                password yet.
+                password yet. Unless the application itself creates the user, it is temporary: the
+                first sign-in must choose another one.
             full_name: The whole name, at most 255 characters.
             display_name: The name shown to others, at most 100 characters.
             first_name: The given name, at most 100 characters.

@@ -9,6 +9,12 @@ val Caller.users: Users get() = getUsers()
 /** Logins: tokens and the sessions they belong to. */
 val Caller.sessions: Sessions get() = getSessions()
 
+/** The steps of a sign-in after the first. */
+val Caller.signIn: SignIn get() = getSignIn()
+
+/** Passwords: changing one's own, and setting those of others. */
+val Caller.passwords: Passwords get() = getPasswords()
+
 /** Roles of the policy, and who holds them. */
 val Caller.roles: Roles get() = getRoles()
 

@@ -11,6 +11,12 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Logins: tokens and the sessions they belong to. */
     fun sessions() = BlockingSessions(areas.getSessions())
 
+    /** The steps of a sign-in after the first. */
+    fun signIn() = BlockingSignIn(areas.getSignIn())
+
+    /** Passwords: changing one's own, and setting those of others. */
+    fun passwords() = BlockingPasswords(areas.getPasswords())
+
     /** Roles of the policy, and who holds them. */
     fun roles() = BlockingRoles(areas.getRoles())
 

@@ -27,7 +27,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
      * @throws RolekeepException.Unauthorized whatever was wrong.
      */
     @JvmOverloads
-    fun login(identifier: String, password: String, request: RequestContext = RequestContext()): LoginResult =
+    fun login(identifier: String, password: String, request: RequestContext = RequestContext()): SignInResult =
         await { um.login(identifier, password, request) }
 
     /**

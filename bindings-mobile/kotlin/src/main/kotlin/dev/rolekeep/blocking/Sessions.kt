@@ -9,10 +9,11 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Signs in with an e-mail address or username and the password.
      *
+     * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
      * an account that may not sign in; the audit log has the actual reason.
      */
-    fun login(input: Login): LoginResult = await { area.login(input) }
+    fun login(input: Login): SignInResult = await { area.login(input) }
 
     /**
      * Exchanges a refresh token for the next pair of tokens.
@@ -21,7 +22,15 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
-    fun refresh(input: Refresh): LoginResult = await { area.refresh(input) }
+    fun refresh(input: Refresh): Tokens = await { area.refresh(input) }
+
+    /**
+     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     */
+    fun stepUp(input: StepUp): Tokens = await { area.stepUp(input) }
 
     /** Ends the caller's own session: its tokens are refused from then on. */
     fun logout(): Unit = await { area.logout() }

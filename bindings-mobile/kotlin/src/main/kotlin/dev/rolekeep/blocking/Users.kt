@@ -166,7 +166,10 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
     fun username(value: String?) = apply { username = value }
 
-    /** The password, at least 15 characters; none: the user cannot sign in with a password yet. */
+    /**
+     * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+     * creates the user, it is temporary: the first sign-in must choose another one.
+     */
     fun password(value: String?) = apply { password = value }
 
     /** The whole name, at most 255 characters. */

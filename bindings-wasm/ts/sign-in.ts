@@ -1,0 +1,22 @@
+import { UnauthorizedError } from "./errors.js";
+import type { SignInResult, Tokens } from "./generated/types.js";
+
+/** What an answer to a step of a sign-in can do. */
+export interface SignInBase {
+  /**
+   * The tokens.
+   *
+   * @throws UnauthorizedError with the reason `step_needed` if a step is owed.
+   */
+  done(): Tokens;
+}
+
+/** Gives an answer its method; not enumerable, so that it stays plain data. */
+export function withDone(answer: object): object {
+  const done = function (this: SignInResult): Tokens {
+    if (this.tokens !== null) return this.tokens;
+    const message = "the sign-in is not done: its answer names the step that is owed";
+    throw new UnauthorizedError({ code: "UNAUTHORIZED", reason: "step_needed", message, httpStatus: 401 });
+  };
+  return Object.defineProperty(answer, "done", { value: done });
+}

@@ -1,0 +1,101 @@
+//! Ids that only we can make: what a challenge hands out for its next step. The id finds the row, the MAC proves that we made
+//! it, for this purpose and for what the row says; so the storage keeps no secret of it.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    secret::Secret,
+};
+
+/// The MAC is cut to so many bytes: 192 bits.
+const TAG_BYTES: usize = 24;
+/// Of the id and the MAC, in base64url.
+const TEXT_BYTES: usize = (16 + TAG_BYTES).div_ceil(3) * 4;
+
+/// What a signed id is good for; none passes for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The next step of a sign-in.
+    Challenge,
+}
+
+impl Purpose {
+    /// What its texts begin with, by which secret scanners find them.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Purpose::Challenge => "rkx_",
+        }
+    }
+}
+
+/// Signs an id together with what it is bound to.
+pub fn issue(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Secret> {
+    let mut bytes = id.as_bytes().to_vec();
+    let tag = mac(key, purpose, id, bound)?.finalize().into_bytes();
+    bytes.extend(tag.iter().take(TAG_BYTES));
+    Ok(Secret::from(format!("{}{}", purpose.prefix(), BASE64_URL_SAFE_NO_PAD.encode(bytes))))
+}
+
+/// The id that a text claims, to look up what it is bound to. Proves nothing.
+pub fn read(purpose: Purpose, text: &Secret) -> Result<Uuid> {
+    parse(purpose, text).map(|(id, _)| id)
+}
+
+/// Proves that we signed it, for this purpose and what it is bound to, in constant time (V11.2.4).
+pub fn verify(key: &[u8], purpose: Purpose, text: &Secret, bound: &[&[u8]]) -> Result<Uuid> {
+    let (id, tag) = parse(purpose, text)?;
+    mac(key, purpose, id, bound)?.verify_truncated_left(&tag).map_err(|_| invalid())?;
+    Ok(id)
+}
+
+fn parse(purpose: Purpose, text: &Secret) -> Result<(Uuid, [u8; TAG_BYTES])> {
+    let text = text.expose().strip_prefix(purpose.prefix()).filter(|text| text.len() <= TEXT_BYTES);
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.ok_or_else(invalid)?).map_err(|_| invalid())?;
+    let (id, tag) = bytes.split_first_chunk::<16>().ok_or_else(invalid)?;
+    Ok((Uuid::from_bytes(*id), tag.try_into().map_err(|_| invalid())?))
+}
+
+fn mac(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Hmac<Sha256>> {
+    let mac = super::keyed(key)?.chain_update(purpose.prefix()).chain_update(id.as_bytes());
+    // With the length of each, so that no two lists are one text.
+    Ok(bound.iter().fold(mac, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)))
+}
+
+fn invalid() -> Error {
+    Error::new(Reason::InvalidToken, "it was not issued here, or is no longer valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_4_only_our_ids_verify_for_what_they_are_bound_to() {
+        let (key, id) = ([1; 32], Uuid::from_u128(9));
+        let bound: [&[u8]; 2] = [b"user", b"7"];
+        let text = issue(&key, Purpose::Challenge, id, &bound).unwrap();
+        assert!(text.expose().starts_with("rkx_") && text.expose().len() == 4 + 54, "{}", text.expose());
+        assert_eq!(verify(&key, Purpose::Challenge, &text, &bound), Ok(id));
+        assert_eq!(read(Purpose::Challenge, &text), Ok(id));
+        assert!(verify(&[2; 32], Purpose::Challenge, &text, &bound).is_err());
+        assert!(verify(&key, Purpose::Challenge, &text, &[b"user", b"8"]).is_err());
+        assert!(verify(&key, Purpose::Challenge, &text, &[b"user7", b""]).is_err());
+        assert!(verify(&key, Purpose::Challenge, &text, &[b"user7"]).is_err());
+        let whole = text.expose();
+        for at in 0..whole.len() {
+            let mut spoilt = whole.as_bytes().to_vec();
+            spoilt[at] = if spoilt[at] == b'A' { b'B' } else { b'A' };
+            let spoilt = String::from_utf8(spoilt).unwrap();
+            assert!(verify(&key, Purpose::Challenge, &spoilt.as_str().into(), &bound).is_err(), "{spoilt}");
+            assert!(verify(&key, Purpose::Challenge, &whole[..at].into(), &bound).is_err(), "{at}");
+        }
+        for text in ["", "rkx_", "rkx_AAAA", "rkr_AAAA", &whole.replace("rkx_", "rkr_"), &format!("{whole}A")] {
+            assert!(read(Purpose::Challenge, &text.into()).is_err(), "{text}");
+            assert!(verify(&key, Purpose::Challenge, &text.into(), &bound).is_err(), "{text}");
+        }
+    }
+}

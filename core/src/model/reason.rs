@@ -1,0 +1,160 @@
+//! What happened, more precisely than a code says.
+
+use rolekeep_macros::{Describe, Word};
+
+use super::error::Code;
+
+/// What happened, more precisely than the [`Code`] says, and as stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Fields of the input are wrong.
+    InvalidInput,
+    /// The input is not valid JSON.
+    InvalidJson,
+    /// There is no operation of this name.
+    UnknownOperation,
+    /// The policy file has errors; each with line and column.
+    PolicyInvalid,
+    /// The policy declares no such permission.
+    UnknownPermission,
+    /// The policy declares no such role.
+    UnknownRole,
+    /// A value of the resource does not have the type that the policy declares, or the policy does not declare its attribute.
+    ResourceInvalid,
+    /// The same for an attribute of the principal, or the principal was made by other rules.
+    PrincipalInvalid,
+    /// The same for a value of the context.
+    ContextInvalid,
+    /// The resource lacks an attribute that the policy reads.
+    ResourceIncomplete,
+    /// The context lacks a value that the policy reads.
+    ContextIncomplete,
+    /// The seed file has errors.
+    SeedInvalid,
+    /// A setting has a value that cannot be used.
+    ConfigInvalid,
+    /// The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in.
+    IdempotencyKeyInvalid,
+    /// The same caller used this idempotency key for the same operation before, with another input.
+    IdempotencyKeyReused,
+    /// Unknown account, wrong password or inactive account; only the audit log says which.
+    InvalidCredentials,
+    /// The token was not issued here, or not for this purpose.
+    InvalidToken,
+    /// The token has expired.
+    TokenExpired,
+    /// The session has ended, or its user may no longer sign in.
+    SessionEnded,
+    /// The account that the application acts as is inactive, suspended, banned or deleted.
+    AccountInactive,
+    /// This needs a signed-in caller.
+    NotSignedIn,
+    /// The sign-in is not done: the answer of the last step names the next one.
+    StepNeeded,
+    /// This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+    StepUpRequired,
+    /// The rules do not allow it.
+    Denied,
+    /// It does not exist, or the caller may not see it.
+    NotFound,
+    /// The name is taken.
+    Taken,
+    /// The assignment exists already.
+    AlreadyAssigned,
+    /// The expected version is not the current one.
+    VersionStale,
+    /// It would leave no active administrator.
+    LastAdministrator,
+    /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
+    InUse,
+    /// It belongs to the library and cannot be changed.
+    BuiltIn,
+    /// The account's status does not allow this change.
+    WrongStatus,
+    /// Other requests kept writing the same rows; try again.
+    Contention,
+    /// A request with this idempotency key was already done, by the change of the error's `change_id`; it was not repeated.
+    AlreadyDone,
+    /// Too many requests; the error says after how many seconds to try again.
+    RateLimited,
+    /// Too many passwords are waiting to be hashed.
+    HashingQueueFull,
+    /// The storage does not answer.
+    StorageUnavailable,
+    /// The file does not exist, is not a database, or was removed or replaced while it was open.
+    StorageMissing,
+    /// The storage can be read but not written.
+    StorageReadOnly,
+    /// The disk is full.
+    StorageFull,
+    /// The storage was written by a newer version of this library.
+    SchemaNewer,
+    /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
+    OutcomeUnknown,
+    /// The user's rights are not in memory; `check` reads them.
+    NotLoaded,
+    /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
+    DeferredNotLoaded,
+    /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
+    RightsStale,
+    /// The store was closed.
+    Closed,
+    /// The storage contains something that this library did not write.
+    Corrupt,
+    /// A fault of the library; please report it.
+    Internal,
+}
+
+impl Reason {
+    /// The code it belongs to.
+    pub const fn code(&self) -> Code {
+        match self {
+            Reason::InvalidInput
+            | Reason::InvalidJson
+            | Reason::UnknownOperation
+            | Reason::PolicyInvalid
+            | Reason::UnknownPermission
+            | Reason::UnknownRole
+            | Reason::ResourceInvalid
+            | Reason::PrincipalInvalid
+            | Reason::ContextInvalid
+            | Reason::ResourceIncomplete
+            | Reason::ContextIncomplete
+            | Reason::SeedInvalid
+            | Reason::ConfigInvalid
+            | Reason::IdempotencyKeyInvalid
+            | Reason::IdempotencyKeyReused => Code::Validation,
+            Reason::InvalidCredentials
+            | Reason::InvalidToken
+            | Reason::TokenExpired
+            | Reason::SessionEnded
+            | Reason::AccountInactive
+            | Reason::NotSignedIn
+            | Reason::StepNeeded
+            | Reason::StepUpRequired => Code::Unauthorized,
+            Reason::Denied => Code::Forbidden,
+            Reason::NotFound => Code::NotFound,
+            Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
+            Reason::VersionStale
+            | Reason::LastAdministrator
+            | Reason::InUse
+            | Reason::BuiltIn
+            | Reason::WrongStatus
+            | Reason::Contention
+            | Reason::AlreadyDone => Code::Conflict,
+            Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,
+            Reason::StorageUnavailable
+            | Reason::StorageMissing
+            | Reason::StorageReadOnly
+            | Reason::StorageFull
+            | Reason::SchemaNewer
+            | Reason::OutcomeUnknown
+            | Reason::NotLoaded
+            | Reason::DeferredNotLoaded
+            | Reason::RightsStale
+            | Reason::Closed => Code::Unavailable,
+            Reason::Corrupt | Reason::Internal => Code::Internal,
+        }
+    }
+}

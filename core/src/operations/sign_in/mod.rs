@@ -1,0 +1,150 @@
+//! Signing in, step by step (AUT-1, 2): after a proof held, an account may owe another step before it has a session.
+//!
+//! `sessions.login` takes the first proof. What is owed next the answer names, with a challenge that the operation of that
+//! step takes. A challenge is good once, for its step, for ten minutes, and in the credential's epoch alone.
+
+mod password;
+
+pub use crate::model::credential::SignInStep;
+pub use password::ChoosePassword;
+
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
+use super::{
+    plan::Plan,
+    services::Services,
+    sessions::{self, Device, Tokens},
+    users::shown,
+};
+use crate::{
+    credentials::signed_id::{self, Purpose},
+    model::{
+        credential::{Challenge, Credential},
+        error::{Error, Reason, Result},
+        id::ChallengeId,
+        registry::Guard,
+        secret::Secret,
+        time::Time,
+        user::{User, UserActivity},
+    },
+};
+
+/// How long a challenge is good, in seconds (V6.5.5).
+const CHALLENGE_SECONDS: i64 = 10 * 60;
+
+/// The answer to a step of a sign-in: the tokens, or what is owed next.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct SignInResult {
+    /// What is owed next; `done`: the user is signed in.
+    pub step: SignInStep,
+    /// The tokens, once the user is signed in.
+    pub tokens: Option<Tokens>,
+    /// What the operation of the next step takes; good once.
+    pub challenge: Option<Secret>,
+    /// Until when the challenge is good.
+    pub challenge_expires_at: Option<Time>,
+}
+
+impl SignInResult {
+    /// The tokens.
+    ///
+    /// # Errors
+    /// [`Reason::StepNeeded`] if a step is owed.
+    pub fn done(self) -> Result<Tokens> {
+        self.tokens.ok_or_else(step_needed)
+    }
+}
+
+/// The error of who takes a sign-in for done that owes a step.
+#[doc(hidden)]
+pub fn step_needed() -> Error {
+    Error::new(Reason::StepNeeded, "the sign-in is not done: its answer names the step that is owed")
+}
+
+/// What an account owes whose first proof held.
+fn owed(credential: &Credential) -> Option<SignInStep> {
+    credential.must_change.then_some(SignInStep::Password)
+}
+
+/// Plans what follows a proof that held: the challenge of the next step, or the session.
+pub(super) async fn go_on(
+    plan: &mut Plan<'_>,
+    user: User,
+    credential: &Credential,
+    device: Device,
+) -> Result<SignInResult> {
+    // Whoever changes what was proved meanwhile wins.
+    plan.check(credential);
+    let Some(step) = owed(credential) else {
+        return Ok(SignInResult::with(begin_session(plan, user, device).await?));
+    };
+    let challenge = Challenge {
+        id: plan.services.env.new_id()?,
+        user_id: user.id,
+        step,
+        epoch: credential.epoch,
+        device_name: device.name,
+        platform: device.platform,
+        created_at: plan.now,
+        expires_at: plan.now.plus_seconds(CHALLENGE_SECONDS),
+        used_at: None,
+        session_id: None,
+        version: 0,
+    };
+    // Deleted with its user, whoever deletes that meanwhile.
+    plan.check(&user);
+    let challenge = plan.follow(None, challenge);
+    plan.audit("sessions.login_step", Some(("user", user.id.to_string())), Some(format!("owes {step}")));
+    Ok(SignInResult {
+        step,
+        tokens: None,
+        challenge: Some(challenge.sign(plan.services)?),
+        challenge_expires_at: Some(challenge.expires_at),
+    })
+}
+
+/// Plans the session that a sign-in ends with.
+async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Result<Tokens> {
+    // Whoever suspends the user meanwhile wins: no session is left over.
+    plan.rely_on(&Guard::of_user(user.id)).await?;
+    let (session, activity) = sessions::begin(plan, user.id, device)?;
+    // Beside the account: its version stays, and whatever is known of what it may do.
+    let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
+    let seen = before.clone().unwrap_or_else(|| UserActivity::none(user.id));
+    plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
+    plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
+    sessions::tokens(plan, shown(plan, user).await?, &session, &activity)
+}
+
+impl SignInResult {
+    fn with(tokens: Tokens) -> Self {
+        Self { step: SignInStep::Done, tokens: Some(tokens), challenge: None, challenge_expires_at: None }
+    }
+}
+
+impl Challenge {
+    /// What is handed out for it.
+    fn sign(&self, services: &Services) -> Result<Secret> {
+        signed_id::issue(&services.keys.signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
+    }
+
+    /// What its signature holds beside its id.
+    fn bound(&self) -> [&[u8]; 2] {
+        [self.user_id.0.as_bytes(), self.step.as_str().as_bytes()]
+    }
+}
+
+/// Finds the challenge that was handed out for a step; used or expired ones, too.
+async fn challenge_for(plan: &Plan<'_>, step: SignInStep, text: &Secret) -> Result<Challenge> {
+    let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
+    let challenge: Challenge = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
+    signed_id::verify(&plan.services.keys.signed_ids[..], Purpose::Challenge, text, &challenge.bound())?;
+    if challenge.step == step { Ok(challenge) } else { Err(void()) }
+}
+
+/// One answer for whatever makes a challenge void.
+fn void() -> Error {
+    Error::new(Reason::InvalidToken, "the challenge is not valid; sign in again")
+}
