@@ -50,7 +50,7 @@ def password(name):
 def login(client, name):
     answer = client.post("/login", json={"identifier": f"{name}@example.org", "password": password(name)})
     assert answer.status_code == 200, answer.text
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    return {"Authorization": f"Bearer {answer.json()['tokens']['access_token']}"}
 
 
 def assert_refused(answer, status, code, reason):

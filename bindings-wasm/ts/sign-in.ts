@@ -1,17 +1,7 @@
 import { UnauthorizedError } from "./errors.js";
 import type { SignInResult, Tokens } from "./generated/types.js";
 
-/** What an answer to a step of a sign-in can do. */
-export interface SignInBase {
-  /**
-   * The tokens.
-   *
-   * @throws UnauthorizedError with the reason `step_needed` if a step is owed.
-   */
-  done(): Tokens;
-}
-
-/** Gives an answer its method; not enumerable, so that it stays plain data. */
+/** Gives the answer to a step of a sign-in its method; not enumerable, so that it stays plain data. */
 export function withDone(answer: object): object {
   const done = function (this: SignInResult): Tokens {
     if (this.tokens !== null) return this.tokens;

@@ -29,6 +29,9 @@ fn index(homes: &[Home<'_>]) -> String {
     MARK.to_owned() + &lines.map(|module| format!("export type * from \"{module}\";\n")).collect::<String>()
 }
 
+/// The method of the one record that has one: `withDone` of `sign-in.ts` gives it.
+const DONE: &str = "  /** The tokens; throws an `UnauthorizedError` with the reason `step_needed` if a step is owed. */\n  done(): Tokens;\n";
+
 /// `types/users.ts`, …
 fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
     let docs = Docs::new(catalogue);
@@ -50,12 +53,14 @@ fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
             }
             Shape::Record(fields) => {
                 let is_input = inputs.contains(*name);
-                let base = if **name == *STEP { " extends SignInBase" } else { "" };
-                let _ = writeln!(text, "export interface {name}{base} {{");
+                let _ = writeln!(text, "export interface {name} {{");
                 for field in fields {
                     docs.put(&mut text, "  ", field.about);
                     let _ = writeln!(text, "  readonly {};", if is_input { given(field) } else { answered(field) });
                     used.extend(imports(&field.ty));
+                }
+                if **name == *STEP {
+                    text.push_str(DONE);
                 }
                 writeln!(text, "}}")
             }
@@ -69,13 +74,12 @@ fn types(catalogue: &Catalogue, homes: &[Home<'_>], home: &Home<'_>) -> String {
         [] => String::new(),
         names => format!("import type {{ {} }} from \"{module}\";\n", names.join(", ")),
     };
-    let steps = if home.has(STEP) { import("../../sign-in.js", vec!["SignInBase"]) } else { String::new() };
     let base = import("../../page.js", used.iter().copied().filter(|name| ["Json", "Page"].contains(name)).collect());
     let others = homes.iter().filter(|other| other.name != home.name).map(|other| {
         let names = used.iter().copied().filter(|name| other.has(name)).collect();
         import(&format!("./{}.js", other.name), names)
     });
-    let imports: String = [steps, base].into_iter().chain(others).collect();
+    let imports: String = [base].into_iter().chain(others).collect();
     let gap = if imports.is_empty() { "" } else { "\n" };
     format!("{MARK}{gap}{imports}\n// {about}\n{text}")
 }

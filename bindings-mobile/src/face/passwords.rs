@@ -31,7 +31,7 @@ hidden!(ChangePassword);
 /// (NIST SP 800-63B-4, 3.1.1.2).
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExpirePasswords {
-    /// Whose, at most 1,000 users; those who have none are left as they are.
+    /// Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
     #[uniffi(default)]
     pub user_ids: Vec<Uuid>,
 }
@@ -56,7 +56,8 @@ hidden!(SetPassword);
 /// Gives a user a generated password that must be changed at the next sign-in.
 ///
 /// It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-/// Permission `user:set_password`; for an administrator `admin:all`. It needs a sign-in or `sessions.step_up` within the last
+/// Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+/// do what the user may. It needs a sign-in or `sessions.step_up` within the last
 /// five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SetTemporaryPassword {
@@ -102,7 +103,8 @@ impl Passwords {
     /// Gives a user a generated password that must be changed at the next sign-in.
     ///
     /// It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-    /// Permission `user:set_password`; for an administrator `admin:all`. It needs a sign-in or `sessions.step_up` within the last
+    /// Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+    /// do what the user may. It needs a sign-in or `sessions.step_up` within the last
     /// five minutes.
     pub async fn set_temporary(&self, input: SetTemporaryPassword) -> Result<TemporaryPassword> {
         self.caller.run("passwords.set_temporary", &input).await

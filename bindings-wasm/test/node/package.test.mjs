@@ -17,16 +17,19 @@ const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json
 const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...parameters], { cwd: here, encoding: "utf8" });
 const manifest = JSON.parse(text("bindings-wasm/package.json"));
 
-/** Bytes after gzip that a page loads at first, at most; docs/decisions/007 says what they are. */
-const LIMIT = 450 * 1024;
+/**
+ * Bytes after gzip that a page loads at first, at most: 450 KiB with the 62 operations there were, and what `scripts/wasm-bytes`
+ * allows each since; docs/decisions/007 says what they are.
+ */
+const LIMIT = 450 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
 /** The same of `rolekeep/rules`. */
 const RULES_LIMIT = 150 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
 const DEFERRED_LIMIT = 295 * 1024;
 
-const HOMES = ["audit", "common", "config", "drones", "errors", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sql", "users"];
+const HOMES = ["audit", "common", "config", "drones", "errors", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users"];
 /** What pages and Workers load, module by module. */
-const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "store", "wasm"];
+const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: the entry `rolekeep/node`. */
 const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "guarded", "node"];
 const FILES = [

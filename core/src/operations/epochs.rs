@@ -2,19 +2,31 @@
 //! moves the epoch of the account's credential, and whatever rests on that checks it in its own commit.
 
 use super::{plan::Plan, sessions};
-use crate::model::{credential::Credential, error::Result, id::UserId, session::SessionEnd, user::User};
+use crate::model::{
+    credential::Credential, error::Result, id::UserId, secret::Secret, session::SessionEnd, user::User,
+};
 
-/// An account's credential; one that has none yet, has no password.
+/// What such an event makes of the password.
+pub(super) enum Password {
+    /// It stays.
+    Kept,
+    /// Its user chose this one, by its hash.
+    Chosen(Secret),
+    /// Somebody else chose this one, by its hash: for a time, and for the next sign-in.
+    Temporary(Secret),
+}
+
+/// An account's credential; none: it never had a password.
 pub(super) async fn credential_of(plan: &Plan<'_>, user: UserId) -> Result<Option<Credential>> {
     plan.reads().get(&(user,)).await
 }
 
-/// Plans such an event, which may change the credential as well: all sessions end for this reason.
+/// Plans such an event: all sessions end for this reason.
 pub(super) async fn advance(
     plan: &mut Plan<'_>,
     user: &User,
     why: SessionEnd,
-    change: impl FnOnce(&mut Credential),
+    password: Password,
 ) -> Result<Credential> {
     let before = credential_of(plan, user.id).await?;
     if before.is_none() {
@@ -22,9 +34,25 @@ pub(super) async fn advance(
         plan.check(user);
     }
     let mut after = before.clone().unwrap_or_else(|| Credential::none(user.id));
-    change(&mut after);
+    password.put_into(&mut after, plan);
     after.epoch += 1;
     let after = plan.follow(before.as_ref(), after);
     sessions::end_all(plan, user.id, why, None).await?;
     Ok(after)
+}
+
+impl Password {
+    /// Changes a credential accordingly.
+    pub(super) fn put_into(self, credential: &mut Credential, plan: &Plan<'_>) {
+        let (hash, is_temporary) = match self {
+            Self::Kept => return,
+            Self::Chosen(hash) => (hash, false),
+            Self::Temporary(hash) => (hash, true),
+        };
+        let until = plan.now.plus_seconds(plan.services.config.temporary_password_seconds);
+        credential.password_hash = Some(hash);
+        credential.set_at = Some(plan.now);
+        credential.must_change = is_temporary;
+        credential.temporary_until = is_temporary.then_some(until);
+    }
 }

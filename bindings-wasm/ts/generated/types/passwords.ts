@@ -23,7 +23,7 @@ export interface ChangePassword {
  * (NIST SP 800-63B-4, 3.1.1.2).
  */
 export interface ExpirePasswords {
-  /** Whose, at most 1,000 users; those who have none are left as they are. */
+  /** Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`. */
   readonly userIds?: readonly string[] | undefined;
 }
 
@@ -45,7 +45,8 @@ export interface SetPassword {
  * Gives a user a generated password that must be changed at the next sign-in.
  *
  * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
- * Permission `user:set_password`; for an administrator `admin:all`. It needs a sign-in or `sessions.step_up` within the last
+ * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+ * do what the user may. It needs a sign-in or `sessions.step_up` within the last
  * five minutes.
  */
 export interface SetTemporaryPassword {

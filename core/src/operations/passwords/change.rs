@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{chosen, proved, set};
+use super::{chosen, proved};
 use crate::{
     model::{error::Result, secret::Secret, session::SessionEnd, time::Time},
     operations::{
@@ -42,9 +42,8 @@ impl Operation for ChangePassword {
         let session = own_among_all(plan).await?;
         let current = &change.current_password;
         let (user, credential) = proved(plan, "current_password", current, "passwords.change_failed").await?;
-        let hash = chosen(plan, "new_password", &change.new_password, &user, &credential).await?;
-        let now = plan.now;
-        epochs::advance(plan, &user, SessionEnd::CredentialChanged, |credential| set(credential, hash, now)).await?;
+        let new = chosen(plan, "new_password", &change.new_password, &user, &credential).await?;
+        epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         renew(plan, user, &session).await
     }

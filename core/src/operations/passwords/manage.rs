@@ -3,26 +3,14 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{check, generated, set, set_temporary};
+use super::{Given, check, generated};
 use crate::{
     model::{
-        check::wrong,
-        credential::Credential,
-        decode::FieldCode,
-        error::Result,
-        id::UserId,
-        secret::Secret,
-        session::SessionEnd,
-        time::Time,
-        user::{User, UserStatus},
+        check::wrong, credential::Credential, decode::FieldCode, error::Result, id::UserId, secret::Secret, time::Time,
+        user::User,
     },
     operations::{
-        Access, Operation,
-        actor::Actor,
-        administrators, epochs,
-        plan::{Plan, no_such},
-        reads::Reads,
-        services::Services,
+        Access, Operation, actor::Actor, administrators, epochs, plan::Plan, reads::Reads, services::Services,
         users::existing,
     },
 };
@@ -74,14 +62,14 @@ pub struct SetPassword {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExpirePasswords {
-    /// Whose, at most 1,000 users; those who have none are left as they are.
+    /// Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
     pub user_ids: Vec<UserId>,
 }
 
 #[portable_async]
 impl Operation for SetTemporaryPassword {
     type Target = User;
-    type Valid = (Secret, String);
+    type Valid = ();
 
     const ACCESS: Access = Access::Permission("user:set_password");
     const NEEDS_FRESH: bool = true;
@@ -90,19 +78,15 @@ impl Operation for SetTemporaryPassword {
         existing(reads, self.user_id).await
     }
 
-    async fn validate(self, services: &Services, _: Time) -> Result<Self::Valid> {
-        let password = generated(services.env.random()?);
-        let hash = services.hasher.hash(password.clone()).await?;
-        Ok((password, hash))
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
     }
 
-    async fn plan((password, hash): &Self::Valid, user: User, plan: &mut Plan<'_>) -> Result<TemporaryPassword> {
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<TemporaryPassword> {
         administrators::require_may_give_all_of(plan, user.id).await?;
-        let (now, seconds) = (plan.now, plan.services.config.temporary_password_seconds);
-        let change = |credential: &mut Credential| set_temporary(credential, hash.clone(), now, seconds);
-        epochs::advance(plan, &user, SessionEnd::CredentialChanged, change).await?;
-        plan.audit("passwords.set_temporary", Some(("user", user.id.to_string())), None);
-        Ok(TemporaryPassword { password: password.clone(), expires_at: now.plus_seconds(seconds) })
+        let password = generated(plan.services.env.random()?);
+        let until = plan.given(&user, &password, true, "passwords.set_temporary").await?;
+        Ok(TemporaryPassword { password, expires_at: until.unwrap_or(plan.now) })
     }
 }
 
@@ -123,15 +107,7 @@ impl Operation for SetPassword {
 
     async fn plan((password, is_temporary): &Self::Valid, user: User, plan: &mut Plan<'_>) -> Result<()> {
         check(plan.services.config.password_rule(), "password", password, &user)?;
-        let hash = plan.services.hasher.hash(password.clone()).await?;
-        let (now, seconds) = (plan.now, plan.services.config.temporary_password_seconds);
-        let change = |credential: &mut Credential| match is_temporary {
-            true => set_temporary(credential, hash, now, seconds),
-            false => set(credential, hash, now),
-        };
-        epochs::advance(plan, &user, SessionEnd::CredentialChanged, change).await?;
-        plan.audit("passwords.set", Some(("user", user.id.to_string())), None);
-        Ok(())
+        plan.given(&user, password, *is_temporary, "passwords.set").await.map(drop)
     }
 }
 
@@ -146,21 +122,20 @@ impl Operation for ExpirePasswords {
         if self.user_ids.len() > MAX_USERS {
             return Err(wrong("user_ids", FieldCode::TooLong, format!("must have at most {MAX_USERS} items")));
         }
-        let mut users = self.user_ids;
-        users.sort_unstable();
-        users.dedup();
-        Ok(users)
+        Ok(self.user_ids)
     }
 
     async fn plan(ids: &Vec<UserId>, (): (), plan: &mut Plan<'_>) -> Result<()> {
-        let users: Vec<User> = plan.reads().many(ids.iter().map(|id| (*id,))).await?;
-        if users.iter().filter(|user| user.status != UserStatus::Deleted).count() < ids.len() {
-            return Err(no_such("user_ids", "user"));
-        }
-        let credentials: Vec<Credential> = plan.reads().many(ids.iter().map(|id| (*id,))).await?;
-        for credential in credentials.into_iter().filter(|one| one.password_hash.is_some() && !one.must_change) {
-            plan.audit("passwords.expire", Some(("user", credential.user_id.to_string())), None);
-            plan.follow(Some(&credential.clone()), Credential { must_change: true, ..credential });
+        plan.read_ahead::<Credential>(ids.iter().map(|id| (*id,)).collect()).await?;
+        for id in ids {
+            let Some(before) = epochs::credential_of(plan, *id).await? else {
+                existing(plan.reads(), *id).await?;
+                continue;
+            };
+            if before.password_hash.is_some() && !before.must_change {
+                plan.audit("passwords.expire", Some(("user", id.to_string())), None);
+                plan.follow(Some(&before), Credential { must_change: true, ..before.clone() });
+            }
         }
         Ok(())
     }

@@ -7,7 +7,12 @@ pub use super::sessions::Tokens;
 pub use change::ChangePassword;
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 
-use super::{epochs, plan::Plan};
+use rolekeep_macros::portable_async;
+
+use super::{
+    epochs::{self, Password},
+    plan::Plan,
+};
 use crate::{
     credentials::password::PasswordRule,
     model::{
@@ -16,6 +21,7 @@ use crate::{
         decode::FieldCode,
         error::Result,
         secret::Secret,
+        session::SessionEnd,
         time::Time,
         user::User,
     },
@@ -29,13 +35,18 @@ pub(super) async fn chosen(
     password: &Secret,
     user: &User,
     before: &Credential,
-) -> Result<String> {
+) -> Result<Password> {
     check(plan.services.config.password_rule(), field, password, user)?;
-    let hash = before.password_hash.as_ref().map(|hash| hash.expose().to_owned());
-    if hash.is_some() && plan.services.hasher.verify(hash, password).await? {
+    if before.password_hash.is_some() && is_right(plan, before, password).await? {
         return Err(wrong(field, FieldCode::Disagrees, "must not be the present password"));
     }
-    plan.services.hasher.hash(password.clone()).await
+    Ok(Password::Chosen(plan.services.hasher.hash(password.clone()).await?.into()))
+}
+
+/// Whether it is the password; where there is none, no password is, after the same work.
+pub(super) async fn is_right(plan: &Plan<'_>, credential: &Credential, password: &Secret) -> Result<bool> {
+    let hash = credential.password_hash.as_ref().map(|hash| hash.expose().to_owned());
+    plan.services.hasher.verify(hash, password).await
 }
 
 /// Checks a password against the rule and the names of its user.
@@ -45,21 +56,6 @@ fn check(rule: PasswordRule<'_>, field: &str, password: &Secret, user: &User) ->
     let mut checks = Checks::default();
     checks.field(field, rule.check(password, &names));
     checks.finish()
-}
-
-/// Puts a password in that its user chose.
-pub(super) fn set(credential: &mut Credential, hash: String, now: Time) {
-    credential.password_hash = Some(hash.into());
-    credential.set_at = Some(now);
-    credential.must_change = false;
-    credential.temporary_until = None;
-}
-
-/// Puts a password in that somebody else chose, for so many seconds and the next sign-in.
-pub(super) fn set_temporary(credential: &mut Credential, hash: String, now: Time, seconds: i64) {
-    set(credential, hash, now);
-    credential.must_change = true;
-    credential.temporary_until = Some(now.plus_seconds(seconds));
 }
 
 /// Whether the password, if it is right, lets its user in at this time.
@@ -76,8 +72,7 @@ pub(super) async fn proved(
 ) -> Result<(User, Credential)> {
     let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
     let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
-    let hash = credential.password_hash.as_ref().map(|hash| hash.expose().to_owned());
-    if plan.services.hasher.verify(hash, password).await? {
+    if is_right(plan, &credential, password).await? {
         if credential.version > 0 {
             plan.check(&credential);
         }
@@ -87,6 +82,32 @@ pub(super) async fn proved(
     let wrong = wrong(field, FieldCode::Incorrect, "is not the password");
     plan.refuse(wrong.clone());
     Err(wrong)
+}
+
+/// Setting passwords of others.
+// Behind a box, so that it is there once, and not in each operation.
+#[portable_async]
+trait Given {
+    /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
+    async fn given(&mut self, user: &User, password: &Secret, is_temporary: bool, action: &str)
+    -> Result<Option<Time>>;
+}
+
+#[portable_async]
+impl Given for Plan<'_> {
+    async fn given(
+        &mut self,
+        user: &User,
+        password: &Secret,
+        is_temporary: bool,
+        action: &str,
+    ) -> Result<Option<Time>> {
+        let hash = self.services.hasher.hash(password.clone()).await?.into();
+        let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen(hash) };
+        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new).await?;
+        self.audit(action, Some(("user", user.id.to_string())), None);
+        Ok(credential.temporary_until)
+    }
 }
 
 /// A password that nobody chose: 100 bits, in letters and digits that are not taken for one another.

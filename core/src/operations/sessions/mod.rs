@@ -134,6 +134,13 @@ pub(crate) fn begin(plan: &mut Plan<'_>, user: UserId, device: Device) -> Result
     Ok((plan.follow(None, session), plan.follow(None, activity)))
 }
 
+/// A session as it is stored.
+pub(crate) async fn stored(plan: &Plan<'_>, id: SessionId) -> Result<Option<(Session, SessionActivity)>> {
+    let activity: Option<SessionActivity> = plan.reads().get(&(id,)).await?;
+    let session: Option<Session> = plan.reads().get(&(id,)).await?;
+    Ok(session.zip(activity))
+}
+
 /// The caller's own session.
 ///
 /// # Errors

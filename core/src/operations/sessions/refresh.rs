@@ -2,13 +2,13 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Tokens, end, require_alive, tokens};
+use super::{Tokens, end, require_alive, stored, tokens};
 use crate::{
     credentials::refresh_token,
     model::{
         error::{Error, Reason, Result},
         secret::Secret,
-        session::{Session, SessionActivity, SessionEnd},
+        session::{SessionActivity, SessionEnd},
         time::Time,
         user::User,
     },
@@ -42,9 +42,8 @@ impl Operation for Refresh {
         let invalid = || Error::new(Reason::InvalidToken, "the refresh token is not valid");
         let services = plan.services;
         let claimed = refresh_token::read(token)?.session;
-        let activity: SessionActivity = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
+        let (session, activity) = stored(plan, claimed).await?.ok_or_else(invalid)?;
         let claim = refresh_token::verify(&services.keys.refresh[..], activity.seed.expose(), token)?;
-        let session: Session = plan.reads().get(&(claimed,)).await?.ok_or_else(invalid)?;
         let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
         require_alive(&session, &activity, services, plan.now)?;
         if !user.is_active(plan.now) {

@@ -12,7 +12,13 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, actor::Actor, administrators, epochs, plan::Plan, reads::Reads, services::Services,
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        epochs::{self, Password},
+        plan::Plan,
+        reads::Reads,
+        services::Services,
         users::existing,
     },
 };
@@ -138,7 +144,7 @@ impl Operation for RevokeAllSessions {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
-        epochs::advance(plan, &user, SessionEnd::Revoked, |_| {}).await?;
+        epochs::advance(plan, &user, SessionEnd::Revoked, Password::Kept).await?;
         Ok(())
     }
 }

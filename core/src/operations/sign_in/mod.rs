@@ -8,13 +8,13 @@ mod password;
 pub use crate::model::credential::SignInStep;
 pub use password::ChoosePassword;
 
-use rolekeep_macros::Describe;
+use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
 
 use super::{
     plan::Plan,
     services::Services,
-    sessions::{self, Device, Tokens},
+    sessions::{self, Device, Tokens, require_alive},
     users::shown,
 };
 use crate::{
@@ -136,12 +136,47 @@ impl Challenge {
     }
 }
 
-/// Finds the challenge that was handed out for a step; used or expired ones, too.
-async fn challenge_for(plan: &Plan<'_>, step: SignInStep, text: &Secret) -> Result<Challenge> {
-    let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
-    let challenge: Challenge = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    signed_id::verify(&plan.services.keys.signed_ids[..], Purpose::Challenge, text, &challenge.bound())?;
-    if challenge.step == step { Ok(challenge) } else { Err(void()) }
+/// What all steps begin and end with.
+// Behind a box, so that it is there once, and not in each step.
+#[portable_async]
+trait Steps {
+    /// Finds the challenge that was handed out for a step; used or expired ones, too.
+    async fn challenge_for(&self, step: SignInStep, text: &Secret) -> Result<Challenge>;
+
+    /// Takes the step of a challenge, and goes on with the sign-in.
+    async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult>;
+
+    /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.
+    async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult>;
+}
+
+#[portable_async]
+impl Steps for Plan<'_> {
+    async fn challenge_for(&self, step: SignInStep, text: &Secret) -> Result<Challenge> {
+        let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
+        let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
+        signed_id::verify(&self.services.keys.signed_ids[..], Purpose::Challenge, text, &challenge.bound())?;
+        if challenge.step == step { Ok(challenge) } else { Err(void()) }
+    }
+
+    async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult> {
+        let device = Device { name: challenge.device_name.clone(), platform: challenge.platform.clone() };
+        let answer = go_on(self, user, credential, device).await?;
+        let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
+        self.follow(Some(challenge), Challenge { used_at: Some(self.now), session_id, ..challenge.clone() });
+        Ok(answer)
+    }
+
+    async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult> {
+        let (Some(used_at), Some(session)) = (challenge.used_at, challenge.session_id) else { return Err(void()) };
+        let (session, activity) = sessions::stored(self, session).await?.ok_or_else(void)?;
+        let is_late = self.now >= used_at.plus_seconds(self.services.config.refresh_grace_seconds);
+        if is_late || !user.is_active(self.now) || require_alive(&session, &activity, self.services, self.now).is_err()
+        {
+            return Err(void());
+        }
+        Ok(SignInResult::with(sessions::tokens(self, shown(self, user).await?, &session, &activity)?))
+    }
 }
 
 /// One answer for whatever makes a challenge void.

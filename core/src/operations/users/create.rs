@@ -20,7 +20,7 @@ use crate::{
         time::Time,
         user::{User, UserActivity, UserStatus},
     },
-    operations::{Access, Operation, administrators::GLOBAL, passwords, plan::Plan, rights, services::Services},
+    operations::{Access, Operation, administrators::GLOBAL, epochs::Password, plan::Plan, rights, services::Services},
     rules::RuleSet,
 };
 
@@ -245,17 +245,11 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     }
     plan.follow(None, UserActivity::none(id));
     if let Some(password_hash) = new.password_hash.clone() {
+        let hash = password_hash.into();
         let mut credential = Credential::none(id);
-        match plan.actor.is_system() {
-            true => passwords::set(&mut credential, password_hash, plan.now),
-            // Whoever creates an account for somebody knows its password.
-            false => passwords::set_temporary(
-                &mut credential,
-                password_hash,
-                plan.now,
-                plan.services.config.temporary_password_seconds,
-            ),
-        }
+        // Whoever creates an account for somebody knows its password.
+        let password = if plan.actor.is_system() { Password::Chosen(hash) } else { Password::Temporary(hash) };
+        password.put_into(&mut credential, plan);
         plan.follow(None, credential);
     }
     let named = new.roles.iter().map(String::as_str);

@@ -17,7 +17,8 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        administrators, epochs,
+        administrators,
+        epochs::{self, Password},
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -175,7 +176,7 @@ impl NewStatus {
                 administrators::require_one_left(plan, &held).await?;
             }
         }
-        epochs::advance(plan, &before, SessionEnd::UserInactive, |_| {}).await?;
+        epochs::advance(plan, &before, SessionEnd::UserInactive, Password::Kept).await?;
         Ok(plan.update(&before, after))
     }
 }

@@ -70,8 +70,9 @@ class Passwords:
         """Gives a user a generated password that must be changed at the next sign-in.
 
         It is told once and lets the user in for 72 hours, unless the configuration says otherwise.
-        All sessions of the user end. Permission `user:set_password`; for an administrator
-        `admin:all`. It needs a sign-in or `sessions.step_up` within the last five minutes.
+        All sessions of the user end. Permission `user:set_password`; for a user with more than the
+        default roles `admin:all`, since whoever knows the password may do what the user may. It
+        needs a sign-in or `sessions.step_up` within the last five minutes.
 
         Args:
             user_id: The user's id.
@@ -89,6 +90,7 @@ class Passwords:
         become known, not by the calendar (NIST SP 800-63B-4, 3.1.1.2).
 
         Args:
-            user_ids: Whose, at most 1,000 users; those who have none are left as they are.
+            user_ids: Whose, at most 1,000 users; those who have none are left as they are. One that
+                does not exist is `RESOURCE_NOT_FOUND`.
         """
         self._caller.call("passwords.expire", {"user_ids": user_ids})

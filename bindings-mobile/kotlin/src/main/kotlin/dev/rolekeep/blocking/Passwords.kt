@@ -26,7 +26,8 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
      * Gives a user a generated password that must be changed at the next sign-in.
      *
      * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-     * Permission `user:set_password`; for an administrator `admin:all`. It needs a sign-in or `sessions.step_up` within the last
+     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+     * do what the user may. It needs a sign-in or `sessions.step_up` within the last
      * five minutes.
      */
     fun setTemporary(input: SetTemporaryPassword): TemporaryPassword = await { area.setTemporary(input) }
@@ -45,7 +46,7 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
 class ExpirePasswordsBuilder() {
     private var userIds: List<UUID> = emptyList()
 
-    /** Whose, at most 1,000 users; those who have none are left as they are. */
+    /** Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`. */
     fun userIds(value: List<UUID>) = apply { userIds = value }
 
     fun build() = ExpirePasswords(userIds = userIds)
