@@ -1,4 +1,4 @@
-//! The native part of the Python package `rolekeep`: an `ffi` of strings. What programs see is in `python/rolekeep`.
+//! The native part of the Python package `rolekeep`: names and JSON in, JSON out. What programs see is in `python/rolekeep`.
 
 mod answer;
 mod errors;

@@ -6,7 +6,7 @@ mod pages;
 use std::{cell::Cell, sync::Arc};
 
 use crate::{
-    engine::{Engine, Who, WhoIdentity, allows_at_all},
+    engine::{Engine, Who, WhoIdentity},
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
@@ -97,8 +97,9 @@ impl Caller {
     /// # Errors
     /// [`Reason::UnknownPermission`] with the nearest name; [`Reason::ResourceIncomplete`] and
     /// [`Reason::ContextIncomplete`] if the policy reads more than was given; [`Reason::ResourceInvalid`] and
-    /// [`Reason::ContextInvalid`] if a value is not as the policy declares it; [`Reason::SessionEnded`] and
-    /// [`Reason::TokenExpired`]; [`Reason::RightsStale`] if other processes may write to the storage and the change feed
+    /// [`Reason::ContextInvalid`] if a value is not as the policy declares it; [`Reason::SessionEnded`],
+    /// [`Reason::TokenExpired`] and, without a session, [`Reason::AccountInactive`]; [`Reason::NotLoaded`] if the caller's
+    /// rights could not be read again after a change; [`Reason::RightsStale`] if other processes may write to the storage and the change feed
     /// could not be read for [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis).
     ///
     /// ```
@@ -125,7 +126,7 @@ impl Caller {
             |rules, principal, clock| {
                 let (permission, fields) = permission.resolve(rules)?;
                 if resource.is_none() && fields.is_empty() {
-                    return allows_at_all(rules, principal, permission, self.context(), clock);
+                    return rules.allows_at_all(principal, permission, self.context(), || clock.now());
                 }
                 let (context, now) = (self.context(), clock.now());
                 rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    engine::{Engine, Loaded, allows_at_all},
+    engine::{Engine, Loaded},
     manager::UserManagement,
     model::{
         error::{Error, Reason, Result},
@@ -228,7 +228,7 @@ impl Asking<'_> {
             |rules, principal| {
                 let (permission, fields) = permission.resolve(rules)?;
                 if resource.is_none() && fields.is_empty() {
-                    return allows_at_all(rules, principal, permission, &self.context, &clock);
+                    return rules.allows_at_all(principal, permission, &self.context, || clock.now());
                 }
                 let (context, now) = (&self.context, clock.now());
                 rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })

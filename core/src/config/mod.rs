@@ -52,7 +52,7 @@ pub enum AuditDenials {
 }
 
 /// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
-/// has a safe default. Times are in seconds.
+/// has a safe default. Times are in seconds unless the name says otherwise.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -38,7 +38,7 @@ use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
 use once::Once;
 pub use rights::UsersInMemory;
-pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession, allows_at_all};
+pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 use turn::Turns;

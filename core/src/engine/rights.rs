@@ -27,7 +27,7 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Context, Outdated, PermissionId, Pin, Principal, Question, Rights, RuleSet, Ticket},
+    rules::{Outdated, Pin, Principal, Rights, RuleSet, Ticket},
     storage::{ChangeSet, Write},
 };
 
@@ -109,7 +109,7 @@ impl Engine {
             let principal = policy.rules.principal(stored.clone());
             attempts += 1;
             // Who changes all the time is not kept; what was read is no older than the question.
-            if self.principals.put_read(&ticket, stored, None).is_some() || attempts == READINGS {
+            if self.principals.put_read(&ticket, stored).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));
             }
         }
@@ -127,7 +127,7 @@ impl Engine {
                 let Ok(read) = principals::load(self.services.reads(), ids, self.services.now()).await else { return };
                 for stored in read {
                     let (id, ticket) = (stored.id, tickets.get(&stored.id));
-                    match ticket.and_then(|ticket| self.principals.put_read(ticket, stored, None)) {
+                    match ticket.and_then(|ticket| self.principals.put_read(ticket, stored)) {
                         Some(_) => outdated.renewed(id),
                         None => again.push(UserId(id)),
                     }
@@ -313,20 +313,6 @@ impl Engine {
 /// Whether these rights still hold; most hold until the end of time.
 fn is_good(principal: &Principal, clock: &Clock<'_>) -> bool {
     !principal.grows_outdated() || !principal.is_outdated(clock.now())
-}
-
-/// [`RuleSet::allows`] to no resource in particular, without a look at the clock where no time has a say. A context is always
-/// looked at: one of the wrong type is an error also where nothing reads it.
-pub(crate) fn allows_at_all(
-    rules: &RuleSet,
-    principal: &Principal,
-    permission: PermissionId,
-    context: &Context,
-    clock: &Clock<'_>,
-) -> Result<bool> {
-    let question = || Question { principal, permission, fields: &[], resource: None, context, now: clock.now() };
-    let quick = if context.is_empty() { rules.fast_path(principal, permission) } else { None };
-    quick.map_or_else(|| rules.allows(&question()), Ok)
 }
 
 fn not_loaded() -> Error {

@@ -18,11 +18,6 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// Whether nothing was given.
-    pub const fn is_keep(&self) -> bool {
-        matches!(self, Patch::Keep)
-    }
-
     /// The field after the change.
     pub fn apply(self, old: Option<T>) -> Option<T> {
         match self {

@@ -89,9 +89,7 @@ impl RowFilter {
             false => Err(Error::new(Reason::RightsStale, "this row filter has expired; make it again")),
         }
     }
-}
 
-impl RowFilter {
     /// The predicate, by value.
     ///
     /// # Errors

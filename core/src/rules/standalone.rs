@@ -8,8 +8,8 @@ use crate::model::{
 };
 
 use crate::rules::{
-    Context, Explanation, PermissionId, PermissionName, Principal, PrincipalData, Question, Resource, RowFilter,
-    RuleSet, Scope, resource::NO_CONTEXT,
+    Context, Explanation, PermissionName, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
+    resource::NO_CONTEXT,
 };
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
@@ -211,20 +211,12 @@ impl<'c> Asking<'c> {
         let rules = self.of(principal)?;
         let (permission, fields) = permission.resolve(rules)?;
         match (&*fields, resource.into()) {
-            ([], None) => self.allows_at_all(rules, principal, permission),
+            ([], None) => rules.allows_at_all(principal, permission, self.context, || self.now()),
             (fields, resource) => {
                 let (context, now) = (self.context, self.now());
                 rules.allows(&Question { principal, permission, fields, resource, context, now })
             }
         }
-    }
-
-    /// [`Rules::check`] without a resource, by the number of a permission.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn check_by(&self, principal: &Principal, permission: PermissionId) -> Result<bool> {
-        self.allows_at_all(self.of(principal)?, principal, permission)
     }
 
     /// [`Rules::require`].
@@ -309,13 +301,5 @@ impl<'c> Asking<'c> {
             true => Ok(rules),
             false => Err(Error::new(Reason::PrincipalInvalid, "this principal was made by other rules")),
         }
-    }
-
-    // What few roles settle needs no clock, which costs as much.
-    fn allows_at_all(&self, rules: &RuleSet, principal: &Principal, permission: PermissionId) -> Result<bool> {
-        let context = self.context;
-        let quick = if context.is_empty() { rules.fast_path(principal, permission) } else { None };
-        let question = || Question { principal, permission, fields: &[], resource: None, context, now: self.now() };
-        quick.map_or_else(|| rules.allows(&question()), Ok)
     }
 }

@@ -126,7 +126,7 @@ proptest! {
                 Step::PutRead { user } => {
                     let Some((ticket, taken)) = model.tickets.get(&user).cloned() else { continue };
                     let is_old = model.changed.get(&user).is_some_and(|changed| *changed > taken);
-                    let handle = cache.put_read(&ticket, facts(user, taken, "reader"), None);
+                    let handle = cache.put_read(&ticket, facts(user, taken, "reader"));
                     prop_assert!(!is_old || handle.is_none(), "old facts of {}", user);
                     // Other rules may let go of what is being read; nothing else does without need.
                     prop_assert!(is_old || model.rules_since > taken || handle.is_some(), "new facts of {}", user);
@@ -143,7 +143,7 @@ proptest! {
                     model.changed.insert(user, version);
                     let read = cache.ticket(id);
                     if is_renewed && is_pinned {
-                        let handle = cache.put_read(&read, facts(user, version, "reader"), None);
+                        let handle = cache.put_read(&read, facts(user, version, "reader"));
                         prop_assert!(handle.is_some());
                         outdated.renewed(id);
                         model.users.insert(user, (version, "reader"));
@@ -337,12 +337,12 @@ fn facts_read_before_a_change_are_dropped() {
         let cache = PrincipalCache::new(rules.clone(), 10);
         let ticket = cache.ticket(id);
         change(&cache);
-        assert!(cache.put_read(&ticket, facts(1, 1, "reader"), None).is_none(), "{name}");
+        assert!(cache.put_read(&ticket, facts(1, 1, "reader")).is_none(), "{name}");
         let ticket = cache.ticket(id);
-        assert!(cache.put_read(&ticket, facts(1, 3, "reader"), None).is_some(), "{name}");
+        assert!(cache.put_read(&ticket, facts(1, 3, "reader")).is_some(), "{name}");
     }
     let cache = PrincipalCache::new(rules, 10);
     let ticket = cache.ticket(id);
     cache.replace_rules(|| Arc::new(RuleSet::compile(&policy(), &Schema::new()).unwrap()));
-    assert!(cache.put_read(&ticket, facts(1, 1, "reader"), None).is_none());
+    assert!(cache.put_read(&ticket, facts(1, 1, "reader")).is_none());
 }

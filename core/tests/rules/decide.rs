@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn absence_opens_no_ffi(case in cases(), hidden in any::<u32>()) {
+    fn absence_opens_no_door(case in cases(), hidden in any::<u32>()) {
         // `has` may be used to open or close a door on purpose: here it is only where it guards.
         let mut case = case;
         for role in &mut case.roles {

@@ -1,5 +1,5 @@
-//! The fast path before the evaluator: roles that are held everywhere and always, and a permission of which no role says
-//! more than that it allows it.
+//! The fast path before the evaluator: the principal holds its roles everywhere and always, and roles only allow the
+//! permission, without conditions.
 
 use crate::rules::{
     compile::{
@@ -15,7 +15,7 @@ impl RuleSet {
     #[inline(never)]
     pub(crate) fn fast_path(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
         let mark = self.marks.get(permission.0 as usize)?;
-        // What was allowed is no part of it: half of all answers are yes, which no processor can guess.
+        // No branch depends on the answer: half of all answers are yes, which no processor can predict.
         if *mark != Mark::default() || !principal.is_plain_of(self) {
             return None;
         }
@@ -25,7 +25,7 @@ impl RuleSet {
         }
     }
 
-    /// The same where a role has to be looked for, or there are more than a few.
+    /// The same for more plain roles than the principal holds in place, or where the index keeps sets instead of bits.
     #[inline(never)]
     fn all_plain(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
         let mut roles = principal.first().iter().chain(principal.more());

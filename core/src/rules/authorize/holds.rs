@@ -2,7 +2,7 @@
 
 use crate::model::time::Time;
 use crate::rules::{
-    Cause, Explanation, Principal, RoleId, RuleSet, Scope,
+    Principal, RoleId, RuleSet, Scope,
     principal::RoleAssignment,
     scope::kind::{BoundScope, bind},
 };
@@ -31,20 +31,5 @@ impl RuleSet {
             };
             one.is_active() && one.is_of(self) && one.assignments().any(counts)
         })
-    }
-}
-
-impl Explanation {
-    /// The host itself may do everything.
-    pub fn of_host(permission: &str) -> Self {
-        Self {
-            allowed: true,
-            permission: permission.to_owned(),
-            cause: Cause::Administrator,
-            text: "the host itself asks, which no rule holds back".to_owned(),
-            decided_by: None,
-            misses: Vec::new(),
-            changes: Vec::new(),
-        }
     }
 }

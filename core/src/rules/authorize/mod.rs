@@ -2,12 +2,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `fast_path` | most answers: by a few bits, or in one pass over what is held |
-//! | `evaluator` | all others: what decides, of what is so and of what would be |
+//! | `fast_path` | most answers: one lookup in the permission index |
+//! | `evaluator` | all others; explanations ask it what would be decided if some things were different |
 //! | `evaluation_context` | the values of one question: resource, principal, context, time |
-//! | `somewhere` | whether there could be a resource for which the answer is yes |
+//! | `somewhere` | `can_somewhere`: whether there could be a resource for which the answer is yes |
+//! | `effective` | every grant that a principal holds |
+//! | `holds` | whether a principal holds a role or `admin:all` |
+//! | `handle` | permissions by name or by a handle that caches their number |
 //!
-//! What every question runs through is inlined but in a wasm, where a page's bytes count.
+//! The hot path is inlined, except in wasm, where the size of a page matters more.
 
 mod effective;
 mod evaluation_context;
@@ -113,11 +116,25 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline]
     pub fn allows(&self, question: &Question<'_>) -> Result<bool> {
-        // What is said beside the question is looked at even where nothing reads it.
-        if question.fields.is_empty() && question.resource.is_none() && question.context.is_empty() {
-            return self.check(question.principal, question.permission, question.now);
+        let Question { principal, permission, context, now, .. } = *question;
+        if question.fields.is_empty() && question.resource.is_none() {
+            return self.allows_at_all(principal, permission, context, || now);
         }
         Ok(self.settle(question)?.is_allowed())
+    }
+
+    /// [`RuleSet::allows`] without fields and resource; the time is asked for only where it matters.
+    pub(crate) fn allows_at_all(
+        &self,
+        principal: &Principal,
+        permission: PermissionId,
+        context: &Context,
+        now: impl FnOnce() -> Time,
+    ) -> Result<bool> {
+        // A context is checked even if nothing reads it.
+        let quick = if context.is_empty() { self.fast_path(principal, permission) } else { None };
+        let question = || Question { principal, permission, fields: &[], resource: None, context, now: now() };
+        quick.map_or_else(|| Ok(self.settle(&question())?.is_allowed()), Ok)
     }
 
     #[inline(never)]

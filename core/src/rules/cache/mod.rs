@@ -15,7 +15,7 @@ mod page_table;
 mod rights;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -23,12 +23,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::rules::{
     compile::rule_set::RuleSet,
     principal::{Principal, StoredPrincipal},
-    scope::tree::ScopeTree,
 };
 pub use rights::{Rights, UserHandle};
 
@@ -185,22 +185,17 @@ impl PrincipalCache {
     pub fn put(&self, stored: StoredPrincipal) -> UserHandle {
         self.change(|rights, writer| {
             writer.reads.outdate(stored.id);
-            self.insert(rights, writer, stored, None)
+            self.insert(rights, writer, stored)
         })
     }
 
     /// Adds or replaces a user whose record was read since the ticket was taken; none if it has changed in the meantime and
-    /// must be read again. `tree` has the rows of nested kinds of scope.
+    /// must be read again.
     #[must_use = "a user that changed meanwhile was not put in"]
-    pub fn put_read(
-        &self,
-        ticket: &Ticket,
-        stored: StoredPrincipal,
-        tree: Option<&Arc<ScopeTree>>,
-    ) -> Option<UserHandle> {
+    pub fn put_read(&self, ticket: &Ticket, stored: StoredPrincipal) -> Option<UserHandle> {
         self.change(|rights, writer| {
             let is_new = stored.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
-            is_new.then(|| self.insert(rights, writer, stored, tree))
+            is_new.then(|| self.insert(rights, writer, stored))
         })
     }
 
@@ -209,7 +204,7 @@ impl PrincipalCache {
         self.change(|rights, writer| {
             for stored in all {
                 writer.reads.outdate(stored.id);
-                self.insert(rights, writer, stored, None);
+                self.insert(rights, writer, stored);
             }
         });
     }
@@ -286,15 +281,9 @@ impl PrincipalCache {
         result
     }
 
-    fn insert(
-        &self,
-        rights: &mut Rights,
-        writer: &mut Writer,
-        stored: StoredPrincipal,
-        tree: Option<&Arc<ScopeTree>>,
-    ) -> UserHandle {
+    fn insert(&self, rights: &mut Rights, writer: &mut Writer, stored: StoredPrincipal) -> UserHandle {
         let id = stored.id;
-        let principal = rights.rules().principal_in(stored, tree);
+        let principal = rights.rules().principal(stored);
         if let Some(handle) = rights.user(id) {
             rights.replace(handle, principal);
             return handle;

@@ -25,12 +25,12 @@ impl Bits {
         Bits::Few(numbers.into())
     }
 
-    /// Whether one of a few numbers is in it.
+    /// Whether a number is in it.
     #[inline]
-    pub(in crate::rules) fn has_any<const N: usize>(&self, wanted: &[u32; N]) -> bool {
+    pub(in crate::rules) fn has(&self, number: u32) -> bool {
         match self {
-            Bits::Many(words) => has_any(words, wanted),
-            Bits::Few(numbers) => list_has_any(numbers, wanted),
+            Bits::Many(words) => has(words, number),
+            Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
             Bits::All => true,
         }
     }
@@ -94,16 +94,6 @@ impl Bits {
 impl Default for Bits {
     fn default() -> Self {
         Bits::Few(Arc::default())
-    }
-}
-
-/// Whether one of a few numbers is in a sorted list: a longer one is searched, a shorter one looked through.
-// Apart: it would crowd the registers of what most ask.
-#[inline(never)]
-fn list_has_any<const N: usize>(list: &[u32], wanted: &[u32; N]) -> bool {
-    match list.len() <= 64 {
-        true => list.iter().fold(false, |any, number| any | wanted.contains(number)),
-        false => wanted.iter().any(|number| list.binary_search(number).is_ok()),
     }
 }
 

@@ -63,7 +63,7 @@ impl PermissionIndex {
             Columns::Bits { .. } => self.bits(permission).is_some_and(|column| bits::has(column, role)),
             Columns::Sets(blocks) => {
                 let block = blocks.get(permission as usize / BLOCK);
-                block.is_some_and(|block| block[permission as usize % BLOCK].has_any(&[role]))
+                block.is_some_and(|block| block[permission as usize % BLOCK].has(role))
             }
         }
     }
@@ -136,7 +136,7 @@ mod tests {
         for role in 0..rows.len() + 200 {
             for permission in 0..PERMISSIONS as u32 + 200 {
                 let is_known = (permission as usize) < PERMISSIONS;
-                let wanted = is_known && rows.get(role).is_some_and(|row| row.has_any(&[permission]));
+                let wanted = is_known && rows.get(role).is_some_and(|row| row.has(permission));
                 assert_eq!(index.has(role as u32, permission), wanted, "{role} {permission}");
             }
         }
@@ -177,7 +177,7 @@ mod tests {
             {
                 assert_eq!(
                     index.has(role as u32, permission as u32),
-                    row.has_any(&[permission as u32]),
+                    row.has(permission as u32),
                     "{role} {permission}"
                 );
             }

@@ -13,7 +13,7 @@ use crate::{
     rules::policy::{Effect, Grant, Role, name::Pattern},
 };
 
-/// Stands for "no condition" and "not narrowed".
+/// Stands for "no condition" and "not narrowed to fields", and among a principal's roles for "none".
 pub(in crate::rules) const NONE: u32 = u32::MAX;
 
 /// A role with all that it inherits.

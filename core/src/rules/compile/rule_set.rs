@@ -1,13 +1,11 @@
 //! The compiled policy: what a decision needs, by number; and what a host asks about it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
 };
 
+use hashbrown::HashMap;
 use rolekeep_macros::Describe;
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -68,7 +66,7 @@ pub struct RuleSet {
     pub(in crate::rules) numbers: Arc<RoleNumbers>,
     /// Of each permission, the place of its resource type.
     pub(in crate::rules) types: Arc<[u32]>,
-    /// Of each permission, what a decision must look at beside the rows.
+    /// Of each permission, what a decision must look at beside the permission index.
     pub(in crate::rules) marks: Box<[Mark]>,
     /// The roles that hold `admin:all`: few, sorted.
     pub(in crate::rules) administrators: Box<[u32]>,
@@ -104,7 +102,7 @@ impl Stamp {
 }
 
 /// Roles by name, short ones without a detour.
-pub(in crate::rules) type RoleIds = hashbrown::HashMap<SmolStr, u32>;
+pub(in crate::rules) type RoleIds = HashMap<SmolStr, u32>;
 
 /// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
 /// set would give two roles the same number, and a principal of the one roles of the other.
@@ -130,7 +128,7 @@ pub(in crate::rules) struct Shared {
     pub(in crate::rules) symbols: Symbols,
 }
 
-/// What a decision on a permission must look at beside the rows, as bits.
+/// What a decision on a permission must look at beside the permission index, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::rules) struct Mark(u8);
 

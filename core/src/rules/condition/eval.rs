@@ -94,7 +94,7 @@ mod tests {
         ];
         for operator in all {
             for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
-                // Policies that load say first that both are present, so that no decision would show it.
+                // With `!=` no decision shows it: a policy must guard that with `has`.
                 assert!(!left.compares(operator, right), "{operator:?}");
             }
             assert!(!TypedValue::Absent.compares(operator, TypedValue::Absent), "{operator:?}");

@@ -111,7 +111,7 @@ pub struct AssignmentTrace {
     pub until: Option<Time>,
     /// Whether it is held at the time of the question.
     pub is_valid: bool,
-    /// Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
+    /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
     pub covers: bool,
 }
 
@@ -128,6 +128,19 @@ pub struct TestTrace {
 }
 
 impl Explanation {
+    /// The host itself may do everything.
+    pub fn of_host(permission: &str) -> Self {
+        Self {
+            allowed: true,
+            permission: permission.to_owned(),
+            cause: Cause::Administrator,
+            text: "the application itself asks, which no rule restricts".to_owned(),
+            decided_by: None,
+            misses: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
     pub(super) fn of(decision: &Decision<'_>) -> Self {
         let Decision { rules, question, verdict } = *decision;
         let mut explanation = Self {

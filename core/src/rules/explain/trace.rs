@@ -57,7 +57,7 @@ impl<'a> Inquiry<'a> {
                 (Cause::Administrator, held(at).and_then(|held| self.administrator(Some(held), held.role)))
             }
             Verdict::Allowed { assignment: at } => (Cause::Allowed, held(at).and_then(|held| self.allow(who, held))),
-            Verdict::Denied { assignment: at, field, .. } => {
+            Verdict::Denied { assignment: at, field } => {
                 (Cause::Denied, held(at).and_then(|held| self.deny(who, held, field)))
             }
         };
