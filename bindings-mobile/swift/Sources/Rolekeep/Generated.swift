@@ -947,6 +947,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getDrones()  -> Drones
     
     /**
+     * Passwords: changing one's own, and setting those of others.
+     */
+    func getPasswords()  -> Passwords
+    
+    /**
      * The permissions that exist, what a caller may do, and why.
      */
     func getPermissions()  -> Permissions
@@ -975,6 +980,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * First steps of a store.
      */
     func getSetup()  -> Setup
+    
+    /**
+     * The steps of a sign-in after the first.
+     */
+    func getSignIn()  -> SignIn
     
     /**
      * Accounts.
@@ -1295,6 +1305,18 @@ open func getDrones() -> Drones  {
 }
     
     /**
+     * Passwords: changing one's own, and setting those of others.
+     */
+open func getPasswords() -> Passwords  {
+    return try!  FfiConverterTypePasswords_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_passwords(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * The permissions that exist, what a caller may do, and why.
      */
 open func getPermissions() -> Permissions  {
@@ -1361,6 +1383,18 @@ open func getSetup() -> Setup  {
     return try!  FfiConverterTypeSetup_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_setup(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The steps of a sign-in after the first.
+     */
+open func getSignIn() -> SignIn  {
+    return try!  FfiConverterTypeSignIn_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_sign_in(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1767,6 +1801,242 @@ func FfiConverterTypeDrones_lift(_ handle: UInt64) throws -> Drones {
 #endif
 func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
     return FfiConverterTypeDrones.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Passwords: changing one's own, and setting those of others.
+ */
+public protocol PasswordsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Changes the caller's own password.
+     *
+     * All its sessions end; it goes on in a new one, by the tokens of the answer.
+     * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
+     * `UNAUTHORIZED` for a caller without a session.
+     */
+    func change(input: ChangePassword) async throws  -> Tokens
+    
+    /**
+     * Makes passwords expire: the next sign-in with one must choose another.
+     *
+     * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+     * (NIST SP 800-63B-4, 3.1.1.2).
+     */
+    func expire(input: ExpirePasswords) async throws 
+    
+    /**
+     * Sets a user's password.
+     *
+     * Only the application itself may, with `system`. All sessions of the user end.
+     */
+    func set(input: SetPassword) async throws 
+    
+    /**
+     * Gives a user a generated password that must be changed at the next sign-in.
+     *
+     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+     * do what the user may. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     */
+    func setTemporary(input: SetTemporaryPassword) async throws  -> TemporaryPassword
+    
+}
+/**
+ * Passwords: changing one's own, and setting those of others.
+ */
+open class Passwords: PasswordsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_passwords(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_passwords(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Changes the caller's own password.
+     *
+     * All its sessions end; it goes on in a new one, by the tokens of the answer.
+     * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
+     * `UNAUTHORIZED` for a caller without a session.
+     */
+open func change(input: ChangePassword)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_change(
+                        self.uniffiCloneHandle(),FfiConverterTypeChangePassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Makes passwords expire: the next sign-in with one must choose another.
+     *
+     * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+     * (NIST SP 800-63B-4, 3.1.1.2).
+     */
+open func expire(input: ExpirePasswords = ExpirePasswords())async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_expire(
+                        self.uniffiCloneHandle(),FfiConverterTypeExpirePasswords_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Sets a user's password.
+     *
+     * Only the application itself may, with `system`. All sessions of the user end.
+     */
+open func set(input: SetPassword)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_set(
+                        self.uniffiCloneHandle(),FfiConverterTypeSetPassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gives a user a generated password that must be changed at the next sign-in.
+     *
+     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+     * do what the user may. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     */
+open func setTemporary(input: SetTemporaryPassword)async throws  -> TemporaryPassword  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_set_temporary(
+                        self.uniffiCloneHandle(),FfiConverterTypeSetTemporaryPassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTemporaryPassword_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePasswords: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Passwords
+
+    public static func lift(_ handle: UInt64) throws -> Passwords {
+        return Passwords(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Passwords) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Passwords {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Passwords, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswords_lift(_ handle: UInt64) throws -> Passwords {
+    return try FfiConverterTypePasswords.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswords_lower(_ value: Passwords) -> UInt64 {
+    return FfiConverterTypePasswords.lower(value)
 }
 
 
@@ -3961,10 +4231,11 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Signs in with an e-mail address or username and the password.
      *
+     * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
      * an account that may not sign in; the audit log has the actual reason.
      */
-    func login(input: Login) async throws  -> LoginResult
+    func login(input: Login) async throws  -> SignInResult
     
     /**
      * Ends the caller's own session: its tokens are refused from then on.
@@ -3978,7 +4249,7 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
-    func refresh(input: Refresh) async throws  -> LoginResult
+    func refresh(input: Refresh) async throws  -> Tokens
     
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
@@ -3995,6 +4266,14 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * Ends all sessions of the caller except this one.
      */
     func revokeOthers() async throws 
+    
+    /**
+     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     */
+    func stepUp(input: StepUp) async throws  -> Tokens
     
 }
 /**
@@ -4096,10 +4375,11 @@ open func listOf(input: ListSessionsOf)async throws  -> SessionPage  {
     /**
      * Signs in with an e-mail address or username and the password.
      *
+     * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
      * an account that may not sign in; the audit log has the actual reason.
      */
-open func login(input: Login)async throws  -> LoginResult  {
+open func login(input: Login)async throws  -> SignInResult  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4110,7 +4390,7 @@ open func login(input: Login)async throws  -> LoginResult  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeLoginResult_lift,
+            liftFunc: FfiConverterTypeSignInResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4141,7 +4421,7 @@ open func logout()async throws   {
      * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
-open func refresh(input: Refresh)async throws  -> LoginResult  {
+open func refresh(input: Refresh)async throws  -> Tokens  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4152,7 +4432,7 @@ open func refresh(input: Refresh)async throws  -> LoginResult  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeLoginResult_lift,
+            liftFunc: FfiConverterTypeTokens_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4211,6 +4491,28 @@ open func revokeOthers()async throws   {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
             liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     */
+open func stepUp(input: StepUp)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_step_up(
+                        self.uniffiCloneHandle(),FfiConverterTypeStepUp_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -4408,6 +4710,152 @@ func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 
 
 /**
+ * The steps of a sign-in after the first.
+ */
+public protocol SignInProtocol: AnyObject, Sendable {
+    
+    /**
+     * Chooses a new password and goes on with the sign-in that owes one.
+     *
+     * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
+     * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
+     * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
+     * rule or is the present one.
+     */
+    func password(input: ChoosePassword) async throws  -> SignInResult
+    
+}
+/**
+ * The steps of a sign-in after the first.
+ */
+open class SignIn: SignInProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_signin(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_signin(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Chooses a new password and goes on with the sign-in that owes one.
+     *
+     * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
+     * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
+     * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
+     * rule or is the present one.
+     */
+open func password(input: ChoosePassword)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_password(
+                        self.uniffiCloneHandle(),FfiConverterTypeChoosePassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignIn: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = SignIn
+
+    public static func lift(_ handle: UInt64) throws -> SignIn {
+        return SignIn(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: SignIn) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignIn {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: SignIn, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignIn_lift(_ handle: UInt64) throws -> SignIn {
+    return try FfiConverterTypeSignIn.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignIn_lower(_ value: SignIn) -> UInt64 {
+    return FfiConverterTypeSignIn.lower(value)
+}
+
+
+
+
+
+
+/**
  * An open store: users, roles, sessions, and the rules that decide.
  *
  * In Kotlin and Java it is `AutoCloseable`: `close` closes the store for all its callers; `shutdown` does the same
@@ -4476,7 +4924,7 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
      */
-    func login(identifier: String, password: String, request: RequestContext) async throws  -> LoginResult
+    func login(identifier: String, password: String, request: RequestContext) async throws  -> SignInResult
     
     /**
      * What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
@@ -4754,7 +5202,7 @@ open func explain(userId: Uuid, permission: String, resource: Resource? = nil, c
      *
      * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
      */
-open func login(identifier: String, password: String, request: RequestContext = RequestContext())async throws  -> LoginResult  {
+open func login(identifier: String, password: String, request: RequestContext = RequestContext())async throws  -> SignInResult  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -4765,7 +5213,7 @@ open func login(identifier: String, password: String, request: RequestContext = 
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeLoginResult_lift,
+            liftFunc: FfiConverterTypeSignInResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -6772,6 +7220,101 @@ func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
 
 
 /**
+ * Changes the caller's own password.
+ *
+ * All its sessions end; it goes on in a new one, by the tokens of the answer.
+ * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
+ * `UNAUTHORIZED` for a caller without a session.
+ */
+public struct ChangePassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The present password.
+     */
+    public let currentPassword: String
+    /**
+     * The new password, at least 15 characters unless the configuration says otherwise.
+     */
+    public let newPassword: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The present password.
+         */currentPassword: String, 
+        /**
+         * The new password, at least 15 characters unless the configuration says otherwise.
+         */newPassword: String) {
+        self.currentPassword = currentPassword
+        self.newPassword = newPassword
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_changepassword_uniffi_trait_debug(
+            FfiConverterTypeChangePassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_changepassword_uniffi_trait_display(
+            FfiConverterTypeChangePassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ChangePassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChangePassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangePassword {
+        return
+            try ChangePassword(
+                currentPassword: FfiConverterString.read(from: &buf), 
+                newPassword: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangePassword, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.currentPassword, into: &buf)
+        FfiConverterString.write(value.newPassword, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangePassword_lift(_ buf: RustBuffer) throws -> ChangePassword {
+    return try FfiConverterTypeChangePassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangePassword_lower(_ value: ChangePassword) -> RustBuffer {
+    return FfiConverterTypeChangePassword.lower(value)
+}
+
+
+/**
  * One of many checks.
  */
 public struct Check: Equatable, Hashable {
@@ -6837,6 +7380,102 @@ func FfiConverterTypeCheck_lift(_ buf: RustBuffer) throws -> Check {
 #endif
 func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
     return FfiConverterTypeCheck.lower(value)
+}
+
+
+/**
+ * Chooses a new password and goes on with the sign-in that owes one.
+ *
+ * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
+ * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
+ * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
+ * rule or is the present one.
+ */
+public struct ChoosePassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+    /**
+     * The new password.
+     */
+    public let newPassword: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String, 
+        /**
+         * The new password.
+         */newPassword: String) {
+        self.challenge = challenge
+        self.newPassword = newPassword
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_choosepassword_uniffi_trait_debug(
+            FfiConverterTypeChoosePassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_choosepassword_uniffi_trait_display(
+            FfiConverterTypeChoosePassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ChoosePassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChoosePassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChoosePassword {
+        return
+            try ChoosePassword(
+                challenge: FfiConverterString.read(from: &buf), 
+                newPassword: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChoosePassword, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.newPassword, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChoosePassword_lift(_ buf: RustBuffer) throws -> ChoosePassword {
+    return try FfiConverterTypeChoosePassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChoosePassword_lower(_ value: ChoosePassword) -> RustBuffer {
+    return FfiConverterTypeChoosePassword.lower(value)
 }
 
 
@@ -7015,6 +7654,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passwordContextWords: [String]
     /**
+     * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
+     * hours.
+     */
+    public let temporaryPasswordSeconds: Int64?
+    /**
      * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
@@ -7130,6 +7774,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Words that a password must not be built from, beside the account's own names: the service's name.
          */passwordContextWords: [String] = [], 
         /**
+         * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
+         * hours.
+         */temporaryPasswordSeconds: Int64? = nil, 
+        /**
          * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
          * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
          */hashingMemoryKib: Int64? = nil, 
@@ -7185,6 +7833,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.passwordMaxLength = passwordMaxLength
         self.passwordComposition = passwordComposition
         self.passwordContextWords = passwordContextWords
+        self.temporaryPasswordSeconds = temporaryPasswordSeconds
         self.hashingMemoryKib = hashingMemoryKib
         self.hashingIterations = hashingIterations
         self.hashingLanes = hashingLanes
@@ -7255,6 +7904,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
+                temporaryPasswordSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 hashingMemoryKib: FfiConverterOptionInt64.read(from: &buf), 
                 hashingIterations: FfiConverterOptionInt64.read(from: &buf), 
                 hashingLanes: FfiConverterOptionInt64.read(from: &buf), 
@@ -7289,6 +7939,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
+        FfiConverterOptionInt64.write(value.temporaryPasswordSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.hashingMemoryKib, into: &buf)
         FfiConverterOptionInt64.write(value.hashingIterations, into: &buf)
         FfiConverterOptionInt64.write(value.hashingLanes, into: &buf)
@@ -7713,7 +8364,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let username: String?
     /**
-     * The password, at least 15 characters; none: the user cannot sign in with a password yet.
+     * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+     * creates the user, it is temporary: the first sign-in must choose another one.
      */
     public let password: String?
     /**
@@ -7768,7 +8420,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
          */username: String? = nil, 
         /**
-         * The password, at least 15 characters; none: the user cannot sign in with a password yet.
+         * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
+         * creates the user, it is temporary: the first sign-in must choose another one.
          */password: String? = nil, 
         /**
          * The whole name, at most 255 characters.
@@ -9270,6 +9923,68 @@ func FfiConverterTypeEffectiveGrant_lift(_ buf: RustBuffer) throws -> EffectiveG
 #endif
 func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer {
     return FfiConverterTypeEffectiveGrant.lower(value)
+}
+
+
+/**
+ * Makes passwords expire: the next sign-in with one must choose another.
+ *
+ * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+ * (NIST SP 800-63B-4, 3.1.1.2).
+ */
+public struct ExpirePasswords: Equatable, Hashable {
+    /**
+     * Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+     */
+    public let userIds: [Uuid]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+         */userIds: [Uuid] = []) {
+        self.userIds = userIds
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ExpirePasswords: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeExpirePasswords: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExpirePasswords {
+        return
+            try ExpirePasswords(
+                userIds: FfiConverterSequenceTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ExpirePasswords, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUuid.write(value.userIds, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExpirePasswords_lift(_ buf: RustBuffer) throws -> ExpirePasswords {
+    return try FfiConverterTypeExpirePasswords.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExpirePasswords_lower(_ value: ExpirePasswords) -> RustBuffer {
+    return FfiConverterTypeExpirePasswords.lower(value)
 }
 
 
@@ -11620,6 +12335,7 @@ func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
 /**
  * Signs in with an e-mail address or username and the password.
  *
+ * The answer has the tokens, or names the step that the sign-in owes.
  * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
  * an account that may not sign in; the audit log has the actual reason.
  */
@@ -11728,127 +12444,6 @@ func FfiConverterTypeLogin_lift(_ buf: RustBuffer) throws -> Login {
 #endif
 func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
     return FfiConverterTypeLogin.lower(value)
-}
-
-
-/**
- * The answer to a login or refresh.
- */
-public struct LoginResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
-    /**
-     * The bearer token (JWT) for requests, valid for minutes.
-     */
-    public let accessToken: String
-    /**
-     * The token for the next `refresh`, valid once.
-     */
-    public let refreshToken: String
-    /**
-     * When the access token expires.
-     */
-    public let expiresAt: Timestamp
-    /**
-     * The session.
-     */
-    public let sessionId: Uuid
-    /**
-     * The user who signed in.
-     */
-    public let user: User
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * The bearer token (JWT) for requests, valid for minutes.
-         */accessToken: String, 
-        /**
-         * The token for the next `refresh`, valid once.
-         */refreshToken: String, 
-        /**
-         * When the access token expires.
-         */expiresAt: Timestamp, 
-        /**
-         * The session.
-         */sessionId: Uuid, 
-        /**
-         * The user who signed in.
-         */user: User) {
-        self.accessToken = accessToken
-        self.refreshToken = refreshToken
-        self.expiresAt = expiresAt
-        self.sessionId = sessionId
-        self.user = user
-    }
-
-    
-
-    
-// The local Rust `Debug` implementation.
-public var debugDescription: String {
-    return try!  FfiConverterString.lift(
-        try! rustCall() {
-        uniffiCallStatus in
-    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_debug(
-            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
-    )
-}
-    )
-}
-// The local Rust `Display` implementation.
-public var description: String {
-    return try!  FfiConverterString.lift(
-        try! rustCall() {
-        uniffiCallStatus in
-    uniffi_rolekeep_mobile_fn_method_loginresult_uniffi_trait_display(
-            FfiConverterTypeLoginResult_lower(self),uniffiCallStatus
-    )
-}
-    )
-}
-}
-
-#if compiler(>=6)
-extension LoginResult: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeLoginResult: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LoginResult {
-        return
-            try LoginResult(
-                accessToken: FfiConverterString.read(from: &buf), 
-                refreshToken: FfiConverterString.read(from: &buf), 
-                expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
-                sessionId: FfiConverterTypeUuid.read(from: &buf), 
-                user: FfiConverterTypeUser.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: LoginResult, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.accessToken, into: &buf)
-        FfiConverterString.write(value.refreshToken, into: &buf)
-        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
-        FfiConverterTypeUuid.write(value.sessionId, into: &buf)
-        FfiConverterTypeUser.write(value.user, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeLoginResult_lift(_ buf: RustBuffer) throws -> LoginResult {
-    return try FfiConverterTypeLoginResult.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeLoginResult_lower(_ value: LoginResult) -> RustBuffer {
-    return FfiConverterTypeLoginResult.lower(value)
 }
 
 
@@ -15473,6 +16068,10 @@ public struct Session: Equatable, Hashable {
      */
     public let createdAt: Timestamp
     /**
+     * When the user last proved who it is.
+     */
+    public let authenticatedAt: Timestamp
+    /**
      * When it was last used, to the minute.
      */
     public let lastSeenAt: Timestamp
@@ -15510,6 +16109,9 @@ public struct Session: Equatable, Hashable {
          * When the login was made.
          */createdAt: Timestamp, 
         /**
+         * When the user last proved who it is.
+         */authenticatedAt: Timestamp, 
+        /**
          * When it was last used, to the minute.
          */lastSeenAt: Timestamp, 
         /**
@@ -15525,6 +16127,7 @@ public struct Session: Equatable, Hashable {
         self.ip = ip
         self.userAgent = userAgent
         self.createdAt = createdAt
+        self.authenticatedAt = authenticatedAt
         self.lastSeenAt = lastSeenAt
         self.expiresAt = expiresAt
         self.isCurrent = isCurrent
@@ -15553,6 +16156,7 @@ struct FfiConverterTypeSession: FfiConverterRustBuffer {
                 ip: FfiConverterOptionString.read(from: &buf), 
                 userAgent: FfiConverterOptionString.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                authenticatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 lastSeenAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 isCurrent: FfiConverterBool.read(from: &buf)
@@ -15567,6 +16171,7 @@ struct FfiConverterTypeSession: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.ip, into: &buf)
         FfiConverterOptionString.write(value.userAgent, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.authenticatedAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.lastSeenAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
         FfiConverterBool.write(value.isCurrent, into: &buf)
@@ -15715,6 +16320,296 @@ func FfiConverterTypeSessionPage_lift(_ buf: RustBuffer) throws -> SessionPage {
 #endif
 func FfiConverterTypeSessionPage_lower(_ value: SessionPage) -> RustBuffer {
     return FfiConverterTypeSessionPage.lower(value)
+}
+
+
+/**
+ * Sets a user's password.
+ *
+ * Only the application itself may, with `system`. All sessions of the user end.
+ */
+public struct SetPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+    /**
+     * The password.
+     */
+    public let password: String
+    /**
+     * Whether the next sign-in must choose another one, within the time of a temporary password. Default: true.
+     */
+    public let isTemporary: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid, 
+        /**
+         * The password.
+         */password: String, 
+        /**
+         * Whether the next sign-in must choose another one, within the time of a temporary password. Default: true.
+         */isTemporary: Bool? = nil) {
+        self.userId = userId
+        self.password = password
+        self.isTemporary = isTemporary
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_setpassword_uniffi_trait_debug(
+            FfiConverterTypeSetPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_setpassword_uniffi_trait_display(
+            FfiConverterTypeSetPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SetPassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSetPassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SetPassword {
+        return
+            try SetPassword(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                password: FfiConverterString.read(from: &buf), 
+                isTemporary: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SetPassword, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.password, into: &buf)
+        FfiConverterOptionBool.write(value.isTemporary, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetPassword_lift(_ buf: RustBuffer) throws -> SetPassword {
+    return try FfiConverterTypeSetPassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetPassword_lower(_ value: SetPassword) -> RustBuffer {
+    return FfiConverterTypeSetPassword.lower(value)
+}
+
+
+/**
+ * Gives a user a generated password that must be changed at the next sign-in.
+ *
+ * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+ * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
+ * do what the user may. It needs a sign-in or `sessions.step_up` within the last
+ * five minutes.
+ */
+public struct SetTemporaryPassword: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid) {
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SetTemporaryPassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSetTemporaryPassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SetTemporaryPassword {
+        return
+            try SetTemporaryPassword(
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SetTemporaryPassword, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetTemporaryPassword_lift(_ buf: RustBuffer) throws -> SetTemporaryPassword {
+    return try FfiConverterTypeSetTemporaryPassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetTemporaryPassword_lower(_ value: SetTemporaryPassword) -> RustBuffer {
+    return FfiConverterTypeSetTemporaryPassword.lower(value)
+}
+
+
+/**
+ * The answer to a step of a sign-in: the tokens, or what is owed next.
+ */
+public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What is owed next; `done`: the user is signed in.
+     */
+    public let step: SignInStep
+    /**
+     * The tokens, once the user is signed in.
+     */
+    public let tokens: Tokens?
+    /**
+     * What the operation of the next step takes; good once.
+     */
+    public let challenge: String?
+    /**
+     * Until when the challenge is good.
+     */
+    public let challengeExpiresAt: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is owed next; `done`: the user is signed in.
+         */step: SignInStep, 
+        /**
+         * The tokens, once the user is signed in.
+         */tokens: Tokens? = nil, 
+        /**
+         * What the operation of the next step takes; good once.
+         */challenge: String? = nil, 
+        /**
+         * Until when the challenge is good.
+         */challengeExpiresAt: Timestamp? = nil) {
+        self.step = step
+        self.tokens = tokens
+        self.challenge = challenge
+        self.challengeExpiresAt = challengeExpiresAt
+    }
+
+    
+    /**
+     * The tokens; `UNAUTHORIZED` with the reason `step_needed` if a step is owed.
+     */
+public func done()throws  -> Tokens  {
+    return try  FfiConverterTypeTokens_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinresult_done(
+            FfiConverterTypeSignInResult_lower(self),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinresult_uniffi_trait_debug(
+            FfiConverterTypeSignInResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinresult_uniffi_trait_display(
+            FfiConverterTypeSignInResult_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SignInResult: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignInResult: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignInResult {
+        return
+            try SignInResult(
+                step: FfiConverterTypeSignInStep.read(from: &buf), 
+                tokens: FfiConverterOptionTypeTokens.read(from: &buf), 
+                challenge: FfiConverterOptionString.read(from: &buf), 
+                challengeExpiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SignInResult, into buf: inout [UInt8]) {
+        FfiConverterTypeSignInStep.write(value.step, into: &buf)
+        FfiConverterOptionTypeTokens.write(value.tokens, into: &buf)
+        FfiConverterOptionString.write(value.challenge, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.challengeExpiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInResult_lift(_ buf: RustBuffer) throws -> SignInResult {
+    return try FfiConverterTypeSignInResult.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInResult_lower(_ value: SignInResult) -> RustBuffer {
+    return FfiConverterTypeSignInResult.lower(value)
 }
 
 
@@ -16129,6 +17024,90 @@ func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
 
 
 /**
+ * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+ *
+ * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+ * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+ */
+public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The password.
+     */
+    public let password: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The password.
+         */password: String) {
+        self.password = password
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepup_uniffi_trait_debug(
+            FfiConverterTypeStepUp_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepup_uniffi_trait_display(
+            FfiConverterTypeStepUp_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StepUp: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStepUp: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StepUp {
+        return
+            try StepUp(
+                password: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StepUp, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.password, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUp_lift(_ buf: RustBuffer) throws -> StepUp {
+    return try FfiConverterTypeStepUp.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUp_lower(_ value: StepUp) -> RustBuffer {
+    return FfiConverterTypeStepUp.lower(value)
+}
+
+
+/**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -16216,6 +17195,97 @@ func FfiConverterTypeSuspendUser_lift(_ buf: RustBuffer) throws -> SuspendUser {
 #endif
 func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
     return FfiConverterTypeSuspendUser.lower(value)
+}
+
+
+/**
+ * A password that was generated for somebody.
+ */
+public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The password: 20 letters and digits in four groups.
+     */
+    public let password: String
+    /**
+     * From when on it lets nobody in.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The password: 20 letters and digits in four groups.
+         */password: String, 
+        /**
+         * From when on it lets nobody in.
+         */expiresAt: Timestamp) {
+        self.password = password
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_temporarypassword_uniffi_trait_debug(
+            FfiConverterTypeTemporaryPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_temporarypassword_uniffi_trait_display(
+            FfiConverterTypeTemporaryPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension TemporaryPassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTemporaryPassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TemporaryPassword {
+        return
+            try TemporaryPassword(
+                password: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TemporaryPassword, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.password, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTemporaryPassword_lift(_ buf: RustBuffer) throws -> TemporaryPassword {
+    return try FfiConverterTypeTemporaryPassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTemporaryPassword_lower(_ value: TemporaryPassword) -> RustBuffer {
+    return FfiConverterTypeTemporaryPassword.lower(value)
 }
 
 
@@ -16384,6 +17454,127 @@ func FfiConverterTypeTestTrace_lift(_ buf: RustBuffer) throws -> TestTrace {
 #endif
 func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
     return FfiConverterTypeTestTrace.lower(value)
+}
+
+
+/**
+ * The tokens of a session that was begun or goes on.
+ */
+public struct Tokens: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The bearer token (JWT) for requests, valid for minutes.
+     */
+    public let accessToken: String
+    /**
+     * The token for the next `refresh`, valid once.
+     */
+    public let refreshToken: String
+    /**
+     * When the access token expires.
+     */
+    public let expiresAt: Timestamp
+    /**
+     * The session.
+     */
+    public let sessionId: Uuid
+    /**
+     * The user who is signed in.
+     */
+    public let user: User
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The bearer token (JWT) for requests, valid for minutes.
+         */accessToken: String, 
+        /**
+         * The token for the next `refresh`, valid once.
+         */refreshToken: String, 
+        /**
+         * When the access token expires.
+         */expiresAt: Timestamp, 
+        /**
+         * The session.
+         */sessionId: Uuid, 
+        /**
+         * The user who is signed in.
+         */user: User) {
+        self.accessToken = accessToken
+        self.refreshToken = refreshToken
+        self.expiresAt = expiresAt
+        self.sessionId = sessionId
+        self.user = user
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_tokens_uniffi_trait_debug(
+            FfiConverterTypeTokens_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_tokens_uniffi_trait_display(
+            FfiConverterTypeTokens_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Tokens: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTokens: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Tokens {
+        return
+            try Tokens(
+                accessToken: FfiConverterString.read(from: &buf), 
+                refreshToken: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                sessionId: FfiConverterTypeUuid.read(from: &buf), 
+                user: FfiConverterTypeUser.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Tokens, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.accessToken, into: &buf)
+        FfiConverterString.write(value.refreshToken, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterTypeUuid.write(value.sessionId, into: &buf)
+        FfiConverterTypeUser.write(value.user, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokens_lift(_ buf: RustBuffer) throws -> Tokens {
+    return try FfiConverterTypeTokens.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokens_lower(_ value: Tokens) -> RustBuffer {
+    return FfiConverterTypeTokens.lower(value)
 }
 
 
@@ -18746,6 +19937,10 @@ public enum FieldCode: Equatable, Hashable {
      * The password is built from the account's name or address, or the service's name.
      */
     case contextPassword
+    /**
+     * Is not what it must be to prove who somebody is: a wrong password.
+     */
+    case incorrect
 
 
 
@@ -18798,6 +19993,8 @@ struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
         case 15: return .commonPassword
         
         case 16: return .contextPassword
+        
+        case 17: return .incorrect
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -18869,6 +20066,10 @@ struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
         
         case .contextPassword:
             writeInt(&buf, Int32(16))
+        
+        
+        case .incorrect:
+            writeInt(&buf, Int32(17))
         
         }
     }
@@ -19602,6 +20803,14 @@ public enum Reason: Equatable, Hashable {
      */
     case notSignedIn
     /**
+     * The sign-in is not done: the answer of the last step names the next one.
+     */
+    case stepNeeded
+    /**
+     * This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+     */
+    case stepUpRequired
+    /**
      * The rules do not allow it.
      */
     case denied
@@ -19764,55 +20973,59 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 21: return .notSignedIn
         
-        case 22: return .denied
+        case 22: return .stepNeeded
         
-        case 23: return .notFound
+        case 23: return .stepUpRequired
         
-        case 24: return .taken
+        case 24: return .denied
         
-        case 25: return .alreadyAssigned
+        case 25: return .notFound
         
-        case 26: return .versionStale
+        case 26: return .taken
         
-        case 27: return .lastAdministrator
+        case 27: return .alreadyAssigned
         
-        case 28: return .inUse
+        case 28: return .versionStale
         
-        case 29: return .builtIn
+        case 29: return .lastAdministrator
         
-        case 30: return .wrongStatus
+        case 30: return .inUse
         
-        case 31: return .contention
+        case 31: return .builtIn
         
-        case 32: return .alreadyDone
+        case 32: return .wrongStatus
         
-        case 33: return .rateLimited
+        case 33: return .contention
         
-        case 34: return .hashingQueueFull
+        case 34: return .alreadyDone
         
-        case 35: return .storageUnavailable
+        case 35: return .rateLimited
         
-        case 36: return .storageMissing
+        case 36: return .hashingQueueFull
         
-        case 37: return .storageReadOnly
+        case 37: return .storageUnavailable
         
-        case 38: return .storageFull
+        case 38: return .storageMissing
         
-        case 39: return .schemaNewer
+        case 39: return .storageReadOnly
         
-        case 40: return .outcomeUnknown
+        case 40: return .storageFull
         
-        case 41: return .notLoaded
+        case 41: return .schemaNewer
         
-        case 42: return .deferredNotLoaded
+        case 42: return .outcomeUnknown
         
-        case 43: return .rightsStale
+        case 43: return .notLoaded
         
-        case 44: return .closed
+        case 44: return .deferredNotLoaded
         
-        case 45: return .corrupt
+        case 45: return .rightsStale
         
-        case 46: return .`internal`
+        case 46: return .closed
+        
+        case 47: return .corrupt
+        
+        case 48: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -19906,104 +21119,112 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(21))
         
         
-        case .denied:
+        case .stepNeeded:
             writeInt(&buf, Int32(22))
         
         
-        case .notFound:
+        case .stepUpRequired:
             writeInt(&buf, Int32(23))
         
         
-        case .taken:
+        case .denied:
             writeInt(&buf, Int32(24))
         
         
-        case .alreadyAssigned:
+        case .notFound:
             writeInt(&buf, Int32(25))
         
         
-        case .versionStale:
+        case .taken:
             writeInt(&buf, Int32(26))
         
         
-        case .lastAdministrator:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(27))
         
         
-        case .inUse:
+        case .versionStale:
             writeInt(&buf, Int32(28))
         
         
-        case .builtIn:
+        case .lastAdministrator:
             writeInt(&buf, Int32(29))
         
         
-        case .wrongStatus:
+        case .inUse:
             writeInt(&buf, Int32(30))
         
         
-        case .contention:
+        case .builtIn:
             writeInt(&buf, Int32(31))
         
         
-        case .alreadyDone:
+        case .wrongStatus:
             writeInt(&buf, Int32(32))
         
         
-        case .rateLimited:
+        case .contention:
             writeInt(&buf, Int32(33))
         
         
-        case .hashingQueueFull:
+        case .alreadyDone:
             writeInt(&buf, Int32(34))
         
         
-        case .storageUnavailable:
+        case .rateLimited:
             writeInt(&buf, Int32(35))
         
         
-        case .storageMissing:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(36))
         
         
-        case .storageReadOnly:
+        case .storageUnavailable:
             writeInt(&buf, Int32(37))
         
         
-        case .storageFull:
+        case .storageMissing:
             writeInt(&buf, Int32(38))
         
         
-        case .schemaNewer:
+        case .storageReadOnly:
             writeInt(&buf, Int32(39))
         
         
-        case .outcomeUnknown:
+        case .storageFull:
             writeInt(&buf, Int32(40))
         
         
-        case .notLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(41))
         
         
-        case .deferredNotLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(42))
         
         
-        case .rightsStale:
+        case .notLoaded:
             writeInt(&buf, Int32(43))
         
         
-        case .closed:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(44))
         
         
-        case .corrupt:
+        case .rightsStale:
             writeInt(&buf, Int32(45))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(46))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(47))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(48))
         
         }
     }
@@ -20716,6 +21937,81 @@ func FfiConverterTypeRolekeepError_lift(_ buf: RustBuffer) throws -> RolekeepErr
 func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
     return FfiConverterTypeRolekeepError.lower(value)
 }
+
+
+/**
+ * What a sign-in owes next.
+ */
+
+public enum SignInStep: Equatable, Hashable {
+    
+    /**
+     * Nothing: the user is signed in.
+     */
+    case done
+    /**
+     * A new password, by `sign_in.password`: the present one was set by somebody else, or has expired.
+     */
+    case password
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SignInStep: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignInStep: FfiConverterRustBuffer {
+    typealias SwiftType = SignInStep
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignInStep {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .done
+        
+        case 2: return .password
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SignInStep, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .done:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .password:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInStep_lift(_ buf: RustBuffer) throws -> SignInStep {
+    return try FfiConverterTypeSignInStep.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInStep_lower(_ value: SignInStep) -> RustBuffer {
+    return FfiConverterTypeSignInStep.lower(value)
+}
+
 
 
 /**
@@ -21583,6 +22879,30 @@ fileprivate struct FfiConverterOptionTypeRoleEdit: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeRoleEdit.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTokens: FfiConverterRustBuffer {
+    typealias SwiftType = Tokens?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTokens.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTokens.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -22897,6 +24217,31 @@ fileprivate struct FfiConverterSequenceTypeUserCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeUuid: FfiConverterRustBuffer {
+    typealias SwiftType = [Uuid]
+
+    public static func write(_ value: [Uuid], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeUuid.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Uuid] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Uuid]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeUuid.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
     public static func write(_ value: [String: String], into buf: inout [UInt8]) {
         let len = Int32(value.count)
@@ -23399,6 +24744,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_passwords() != 23972) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_permissions() != 2208) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -23415,6 +24763,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_setup() != 21674) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_sign_in() != 9440) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
@@ -23451,6 +24802,18 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 45981) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 21325) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 56824) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_set_temporary() != 5598) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 38999) {
@@ -23540,13 +24903,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 32210) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 49238) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 43089) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 10774) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 19000) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 48763) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 30033) {
@@ -23558,7 +24921,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 49952) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_password() != 13752) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 28576) {
@@ -23630,7 +24999,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 21236) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 45714) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 23483) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 17405) {
