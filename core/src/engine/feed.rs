@@ -218,7 +218,10 @@ impl Engine {
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.
     pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
         if self.services.replace_policy(next) {
-            let gone = self.principals.replace_rules(|| self.services.rules());
+            // Until this returns the policy of before is in force: nobody is without rights while they are read.
+            let held = self.principals.pinned_without(&self.services.rules());
+            let read = self.read_held(held).await;
+            let gone = self.principals.replace_rules_with(|| self.services.rules(), read);
             self.renew_users(self.principals.outdate(gone)).await;
         }
     }

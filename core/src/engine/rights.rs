@@ -27,7 +27,7 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Outdated, Pin, Principal, Rights, RuleSet, Ticket},
+    rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
     storage::{ChangeSet, Write},
 };
 
@@ -102,12 +102,14 @@ impl Engine {
         loop {
             let policy = self.services.policy();
             let ticket = self.principals.ticket(id.0);
+            attempts += 1;
             let Some(stored) = principals::load(self.services.reads(), &[id], self.services.now()).await?.pop() else {
-                self.principals.remove(id.0);
-                return Ok(None);
+                if self.principals.remove_read(&ticket) || attempts == READINGS {
+                    return Ok(None);
+                }
+                continue;
             };
             let principal = policy.rules.principal(stored.clone());
-            attempts += 1;
             // Who changes all the time is not kept; what was read is no older than the question.
             if self.principals.put_read(&ticket, stored).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));
@@ -138,6 +140,19 @@ impl Engine {
             }
             left = again;
         }
+    }
+
+    /// Reads users who are relied on before other rules take the place of those by which they are known; who cannot be read is
+    /// left out.
+    pub(super) async fn read_held(&self, ids: Vec<Uuid>) -> Vec<(Ticket, StoredPrincipal)> {
+        let mut read = Vec::new();
+        for ids in ids.chunks(READ_AT_ONCE) {
+            let mut tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (*id, self.principals.ticket(*id))).collect();
+            let ids: Vec<UserId> = ids.iter().map(|id| UserId(*id)).collect();
+            let Ok(stored) = principals::load(self.services.reads(), &ids, self.services.now()).await else { break };
+            read.extend(stored.into_iter().filter_map(|stored| Some((tickets.remove(&stored.id)?, stored))));
+        }
+        read
     }
 
     /// A session, read into its slot.

@@ -199,6 +199,19 @@ impl PrincipalCache {
         })
     }
 
+    /// Removes a user who was not found by a read that began with this ticket; false if it has changed in the meantime and must
+    /// be looked for again.
+    #[must_use = "a user that changed meanwhile may be there"]
+    pub(crate) fn remove_read(&self, ticket: &Ticket) -> bool {
+        self.change(|rights, writer| {
+            let is_so = !ticket.reading.load(Ordering::Acquire);
+            if is_so {
+                remove_all(rights, writer, &[ticket.id]);
+            }
+            is_so
+        })
+    }
+
     /// Adds or replaces many users at once.
     pub fn put_all(&self, all: impl IntoIterator<Item = StoredPrincipal>) {
         self.change(|rights, writer| {
@@ -216,16 +229,17 @@ impl PrincipalCache {
         if ids.is_empty() {
             return Outdated { cache: self, ids: Vec::new() };
         }
-        let (gone, ids) = {
-            let mut writer = lock(&self.writer);
-            ids.iter().for_each(|id| writer.reads.outdate(*id));
-            ids.into_iter().partition::<Vec<_>, _>(|id| !writer.pins.is_held(*id))
-        };
-        // Made first: who is relied on must not stay should the rest be interrupted.
-        let outdated = Outdated { cache: self, ids };
+        // Made first, and so dropped last: who is relied on must not stay should the rest be interrupted.
+        let mut outdated = Outdated { cache: self, ids: Vec::new() };
+        // Until all is done, since who is pinned meanwhile would be put in, and then taken out.
+        let mut writer = lock(&self.writer);
+        ids.iter().for_each(|id| writer.reads.outdate(*id));
+        let (held, gone) = ids.into_iter().partition::<Vec<_>, _>(|id| writer.pins.is_held(*id));
+        outdated.ids = held;
         if self.with_rights(|rights| gone.iter().any(|id| rights.user(*id).is_some())) {
-            self.remove_all(&gone);
+            self.change_as(&mut writer, |rights, writer| remove_all(rights, writer, &gone));
         }
+        drop(writer);
         outdated
     }
 
@@ -255,8 +269,36 @@ impl PrincipalCache {
     ///
     /// `rules` is called when no other change is in progress, so that of two edits the later one stays.
     pub fn replace_rules(&self, rules: impl FnOnce() -> Arc<RuleSet>) -> Vec<Uuid> {
+        self.replace_rules_with(rules, Vec::new())
+    }
+
+    /// The pinned users whom [`PrincipalCache::replace_rules`] would remove: to be read before, and given to
+    /// [`PrincipalCache::replace_rules_with`].
+    pub(crate) fn pinned_without(&self, rules: &RuleSet) -> Vec<Uuid> {
+        let writer = lock(&self.writer);
+        self.with_rights(|rights| {
+            let is_akin = rules.is_akin_to(rights.rules());
+            if is_akin && rights.unknown == 0 {
+                return Vec::new();
+            }
+            let going = rights.users().filter(|(_, one)| !is_akin || one.has_unknown_roles());
+            going.filter_map(|(_, one)| one.id()).filter(|id| writer.pins.is_held(*id)).collect()
+        })
+    }
+
+    /// [`PrincipalCache::replace_rules`], with users that were read for it: those that have not changed since their tickets were
+    /// taken are in memory at every moment.
+    pub(crate) fn replace_rules_with(
+        &self,
+        rules: impl FnOnce() -> Arc<RuleSet>,
+        read: Vec<(Ticket, StoredPrincipal)>,
+    ) -> Vec<Uuid> {
         self.change(|rights, writer| {
             let rules = rules();
+            let is_new = |(ticket, stored): &(Ticket, StoredPrincipal)| {
+                stored.id == ticket.id && !ticket.reading.load(Ordering::Acquire)
+            };
+            let read: Vec<StoredPrincipal> = read.into_iter().filter(is_new).map(|(_, stored)| stored).collect();
             let is_akin = rules.is_akin_to(rights.rules());
             let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
             let going: Vec<Uuid> = match is_akin && rights.unknown == 0 {
@@ -269,14 +311,21 @@ impl PrincipalCache {
                 writer.reads.outdate_all();
             }
             rights.set_rules(rules);
-            going.into_iter().filter(|id| writer.pins.is_held(*id)).collect()
+            let there: BTreeSet<Uuid> = read.iter().map(|stored| stored.id).collect();
+            for stored in read {
+                self.insert(rights, writer, stored);
+            }
+            going.into_iter().filter(|id| writer.pins.is_held(*id) && !there.contains(id)).collect()
         })
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Rights, &mut Writer) -> T) -> T {
-        let mut writer = lock(&self.writer);
+        self.change_as(&mut lock(&self.writer), change)
+    }
+
+    fn change_as<T>(&self, writer: &mut Writer, change: impl FnOnce(&mut Rights, &mut Writer) -> T) -> T {
         let mut rights = Rights::clone(&self.current.load());
-        let result = change(&mut rights, &mut writer);
+        let result = change(&mut rights, writer);
         self.current.store(Arc::new(rights));
         result
     }

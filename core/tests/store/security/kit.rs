@@ -144,6 +144,7 @@ pub struct Interposed {
     rival: Mutex<Option<Rival>>,
     late_rival: Mutex<Option<Rival>>,
     early_rival: Mutex<Option<(&'static str, Rival)>>,
+    query_rival: Mutex<Option<Rival>>,
     calls: AtomicUsize,
     is_failing: AtomicBool,
     is_shared: AtomicBool,
@@ -204,9 +205,15 @@ impl Interposed {
         *self.early_rival.lock().unwrap() = Some((table, Box::new(move || Box::pin(rival))));
     }
 
+    /// Before the next rows are queried, this happens.
+    pub fn before_next_query<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
+        *self.query_rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
+    }
+
     /// Whether the rival has acted.
     pub fn has_acted(&self) -> bool {
-        self.rival.lock().unwrap().is_none() && self.early_rival.lock().unwrap().is_none()
+        [&self.rival, &self.query_rival].iter().all(|rival| rival.lock().unwrap().is_none())
+            && self.early_rival.lock().unwrap().is_none()
     }
 }
 
@@ -247,6 +254,10 @@ impl Storage for Interposed {
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let rival = self.query_rival.lock().unwrap().take();
+        if let Some(rival) = rival {
+            rival().await;
+        }
         self.memory.query(query).await
     }
 
