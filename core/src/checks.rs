@@ -1,9 +1,6 @@
 //! Checks about any user: whether a user may do something, and why.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     engine::{Engine, Loaded},
@@ -13,7 +10,9 @@ use crate::{
         id::UserId,
         time::Time,
     },
-    rules::{Context, Decision, Explanation, PermissionName, Principal, Question, Resource, Rights, UserHandle},
+    rules::{
+        Context, Decision, Explanation, PermissionName, Principal, Question, Resource, Rights, RuleSet, UserHandle,
+    },
 };
 
 /// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::asking`].
@@ -236,25 +235,22 @@ impl Asking<'_> {
         )
     }
 
-    /// Many checks at one moment, about one user or several. Each user's rights are looked up once.
+    /// Many checks at one moment, about one user or several. The rights of users who are not in memory are read together.
     ///
     /// # Errors
     /// As [`UserManagement::check`]: the error of the first check that fails.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;
-            let mut users: HashMap<UserId, Loaded> = HashMap::new();
-            for (user, ..) in checks {
-                if let Entry::Vacant(place) = users.entry(*user) {
-                    place.insert(self.load(*user).await?);
-                }
-            }
-            let now = self.engine.services.now();
-            let answers = checks.iter().map(|(user, permission, resource)| {
-                let loaded = users.get(user).ok_or_else(|| Error::not_found("user"))?;
-                self.decide(loaded, permission, *resource, now, |one| one.is_allowed())
+            let users: BTreeSet<UserId> = checks.iter().map(|(user, ..)| *user).collect();
+            let answers = self.engine.with_users(&users, |rights, now| {
+                let answer = |(user, permission, resource): &(UserId, &str, Option<&Resource<'_>>)| {
+                    let principal = rights.principal_of(user.0).ok_or_else(|| Error::not_found("user"))?;
+                    self.decide(rights.rules(), principal, *permission, *resource, now, |one| one.is_allowed())
+                };
+                checks.iter().map(answer).collect()
             });
-            answers.collect::<Result<_>>()
+            answers.await
         };
         ask.await.map_err(|error| error.at(self.engine.services.now()))
     }
@@ -283,7 +279,8 @@ impl Asking<'_> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;
             let loaded = self.load(user).await?;
-            self.decide(&loaded, permission, resource, self.engine.services.now(), answer)
+            let Loaded { principal, policy } = &loaded;
+            self.decide(&policy.rules, principal, permission, resource, self.engine.services.now(), answer)
         };
         ask.await.map_err(|error| error.at(self.engine.services.now()))
     }
@@ -294,15 +291,14 @@ impl Asking<'_> {
 
     fn decide<T>(
         &self,
-        loaded: &Loaded,
+        rules: &RuleSet,
+        principal: &Principal,
         permission: impl PermissionName,
         resource: Option<&Resource<'_>>,
         now: Time,
         answer: impl FnOnce(Decision<'_>) -> T,
     ) -> Result<T> {
-        let rules = &loaded.policy.rules;
         let (permission, fields) = permission.resolve(rules)?;
-        let principal = &loaded.principal;
         let question = Question { principal, permission, fields: &fields, resource, context: &self.context, now };
         rules.decide(&question).map(answer)
     }

@@ -1,7 +1,7 @@
 //! Who asks: the rights of the moment, and whether a session still holds.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -117,19 +117,24 @@ impl Engine {
         }
     }
 
+    /// Reads users together, each with a ticket that was taken before.
+    async fn read_users(&self, ids: &[UserId]) -> Result<Vec<(Ticket, StoredPrincipal)>> {
+        let mut tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (id.0, self.principals.ticket(id.0))).collect();
+        let read = principals::load(self.services.reads(), ids, self.services.now()).await?;
+        Ok(read.into_iter().filter_map(|stored| Some((tickets.remove(&stored.id)?, stored))).collect())
+    }
+
     /// Reads users anew who are relied on; those that cannot be read are let go.
     pub(super) async fn renew_users(&self, mut outdated: Outdated<'_>) {
         let mut left: Vec<UserId> = outdated.ids().iter().map(|id| UserId(*id)).collect();
         for _ in 0..READINGS {
             let mut again = Vec::new();
             for ids in left.chunks(READ_AT_ONCE) {
-                let tickets: HashMap<Uuid, Ticket> =
-                    ids.iter().map(|id| (id.0, self.principals.ticket(id.0))).collect();
                 // Those that are left are let go.
-                let Ok(read) = principals::load(self.services.reads(), ids, self.services.now()).await else { return };
-                for stored in read {
-                    let (id, ticket) = (stored.id, tickets.get(&stored.id));
-                    match ticket.and_then(|ticket| self.principals.put_read(ticket, stored)) {
+                let Ok(read) = self.read_users(ids).await else { return };
+                for (ticket, stored) in read {
+                    let id = stored.id;
+                    match self.principals.put_read(&ticket, stored) {
                         Some(_) => outdated.renewed(id),
                         None => again.push(UserId(id)),
                     }
@@ -145,14 +150,50 @@ impl Engine {
     /// Reads users who are relied on before other rules take the place of those by which they are known; who cannot be read is
     /// left out.
     pub(super) async fn read_held(&self, ids: Vec<Uuid>) -> Vec<(Ticket, StoredPrincipal)> {
-        let mut read = Vec::new();
+        let ids: Vec<UserId> = ids.into_iter().map(UserId).collect();
+        let mut all = Vec::new();
         for ids in ids.chunks(READ_AT_ONCE) {
-            let mut tickets: HashMap<Uuid, Ticket> = ids.iter().map(|id| (*id, self.principals.ticket(*id))).collect();
-            let ids: Vec<UserId> = ids.iter().map(|id| UserId(*id)).collect();
-            let Ok(stored) = principals::load(self.services.reads(), &ids, self.services.now()).await else { break };
-            read.extend(stored.into_iter().filter_map(|stored| Some((tickets.remove(&stored.id)?, stored))));
+            let Ok(read) = self.read_users(ids).await else { break };
+            all.extend(read);
         }
-        read
+        all
+    }
+
+    /// Asks about several users at one moment: those who are not in memory are read first, together. None of them is let go
+    /// meanwhile. Of a user who does not exist the question finds nobody.
+    pub(crate) async fn with_users<T>(
+        &self,
+        users: &BTreeSet<UserId>,
+        ask: impl Fn(&Rights, Time) -> Result<T>,
+    ) -> Result<T> {
+        let _pins: Vec<Pin> = users.iter().map(|user| self.principals.pin(user.0)).collect();
+        for _ in 0..READINGS {
+            let now = self.services.now();
+            let is_there = |rights: &Rights, user: &UserId| {
+                rights.principal_of(user.0).is_some_and(|principal| !principal.is_outdated(now))
+            };
+            let missing: Vec<UserId> = self
+                .principals
+                .with_rights(|rights| users.iter().copied().filter(|user| !is_there(rights, user)).collect());
+            self.looks.found.fetch_add((users.len() - missing.len()) as u64, Ordering::Relaxed);
+            self.looks.read.fetch_add(missing.len() as u64, Ordering::Relaxed);
+            let mut absent: BTreeSet<UserId> = missing.iter().copied().collect();
+            for ids in missing.chunks(READ_AT_ONCE) {
+                for (ticket, stored) in self.read_users(ids).await? {
+                    absent.remove(&UserId(stored.id));
+                    // One that changed meanwhile is looked for again.
+                    let _ = self.principals.put_read(&ticket, stored);
+                }
+            }
+            let answer = self.principals.with_rights(|rights| {
+                let is_whole = users.iter().all(|user| absent.contains(user) || is_there(rights, user));
+                is_whole.then(|| ask(rights, now))
+            });
+            if let Some(answer) = answer {
+                return answer;
+            }
+        }
+        Err(Error::new(Reason::RightsStale, "the rights of these users kept changing while they were read; try again"))
     }
 
     /// A session, read into its slot.

@@ -13,4 +13,5 @@ mod once;
 mod policy;
 mod races;
 mod reach;
+mod rights;
 mod timing;

@@ -17,7 +17,6 @@ use rolekeep::{
     regions::CreateRegion,
     roles::{AssignRole, ListAssignments, UnassignRole},
     sessions::{ListSessions, RevokeAllSessions, SignInResult},
-    setup::{Seed, SeedUser},
     users::{CreateUser, DeactivateUser, SuspendUser, UpdateUser},
 };
 
@@ -498,45 +497,6 @@ async fn rbc_2_an_edit_that_another_task_hears_of_first_is_in_force_when_it_retu
     assert!(is_reading.load(Ordering::SeqCst) && storage.has_acted());
     assert!(ada.can("drone:list", None).unwrap());
     assert!(um.check_cached(id, "drone:list", None).unwrap());
-}
-
-/// Nobody who kept its rights is without them while an edit makes everybody's anew.
-#[tokio::test]
-async fn sec_6_held_callers_are_asked_about_while_conditions_begin_to_read_their_attributes() {
-    let (um, storage) = Interposed::open(policy()).await;
-    let (ada, _) = caller(&um, "ada", &["spotter"]).await;
-    let (lin, _) = caller(&um, "lin", &["spotter"]).await;
-    let (asked, held) = (Arc::new(AtomicBool::new(false)), [ada.clone(), lin.clone()]);
-    let (is_asked, rows) = (asked.clone(), storage.clone());
-    storage.after_next_commit(async move {
-        rows.before_next_read_of("users", async move {
-            is_asked.store(held.iter().all(|one| one.can("drone:list", None) == Ok(true)), Ordering::SeqCst);
-        });
-    });
-    let when = "{ permission = \"policy:explain\", when = \"has principal.display_name\" }";
-    let text = POLICY.replace("\"policy:explain\"", when);
-    um.system().policy().import(ImportPolicy::new(text)).await.unwrap();
-    assert!(storage.has_acted() && asked.load(Ordering::SeqCst), "who is held could not be asked about");
-    assert_eq!([&ada, &lin].map(|one| one.can("drone:list", None)), [Ok(true), Ok(true)]);
-}
-
-/// Who was not there when it was read, and is by then, stays with who holds it.
-#[tokio::test]
-async fn sec_6_a_late_look_for_nobody_takes_no_new_user_away() {
-    let (um, storage) = Interposed::open(policy()).await;
-    let id = UserId(uuid::Uuid::from_u128(7));
-    let (rival, kept) = (um.clone(), Arc::new(std::sync::Mutex::new(None)));
-    let held = kept.clone();
-    storage.before_next_query(async move {
-        let seed = Seed::new().users([SeedUser::new(id, "late@example.org").roles(["spotter"])]);
-        rival.system().setup().seed(seed).await.unwrap();
-        *held.lock().unwrap() = Some(rival.acting_as(id).await.unwrap());
-    });
-    // Read before, and told after.
-    assert_eq!(um.check(id, "drone:list", None).await, Ok(true));
-    assert!(storage.has_acted());
-    let kept = kept.lock().unwrap().take().unwrap();
-    assert_eq!(kept.can("drone:list", None), Ok(true));
 }
 
 /// What somebody may do who has not signed in is decided by one policy as well.
