@@ -152,7 +152,7 @@ impl UserManagement {
     /// Many checks at one moment, about one user or several; see [`Asking::check_many`].
     ///
     /// # Errors
-    /// As [`UserManagement::check`]: the error of the first check that fails.
+    /// As [`UserManagement::check`]: the error of the first check that fails; `UNAVAILABLE` if these users keep changing.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         self.asking().check_many(checks).await
     }
@@ -238,7 +238,8 @@ impl Asking<'_> {
     /// Many checks at one moment, about one user or several. The rights of users who are not in memory are read together.
     ///
     /// # Errors
-    /// As [`UserManagement::check`]: the error of the first check that fails.
+    /// As [`UserManagement::check`]: the error of the first check that fails;
+    /// [`Reason::RightsStale`](crate::Reason::RightsStale) if these users keep changing.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
             self.engine.follow_to(self.at_least).await?;
