@@ -33,7 +33,7 @@ pub struct AssignmentTrace {
     pub until: Option<Timestamp>,
     /// Whether it is held at the time of the question.
     pub is_valid: bool,
-    /// Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
+    /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
     pub covers: bool,
 }
 

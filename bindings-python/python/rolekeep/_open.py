@@ -97,18 +97,18 @@ def open(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
-        rights_max_age_millis: How old the rights may be that a check without I/O uses where others
-            write to the storage too, in milliseconds. Default: 1000.
+        rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
+            be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
-            which target. Of one caller and operation one a minute is written, of an instance 50 at
-            once and one a second; the others are counted. They are written after the answer, and
-            counted where the storage does not take them. Default: `off`.
-        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
-            request comes from one of them, its address is the last of `X-Forwarded-For` that is
-            none of theirs; without any that header is not believed.
+            which target. At most one entry a minute is written per caller and operation; per
+            instance a burst of 50, then one a second. The rest are only counted, as are entries
+            that the storage refuses. They are written after the answer. Default: `off`.
+        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
+            request comes from one of them, the client's address is the last one in
+            `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -234,18 +234,18 @@ def open_async(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
-        rights_max_age_millis: How old the rights may be that a check without I/O uses where others
-            write to the storage too, in milliseconds. Default: 1000.
+        rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
+            be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
-            which target. Of one caller and operation one a minute is written, of an instance 50 at
-            once and one a second; the others are counted. They are written after the answer, and
-            counted where the storage does not take them. Default: `off`.
-        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a
-            request comes from one of them, its address is the last of `X-Forwarded-For` that is
-            none of theirs; without any that header is not believed.
+            which target. At most one entry a minute is written per caller and operation; per
+            instance a burst of 50, then one a second. The rest are only counted, as are entries
+            that the storage refuses. They are written after the answer. Default: `off`.
+        trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
+            request comes from one of them, the client's address is the last one in
+            `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.

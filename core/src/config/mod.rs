@@ -149,21 +149,21 @@ pub struct Config {
     /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
     #[input(default = 1000)]
     pub hashing_queue: u32,
-    /// How old the rights may be that a check without I/O uses where others write to the storage too, in
-    /// milliseconds. Default: 1000.
+    /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
+    /// Default: 1000.
     #[input(default = 1000)]
     pub rights_max_age_millis: i64,
     /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
     /// nobody asks about are dropped first and read again when needed. Default: 100000.
     #[input(default = 100_000)]
     pub users_in_memory: u32,
-    /// Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
-    /// operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
-    /// written after the answer, and counted where the storage does not take them. Default: `off`.
+    /// Which refused operations the audit log records: who asked for what, and on which target. At most one
+    /// entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
+    /// counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
     #[input(default = AuditDenials::Off)]
     pub audit_denials: AuditDenials,
-    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-    /// address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+    /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
+    /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     pub trusted_proxies: Vec<String>,
     /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     pub signing_key: Option<Secret>,

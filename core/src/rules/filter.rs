@@ -168,7 +168,7 @@ struct Reach {
 }
 
 impl Lowering<'_, '_> {
-    /// What all may do who ask together.
+    /// What the principal and those on whose behalf it acts may all do.
     fn predicate(&self, permission: PermissionId) -> Result<Predicate> {
         let own = self.cx.principal.chain().map(|principal| {
             let cx = self.cx.of(principal);

@@ -5373,7 +5373,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
-     * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
+     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
     func create(input: CreateUser) async throws  -> User
@@ -5569,7 +5569,7 @@ open func ban(input: BanUser)async throws  -> User  {
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
-     * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
+     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
      */
 open func create(input: CreateUser = CreateUser())async throws  -> User  {
@@ -6265,7 +6265,7 @@ public struct AssignmentTrace: Equatable, Hashable {
      */
     public let isValid: Bool
     /**
-     * Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
+     * Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
      */
     public let covers: Bool
 
@@ -6291,7 +6291,7 @@ public struct AssignmentTrace: Equatable, Hashable {
          * Whether it is held at the time of the question.
          */isValid: Bool, 
         /**
-         * Whether its scope covers the resource; of a deny also where nobody says what lies within its scope.
+         * Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
          */covers: Bool) {
         self.role = role
         self.group = group
@@ -7550,7 +7550,7 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 
 /**
  * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
- * has a safe default. Times are in seconds.
+ * has a safe default. Times are in seconds unless the name says otherwise.
  *
  * ```
  * # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -7680,8 +7680,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let hashingQueue: Int64?
     /**
-     * How old the rights may be that a check without I/O uses where others write to the storage too, in
-     * milliseconds. Default: 1000.
+     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
+     * Default: 1000.
      */
     public let rightsMaxAgeMillis: Int64?
     /**
@@ -7690,14 +7690,14 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let usersInMemory: Int64?
     /**
-     * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
-     * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
-     * written after the answer, and counted where the storage does not take them. Default: `off`.
+     * Which refused operations the audit log records: who asked for what, and on which target. At most one
+     * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
+     * counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
      */
     public let auditDenials: AuditDenials?
     /**
-     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-     * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
+     * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
     public let trustedProxies: [String]
     /**
@@ -7794,21 +7794,21 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
          */hashingQueue: Int64? = nil, 
         /**
-         * How old the rights may be that a check without I/O uses where others write to the storage too, in
-         * milliseconds. Default: 1000.
+         * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
+         * Default: 1000.
          */rightsMaxAgeMillis: Int64? = nil, 
         /**
          * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
          * nobody asks about are dropped first and read again when needed. Default: 100000.
          */usersInMemory: Int64? = nil, 
         /**
-         * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
-         * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
-         * written after the answer, and counted where the storage does not take them. Default: `off`.
+         * Which refused operations the audit log records: who asked for what, and on which target. At most one
+         * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
+         * counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
          */auditDenials: AuditDenials? = nil, 
         /**
-         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-         * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
+         * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
          */trustedProxies: [String] = [], 
         /**
          * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
@@ -8351,7 +8351,7 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
  * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
  * somebody at another issuer, or both.
  *
- * Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
+ * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
  */
 public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -24936,7 +24936,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 11903) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 31103) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {

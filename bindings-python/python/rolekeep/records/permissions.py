@@ -29,8 +29,8 @@ class AssignmentTrace:
     is_valid: bool
     """Whether it is held at the time of the question."""
     covers: bool
-    """Whether its scope covers the resource; of a deny also where nobody says what lies within its
-    scope.
+    """Whether its scope covers the resource. For a deny it is also true if it is not known what lies
+    within the scope.
     """
 
 

@@ -13,7 +13,7 @@ export type AuditDenials =
 
 /**
  * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
- * has a safe default. Times are in seconds.
+ * has a safe default. Times are in seconds unless the name says otherwise.
  *
  * ```
  * # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -105,8 +105,8 @@ export interface Config {
   /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
   readonly hashingQueue?: number | undefined;
   /**
-   * How old the rights may be that a check without I/O uses where others write to the storage too, in
-   * milliseconds. Default: 1000.
+   * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
+   * Default: 1000.
    */
   readonly rightsMaxAgeMillis?: number | undefined;
   /**
@@ -115,14 +115,14 @@ export interface Config {
    */
   readonly usersInMemory?: number | undefined;
   /**
-   * Which refused operations the audit log records: who asked for what, and on which target. Of one caller and
-   * operation one a minute is written, of an instance 50 at once and one a second; the others are counted. They are
-   * written after the answer, and counted where the storage does not take them. Default: `off`.
+   * Which refused operations the audit log records: who asked for what, and on which target. At most one
+   * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
+   * counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
    */
   readonly auditDenials?: AuditDenials | undefined;
   /**
-   * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. Where a request comes from one of them, its
-   * address is the last of `X-Forwarded-For` that is none of theirs; without any that header is not believed.
+   * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
+   * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
    */
   readonly trustedProxies?: readonly string[] | undefined;
   /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */

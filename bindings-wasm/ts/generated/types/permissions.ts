@@ -19,7 +19,7 @@ export interface AssignmentTrace {
   readonly until: Date | null;
   /** Whether it is held at the time of the question. */
   readonly isValid: boolean;
-  /** Whether its scope covers the resource; of a deny also where nobody says what lies within its scope. */
+  /** Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope. */
   readonly covers: boolean;
 }
 

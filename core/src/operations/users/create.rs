@@ -27,7 +27,7 @@ use crate::{
 /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
 /// somebody at another issuer, or both.
 ///
-/// Permission `user:create`; roles that are named and no default roles need `admin:all` for now.
+/// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -88,7 +88,7 @@ pub struct Fields {
 }
 
 impl CreateUser {
-    /// Starts a `CreateUser` without an e-mail address, for who signs in at another issuer; the rest has setters.
+    /// Starts a `CreateUser` without an e-mail address, for somebody who signs in elsewhere; the rest has setters.
     pub fn external(issuer: impl Into<String>, subject: impl Into<String>) -> Self {
         Self { email: None, ..Self::new("") }.identity(ExternalIdentity::new(issuer, subject))
     }

@@ -191,7 +191,7 @@ impl RuleSet {
         self.evaluate(question, |cx| self.judge(question, cx))
     }
 
-    /// About all who ask together.
+    /// About the principal and those on whose behalf it acts.
     #[inline]
     fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
         let verdict = self.verdict(question, cx);

@@ -16,7 +16,7 @@ use crate::rules::{
 };
 
 impl RuleSet {
-    /// About all who ask together.
+    /// About the principal and those on whose behalf it acts.
     pub(super) fn is_possible(&self, permission: PermissionId, cx: &EvaluationContext<'_>) -> bool {
         cx.principal.chain().all(|principal| cx.of(principal).is_possible(permission.0))
     }

@@ -68,7 +68,7 @@ impl<'a> Inquiry<'a> {
             let is_asked = |field: &FieldId| asked.is_empty() || asked.contains(field);
             let mut found: Vec<Vec<FieldId>> =
                 narrowed.map(|set| set.iter().map(|slot| FieldId(*slot)).filter(is_asked).collect()).collect();
-            // What all may do who ask together.
+            // What the principal and those on whose behalf it acts may all do.
             let both = sets.iter().flat_map(|one| found.iter().map(move |other| (one, other)));
             let common = both.map(|(one, other)| one.iter().filter(|field| other.contains(field)).copied().collect());
             found.extend(common.collect::<Vec<_>>());
@@ -81,7 +81,7 @@ impl<'a> Inquiry<'a> {
         sets
     }
 
-    /// With what one of those needs who ask together.
+    /// With what the principal, or one on whose behalf it acts, needs.
     fn changes_for(&self, who: usize, mut base: ChangeSet<'a>) -> ChangeSet<'a> {
         let (principal, permission) = (self.principal(who), self.question.permission);
         if !principal.is_active() {

@@ -174,7 +174,7 @@ impl Explanation {
         explanation
     }
 
-    /// What one of those has to do with it who ask together.
+    /// What the principal, or one on whose behalf it acts, has to do with it.
     fn add(&mut self, inquiry: &Inquiry<'_>, who: usize, verdict: Verdict) {
         let (cause, decided_by) = inquiry.cause(who, verdict);
         let misses = if verdict.is_allowed() { Vec::new() } else { inquiry.misses(who) };

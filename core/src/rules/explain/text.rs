@@ -16,7 +16,7 @@ use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::Inquiry};
 /// So many near misses are told; the data has more.
 const MAX_TOLD: usize = 3;
 
-/// What one of those has to do with it who ask together.
+/// What the principal, or one on whose behalf it acts, has to do with it.
 pub(super) fn add(
     explanation: &mut Explanation,
     inquiry: &Inquiry<'_>,

@@ -116,7 +116,7 @@ impl<'a> ChangeSet<'a> {
     }
 }
 
-/// A question, and all who ask together.
+/// A question, the principal, and those on whose behalf it acts.
 pub(super) struct Inquiry<'a> {
     pub(super) rules: &'a RuleSet,
     pub(super) question: Question<'a>,
@@ -168,7 +168,7 @@ impl<'a> Inquiry<'a> {
         WhatIf { inquiry: self, who, account, principal, places: changes.places().map(bound).collect(), changes }
     }
 
-    /// Whether all may do it who ask together.
+    /// Whether the principal and those on whose behalf it acts may all do it.
     pub(super) fn allows(&self, changes: &ChangeSet<'a>) -> bool {
         (0..self.chain.len()).all(|who| self.what_if(who, changes).allows())
     }

@@ -176,7 +176,7 @@ impl Principal {
         self.rare()?.on_behalf_of.as_deref()
     }
 
-    /// All who ask together, this one first.
+    /// This principal, then those on whose behalf it acts.
     pub(super) fn chain(&self) -> impl Iterator<Item = &Principal> {
         std::iter::successors(Some(self), |one| one.on_behalf_of())
     }

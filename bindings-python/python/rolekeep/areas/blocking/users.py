@@ -41,7 +41,7 @@ class Users:
         """Creates a user, with the default roles of the policy and those that are named. It has an
         e-mail address, stands for somebody at another issuer, or both.
 
-        Permission `user:create`; roles that are named and no default roles need `admin:all` for
+        Permission `user:create`; naming a role that is not a default role needs `admin:all` for
         now.
         Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username,
         e-mail or identity.
