@@ -21,14 +21,21 @@ impl RuleSet {
         }
         match self.permission_index.bits(permission.0) {
             Some(bits) if !principal.has_more() => Some(bits::has_any(bits, principal.first())),
-            _ => self.all_plain(principal, permission),
+            Some(bits) => more_plain(bits, principal),
+            None => self.all_plain(principal, permission),
         }
     }
 
-    /// The same for more plain roles than the principal holds in place, or where the index keeps sets instead of bits.
+    /// The same where the index keeps sets instead of bits.
     #[inline(never)]
     fn all_plain(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
         let mut roles = principal.first().iter().chain(principal.more());
         Some(roles.any(|role| self.permission_index.has(*role, permission.0)))
     }
+}
+
+/// The same for more plain roles than the principal holds in place.
+#[inline(never)]
+fn more_plain(bits: &[u64], principal: &Principal) -> Option<bool> {
+    Some(bits::has_any(bits, principal.first()) || principal.more().iter().any(|role| bits::has(bits, *role)))
 }
