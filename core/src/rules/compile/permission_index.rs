@@ -63,7 +63,9 @@ impl PermissionIndex {
             Columns::Bits { .. } => self.bits(permission).is_some_and(|column| bits::has(column, role)),
             Columns::Sets(blocks) => {
                 let block = blocks.get(permission as usize / BLOCK);
-                block.is_some_and(|block| block[permission as usize % BLOCK].has(role))
+                // The last block is shorter, and a permission may be of another policy.
+                let column = block.and_then(|block| block.get(permission as usize % BLOCK));
+                column.is_some_and(|column| column.has(role))
             }
         }
     }
@@ -165,7 +167,7 @@ mod tests {
         (0..4_000).for_each(|role| rows[role * 5] = Bits::Few([1, 2].into()));
         (0..100).for_each(|role| rows[role * 5 + 1] = Bits::Few([2, 40_000].into()));
         (rows[7], rows[19_000]) = (Bits::Few([5].into()), Bits::Few([5, 40_000].into()));
-        let mut index = PermissionIndex::new(60_000, rows.iter());
+        let mut index = PermissionIndex::new(60_003, rows.iter());
         let is_list = |index: &PermissionIndex, permission: usize| match &index.columns {
             Columns::Bits { .. } => false,
             Columns::Sets(blocks) => matches!(blocks[permission / BLOCK][permission % BLOCK], Bits::Few(_)),
@@ -182,6 +184,7 @@ mod tests {
                 );
             }
         };
+        assert!(!index.has(0, 60_003) && !index.has(0, 60_015) && !index.has(0, 70_000));
         assert_all(&index, &rows);
         for (role, after) in [(8, Bits::Few([2, 5, 40_000].into())), (7, Bits::default())] {
             index.change(role as u32, &rows[role].clone(), &after);
