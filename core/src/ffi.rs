@@ -8,6 +8,7 @@ mod rules_config;
 
 use crate::{
     caller::Caller,
+    credentials,
     engine::{Running, Steps, WhoIdentity},
     model::{
         decode::{self, decode_within},
@@ -115,10 +116,11 @@ where
 }
 
 /// Makes those functions work here that browsers load on demand, beside [`rules::load_deferred`]: explanations and row
-/// filters of callers, and the operations that say [`Operation::IS_DEFERRED`].
+/// filters of callers, the operations that say [`Operation::IS_DEFERRED`], hashes of other systems and common passwords.
 pub fn load_deferred() {
     BEGIN_DEFERRED.load(begin::<true>);
     questions::load_deferred();
+    credentials::load_deferred();
 }
 
 /// An operation that can say its answer as JSON.

@@ -9,7 +9,7 @@ use rolekeep::{
     environment::{Env, TokioEnvironment},
     internals::{
         hasher::Hasher,
-        password::{self, HashingCost, Memory},
+        hashing::{Hashing, HashingCost, Memory},
     },
 };
 
@@ -24,11 +24,14 @@ fn resident() -> usize {
 }
 
 async fn sign_ins(hasher: &Arc<Hasher>, count: usize) {
-    let hash = password::hash(COST, &"correct horse battery staple".into(), [7; 16], &mut Memory::default()).unwrap();
+    let hashing = Hashing::new(COST, None, &[]).unwrap();
+    let hash = hashing.hash(&"correct horse battery staple".into(), [7; 16], &mut Memory::default()).unwrap();
     for _ in 0..count / 10 {
         let ten = (0..10).map(|at| {
-            let (hasher, hash) = (hasher.clone(), (at % 3 > 0).then(|| hash.clone()));
-            tokio::spawn(async move { hasher.verify(hash, &"correct horse battery staple".into()).await.unwrap() })
+            let (hasher, hash) = (hasher.clone(), (at % 3 > 0).then(|| hash.as_str().into()));
+            tokio::spawn(async move {
+                hasher.verify(hash, Vec::new(), &"correct horse battery staple".into()).await.unwrap()
+            })
         });
         for one in ten.collect::<Vec<_>>() {
             one.await.unwrap();

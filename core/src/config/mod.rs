@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, Word};
 
 use crate::{
-    credentials::password::{self, HashingCost, PasswordRule},
+    credentials::{
+        hashing::{self, HashingCost},
+        password_rule::{self, PasswordRule},
+    },
     model::{
         check::{Checks, Invalid},
         decode::{self, FieldCode, FromJson},
@@ -28,7 +31,7 @@ const DAY: i64 = 24 * 3600;
 /// The longest time of a setting, in its unit: a hundred years of seconds.
 const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 /// One password takes no more than a GiB.
-const MAX_HASHING_KIB: i64 = 1024 * 1024;
+const MAX_HASHING_KIB: i64 = hashing::MOST.0 as i64;
 /// Of an issuer and of an audience: every token carries both, and tokens have at most 4,096 bytes.
 const MAX_NAME_BYTES: usize = 512;
 
@@ -133,6 +136,11 @@ pub struct Config {
     /// hours.
     #[input(default = 3 * DAY)]
     pub temporary_password_seconds: i64,
+    /// A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+    /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+    pub password_pepper: Option<Secret>,
+    /// Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+    pub retired_peppers: Vec<Secret>,
     /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[input(default = 19_456)]
@@ -149,6 +157,11 @@ pub struct Config {
     /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
     #[input(default = 1000)]
     pub hashing_queue: u32,
+    /// How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+    /// work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+    /// it is given, is refused. Default: 1000; 0: any.
+    #[input(default = 1000)]
+    pub hashing_max_millis: u32,
     /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
     /// Default: 1000.
     #[input(default = 1000)]
@@ -207,8 +220,8 @@ impl Config {
         within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);
         within("rights_max_age_millis", self.rights_max_age_millis, 1, MAX_TIME);
         let (shortest, longest) = (self.password_min_length.into(), self.password_max_length.into());
-        within("password_max_length", longest, 64, password::MAX_LENGTH);
-        within("password_min_length", shortest, 8, longest.clamp(64, password::MAX_LENGTH));
+        within("password_max_length", longest, 64, password_rule::MAX_LENGTH);
+        within("password_min_length", shortest, 8, longest.clamp(64, password_rule::MAX_LENGTH));
         within("users_in_memory", self.users_in_memory.into(), 1, MAX_USERS_IN_MEMORY);
         let is_known = within("hashing_memory_kib", self.hashing_memory_kib.into(), 1, MAX_HASHING_KIB)
             & within("hashing_iterations", self.hashing_iterations.into(), 1, 100)
@@ -226,8 +239,11 @@ impl Config {
         if self.exclusive && self.sqlite.is_none() {
             checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
         }
-        if self.signing_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
-            checks.error("signing_key", Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
+        let peppers = self.retired_peppers.iter().enumerate().map(|(at, one)| (format!("retired_peppers[{at}]"), one));
+        let once = [("signing_key", &self.signing_key), ("password_pepper", &self.password_pepper)];
+        let once = once.into_iter().filter_map(|(field, secret)| Some((field.to_owned(), secret.as_ref()?)));
+        for (field, _) in once.chain(peppers).filter(|(_, secret)| secret.expose().len() < 32) {
+            checks.error(&field, Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
         }
         if let Err(problem) = TrustedProxies::read(&self.trusted_proxies) {
             checks.add(problem.fields());

@@ -1,8 +1,10 @@
 //! Passwords and tokens, pure: bytes in, bytes out; no storage, no clock.
 
 pub mod access_token;
+mod common_passwords;
+pub mod hashing;
 pub mod keys;
-pub mod password;
+pub mod password_rule;
 pub mod refresh_token;
 pub mod signed_id;
 
@@ -10,6 +12,13 @@ use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 
 use crate::model::error::{Error, Reason, Result};
+
+/// Puts into their places what browsers load on demand.
+#[cfg(feature = "bindings")]
+pub(crate) fn load_deferred() {
+    hashing::load_deferred();
+    common_passwords::load_deferred();
+}
 
 /// HMAC-SHA-256 under a key of any length but none.
 ///

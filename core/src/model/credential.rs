@@ -12,14 +12,16 @@ use super::{
 
 /// How an account proves who it is: one row for each, made with it. Never leaves the storage.
 #[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "credentials", key(user_id), sync = replicated, resource = none)]
+#[record(table = "credentials", key(user_id), index(hash_cost), sync = replicated, resource = none)]
 #[record(audit = none("the operations that change it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
 pub struct Credential {
     /// The account.
     pub user_id: UserId,
-    /// The password's hash in PHC form, where it has a password.
+    /// The password's hash, where it has a password: ours in PHC form, or as another system made it.
     pub password_hash: Option<Secret>,
+    /// What it costs to verify: a [`HashCost`].
+    pub hash_cost: Option<String>,
     /// When the password was set.
     pub set_at: Option<Time>,
     /// Whether the next sign-in has to choose another password: it was set by somebody else, or has expired.
@@ -38,6 +40,7 @@ impl Credential {
         Self {
             user_id,
             password_hash: None,
+            hash_cost: None,
             set_at: None,
             must_change: false,
             temporary_until: None,
@@ -45,6 +48,19 @@ impl Credential {
             version: 0,
         }
     }
+}
+
+/// A cost that stored hashes have, or had a moment ago. Every sign-in does the work of all.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "hash_costs", key(cost), sync = replicated, resource = none)]
+#[record(audit = none("it follows from the hashes"), owner = none, caches = none, retention = kept)]
+pub struct HashCost {
+    /// The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
+    pub cost: String,
+    /// When the first hash of this cost was stored.
+    pub added_at: Time,
+    /// The row's version.
+    pub version: i64,
 }
 
 /// A sign-in whose first proof held and that owes another step.

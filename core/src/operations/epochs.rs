@@ -1,7 +1,7 @@
 //! Events after which nothing counts that was proved before: sessions end, steps that a sign-in still owes are void. Each
 //! moves the epoch of the account's credential, and whatever rests on that checks it in its own commit.
 
-use super::{plan::Plan, sessions};
+use super::{passwords::Hashes, plan::Plan, sessions};
 use crate::model::{
     credential::Credential, error::Result, id::UserId, secret::Secret, session::SessionEnd, user::User,
 };
@@ -34,7 +34,7 @@ pub(super) async fn advance(
         plan.check(user);
     }
     let mut after = before.clone().unwrap_or_else(|| Credential::none(user.id));
-    password.put_into(&mut after, plan);
+    password.put_into(&mut after, plan).await?;
     after.epoch += 1;
     let after = plan.follow(before.as_ref(), after);
     sessions::end_all(plan, user.id, why, None).await?;
@@ -43,16 +43,18 @@ pub(super) async fn advance(
 
 impl Password {
     /// Changes a credential accordingly.
-    pub(super) fn put_into(self, credential: &mut Credential, plan: &Plan<'_>) {
+    pub(super) async fn put_into(self, credential: &mut Credential, plan: &mut Plan<'_>) -> Result<()> {
         let (hash, is_temporary) = match self {
-            Self::Kept => return,
+            Self::Kept => return Ok(()),
             Self::Chosen(hash) => (hash, false),
             Self::Temporary(hash) => (hash, true),
         };
         let until = plan.now.plus_seconds(plan.services.config.temporary_password_seconds);
+        credential.hash_cost = Some(plan.keep_cost(&hash).await?);
         credential.password_hash = Some(hash);
         credential.set_at = Some(plan.now);
         credential.must_change = is_temporary;
         credential.temporary_until = is_temporary.then_some(until);
+        Ok(())
     }
 }

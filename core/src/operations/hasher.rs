@@ -13,7 +13,10 @@ use futures_channel::oneshot;
 
 use crate::{
     config::Config,
-    credentials::password::{self, HashingCost, Memory},
+    credentials::{
+        hashing::{Attempt, Hashing, Memory, Verified},
+        password_rule,
+    },
     environment::Env,
     model::{
         error::{Error, Reason, Result},
@@ -24,54 +27,69 @@ use crate::{
 /// Hashes and verifies passwords.
 pub struct Hasher {
     env: Env,
-    cost: HashingCost,
+    hashing: Arc<Hashing>,
     running: Arc<Semaphore>,
     /// How many passwords are hashed or wait for it.
     taken: Arc<AtomicUsize>,
     places: usize,
     /// Of those who have hashed; no more than hash at a time.
     memory: Arc<Mutex<Vec<Memory>>>,
-    /// What an unknown account's password is compared with, so that it costs the same time (SEC-1).
-    dummy: Arc<str>,
 }
 
 impl Hasher {
     /// Prepares it; hashes nothing.
     pub fn new(env: Env, config: &Config) -> Result<Self> {
-        let dummy = password::nobodys(config.hashing_cost(), env.random()?, env.random()?)?;
+        let pepper = config.password_pepper.as_ref();
         Ok(Self {
             env,
-            cost: config.hashing_cost(),
+            hashing: Arc::new(Hashing::new(config.hashing_cost(), pepper, &config.retired_peppers)?),
             running: Arc::new(Semaphore::new(config.hashing_parallel as usize)),
             taken: Arc::default(),
             memory: Arc::default(),
             places: config.hashing_queue.saturating_add(config.hashing_parallel) as usize,
-            dummy: dummy.into(),
         })
+    }
+
+    /// The cost of the hashes that are made now, as it stands in each.
+    pub fn cost(&self) -> &str {
+        self.hashing.cost()
     }
 
     /// Hashes a new password, one that was checked.
     pub async fn hash(&self, password: Secret) -> Result<String> {
-        let (cost, salt) = (self.cost, self.env.random()?);
-        self.run(move |memory| password::hash(cost, &password, salt, memory)).await?
+        let (hashing, salt) = (self.hashing.clone(), self.env.random()?);
+        self.run(move |memory| hashing.hash(&password, salt, memory)).await?.0
     }
 
-    /// Whether it is the password; with no hash, false after the same work. One too long to be any is false at once,
-    /// whoever it is for.
-    pub async fn verify(&self, hash: Option<String>, password: &Secret) -> Result<bool> {
-        if password::is_too_long(password) {
-            return Ok(false);
+    /// Whether it is the password of a stored hash, if there is one, by the same work whatever hash that is. The costs are
+    /// those of all stored hashes. A password too long to be any is wrong at once, whoever it is for.
+    pub async fn verify(&self, hash: Option<Secret>, costs: Vec<String>, password: &Secret) -> Result<Verified> {
+        if password_rule::is_too_long(password) {
+            return Ok(Verified { is_right: false, renewed: None });
         }
-        let (known, password) = (hash.is_some(), password.clone());
-        let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
-        self.run(move |memory| password::verify(&hash, &password, memory) && known).await
+        let attempt = Attempt { hash, costs, password: password.clone(), salt: self.env.random()? };
+        let hashing = self.hashing.clone();
+        self.run(move |memory| hashing.verify(&attempt, memory)).await?.0
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T> {
+    /// How long a sign-in works while stored hashes have these costs.
+    pub async fn time_of(&self, costs: Vec<String>) -> Result<Duration> {
+        let attempt = Attempt { hash: None, costs, password: "as long as any other".into(), salt: [0; 16] };
+        let hashing = self.hashing.clone();
+        let (done, took) = self.run(move |memory| hashing.verify(&attempt, memory)).await?;
+        done.map(|_| took)
+    }
+
+    /// Works when there is a place, and says how long that took.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<(T, Duration)> {
         let pool = self.memory.clone();
         let place = Place::take(self.taken.clone(), self.places)?;
         let permit = self.running.acquire_arc().await;
         let (sender, receiver) = oneshot::channel();
+        let start = self.env.elapsed();
         self.env.spawn_blocking(Box::new(move || {
             // Both belong to the work, which goes on when the caller leaves: else callers that come and
             // go would have any number of passwords hashed at a time.
@@ -84,7 +102,9 @@ impl Hasher {
             // The caller may have gone; then nobody wants the answer.
             let _ = sender.send(done);
         }));
-        receiver.await.map_err(|_| Error::new(Reason::Closed, "the runtime ended while a password was hashed"))
+        let ended = |_| Error::new(Reason::Closed, "the runtime ended while a password was hashed");
+        let done = receiver.await.map_err(ended)?;
+        Ok((done, self.env.elapsed().saturating_sub(start)))
     }
 }
 

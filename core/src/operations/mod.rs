@@ -27,6 +27,7 @@ pub mod sessions;
 pub mod setup;
 pub mod sign_in;
 pub mod target;
+pub mod tokens;
 pub mod upkeep;
 pub mod users;
 
@@ -212,6 +213,10 @@ macro_rules! operation_list {
             /// The steps of a sign-in after the first.
             sign_in: SignIn {
                 fn password(ChoosePassword) -> SignInResult;
+            }
+            /// What a token is good for.
+            tokens: IssuedTokens {
+                fn inspect(InspectToken) -> TokenInspection;
             }
             /// Passwords: changing one's own, and setting those of others.
             passwords: Passwords {

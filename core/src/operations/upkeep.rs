@@ -1,6 +1,6 @@
 //! What a store does for itself now and then: it lets go of what nobody asks for any more.
 
-use super::{plan::owned_by, services::Services};
+use super::{passwords, plan::owned_by, services::Services};
 use crate::{
     model::{
         error::Result,
@@ -61,6 +61,12 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
             }
         }
         all = left;
+        if all.is_empty() {
+            let unused = passwords::unused_costs(services).await?;
+            if !unused.is_empty() {
+                forget(services, unused, now).await?;
+            }
+        }
         if has_lines {
             let gone = services.storage.prune(&retention).await?.lines;
             tidied.lines += gone;

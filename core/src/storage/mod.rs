@@ -44,7 +44,7 @@ use crate::{
     audit_chain::{AuditEntry, AuditHead},
     environment::{MaybeSend, MaybeSync},
     model::{
-        credential::{Challenge, Credential},
+        credential::{Challenge, Credential, HashCost},
         drone::{Drone, DroneAssignment},
         error::Result,
         id::ChangeSetId,
@@ -81,6 +81,7 @@ record_list! {
     User,
     UserActivity,
     Credential,
+    HashCost,
     Identity,
     RoleAssignment,
     Region,

@@ -1,10 +1,12 @@
 //! Passwords (AUT-2, 8): changing one's own, and setting somebody else's.
 
 mod change;
+mod costs;
 mod manage;
 
 pub use super::sessions::Tokens;
 pub use change::ChangePassword;
+pub(super) use costs::{Hashes, unused as unused_costs};
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 
 use rolekeep_macros::portable_async;
@@ -14,7 +16,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    credentials::password::PasswordRule,
+    credentials::password_rule::PasswordRule,
     model::{
         check::{Checks, wrong},
         credential::Credential,
@@ -45,8 +47,7 @@ pub(super) async fn chosen(
 
 /// Whether it is the password; where there is none, no password is, after the same work.
 pub(super) async fn is_right(plan: &Plan<'_>, credential: &Credential, password: &Secret) -> Result<bool> {
-    let hash = credential.password_hash.as_ref().map(|hash| hash.expose().to_owned());
-    plan.services.hasher.verify(hash, password).await
+    Ok(plan.verify(Some(credential), password).await?.is_right)
 }
 
 /// Checks a password against the rule and the names of its user.
@@ -54,8 +55,16 @@ fn check(rule: PasswordRule<'_>, field: &str, password: &Secret, user: &User) ->
     let names = [&user.email, &user.username, &user.full_name];
     let names: Vec<&str> = names.into_iter().filter_map(Option::as_deref).collect();
     let mut checks = Checks::default();
-    checks.field(field, rule.check(password, &names));
+    checks.field(field, rule.check(password, &names)?);
     checks.finish()
+}
+
+/// Plans the hash of today in place of one of another form or cost, where a sign-in made one.
+pub(super) async fn renewed(plan: &mut Plan<'_>, before: Credential, hash: Option<String>) -> Result<Credential> {
+    let Some(hash) = hash.map(Secret::from) else { return Ok(before) };
+    let hash_cost = Some(plan.keep_cost(&hash).await?);
+    let after = Credential { password_hash: Some(hash), hash_cost, ..before.clone() };
+    Ok(plan.follow(Some(&before), after))
 }
 
 /// Whether the password, if it is right, lets its user in at this time.

@@ -2,6 +2,8 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
+use uuid::Uuid;
+
 use super::Device;
 use crate::{
     model::{
@@ -16,7 +18,8 @@ use crate::{
         user::{User, UserStatus},
     },
     operations::{
-        Access, Operation, passwords,
+        Access, Operation,
+        passwords::{self, Hashes},
         plan::Plan,
         services::Services,
         sign_in::{self, SignInResult},
@@ -78,20 +81,15 @@ impl Operation for Login {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
         let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
-        let id = claim.and_then(|claim| claim.owner.parse::<UserId>().ok());
-        let credential: Option<Credential> = match id {
-            Some(id) => plan.reads().get(&(id,)).await?,
-            None => None,
-        };
-        let hash = credential.as_ref().and_then(|one| one.password_hash.as_ref()).map(|hash| hash.expose().to_owned());
-        let known = hash.is_some();
-        let right = plan.services.hasher.verify(hash, &attempt.password).await?;
+        // Where nobody has the name, nobody's rows are read: an answer tells nothing by its time (SEC-1).
+        let id = claim.and_then(|claim| claim.owner.parse::<UserId>().ok()).unwrap_or(UserId(Uuid::nil()));
+        let credential: Option<Credential> = plan.reads().get(&(id,)).await?;
+        let known = credential.as_ref().is_some_and(|one| one.password_hash.is_some());
+        let verified = plan.verify(credential.as_ref(), &attempt.password).await?;
+        let right = verified.is_right;
         // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
         // must not make this one stale. Whoever changes the password meanwhile does.
-        let user = match id {
-            Some(id) => plan.reads().get::<User>(&(id,)).await?,
-            None => None,
-        };
+        let user = plan.reads().get::<User>(&(id,)).await?;
         let user = user.filter(|user| user.status != UserStatus::Deleted);
         if let Some(credential) = &credential {
             plan.check(credential);
@@ -115,7 +113,7 @@ impl Operation for Login {
             return Err(refused());
         };
         let device = Device { name: attempt.device_name.clone(), platform: attempt.platform.clone() };
-        let credential = credential.ok_or_else(refused)?;
+        let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
         sign_in::go_on(plan, user, &credential, device).await
     }
 }

@@ -184,7 +184,7 @@ impl Operation for Seed {
                 identity: user.identity,
                 ..CreateUser::new("")
             };
-            new.check(&mut checks, services, now);
+            new.check(&mut checks, services, now)?;
             users::check_roles(&mut checks, &services.rules(), &new.roles);
             users.push(SeededUser { new, id: user.id, password_hash: OnceCell::new() });
         }
@@ -219,13 +219,13 @@ impl Operation for Seed {
                 continue;
             }
             let mut checks = Checks::default();
-            let fields = seeded.check(&mut checks, plan.services, plan.now);
+            let fields = seeded.check(&mut checks, plan.services, plan.now)?;
             users::check_roles(&mut checks, plan.rules(), &seeded.roles);
             checks.finish()?;
             let password_hash = match seeded.password.clone() {
                 // Once, however often the plan is made anew.
                 Some(password) => {
-                    Some(password_hash.get_or_try_init(|| plan.services.hasher.hash(password)).await?.clone())
+                    Some(password_hash.get_or_try_init(|| plan.services.hasher.hash(password)).await?.as_str().into())
                 }
                 None => None,
             };
@@ -233,7 +233,8 @@ impl Operation for Seed {
             let roles = seeded.roles.clone();
             let identity = seeded.identity.clone();
             let status = UserStatus::Active;
-            let new = NewUser { id: Some(*id), fields, password_hash, region, roles, status, identity };
+            let is_imported = false;
+            let new = NewUser { id: Some(*id), fields, password_hash, is_imported, region, roles, status, identity };
             users::insert(&new, plan).await?;
             result.users_created += 1;
         }

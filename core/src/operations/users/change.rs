@@ -181,6 +181,7 @@ impl Operation for ReplaceUser {
             email: self.email,
             username: self.username,
             password: None,
+            password_hash: None,
             full_name: self.full_name,
             display_name: self.display_name,
             first_name: self.first_name,
@@ -193,7 +194,7 @@ impl Operation for ReplaceUser {
             identity: None,
         };
         let mut checks = Checks::default();
-        let fields: Fields = new.check_fields(&mut checks, services, now);
+        let fields: Fields = new.check_fields(&mut checks, services, now)?;
         checks.finish()?;
         fn whole<T>(value: Option<T>) -> Patch<T> {
             value.map_or(Patch::Clear, Patch::Set)

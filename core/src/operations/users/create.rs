@@ -7,11 +7,12 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
+    credentials::hashing,
     model::{
         check::{Checks, Invalid},
         credential::Credential,
         decode::FieldCode,
-        error::Result,
+        error::{Error, Reason, Result},
         id::UserId,
         registry::Claim,
         role_assignment::RoleAssignment,
@@ -20,7 +21,10 @@ use crate::{
         time::Time,
         user::{User, UserActivity, UserStatus},
     },
-    operations::{Access, Operation, administrators::GLOBAL, epochs::Password, plan::Plan, rights, services::Services},
+    operations::{
+        Access, Operation, administrators::GLOBAL, epochs::Password, passwords::Hashes, plan::Plan, rights,
+        services::Services,
+    },
     rules::RuleSet,
 };
 
@@ -40,6 +44,10 @@ pub struct CreateUser {
     /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
     /// creates the user, it is temporary: the first sign-in must choose another one.
     pub password: Option<Secret>,
+    /// The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+    /// forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+    /// one of our own. Only the application itself may give one, with `system`.
+    pub password_hash: Option<Secret>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
     /// The name shown to others, at most 100 characters.
@@ -67,7 +75,9 @@ pub struct CreateUser {
 pub struct NewUser {
     pub(crate) id: Option<UserId>,
     pub(crate) fields: Fields,
-    pub(crate) password_hash: Option<String>,
+    pub(crate) password_hash: Option<Secret>,
+    /// Whether the hash is of another system.
+    pub(crate) is_imported: bool,
     pub(crate) region: Option<String>,
     pub(crate) roles: Vec<String>,
     pub(crate) status: UserStatus,
@@ -94,7 +104,7 @@ impl CreateUser {
     }
 
     /// Checks all fields but the roles.
-    pub(crate) fn check(&self, checks: &mut Checks, services: &Services, now: Time) -> Fields {
+    pub(crate) fn check(&self, checks: &mut Checks, services: &Services, now: Time) -> Result<Fields> {
         match &self.identity {
             Some(identity) => identity.check(checks),
             None if self.email.is_none() => {
@@ -106,7 +116,7 @@ impl CreateUser {
     }
 
     /// Checks the fields that an account may change later, too, and the password and the status.
-    pub(crate) fn check_fields(&self, checks: &mut Checks, services: &Services, now: Time) -> Fields {
+    pub(crate) fn check_fields(&self, checks: &mut Checks, services: &Services, now: Time) -> Result<Fields> {
         let fields = Fields {
             email: checks.optional("email", self.email.as_deref(), text::email),
             username: checks.optional("username", self.username.as_deref(), text::username),
@@ -120,12 +130,12 @@ impl CreateUser {
         if let Some(password) = &self.password {
             let names = [self.email.as_deref(), self.username.as_deref(), self.full_name.as_deref()];
             let names: Vec<&str> = names.into_iter().flatten().filter(|name| name.len() <= text::MAX_BYTES).collect();
-            checks.field("password", services.config.password_rule().check(password, &names));
+            checks.field("password", services.config.password_rule().check(password, &names)?);
         }
         if !matches!(self.status, None | Some(UserStatus::Active | UserStatus::Inactive)) {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
         }
-        fields
+        Ok(fields)
     }
 }
 
@@ -166,9 +176,16 @@ impl Operation for CreateUser {
 
     async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
-        let fields = self.check(&mut checks, services, now);
-        let password_hash = match self.password {
-            Some(password) if checks.is_empty() => Some(services.hasher.hash(password).await?),
+        let fields = self.check(&mut checks, services, now)?;
+        let is_imported = self.password_hash.is_some();
+        let password_hash = match (self.password, self.password_hash) {
+            (Some(_), Some(_)) => {
+                let message = "give a password or its hash, not both";
+                checks.error("password_hash", Invalid::new(FieldCode::Disagrees, message));
+                None
+            }
+            (None, Some(hash)) => checks.field("password_hash", hashing::read_foreign(&hash)?),
+            (Some(password), None) if checks.is_empty() => Some(services.hasher.hash(password).await?.into()),
             _ => None,
         };
         let status = self.status.unwrap_or(UserStatus::Active);
@@ -176,6 +193,7 @@ impl Operation for CreateUser {
             id: None,
             fields,
             password_hash,
+            is_imported,
             region: self.region,
             roles: self.roles,
             status,
@@ -188,6 +206,9 @@ impl Operation for CreateUser {
         let defaults = plan.rules().default_roles();
         if new.roles.iter().any(|role| !defaults.contains(&role.as_str())) {
             plan.require_administrator()?;
+        }
+        if new.is_imported && !plan.actor.is_system() {
+            return Err(Error::new(Reason::Denied, "only the application itself may give a hash"));
         }
         let mut checks = checks.clone();
         check_roles(&mut checks, plan.rules(), &new.roles);
@@ -244,12 +265,14 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         identity::link(plan, id, identity).await?;
     }
     plan.follow(None, UserActivity::none(id));
-    if let Some(password_hash) = new.password_hash.clone() {
-        let hash = password_hash.into();
+    if let Some(hash) = new.password_hash.clone() {
+        if new.is_imported {
+            plan.require_room(&hash).await?;
+        }
         let mut credential = Credential::none(id);
         // Whoever creates an account for somebody knows its password.
         let password = if plan.actor.is_system() { Password::Chosen(hash) } else { Password::Temporary(hash) };
-        password.put_into(&mut credential, plan);
+        password.put_into(&mut credential, plan).await?;
         plan.follow(None, credential);
     }
     let named = new.roles.iter().map(String::as_str);

@@ -1,0 +1,237 @@
+//! Hashes of passwords: our own by Argon2id, and those of other systems, which the first sign-in replaces.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `argon2id` | Argon2, the form of all hashes that are made here |
+//! | `foreign` | what other systems hash with; browsers load it on demand |
+//! | `work` | what was computed, for tests |
+//!
+//! How long a sign-in takes tells nobody what hash an account has, or whether there is one (SEC-1): [`Hashing::verify`]
+//! does the work of every cost that any stored hash has, each once, on the account's hash where it is of that cost.
+
+mod argon2id;
+mod foreign;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use argon2::Block;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use argon2id::Stored;
+pub use argon2id::{HashingCost, MOST};
+
+use super::password_rule::is_too_long;
+use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
+    deferred::Deferred,
+    error::{Error, Reason, Result},
+    secret::Secret,
+    unicode,
+};
+
+/// So many costs of one form there may be among the hashes of other systems: every sign-in does the work of all.
+const MOST_COSTS: usize = 4;
+
+/// What other systems hash with.
+static FOREIGN: Deferred<foreign::Functions> = Deferred::new(foreign::FUNCTIONS);
+
+/// Puts into their places what browsers load on demand.
+#[cfg(feature = "bindings")]
+pub(crate) fn load_deferred() {
+    FOREIGN.load(foreign::FUNCTIONS);
+}
+
+/// How passwords are hashed now, and with which secrets they were before.
+pub struct Hashing {
+    cost: HashingCost,
+    text: String,
+    /// The first is of today.
+    peppers: Vec<Pepper>,
+    has_pepper: bool,
+}
+
+/// A secret that goes into each hash and is kept apart from them (RFC 9106, 3.1; N 3.1.1.2-p).
+pub struct Pepper {
+    /// Kept with each hash; reveals nothing.
+    id: [u8; 6],
+    secret: Zeroizing<Vec<u8>>,
+}
+
+impl Pepper {
+    fn new(secret: &Secret) -> Self {
+        let digest = Sha256::new().chain_update(b"rolekeep pepper id\0").chain_update(secret.expose()).finalize();
+        let mut id = [0; 6];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self { id, secret: secret.expose().as_bytes().to_vec().into() }
+    }
+}
+
+/// What a sign-in gave, and what its account has.
+#[derive(Clone)]
+pub struct Attempt {
+    /// The stored hash; none: there is no account, or it has no password.
+    pub hash: Option<Secret>,
+    /// All costs that stored hashes have.
+    pub costs: Vec<String>,
+    /// What was typed.
+    pub password: Secret,
+    /// Fresh, for a hash of today.
+    pub salt: [u8; 16],
+}
+
+/// What came of an attempt.
+pub struct Verified {
+    /// Whether it is the password.
+    pub is_right: bool,
+    /// What was typed, hashed as passwords are today, where the stored hash is another.
+    pub renewed: Option<String>,
+}
+
+impl Hashing {
+    /// By this cost, with the pepper of today, and those of hashes that were made before.
+    pub fn new(cost: HashingCost, pepper: Option<&Secret>, retired: &[Secret]) -> Result<Self> {
+        let unknown = |problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}"));
+        let peppers: Vec<Pepper> = pepper.into_iter().chain(retired).map(Pepper::new).collect();
+        let has_pepper = pepper.is_some();
+        let params = cost.params(peppers.first().filter(|_| has_pepper)).map_err(unknown)?;
+        Ok(Self { cost, text: format!("argon2id$v=19${params}"), peppers, has_pepper })
+    }
+
+    /// The cost of today, as it stands in each hash.
+    pub fn cost(&self) -> &str {
+        &self.text
+    }
+
+    fn pepper(&self) -> Option<&Pepper> {
+        self.peppers.first().filter(|_| self.has_pepper)
+    }
+
+    /// Hashes a password as passwords are hashed today. Takes some 20 ms and the memory of the cost: not on an executor's
+    /// thread.
+    pub fn hash(&self, password: &Secret, salt: [u8; 16], memory: &mut Memory) -> Result<String> {
+        if is_too_long(password) {
+            return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
+        }
+        argon2id::hash(self.cost, self.pepper(), &unicode::nfc(password.expose()), salt, memory)
+    }
+
+    /// Whether an attempt is right; the same work whatever hash there is, if any.
+    ///
+    /// # Errors
+    /// Where it cannot be told: the memory is not to be had, or [`Reason::DeferredNotLoaded`].
+    pub fn verify(&self, attempt: &Attempt, memory: &mut Memory) -> Result<Verified> {
+        if is_too_long(&attempt.password) {
+            return Ok(Verified { is_right: false, renewed: None });
+        }
+        let (raw, normal) = (attempt.password.expose(), unicode::nfc(attempt.password.expose()));
+        // Ours are of what was typed in NFC (N 3.1.1.2-4n), those of other systems of what was typed.
+        let mut texts = vec![raw];
+        texts.extend((raw != &*normal).then_some(&*normal));
+        let hash = attempt.hash.as_ref().map(Secret::expose);
+        let own_cost = hash.and_then(cost_of_argon2);
+        let mut costs: BTreeSet<&str> = attempt.costs.iter().map(String::as_str).chain(own_cost).collect();
+        costs.remove(&*self.text);
+        let is_argon2 = |text: &str| text.starts_with("argon2");
+        let foreign: Vec<&str> = costs.iter().copied().filter(|cost| !is_argon2(cost)).collect();
+        let mut is_right = false;
+        let foreign_hash = hash.filter(|_| own_cost.is_none());
+        if !foreign.is_empty() || foreign_hash.is_some() {
+            is_right |= (FOREIGN.get()?.verify)(foreign_hash, &foreign, &texts);
+        }
+        for cost in costs.into_iter().filter(|cost| is_argon2(cost)) {
+            for text in &texts {
+                is_right |= self.one(hash.filter(|_| own_cost == Some(cost)), cost, text, memory)?;
+            }
+        }
+        // What is of today comes last, so that of any other hash what was typed is hashed anew within the same work.
+        let is_of_today = own_cost == Some(&*self.text);
+        let renewed = if is_of_today {
+            is_right |= self.one(hash, &self.text, &normal, memory)?;
+            None
+        } else {
+            Some(argon2id::hash(self.cost, self.pepper(), &normal, attempt.salt, memory)?)
+        };
+        if raw != &*normal {
+            is_right |= self.one(hash.filter(|_| is_of_today), &self.text, raw, memory)?;
+        }
+        Ok(Verified { is_right, renewed })
+    }
+
+    fn one(&self, hash: Option<&str>, cost: &str, text: &str, memory: &mut Memory) -> Result<bool> {
+        match hash.and_then(Stored::read) {
+            Some(stored) => stored.is_of(text, &self.peppers, memory),
+            None => argon2id::work(cost, text, memory).map(|()| false),
+        }
+    }
+}
+
+/// The cost of a hash that stands for a password here.
+///
+/// # Errors
+/// [`Reason::DeferredNotLoaded`]; [`Reason::Internal`] for what is no hash.
+pub fn cost_of(hash: &str) -> Result<String> {
+    match cost_of_argon2(hash) {
+        Some(cost) => Ok(cost.to_owned()),
+        None => (FOREIGN.get()?.cost_of)(hash).ok_or_else(failed),
+    }
+}
+
+/// `argon2id$v=19$m=19456,t=2,p=1` of a hash in PHC form: all but its salt and output.
+fn cost_of_argon2(hash: &str) -> Option<&str> {
+    let (rest, _) = hash.strip_prefix('$')?.rsplit_once('$')?;
+    let (cost, _) = rest.rsplit_once('$')?;
+    cost.starts_with("argon2").then_some(cost)
+}
+
+/// Reads the hash of another system, as it is to be kept.
+///
+/// # Errors
+/// [`Reason::DeferredNotLoaded`]; within, what is wrong with it.
+pub fn read_foreign(text: &Secret) -> Result<Result<Secret, Invalid>> {
+    // Django names the family first.
+    let text = text.expose();
+    let text = text.strip_prefix("argon2").filter(|rest| rest.starts_with('$')).unwrap_or(text);
+    let is_good = match cost_of_argon2(text) {
+        Some(_) => Stored::read(text).is_some_and(|stored| stored.is_fit()),
+        None => (FOREIGN.get()?.cost_of)(text).is_some(),
+    };
+    let message = "must be a hash of Argon2, bcrypt, scrypt, PBKDF2 or phpass in a form that the documentation names, \
+                   within its limits";
+    Ok(if is_good { Ok(text.into()) } else { Err(Invalid::new(FieldCode::InvalidFormat, message)) })
+}
+
+/// Whether another cost is one too many of its form: every sign-in does the work of each.
+pub fn is_one_too_many(known: &[String], cost: &str) -> bool {
+    // The dearest of the other forms stands for all of them.
+    let form = |cost: &str| ["argon2", "scrypt"].into_iter().find(|form| cost.starts_with(form));
+    form(cost).is_some() && known.iter().filter(|one| form(one) == form(cost)).count() >= MOST_COSTS
+}
+
+/// Memory that hashing works in, kept for the next time: an allocator that gets megabytes back may keep them, too,
+/// and take others next time.
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    /// So many blocks; what they hold is written over.
+    fn blocks(&mut self, count: usize) -> Result<&mut [Block]> {
+        let more = count.saturating_sub(self.0.len());
+        // The cost may come from a stored hash: too high a one is an error, and ends no process.
+        let refused = |_| {
+            let full = Error::new(Reason::HashingQueueFull, "there is no memory to hash a password in now");
+            full.retry_in(Duration::from_secs(1))
+        };
+        self.0.try_reserve_exact(more).map_err(refused)?;
+        self.0.resize(self.0.len() + more, Block::new());
+        self.0.get_mut(..count).ok_or_else(failed)
+    }
+}
+
+fn failed() -> Error {
+    Error::new(Reason::Internal, "a password could not be hashed")
+}

@@ -1,0 +1,108 @@
+//! What stored hashes cost (AUT-3): every sign-in does the work of all, so that its time tells nobody what hash an account
+//! has, or that there is none (SEC-1).
+
+use std::time::Duration;
+
+use rolekeep_macros::portable_async;
+
+use crate::{
+    credentials::hashing::{self, Verified},
+    model::{
+        check::wrong,
+        credential::{Credential, HashCost},
+        decode::FieldCode,
+        error::Result,
+        predicate::{Comparison, Predicate},
+        record::Record,
+        secret::Secret,
+        value::Value,
+    },
+    operations::{plan::Plan, reads::Reads, services::Services},
+    storage::Write,
+};
+
+/// Verifying and keeping hashes.
+// Behind a box, so that it is there once, and not in each operation.
+#[portable_async]
+pub(in crate::operations) trait Hashes {
+    /// Whether it is the password; where there is none, no password is, after the same work.
+    async fn verify(&self, credential: Option<&Credential>, password: &Secret) -> Result<Verified>;
+
+    /// The cost of a hash that is going to be stored, noted for all who sign in later.
+    async fn keep_cost(&mut self, hash: &Secret) -> Result<String>;
+
+    /// Refuses the hash of another system where sign-ins would take too long with it.
+    async fn require_room(&self, hash: &Secret) -> Result<()>;
+}
+
+#[portable_async]
+impl Hashes for Plan<'_> {
+    async fn verify(&self, credential: Option<&Credential>, password: &Secret) -> Result<Verified> {
+        let hash = credential.and_then(|one| one.password_hash.clone());
+        self.services.hasher.verify(hash, known(self.reads()).await?, password).await
+    }
+
+    async fn keep_cost(&mut self, hash: &Secret) -> Result<String> {
+        let cost = hashing::cost_of(hash.expose())?;
+        let known: Option<HashCost> = self.reads().get(&(cost.clone(),)).await?;
+        match known {
+            Some(known) if cost == self.services.hasher.cost() => self.check(&known),
+            // It may just be forgotten, as nothing has it: who does so finds it moved.
+            Some(known) => drop(self.follow(Some(&known), known.clone())),
+            None => drop(self.follow(None, HashCost { cost: cost.clone(), added_at: self.now, version: 0 })),
+        }
+        Ok(cost)
+    }
+
+    async fn require_room(&self, hash: &Secret) -> Result<()> {
+        let cost = hashing::cost_of(hash.expose())?;
+        let known = known(self.reads()).await?;
+        if known.contains(&cost) {
+            return Ok(());
+        }
+        let is_one_too_many = hashing::is_one_too_many(&known, &cost);
+        let most = Duration::from_millis(self.services.config.hashing_max_millis.into());
+        let mut took = Duration::ZERO;
+        if !is_one_too_many {
+            if !most.is_zero() {
+                let all = known.iter().cloned().chain([cost.clone()]).collect();
+                took = self.services.hasher.time_of(all).await?;
+            }
+            if took <= most {
+                return Ok(());
+            }
+        }
+        let mut held = Vec::new();
+        for cost in known {
+            held.push(format!("{cost}: {}", accounts(self.reads(), &cost).await?));
+        }
+        let why = if is_one_too_many {
+            format!("{cost} would be one cost too many of its form")
+        } else {
+            format!("with {cost} a sign-in would work for {} ms, {} are too many", took.as_millis(), most.as_millis())
+        };
+        let message = format!("{why}; accounts by what their hash costs now: {}", held.join(", "));
+        Err(wrong("password_hash", FieldCode::OutOfRange, message))
+    }
+}
+
+/// All costs that stored hashes have.
+async fn known(reads: Reads<'_>) -> Result<Vec<String>> {
+    Ok(reads.all::<HashCost>(Predicate::Always).await?.into_iter().map(|known| known.cost).collect())
+}
+
+async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
+    let of_cost = Predicate::Compare("hash_cost".into(), Comparison::Equal, Value::Text(cost.to_owned()));
+    reads.count::<Credential>(of_cost).await
+}
+
+/// The costs that no hash has any more, to be forgotten.
+pub(in crate::operations) async fn unused(services: &Services) -> Result<Vec<Write>> {
+    let mut unused = Vec::new();
+    for known in services.reads().all::<HashCost>(Predicate::Always).await? {
+        if known.cost != services.hasher.cost() && accounts(services.reads(), &known.cost).await? == 0 {
+            unused.push(Write { table: HashCost::TABLE, key: known.key(), expected: Some(known.version), row: None });
+        }
+    }
+    Ok(unused)
+}
