@@ -85,7 +85,7 @@ pub mod ffi;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::model::{decode, drone, input, noun, policy, record, region, registry, session, user};
+    pub use crate::model::{credential, decode, drone, input, noun, policy, record, region, registry, session, user};
     pub use crate::{
         credentials::hashing,
         operations::{hasher, target},

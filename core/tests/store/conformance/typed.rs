@@ -41,6 +41,7 @@ typed! {
         revoke_others(), revoke_all(RevokeAllSessions),
     }
     sign_in { password(ChoosePassword) }
+    tokens { inspect(InspectToken) }
     passwords {
         change(ChangePassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }

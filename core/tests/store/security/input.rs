@@ -30,7 +30,7 @@ async fn sec_8_what_is_no_callers_choice_is_refused() {
         ("users.replace", json!({"id": "0190a0b0-0000-7000-8000-000000000001", "email": "new@example.org"})),
     ] {
         for field in
-            ["is_admin", "email_verified", "version", "password_hash", "created_at", "suspended_until", "__proto__"]
+            ["is_admin", "email_verified", "version", "hash_cost", "created_at", "suspended_until", "__proto__"]
         {
             let mut input = base.clone();
             input[field] = json!(true);

@@ -5,6 +5,7 @@ mod authority;
 mod credentials;
 mod denials;
 mod escalation;
+mod hashes;
 mod input;
 mod kit;
 mod limits;
