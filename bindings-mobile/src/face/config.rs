@@ -129,6 +129,14 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temporary_password_seconds: Option<i64>,
+    /// A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+    /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_pepper: Option<String>,
+    /// Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+    #[uniffi(default)]
+    pub retired_peppers: Vec<String>,
     /// The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
     /// 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
     #[uniffi(default)]
@@ -150,6 +158,12 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_queue: Option<i64>,
+    /// How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+    /// work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+    /// it is given, is refused. Default: 1000; 0: any.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashing_max_millis: Option<i64>,
     /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
     /// Default: 1000.
     #[uniffi(default)]

@@ -64,6 +64,12 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+    /// forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+    /// one of our own. Only the application itself may give one, with `system`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
     /// The whole name, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,11 +35,14 @@ def open(
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
+    password_pepper: str | None = None,
+    retired_peppers: Sequence[str] = (),
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_lanes: int | None = None,
     hashing_parallel: int | None = None,
     hashing_queue: int | None = None,
+    hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
@@ -89,6 +92,11 @@ def open(
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
             has to choose another one then, in seconds. Default: 72 hours.
+        password_pepper: A secret of at least 32 bytes that goes into every hash of a password and
+            is kept apart from the storage, so that who steals that alone guesses nothing. Without
+            it no such password is right any more. Default: none.
+        retired_peppers: Secrets that `password_pepper` was before: sign-ins go on, and each
+            replaces its hash by one of today's.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
             the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
             3, 9216 with 4, 7168 with 5.
@@ -97,6 +105,10 @@ def open(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
+        hashing_max_millis: How long a sign-in may work for the hashes of other systems, beside its
+            own, in milliseconds: every sign-in does the work of each cost that a stored hash has,
+            so that its time tells nothing. A hash that would go beyond it, as measured when it is
+            given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
@@ -135,11 +147,14 @@ def open(
         "password_composition": password_composition,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
+        "password_pepper": password_pepper,
+        "retired_peppers": retired_peppers,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_lanes": hashing_lanes,
         "hashing_parallel": hashing_parallel,
         "hashing_queue": hashing_queue,
+        "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
@@ -172,11 +187,14 @@ def open_async(
     password_composition: bool | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
+    password_pepper: str | None = None,
+    retired_peppers: Sequence[str] = (),
     hashing_memory_kib: int | None = None,
     hashing_iterations: int | None = None,
     hashing_lanes: int | None = None,
     hashing_parallel: int | None = None,
     hashing_queue: int | None = None,
+    hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
@@ -226,6 +244,11 @@ def open_async(
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
             has to choose another one then, in seconds. Default: 72 hours.
+        password_pepper: A secret of at least 32 bytes that goes into every hash of a password and
+            is kept apart from the storage, so that who steals that alone guesses nothing. Without
+            it no such password is right any more. Default: none.
+        retired_peppers: Secrets that `password_pepper` was before: sign-ins go on, and each
+            replaces its hash by one of today's.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
             the passes it must reach one of OWASP's minimums: 47104 with 1, 19456 with 2, 12288 with
             3, 9216 with 4, 7168 with 5.
@@ -234,6 +257,10 @@ def open_async(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
+        hashing_max_millis: How long a sign-in may work for the hashes of other systems, beside its
+            own, in milliseconds: every sign-in does the work of each cost that a stored hash has,
+            so that its time tells nothing. A hash that would go beyond it, as measured when it is
+            given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
@@ -272,11 +299,14 @@ def open_async(
         "password_composition": password_composition,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
+        "password_pepper": password_pepper,
+        "retired_peppers": retired_peppers,
         "hashing_memory_kib": hashing_memory_kib,
         "hashing_iterations": hashing_iterations,
         "hashing_lanes": hashing_lanes,
         "hashing_parallel": hashing_parallel,
         "hashing_queue": hashing_queue,
+        "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,

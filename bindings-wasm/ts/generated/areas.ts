@@ -43,6 +43,7 @@ import type {
   GrantAdmin,
   ImportPolicy,
   ImportedPolicy,
+  InspectToken,
   LiftUser,
   ListAssignments,
   ListAudit,
@@ -79,6 +80,7 @@ import type {
   StepUp,
   SuspendUser,
   TemporaryPassword,
+  TokenInspection,
   Tokens,
   UnassignDrone,
   UnassignRole,
@@ -325,6 +327,24 @@ export class SignIn {
    */
   password(input: ChoosePassword): Promise<SignInResult> {
     return this.#run("sign_in.password", input, "ChoosePassword", "SignInResult");
+  }
+}
+
+/** What a token is good for. */
+export class Tokens {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+   *
+   * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+   * Whoever has a token may ask about it.
+   */
+  inspect(input: InspectToken): Promise<TokenInspection> {
+    return this.#run("tokens.inspect", input, "InspectToken", "TokenInspection");
   }
 }
 
@@ -801,6 +821,10 @@ export abstract class Areas extends Asker {
   /** The steps of a sign-in after the first. */
   get signIn(): SignIn {
     return new SignIn(this.run);
+  }
+  /** What a token is good for. */
+  get tokens(): Tokens {
+    return new Tokens(this.run);
   }
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {

@@ -20,6 +20,11 @@ extension CreateUser: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension InspectToken: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension Login: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }

@@ -13,6 +13,7 @@ from .blocking import (
     Sessions,
     Setup,
     SignIn,
+    Tokens,
     Users,
 )
 from .aio import (
@@ -27,6 +28,7 @@ from .aio import (
     AsyncSessions,
     AsyncSetup,
     AsyncSignIn,
+    AsyncTokens,
     AsyncUsers,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "AsyncSessions",
     "AsyncSetup",
     "AsyncSignIn",
+    "AsyncTokens",
     "AsyncUsers",
     "Audit",
     "Drones",
@@ -54,5 +57,6 @@ __all__ = [
     "Sessions",
     "Setup",
     "SignIn",
+    "Tokens",
     "Users",
 ]

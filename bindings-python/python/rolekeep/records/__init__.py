@@ -43,6 +43,11 @@ from .users import (
 from .sessions import (
     Session,
 )
+from .tokens import (
+    TokenInspection,
+    TokenKind,
+    TokenProblem,
+)
 from .passwords import (
     TemporaryPassword,
 )
@@ -170,6 +175,9 @@ __all__ = [
     "TestOutcome",
     "TestTrace",
     "TimeStorage",
+    "TokenInspection",
+    "TokenKind",
+    "TokenProblem",
     "Tokens",
     "User",
     "UserBrief",

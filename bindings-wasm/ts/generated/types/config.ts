@@ -92,6 +92,13 @@ export interface Config {
    */
   readonly temporaryPasswordSeconds?: number | undefined;
   /**
+   * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+   * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+   */
+  readonly passwordPepper?: string | undefined;
+  /** Secrets that `passwordPepper` was before: sign-ins go on, and each replaces its hash by one of today's. */
+  readonly retiredPeppers?: readonly string[] | undefined;
+  /**
    * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
    * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
    */
@@ -104,6 +111,12 @@ export interface Config {
   readonly hashingParallel?: number | undefined;
   /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
   readonly hashingQueue?: number | undefined;
+  /**
+   * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+   * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+   * it is given, is refused. Default: 1000; 0: any.
+   */
+  readonly hashingMaxMillis?: number | undefined;
   /**
    * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
    * Default: 1000.

@@ -48,6 +48,12 @@ export interface CreateUser {
    * creates the user, it is temporary: the first sign-in must choose another one.
    */
   readonly password?: string | undefined;
+  /**
+   * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+   * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+   * one of our own. Only the application itself may give one, with `system`.
+   */
+  readonly passwordHash?: string | undefined;
   /** The whole name, at most 255 characters. */
   readonly fullName?: string | undefined;
   /** The name shown to others, at most 100 characters. */

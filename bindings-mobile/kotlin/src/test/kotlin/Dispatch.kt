@@ -29,6 +29,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
     "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
+    "tokens.inspect" -> writeTokenInspection(me.tokens.inspect(readInspectToken(input)))
     "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
     "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
     "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
@@ -75,11 +76,12 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     else -> throw Inexpressible("there is no operation $operation")
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status", "identity").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status", "identity").let { it ->
     CreateUser(
         email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
         password = it.optional("password") { readString(it) },
+        passwordHash = it.optional("password_hash") { readString(it) },
         fullName = it.optional("full_name") { readString(it) },
         displayName = it.optional("display_name") { readString(it) },
         firstName = it.optional("first_name") { readString(it) },
@@ -292,6 +294,12 @@ fun readChoosePassword(from: JsonElement) = from.record("challenge", "new_passwo
     ChoosePassword(
         challenge = it.required("challenge") { readString(it) },
         newPassword = it.required("new_password") { readString(it) },
+    )
+}
+
+fun readInspectToken(from: JsonElement) = from.record("token").let { it ->
+    InspectToken(
+        token = it.required("token") { readString(it) },
     )
 }
 
@@ -703,7 +711,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -726,11 +734,14 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordComposition = it.optional("password_composition") { readBool(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },
         temporaryPasswordSeconds = it.optional("temporary_password_seconds") { readInt(it) },
+        passwordPepper = it.optional("password_pepper") { readString(it) },
+        retiredPeppers = it.list("retired_peppers") { readString(it) },
         hashingMemoryKib = it.optional("hashing_memory_kib") { readInt(it) },
         hashingIterations = it.optional("hashing_iterations") { readInt(it) },
         hashingLanes = it.optional("hashing_lanes") { readInt(it) },
         hashingParallel = it.optional("hashing_parallel") { readInt(it) },
         hashingQueue = it.optional("hashing_queue") { readInt(it) },
+        hashingMaxMillis = it.optional("hashing_max_millis") { readInt(it) },
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
@@ -912,6 +923,28 @@ fun writeSession(from: Session) = json(
     "expires_at" to writeTime(from.expiresAt),
     "is_current" to writeBool(from.isCurrent),
 )
+
+fun writeTokenInspection(from: TokenInspection) = json(
+    "active" to writeBool(from.active),
+    "kind" to from.kind?.let { writeTokenKind(it) },
+    "user_id" to from.userId?.let { writeId(it) },
+    "session_id" to from.sessionId?.let { writeId(it) },
+    "expires_at" to from.expiresAt?.let { writeTime(it) },
+    "problem" to from.problem?.let { writeTokenProblem(it) },
+)
+
+fun writeTokenKind(from: TokenKind) = writeString(when (from) {
+    TokenKind.ACCESS -> "access"
+    TokenKind.REFRESH -> "refresh"
+})
+
+fun writeTokenProblem(from: TokenProblem) = writeString(when (from) {
+    TokenProblem.INVALID -> "invalid"
+    TokenProblem.EXPIRED -> "expired"
+    TokenProblem.USED -> "used"
+    TokenProblem.SESSION_ENDED -> "session_ended"
+    TokenProblem.USER_INACTIVE -> "user_inactive"
+})
 
 fun writeTemporaryPassword(from: TemporaryPassword) = json(
     "password" to writeString(from.password),

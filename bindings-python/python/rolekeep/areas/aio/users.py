@@ -27,6 +27,7 @@ class AsyncUsers:
         *,
         username: str | None = None,
         password: str | None = None,
+        password_hash: str | None = None,
         full_name: str | None = None,
         display_name: str | None = None,
         first_name: str | None = None,
@@ -54,6 +55,10 @@ class AsyncUsers:
             password: The password, at least 15 characters; none: the user cannot sign in with a
                 password yet. Unless the application itself creates the user, it is temporary: the
                 first sign-in must choose another one.
+            password_hash: The hash of its password in another system, instead of `password`:
+                Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of passlib, Django, Werkzeug,
+                WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+                one of our own. Only the application itself may give one, with `system`.
             full_name: The whole name, at most 255 characters.
             display_name: The name shown to others, at most 100 characters.
             first_name: The given name, at most 100 characters.
@@ -71,6 +76,7 @@ class AsyncUsers:
             "email": email,
             "username": username,
             "password": password,
+            "password_hash": password_hash,
             "full_name": full_name,
             "display_name": display_name,
             "first_name": first_name,

@@ -26,11 +26,14 @@ class ConfigBuilder() {
     private var passwordComposition: Boolean? = null
     private var passwordContextWords: List<String> = emptyList()
     private var temporaryPasswordSeconds: Long? = null
+    private var passwordPepper: String? = null
+    private var retiredPeppers: List<String> = emptyList()
     private var hashingMemoryKib: Long? = null
     private var hashingIterations: Long? = null
     private var hashingLanes: Long? = null
     private var hashingParallel: Long? = null
     private var hashingQueue: Long? = null
+    private var hashingMaxMillis: Long? = null
     private var rightsMaxAgeMillis: Long? = null
     private var usersInMemory: Long? = null
     private var auditDenials: AuditDenials? = null
@@ -119,6 +122,15 @@ class ConfigBuilder() {
     fun temporaryPasswordSeconds(value: Long?) = apply { temporaryPasswordSeconds = value }
 
     /**
+     * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+     * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+     */
+    fun passwordPepper(value: String?) = apply { passwordPepper = value }
+
+    /** Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's. */
+    fun retiredPeppers(value: List<String>) = apply { retiredPeppers = value }
+
+    /**
      * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
@@ -135,6 +147,13 @@ class ConfigBuilder() {
 
     /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
     fun hashingQueue(value: Long?) = apply { hashingQueue = value }
+
+    /**
+     * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+     * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+     * it is given, is refused. Default: 1000; 0: any.
+     */
+    fun hashingMaxMillis(value: Long?) = apply { hashingMaxMillis = value }
 
     /**
      * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
@@ -164,5 +183,5 @@ class ConfigBuilder() {
     /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
 }

@@ -149,6 +149,7 @@ class BanUserBuilder(private val id: UUID) {
 class CreateUserBuilder @JvmOverloads constructor(private var email: String? = null) {
     private var username: String? = null
     private var password: String? = null
+    private var passwordHash: String? = null
     private var fullName: String? = null
     private var displayName: String? = null
     private var firstName: String? = null
@@ -171,6 +172,13 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
      * creates the user, it is temporary: the first sign-in must choose another one.
      */
     fun password(value: String?) = apply { password = value }
+
+    /**
+     * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+     * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+     * one of our own. Only the application itself may give one, with `system`.
+     */
+    fun passwordHash(value: String?) = apply { passwordHash = value }
 
     /** The whole name, at most 255 characters. */
     fun fullName(value: String?) = apply { fullName = value }
@@ -205,7 +213,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status, identity = identity)
+    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status, identity = identity)
 }
 
 /** Makes a [DeactivateUser]; what is not set is left out. */
