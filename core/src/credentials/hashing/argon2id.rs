@@ -1,17 +1,16 @@
-//! Argon2 (RFC 9106): the hashes that are made here, and those of other systems in the same form.
+//! Argon2id (RFC 9106), by which passwords are hashed here.
 
 use argon2::{
-    ARGON2ID_IDENT, Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
-    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
+    Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
+    password_hash::phc::{Output, Salt},
 };
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
 use super::{Memory, Pepper, failed};
 use crate::model::{check::Invalid, decode::FieldCode, error::Result};
 
-/// What a stored hash may cost at most, also where it is none of ours: memory in KiB, passes and lanes.
+/// What a stored hash may cost at most: memory in KiB, passes and lanes.
 pub const MOST: (u32, u32, u32) = (1024 * 1024, 100, 16);
-/// What the hash of another system may cost at most.
-const MOST_OF_OTHERS: (u32, u32, u32) = (128 * 1024, 20, 16);
 
 /// The cost of Argon2id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,91 +49,61 @@ impl HashingCost {
         }
         params.build()
     }
-}
 
-/// A hash in PHC form, without the password.
-pub(super) struct Stored {
-    algorithm: Algorithm,
-    version: Version,
-    params: Params,
-    salt: Salt,
-    output: Output,
-}
-
-impl Stored {
-    /// Reads one; none: it is none, or costs more than any may.
-    pub(super) fn read(hash: &str) -> Option<Self> {
-        let stored = PasswordHash::new(hash).ok()?;
-        let params = Params::try_from(&stored).ok()?;
-        let version = stored.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
-        let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
-        let (salt, output) = (stored.salt?, stored.hash?);
-        within(&params, MOST).then_some(Self { algorithm, version, params, salt, output })
-    }
-
-    /// Whether it may come from another system: it is not too dear, and has no pepper, which we would not know.
-    pub(super) fn is_fit(&self) -> bool {
-        within(&self.params, MOST_OF_OTHERS) && self.params.keyid().is_empty() && self.params.data().is_empty()
-    }
-
-    /// Whether it is the hash of this text.
-    pub(super) fn is_of(&self, text: &str, peppers: &[Pepper], memory: &mut Memory) -> Result<bool> {
-        let id = self.params.keyid();
-        let pepper = peppers.iter().find(|pepper| pepper.id == id);
-        let output = compute(self, pepper, text, memory)?;
-        // Compared in constant time, as its type does. Without its pepper nothing is right, after the same work.
-        Ok((pepper.is_some() || id.is_empty()) && output == self.output)
+    /// As it stands in each hash: `argon2id$v=19$m=19456,t=2,p=1`.
+    pub(super) fn text(self, pepper: Option<&Pepper>) -> String {
+        let Self { memory_kib, iterations, parallelism } = self;
+        let id = pepper.map(|pepper| format!(",keyid={}", BASE64_STANDARD_NO_PAD.encode(pepper.id)));
+        format!("argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}{}", id.unwrap_or_default())
     }
 }
 
-fn within(params: &Params, (memory, passes, lanes): (u32, u32, u32)) -> bool {
-    params.m_cost() <= memory && params.t_cost() <= passes && params.p_cost() <= lanes
+/// A variant of Argon2 with its parameters.
+pub(super) struct Variant {
+    pub(super) algorithm: Algorithm,
+    pub(super) version: Version,
+    pub(super) params: Params,
 }
 
-/// Hashes a text to a PHC string.
-pub(super) fn hash(
-    cost: HashingCost,
-    pepper: Option<&Pepper>,
-    text: &str,
-    salt: [u8; 16],
-    memory: &mut Memory,
-) -> Result<String> {
-    let params = cost.params(pepper).map_err(|_| failed())?;
-    let stored = Stored {
-        algorithm: Algorithm::Argon2id,
-        version: Version::V0x13,
-        params,
-        salt: Salt::new(&salt).map_err(|_| failed())?,
-        output: Output::new(&[0; Params::DEFAULT_OUTPUT_LEN]).map_err(|_| failed())?,
-    };
-    let output = compute(&stored, pepper, text, memory)?;
-    let hash = PasswordHash {
-        algorithm: ARGON2ID_IDENT,
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&stored.params).map_err(|_| failed())?,
-        salt: Some(stored.salt),
-        hash: Some(output),
-    };
-    Ok(hash.to_string())
+impl Variant {
+    /// That of today.
+    pub(super) fn today(params: Params) -> Self {
+        Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params }
+    }
+
+    /// Hashes a text.
+    pub(super) fn compute(
+        &self,
+        pepper: Option<&Pepper>,
+        text: &str,
+        salt: &Salt,
+        length: usize,
+        memory: &mut Memory,
+    ) -> Result<Output> {
+        let (algorithm, version, params) = (self.algorithm, self.version, self.params.clone());
+        let argon2 = match pepper {
+            Some(pepper) => {
+                Argon2::new_with_secret(&pepper.secret, algorithm, version, params).map_err(|_| failed())?
+            }
+            None => Argon2::new(algorithm, version, params),
+        };
+        super::work::note(|| format!("{algorithm} {}", argon2.params()), 1);
+        let blocks = memory.blocks(argon2.params().block_count())?;
+        let mut hash = zeroize::Zeroizing::new([0; Output::MAX_LENGTH]);
+        let hash = hash.get_mut(..length).ok_or_else(failed)?;
+        argon2.hash_password_into_with_memory(text.as_bytes(), salt, hash, blocks).map_err(|_| failed())?;
+        Output::new(hash).map_err(|_| failed())
+    }
 }
 
-/// The work of a cost on a text, for nothing.
-pub(super) fn work(cost: &str, text: &str, memory: &mut Memory) -> Result<()> {
-    // Any salt and output: a sign-in that has no hash of this cost takes as long as one that has.
-    let stored = Stored::read(&format!("${cost}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
-    stored.map_or(Ok(()), |stored| compute(&stored, None, text, memory).map(drop))
+/// A salt and an output as they stand at the end of a hash.
+pub(super) fn read_tail(tail: &str) -> Option<(Salt, Output)> {
+    let (salt, output) = tail.split_once('$')?;
+    let decoded = |text| BASE64_STANDARD_NO_PAD.decode(text).ok();
+    Some((Salt::new(&decoded(salt)?).ok()?, Output::new(&decoded(output)?).ok()?))
 }
 
-fn compute(stored: &Stored, pepper: Option<&Pepper>, text: &str, memory: &mut Memory) -> Result<Output> {
-    let (algorithm, version, params) = (stored.algorithm, stored.version, stored.params.clone());
-    let argon2 = match pepper {
-        Some(pepper) => Argon2::new_with_secret(&pepper.secret, algorithm, version, params).map_err(|_| failed())?,
-        None => Argon2::new(algorithm, version, params),
-    };
-    super::work::note(|| format!("{algorithm} {}", argon2.params()), 1);
-    let blocks = memory.blocks(argon2.params().block_count())?;
-    let mut hash = zeroize::Zeroizing::new([0; Output::MAX_LENGTH]);
-    let hash = hash.get_mut(..stored.output.len()).ok_or_else(failed)?;
-    argon2.hash_password_into_with_memory(text.as_bytes(), &stored.salt, hash, blocks).map_err(|_| failed())?;
-    Output::new(hash).map_err(|_| failed())
+/// The other way round.
+pub(super) fn write_tail(salt: &Salt, output: &Output) -> String {
+    format!("{}${}", BASE64_STANDARD_NO_PAD.encode(salt), BASE64_STANDARD_NO_PAD.encode(output))
 }

@@ -2,8 +2,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `argon2id` | Argon2, the form of all hashes that are made here |
-//! | `foreign` | what other systems hash with; browsers load it on demand |
+//! | `argon2id` | Argon2id, by which passwords are hashed here |
+//! | `others` | hashes of other costs and systems; browsers load it on demand |
+//! | `foreign` | those that are none of Argon2's |
 //! | `work` | what was computed, for tests |
 //!
 //! How long a sign-in takes tells nobody what hash an account has, or whether there is one (SEC-1): [`Hashing::verify`]
@@ -11,17 +12,21 @@
 
 mod argon2id;
 mod foreign;
+mod others;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use argon2::Block;
+use argon2::{
+    Block, Params,
+    password_hash::phc::{Output, Salt},
+};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use argon2id::Stored;
+use argon2id::Variant;
 pub use argon2id::{HashingCost, MOST};
 
 use super::password_rule::is_too_long;
@@ -37,18 +42,19 @@ use crate::model::{
 /// So many costs of one form there may be among the hashes of other systems: every sign-in does the work of all.
 const MOST_COSTS: usize = 4;
 
-/// What other systems hash with.
-static FOREIGN: Deferred<foreign::Functions> = Deferred::new(foreign::FUNCTIONS);
+/// Whatever is not of today.
+static OTHERS: Deferred<others::Functions> = Deferred::new(others::FUNCTIONS);
 
 /// Puts into their places what browsers load on demand.
 #[cfg(feature = "bindings")]
 pub(crate) fn load_deferred() {
-    FOREIGN.load(foreign::FUNCTIONS);
+    OTHERS.load(others::FUNCTIONS);
 }
 
 /// How passwords are hashed now, and with which secrets they were before.
 pub struct Hashing {
-    cost: HashingCost,
+    variant: Variant,
+    /// The cost, as it stands in each hash.
     text: String,
     /// The first is of today.
     peppers: Vec<Pepper>,
@@ -96,19 +102,16 @@ impl Hashing {
     /// By this cost, with the pepper of today, and those of hashes that were made before.
     pub fn new(cost: HashingCost, pepper: Option<&Secret>, retired: &[Secret]) -> Result<Self> {
         let unknown = |problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}"));
-        let peppers: Vec<Pepper> = pepper.into_iter().chain(retired).map(Pepper::new).collect();
         let has_pepper = pepper.is_some();
-        let params = cost.params(peppers.first().filter(|_| has_pepper)).map_err(unknown)?;
-        Ok(Self { cost, text: format!("argon2id$v=19${params}"), peppers, has_pepper })
+        let peppers: Vec<Pepper> = pepper.into_iter().chain(retired).map(Pepper::new).collect();
+        let pepper = peppers.first().filter(|_| has_pepper);
+        let (variant, text) = (Variant::today(cost.params(pepper).map_err(unknown)?), cost.text(pepper));
+        Ok(Self { variant, text, peppers, has_pepper })
     }
 
     /// The cost of today, as it stands in each hash.
     pub fn cost(&self) -> &str {
         &self.text
-    }
-
-    fn pepper(&self) -> Option<&Pepper> {
-        self.peppers.first().filter(|_| self.has_pepper)
     }
 
     /// Hashes a password as passwords are hashed today. Takes some 20 ms and the memory of the cost: not on an executor's
@@ -117,7 +120,17 @@ impl Hashing {
         if is_too_long(password) {
             return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
         }
-        argon2id::hash(self.cost, self.pepper(), &unicode::nfc(password.expose()), salt, memory)
+        self.hash_text(&unicode::nfc(password.expose()), salt, memory)
+    }
+
+    fn hash_text(&self, text: &str, salt: [u8; 16], memory: &mut Memory) -> Result<String> {
+        let salt = Salt::new(&salt).map_err(|_| failed())?;
+        let output = self.compute(text, &salt, Params::DEFAULT_OUTPUT_LEN, memory)?;
+        Ok(format!("${}${}", self.text, argon2id::write_tail(&salt, &output)))
+    }
+
+    fn compute(&self, text: &str, salt: &Salt, length: usize, memory: &mut Memory) -> Result<Output> {
+        self.variant.compute(self.peppers.first().filter(|_| self.has_pepper), text, salt, length, memory)
     }
 
     /// Whether an attempt is right; the same work whatever hash there is, if any.
@@ -130,43 +143,28 @@ impl Hashing {
         }
         let (raw, normal) = (attempt.password.expose(), unicode::nfc(attempt.password.expose()));
         // Ours are of what was typed in NFC (N 3.1.1.2-4n), those of other systems of what was typed.
-        let mut texts = vec![raw];
-        texts.extend((raw != &*normal).then_some(&*normal));
+        let mut texts = vec![&*normal];
+        texts.extend((raw != &*normal).then_some(raw));
         let hash = attempt.hash.as_ref().map(Secret::expose);
-        let own_cost = hash.and_then(cost_of_argon2);
-        let mut costs: BTreeSet<&str> = attempt.costs.iter().map(String::as_str).chain(own_cost).collect();
-        costs.remove(&*self.text);
-        let is_argon2 = |text: &str| text.starts_with("argon2");
-        let foreign: Vec<&str> = costs.iter().copied().filter(|cost| !is_argon2(cost)).collect();
+        let tail = hash.and_then(|hash| hash.strip_prefix('$')?.strip_prefix(&*self.text)?.strip_prefix('$'));
+        let of_today = tail.and_then(argon2id::read_tail);
         let mut is_right = false;
-        let foreign_hash = hash.filter(|_| own_cost.is_none());
-        if !foreign.is_empty() || foreign_hash.is_some() {
-            is_right |= (FOREIGN.get()?.verify)(foreign_hash, &foreign, &texts);
-        }
-        for cost in costs.into_iter().filter(|cost| is_argon2(cost)) {
-            for text in &texts {
-                is_right |= self.one(hash.filter(|_| own_cost == Some(cost)), cost, text, memory)?;
-            }
+        if attempt.costs.iter().any(|cost| *cost != self.text) || hash.is_some() && of_today.is_none() {
+            is_right |= (OTHERS.get()?.verify)(self, attempt, &texts, memory)?;
         }
         // What is of today comes last, so that of any other hash what was typed is hashed anew within the same work.
-        let is_of_today = own_cost == Some(&*self.text);
-        let renewed = if is_of_today {
-            is_right |= self.one(hash, &self.text, &normal, memory)?;
-            None
-        } else {
-            Some(argon2id::hash(self.cost, self.pepper(), &normal, attempt.salt, memory)?)
-        };
-        if raw != &*normal {
-            is_right |= self.one(hash.filter(|_| is_of_today), &self.text, raw, memory)?;
+        let mut renewed = None;
+        for text in texts {
+            match &of_today {
+                // Compared in constant time, as its type does.
+                Some((salt, output)) => is_right |= self.compute(text, salt, output.len(), memory)? == *output,
+                None => {
+                    let hash = self.hash_text(text, attempt.salt, memory)?;
+                    renewed.get_or_insert(hash);
+                }
+            }
         }
         Ok(Verified { is_right, renewed })
-    }
-
-    fn one(&self, hash: Option<&str>, cost: &str, text: &str, memory: &mut Memory) -> Result<bool> {
-        match hash.and_then(Stored::read) {
-            Some(stored) => stored.is_of(text, &self.peppers, memory),
-            None => argon2id::work(cost, text, memory).map(|()| false),
-        }
     }
 }
 
@@ -177,7 +175,7 @@ impl Hashing {
 pub fn cost_of(hash: &str) -> Result<String> {
     match cost_of_argon2(hash) {
         Some(cost) => Ok(cost.to_owned()),
-        None => (FOREIGN.get()?.cost_of)(hash).ok_or_else(failed),
+        None => (OTHERS.get()?.cost_of)(hash).ok_or_else(failed),
     }
 }
 
@@ -196,9 +194,10 @@ pub fn read_foreign(text: &Secret) -> Result<Result<Secret, Invalid>> {
     // Django names the family first.
     let text = text.expose();
     let text = text.strip_prefix("argon2").filter(|rest| rest.starts_with('$')).unwrap_or(text);
+    let others = OTHERS.get()?;
     let is_good = match cost_of_argon2(text) {
-        Some(_) => Stored::read(text).is_some_and(|stored| stored.is_fit()),
-        None => (FOREIGN.get()?.cost_of)(text).is_some(),
+        Some(_) => (others.is_fit)(text),
+        None => (others.cost_of)(text).is_some(),
     };
     let message = "must be a hash of Argon2, bcrypt, scrypt, PBKDF2 or phpass in a form that the documentation names, \
                    within its limits";

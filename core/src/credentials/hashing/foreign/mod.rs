@@ -26,18 +26,6 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use cost::Cost;
 
-/// What is called from outside.
-#[derive(Clone, Copy)]
-pub(super) struct Functions {
-    /// The cost of a hash, as text; none: it cannot be read, or costs more than it may.
-    pub(super) cost_of: fn(&str) -> Option<String>,
-    /// Whether a hash, if there is one, is of one of the texts; does the work of all these costs.
-    pub(super) verify: fn(Option<&str>, &[&str], &[&str]) -> bool,
-}
-
-pub(super) const FUNCTIONS: Functions =
-    Functions { cost_of: |hash| Foreign::read(hash).map(|one| one.cost.to_string()), verify };
-
 /// Of any padding, and with any bits in the last place: writers differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -116,7 +104,13 @@ impl Before {
     }
 }
 
-fn verify(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> bool {
+/// The cost of a hash, as text; none: it cannot be read, or costs more than it may.
+pub(super) fn cost_of(hash: &str) -> Option<String> {
+    Foreign::read(hash).map(|one| one.cost.to_string())
+}
+
+/// Whether a hash, if there is one, is of one of the texts; does the work of all these costs.
+pub(super) fn verify(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> bool {
     let hash = hash.and_then(Foreign::read);
     let known = costs.iter().filter_map(|cost| cost.parse().ok());
     let mut is_right = false;
