@@ -27,8 +27,9 @@ use crate::model::time::Time;
 pub use changes::{Change, ChangeKind, TestOutcome};
 
 use crate::rules::{
-    authorize::{Decision, ResourceValues, Verdict},
+    authorize::{Decision, Verdict},
     policy::Effect,
+    resource::ResourceValues,
 };
 use what_if::Inquiry;
 
