@@ -220,7 +220,7 @@ fn explanations_name_principals_by_the_hosts_ids() {
     let one = |id: &str| rules.principal(&maps(id).roles(["author"])).unwrap();
     let acting = rules.rule_set().on_behalf_of(&one("ada"), &one("bob")).unwrap();
     let why = rules.explain(&acting, "document:edit", &document("ada")).unwrap();
-    assert!(why.text.contains("for bob, on whose behalf it is asked"), "{}", why.text);
+    assert!(why.text.contains("for bob, on whose behalf the principal acts"), "{}", why.text);
     // Both hold the same and are not the same: what one lacks is told of that one alone.
     let asked: Vec<_> = why.changes.iter().map(|change| (change.asker, change.principal)).collect();
     assert_eq!(asked, [(1, None)], "{}", why.text);

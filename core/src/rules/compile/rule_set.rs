@@ -223,7 +223,7 @@ impl RuleSet {
         let permission = self.permission(name)?;
         let fields = Pattern::parse(text).and_then(|pattern| pattern.fields).unwrap_or_default();
         if fields.is_empty() {
-            let message = format!("`{}` is no permission with fields, such as user:update{{bio}}", shown(text));
+            let message = format!("`{}` is not a permission with fields, such as `user:update{{bio}}`", shown(text));
             return Err(Error::new(Reason::UnknownPermission, message));
         }
         let (ty, _) = self.type_of(permission);

@@ -173,7 +173,8 @@ impl<'r> Resource<'r> {
 
     #[cold]
     fn of_other_type(&self, ty: &ResourceType) -> Error {
-        let message = format!("a {} is no {}, which this permission is about", self.resource_type, ty.name);
+        let (own, name) = (&self.resource_type, &ty.name);
+        let message = format!("this permission is for resources of type `{name}`, but the resource is of type `{own}`");
         Error::new(Reason::InvalidInput, message)
     }
 
