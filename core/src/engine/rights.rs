@@ -109,7 +109,7 @@ impl Engine {
                 }
                 continue;
             };
-            let principal = policy.rules.principal(stored.clone());
+            let principal = policy.rules.resolve_stored(stored.clone());
             // Who changes all the time is not kept; what was read is no older than the question.
             if self.principals.put_read(&ticket, stored).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));

@@ -98,7 +98,7 @@ impl Operation for ExplainPermission {
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, TargetRow::of(&user)).await?;
         let facts = principals::load(plan.reads(), &[asked.user_id], plan.now).await?.pop();
-        let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
+        let principal = rules.resolve_stored(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
             Some(name) => Some(stored(plan, kind, name).await?),
