@@ -13,7 +13,7 @@ use std::{
 
 use rolekeep::{
     Resource, UserId,
-    ffi::{packed, rules::Subject},
+    ffi::{packed, rules::BoundPrincipal},
     rules::PermissionHandle,
 };
 use uuid::Uuid;
@@ -43,7 +43,7 @@ impl<T> Numbered<T> {
 
 static CALLERS: RwLock<Numbered<rolekeep::Caller>> = RwLock::new(Numbered::new());
 static STORES: RwLock<Numbered<rolekeep::UserManagement>> = RwLock::new(Numbered::new());
-static PRINCIPALS: RwLock<Numbered<Subject>> = RwLock::new(Numbered::new());
+static PRINCIPALS: RwLock<Numbered<BoundPrincipal>> = RwLock::new(Numbered::new());
 /// Where Kotlin writes resources, and reads many answers: as many as threads ask at once. Of this side, so that
 /// nothing is read that was freed there.
 static BUFFERS: RwLock<Numbered<Box<[AtomicU8]>>> = RwLock::new(Numbered::new());
@@ -67,7 +67,7 @@ impl HasNumber for rolekeep::UserManagement {
     }
 }
 
-impl HasNumber for Subject {
+impl HasNumber for BoundPrincipal {
     fn all() -> &'static RwLock<Numbered<Self>> {
         &PRINCIPALS
     }
@@ -124,8 +124,8 @@ pub extern "C" fn rolekeep_check(store: i64, high: i64, low: i64, permission: i6
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_principal_can(principal: i64, permission: i64) -> i32 {
-    by_number(principal, permission, |one: &Subject, permission| {
-        one.asking().check(one.principal(), permission, None).ok()
+    by_number(principal, permission, |one: &BoundPrincipal, permission| {
+        one.checks().check(one.principal(), permission, None).ok()
     })
 }
 
@@ -158,8 +158,8 @@ pub extern "C" fn rolekeep_can_on(caller: i64, permission: i64, buffer: i64, len
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_principal_can_on(principal: i64, permission: i64, buffer: i64, length: i32) -> i32 {
-    on(principal, permission, buffer, length, |one: &Subject, permission, resource| {
-        one.asking().check(one.principal(), permission, resource)
+    on(principal, permission, buffer, length, |one: &BoundPrincipal, permission, resource| {
+        one.checks().check(one.principal(), permission, resource)
     })
 }
 
@@ -184,7 +184,7 @@ pub extern "C" fn rolekeep_can_many(caller: i64, buffer: i64, length: i32) -> i3
 #[allow(unsafe_code, reason = "the name is exported; nothing is dereferenced")]
 #[unsafe(no_mangle)]
 pub extern "C" fn rolekeep_principal_can_many(principal: i64, buffer: i64, length: i32) -> i32 {
-    many(principal, buffer, length, |one: &Subject, checks| one.asking().check_many(one.principal(), checks))
+    many(principal, buffer, length, |one: &BoundPrincipal, checks| one.checks().check_many(one.principal(), checks))
 }
 
 fn by_number<T: HasNumber>(number: i64, permission: i64, ask: impl Fn(&T, &PermissionHandle) -> Option<bool>) -> i32 {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rolekeep::{Asking, UserId, rules::Context};
+use rolekeep::{UserChecks, UserId, rules::Context};
 
 use crate::{
     Result,
@@ -41,8 +41,8 @@ pub struct Circumstances {
 }
 
 impl Circumstances {
-    fn under(self, store: &rolekeep::UserManagement) -> Asking<'_> {
-        store.asking().context(Context::from_json(&attributes(self.context))).at_least(self.at_least.unwrap_or(0))
+    fn under(self, store: &rolekeep::UserManagement) -> UserChecks<'_> {
+        store.checks().context(Context::from_json(&attributes(self.context))).at_least(self.at_least.unwrap_or(0))
     }
 }
 
@@ -186,8 +186,8 @@ impl UserManagement {
     ) -> Result<Explanation> {
         let (store, resource) = (self.store.clone(), resource.map(Into::into));
         run(async move {
-            let asking = circumstances.under(&store);
-            mirror(&asking.explain(UserId(user_id), &permission, resource.as_ref()).await?)
+            let checks = circumstances.under(&store);
+            mirror(&checks.explain(UserId(user_id), &permission, resource.as_ref()).await?)
         })
         .await
     }

@@ -7,7 +7,7 @@ use std::{
 
 use rolekeep::{
     Time,
-    ffi::rules::{Subject, compile},
+    ffi::rules::{BoundPrincipal, compile},
 };
 use serde::Serialize;
 
@@ -27,11 +27,11 @@ pub struct Rules(rolekeep::rules::Rules);
 /// Somebody who asks, and the rules that decide; asked as a `Caller` is. Made by `Rules.principal`, to be kept as
 /// long as what describes them stays the same.
 #[derive(uniffi::Object)]
-pub struct Principal(Subject, OnceLock<direct::Number<Subject>>);
+pub struct Principal(BoundPrincipal, OnceLock<direct::Number<BoundPrincipal>>);
 
 impl Principal {
-    fn new(subject: Subject) -> Arc<Self> {
-        Arc::new(Self(subject, OnceLock::new()))
+    fn new(bound: BoundPrincipal) -> Arc<Self> {
+        Arc::new(Self(bound, OnceLock::new()))
     }
 }
 
@@ -51,12 +51,12 @@ impl Rules {
     /// Throws `VALIDATION_ERROR` with every wrong field: roles and kinds of scope that the policy does not have,
     /// attributes that it does not declare or that have another type, and missing attributes that it reads.
     pub fn principal(&self, data: PrincipalData) -> Result<Arc<Principal>> {
-        Ok(Principal::new(Subject::described(&self.0, &json(&data)?)?))
+        Ok(Principal::new(BoundPrincipal::described(&self.0, &json(&data)?)?))
     }
 
     /// The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
     pub fn anonymous(&self) -> Arc<Principal> {
-        Principal::new(Subject::anonymous(&self.0))
+        Principal::new(BoundPrincipal::anonymous(&self.0))
     }
 }
 
@@ -67,19 +67,19 @@ impl Principal {
     ///
     /// Throws `VALIDATION_ERROR` for an unknown permission (naming the nearest).
     pub fn can(&self, permission: String) -> Result<bool> {
-        Ok(self.0.asking().check(self.0.principal(), &permission, None)?)
+        Ok(self.0.checks().check(self.0.principal(), &permission, None)?)
     }
 
     /// `can` with a resource: whether the principal may do this to it.
     ///
     /// Throws `VALIDATION_ERROR` for a resource that lacks what the policy reads, too.
     pub fn can_on(&self, permission: String, resource: Resource) -> Result<bool> {
-        Ok(self.0.asking().check(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
+        Ok(self.0.checks().check(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// Several checks at one moment, each as `can`; faster than one call for each.
     pub fn can_many(&self, checks: Vec<Check>) -> Result<Vec<bool>> {
-        ask_many(checks, |checks| self.0.asking().check_many(self.0.principal(), checks))
+        ask_many(checks, |checks| self.0.checks().check_many(self.0.principal(), checks))
     }
 
     /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong
@@ -90,19 +90,19 @@ impl Principal {
 
     /// Throws `FORBIDDEN` unless `can` is true.
     pub fn require(&self, permission: String) -> Result<()> {
-        Ok(self.0.asking().require(self.0.principal(), &permission, None)?)
+        Ok(self.0.checks().require(self.0.principal(), &permission, None)?)
     }
 
     /// `require` with a resource.
     pub fn require_on(&self, permission: String, resource: Resource) -> Result<()> {
-        Ok(self.0.asking().require(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
+        Ok(self.0.checks().require(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
     /// (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
     #[uniffi::method(default(scope = None))]
     pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
-        Ok(self.0.asking().has_role(self.0.principal(), &role, read_scope(scope)?.as_ref())?)
+        Ok(self.0.checks().has_role(self.0.principal(), &role, read_scope(scope)?.as_ref())?)
     }
 
     /// The rows of your own table to which the principal may do this, as a condition in SQL: the rows that pass are
@@ -118,7 +118,7 @@ impl Principal {
     #[uniffi::method(default(resource = None))]
     pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
         let resource = resource.map(Into::into);
-        mirror(&self.0.asking().explain(self.0.principal(), &permission, resource.as_ref())?)
+        mirror(&self.0.checks().explain(self.0.principal(), &permission, resource.as_ref())?)
     }
 
     /// What Kotlin's `can` asks by: the numbers of this principal and of a permission.

@@ -3,7 +3,7 @@
 use pyo3::{prelude::*, types::PyString};
 use rolekeep::{
     Time,
-    ffi::rules::{Subject, compile},
+    ffi::rules::{BoundPrincipal, compile},
 };
 
 use crate::{answer::at_once, errors::text, mapping};
@@ -21,17 +21,17 @@ impl Rules {
     }
 
     fn _principal(&self, data: &Bound<'_, PyString>) -> PyResult<Principal> {
-        at_once(data.py(), || Ok(Principal(Subject::described(&self.0, text(data)?)?)))
+        at_once(data.py(), || Ok(Principal(BoundPrincipal::described(&self.0, text(data)?)?)))
     }
 
     fn _anonymous(&self) -> Principal {
-        Principal(Subject::anonymous(&self.0))
+        Principal(BoundPrincipal::anonymous(&self.0))
     }
 }
 
 /// A principal and the rules that decide about it.
 #[pyclass(frozen, subclass)]
-pub struct Principal(Subject);
+pub struct Principal(BoundPrincipal);
 
 #[pymethods]
 impl Principal {
@@ -54,14 +54,14 @@ impl Principal {
         permission: &Bound<'py, PyString>,
         #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'py, PyAny>>,
     ) -> PyResult<bool> {
-        let (asking, principal) = (self.0.asking(), self.0.principal());
-        mapping::can(permission, resource, |permission, resource| asking.check(principal, permission, resource))
+        let (rules, principal) = (self.0.checks(), self.0.principal());
+        mapping::can(permission, resource, |permission, resource| rules.check(principal, permission, resource))
     }
 
     /// Many checks at one moment, each as `can`.
     fn can_many(&self, checks: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
-        let (asking, principal) = (self.0.asking(), self.0.principal());
-        mapping::can_many(checks, |checks| asking.check_many(principal, checks), |json| self.0.ask("can_many", json))
+        let (rules, principal) = (self.0.checks(), self.0.principal());
+        mapping::can_many(checks, |checks| rules.check_many(principal, checks), |json| self.0.ask("can_many", json))
     }
 
     /// Whether there could be a resource to which the principal may do this: for menus.

@@ -86,7 +86,7 @@ def test_a_principal_is_asked_as_a_caller_is():
 def test_the_program_of_the_guide(monkeypatch, capsys):
     monkeypatch.chdir(REPOSITORY)
     runpy.run_path(str(REPOSITORY / "bindings-python/examples/rules.py"))
-    assert capsys.readouterr().out.startswith("True False\ndocument:edit is denied: nothing that is held allows it\n")
+    assert capsys.readouterr().out.startswith("True False\ndocument:edit is denied: no role that is held allows it\n")
 
 
 def test_all_that_is_wrong_is_told():

@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def test_taste(capsys):
     runpy.run_path(str(EXAMPLES / "taste.py"))
     shown = capsys.readouterr().out
-    assert shown.startswith("True False\ndocument:delete is denied: nothing that is held allows it")
+    assert shown.startswith("True False\ndocument:delete is denied: no role that is held allows it")
     assert len((EXAMPLES / "taste.py").read_text().splitlines()) <= 9
 
 
@@ -123,7 +123,7 @@ def test_checks(um, ada):
     with pytest.raises(Forbidden) as caught:
         me.require("document:delete")
     assert caught.value.reason is Reason.DENIED
-    assert "nothing that is held allows it" in me.explain("document:delete").text
+    assert "no role that is held allows it" in me.explain("document:delete").text
     with pytest.raises(ValidationError, match="document:edit"):
         me.can("document:edti")
     um.system.roles.unassign(ada.id, "editor")

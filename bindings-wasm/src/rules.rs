@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rolekeep::{
     Result,
     environment::Environment,
-    ffi::rules::{Subject, compile},
+    ffi::rules::{BoundPrincipal, compile},
     rules::{PermissionHandle, Rules},
 };
 use wasm_bindgen::prelude::*;
@@ -34,12 +34,12 @@ pub fn compile_rules(config: &str) -> Result<RulesFfi, JsValue> {
 impl RulesFfi {
     /// Somebody, described as JSON.
     pub fn principal(&self, data: &str) -> Result<PrincipalFfi, JsValue> {
-        Ok(PrincipalFfi { subject: Subject::described(&self.rules, data).map_err(stamped)? })
+        Ok(PrincipalFfi { bound: BoundPrincipal::described(&self.rules, data).map_err(stamped)? })
     }
 
     /// Somebody who is not signed in.
     pub fn anonymous(&self) -> PrincipalFfi {
-        PrincipalFfi { subject: Subject::anonymous(&self.rules) }
+        PrincipalFfi { bound: BoundPrincipal::anonymous(&self.rules) }
     }
 
     /// A number for a permission that is asked about often: a text costs more on its way here than the answer does.
@@ -53,25 +53,25 @@ impl RulesFfi {
     /// [`PrincipalFfi::can`] at all, by such a number: 1 for yes, 0 for no, 2 where it is to be asked in full.
     #[wasm_bindgen(js_name = canByNumber)]
     pub fn can_by_number(&self, principal: &PrincipalFfi, permission: u32) -> u32 {
-        let PrincipalFfi { subject } = principal;
-        by_number(&self.permissions.borrow(), permission, |one| subject.asking().check(subject.principal(), one, None))
+        let PrincipalFfi { bound } = principal;
+        by_number(&self.permissions.borrow(), permission, |one| bound.checks().check(bound.principal(), one, None))
     }
 
     /// [`PrincipalFfi::can`] by such a number, and a resource that was written to `packed_at`; answers likewise.
     #[wasm_bindgen(js_name = canPacked)]
     pub fn can_packed(&self, principal: &PrincipalFfi, permission: u32, length: u32) -> u32 {
-        let PrincipalFfi { subject } = principal;
+        let PrincipalFfi { bound } = principal;
         packed::ask(&self.permissions.borrow(), permission, length, |one, resource| {
-            subject.asking().check(subject.principal(), one, resource)
+            bound.checks().check(bound.principal(), one, resource)
         })
     }
 
     /// Many checks that were written there; false where they are to be asked in full.
     #[wasm_bindgen(js_name = canManyPacked)]
     pub fn can_many_packed(&self, principal: &PrincipalFfi, length: u32) -> bool {
-        let PrincipalFfi { subject } = principal;
+        let PrincipalFfi { bound } = principal;
         packed::ask_many(&self.permissions.borrow(), length, |checks| {
-            subject.asking().check_many(subject.principal(), checks)
+            bound.checks().check_many(bound.principal(), checks)
         })
     }
 }
@@ -79,24 +79,24 @@ impl RulesFfi {
 /// What the TypeScript half holds for somebody who asks.
 #[wasm_bindgen]
 pub struct PrincipalFfi {
-    subject: Subject,
+    bound: BoundPrincipal,
 }
 
 #[wasm_bindgen]
 impl PrincipalFfi {
     /// Whether the principal may do this; a resource as JSON with its `type`.
     pub fn can(&self, permission: &str, resource: Option<String>) -> Result<bool, JsValue> {
-        self.subject.can(permission, resource.as_deref()).map_err(stamped)
+        self.bound.can(permission, resource.as_deref()).map_err(stamped)
     }
 
     /// The questions that come as JSON.
     pub fn ask(&self, question: &str, input: &str) -> Result<String, JsValue> {
-        self.subject.ask(question, input).map_err(stamped)
+        self.bound.ask(question, input).map_err(stamped)
     }
 
     /// The same, with values that conditions read as `context.…`.
     #[wasm_bindgen(js_name = withContext)]
     pub fn with_context(&self, values: &str) -> Result<PrincipalFfi, JsValue> {
-        Ok(PrincipalFfi { subject: self.subject.with_context(values).map_err(stamped)? })
+        Ok(PrincipalFfi { bound: self.bound.with_context(values).map_err(stamped)? })
     }
 }

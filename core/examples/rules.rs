@@ -3,7 +3,7 @@ use rolekeep::{Policy, PrincipalData, Resource, Rules};
 
 fn main() -> rolekeep::Result<()> {
     let rules = Rules::compile(&Policy::from_toml(include_str!("../../docs/examples/documents.toml"))?)?;
-    let ada = rules.principal(&PrincipalData::new("ada").roles(["author"]).attribute("department", "maps"))?;
+    let ada = rules.resolve_principal(&PrincipalData::new("ada").roles(["author"]).attribute("department", "maps"))?;
     let document = |owner: &str| Resource::of("document").with("owner", owner).with("department", "maps");
     println!("own: {}", rules.check(&ada, "document:edit", &document("ada"))?);
     println!("other: {}", rules.check(&ada, "document:edit", &document("bob"))?);

@@ -6,7 +6,7 @@ mod pages;
 use std::{cell::Cell, sync::Arc};
 
 use crate::{
-    engine::{Engine, Who, WhoIdentity},
+    engine::{Engine, Who, WhoKind},
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
@@ -236,7 +236,7 @@ impl Caller {
 
     /// Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
     pub fn is_signed_in(&self) -> bool {
-        !matches!(self.who.identity, WhoIdentity::Anonymous)
+        !matches!(self.who.kind, WhoKind::Anonymous)
     }
 
     /// Explains why the caller may or may not do this. The explanation is for operators: it tells more about the policy and

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::asking`].
+/// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::checks`].
 ///
 /// ```
 /// # use rolekeep::{Policy, UserManagement, rules::Context, users::CreateUser};
@@ -25,15 +25,15 @@ use crate::{
 /// # let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?.id;
 /// // Counts everything that was committed up to here, also by another process.
 /// let seen = um.position();
-/// let asking = um.asking().context(Context::new().with("on_site", true)).at_least(seen);
-/// assert!(asking.check(ada, "document:edit", None).await?);
+/// let checks = um.checks().context(Context::new().with("on_site", true)).at_least(seen);
+/// assert!(checks.check(ada, "document:edit", None).await?);
 /// // The rights are in memory now.
-/// assert!(asking.check_cached(ada, "document:edit", None)?);
+/// assert!(checks.check_cached(ada, "document:edit", None)?);
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct Asking<'u> {
+pub struct UserChecks<'u> {
     engine: &'u Arc<Engine>,
     context: Context,
     at_least: u64,
@@ -105,14 +105,14 @@ mod sealed {
 
 impl UserManagement {
     /// Checks with a context, or by rights of at least a certain position.
-    pub fn asking(&self) -> Asking<'_> {
-        Asking { engine: self.engine(), context: Context::new(), at_least: 0 }
+    pub fn checks(&self) -> UserChecks<'_> {
+        UserChecks { engine: self.engine(), context: Context::new(), at_least: 0 }
     }
 
     /// The number of the newest commit that this instance has made or read from the change feed. The commits of a storage
     /// are counted from 1.
     ///
-    /// To make another process answer by a change that was made here, pass it this number for [`Asking::at_least`].
+    /// To make another process answer by a change that was made here, pass it this number for [`UserChecks::at_least`].
     pub fn position(&self) -> u64 {
         self.engine().newest()
     }
@@ -122,7 +122,7 @@ impl UserManagement {
     ///
     /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the same
     /// storage, rights may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis);
-    /// [`Asking::at_least`] asks for newer ones.
+    /// [`UserChecks::at_least`] asks for newer ones.
     ///
     /// # Errors
     /// `RESOURCE_NOT_FOUND` if there is no such user, and as [`Caller::can`](crate::Caller::can).
@@ -132,7 +132,7 @@ impl UserManagement {
         permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        self.asking().check(user, permission, resource).await
+        self.checks().check(user, permission, resource).await
     }
 
     /// Like [`UserManagement::check`], but synchronous: it uses the rights in memory and never waits.
@@ -146,15 +146,15 @@ impl UserManagement {
         permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        self.asking().check_cached(user, permission, resource)
+        self.checks().check_cached(user, permission, resource)
     }
 
-    /// Many checks at one moment, about one user or several; see [`Asking::check_many`].
+    /// Many checks at one moment, about one user or several; see [`UserChecks::check_many`].
     ///
     /// # Errors
     /// As [`UserManagement::check`]: the error of the first check that fails; `UNAVAILABLE` if these users keep changing.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        self.asking().check_many(checks).await
+        self.checks().check_many(checks).await
     }
 
     /// Explains why a user may or may not do this.
@@ -167,11 +167,11 @@ impl UserManagement {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
-        self.asking().explain(user, permission, resource).await
+        self.checks().explain(user, permission, resource).await
     }
 }
 
-impl Asking<'_> {
+impl UserChecks<'_> {
     /// The values that conditions read as `context.NAME`.
     pub fn context(mut self, context: Context) -> Self {
         self.context = context;

@@ -9,7 +9,7 @@ mod rules_config;
 use crate::{
     caller::Caller,
     credentials,
-    engine::{Running, Steps, WhoIdentity},
+    engine::{Running, Steps, WhoKind},
     model::{
         decode::{self, decode_within},
         deferred::Deferred,
@@ -138,7 +138,7 @@ impl<O: Operation + Listed<Output: serde::Serialize>> Answering for Running<O> {
 /// How much a caller may give: what only the host may do is no way in for more.
 fn limits<O: Operation>(caller: &Caller) -> Limits {
     match O::ACCESS {
-        Access::System if !matches!(caller.who.identity, WhoIdentity::System) => Limits::SMALL,
+        Access::System if !matches!(caller.who.kind, WhoKind::System) => Limits::SMALL,
         _ => O::LIMITS,
     }
 }

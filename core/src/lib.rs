@@ -105,7 +105,7 @@ pub mod observe {
 }
 
 pub use caller::{All, Caller, CallerFilter, areas};
-pub use checks::{Asking, KnownUser, UserRef};
+pub use checks::{KnownUser, UserChecks, UserRef};
 pub use config::{AuditDenials, Config};
 pub use manager::{Builder, UserManagement};
 pub use model::{

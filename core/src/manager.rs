@@ -6,7 +6,7 @@ use crate::{
     caller::Caller,
     config::Config,
     credentials::keys::Keys,
-    engine::{Engine, Hooks, UsersInMemory, Who, WhoIdentity, WhoSession, around::Observer, limit::Limiter},
+    engine::{Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, limit::Limiter},
     environment::{Env, Environment},
     model::{
         error::{Error, Reason, Result},
@@ -261,12 +261,12 @@ impl UserManagement {
 
     /// The host itself: no rule holds it back, every invariant does. Not for requests of others.
     pub fn system(&self) -> Caller {
-        self.caller(WhoIdentity::System, RequestContext::default())
+        self.caller(WhoKind::System, RequestContext::default())
     }
 
     /// Somebody who has not signed in.
     pub fn anonymous(&self, request: RequestContext) -> Caller {
-        self.caller(WhoIdentity::Anonymous, request)
+        self.caller(WhoKind::Anonymous, request)
     }
 
     /// The user whom an access token was made for.
@@ -295,7 +295,7 @@ impl UserManagement {
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
         };
         let pin = self.engine.principals.pin(claims.sub.0);
-        let caller = self.caller(WhoIdentity::User { id: claims.sub, pin, session: Some(session) }, request);
+        let caller = self.caller(WhoKind::User { id: claims.sub, pin, session: Some(session) }, request);
         self.engine.follow().await?;
         self.engine.actor(&caller.who).await?;
         Ok(caller)
@@ -353,7 +353,7 @@ impl UserManagement {
         if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user"));
         }
-        let caller = self.caller(WhoIdentity::User { id: user, pin, session: None }, RequestContext::default());
+        let caller = self.caller(WhoKind::User { id: user, pin, session: None }, RequestContext::default());
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }
@@ -399,8 +399,8 @@ impl UserManagement {
         &self.engine
     }
 
-    fn caller(&self, identity: WhoIdentity, request: RequestContext) -> Caller {
+    fn caller(&self, kind: WhoKind, request: RequestContext) -> Caller {
         let request = Arc::new(request.kept(&self.engine.services.proxies));
-        Caller { engine: self.engine.clone(), who: Who { identity, request } }
+        Caller { engine: self.engine.clone(), who: Who { kind, request } }
     }
 }

@@ -173,7 +173,7 @@ fn decisions_about_resources_of_many_attributes_allocate_nothing() {
     let policy = Policy::new().resource_type("thing", attributes).permissions(["thing:read"]).add_role(reader);
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let assignments = vec![StoredAssignment::new("reader", Scope::region(EAST))];
-    let principal = rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(USER) });
+    let principal = rules.resolve_stored(StoredPrincipal { assignments, ..StoredPrincipal::new(USER) });
     let (permission, context, now) = (rules.permission("thing:read").unwrap(), Context::new(), at(NOW));
     for (region, last, wanted) in [(EAST, 1, true), (WEST, 1, false), (EAST, 2, false)] {
         let levels = || (0..7).map(|at| Value::Int(if at == 6 { last } else { 1 }));

@@ -60,46 +60,6 @@ pub enum Cause {
     BeyondKey,
 }
 
-/// One change of a set; all of them are needed. Fields that its kind does not use are empty.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct Change {
-    /// The kind of change.
-    pub kind: ChangeKind,
-    /// In words: `watch is held in region …; this drone is in region …`.
-    pub text: String,
-    /// Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
-    pub asker: i64,
-    /// The id of this principal; none if it is not signed in, or its id is not a UUID.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub principal: Option<Uuid>,
-    /// The role to assign, to activate or to change.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// The assignment to move.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assignment: Option<AssignmentTrace>,
-    /// The grant to take away, as the role has it: `deny drone:read when …`.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grant: Option<String>,
-    /// The permission that a key's pattern or a grant must match.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permission: Option<String>,
-    /// The scopes in which a role must be held, or a resource must lie.
-    #[uniffi(default)]
-    pub scopes: Vec<String>,
-    /// The fields to name.
-    #[uniffi(default)]
-    pub fields: Vec<String>,
-    /// How comparisons must turn out.
-    #[uniffi(default)]
-    pub tests: Vec<TestOutcome>,
-}
-
 /// The kind of a change that an explanation proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ChangeKind {
@@ -248,7 +208,7 @@ pub struct Explanation {
     pub misses: Vec<GrantTrace>,
     /// On a denial, a minimal set of changes that together would allow it.
     #[uniffi(default)]
-    pub changes: Vec<Change>,
+    pub changes: Vec<ProposedChange>,
 }
 
 /// Gets a permission.
@@ -333,6 +293,46 @@ pub struct Permission {
     pub version: Option<i64>,
 }
 
+/// One change of a set; all of them are needed. Fields that its kind does not use are empty.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ProposedChange {
+    /// The kind of change.
+    pub kind: ChangeKind,
+    /// In words: `watch is held in region …; this drone is in region …`.
+    pub text: String,
+    /// Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
+    pub asker: i64,
+    /// The id of this principal; none if it is not signed in, or its id is not a UUID.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Uuid>,
+    /// The role to assign, to activate or to change.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The assignment to move.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<AssignmentTrace>,
+    /// The grant to take away, as the role has it: `deny drone:read when …`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// The permission that a key's pattern or a grant must match.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// The scopes in which a role must be held, or a resource must lie.
+    #[uniffi(default)]
+    pub scopes: Vec<String>,
+    /// The fields to name.
+    #[uniffi(default)]
+    pub fields: Vec<String>,
+    /// How comparisons must turn out.
+    #[uniffi(default)]
+    pub tests: Vec<TestOutcome>,
+}
+
 /// A grant that was removed with a permission.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RemovedGrant {
@@ -345,7 +345,7 @@ pub struct RemovedGrant {
 /// How a comparison of a condition must turn out.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TestOutcome {
-    /// The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
+    /// The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
     pub asker: i64,
     /// As written.
     pub text: String,

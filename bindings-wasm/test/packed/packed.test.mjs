@@ -27,7 +27,7 @@ after(() => rmSync(app, { recursive: true, force: true }));
 const write = (name, contents) => writeFileSync(join(app, name), contents);
 const run = (...parameters) => execFileSync(process.execPath, ["--no-warnings", ...parameters], { cwd: app, encoding: "utf8" }).trim();
 const taste = text("bindings-wasm/examples/taste.ts");
-const SAID = ["true false", "document:delete is denied: nothing that is held allows it"];
+const SAID = ["true false", "document:delete is denied: no role that is held allows it"];
 
 test("by import", async () => {
   assert.ok(taste.trimEnd().split("\n").length <= 9, "a taste is at most 9 lines");

@@ -376,10 +376,9 @@ export class Passwords {
   /**
    * Gives a user a generated password that must be changed at the next sign-in.
    *
-   * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-   * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
-   * do what the user may. It needs a sign-in or `sessions.step_up` within the last
-   * five minutes.
+   * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
+   * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
+   * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
    */
   setTemporary(input: SetTemporaryPassword): Promise<TemporaryPassword> {
     return this.#run("passwords.set_temporary", input, "SetTemporaryPassword", "TemporaryPassword");

@@ -4,7 +4,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
-    Engine, Who, WhoIdentity,
+    Engine, Who, WhoKind,
     limit::{Attempt, limited},
 };
 use crate::{
@@ -105,10 +105,10 @@ impl Engine {
         who: &Who,
         steps: impl Future<Output = Result<()>> + MaybeSend,
     ) -> Result<()> {
-        let asker = match &who.identity {
-            WhoIdentity::System => Asker::System,
-            WhoIdentity::Anonymous => Asker::Anonymous,
-            WhoIdentity::User { id, .. } => Asker::User(*id),
+        let asker = match &who.kind {
+            WhoKind::System => Asker::System,
+            WhoKind::Anonymous => Asker::Anonymous,
+            WhoKind::User { id, .. } => Asker::User(*id),
         };
         let request = Request { operation, asker, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };

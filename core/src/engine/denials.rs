@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, Who, WhoIdentity, steps::Entry};
+use super::{Engine, Who, WhoKind, steps::Entry};
 use crate::{
     audit_chain::{AuditDraft, AuditPayload},
     config::AuditDenials,
@@ -15,7 +15,7 @@ use crate::{
         error::{Error, Reason},
         id::ChangeSetId,
     },
-    operations::{plan::Plan, target::Subject},
+    operations::{plan::Plan, target::TargetRow},
     storage::ChangeSet,
 };
 
@@ -45,7 +45,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// This is what the operation would be done to.
-    pub(super) fn of(&mut self, target: &Subject) {
+    pub(super) fn of(&mut self, target: &TargetRow) {
         self.target = Some((target.kind, target.id()));
     }
 
@@ -156,10 +156,10 @@ impl Engine {
         if !is_wanted || !(error.reason() == Reason::Denied || refusal.is_hidden) {
             return;
         }
-        let asker = match &who.identity {
-            WhoIdentity::System => "system".to_owned(),
-            WhoIdentity::Anonymous => "anonymous".to_owned(),
-            WhoIdentity::User { id, .. } => id.to_string(),
+        let asker = match &who.kind {
+            WhoKind::System => "system".to_owned(),
+            WhoKind::Anonymous => "anonymous".to_owned(),
+            WhoKind::User { id, .. } => id.to_string(),
         };
         let Some(more) = self.denials.count(asker.clone(), operation.name, self.services.env.elapsed()) else { return };
         let mut detail = format!("{}: {}", operation.name, error.reason());

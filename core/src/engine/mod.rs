@@ -1,8 +1,8 @@
-//! Runs ANY operation, the only place that does, in five steps: authorise, validate, read, plan,
+//! Runs ANY operation, the only place that does, in five steps: authorize, validate, read, plan,
 //! commit. So no operation can forget one.
 
 pub(crate) mod around;
-mod authorise;
+mod authorize;
 pub(crate) mod cache;
 mod denials;
 mod feed;
@@ -38,7 +38,7 @@ use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
 use once::Once;
 pub use rights::UsersInMemory;
-pub(crate) use rights::{Live, Loaded, Who, WhoIdentity, WhoSession};
+pub(crate) use rights::{Live, Loaded, Who, WhoKind, WhoSession};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 use turn::Turns;
@@ -154,7 +154,7 @@ impl Engine {
         let listed = steps.listed();
         let mut once = Once::of(who, steps)?;
         // Nobody waits for who has not signed in: it may be waiting for its password to be hashed.
-        let patience = if matches!(who.identity, WhoIdentity::Anonymous) { ATTEMPTS } else { PATIENCE };
+        let patience = if matches!(who.kind, WhoKind::Anonymous) { ATTEMPTS } else { PATIENCE };
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             let alone = if attempts < patience { None } else { self.turn_alone().await };
@@ -188,14 +188,14 @@ impl Engine {
     /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
     async fn plan(&self, steps: &mut dyn Steps, plan: &mut Plan<'_>, refusal: &mut Refusal) -> Result<()> {
         let listed = steps.listed();
-        authorise::somewhere(plan, listed.access, listed.may_be_own)?;
+        authorize::somewhere(plan, listed.access, listed.may_be_own)?;
         if listed.needs_fresh {
-            authorise::fresh(plan)?;
+            authorize::fresh(plan)?;
         }
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
-            refusal.of(&asked.subject);
-            let allowed = authorise::target(plan, asked.permission, &asked.subject, asked.read).await;
+            refusal.of(&asked.target);
+            let allowed = authorize::target(plan, asked.permission, &asked.target, asked.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;
         }
         steps.validate(&self.services, plan.now).await?;
@@ -214,7 +214,7 @@ impl Engine {
         once: Option<&Once>,
         is_alone: bool,
     ) -> Result<Finish> {
-        authorise::changes(&mut plan, listed.access).await?;
+        authorize::changes(&mut plan, listed.access).await?;
         // What is refused is not done, and may be asked for again.
         let once = once.filter(|_| plan.refusal().is_none());
         if plan.is_empty() && once.is_none() {
@@ -309,8 +309,8 @@ impl Engine {
 
     /// Who asks, with the rights of this moment.
     pub(crate) async fn actor(self: &Arc<Self>, who: &Who) -> Result<Actor> {
-        let (identity, policy) = self.identity(who).await?;
-        Ok(Actor { identity, request: who.request.clone(), policy })
+        let (kind, policy) = self.actor_kind(who).await?;
+        Ok(Actor { kind, request: who.request.clone(), policy })
     }
 
     pub(crate) fn require_open(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Who, WhoIdentity, steps::Steps};
+use super::{Who, WhoKind, steps::Steps};
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -42,10 +42,10 @@ impl Once {
         if listed.is_read {
             return Ok(None);
         }
-        let asker = match &who.identity {
-            WhoIdentity::System => "system".to_owned(),
-            WhoIdentity::Anonymous => return Err(unfit("an idempotency key needs a signed-in user")),
-            WhoIdentity::User { id, .. } => id.to_string(),
+        let asker = match &who.kind {
+            WhoKind::System => "system".to_owned(),
+            WhoKind::Anonymous => return Err(unfit("an idempotency key needs a signed-in user")),
+            WhoKind::User { id, .. } => id.to_string(),
         };
         // What `Debug` shows has all fields in order and no secret. Another version of the library may write it
         // otherwise; then the key is taken for one that was used for something else, and nothing is done twice.

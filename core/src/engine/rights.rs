@@ -23,7 +23,7 @@ use crate::{
         time::Time,
     },
     operations::{
-        actor::{Identity, RequestContext, SignedIn},
+        actor::{ActorKind, RequestContext, SignedIn},
         policy::state::PolicyState,
         principals, sessions,
     },
@@ -42,12 +42,12 @@ const READ_AT_ONCE: usize = 200;
 /// Who a caller is, with what it holds of the caches.
 #[derive(Clone)]
 pub(crate) struct Who {
-    pub(crate) identity: WhoIdentity,
+    pub(crate) kind: WhoKind,
     pub(crate) request: Arc<RequestContext>,
 }
 
 #[derive(Clone)]
-pub(crate) enum WhoIdentity {
+pub(crate) enum WhoKind {
     System,
     Anonymous,
     User { id: UserId, pin: Pin, session: Option<WhoSession> },
@@ -109,7 +109,7 @@ impl Engine {
                 }
                 continue;
             };
-            let principal = policy.rules.principal(stored.clone());
+            let principal = policy.rules.resolve_stored(stored.clone());
             // Who changes all the time is not kept; what was read is no older than the question.
             if self.principals.put_read(&ticket, stored).is_some() || attempts == READINGS {
                 return Ok(Some(Loaded { principal, policy }));
@@ -258,15 +258,15 @@ impl Engine {
         UsersInMemory { count, found: seen(&self.looks.found), read: seen(&self.looks.read) }
     }
 
-    /// The identity of this moment; a user who may no longer sign in, or whose session ended, is nobody.
-    pub(super) async fn identity(self: &Arc<Self>, who: &Who) -> Result<(Identity, Arc<PolicyState>)> {
-        let (id, session) = match &who.identity {
-            WhoIdentity::System => return Ok((Identity::System, self.services.policy())),
-            WhoIdentity::Anonymous => {
+    /// Who it is at this moment; a user who may no longer sign in, or whose session ended, is nobody.
+    pub(super) async fn actor_kind(self: &Arc<Self>, who: &Who) -> Result<(ActorKind, Arc<PolicyState>)> {
+        let (id, session) = match &who.kind {
+            WhoKind::System => return Ok((ActorKind::System, self.services.policy())),
+            WhoKind::Anonymous => {
                 let policy = self.services.policy();
-                return Ok((Identity::Anonymous(policy.anonymous.clone()), policy));
+                return Ok((ActorKind::Anonymous(policy.anonymous.clone()), policy));
             }
-            WhoIdentity::User { id, session, .. } => (*id, session),
+            WhoKind::User { id, session, .. } => (*id, session),
         };
         let (mut session_version, mut authenticated_at) = (None, None);
         if let Some(session) = session {
@@ -290,7 +290,7 @@ impl Engine {
             principal: Arc::new(loaded.principal),
             authority,
         };
-        Ok((Identity::User(user), loaded.policy))
+        Ok((ActorKind::User(user), loaded.policy))
     }
 
     fn require_session(
@@ -317,12 +317,12 @@ impl Engine {
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<Option<T>> {
         self.require_open()?;
-        let (id, pin, session) = match &who.identity {
-            WhoIdentity::System => return Ok(None),
-            WhoIdentity::Anonymous => {
+        let (id, pin, session) = match &who.kind {
+            WhoKind::System => return Ok(None),
+            WhoKind::Anonymous => {
                 return self.principals.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
             }
-            WhoIdentity::User { id, pin, session } => (*id, pin, session),
+            WhoKind::User { id, pin, session } => (*id, pin, session),
         };
         self.require_fresh(clock)?;
         if let Some(session) = session {

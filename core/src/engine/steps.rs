@@ -9,7 +9,7 @@ use crate::{
         error::{Error, Reason, Result},
         time::Time,
     },
-    operations::{Access, Operation, Target, plan::Plan, services::Services, target::Subject},
+    operations::{Access, Operation, Target, plan::Plan, services::Services, target::TargetRow},
 };
 
 /// What the engine asks of an operation, step by step.
@@ -47,7 +47,7 @@ pub(crate) struct Entry {
 /// A permission to be asked for on a row.
 pub(crate) struct Asked {
     pub(super) permission: &'static str,
-    pub(super) subject: Subject,
+    pub(super) target: TargetRow,
     /// By which a caller may know that the row exists.
     pub(super) read: &'static str,
 }
@@ -99,8 +99,8 @@ impl<O: Operation> Steps for Running<O> {
 
     async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>> {
         let target = self.input.target(plan.reads(), plan.actor).await?;
-        let asked = match (self.input.access(&target, plan.actor), target.subject()) {
-            (Access::Permission(permission), Some((subject, read))) => Some(Asked { permission, subject, read }),
+        let asked = match (self.input.access(&target, plan.actor), target.row()) {
+            (Access::Permission(permission), Some((row, read))) => Some(Asked { permission, target: row, read }),
             _ => None,
         };
         self.target = Some(target);

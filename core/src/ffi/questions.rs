@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::{SqlFilter, SqlTable};
 use crate::{
     caller::Caller,
-    checks::Asking,
+    checks::UserChecks,
     manager::UserManagement,
     model::{
         check::wrong,
@@ -69,10 +69,10 @@ impl Asked {
         self.resource.clone().map(to_resource).transpose()
     }
 
-    fn asking<'u>(&self, um: &'u UserManagement) -> Result<Asking<'u>> {
+    fn user_checks<'u>(&self, um: &'u UserManagement) -> Result<UserChecks<'u>> {
         let position = u64::try_from(self.at_least.unwrap_or(0));
         let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "must not be negative"))?;
-        Ok(um.asking().context(Context::of_json(self.context.clone())).at_least(position))
+        Ok(um.checks().context(Context::of_json(self.context.clone())).at_least(position))
     }
 }
 
@@ -161,7 +161,7 @@ struct ExplainUser;
 impl Explain for ExplainUser {
     async fn explain(&self, um: &UserManagement, asked: &Asked) -> Result<String> {
         let user = needed("user_id", asked.user_id)?;
-        written(&asked.asking(um)?.explain(user, asked.named()?, asked.target()?.as_ref()).await?)
+        written(&asked.user_checks(um)?.explain(user, asked.named()?, asked.target()?.as_ref()).await?)
     }
 }
 
@@ -204,7 +204,7 @@ pub(super) fn answer_deferred<W: Answers>(who: &W, question: &str, input: &str) 
 pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances: Option<&str>) -> Result<bool> {
     let Some(text) = circumstances else { return um.check_cached(user, permission, None) };
     let asked = Asked::read(text)?;
-    asked.asking(um)?.check_cached(user, permission, asked.target()?.as_ref())
+    asked.user_checks(um)?.check_cached(user, permission, asked.target()?.as_ref())
 }
 
 /// Asks about users, reading their rights where they are not in memory.
@@ -222,10 +222,10 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
     if question == "explain_user" {
         return EXPLAIN_USER.get()?.explain(um, &asked).await;
     }
-    let asking = asked.asking(um)?;
+    let user_checks = asked.user_checks(um)?;
     if question == "check" {
         let user = needed("user_id", asked.user_id)?;
-        return written(&asking.check(user, asked.named()?, asked.target()?.as_ref()).await?);
+        return written(&user_checks.check(user, asked.named()?, asked.target()?.as_ref()).await?);
     }
     if question != "check_many" {
         return Err(unknown(question));
@@ -233,7 +233,7 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
     let checks = asked.checks.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
     let checks = checks.collect::<Result<Vec<_>>>()?;
     let checks: Vec<_> = checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
-    written(&asking.check_many(&checks).await?)
+    written(&user_checks.check_many(&checks).await?)
 }
 
 /// A resource in JSON: `{"type": "document", "owner_id": "…"}`.

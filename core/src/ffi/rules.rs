@@ -15,43 +15,43 @@ use crate::{
         input::{Limits, read},
         time::Time,
     },
-    rules::{Asking, Context, Explanation, Policy, Principal, PrincipalData, Resource, Rules, Scope},
+    rules::{Context, Explanation, Policy, Principal, PrincipalChecks, PrincipalData, Resource, Rules, Scope},
 };
 
 /// What browsers load on demand.
-static DEFERRED: Deferred<Answer<Subject>> = Deferred::new(answer_deferred::<Subject>);
+static DEFERRED: Deferred<Answer<BoundPrincipal>> = Deferred::new(answer_deferred::<BoundPrincipal>);
 
 /// Makes those functions work here that browsers load on demand: policies in TOML, presets and the library's own types,
 /// explanations, row filters as SQL.
 pub fn load_deferred() {
     Policy::load_deferred();
     rules_config::load_deferred();
-    DEFERRED.load(answer_deferred::<Subject>);
+    DEFERRED.load(answer_deferred::<BoundPrincipal>);
 }
 
 /// Compiles a policy, given as [`RulesConfig`] in JSON.
 ///
 /// # Errors
 /// Those of [`RulesConfig::compile`].
-pub fn compile(settings: &str, clock: fn() -> Time) -> Result<Rules> {
-    Ok(Rules::new(RulesConfig::compile(settings)?, clock))
+pub fn compile(config: &str, clock: fn() -> Time) -> Result<Rules> {
+    Ok(Rules::new(RulesConfig::compile(config)?, clock))
 }
 
 /// A principal and the rules that decide about it: other languages ask it as they ask a caller.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct BoundPrincipal {
     rules: Rules,
     principal: Principal,
     context: Context,
 }
 
-impl Subject {
+impl BoundPrincipal {
     /// Somebody, described as [`PrincipalData::from_json`] has it.
     ///
     /// # Errors
-    /// Those of that, and of [`Rules::principal`].
+    /// Those of that, and of [`Rules::resolve_principal`].
     pub fn described(rules: &Rules, data: &str) -> Result<Self> {
-        Ok(Self::new(rules, rules.principal(&PrincipalData::from_json(data)?)?))
+        Ok(Self::new(rules, rules.resolve_principal(&PrincipalData::from_json(data)?)?))
     }
 
     /// Somebody who is not signed in.
@@ -79,7 +79,7 @@ impl Subject {
     /// Those of [`Rules::check`], and [`Reason::InvalidInput`](crate::Reason::InvalidInput) for a resource that is none.
     pub fn can(&self, permission: &str, resource: Option<&str>) -> Result<bool> {
         let resource = resource.map(questions::resource).transpose()?;
-        self.asking().check(&self.principal, permission, resource.as_ref())
+        self.checks().check(&self.principal, permission, resource.as_ref())
     }
 
     /// Whether it may do this to anything at all.
@@ -87,7 +87,7 @@ impl Subject {
     /// # Errors
     /// Those of [`Rules::can_somewhere`].
     pub fn can_somewhere(&self, permission: &str) -> Result<bool> {
-        self.asking().can_somewhere(&self.principal, permission)
+        self.checks().can_somewhere(&self.principal, permission)
     }
 
     /// Asks by the name of the question, as [`super::ask`] does: `can_many`, `can_somewhere`, `explain`, `filter` and
@@ -103,8 +103,8 @@ impl Subject {
     }
 
     /// Questions under its circumstances.
-    pub fn asking(&self) -> Asking<'_> {
-        self.rules.asking().context(&self.context)
+    pub fn checks(&self) -> PrincipalChecks<'_> {
+        self.rules.checks().context(&self.context)
     }
 
     /// Who asks.
@@ -113,9 +113,9 @@ impl Subject {
     }
 }
 
-impl Answers for Subject {
+impl Answers for BoundPrincipal {
     fn can_many(&self, checks: &[(&str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        self.asking().check_many(&self.principal, checks)
+        self.checks().check_many(&self.principal, checks)
     }
 
     fn can_somewhere(&self, permission: &str) -> Result<bool> {
@@ -123,14 +123,14 @@ impl Answers for Subject {
     }
 
     fn explain(&self, permission: &str, resource: Option<&Resource<'_>>) -> Result<Explanation> {
-        self.asking().explain(&self.principal, permission, resource)
+        self.checks().explain(&self.principal, permission, resource)
     }
 
     fn filter(&self, permission: &str, table: &SqlTable) -> Result<SqlFilter> {
-        SqlFilter::of_rules(&self.asking().filter(&self.principal, permission)?, table)
+        SqlFilter::of_rules(&self.checks().filter(&self.principal, permission)?, table)
     }
 
     fn has_role(&self, role: &str, scope: Option<&Scope>) -> Result<bool> {
-        self.asking().has_role(&self.principal, role, scope)
+        self.checks().has_role(&self.principal, role, scope)
     }
 }

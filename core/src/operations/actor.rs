@@ -26,16 +26,16 @@ const MAX_REQUEST_ID: usize = 128;
 #[derive(Clone)]
 pub struct Actor {
     /// Who it is.
-    pub identity: Identity,
+    pub kind: ActorKind,
     /// From where.
     pub request: Arc<RequestContext>,
     /// The policy under which its rights were read; all that it asks for is decided by this one.
     pub policy: Arc<PolicyState>,
 }
 
-/// Who somebody is.
+/// Who an actor is.
 #[derive(Clone)]
-pub enum Identity {
+pub enum ActorKind {
     /// The host itself: no rule holds it back, every invariant does.
     System,
     /// Nobody yet.
@@ -147,40 +147,40 @@ impl RequestContext {
 impl Actor {
     /// How the audit log names it.
     pub fn name(&self) -> String {
-        match &self.identity {
-            Identity::System => "system".to_owned(),
-            Identity::Anonymous(_) => "anonymous".to_owned(),
-            Identity::User(user) => user.id.to_string(),
+        match &self.kind {
+            ActorKind::System => "system".to_owned(),
+            ActorKind::Anonymous(_) => "anonymous".to_owned(),
+            ActorKind::User(user) => user.id.to_string(),
         }
     }
 
     /// The user, or the error that there is none.
     pub fn signed_in(&self) -> Result<&SignedIn> {
-        match &self.identity {
-            Identity::User(user) => Ok(user),
+        match &self.kind {
+            ActorKind::User(user) => Ok(user),
             _ => Err(Error::new(Reason::NotSignedIn, "this needs a signed-in user")),
         }
     }
 
     /// The user's id, where there is one.
     pub fn user_id(&self) -> Option<UserId> {
-        match &self.identity {
-            Identity::User(user) => Some(user.id),
+        match &self.kind {
+            ActorKind::User(user) => Some(user.id),
             _ => None,
         }
     }
 
     /// Whether the host itself asks.
     pub fn is_system(&self) -> bool {
-        matches!(self.identity, Identity::System)
+        matches!(self.kind, ActorKind::System)
     }
 
     /// The principal whose rights count; none for the host.
     pub fn principal(&self) -> Option<&Principal> {
-        match &self.identity {
-            Identity::System => None,
-            Identity::Anonymous(principal) => Some(principal),
-            Identity::User(user) => Some(&user.principal),
+        match &self.kind {
+            ActorKind::System => None,
+            ActorKind::Anonymous(principal) => Some(principal),
+            ActorKind::User(user) => Some(&user.principal),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     plan::{Memory, Planned, Writes},
-    target::{self, Subject},
+    target::{self, TargetRow},
 };
 use crate::{
     model::{
@@ -17,19 +17,23 @@ use crate::{
 };
 
 /// A row that is made, changed or taken away, or whose relations change.
-pub(crate) struct Change {
+pub(crate) struct TargetChange {
     /// Before; none where it is made.
-    pub(crate) before: Option<Subject>,
+    pub(crate) before: Option<TargetRow>,
     /// After; none where it goes.
-    pub(crate) after: Option<Subject>,
+    pub(crate) after: Option<TargetRow>,
     /// The guarded relations that change.
     pub(crate) relations: Vec<&'static str>,
 }
 
 /// The changes of a plan, and the unwritten rows whose relations change: what is decided about them
 /// holds only while they stay as they are.
-pub(super) async fn of(rules: &RuleSet, memory: &Memory<'_>, writes: &Writes) -> Result<(Vec<Change>, Vec<Check>)> {
-    let mut changes: Vec<Change> = writes.values().filter_map(change).collect();
+pub(super) async fn of(
+    rules: &RuleSet,
+    memory: &Memory<'_>,
+    writes: &Writes,
+) -> Result<(Vec<TargetChange>, Vec<Check>)> {
+    let mut changes: Vec<TargetChange> = writes.values().filter_map(change).collect();
     let mut checks = Vec::new();
     for (kind, name, link, table) in target::relations() {
         if !rules.is_guarded(kind, name) {
@@ -42,8 +46,8 @@ pub(super) async fn of(rules: &RuleSet, memory: &Memory<'_>, writes: &Writes) ->
                 _ => continue,
             };
             let own = table.position(&link.from).map_or(Value::Null, |at| row.0[at].clone());
-            let is_of = |subject: &Subject| {
-                subject.kind == kind && subject.table.position(&link.own).is_some_and(|at| subject.row.0[at] == own)
+            let is_of = |target: &TargetRow| {
+                target.kind == kind && target.table.position(&link.own).is_some_and(|at| target.row.0[at] == own)
             };
             let known = changes.iter_mut().find(|one| [&one.before, &one.after].into_iter().flatten().any(is_of));
             if let Some(known) = known {
@@ -60,21 +64,21 @@ pub(super) async fn of(rules: &RuleSet, memory: &Memory<'_>, writes: &Writes) ->
             };
             for row in rows {
                 checks.push(Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) });
-                let subject = Subject { kind, table: owner, row };
-                let (before, after) = (Some(subject.clone()), Some(subject));
-                changes.push(Change { before, after, relations: vec![name] });
+                let target = TargetRow { kind, table: owner, row };
+                let (before, after) = (Some(target.clone()), Some(target));
+                changes.push(TargetChange { before, after, relations: vec![name] });
             }
         }
     }
     Ok((changes, checks))
 }
 
-fn change(planned: &Planned) -> Option<Change> {
+fn change(planned: &Planned) -> Option<TargetChange> {
     let kind = planned.asked.or_else(|| target::kind_moved_along(planned.table))?;
-    let subject = |row: &Option<Row>| {
+    let target = |row: &Option<Row>| {
         let row = row.as_ref().filter(|row| !target::is_deleted(planned.table, row))?.clone();
-        Some(Subject { kind, table: planned.table, row })
+        Some(TargetRow { kind, table: planned.table, row })
     };
-    let (before, after) = (subject(&planned.before), subject(&planned.after));
-    Some(Change { before, after, relations: Vec::new() })
+    let (before, after) = (target(&planned.before), target(&planned.after));
+    Some(TargetChange { before, after, relations: Vec::new() })
 }

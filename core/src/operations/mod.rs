@@ -2,7 +2,7 @@
 //! methods, the ffi, Python, TypeScript, Kotlin, Swift) follows from the list.
 //!
 //! An operation is one type: its input, its permission, and its plan. The engine takes the five
-//! steps (authorise, validate, read, plan, commit) in order; see `engine`.
+//! steps (authorize, validate, read, plan, commit) in order; see `engine`.
 
 pub mod actor;
 pub mod administrators;
@@ -48,7 +48,7 @@ use crate::{
 use plan::Plan;
 use reads::Reads;
 use services::Services;
-use target::{ResourceRecord, Subject};
+use target::{ResourceRecord, TargetRow};
 
 /// An operation of the library: the fields of its type are its input, `Output` is its answer.
 ///
@@ -145,7 +145,7 @@ pub enum Access {
 /// What an operation is done to.
 pub trait Target: Clone + MaybeSend + MaybeSync {
     /// The row, and the permission by which a caller may know that it exists.
-    fn subject(&self) -> Option<(Subject, &'static str)>;
+    fn row(&self) -> Option<(TargetRow, &'static str)>;
 
     /// The target of an operation that loads none.
     fn none() -> Result<Self> {
@@ -154,7 +154,7 @@ pub trait Target: Clone + MaybeSend + MaybeSync {
 }
 
 impl Target for () {
-    fn subject(&self) -> Option<(Subject, &'static str)> {
+    fn row(&self) -> Option<(TargetRow, &'static str)> {
         None
     }
 
@@ -164,8 +164,8 @@ impl Target for () {
 }
 
 impl<R: ResourceRecord + Visible> Target for R {
-    fn subject(&self) -> Option<(Subject, &'static str)> {
-        Some((Subject::of(self), R::READ))
+    fn row(&self) -> Option<(TargetRow, &'static str)> {
+        Some((TargetRow::of(self), R::READ))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     reads::Reads,
     rights,
     services::Services,
-    target::{Subject, find},
+    target::{TargetRow, find},
 };
 use crate::model::{
     check::Checks,
@@ -153,7 +153,7 @@ pub(super) async fn filter(plan: &Plan<'_>, name: &str) -> Result<Predicate> {
         return Ok(Predicate::equals("region_id", id.0));
     }
     match find::<Region>(plan.reads(), name).await? {
-        Some(region) if plan.may(Region::READ, &Subject::of(&region)).await? => {
+        Some(region) if plan.may(Region::READ, &TargetRow::of(&region)).await? => {
             Ok(Predicate::equals("region_id", region.id.0))
         }
         _ => Ok(Predicate::Never),

@@ -26,7 +26,7 @@ use crate::{
 
 /// A row of a resource type.
 #[derive(Clone)]
-pub struct Subject {
+pub struct TargetRow {
     /// Its resource type.
     pub kind: &'static str,
     /// Its table.
@@ -35,15 +35,15 @@ pub struct Subject {
     pub row: Row,
 }
 
-impl fmt::Debug for Subject {
+impl fmt::Debug for TargetRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.table.shown(&self.row);
-        f.debug_struct("Subject").field("kind", &self.kind).field("row", &row).finish_non_exhaustive()
+        f.debug_struct("TargetRow").field("kind", &self.kind).field("row", &row).finish_non_exhaustive()
     }
 }
 
-impl Subject {
-    /// A record as a subject.
+impl TargetRow {
+    /// A record as a target.
     pub fn of<R: ResourceRecord>(record: &R) -> Self {
         Self { kind: R::TYPE, table: R::TABLE, row: record.to_row() }
     }

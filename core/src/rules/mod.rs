@@ -34,13 +34,15 @@ pub use compile::{
     rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet},
     schema::Schema,
 };
-pub use explain::{AssignmentTrace, Cause, Change, ChangeKind, Explanation, GrantTrace, TestOutcome, TestTrace};
+pub use explain::{
+    AssignmentTrace, Cause, ChangeKind, Explanation, GrantTrace, ProposedChange, TestOutcome, TestTrace,
+};
 pub use filter::RowFilter;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};
-pub use standalone::{Asking, Rules};
+pub use standalone::{PrincipalChecks, Rules};
 pub(crate) use {authorize::Check, policy::rows::PolicyRows};
 pub(crate) use {condition::duration::LIMIT as WIDEST_DURATION, condition::value::Base, filter::FilterAttribute};
 #[cfg(feature = "bindings")]

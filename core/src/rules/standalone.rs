@@ -32,7 +32,7 @@ use crate::rules::{Policy, Schema};
 ///     allow = [{ permission = "document:edit", when = "resource.owner == principal.id" }]
 /// "#)?;
 /// let rules = Rules::compile(&policy)?;
-/// let ada = rules.principal(&PrincipalData::new("ada").roles(["author"]))?;
+/// let ada = rules.resolve_principal(&PrincipalData::new("ada").roles(["author"]))?;
 /// assert!(rules.check(&ada, "document:edit", &Resource::of("document").with("owner", "ada"))?);
 /// assert!(!rules.check(&ada, "document:edit", &Resource::of("document").with("owner", "bob"))?);
 /// # Ok::<(), rolekeep::Error>(())
@@ -43,10 +43,10 @@ pub struct Rules {
     clock: fn() -> Time,
 }
 
-/// Checks with a context, or as of another time. Made by [`Rules::asking`].
+/// Checks with a context, or as of another time. Made by [`Rules::checks`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Asking<'r> {
+pub struct PrincipalChecks<'r> {
     rules: &'r Rules,
     context: &'r Context,
     now: Option<Time>,
@@ -74,12 +74,13 @@ impl Rules {
         &self.rules
     }
 
-    /// A principal, validated against the policy. Keep it for as long as its description stays the same.
+    /// The principal that the application describes, validated against the policy. Keep it for as long as the description
+    /// stays the same.
     ///
     /// # Errors
-    /// As [`RuleSet::described`].
-    pub fn principal(&self, data: &PrincipalData) -> Result<Principal> {
-        self.rules.described(data)
+    /// As [`RuleSet::resolve_principal`].
+    pub fn resolve_principal(&self, data: &PrincipalData) -> Result<Principal> {
+        self.rules.resolve_principal(data)
     }
 
     /// The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one.
@@ -88,8 +89,8 @@ impl Rules {
     }
 
     /// Checks with a context, or as of another time.
-    pub fn asking(&self) -> Asking<'_> {
-        Asking { rules: self, context: &NO_CONTEXT, now: None }
+    pub fn checks(&self) -> PrincipalChecks<'_> {
+        PrincipalChecks { rules: self, context: &NO_CONTEXT, now: None }
     }
 
     /// Whether the principal may do this to a resource.
@@ -110,7 +111,7 @@ impl Rules {
         permission: impl PermissionName,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
-        self.asking().check(principal, permission, resource)
+        self.checks().check(principal, permission, resource)
     }
 
     /// Fails with [`Reason::Denied`] unless [`Rules::check`] allows it.
@@ -123,7 +124,7 @@ impl Rules {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<()> {
-        self.asking().require(principal, permission, resource)
+        self.checks().require(principal, permission, resource)
     }
 
     /// Several checks at one moment, each as [`Rules::check`].
@@ -135,7 +136,7 @@ impl Rules {
         principal: &Principal,
         checks: &[(P, Option<&Resource<'_>>)],
     ) -> Result<Vec<bool>> {
-        self.asking().check_many(principal, checks)
+        self.checks().check_many(principal, checks)
     }
 
     /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong yes, never
@@ -144,7 +145,7 @@ impl Rules {
     /// # Errors
     /// As [`Rules::check`].
     pub fn can_somewhere(&self, principal: &Principal, permission: &str) -> Result<bool> {
-        self.asking().can_somewhere(principal, permission)
+        self.checks().can_somewhere(principal, permission)
     }
 
     /// The rows to which the principal may do this, for lists: [`RowFilter::to_sql`] gives the condition for your own query.
@@ -153,7 +154,7 @@ impl Rules {
     /// # Errors
     /// As [`Rules::check`].
     pub fn filter(&self, principal: &Principal, permission: &str) -> Result<RowFilter> {
-        self.asking().filter(principal, permission)
+        self.checks().filter(principal, permission)
     }
 
     /// Explains why the principal may or may not do this. The explanation is for operators: it tells more than the user may
@@ -167,7 +168,7 @@ impl Rules {
         permission: &str,
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<Explanation> {
-        self.asking().explain(principal, permission, resource)
+        self.checks().explain(principal, permission, resource)
     }
 
     /// Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope is given,
@@ -176,11 +177,11 @@ impl Rules {
     /// # Errors
     /// [`Reason::UnknownRole`] with the nearest name, [`Reason::InvalidInput`] for a scope of an unknown kind.
     pub fn has_role<'s>(&self, principal: &Principal, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<bool> {
-        self.asking().has_role(principal, role, scope)
+        self.checks().has_role(principal, role, scope)
     }
 }
 
-impl<'c> Asking<'c> {
+impl<'c> PrincipalChecks<'c> {
     /// The values that conditions read as `context.NAME`.
     pub fn context(mut self, context: &'c Context) -> Self {
         self.context = context;

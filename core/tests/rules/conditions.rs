@@ -148,7 +148,7 @@ fn each_form_means_what_it_says() {
     ];
     let holds = |when: &str| {
         let rules = rules(when).unwrap_or_else(|error| panic!("{when}: {error}"));
-        let principal = rules.principal(facts("r"));
+        let principal = rules.resolve_stored(facts("r"));
         let (resource, context) = (doc(), Context::new());
         let permission = rules.permission("doc:read").unwrap();
         let question = Question {
@@ -298,7 +298,7 @@ fn free_attributes_are_perhaps() {
         let mut facts = StoredPrincipal { assignments: vec![StoredAssignment::new("r", scope)], ..facts("r") };
         facts.attributes.push(("username".into(), Value::from("x")));
         facts.attributes.push(("names".into(), json("[\"x\"]")));
-        let principal = rules.principal(facts);
+        let principal = rules.resolve_stored(facts);
         let list = rules.permission("drone:list").unwrap();
         let filter =
             rules.filter(&principal, list, &Context::new(), now()).and_then(|filter| filter.into_predicate(now()));
@@ -351,7 +351,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let large = policy().permissions(["zebra:ride"]).role("r", ["doc:read"]);
     let large = RuleSet::compile(&large, &rolekeep_test_cases::schema()).unwrap();
     let small = rules("resource.sure == 1").unwrap();
-    let principal = small.principal(facts("r"));
+    let principal = small.resolve_stored(facts("r"));
     let context = Context::new();
     let ask = |permission: &str, field: Option<&str>| {
         let permission = large.permission(permission).unwrap();
@@ -379,7 +379,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     // A field that the type does not have, though the permission is given without a condition.
     let plain =
         RuleSet::compile(&Policy::new().permissions(["doc:read"]).role("r", ["doc:read"]), &Schema::new()).unwrap();
-    let (holder, field) = (plain.principal(facts("r")), large.field("user", "level").unwrap());
+    let (holder, field) = (plain.resolve_stored(facts("r")), large.field("user", "level").unwrap());
     let bare = Resource::of("cat");
     for (fields, resource, reason) in
         [(&[field][..], None, Reason::UnknownPermission), (&[][..], Some(&bare), Reason::InvalidInput)]
@@ -397,15 +397,15 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let verified = RuleSet::compile(&verified, &Schema::new()).unwrap();
     let (read, list) = (verified.permission("doc:read").unwrap(), verified.permission("doc:list").unwrap());
     for is_verified in [true, false] {
-        let one = verified.principal(StoredPrincipal { is_verified, ..facts("r") });
+        let one = verified.resolve_stored(StoredPrincipal { is_verified, ..facts("r") });
         assert_eq!(verified.check(&one, read, now()).unwrap(), is_verified);
         assert!(verified.check(&one, list, now()).unwrap());
     }
-    let other = plain.principal(facts("r"));
+    let other = plain.resolve_stored(facts("r"));
     for permission in [read, list] {
         assert_eq!(verified.check(&other, permission, now()).unwrap_err().reason(), Reason::Internal);
     }
-    let stranger = large.principal(facts("r"));
+    let stranger = large.resolve_stored(facts("r"));
     let read = small.permission("doc:read").unwrap();
     assert_eq!(small.check(&stranger, read, now()).unwrap_err().reason(), Reason::Internal);
     assert!(small.effective(&stranger, now()).is_empty());
@@ -418,7 +418,7 @@ fn numbers_of_other_rule_sets_and_incomplete_accounts_are_errors() {
     let policy = Policy::new()
         .add_role(Role::new("r").allow_when("drone:read", "principal.username == 'ada'").allow("region:read"));
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
-    let nameless = rules.principal(facts("r"));
+    let nameless = rules.resolve_stored(facts("r"));
     let (drone, region) = (rules.permission("drone:read").unwrap(), rules.permission("region:read").unwrap());
     assert_eq!(rules.check(&nameless, drone, now()).unwrap_err().reason(), Reason::ResourceIncomplete);
     assert!(rules.check(&nameless, region, now()).unwrap());

@@ -2,7 +2,7 @@
 
 use rolekeep::{
     Error, Policy, Reason, Resource, Time, Value,
-    ffi::rules::{Subject, compile},
+    ffi::rules::{BoundPrincipal, compile},
     rules::{AssignedRole, Context, PermissionHandle, PrincipalData, Rules, Scope},
     storage::sql::TableMapping,
 };
@@ -61,7 +61,7 @@ fn fields(problem: &Error) -> Vec<(&str, String)> {
 #[test]
 fn a_host_with_users_of_its_own_asks() {
     let rules = rules();
-    let ada = rules.principal(&maps("ada").roles(["author"]).attribute("level", 2)).unwrap();
+    let ada = rules.resolve_principal(&maps("ada").roles(["author"]).attribute("level", 2)).unwrap();
     assert!(rules.check(&ada, "document:edit", &document("ada")).unwrap());
     assert!(!rules.check(&ada, "document:edit", &document("bob")).unwrap());
     assert!(rules.can_somewhere(&ada, "document:edit").unwrap());
@@ -83,8 +83,8 @@ fn what_is_held_in_a_scope_for_a_time_and_by_a_group_counts_there_and_then() {
     let (past, future) = (Time::UNIX_EPOCH, Time::MAX);
     let tenant = Scope::of("tenant", "acme");
     let asked = |data: PrincipalData, at: Time| {
-        let somebody = rules.principal(&data).unwrap();
-        rules.asking().at(at).check(&somebody, "document:edit", &document("bob")).unwrap()
+        let somebody = rules.resolve_principal(&data).unwrap();
+        rules.checks().at(at).check(&somebody, "document:edit", &document("bob")).unwrap()
     };
     let now = Time::now();
     assert!(asked(maps("ada").roles([AssignedRole::new("editor").scope(tenant.clone())]), now));
@@ -120,7 +120,7 @@ fn ids_are_of_the_type_that_the_policy_declares() {
                 rolekeep::rules::Role::new("author").allow_when("document:edit", "resource.owner == principal.id"),
             );
         let rules = Rules::compile(&policy).unwrap();
-        let somebody = rules.principal(&PrincipalData::new(id).roles(["author"]))?;
+        let somebody = rules.resolve_principal(&PrincipalData::new(id).roles(["author"]))?;
         let owner = match ty {
             "int" => Value::from(7),
             _ => Value::from(id),
@@ -144,7 +144,7 @@ fn ids_are_of_the_type_that_the_policy_declares() {
     // Of a policy that says nothing of accounts, a UUID.
     let plain =
         Rules::compile(&Policy::new().role("reader", ["document:read"]).permissions(["document:read"])).unwrap();
-    assert!(plain.principal(&PrincipalData::new(uuid::Uuid::nil())).is_ok());
+    assert!(plain.resolve_principal(&PrincipalData::new(uuid::Uuid::nil())).is_ok());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn all_that_is_wrong_with_a_description_is_told_at_once() {
         .attribute("level", "high")
         .attribute("id", "ada")
         .attribute("departmnet", "maps");
-    let refused = rules.principal(&wrong).unwrap_err();
+    let refused = rules.resolve_principal(&wrong).unwrap_err();
     assert_eq!(refused.reason(), Reason::InvalidInput);
     let expected = [
         ("attributes.departmnet", "unknown_field"),
@@ -182,16 +182,16 @@ fn all_that_is_wrong_with_a_description_is_told_at_once() {
     // Null is not given; what may be absent may be null.
     let null = |name: &str| PrincipalData::new("ada").attribute("department", "maps").attribute(name, Value::Null);
     assert_eq!(
-        fields(&rules.principal(&null("department")).unwrap_err()),
+        fields(&rules.resolve_principal(&null("department")).unwrap_err()),
         [("attributes.department", "required".into())]
     );
-    assert!(rules.principal(&null("level")).is_ok());
+    assert!(rules.resolve_principal(&null("level")).is_ok());
 }
 
 #[test]
 fn a_principal_is_good_for_the_rules_that_made_it() {
     let (one, other) = (rules(), rules());
-    let ada = one.principal(&maps("ada").roles(["editor"])).unwrap();
+    let ada = one.resolve_principal(&maps("ada").roles(["editor"])).unwrap();
     assert!(one.clone().check(&ada, "document:edit", &document("bob")).unwrap());
     let refused = other.check(&ada, "document:edit", &document("bob")).unwrap_err();
     assert_eq!(refused.reason(), Reason::PrincipalInvalid);
@@ -207,9 +207,11 @@ fn what_was_said_of_the_context_stays() {
     let policy = policy.replace(r#"on_site = "bool""#, "on_site = \"bool\"\n    badge = \"string?\"");
     let rules = compile(&json!({ "policy_toml": policy }).to_string(), Time::now).unwrap();
     let ada = json!({ "id": "ada", "attributes": { "department": "maps" }, "roles": ["editor"] });
-    let ada = Subject::described(&rules, &ada.to_string()).unwrap().with_context(r#"{"on_site": true}"#).unwrap();
-    let asked =
-        |who: &Subject| who.can("document:edit", Some(r#"{"type":"document","owner":"x","tenant":null,"level":3}"#));
+    let ada =
+        BoundPrincipal::described(&rules, &ada.to_string()).unwrap().with_context(r#"{"on_site": true}"#).unwrap();
+    let asked = |who: &BoundPrincipal| {
+        who.can("document:edit", Some(r#"{"type":"document","owner":"x","tenant":null,"level":3}"#))
+    };
     assert_eq!(asked(&ada.with_context(r#"{"badge": "x"}"#).unwrap()), Ok(true));
     assert_eq!(asked(&ada.with_context(r#"{"on_site": false}"#).unwrap()), Ok(false));
 }
@@ -217,10 +219,10 @@ fn what_was_said_of_the_context_stays() {
 #[test]
 fn explanations_name_principals_by_the_hosts_ids() {
     let rules = rules();
-    let one = |id: &str| rules.principal(&maps(id).roles(["author"])).unwrap();
+    let one = |id: &str| rules.resolve_principal(&maps(id).roles(["author"])).unwrap();
     let acting = rules.rule_set().on_behalf_of(&one("ada"), &one("bob")).unwrap();
     let why = rules.explain(&acting, "document:edit", &document("ada")).unwrap();
-    assert!(why.text.contains("for bob, on whose behalf it is asked"), "{}", why.text);
+    assert!(why.text.contains("for bob, on whose behalf the principal acts"), "{}", why.text);
     // Both hold the same and are not the same: what one lacks is told of that one alone.
     let asked: Vec<_> = why.changes.iter().map(|change| (change.asker, change.principal)).collect();
     assert_eq!(asked, [(1, None)], "{}", why.text);
@@ -243,7 +245,7 @@ fn many_at_once_are_what_each_is_alone() {
         .replace("[permissions]", &format!("[permissions]\n{declared}"))
         .replace("[roles.author]\n    allow = [", &format!("[roles.author]\n    allow = [{grants}"));
     let rules = Rules::compile(&Policy::from_toml(&policy).unwrap()).unwrap();
-    let one = |id: &str| rules.principal(&maps(id).roles(["author"])).unwrap();
+    let one = |id: &str| rules.resolve_principal(&maps(id).roles(["author"])).unwrap();
     let acting = rules.rule_set().on_behalf_of(&one("ada"), &one("bob")).unwrap();
     let documents = [document("ada"), document("bob").with("level", 7), document("ada").with("level", 11)];
     let handles: Vec<_> = names.iter().map(|name| PermissionHandle::new(name.as_str())).collect();
@@ -270,9 +272,9 @@ fn circumstances_are_given_with_the_question() {
         r#"allow = [{ permission = "document:edit", when = "context.on_site == true" }]"#,
     );
     let rules = Rules::compile(&Policy::from_toml(&policy).unwrap()).unwrap();
-    let ada = rules.principal(&maps("ada").roles(["editor"])).unwrap();
+    let ada = rules.resolve_principal(&maps("ada").roles(["editor"])).unwrap();
     let context = Context::new().with("on_site", true);
-    assert!(rules.asking().context(&context).check(&ada, "document:edit", &document("bob")).unwrap());
+    assert!(rules.checks().context(&context).check(&ada, "document:edit", &document("bob")).unwrap());
     let refused = rules.check(&ada, "document:edit", &document("bob")).unwrap_err();
     assert_eq!(refused.reason(), Reason::ContextIncomplete);
 }
@@ -282,7 +284,7 @@ fn circumstances_are_given_with_the_question() {
 fn json_is_bounded_and_read_strictly() {
     let settings = json!({ "policy_toml": POLICY }).to_string();
     let rules = compile(&settings, Time::now).unwrap();
-    let described = |data: serde_json::Value| Subject::described(&rules, &data.to_string());
+    let described = |data: serde_json::Value| BoundPrincipal::described(&rules, &data.to_string());
     let right = json!({
         "id": "ada", "attributes": { "department": "maps", "level": 3, "teams": ["a", "b"] },
         "roles": ["reader", { "role": "editor", "scope": "tenant:acme", "valid_from": null }], "groups": { "staff": ["author"] },
@@ -310,7 +312,7 @@ fn json_is_bounded_and_read_strictly() {
         ("ada".to_owned(), Reason::InvalidJson),
         (r#""ada""#.to_owned(), Reason::InvalidInput),
     ] {
-        assert_eq!(Subject::described(&rules, &text).unwrap_err().reason(), reason, "{text:.40}");
+        assert_eq!(BoundPrincipal::described(&rules, &text).unwrap_err().reason(), reason, "{text:.40}");
     }
     for (settings, reason) in [
         (json!({}), Reason::ConfigInvalid),

@@ -190,7 +190,7 @@ fn two_edits_of_one_rule_set_give_two_roles_two_numbers() {
         assignments: vec![StoredAssignment::new("reader", Scope::Global)],
         ..StoredPrincipal::new(uuid::Uuid::from_u128(1))
     };
-    let reader = one.principal(facts);
+    let reader = one.resolve_stored(facts);
     let (now, edit) = ("2026-06-01T12:00:00Z".parse().unwrap(), other.permission("document:edit").unwrap());
     assert!(!other.check(&reader, edit, now).unwrap());
     assert!(one.check(&reader, one.permission("document:read").unwrap(), now).unwrap());

@@ -8,8 +8,8 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use rolekeep::{
     Time, Value,
     rules::{
-        AssignmentTrace, Change, ChangeKind, Context, Effect, Policy, Question, Resource, Role, RuleSet, Schema, Scope,
-        StoredAssignment, StoredPrincipal,
+        AssignmentTrace, ChangeKind, Context, Effect, Policy, ProposedChange, Question, Resource, Role, RuleSet,
+        Schema, Scope, StoredAssignment, StoredPrincipal,
     },
 };
 use rolekeep_test_cases::{Asker, Case, GeneratedGrant, GeneratedRole, Query, Reference, ThingRow};
@@ -36,7 +36,7 @@ impl World<'_> {
     }
 
     /// The world with these changes; assignments are found where they were before all of them.
-    fn with<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Self {
+    fn with<'c>(&self, changes: impl Iterator<Item = &'c ProposedChange>) -> Self {
         let mut world = self.clone();
         for change in changes {
             let at = usize::try_from(change.asker).unwrap();
@@ -103,7 +103,7 @@ impl World<'_> {
         world
     }
 
-    fn force(&mut self, change: &Change) {
+    fn force(&mut self, change: &ProposedChange) {
         for test in &change.tests {
             let twins: Vec<usize> = self.case.twins(usize::try_from(test.asker).unwrap()).collect();
             self.case.forced.extend(twins.into_iter().map(|twin| ((twin, test.text.clone()), test.holds)));
@@ -203,7 +203,7 @@ fn an_account_that_stands_twice_in_a_chain_changes_once() {
         ("too low", "doc:write", true, Scope::Global, None),
         ("not held", "doc:list", true, Scope::Global, None),
     ] {
-        let owner = rules.principal(StoredPrincipal {
+        let owner = rules.resolve_stored(StoredPrincipal {
             is_active,
             status: if is_active { "active".into() } else { "suspended".into() },
             attributes: vec![("level".into(), Value::Int(1))],

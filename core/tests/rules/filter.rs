@@ -53,7 +53,7 @@ fn policy(role: Role) -> Policy {
 fn filter_of(role: Role, permission: &str, assignments: Vec<StoredAssignment>) -> Result<RowFilter> {
     let rules = RuleSet::compile(&policy(role), &rolekeep_test_cases::schema()).unwrap();
     let json = |text: &str| Value::Json(text.into());
-    let principal = rules.principal(StoredPrincipal {
+    let principal = rules.resolve_stored(StoredPrincipal {
         attributes: vec![
             ("username".into(), "ada".into()),
             ("shifts".into(), json(r#"["2026-06-01T12:00:00Z"]"#)),
@@ -211,7 +211,7 @@ fn each_role_lists_where_it_is_held() {
         let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
         let list = rules.permission("drone:list").unwrap();
         rules
-            .filter(&rules.principal_in(facts, Some(&tree)), list, &Context::new(), now())
+            .filter(&rules.resolve_stored_in(facts, Some(&tree)), list, &Context::new(), now())
             .unwrap()
             .into_predicate(now())
             .unwrap()
@@ -265,7 +265,7 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
         for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
             let assignments = vec![one.0.clone(), other.0.clone()];
             let facts = StoredPrincipal { is_active, is_verified, assignments, ..StoredPrincipal::new(Uuid::nil()) };
-            let principal = rules.principal(facts);
+            let principal = rules.resolve_stored(facts);
             for (name, roles) in [("drone:read", &["reader"][..]), ("drone:list", &["lister", "proven"])] {
                 let expected = is_active
                     && [one, other].iter().any(|(held, counts)| {

@@ -54,7 +54,7 @@ fn rules() -> RuleSet {
 fn reader(rules: &RuleSet, attributes: &[(&'static str, Value)]) -> Principal {
     let attributes = attributes.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
     let assignments = vec![StoredAssignment::new("reader", Scope::Global)];
-    rules.principal(StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
+    rules.resolve_stored(StoredPrincipal { attributes, assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
 }
 
 /// By every way to ask, which must agree; asked again, the answer is the same.

@@ -148,7 +148,7 @@ fn an_empty_policy_or_a_backward_window_allows_nothing() {
         let policy = if is_json { Policy::from_json(text) } else { Policy::from_toml(text) }.unwrap();
         let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
         let principal =
-            rules.principal(StoredPrincipal { assignments: facts, ..StoredPrincipal::new(uuid::Uuid::nil()) });
+            rules.resolve_stored(StoredPrincipal { assignments: facts, ..StoredPrincipal::new(uuid::Uuid::nil()) });
         let context = Context::new();
         for info in rules.permissions() {
             let permission = rules.permission(&info.name).unwrap();
@@ -186,8 +186,8 @@ fn a_chain_of_a_thousand_roles_decides() {
     });
     let rules = RuleSet::compile(&chain, &Schema::new()).unwrap();
     let held = StoredAssignment::new("role999", Scope::Global);
-    let principal =
-        rules.principal(StoredPrincipal { assignments: vec![held], ..StoredPrincipal::new(uuid::Uuid::from_u128(1)) });
+    let principal = rules
+        .resolve_stored(StoredPrincipal { assignments: vec![held], ..StoredPrincipal::new(uuid::Uuid::from_u128(1)) });
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let permission = rules.permission("a:b").unwrap();
     let context = Context::new();

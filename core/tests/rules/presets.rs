@@ -81,11 +81,11 @@ fn flyos() -> RuleSet {
 #[test]
 fn flyos_is_the_table_of_its_page() {
     let rules = flyos();
-    let main = rules.principal(facts(MAIN, None, vec![held("MAIN_HQ", Scope::Global)]));
-    let east = rules.principal(facts(EASTERN, Some(EAST), vec![held("REGIONAL_HQ", Scope::Global)]));
-    let operator = rules.principal(facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]));
-    let nobody = rules.principal(facts(Uuid::from_u128(4), Some(EAST), vec![]));
-    let homeless = rules.principal(facts(Uuid::from_u128(5), None, vec![held("REGIONAL_HQ", Scope::Global)]));
+    let main = rules.resolve_stored(facts(MAIN, None, vec![held("MAIN_HQ", Scope::Global)]));
+    let east = rules.resolve_stored(facts(EASTERN, Some(EAST), vec![held("REGIONAL_HQ", Scope::Global)]));
+    let operator = rules.resolve_stored(facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]));
+    let nobody = rules.resolve_stored(facts(Uuid::from_u128(4), Some(EAST), vec![]));
+    let homeless = rules.resolve_stored(facts(Uuid::from_u128(5), None, vec![held("REGIONAL_HQ", Scope::Global)]));
     let own = user(OPERATOR, Some(EAST));
     let other = user(Uuid::from_u128(9), Some(EAST));
     let west = user(Uuid::from_u128(9), Some(WEST));
@@ -142,9 +142,9 @@ fn flyos_is_the_table_of_its_page() {
 #[test]
 fn standard_lets_users_look_after_themselves() {
     let rules = RuleSet::compile(&Policy::preset("standard").unwrap(), &rolekeep_test_cases::schema()).unwrap();
-    let user_1 = rules.principal(facts(MAIN, None, vec![held("user", Scope::Global)]));
-    let moderator = rules.principal(facts(EASTERN, None, vec![held("moderator", Scope::Global)]));
-    let admin = rules.principal(facts(OPERATOR, None, vec![held("admin", Scope::Global)]));
+    let user_1 = rules.resolve_stored(facts(MAIN, None, vec![held("user", Scope::Global)]));
+    let moderator = rules.resolve_stored(facts(EASTERN, None, vec![held("moderator", Scope::Global)]));
+    let admin = rules.resolve_stored(facts(OPERATOR, None, vec![held("admin", Scope::Global)]));
     let (own, other) = (user(MAIN, None), user(WEST, None));
     for (permission, by_itself, to_other, by_moderator) in [
         ("user:read", true, false, true),
@@ -180,7 +180,7 @@ fn an_explanation_says_what_would_have_to_change() {
     );
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let soon = StoredAssignment { from: Some(time("2026-07-01T00:00:00Z")), ..held("watch", Scope::region(EAST)) };
-    let principal = rules.principal(facts(EASTERN, Some(EAST), vec![held("watch", Scope::region(EAST)), soon]));
+    let principal = rules.resolve_stored(facts(EASTERN, Some(EAST), vec![held("watch", Scope::region(EAST)), soon]));
     let explanation = why(&rules, &principal, "drone:read", Some(&drone(Some(WEST), &[])));
     let moved = &explanation.changes[0];
     assert_eq!((explanation.changes.len(), &moved.scopes), (1, &vec![Scope::region(WEST).to_string()]));
@@ -189,7 +189,7 @@ fn an_explanation_says_what_would_have_to_change() {
 
     // The one condition must hold and that of the deny must not; either alone does not do.
     let commander = vec![held("REGIONAL_HQ", Scope::Global), held("grounded", Scope::Global)];
-    let principal = rules.principal(facts(EASTERN, Some(EAST), commander));
+    let principal = rules.resolve_stored(facts(EASTERN, Some(EAST), commander));
     let explanation = why(&rules, &principal, "drone:read", Some(&drone(Some(WEST), &[])));
     let kinds: Vec<ChangeKind> = explanation.changes.iter().map(|change| change.kind).collect();
     assert_eq!(explanation.cause, Cause::Denied);
@@ -208,10 +208,10 @@ fn an_explanation_says_what_would_have_to_change() {
 
     let mut suspended = facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]);
     (suspended.is_active, suspended.status) = (false, "suspended".into());
-    let suspended = rules.principal(suspended);
+    let suspended = rules.resolve_stored(suspended);
     let explanation = why(&rules, &suspended, "drone:read", Some(&drone(None, &[OPERATOR])));
     assert_eq!(explanation.changes[0].kind, ChangeKind::Activate);
-    let operator = rules.principal(facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]));
+    let operator = rules.resolve_stored(facts(OPERATOR, Some(EAST), vec![held("OPERATOR", Scope::Global)]));
     let explanation = why(&rules, &operator, "drone:update", Some(&drone(None, &[])));
     assert_eq!(explanation.changes[0].role.as_deref(), Some("MAIN_HQ"));
     let explanation = why(&rules, &operator, "drone:read", Some(&drone(None, &[OPERATOR])));
@@ -221,7 +221,7 @@ fn an_explanation_says_what_would_have_to_change() {
 #[test]
 fn what_is_missing_is_an_error_and_never_a_decision() {
     let rules = flyos();
-    let main = rules.principal(facts(MAIN, None, vec![held("MAIN_HQ", Scope::Global)]));
+    let main = rules.resolve_stored(facts(MAIN, None, vec![held("MAIN_HQ", Scope::Global)]));
     let reason =
         |resource: &Resource<'_>| decide(&rules, &main, "drone:read", Some(resource), |_| ()).unwrap_err().reason();
     // Not even for an administrator.
@@ -238,7 +238,7 @@ fn what_is_missing_is_an_error_and_never_a_decision() {
         .context("ip", "ip")
         .add_role(Role::new("r").allow_when("audit:read", "context.ip in '10.0.0.0/8'"));
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
-    let principal = rules.principal(facts(MAIN, None, vec![held("r", Scope::Global)]));
+    let principal = rules.resolve_stored(facts(MAIN, None, vec![held("r", Scope::Global)]));
     let asked = |context: &Context| {
         let permission = rules.permission("audit:read").unwrap();
         let question = Question { principal: &principal, permission, fields: &[], resource: None, context, now: now() };
@@ -253,10 +253,10 @@ fn what_is_missing_is_an_error_and_never_a_decision() {
 #[test]
 fn admin_all_is_held_globally_or_not_at_all() {
     let rules = flyos();
-    let scoped = rules.principal(facts(MAIN, Some(EAST), vec![held("MAIN_HQ", Scope::region(EAST))]));
+    let scoped = rules.resolve_stored(facts(MAIN, Some(EAST), vec![held("MAIN_HQ", Scope::region(EAST))]));
     assert!(!can(&rules, &scoped, "drone:read", &drone(Some(EAST), &[])));
     let ended = StoredAssignment { until: Some(now()), ..held("MAIN_HQ", Scope::Global) };
-    let ended = rules.principal(facts(MAIN, Some(EAST), vec![ended]));
+    let ended = rules.resolve_stored(facts(MAIN, Some(EAST), vec![ended]));
     assert!(!can(&rules, &ended, "drone:read", &drone(Some(EAST), &[])));
 }
 
@@ -271,7 +271,7 @@ fn free_attributes_decide_but_cannot_list() {
     let with = |value: Value| {
         let mut facts = facts(MAIN, None, vec![held("r", Scope::Global)]);
         facts.attributes.push(("clearance".into(), value));
-        rules.principal(facts)
+        rules.resolve_stored(facts)
     };
     let drone = drone(None, &[]);
     assert!(can(&rules, &with(Value::Int(3)), "drone:list", &drone));
@@ -323,7 +323,7 @@ fn a_filter_folds_scopes_and_expires() {
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let mut assignments: Vec<_> = (0..50).map(|number| held("watch", Scope::region(Uuid::from_u128(number)))).collect();
     assignments[0].until = Some(time("2026-06-01T12:00:01Z"));
-    let principal = rules.principal(facts(MAIN, None, assignments));
+    let principal = rules.resolve_stored(facts(MAIN, None, assignments));
     let filter = rules.filter(&principal, rules.permission("drone:list").unwrap(), &Context::new(), now()).unwrap();
     assert!(
         matches!(filter.predicate_at(now()).unwrap(), Predicate::In(name, ids) if name == "region_id" && ids.len() == 50)
@@ -338,7 +338,7 @@ fn the_simplest_policy_works_and_names_what_was_meant() {
     let policy = Policy::new().permissions(["document:edit", "document:delete"]).role("editor", ["document:edit"]);
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let editor =
-        rules.principal(facts(MAIN, None, vec![held("editor", Scope::Global), held("unknown", Scope::Global)]));
+        rules.resolve_stored(facts(MAIN, None, vec![held("editor", Scope::Global), held("unknown", Scope::Global)]));
     let document = Resource::of("document");
     assert!(can(&rules, &editor, "document:edit", &document));
     assert!(!can(&rules, &editor, "document:delete", &document));

@@ -45,7 +45,7 @@ fn rules(ty: &str) -> RuleSet {
 
 fn holder(rules: &RuleSet, held: &[(&str, Scope)], tree: Option<&Arc<rolekeep::rules::ScopeTree>>) -> Principal {
     let assignments = held.iter().map(|(role, scope)| StoredAssignment::new(*role, scope.clone())).collect();
-    rules.principal_in(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) }, tree)
+    rules.resolve_stored_in(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) }, tree)
 }
 
 /// By every way there is to ask, which must agree.

@@ -30,7 +30,7 @@ fn rules() -> RuleSet {
 
 fn holding(rules: &RuleSet, scope: Scope) -> Principal {
     let assignments = vec![StoredAssignment::new("reader", scope)];
-    rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
+    rules.resolve_stored(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) })
 }
 
 /// By the short way and by the long one, which must agree.
@@ -129,7 +129,7 @@ fn a_country_covers_what_lies_in_its_regions() {
     let tree = Arc::new(rules.scope_tree([("region", Value::Id(HERE), Value::Id(THERE))]));
     let assignments = vec![StoredAssignment::new("reader", Scope::of("country", THERE))];
     let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) };
-    let reader = rules.principal_in(facts, Some(&tree));
+    let reader = rules.resolve_stored_in(facts, Some(&tree));
     assert!(ask(&rules, &reader, &parcel(HERE), "parcel").unwrap());
     // The region that has the country's own id lies nowhere.
     assert!(!ask(&rules, &reader, &parcel(THERE), "parcel").unwrap());
@@ -206,14 +206,14 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
                 let suspended = StoredPrincipal { is_active: false, ..facts.clone() };
                 let in_tree = expected || at == 1 && held.contains(&COUNTRY);
                 let askers = [
-                    (&rules, rules.principal(facts.clone()), expected),
-                    (&edited, rules.principal(facts.clone()), expected),
-                    (&rules, edited.principal(passing), expected),
-                    (&rules, rules.principal(since), expected),
-                    (&rules, rules.principal(before), expected),
-                    (&rules, rules.principal(after), expected),
-                    (&rules, rules.principal(suspended), false),
-                    (&rules, rules.principal_in(facts.clone(), Some(&tree)), in_tree),
+                    (&rules, rules.resolve_stored(facts.clone()), expected),
+                    (&edited, rules.resolve_stored(facts.clone()), expected),
+                    (&rules, edited.resolve_stored(passing), expected),
+                    (&rules, rules.resolve_stored(since), expected),
+                    (&rules, rules.resolve_stored(before), expected),
+                    (&rules, rules.resolve_stored(after), expected),
+                    (&rules, rules.resolve_stored(suspended), false),
+                    (&rules, rules.resolve_stored_in(facts.clone(), Some(&tree)), in_tree),
                 ];
                 for (rules, principal, expected) in askers {
                     let allowed = ask_to(rules, &principal, &parcel, "parcel:move").unwrap();
@@ -229,7 +229,7 @@ fn whatever_else_is_held_one_role_that_allows_is_enough() {
         for at in 0..70 {
             let mut facts = StoredPrincipal::new(Uuid::from_u128(1));
             facts.assignments = vec![StoredAssignment::new(format!("mover-{at}"), Scope::region(HERE))];
-            let principal = edited.principal(facts);
+            let principal = edited.resolve_stored(facts);
             assert!(ask_to(&edited, &principal, &parcel, "parcel:move").unwrap());
             assert!(!ask_to(&rules, &principal, &parcel, "parcel:move").unwrap(), "{at}");
         }

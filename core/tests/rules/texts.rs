@@ -102,7 +102,7 @@ impl Told<'_> {
 fn presets() {
     let flyos = RuleSet::compile(&Policy::preset("flyos").unwrap(), &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &flyos, context: Context::new() };
-    let of = |role: &str, region| flyos.principal(account(ADA, region, everywhere(role)));
+    let of = |role: &str, region| flyos.resolve_stored(account(ADA, region, everywhere(role)));
     told.tell("allowed_by_administrator", &of("MAIN_HQ", None), "drone:update", Some(&drone(None)));
     told.tell("allowed_by_condition", &of("REGIONAL_HQ", Some(EAST)), "drone:read", Some(&drone(Some(EAST))));
     told.tell("denied_by_condition", &of("REGIONAL_HQ", Some(EAST)), "drone:read", Some(&drone(Some(WEST))));
@@ -112,19 +112,19 @@ fn presets() {
     told.tell("denied_without_a_resource", &of("OPERATOR", None), "drone:read", None);
     let suspended =
         StoredPrincipal { is_active: false, status: "suspended".into(), ..account(BOB, None, everywhere("OPERATOR")) };
-    told.tell("denied_suspended", &flyos.principal(suspended.clone()), "drone:read", Some(&drone(None)));
+    told.tell("denied_suspended", &flyos.resolve_stored(suspended.clone()), "drone:read", Some(&drone(None)));
     let suspended = StoredPrincipal { id: ADA, ..suspended };
-    told.tell("denied_suspended_and_more", &flyos.principal(suspended), "drone:read", Some(&drone(None)));
+    told.tell("denied_suspended_and_more", &flyos.resolve_stored(suspended), "drone:read", Some(&drone(None)));
 
     let standard = RuleSet::compile(&Policy::preset("standard").unwrap(), &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &standard, context: Context::new() };
-    let of = |role: &str| standard.principal(account(ADA, None, everywhere(role)));
+    let of = |role: &str| standard.resolve_stored(account(ADA, None, everywhere(role)));
     told.tell("allowed_plainly", &of("moderator"), "user:update", Some(&user(ADA)));
     told.tell("denied_not_ones_own", &of("user"), "user:update", Some(&user(BOB)));
     told.tell("denied_no_role_held_gives_it", &of("user"), "user:list", Some(&user(BOB)));
     told.tell(
         "denied_nothing_held",
-        &standard.principal(account(ADA, None, Vec::new())),
+        &standard.resolve_stored(account(ADA, None, Vec::new())),
         "user:read",
         Some(&user(BOB)),
     );
@@ -138,7 +138,7 @@ fn everything() {
     let tree = [("region", EAST, AUSTRIA), ("region", WEST, ITALY)];
     let rows = tree.into_iter().map(|(kind, id, above)| (kind, Value::Id(id), Value::Id(above)));
     let tree = Arc::new(rules.scope_tree(rows));
-    let of = |assignments: Vec<StoredAssignment>| rules.principal_in(account(ADA, None, assignments), Some(&tree));
+    let of = |assignments: Vec<StoredAssignment>| rules.resolve_stored_in(account(ADA, None, assignments), Some(&tree));
     let east = drone(Some(EAST));
 
     let crew = StoredAssignment { group: Some("night crew".into()), ..held("chief", Scope::region(EAST)) };
@@ -197,7 +197,7 @@ fn everything() {
     let session = rules.with_active_roles(&chief, &[rules.role("guest").unwrap()]);
     told.tell("denied_role_not_active", &session, "drone:read", Some(&east));
 
-    let bob = rules.principal_in(account(BOB, None, in_east()), Some(&tree));
+    let bob = rules.resolve_stored_in(account(BOB, None, in_east()), Some(&tree));
     let both = rules.on_behalf_of(&of(austria()), &bob).unwrap();
     told.tell("allowed_on_behalf_of", &both, "drone:read", Some(&east));
     let both = rules.on_behalf_of(&chief, &bob).unwrap();
@@ -211,6 +211,6 @@ fn what_no_role_gives() {
     let policy = Policy::new().permissions(["document:read", "document:print"]).role("reader", ["document:read"]);
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let told = Told { rules: &rules, context: Context::new() };
-    let reader = rules.principal(account(ADA, None, everywhere("reader")));
+    let reader = rules.resolve_stored(account(ADA, None, everywhere("reader")));
     told.tell("denied_policy_lacks_it", &reader, "document:print", Some(&Resource::of("document")));
 }

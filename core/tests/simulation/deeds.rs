@@ -323,7 +323,7 @@ impl Stage {
                 let (user, permission) = (*world.pick(&self.users), *world.pick(&PERMISSIONS));
                 // What others did counts from when it is heard of, or at once where that is asked for.
                 let at_least = if world.below(2) == 0 { begin } else { 0 };
-                match instance.um.asking().at_least(at_least).check(user, permission, None).await {
+                match instance.um.checks().at_least(at_least).check(user, permission, None).await {
                     Ok(is_allowed) => {
                         let mut floors = before;
                         if instance.is_shared {

@@ -168,7 +168,7 @@ fn cases() -> impl Strategy<Value = DocumentCase> {
 /// What the case allows, and its filter.
 fn decided(case: &DocumentCase, documents: &[(Uuid, Resource<'static>)]) -> (BTreeSet<Uuid>, RowFilter) {
     let rules = case.rules().unwrap_or_else(|error| panic!("{error}\n{:?}", case.policy));
-    let principal = rules.principal(case.principal.clone());
+    let principal = rules.resolve_stored(case.principal.clone());
     let context = case.context();
     let permission = rules.permission("document:read").unwrap();
     let filter = rules.filter(&principal, permission, &context, case.now).unwrap();

@@ -22,7 +22,7 @@ fn filter(attributes: &[(&str, &str)], when: &str, scopes: &[Scope]) -> RowFilte
     let assignments = scopes.iter().map(|scope| StoredAssignment::new("reader", scope.clone())).collect();
     let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
     let list = rules.permission("document:list").unwrap();
-    rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap()
+    rules.filter(&rules.resolve_stored(facts), list, &Context::new(), now()).unwrap()
 }
 
 async fn count(table: &str, filter: &RowFilter, mapping: &TableMapping) -> Result<i64, Box<dyn std::error::Error>> {
@@ -85,7 +85,7 @@ fn more_parameters_than_a_statement_takes_are_refused() {
         let assignments = (0..many.len()).map(|at| StoredAssignment::new(format!("r{at}"), Scope::Global)).collect();
         let facts = StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(7)) };
         let list = rules.permission("document:list").unwrap();
-        let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
+        let filter = rules.filter(&rules.resolve_stored(facts), list, &Context::new(), now()).unwrap();
         assert_eq!(filter.to_sql(&mapping, now()).unwrap_err().reason(), Reason::InvalidInput);
     }
 }

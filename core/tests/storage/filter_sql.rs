@@ -47,7 +47,7 @@ fn policy(when: &str) -> Policy {
 fn filter_of(policy: &Policy, scopes: impl IntoIterator<Item = Scope>) -> RowFilter {
     let rules = RuleSet::compile(policy, &schema()).unwrap_or_else(|error| panic!("{error}"));
     let permission = rules.permission("document:list").unwrap();
-    rules.filter(&rules.principal(reader(scopes)), permission, &Context::new(), now()).unwrap()
+    rules.filter(&rules.resolve_stored(reader(scopes)), permission, &Context::new(), now()).unwrap()
 }
 
 fn reader(scopes: impl IntoIterator<Item = Scope>) -> StoredPrincipal {
@@ -136,7 +136,7 @@ fn scopes_fold_into_one_parameter_and_numbers_begin_where_the_host_says() {
     facts.assignments.push(StoredAssignment::new("owner", Scope::Global));
     let rules = RuleSet::compile(&policy, &schema()).unwrap();
     let list = rules.permission("document:list").unwrap();
-    let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
+    let filter = rules.filter(&rules.resolve_stored(facts), list, &Context::new(), now()).unwrap();
     let mapping = TableMapping::postgres("d").column("region_id", "area\"; --").first_parameter(4);
     let condition = filter.to_sql(&mapping, now()).unwrap();
     assert_eq!(condition.text, r#"("d"."owner_id" = $4::uuid OR "d"."area""; --" = ANY($5::uuid[]))"#);
@@ -224,7 +224,7 @@ fn our_own_types_are_listed_by_the_hosts_sql_too() {
     let mut facts = reader([Scope::Global]);
     facts.assignments[0].role = "OPERATOR".into();
     let list = rules.permission("drone:list").unwrap();
-    let filter = rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap();
+    let filter = rules.filter(&rules.resolve_stored(facts), list, &Context::new(), now()).unwrap();
     let condition = filter.to_sql(&TableMapping::postgres("drones"), now()).unwrap();
     assert_eq!(
         condition.text,
@@ -297,7 +297,7 @@ async fn a_hundred_thousand_scopes_are_one_parameter() {
         row.bind(Uuid::from_u128(at).to_string()).bind(region.to_string()).execute(&mut connection).await.unwrap();
     }
     let rules = RuleSet::compile(&policy(""), &schema()).unwrap();
-    let principal = rules.principal(reader((0..100_000).map(|id| Scope::region(Uuid::from_u128(id)))));
+    let principal = rules.resolve_stored(reader((0..100_000).map(|id| Scope::region(Uuid::from_u128(id)))));
     let permission = rules.permission("document:list").unwrap();
     let filter = rules.filter(&principal, permission, &Context::new(), now()).unwrap();
     let condition = filter.to_sql(&TableMapping::sqlite("documents"), now()).unwrap();

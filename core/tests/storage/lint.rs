@@ -52,7 +52,7 @@ fn a_guarded_deny_does_not_fire_on_a_stored_value_of_another_type() {
         assignments: vec![StoredAssignment::new("reader", Scope::Global)],
         ..StoredPrincipal::new(Uuid::from_u128(1))
     };
-    let (principal, context) = (rules.principal(facts), Context::new());
+    let (principal, context) = (rules.resolve_stored(facts), Context::new());
     for (level, is_allowed) in [("4", false), ("\"4\"", true), ("3", true)] {
         let resource = Resource::of("document")
             .stored("level", Value::Json(level.into()))

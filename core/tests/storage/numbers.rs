@@ -24,7 +24,7 @@ fn both_of(when: &str, ty: &str, keys: &[&str], documents: &[(String, String)]) 
         .add_role(Role::new("reader").allow_when("doc:read", when));
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let assignments = vec![StoredAssignment::new("reader", Scope::Global)];
-    let principal = rules.principal(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) });
+    let principal = rules.resolve_stored(StoredPrincipal { assignments, ..StoredPrincipal::new(Uuid::from_u128(1)) });
     let (permission, context, now) = (rules.permission("doc:read").unwrap(), Context::new(), Time::UNIX_EPOCH);
     let allowed = documents.iter().filter(|(_, member)| {
         let resource = Resource::of("doc").stored("m", Value::Json(member.as_str().into()));

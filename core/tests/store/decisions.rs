@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use rolekeep::{
     Policy, RequestContext, Resource, Time, UserId, UserManagement,
-    ffi::rules::{Subject, compile},
+    ffi::rules::{BoundPrincipal, compile},
     regions::CreateRegion,
     roles::AssignRole,
     rules::Context,
@@ -170,8 +170,8 @@ impl World {
         let context = Context::from_json(&values);
         match who {
             Some(who) => {
-                let asking = self.um.asking().context(context);
-                asking.check(self.users[who].0, permission, resource.as_ref()).await
+                let checks = self.um.checks().context(context);
+                checks.check(self.users[who].0, permission, resource.as_ref()).await
             }
             None => {
                 let mut request = RequestContext::default();
@@ -202,14 +202,14 @@ async fn rbc_19_rules_without_accounts_decide_as_those_with() {
 
     let settings = json!({ "policy_toml": policy, "library_types": true }).to_string();
     let rules = compile(&settings, Time::now).unwrap();
-    let subjects: Vec<Subject> =
-        principals.iter().map(|data| Subject::described(&rules, &data.to_string()).unwrap()).collect();
+    let bound: Vec<BoundPrincipal> =
+        principals.iter().map(|data| BoundPrincipal::described(&rules, &data.to_string()).unwrap()).collect();
     for question in &questions {
-        let subject =
-            question[0].as_u64().map_or_else(|| Subject::anonymous(&rules), |at| subjects[at as usize].clone());
-        let subject = subject.with_context(&question[3].to_string()).unwrap();
+        let principal =
+            question[0].as_u64().map_or_else(|| BoundPrincipal::anonymous(&rules), |at| bound[at as usize].clone());
+        let principal = principal.with_context(&question[3].to_string()).unwrap();
         let resource = (!question[2].is_null()).then(|| question[2].to_string());
-        let answer = subject.can(question[1].as_str().unwrap(), resource.as_deref());
+        let answer = principal.can(question[1].as_str().unwrap(), resource.as_deref());
         let answer = answer.map_or_else(|error| json!(error.reason()), |is_allowed| json!(is_allowed));
         assert_eq!(answer, question[4], "{question}");
     }

@@ -139,7 +139,11 @@ impl World {
                     let assignments =
                         held.iter().map(|(role, scope)| StoredAssignment::new(role.as_str(), scope.clone()));
                     let assignments = assignments.collect();
-                    rules.principal(StoredPrincipal { is_verified: false, assignments, ..StoredPrincipal::new(user) })
+                    rules.resolve_stored(StoredPrincipal {
+                        is_verified: false,
+                        assignments,
+                        ..StoredPrincipal::new(user)
+                    })
                 }
             };
             let scopes: BTreeSet<Scope> = held.iter().map(|(_, scope)| scope.clone()).chain([Scope::Global]).collect();

@@ -106,8 +106,8 @@ async fn rbc_2_another_instance_hears_of_an_edit() {
         let expected = allow == ["document:*"];
         // Here before the edit returns; there where that much is asked for, and then for all.
         assert_eq!(at_home.can("document:edit", None).unwrap(), expected);
-        let asking = there.asking().at_least(here.position());
-        assert_eq!(asking.check(ada.id, "document:edit", None).await.unwrap(), expected);
+        let checks = there.checks().at_least(here.position());
+        assert_eq!(checks.check(ada.id, "document:edit", None).await.unwrap(), expected);
         assert_eq!(abroad.can("document:edit", None).unwrap(), expected);
     }
     // And by itself: in less than a second, where the machine has time.

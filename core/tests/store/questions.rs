@@ -243,7 +243,7 @@ async fn the_host_fills_the_context() {
     let um = store(&Clock::new()).await;
     let guard = user(&um, "guard", &["guard"]).await;
     assert_eq!(reason(um.check(guard, "safe:open", None).await), Reason::ContextIncomplete);
-    let on_site = |is: bool| um.asking().context(Context::new().with("on_site", is));
+    let on_site = |is: bool| um.checks().context(Context::new().with("on_site", is));
     assert!(on_site(true).check_cached(guard, "safe:open", None).unwrap());
     assert!(!on_site(false).check_cached(guard, "safe:open", None).unwrap());
     assert!(on_site(true).check(guard, "safe:open", None).await.unwrap());
@@ -344,11 +344,11 @@ async fn a_position_is_waited_for_or_refused() {
     um.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
     let after = um.position();
     assert!(after > before);
-    assert!(um.asking().at_least(after).check(ada, "document:read", None).await.unwrap());
-    assert!(um.asking().at_least(after).check_cached(ada, "document:read", None).unwrap());
+    assert!(um.checks().at_least(after).check(ada, "document:read", None).await.unwrap());
+    assert!(um.checks().at_least(after).check_cached(ada, "document:read", None).unwrap());
     // What nobody has written yet.
-    assert_eq!(reason(um.asking().at_least(after + 1).check_cached(ada, "document:read", None)), Reason::RightsStale);
-    let waited = um.asking().at_least(after + 1).check(ada, "document:read", None).await;
+    assert_eq!(reason(um.checks().at_least(after + 1).check_cached(ada, "document:read", None)), Reason::RightsStale);
+    let waited = um.checks().at_least(after + 1).check(ada, "document:read", None).await;
     assert_eq!(reason(waited), Reason::RightsStale);
 }
 
@@ -363,15 +363,15 @@ async fn another_instance_answers_by_what_was_written_here() {
     let ada = user(&here, "ada", &[]).await;
     for _ in 0..20 {
         here.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
-        assert!(there.asking().at_least(here.position()).check(ada, "document:read", None).await.unwrap());
-        assert!(there.asking().at_least(here.position()).check_cached(ada, "document:read", None).unwrap());
+        assert!(there.checks().at_least(here.position()).check(ada, "document:read", None).await.unwrap());
+        assert!(there.checks().at_least(here.position()).check_cached(ada, "document:read", None).unwrap());
         here.system().roles().unassign(UnassignRole::new(ada, "reader")).await.unwrap();
         // Without waiting it says that it does not know, unless the poll was faster; never that she may.
-        match there.asking().at_least(here.position()).check_cached(ada, "document:read", None) {
+        match there.checks().at_least(here.position()).check_cached(ada, "document:read", None) {
             Ok(is_allowed) => assert!(!is_allowed),
             Err(error) => assert!(matches!(error.reason(), Reason::RightsStale | Reason::NotLoaded)),
         }
-        let later = there.asking().at_least(here.position());
+        let later = there.checks().at_least(here.position());
         assert_eq!(later.check_many(&[(ada, "document:read", None)]).await.unwrap(), [false]);
     }
     here.close().await.unwrap();

@@ -47,7 +47,7 @@ impl Asker {
     /// Without whom it asks on behalf of.
     pub(super) fn principal(&self, rules: &RuleSet, tree: &Arc<ScopeTree>) -> Result<Principal> {
         let mut principal = match self.is_signed_in {
-            true => rules.principal_in(self.facts.clone(), Some(tree)),
+            true => rules.resolve_stored_in(self.facts.clone(), Some(tree)),
             false => rules.anonymous(),
         };
         if let Some(session) = &self.session {

@@ -73,7 +73,7 @@ fn filter_of(when: &str, scopes: impl IntoIterator<Item = Scope>) -> RowFilter {
         ("email".into(), "ada@example.org".into()),
         ("status".into(), "active".into()),
     ]);
-    rules.filter(&rules.principal(facts), list, &Context::new(), now()).unwrap()
+    rules.filter(&rules.resolve_stored(facts), list, &Context::new(), now()).unwrap()
 }
 
 fn mapping() -> TableMapping {
@@ -125,7 +125,7 @@ async fn a_hundred_thousand_scopes_are_one_parameter() {
     let rules = RuleSet::compile(&policy(""), &rolekeep_test_cases::schema()).unwrap();
     let list = rules.permission("document:list").unwrap();
     let scopes = (0..100_000).map(|id| Scope::region(Uuid::from_u128(if id < 50 { id * 3 } else { 1_000 + id })));
-    let principal = rules.principal(reader(scopes));
+    let principal = rules.resolve_stored(reader(scopes));
     let filter = rules.filter(&principal, list, &Context::new(), now()).unwrap();
     let condition = filter.to_sql(&mapping(), now()).unwrap();
     assert_eq!(condition.parameters.len(), 1);

@@ -283,7 +283,7 @@ impl Reader {
             .map(|scope| StoredAssignment { role: "reader".into(), scope, from: None, until: None, group: None })
             .collect();
         Ok(Self {
-            principal: rules.principal(facts),
+            principal: rules.resolve_stored(facts),
             permission: rules.permission("thing:read")?,
             rules,
             context: Context::new(),

@@ -159,7 +159,7 @@ fn filter_of(case: &Case, now: Time) -> Result<RowFilter> {
     let scopes = (0..case.regions).map(|at| Scope::region(region(at)));
     let scopes = scopes.chain((case.regions == 0).then_some(Scope::Global));
     facts.assignments = scopes.map(|scope| StoredAssignment::new("reader", scope)).collect();
-    Ok(rules.filter(&rules.principal(facts), rules.permission("thing:list")?, &Context::new(), now)?)
+    Ok(rules.filter(&rules.resolve_stored(facts), rules.permission("thing:list")?, &Context::new(), now)?)
 }
 
 /// A database with the table in it.

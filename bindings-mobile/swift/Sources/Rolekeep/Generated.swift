@@ -1840,10 +1840,9 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     /**
      * Gives a user a generated password that must be changed at the next sign-in.
      *
-     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
-     * do what the user may. It needs a sign-in or `sessions.step_up` within the last
-     * five minutes.
+     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
+     * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
+     * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
     func setTemporary(input: SetTemporaryPassword) async throws  -> TemporaryPassword
     
@@ -1973,10 +1972,9 @@ open func set(input: SetPassword)async throws   {
     /**
      * Gives a user a generated password that must be changed at the next sign-in.
      *
-     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
-     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
-     * do what the user may. It needs a sign-in or `sessions.step_up` within the last
-     * five minutes.
+     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
+     * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
+     * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
 open func setTemporary(input: SetTemporaryPassword)async throws  -> TemporaryPassword  {
     return
@@ -6992,165 +6990,6 @@ func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
 
 
 /**
- * One change of a set; all of them are needed. Fields that its kind does not use are empty.
- */
-public struct Change: Equatable, Hashable {
-    /**
-     * The kind of change.
-     */
-    public let kind: ChangeKind
-    /**
-     * In words: `watch is held in region …; this drone is in region …`.
-     */
-    public let text: String
-    /**
-     * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
-     */
-    public let asker: Int64
-    /**
-     * The id of this principal; none if it is not signed in, or its id is not a UUID.
-     */
-    public let principal: Uuid?
-    /**
-     * The role to assign, to activate or to change.
-     */
-    public let role: String?
-    /**
-     * The assignment to move.
-     */
-    public let assignment: AssignmentTrace?
-    /**
-     * The grant to take away, as the role has it: `deny drone:read when …`.
-     */
-    public let grant: String?
-    /**
-     * The permission that a key's pattern or a grant must match.
-     */
-    public let permission: String?
-    /**
-     * The scopes in which a role must be held, or a resource must lie.
-     */
-    public let scopes: [String]
-    /**
-     * The fields to name.
-     */
-    public let fields: [String]
-    /**
-     * How comparisons must turn out.
-     */
-    public let tests: [TestOutcome]
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * The kind of change.
-         */kind: ChangeKind, 
-        /**
-         * In words: `watch is held in region …; this drone is in region …`.
-         */text: String, 
-        /**
-         * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
-         */asker: Int64, 
-        /**
-         * The id of this principal; none if it is not signed in, or its id is not a UUID.
-         */principal: Uuid? = nil, 
-        /**
-         * The role to assign, to activate or to change.
-         */role: String? = nil, 
-        /**
-         * The assignment to move.
-         */assignment: AssignmentTrace? = nil, 
-        /**
-         * The grant to take away, as the role has it: `deny drone:read when …`.
-         */grant: String? = nil, 
-        /**
-         * The permission that a key's pattern or a grant must match.
-         */permission: String? = nil, 
-        /**
-         * The scopes in which a role must be held, or a resource must lie.
-         */scopes: [String] = [], 
-        /**
-         * The fields to name.
-         */fields: [String] = [], 
-        /**
-         * How comparisons must turn out.
-         */tests: [TestOutcome] = []) {
-        self.kind = kind
-        self.text = text
-        self.asker = asker
-        self.principal = principal
-        self.role = role
-        self.assignment = assignment
-        self.grant = grant
-        self.permission = permission
-        self.scopes = scopes
-        self.fields = fields
-        self.tests = tests
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension Change: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeChange: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Change {
-        return
-            try Change(
-                kind: FfiConverterTypeChangeKind.read(from: &buf), 
-                text: FfiConverterString.read(from: &buf), 
-                asker: FfiConverterInt64.read(from: &buf), 
-                principal: FfiConverterOptionTypeUuid.read(from: &buf), 
-                role: FfiConverterOptionString.read(from: &buf), 
-                assignment: FfiConverterOptionTypeAssignmentTrace.read(from: &buf), 
-                grant: FfiConverterOptionString.read(from: &buf), 
-                permission: FfiConverterOptionString.read(from: &buf), 
-                scopes: FfiConverterSequenceString.read(from: &buf), 
-                fields: FfiConverterSequenceString.read(from: &buf), 
-                tests: FfiConverterSequenceTypeTestOutcome.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: Change, into buf: inout [UInt8]) {
-        FfiConverterTypeChangeKind.write(value.kind, into: &buf)
-        FfiConverterString.write(value.text, into: &buf)
-        FfiConverterInt64.write(value.asker, into: &buf)
-        FfiConverterOptionTypeUuid.write(value.principal, into: &buf)
-        FfiConverterOptionString.write(value.role, into: &buf)
-        FfiConverterOptionTypeAssignmentTrace.write(value.assignment, into: &buf)
-        FfiConverterOptionString.write(value.grant, into: &buf)
-        FfiConverterOptionString.write(value.permission, into: &buf)
-        FfiConverterSequenceString.write(value.scopes, into: &buf)
-        FfiConverterSequenceString.write(value.fields, into: &buf)
-        FfiConverterSequenceTypeTestOutcome.write(value.tests, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeChange_lift(_ buf: RustBuffer) throws -> Change {
-    return try FfiConverterTypeChange.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeChange_lower(_ value: Change) -> RustBuffer {
-    return FfiConverterTypeChange.lower(value)
-}
-
-
-/**
  * The outcome of a change whose answer was lost.
  */
 public struct ChangeOutcome: Equatable, Hashable {
@@ -10121,7 +9960,7 @@ public struct Explanation: Equatable, Hashable {
     /**
      * On a denial, a minimal set of changes that together would allow it.
      */
-    public let changes: [Change]
+    public let changes: [ProposedChange]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -10146,7 +9985,7 @@ public struct Explanation: Equatable, Hashable {
          */misses: [GrantTrace] = [], 
         /**
          * On a denial, a minimal set of changes that together would allow it.
-         */changes: [Change] = []) {
+         */changes: [ProposedChange] = []) {
         self.allowed = allowed
         self.permission = permission
         self.cause = cause
@@ -10178,7 +10017,7 @@ struct FfiConverterTypeExplanation: FfiConverterRustBuffer {
                 text: FfiConverterString.read(from: &buf), 
                 decidedBy: FfiConverterOptionTypeGrantTrace.read(from: &buf), 
                 misses: FfiConverterSequenceTypeGrantTrace.read(from: &buf), 
-                changes: FfiConverterSequenceTypeChange.read(from: &buf)
+                changes: FfiConverterSequenceTypeProposedChange.read(from: &buf)
         )
     }
 
@@ -10189,7 +10028,7 @@ struct FfiConverterTypeExplanation: FfiConverterRustBuffer {
         FfiConverterString.write(value.text, into: &buf)
         FfiConverterOptionTypeGrantTrace.write(value.decidedBy, into: &buf)
         FfiConverterSequenceTypeGrantTrace.write(value.misses, into: &buf)
-        FfiConverterSequenceTypeChange.write(value.changes, into: &buf)
+        FfiConverterSequenceTypeProposedChange.write(value.changes, into: &buf)
     }
 }
 
@@ -13430,6 +13269,165 @@ func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
 
 
 /**
+ * One change of a set; all of them are needed. Fields that its kind does not use are empty.
+ */
+public struct ProposedChange: Equatable, Hashable {
+    /**
+     * The kind of change.
+     */
+    public let kind: ChangeKind
+    /**
+     * In words: `watch is held in region …; this drone is in region …`.
+     */
+    public let text: String
+    /**
+     * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
+     */
+    public let asker: Int64
+    /**
+     * The id of this principal; none if it is not signed in, or its id is not a UUID.
+     */
+    public let principal: Uuid?
+    /**
+     * The role to assign, to activate or to change.
+     */
+    public let role: String?
+    /**
+     * The assignment to move.
+     */
+    public let assignment: AssignmentTrace?
+    /**
+     * The grant to take away, as the role has it: `deny drone:read when …`.
+     */
+    public let grant: String?
+    /**
+     * The permission that a key's pattern or a grant must match.
+     */
+    public let permission: String?
+    /**
+     * The scopes in which a role must be held, or a resource must lie.
+     */
+    public let scopes: [String]
+    /**
+     * The fields to name.
+     */
+    public let fields: [String]
+    /**
+     * How comparisons must turn out.
+     */
+    public let tests: [TestOutcome]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The kind of change.
+         */kind: ChangeKind, 
+        /**
+         * In words: `watch is held in region …; this drone is in region …`.
+         */text: String, 
+        /**
+         * Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on.
+         */asker: Int64, 
+        /**
+         * The id of this principal; none if it is not signed in, or its id is not a UUID.
+         */principal: Uuid? = nil, 
+        /**
+         * The role to assign, to activate or to change.
+         */role: String? = nil, 
+        /**
+         * The assignment to move.
+         */assignment: AssignmentTrace? = nil, 
+        /**
+         * The grant to take away, as the role has it: `deny drone:read when …`.
+         */grant: String? = nil, 
+        /**
+         * The permission that a key's pattern or a grant must match.
+         */permission: String? = nil, 
+        /**
+         * The scopes in which a role must be held, or a resource must lie.
+         */scopes: [String] = [], 
+        /**
+         * The fields to name.
+         */fields: [String] = [], 
+        /**
+         * How comparisons must turn out.
+         */tests: [TestOutcome] = []) {
+        self.kind = kind
+        self.text = text
+        self.asker = asker
+        self.principal = principal
+        self.role = role
+        self.assignment = assignment
+        self.grant = grant
+        self.permission = permission
+        self.scopes = scopes
+        self.fields = fields
+        self.tests = tests
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ProposedChange: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProposedChange: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ProposedChange {
+        return
+            try ProposedChange(
+                kind: FfiConverterTypeChangeKind.read(from: &buf), 
+                text: FfiConverterString.read(from: &buf), 
+                asker: FfiConverterInt64.read(from: &buf), 
+                principal: FfiConverterOptionTypeUuid.read(from: &buf), 
+                role: FfiConverterOptionString.read(from: &buf), 
+                assignment: FfiConverterOptionTypeAssignmentTrace.read(from: &buf), 
+                grant: FfiConverterOptionString.read(from: &buf), 
+                permission: FfiConverterOptionString.read(from: &buf), 
+                scopes: FfiConverterSequenceString.read(from: &buf), 
+                fields: FfiConverterSequenceString.read(from: &buf), 
+                tests: FfiConverterSequenceTypeTestOutcome.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ProposedChange, into buf: inout [UInt8]) {
+        FfiConverterTypeChangeKind.write(value.kind, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterInt64.write(value.asker, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.principal, into: &buf)
+        FfiConverterOptionString.write(value.role, into: &buf)
+        FfiConverterOptionTypeAssignmentTrace.write(value.assignment, into: &buf)
+        FfiConverterOptionString.write(value.grant, into: &buf)
+        FfiConverterOptionString.write(value.permission, into: &buf)
+        FfiConverterSequenceString.write(value.scopes, into: &buf)
+        FfiConverterSequenceString.write(value.fields, into: &buf)
+        FfiConverterSequenceTypeTestOutcome.write(value.tests, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProposedChange_lift(_ buf: RustBuffer) throws -> ProposedChange {
+    return try FfiConverterTypeProposedChange.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProposedChange_lower(_ value: ProposedChange) -> RustBuffer {
+    return FfiConverterTypeProposedChange.lower(value)
+}
+
+
+/**
  * Moves a drone from its operator to another user, in one commit.
  *
  * Permissions and errors as for `assign`.
@@ -16429,10 +16427,9 @@ func FfiConverterTypeSetPassword_lower(_ value: SetPassword) -> RustBuffer {
 /**
  * Gives a user a generated password that must be changed at the next sign-in.
  *
- * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
- * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may
- * do what the user may. It needs a sign-in or `sessions.step_up` within the last
- * five minutes.
+ * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
+ * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
+ * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
  */
 public struct SetTemporaryPassword: Equatable, Hashable {
     /**
@@ -17294,7 +17291,7 @@ func FfiConverterTypeTemporaryPassword_lower(_ value: TemporaryPassword) -> Rust
  */
 public struct TestOutcome: Equatable, Hashable {
     /**
-     * The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
+     * The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
      */
     public let asker: Int64
     /**
@@ -17314,7 +17311,7 @@ public struct TestOutcome: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
+         * The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
          */asker: Int64, 
         /**
          * As written.
@@ -23492,31 +23489,6 @@ fileprivate struct FfiConverterSequenceTypeAuditEntry: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterSequenceTypeChange: FfiConverterRustBuffer {
-    typealias SwiftType = [Change]
-
-    public static func write(_ value: [Change], into buf: inout [UInt8]) {
-        let len = Int32(value.count)
-        writeInt(&buf, len)
-        for item in value {
-            FfiConverterTypeChange.write(item, into: &buf)
-        }
-    }
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Change] {
-        let len: Int32 = try readInt(&buf)
-        var seq = [Change]()
-        seq.reserveCapacity(Int(len))
-        for _ in 0 ..< len {
-            seq.append(try FfiConverterTypeChange.read(from: &buf))
-        }
-        return seq
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
 fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
     typealias SwiftType = [Check]
 
@@ -23809,6 +23781,31 @@ fileprivate struct FfiConverterSequenceTypeProblem: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeProblem.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeProposedChange: FfiConverterRustBuffer {
+    typealias SwiftType = [ProposedChange]
+
+    public static func write(_ value: [ProposedChange], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeProposedChange.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ProposedChange] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ProposedChange]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeProposedChange.read(from: &buf))
         }
         return seq
     }
@@ -24813,7 +24810,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 56824) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_set_temporary() != 5598) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_set_temporary() != 20803) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 38999) {

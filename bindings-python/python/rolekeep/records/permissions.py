@@ -51,36 +51,6 @@ class Cause(Word):
     """No pattern of the API key matches it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One change of a set; all of them are needed. Fields that its kind does not use are empty."""
-
-    kind: ChangeKind
-    """The kind of change."""
-    text: str
-    """In words: `watch is held in region …; this drone is in region …`."""
-    asker: int
-    """Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and
-    so on.
-    """
-    principal: UUID | None = None
-    """The id of this principal; none if it is not signed in, or its id is not a UUID."""
-    role: str | None = None
-    """The role to assign, to activate or to change."""
-    assignment: AssignmentTrace | None = None
-    """The assignment to move."""
-    grant: str | None = None
-    """The grant to take away, as the role has it: `deny drone:read when …`."""
-    permission: str | None = None
-    """The permission that a key's pattern or a grant must match."""
-    scopes: builtins.list[str] = field(default_factory=builtins.list)
-    """The scopes in which a role must be held, or a resource must lie."""
-    fields: builtins.list[str] = field(default_factory=builtins.list)
-    """The fields to name."""
-    tests: builtins.list[TestOutcome] = field(default_factory=builtins.list)
-    """How comparisons must turn out."""
-
-
 class ChangeKind(Word):
     """The kind of a change that an explanation proposes."""
 
@@ -156,7 +126,7 @@ class Explanation:
     """The grant that decided, if one did."""
     misses: builtins.list[GrantTrace] = field(default_factory=builtins.list)
     """On a denial, grants that almost allowed it; the nearest first, at most 20."""
-    changes: builtins.list[Change] = field(default_factory=builtins.list)
+    changes: builtins.list[ProposedChange] = field(default_factory=builtins.list)
     """On a denial, a minimal set of changes that together would allow it."""
 
 
@@ -207,6 +177,36 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedChange:
+    """One change of a set; all of them are needed. Fields that its kind does not use are empty."""
+
+    kind: ChangeKind
+    """The kind of change."""
+    text: str
+    """In words: `watch is held in region …; this drone is in region …`."""
+    asker: int
+    """Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and
+    so on.
+    """
+    principal: UUID | None = None
+    """The id of this principal; none if it is not signed in, or its id is not a UUID."""
+    role: str | None = None
+    """The role to assign, to activate or to change."""
+    assignment: AssignmentTrace | None = None
+    """The assignment to move."""
+    grant: str | None = None
+    """The grant to take away, as the role has it: `deny drone:read when …`."""
+    permission: str | None = None
+    """The permission that a key's pattern or a grant must match."""
+    scopes: builtins.list[str] = field(default_factory=builtins.list)
+    """The scopes in which a role must be held, or a resource must lie."""
+    fields: builtins.list[str] = field(default_factory=builtins.list)
+    """The fields to name."""
+    tests: builtins.list[TestOutcome] = field(default_factory=builtins.list)
+    """How comparisons must turn out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedGrant:
     """A grant that was removed with a permission."""
 
@@ -221,7 +221,7 @@ class TestOutcome:
     """How a comparison of a condition must turn out."""
 
     asker: int
-    """The principal that it reads, as in `Change::asker`; 0 if it reads none."""
+    """The principal that it reads, as in `ProposedChange::asker`; 0 if it reads none."""
     text: str
     """As written."""
     holds: bool

@@ -38,32 +38,6 @@ export type Cause =
   /** No pattern of the API key matches it. */
   | "beyond_key";
 
-/** One change of a set; all of them are needed. Fields that its kind does not use are empty. */
-export interface Change {
-  /** The kind of change. */
-  readonly kind: ChangeKind;
-  /** In words: `watch is held in region …; this drone is in region …`. */
-  readonly text: string;
-  /** Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on. */
-  readonly asker: number;
-  /** The id of this principal; none if it is not signed in, or its id is not a UUID. */
-  readonly principal: string | null;
-  /** The role to assign, to activate or to change. */
-  readonly role: string | null;
-  /** The assignment to move. */
-  readonly assignment: AssignmentTrace | null;
-  /** The grant to take away, as the role has it: `deny drone:read when …`. */
-  readonly grant: string | null;
-  /** The permission that a key's pattern or a grant must match. */
-  readonly permission: string | null;
-  /** The scopes in which a role must be held, or a resource must lie. */
-  readonly scopes: readonly string[];
-  /** The fields to name. */
-  readonly fields: readonly string[];
-  /** How comparisons must turn out. */
-  readonly tests: readonly TestOutcome[];
-}
-
 /** The kind of a change that an explanation proposes. */
 export type ChangeKind =
   /** The account becomes active. */
@@ -180,7 +154,7 @@ export interface Explanation {
   /** On a denial, grants that almost allowed it; the nearest first, at most 20. */
   readonly misses: readonly GrantTrace[];
   /** On a denial, a minimal set of changes that together would allow it. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly ProposedChange[];
 }
 
 /**
@@ -247,6 +221,32 @@ export interface Permission {
   readonly version: number | null;
 }
 
+/** One change of a set; all of them are needed. Fields that its kind does not use are empty. */
+export interface ProposedChange {
+  /** The kind of change. */
+  readonly kind: ChangeKind;
+  /** In words: `watch is held in region …; this drone is in region …`. */
+  readonly text: string;
+  /** Which principal it is about: 0 is the one who asks, 1 the one on whose behalf that one acts, and so on. */
+  readonly asker: number;
+  /** The id of this principal; none if it is not signed in, or its id is not a UUID. */
+  readonly principal: string | null;
+  /** The role to assign, to activate or to change. */
+  readonly role: string | null;
+  /** The assignment to move. */
+  readonly assignment: AssignmentTrace | null;
+  /** The grant to take away, as the role has it: `deny drone:read when …`. */
+  readonly grant: string | null;
+  /** The permission that a key's pattern or a grant must match. */
+  readonly permission: string | null;
+  /** The scopes in which a role must be held, or a resource must lie. */
+  readonly scopes: readonly string[];
+  /** The fields to name. */
+  readonly fields: readonly string[];
+  /** How comparisons must turn out. */
+  readonly tests: readonly TestOutcome[];
+}
+
 /** A grant that was removed with a permission. */
 export interface RemovedGrant {
   /** The role that had it. */
@@ -257,7 +257,7 @@ export interface RemovedGrant {
 
 /** How a comparison of a condition must turn out. */
 export interface TestOutcome {
-  /** The principal that it reads, as in `Change::asker`; 0 if it reads none. */
+  /** The principal that it reads, as in `ProposedChange::asker`; 0 if it reads none. */
   readonly asker: number;
   /** As written. */
   readonly text: string;

@@ -13,7 +13,7 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, Visible, actor::Actor, plan::Plan, reads::Reads, services::Services, target::Subject,
+        Access, Operation, Visible, actor::Actor, plan::Plan, reads::Reads, services::Services, target::TargetRow,
     },
 };
 
@@ -101,7 +101,7 @@ impl Operation for UnassignDrone {
             return Err(Error::not_found("assignment"));
         };
         // Nobody learns by trying who flies a drone.
-        if !plan.may(User::READ, &Subject::of(&held)).await? {
+        if !plan.may(User::READ, &TargetRow::of(&held)).await? {
             return Err(plan.hide("assignment"));
         }
         // Somebody may be making the user the drone's operator.

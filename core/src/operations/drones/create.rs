@@ -19,7 +19,7 @@ use crate::{
         regions::rename_field,
         rights,
         services::Services,
-        target::Subject,
+        target::TargetRow,
         users::{existing, region_named},
     },
 };
@@ -114,7 +114,7 @@ pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> 
         crate::Code::NotFound => no_such(field, "user"),
         _ => error,
     })?;
-    if !plan.may(User::READ, &Subject::of(&user)).await? {
+    if !plan.may(User::READ, &TargetRow::of(&user)).await? {
         return Err(plan.hide_reference(field, "user"));
     }
     // Its region must still be the same when the commit comes.

@@ -16,7 +16,7 @@ use crate::{
     },
     operations::{
         Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
-        target::Subject,
+        target::TargetRow,
     },
 };
 
@@ -124,7 +124,7 @@ async fn may_know(plan: &Plan<'_>, operator: UserId) -> Result<bool> {
     }
     let user: Option<User> = plan.reads().get(&(operator,)).await?;
     match user {
-        Some(user) => plan.may(User::READ, &Subject::of(&user)).await,
+        Some(user) => plan.may(User::READ, &TargetRow::of(&user)).await,
         None => Ok(false),
     }
 }

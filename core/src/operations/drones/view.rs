@@ -15,7 +15,7 @@ use crate::{
         user::User,
         value::Value,
     },
-    operations::{Visible, plan::Plan, target::Subject},
+    operations::{Visible, plan::Plan, target::TargetRow},
 };
 
 /// A drone with its operator and users, as far as the caller may see them.
@@ -71,7 +71,7 @@ pub(super) async fn shown(plan: &Plan<'_>, drones: Vec<Drone>, assigned: &[Drone
     let users: Vec<User> = plan.reads().many(users.into_iter().map(|id| (id,))).await?;
     let mut seen: BTreeMap<UserId, UserBrief> = BTreeMap::new();
     for user in users {
-        if plan.may(User::READ, &Subject::of(&user)).await? {
+        if plan.may(User::READ, &TargetRow::of(&user)).await? {
             seen.insert(user.id, UserBrief::from(user));
         }
     }

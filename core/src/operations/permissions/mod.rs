@@ -11,7 +11,7 @@ use super::{
     plan::Plan,
     principals,
     services::Services,
-    target::{self, Subject},
+    target::{self, TargetRow},
     users::existing,
 };
 use crate::{
@@ -96,16 +96,16 @@ impl Operation for ExplainPermission {
     async fn plan((asked, context): &(ExplainPermission, Context), (): (), plan: &mut Plan<'_>) -> Result<Explanation> {
         let rules = plan.rules();
         let user = existing(plan.reads(), asked.user_id).await?;
-        readable(plan, Subject::of(&user)).await?;
+        readable(plan, TargetRow::of(&user)).await?;
         let facts = principals::load(plan.reads(), &[asked.user_id], plan.now).await?.pop();
-        let principal = rules.principal(facts.ok_or_else(|| Error::not_found("user"))?);
+        let principal = rules.resolve_stored(facts.ok_or_else(|| Error::not_found("user"))?);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
             Some(name) => Some(stored(plan, kind, name).await?),
             None => None,
         };
         let resource: Option<Resource<'_>> = match &stored {
-            Some(subject) => Some(plan.resource(subject).await?),
+            Some(target) => Some(plan.resource(target).await?),
             None if !asked.attributes.is_empty() => Some(Resource::from_json(kind, &asked.attributes)),
             None => None,
         };
@@ -122,14 +122,14 @@ impl Operation for ExplainPermission {
 }
 
 /// An explanation tells the values it was made of, so what the caller may not read is not there.
-async fn readable(plan: &mut Plan<'_>, subject: Subject) -> Result<Subject> {
-    match plan.may(&format!("{}:read", subject.kind), &subject).await? {
-        true => Ok(subject),
-        false => Err(plan.hide(subject.kind)),
+async fn readable(plan: &mut Plan<'_>, target: TargetRow) -> Result<TargetRow> {
+    match plan.may(&format!("{}:read", target.kind), &target).await? {
+        true => Ok(target),
+        false => Err(plan.hide(target.kind)),
     }
 }
 
-async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<Subject> {
+async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<TargetRow> {
     let is_named = |resource: &ResourceType| resource.named != Named::Never;
     let found = target::table_of(kind).and_then(|table| Some((table, table.noun.resource.filter(is_named)?)));
     let Some((table, resource)) = found else {
@@ -140,6 +140,6 @@ async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<Subject> 
     };
     let not_found = || Error::not_found(resource.kind);
     let row = target::named(plan.reads(), table, name).await?.ok_or_else(not_found)?;
-    let subject = Subject { kind: resource.kind, table, row };
-    readable(plan, subject).await
+    let target = TargetRow { kind: resource.kind, table, row };
+    readable(plan, target).await
 }

@@ -20,8 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Access,
-    actor::{Actor, Identity},
-    changes::{self, Change},
+    actor::{Actor, ActorKind},
+    changes::{self, TargetChange},
     policy::state::PolicyState,
     reads::Reads,
     services::Services,
@@ -151,7 +151,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What it changes of the rows that the rules are about, the relations among them.
-    pub(crate) async fn changes(&mut self) -> Result<Vec<Change>> {
+    pub(crate) async fn changes(&mut self) -> Result<Vec<TargetChange>> {
         let (changes, relied_on) = changes::of(self.rules(), &self.memory, &self.writes).await?;
         relied_on.into_iter().for_each(|check| self.must_be(check));
         Ok(changes)
@@ -178,7 +178,7 @@ impl<'a> Plan<'a> {
         id: ChangeSetId,
     ) -> Result<ChangeSet, CommitError> {
         let actor = self.actor;
-        if let Identity::User(user) = &actor.identity {
+        if let ActorKind::User(user) = &actor.kind {
             // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
             self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
@@ -187,7 +187,7 @@ impl<'a> Plan<'a> {
         }
         let is_asked = match access {
             Access::Permission(_) | Access::Everywhere(_) => !self.actor.is_system(),
-            Access::Public | Access::SignedIn | Access::System => matches!(self.actor.identity, Identity::User(_)),
+            Access::Public | Access::SignedIn | Access::System => matches!(self.actor.kind, ActorKind::User(_)),
         };
         if is_asked || self.touches_authority() {
             // Decided by this policy: under another one it must be decided anew.

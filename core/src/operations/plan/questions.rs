@@ -6,7 +6,7 @@ use crate::{
         error::{Error, Reason, Result},
         predicate::Predicate,
     },
-    operations::target::Subject,
+    operations::target::TargetRow,
     rules::{Principal, Question, Resource},
 };
 
@@ -20,23 +20,23 @@ impl Plan<'_> {
     }
 
     /// A row as the rules read it, as it is stored, with the relations that the policy reads.
-    pub async fn resource<'s>(&self, subject: &'s Subject) -> Result<Resource<'s>> {
-        subject.image(self.rules(), &self.memory, None).await
+    pub async fn resource<'s>(&self, target: &'s TargetRow) -> Result<Resource<'s>> {
+        target.image(self.rules(), &self.memory, None).await
     }
 
     /// Whether the caller may do this to a row as it is stored.
-    pub async fn may(&self, permission: &str, subject: &Subject) -> Result<bool> {
-        self.may_to(permission, subject, None).await
+    pub async fn may(&self, permission: &str, target: &TargetRow) -> Result<bool> {
+        self.may_to(permission, target, None).await
     }
 
     /// Whether the caller may do this to a row as the plan leaves it, its relations included.
-    pub async fn may_after(&self, permission: &str, subject: &Subject) -> Result<bool> {
-        self.may_to(permission, subject, Some(&self.writes)).await
+    pub async fn may_after(&self, permission: &str, target: &TargetRow) -> Result<bool> {
+        self.may_to(permission, target, Some(&self.writes)).await
     }
 
-    async fn may_to(&self, permission: &str, subject: &Subject, planned: Option<&Writes>) -> Result<bool> {
+    async fn may_to(&self, permission: &str, target: &TargetRow, planned: Option<&Writes>) -> Result<bool> {
         let Some(principal) = self.actor.principal() else { return Ok(true) };
-        let resource = subject.image(self.rules(), &self.memory, planned).await?;
+        let resource = target.image(self.rules(), &self.memory, planned).await?;
         self.decide(principal, permission, Some(&resource))
     }
 

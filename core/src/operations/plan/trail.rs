@@ -7,7 +7,7 @@ use crate::{
         noun::{Upkeep, Words},
         record::{Column, Row},
     },
-    operations::target::Subject,
+    operations::target::TargetRow,
 };
 
 impl Plan<'_> {
@@ -34,7 +34,7 @@ impl Plan<'_> {
             }
             let (before, after) = changed_fields(planned);
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
-            let id = Subject { kind: words.kind, table: planned.table, row }.id();
+            let id = TargetRow { kind: words.kind, table: planned.table, row }.id();
             let is_own = match words.is_policy {
                 true => action(words, planned) == operation,
                 false => planned.asked.is_some() && words.area == own_area,

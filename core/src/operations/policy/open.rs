@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access,
-        actor::{Actor, Identity, RequestContext},
+        actor::{Actor, ActorKind, RequestContext},
         plan::Plan,
         services::Services,
     },
@@ -81,7 +81,7 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
         }
         let now = Arc::new(PolicyState::make(None, version, rows)?);
         services.replace_policy(now.clone());
-        let actor = Actor { identity: Identity::System, request: Arc::new(RequestContext::default()), policy: now };
+        let actor = Actor { kind: ActorKind::System, request: Arc::new(RequestContext::default()), policy: now };
         let committed = match import(services, &actor, given, &last).await {
             Ok(None) => return Ok(()),
             Ok(Some((change_set, next))) => services.storage.commit(&change_set).await.map(|_| next),

@@ -187,6 +187,6 @@ pub fn compile(policy: &Policy) -> Result<RuleSet> {
     }
     // Operations would have to say what they are, and nothing keeps them yet.
     let message =
-        format!("a store keeps no attributes of types that it knows beside its own columns yet: {}", free.join(", "));
+        format!("a store cannot keep attributes that a policy adds to built-in types yet: {}", free.join(", "));
     Err(Error::new(Reason::PolicyInvalid, message))
 }

@@ -17,7 +17,7 @@ use crate::{
         value::Value,
     },
     operations::{
-        Access, Operation, Visible, listing, plan::Plan, services::Services, target::Subject, users::existing,
+        Access, Operation, Visible, listing, plan::Plan, services::Services, target::TargetRow, users::existing,
     },
     storage::Direction,
 };
@@ -114,7 +114,7 @@ impl Operation for ListSessionsOf {
     async fn plan((user, request): &(UserId, PageRequest), (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
         let user = existing(plan.reads(), *user).await?;
         // Whom one may not see is not there, whatever one may see of sessions (SEC-9).
-        if !plan.may(User::READ, &Subject::of(&user)).await? {
+        if !plan.may(User::READ, &TargetRow::of(&user)).await? {
             return Err(plan.hide("user"));
         }
         let sessions = listing::visible_of(plan, "session:read", alive_of(user.id, plan.now)).await?;

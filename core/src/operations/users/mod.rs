@@ -49,7 +49,7 @@ pub(super) async fn existing(reads: Reads<'_>, id: UserId) -> Result<User> {
 pub(super) async fn region_named(plan: &mut Plan<'_>, field: &str, name: &str) -> Result<RegionId> {
     let region = super::target::find(plan.reads(), name).await?;
     let region: Region = region.ok_or_else(|| no_such(field, "region"))?;
-    if !plan.may(Region::READ, &super::target::Subject::of(&region)).await? {
+    if !plan.may(Region::READ, &super::target::TargetRow::of(&region)).await? {
         return Err(plan.hide_reference(field, "region"));
     }
     plan.join(&region).await?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::model::time::Time;
 
 use crate::rules::{
-    compile::{role::HeldGrant, rule_set::RuleSet},
+    compile::{role::OwnGrant, rule_set::RuleSet},
     policy::Effect,
     principal::Principal,
 };
@@ -65,7 +65,7 @@ impl RuleSet {
     }
 
     /// The pattern of a grant, or those of its permissions that an API key reaches.
-    fn reached(&self, principal: &Principal, grant: HeldGrant<'_>) -> Vec<String> {
+    fn reached(&self, principal: &Principal, grant: OwnGrant<'_>) -> Vec<String> {
         let pattern = &grant.written.pattern.text;
         if !principal.is_key() || grant.written.effect == Effect::Deny {
             return vec![pattern.clone()];

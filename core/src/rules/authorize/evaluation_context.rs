@@ -1,6 +1,5 @@
 //! The values of one question.
 
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::{
@@ -17,15 +16,9 @@ use crate::rules::{
         value::TypedValue,
     },
     principal::Principal,
-    resource::{Context, Resource},
+    resource::{Context, Resource, ResourceValues, missing},
     scope::kind::{BoundScope, KindId},
 };
-
-/// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
-pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; INLINE_VALUES]>;
-
-/// Most policies read fewer of a type.
-pub(in crate::rules) const INLINE_VALUES: usize = 8;
 
 /// What an explanation supposes to be otherwise, but for what the principal has.
 // Behind a pointer: the evaluator is compiled once, and knows nothing of explanations.
@@ -297,10 +290,4 @@ impl<'a> EvaluationContext<'a> {
             }
         }
     }
-}
-
-/// What a question lacks.
-#[cold]
-pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
-    Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
 }

@@ -5,20 +5,20 @@
 //! | `fast_path` | most answers: one lookup in the permission index |
 //! | `evaluator` | all others; explanations ask it what would be decided if some things were different |
 //! | `evaluation_context` | the values of one question: resource, principal, context, time |
-//! | `somewhere` | `can_somewhere`: whether there could be a resource for which the answer is yes |
+//! | `can_somewhere` | whether there could be a resource for which the answer is yes |
 //! | `effective` | every grant that a principal holds |
 //! | `holds` | whether a principal holds a role or `admin:all` |
 //! | `handle` | permissions by name or by a handle that caches their number |
 //!
 //! The hot path is inlined, except in wasm, where the size of a page matters more.
 
+mod can_somewhere;
 mod effective;
 mod evaluation_context;
 mod evaluator;
 mod fast_path;
 mod handle;
 mod holds;
-mod somewhere;
 
 pub use effective::EffectiveGrant;
 pub use handle::{PermissionHandle, PermissionName};
@@ -29,9 +29,9 @@ use crate::rules::{
     compile::rule_set::{FieldId, PermissionId, RuleSet},
     explain::Explanation,
     principal::Principal,
-    resource::{Context, NO_CONTEXT, Resource},
+    resource::{Context, NO_CONTEXT, Resource, ResourceValues},
 };
-pub(in crate::rules) use evaluation_context::{EvaluationContext, INLINE_VALUES, ResourceValues, Supposed, missing};
+pub(in crate::rules) use evaluation_context::{EvaluationContext, Supposed};
 
 /// A question to the rules.
 #[derive(Clone, Copy, Debug)]

@@ -332,7 +332,7 @@ impl PrincipalCache {
 
     fn insert(&self, rights: &mut Rights, writer: &mut Writer, stored: StoredPrincipal) -> UserHandle {
         let id = stored.id;
-        let principal = rights.rules().principal(stored);
+        let principal = rights.rules().resolve_stored(stored);
         if let Some(handle) = rights.user(id) {
             rights.replace(handle, principal);
             return handle;

@@ -130,7 +130,7 @@ mod tests {
     fn clones_do_not_see_later_changes() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
         let stored = |id: u32| StoredPrincipal::new(Uuid::from_u128(id.into()));
-        let of = |id: u32| Some(Slot::new(rules.principal(stored(id)), NonZeroU32::MIN));
+        let of = |id: u32| Some(Slot::new(rules.resolve_stored(stored(id)), NonZeroU32::MIN));
         let ids = |pages: &PageTable| pages.iter().filter_map(|(_, slot)| slot.principal.id()).collect::<Vec<_>>();
         let mut pages = PageTable::default();
         let many = (PAGE * CHAPTER + PAGE + 3) as u32;

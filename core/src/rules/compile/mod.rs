@@ -2,11 +2,19 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `schema` | what the library brings itself: record types, their relations and permissions |
 //! | `symbols` | types, attributes, permissions, kinds of scope |
+//! | `attribute` | resource types and their attributes, resolved |
 //! | `roles` | the hierarchy |
 //! | `grants` | a role's own grants: patterns and conditions, permission by permission |
 //! | `problems` | what takes many words to say is wrong |
+//! | `lint` | what is valid, but may not do what it seems to |
+//! | `interner` | conditions and sets of fields, each kept once |
+//! | `reads` | what questions read, and which attributes are guarded |
 //! | `role` | a role with all that it inherits |
+//! | `permission_index` | which roles say something of each permission |
+//! | `bits` | sets of small numbers |
+//! | `rule_set` | the compiled policy |
 //! | `edit` | one role changed, without compiling the others again |
 
 pub(in crate::rules) mod attribute;

@@ -141,24 +141,24 @@ impl CompiledRole {
     }
 
     /// Its own grants.
-    pub(in crate::rules) fn own_grants(&self) -> impl Iterator<Item = HeldGrant<'_>> {
-        (0..).zip(&self.source.grants).map(|(at, written)| HeldGrant { role: self, at, written })
+    pub(in crate::rules) fn own_grants(&self) -> impl Iterator<Item = OwnGrant<'_>> {
+        (0..).zip(&self.source.grants).map(|(at, written)| OwnGrant { role: self, at, written })
     }
 
-    pub(in crate::rules) fn own_grant(&self, at: u32) -> Option<HeldGrant<'_>> {
-        Some(HeldGrant { role: self, at, written: self.source.grants.get(at as usize)? })
+    pub(in crate::rules) fn own_grant(&self, at: u32) -> Option<OwnGrant<'_>> {
+        Some(OwnGrant { role: self, at, written: self.source.grants.get(at as usize)? })
     }
 }
 
 /// A grant as written, and whose it is.
 #[derive(Clone, Copy)]
-pub(in crate::rules) struct HeldGrant<'a> {
+pub(in crate::rules) struct OwnGrant<'a> {
     pub(in crate::rules) role: &'a CompiledRole,
     pub(in crate::rules) at: u32,
     pub(in crate::rules) written: &'a Grant,
 }
 
-impl HeldGrant<'_> {
+impl OwnGrant<'_> {
     pub(in crate::rules) fn text(&self) -> String {
         let effect = if self.written.effect == Effect::Deny { "deny " } else { "" };
         let pattern = &self.written.pattern.text;

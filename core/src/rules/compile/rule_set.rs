@@ -20,7 +20,7 @@ use super::{
     interner::{Interner, place},
     permission_index::PermissionIndex,
     reads::{Reads, TypeReads},
-    role::{CompiledRole, GrantId, HeldGrant},
+    role::{CompiledRole, GrantId, OwnGrant},
     schema::Schema,
     symbols::{Permission, Symbols},
 };
@@ -223,7 +223,7 @@ impl RuleSet {
         let permission = self.permission(name)?;
         let fields = Pattern::parse(text).and_then(|pattern| pattern.fields).unwrap_or_default();
         if fields.is_empty() {
-            let message = format!("`{}` is no permission with fields, such as user:update{{bio}}", shown(text));
+            let message = format!("`{}` is not a permission with fields, such as `user:update{{bio}}`", shown(text));
             return Err(Error::new(Reason::UnknownPermission, message));
         }
         let (ty, _) = self.type_of(permission);
@@ -279,7 +279,7 @@ impl RuleSet {
             inherits: role.inherits.iter().map(|junior| self.role_name(*junior).to_owned()).collect(),
             is_default: role.source.is_default,
             is_administrator: role.is_administrator,
-            grants: role.own_grants().map(|grant| HeldGrant::text(&grant)).collect(),
+            grants: role.own_grants().map(|grant| OwnGrant::text(&grant)).collect(),
         })
     }
 

@@ -6,7 +6,9 @@
 //! | `parser` | the grammar of RBAC.md, bounded in size and depth |
 //! | `check` | names and types, against one resource type |
 //! | `presence` | where a path is read that may be absent, `has` comes first |
-//! | `possible` | which outcomes of tests some value can give |
+//! | `satisfiable` | which outcomes of tests some value can give |
+//! | `duration` | durations as conditions write them: `90s`, `1h30m` |
+//! | `value` | typed values, read from what is stored |
 //! | `tree` | the typed condition |
 //! | `eval` | whether it holds |
 
@@ -15,8 +17,8 @@ pub(in crate::rules) mod duration;
 pub(super) mod eval;
 mod lexer;
 pub(super) mod parser;
-pub(in crate::rules) mod possible;
 mod presence;
+pub(in crate::rules) mod satisfiable;
 pub(super) mod tree;
 pub(in crate::rules) mod value;
 

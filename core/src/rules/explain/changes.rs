@@ -53,7 +53,7 @@ pub enum ChangeKind {
 /// One change of a set; all of them are needed. Fields that its kind does not use are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
-pub struct Change {
+pub struct ProposedChange {
     /// The kind of change.
     pub kind: ChangeKind,
     /// In words: `watch is held in region …; this drone is in region …`.
@@ -82,7 +82,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct TestOutcome {
-    /// The principal that it reads, as in [`Change::asker`]; 0 if it reads none.
+    /// The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
     pub asker: i64,
     /// As written.
     pub text: String,
@@ -97,17 +97,17 @@ const MAX_NAMED: usize = 10;
 
 impl<'a> Inquiry<'a> {
     /// These as data and in words.
-    pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<Change> {
+    pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<ProposedChange> {
         let steps = changes.0.iter().filter(|(_, step)| !changes.is_detail(step));
-        let mut described: Vec<Change> = steps.map(|(who, step)| self.change(*who, step, changes)).collect();
+        let mut described: Vec<ProposedChange> = steps.map(|(who, step)| self.change(*who, step, changes)).collect();
         described.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
         described
     }
 
     /// A change that its kind and its text say all of.
-    fn plain_change(&self, who: usize, kind: ChangeKind, text: String) -> Change {
+    fn plain_change(&self, who: usize, kind: ChangeKind, text: String) -> ProposedChange {
         let principal = self.principal(who);
-        Change {
+        ProposedChange {
             kind,
             text: if who == 0 { text } else { format!("for {}: {text}", text::name_of(principal)) },
             asker: i64::try_from(who).unwrap_or(i64::MAX),
@@ -122,16 +122,17 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    fn change(&self, who: usize, step: &Step<'a>, changes: &ChangeSet<'a>) -> Change {
+    fn change(&self, who: usize, step: &Step<'a>, changes: &ChangeSet<'a>) -> ProposedChange {
         let principal = self.principal(who);
         let asked = self.rules.permission_name(self.question.permission);
         let of = |kind, text| self.plain_change(who, kind, text);
-        let of_role = |kind, role, text| Change { role: Some(self.role_name(role).to_owned()), ..of(kind, text) };
-        let of_permission = |kind, text| Change { permission: Some(asked.to_owned()), ..of(kind, text) };
+        let of_role =
+            |kind, role, text| ProposedChange { role: Some(self.role_name(role).to_owned()), ..of(kind, text) };
+        let of_permission = |kind, text| ProposedChange { permission: Some(asked.to_owned()), ..of(kind, text) };
         let of_assignment = |kind, at: usize, text: &dyn Fn(RoleAssignment<'a>) -> String| {
             let held = principal.assignments().nth(at);
             let assignment = held.map(|held| self.assignment_trace(who, held));
-            Change { assignment, ..of(kind, held.map(text).unwrap_or_default()) }
+            ProposedChange { assignment, ..of(kind, held.map(text).unwrap_or_default()) }
         };
         match step {
             Step::Activate => {
@@ -152,11 +153,11 @@ impl<'a> Inquiry<'a> {
             Step::NameFields(fields) => {
                 let fields: Vec<String> = fields.iter().map(|field| self.field_name(*field).to_owned()).collect();
                 let text = format!("the question must name these fields and no other: {}", fields.join(", "));
-                Change { fields, ..of(ChangeKind::NameFields, text) }
+                ProposedChange { fields, ..of(ChangeKind::NameFields, text) }
             }
             Step::AssignRole(role) => {
                 let scopes = vec![Scope::Global.to_string()];
-                Change { scopes, ..of_role(ChangeKind::AssignRole, *role, self.assign_in_words(who, *role)) }
+                ProposedChange { scopes, ..of_role(ChangeKind::AssignRole, *role, self.assign_in_words(who, *role)) }
             }
             Step::ActivateRole(role) => {
                 let is_not = match principal.is_key() {
@@ -170,26 +171,26 @@ impl<'a> Inquiry<'a> {
             Step::MoveScope(at, place) => {
                 let scopes = vec![place.to_string()];
                 let change = of_assignment(ChangeKind::MoveScope, *at, &|held| self.move_in_words(who, held));
-                Change { scopes, ..change }
+                ProposedChange { scopes, ..change }
             }
             Step::Meet(outcome) => {
                 let test = self.test_outcome(outcome);
-                Change { tests: vec![test.clone()], ..of(ChangeKind::MeetCondition, text::meet(&test)) }
+                ProposedChange { tests: vec![test.clone()], ..of(ChangeKind::MeetCondition, text::meet(&test)) }
             }
             Step::LiftDeny(role, grant) => {
                 let text = format!("{} must lose the grant `{grant}`", self.role_name(*role));
-                Change { grant: Some(grant.clone()), ..of_role(ChangeKind::LiftDeny, *role, text) }
+                ProposedChange { grant: Some(grant.clone()), ..of_role(ChangeKind::LiftDeny, *role, text) }
             }
         }
     }
 
-    fn named_resource(&self, changes: &ChangeSet<'a>) -> Change {
+    fn named_resource(&self, changes: &ChangeSet<'a>) -> ProposedChange {
         let scopes: Vec<String> = changes.places().map(Scope::to_string).collect();
         let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
         let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
         tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
         let text = text::name_resource(&self.cx(0).ty.name, &scopes, &self.avoided(changes), &tests);
-        Change { scopes, tests, ..self.plain_change(0, ChangeKind::NameResource, text) }
+        ProposedChange { scopes, tests, ..self.plain_change(0, ChangeKind::NameResource, text) }
     }
 
     fn test_outcome(&self, of: &Outcome<'a>) -> TestOutcome {

@@ -4,7 +4,7 @@ use crate::rules::{
     authorize::Supposed,
     condition::{
         parser::Root,
-        possible::has_value,
+        satisfiable::is_satisfiable,
         tree::{Condition, Path, Test, TestKind, Tree},
     },
 };
@@ -74,7 +74,7 @@ impl<'a> WhatIf<'_, 'a> {
         let is_account = self.principal.id().is_some();
         let depends = kind.reads_now() || kind.paths().any(|path| is_account || path.root != Root::Principal);
         let is_empty = matches!(kind, TestKind::InLiterals(_, literals) if literals.is_empty());
-        depends && !is_empty && kind.only_path().is_none_or(|path| self.has_value(path, &[turned]))
+        depends && !is_empty && kind.only_path().is_none_or(|path| self.is_satisfiable(path, &[turned]))
     }
 
     /// Whether the tests of a condition can turn out so together with all that is changed already, as far as these
@@ -86,14 +86,14 @@ impl<'a> WhatIf<'_, 'a> {
             let outcomes: Vec<Outcome<'a>> = all.filter(|one| one.test.kind.only_path() == Some(*path)).collect();
             let is_absent = outcomes.iter().any(|one| matches!(one.test.kind, TestKind::Has(_)) && !one.holds);
             let is_as_now = || outcomes.iter().all(|one| self.holds_now(one.test) == one.holds);
-            !(is_absent && self.must_be_there(*path)) && (is_as_now() || self.has_value(*path, &outcomes))
+            !(is_absent && self.must_be_there(*path)) && (is_as_now() || self.is_satisfiable(*path, &outcomes))
         })
     }
 
     /// Whether some value of a path makes all these tests turn out so.
-    fn has_value(&self, path: Path, wanted: &[Outcome<'a>]) -> bool {
+    fn is_satisfiable(&self, path: Path, wanted: &[Outcome<'a>]) -> bool {
         let wanted: Vec<_> = wanted.iter().map(|one| (&one.test.kind, one.holds)).collect();
-        has_value(path, self.inquiry.is_optional(path), self.cx().now(), &wanted)
+        is_satisfiable(path, self.inquiry.is_optional(path), self.cx().now(), &wanted)
     }
 }
 

@@ -24,11 +24,12 @@ use serde::Serialize;
 
 use crate::model::time::Time;
 
-pub use changes::{Change, ChangeKind, TestOutcome};
+pub use changes::{ChangeKind, ProposedChange, TestOutcome};
 
 use crate::rules::{
-    authorize::{Decision, ResourceValues, Verdict},
+    authorize::{Decision, Verdict},
     policy::Effect,
+    resource::ResourceValues,
 };
 use what_if::Inquiry;
 
@@ -70,7 +71,7 @@ pub struct Explanation {
     /// On a denial, grants that almost allowed it; the nearest first, at most 20.
     pub misses: Vec<GrantTrace>,
     /// On a denial, a minimal set of changes that together would allow it.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ProposedChange>,
 }
 
 /// A grant that a principal holds, and how far it matched.

@@ -30,10 +30,10 @@ pub(super) fn add(
     let is_allowed = matches!(cause, Cause::Allowed | Cause::Administrator);
     let cause = match cause {
         Cause::Inactive => format!("the account is {}", principal.status()),
-        Cause::Administrator => "an administrator asks".to_owned(),
+        Cause::Administrator => "an administrator may do anything".to_owned(),
         Cause::Allowed => "a grant allows it, and none denies it".to_owned(),
-        Cause::Denied => "a grant denies it, which no other outweighs".to_owned(),
-        Cause::NothingGrants => "nothing that is held allows it".to_owned(),
+        Cause::Denied => "a grant denies it, and denies take precedence".to_owned(),
+        Cause::NothingGrants => "no role that is held allows it".to_owned(),
         Cause::BeyondKey => "no pattern of the API key matches it".to_owned(),
     };
     // Writing to a string does not fail.
@@ -42,12 +42,18 @@ pub(super) fn add(
             let verdict = if explanation.allowed { "allowed" } else { "denied" };
             let _ = write!(out, "{} is {verdict}: ", inquiry.asked());
             match (explanation.allowed, is_allowed, inquiry.chain.len()) {
-                (false, true, _) => write!(out, "it is asked on behalf of somebody who may not; for who asks, {cause}"),
-                (true, _, 2..) => write!(out, "all may on whose behalf it is asked; for who asks, {cause}"),
+                (false, true, _) => write!(
+                    out,
+                    "the principal acts on behalf of somebody who may not do this; for the principal itself, {cause}"
+                ),
+                (true, _, 2..) => write!(
+                    out,
+                    "the principal and everybody on whose behalf it acts may do this; for the principal itself, {cause}"
+                ),
                 _ => write!(out, "{cause}"),
             }
         }
-        _ => write!(out, "\nfor {}, on whose behalf it is asked, {cause}", name_of(principal)),
+        _ => write!(out, "\nfor {}, on whose behalf the principal acts, {cause}", name_of(principal)),
     };
     if let Some(trace) = decided_by {
         grant(out, trace, inquiry, who);
@@ -84,7 +90,7 @@ pub(super) fn name_of(principal: &Principal) -> String {
         (Some(GivenValue::One(Value::Text(id))), _) => id.clone(),
         (Some(GivenValue::One(Value::Int(id))), _) => id.to_string(),
         (_, Some(id)) => id.to_string(),
-        (_, None) => "who is not signed in".to_owned(),
+        (_, None) => "somebody who is not signed in".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::rules::{
     authorize::Verdict,
     compile::{
-        role::{GrantId, HeldGrant, NONE, Special},
+        role::{GrantId, NONE, OwnGrant, Special},
         rule_set::{FieldId, RoleId},
     },
     condition::{
@@ -26,7 +26,7 @@ use super::{
 pub(super) struct Candidate<'a> {
     pub(super) held: Option<RoleAssignment<'a>>,
     pub(super) role: u32,
-    pub(super) grant: HeldGrant<'a>,
+    pub(super) grant: OwnGrant<'a>,
     pub(super) special: Special,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Inquiry<'a> {
     pub(super) fn candidates(&self, held: Option<RoleAssignment<'a>>, of: u32, effect: Effect) -> Vec<Candidate<'a>> {
         let permission = self.question.permission;
         let name = self.rules.permission_name(permission);
-        let is_plain = |grant: &HeldGrant<'_>| grant.written.is_plain() && grant.matches(name);
+        let is_plain = |grant: &OwnGrant<'_>| grant.written.is_plain() && grant.matches(name);
         let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
         let special = self.rules.roles.get(of as usize).map(|role| role.special_of(permission.0)).unwrap_or_default();
         let special = special.iter().filter(|special| special.effect == effect).filter_map(|special| {
@@ -121,14 +121,14 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Every grant of a role and its juniors.
-    fn grants(&self, role: u32) -> impl Iterator<Item = HeldGrant<'a>> {
+    fn grants(&self, role: u32) -> impl Iterator<Item = OwnGrant<'a>> {
         let rules = self.rules;
         let juniors = rules.roles.get(role as usize).into_iter().flat_map(|role| role.closure.iter());
         juniors.filter_map(|junior| rules.roles.get(*junior as usize)).flat_map(|junior| junior.own_grants())
     }
 
     /// A grant without condition and fields.
-    fn plain(&self, held: Option<RoleAssignment<'a>>, role: u32, grant: HeldGrant<'a>) -> Candidate<'a> {
+    fn plain(&self, held: Option<RoleAssignment<'a>>, role: u32, grant: OwnGrant<'a>) -> Candidate<'a> {
         let (permission, effect) = (self.question.permission.0, grant.written.effect);
         let id = GrantId { role: grant.role.id, at: grant.at };
         let special = Special { permission, effect, condition: NONE, fields: NONE, grant: id };

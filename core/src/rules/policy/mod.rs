@@ -172,18 +172,6 @@ impl Role {
         self
     }
 
-    /// At most this many users may hold the role. Not enforced yet, so a policy with it is refused.
-    pub fn max_holders(mut self, holders: u32) -> Self {
-        self.max_holders = Some(holders);
-        self
-    }
-
-    /// Holders of that role may assign this one. Not enforced yet, so a policy with it is refused.
-    pub fn grantable_by(mut self, role: impl Into<String>) -> Self {
-        self.grantable_by.push(role.into().into());
-        self
-    }
-
     fn grant(mut self, effect: Effect, pattern: String, when: Option<String>) -> Self {
         self.grants.push(Grant { effect, pattern: pattern.into(), when: when.map(|when| Box::new(when.into())) });
         self

@@ -77,14 +77,15 @@ impl Principal {
 type Bound = SmallVec<[(Assignment, StoredAssignment); FIRST]>;
 
 impl RuleSet {
-    /// A principal from a stored record. If an attribute does not have the type that the policy declares, or is not
-    /// declared, all questions about the principal fail with [`Reason::PrincipalInvalid`].
-    pub fn principal(&self, stored: StoredPrincipal) -> Principal {
-        self.principal_in(stored, None)
+    /// The principal of a stored record. A role that the policy does not know has no effect. If an attribute does not have
+    /// the type that the policy declares, or is not declared, all questions about the principal fail with
+    /// [`Reason::PrincipalInvalid`].
+    pub fn resolve_stored(&self, stored: StoredPrincipal) -> Principal {
+        self.resolve_stored_in(stored, None)
     }
 
     /// The same, with the rows of nested kinds of scope.
-    pub fn principal_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
+    pub fn resolve_stored_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
         let StoredPrincipal { id, is_active, is_verified, version, good_from, good_until, .. } = stored;
         let nobody = Principal::nobody(self.stamp);
         let mut principal = Principal { id, version, is_signed_in: true, is_active, is_verified, ..nobody };

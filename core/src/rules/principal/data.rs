@@ -148,13 +148,14 @@ impl PrincipalData {
 }
 
 impl RuleSet {
-    /// A principal that the application describes. Unlike [`RuleSet::principal`], it refuses what the policy does not know.
+    /// The principal that the application describes. Unlike [`RuleSet::resolve_stored`], this refuses what the policy does
+    /// not know.
     ///
     /// # Errors
     /// [`Reason::InvalidInput`](crate::Reason::InvalidInput) with every wrong field: roles and kinds of scope that the
     /// policy does not have, attributes that it does not declare or that have another type, and missing attributes that
     /// its conditions read.
-    pub fn described(&self, data: &PrincipalData) -> Result<Principal> {
+    pub fn resolve_principal(&self, data: &PrincipalData) -> Result<Principal> {
         let mut checks = Checks::default();
         let mut stored = StoredPrincipal::new(Uuid::nil());
         self.identify(&data.id, &mut stored, &mut checks);
@@ -172,7 +173,7 @@ impl RuleSet {
             self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut stored, &mut checks);
         }
         checks.finish()?;
-        Ok(self.principal(stored))
+        Ok(self.resolve_stored(stored))
     }
 
     fn identify(&self, PrincipalId(given): &PrincipalId, stored: &mut StoredPrincipal, checks: &mut Checks) {

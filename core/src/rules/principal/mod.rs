@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn is_the_principal_of_its_own_account_alone() {
         let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let (one, nobody) = (rules.principal(StoredPrincipal::new(Uuid::from_u128(1))), rules.anonymous());
+        let (one, nobody) = (rules.resolve_stored(StoredPrincipal::new(Uuid::from_u128(1))), rules.anonymous());
         assert!(one.is(Uuid::from_u128(1)) && !one.is(Uuid::from_u128(2)) && !one.is(Uuid::nil()));
         assert!(!nobody.is(Uuid::nil()) && nobody.id().is_none());
     }

@@ -11,7 +11,7 @@ use crate::rules::scope::Scope;
 /// The status of an account that may ask; explanations of others name theirs.
 pub(in crate::rules) const ACTIVE: &str = "active";
 
-/// What a host stores about a user, for [`RuleSet::principal`](crate::rules::RuleSet::principal).
+/// What a host stores about a user, for [`RuleSet::resolve_stored`](crate::rules::RuleSet::resolve_stored).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPrincipal {
     /// The account's id.

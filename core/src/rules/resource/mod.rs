@@ -5,6 +5,7 @@ pub(in crate::rules) mod given;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::{
@@ -15,7 +16,6 @@ use crate::model::{
 };
 
 use crate::rules::{
-    authorize::{INLINE_VALUES, ResourceValues, missing},
     compile::{
         attribute::{Attribute, ResourceType},
         reads::TypeReads,
@@ -23,6 +23,12 @@ use crate::rules::{
     condition::value::{GivenValue, Type, TypedValue, read_one, read_text},
 };
 use given::Declared;
+
+/// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
+pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; INLINE_VALUES]>;
+
+/// Most policies read fewer of a type.
+const INLINE_VALUES: usize = 8;
 
 /// What a check is about: a resource type, with every attribute and relation that the policy reads for it.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +173,8 @@ impl<'r> Resource<'r> {
 
     #[cold]
     fn of_other_type(&self, ty: &ResourceType) -> Error {
-        let message = format!("a {} is no {}, which this permission is about", self.resource_type, ty.name);
+        let (own, name) = (&self.resource_type, &ty.name);
+        let message = format!("this permission is for resources of type `{name}`, but the resource is of type `{own}`");
         Error::new(Reason::InvalidInput, message)
     }
 
@@ -277,4 +284,10 @@ fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
         Some(entry) => entry.1 = held,
         None => given.push((name, held)),
     }
+}
+
+/// A value that a question must give is missing.
+#[cold]
+pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
+    Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
 }

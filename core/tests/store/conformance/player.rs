@@ -235,19 +235,19 @@ impl Player {
     async fn consult(&self, step: &Step) -> Option<Result<Json, Error>> {
         let context = step.context.as_ref().map(|context| context_of(&self.filled(context))).unwrap_or_default();
         let at_least = step.at_least.as_ref().map_or(0, |position| self.filled(position).as_u64().unwrap());
-        let asking = self.um.asking().context(context).at_least(at_least);
+        let user_checks = self.um.checks().context(context).at_least(at_least);
         let user = |given: &Option<Json>| self.filled(given.as_ref().unwrap()).as_str().unwrap().parse().unwrap();
         let resource = step.resource.as_ref().map(|resource| self.resource(resource));
         let resource = resource.as_ref();
         Some(match step {
             Step { check_cached: Some(permission), .. } => {
-                asking.check_cached(user(&step.user), permission, resource).map(Json::from)
+                user_checks.check_cached(user(&step.user), permission, resource).map(Json::from)
             }
             Step { check: Some(permission), .. } => {
-                asking.check(user(&step.user), permission, resource).await.map(Json::from)
+                user_checks.check(user(&step.user), permission, resource).await.map(Json::from)
             }
             Step { explain_user: Some(permission), .. } => {
-                asking.explain(user(&step.user), permission, resource).await.map(|why| json!(why))
+                user_checks.explain(user(&step.user), permission, resource).await.map(|why| json!(why))
             }
             Step { check_many: Some(checks), .. } => {
                 let resources: Vec<_> =
@@ -255,7 +255,7 @@ impl Player {
                 let checks = checks.iter().zip(&resources);
                 let checks: Vec<_> =
                     checks.map(|(one, resource)| (user(&one.user), &*one.permission, resource.as_ref())).collect();
-                asking.check_many(&checks).await.map(Json::from)
+                user_checks.check_many(&checks).await.map(Json::from)
             }
             Step { position: Some(_), .. } => Ok(self.um.position().into()),
             _ => return None,

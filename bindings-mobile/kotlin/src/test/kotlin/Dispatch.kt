@@ -1075,7 +1075,7 @@ fun writeExplanation(from: Explanation) = json(
     "text" to writeString(from.text),
     "decided_by" to from.decidedBy?.let { writeGrantTrace(it) },
     "misses" to writeList(from.misses) { writeGrantTrace(it) },
-    "changes" to writeList(from.changes) { writeChange(it) },
+    "changes" to writeList(from.changes) { writeProposedChange(it) },
 )
 
 fun writeCause(from: Cause) = writeString(when (from) {
@@ -1114,7 +1114,7 @@ fun writeTestTrace(from: TestTrace) = json(
     "values" to writeMap(from.values) { writeString(it) },
 )
 
-fun writeChange(from: Change) = json(
+fun writeProposedChange(from: ProposedChange) = json(
     "kind" to writeChangeKind(from.kind),
     "text" to writeString(from.text),
     "asker" to writeInt(from.asker),

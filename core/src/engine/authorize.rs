@@ -9,10 +9,10 @@ use crate::{
     },
     operations::{
         Access,
-        actor::Identity,
-        changes::Change,
+        actor::ActorKind,
+        changes::TargetChange,
         plan::Plan,
-        target::{ResourceRecord, Subject},
+        target::{ResourceRecord, TargetRow},
     },
     rules::RuleSet,
 };
@@ -45,7 +45,7 @@ const FRESH_SECONDS: i64 = 5 * 60;
 
 /// Whether the caller has proved of late who it is; one that the application vouches for has proved nothing.
 pub(super) fn fresh(plan: &Plan<'_>) -> Result<()> {
-    let Identity::User(user) = &plan.actor.identity else { return Ok(()) };
+    let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
     // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let is_fresh = user.authenticated_at.is_some_and(|at| at <= latest && plan.now < at.plus_seconds(FRESH_SECONDS));
@@ -59,17 +59,17 @@ fn own_things(plan: &Plan<'_>, may_be_own: bool) -> bool {
 }
 
 /// Whether the caller may do this to the target. What it may not even see is not there (SEC-9).
-pub(super) async fn target(plan: &Plan<'_>, permission: &str, subject: &Subject, read: &str) -> Result<()> {
-    let is_allowed = if subject.kind == kind_of(permission) {
-        plan.may(permission, subject).await?
+pub(super) async fn target(plan: &Plan<'_>, permission: &str, target: &TargetRow, read: &str) -> Result<()> {
+    let is_allowed = if target.kind == kind_of(permission) {
+        plan.may(permission, target).await?
     } else {
         // The permission is about something else (a role, a session) of the target.
         plan.may_everywhere(permission)?
     };
-    if is_allowed && (permission == read || plan.may(read, subject).await?) {
+    if is_allowed && (permission == read || plan.may(read, target).await?) {
         return Ok(());
     }
-    if plan.may(read, subject).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(subject.kind)) }
+    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(target.kind)) }
 }
 
 /// Whether every row that the caller asked to write may be so, before and after, and whatever it moves
@@ -80,7 +80,7 @@ pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
     }
     for change in plan.changes().await? {
         if let Access::Permission(permission) = access {
-            let asks = |image: &&Subject| image.kind == kind_of(permission);
+            let asks = |image: &&TargetRow| image.kind == kind_of(permission);
             if !may_both(plan, &change, permission, asks).await? {
                 return Err(Error::denied(permission));
             }
@@ -93,7 +93,7 @@ pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
 }
 
 /// Whether a change touches what the policy's conditions and scopes read (RBAC.md, "Attributes that carry authority").
-fn touches_authority(plan: &Plan<'_>, change: &Change) -> bool {
+fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     let rules = plan.rules();
     // What goes is in nobody's reach.
     let Some(after) = &change.after else { return false };
@@ -115,7 +115,7 @@ fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
     is_verified || rules.is_guarded(kind, column)
 }
 
-async fn require_authority(plan: &Plan<'_>, change: &Change) -> Result<()> {
+async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()> {
     let images = || [&change.before, &change.after].into_iter().flatten();
     if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
         return Err(Error::new(Reason::Denied, "users cannot change what decides about their own rights"));
@@ -130,9 +130,9 @@ async fn require_authority(plan: &Plan<'_>, change: &Change) -> Result<()> {
 /// Whether the caller may do this to the row before and to the row after, where there is one that is asked about.
 async fn may_both(
     plan: &Plan<'_>,
-    change: &Change,
+    change: &TargetChange,
     permission: &str,
-    asks: impl Fn(&&Subject) -> bool,
+    asks: impl Fn(&&TargetRow) -> bool,
 ) -> Result<bool> {
     if let Some(before) = change.before.as_ref().filter(&asks)
         && !plan.may(permission, before).await?
@@ -145,7 +145,7 @@ async fn may_both(
     }
 }
 
-fn is_oneself(plan: &Plan<'_>, image: &Subject) -> bool {
+fn is_oneself(plan: &Plan<'_>, image: &TargetRow) -> bool {
     let own = plan.actor.user_id().map(|id| crate::model::value::Value::Id(id.0));
     image.kind == User::TYPE
         && image.table == User::TABLE
@@ -157,8 +157,8 @@ fn kind_of(permission: &str) -> &str {
 }
 
 fn refused(plan: &Plan<'_>, permission: &str) -> Error {
-    match plan.actor.identity {
-        Identity::Anonymous(_) => Error::new(Reason::NotSignedIn, "this needs a signed-in user"),
+    match plan.actor.kind {
+        ActorKind::Anonymous(_) => Error::new(Reason::NotSignedIn, "this needs a signed-in user"),
         _ => Error::denied(permission),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether tests can turn out in some way: whether any value makes them.
+//! Whether tests are satisfiable: whether some value makes them turn out as said.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -22,7 +22,12 @@ impl TestKind {
 }
 
 /// Whether some value of a path makes tests that read nothing else turn out as said; true where that is not known.
-pub(in crate::rules) fn has_value(path: Path, is_optional: bool, now: i64, outcomes: &[(&TestKind, bool)]) -> bool {
+pub(in crate::rules) fn is_satisfiable(
+    path: Path,
+    is_optional: bool,
+    now: i64,
+    outcomes: &[(&TestKind, bool)],
+) -> bool {
     // What lies between two values that the tests name turns out as one next to either.
     let Some(values) = candidates(path, outcomes) else { return true };
     let mut all = values.into_iter().map(Some).chain(is_optional.then_some(None));
