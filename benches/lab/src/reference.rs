@@ -1,5 +1,5 @@
 //! The naive engine that all others are compared with before they are timed: nothing is prepared, every
-//! list is walked, as RBAC.md says the decision.
+//! list is walked, as docs/rules.md says the decision.
 
 use crate::{
     engine::Query,

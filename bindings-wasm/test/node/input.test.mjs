@@ -238,7 +238,7 @@ test("conditions read the resource and the request", async () => {
       [roles.writer]
       allow = [{ permission = "document:edit", when = "resource.owner_id == principal.id" }]`,
   }).catch((error) => error);
-  // The form of a policy file is RBAC.md's matter; here only that values get through.
+  // What a policy may say is tested with the rules; here only that values get through.
   if (um instanceof RolekeepError) return assert.ok(um instanceof ValidationError && um.problems.length > 0);
   const ada = await um.system.users.create({ email: "ada@example.org", roles: ["writer"] });
   const me = (await um.actingAs(ada.id)).withRequest({ ip: "127.0.0.1", userAgent: "test", context: {} });

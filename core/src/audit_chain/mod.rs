@@ -28,7 +28,7 @@ pub struct AuditDraft {
     pub target_id: Option<String>,
     /// The rest; erasable.
     pub payload: AuditPayload,
-    /// Makes the commitment to the payload unguessable (SYNC.md, "Audit across sites").
+    /// Makes the commitment to the payload unguessable: once both are erased, no guess can be compared with the hash.
     pub salt: [u8; 16],
 }
 

@@ -92,7 +92,8 @@ pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
     Ok(())
 }
 
-/// Whether a change touches what the policy's conditions and scopes read (RBAC.md, "Attributes that carry authority").
+/// Whether a change touches what the policy's conditions and scopes read (docs/rules.md, "Attributes that carry
+/// authority").
 fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     let rules = plan.rules();
     // What goes is in nobody's reach.

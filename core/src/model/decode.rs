@@ -504,7 +504,7 @@ fn wrong_type<T>(at: &mut Decoder, expected: &str) -> Option<T> {
     None
 }
 
-/// JSON has one number type: `1.0` is the integer 1 (RBAC.md, "Details decided").
+/// JSON has one number type: `1.0` is the integer 1 (docs/rules.md, "Details").
 pub(crate) fn integer(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64()?;

@@ -159,8 +159,8 @@ impl Error {
         self
     }
 
-    /// A denial: who asked is told no more than that (RBAC.md, "Explain and review"), the host's log which permission it
-    /// was about.
+    /// A denial: who asked is told no more than that (docs/rules.md, "Explanations"), the host's log which permission
+    /// it was about.
     pub(crate) fn denied(permission: impl Into<Box<str>>) -> Self {
         let mut error = Self::new(Reason::Denied, "you may not do this");
         error.0.permission = Some(permission.into());

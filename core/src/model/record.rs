@@ -146,7 +146,7 @@ pub enum Kind {
     Json,
 }
 
-/// How a record takes part in sync (SYNC.md, "What syncs").
+/// How a record takes part in sync. A site is one installation, with a storage of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replication {
     /// Merged field by field across sites.

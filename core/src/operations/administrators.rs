@@ -99,7 +99,7 @@ pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAss
 }
 
 /// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
-/// administrator and the caller is none (RBAC.md, "Administration": acting as somebody is giving).
+/// administrator and the caller is none (docs/rules.md, "Giving and administering": acting as somebody is giving).
 pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
         return Ok(());
@@ -113,8 +113,8 @@ pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()>
     if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
 }
 
-/// Refuses what lets the caller sign in as the user, unless it may give all that the user holds (RBAC.md,
-/// "Administration"): as long as administrators alone give roles, that is what every account gets.
+/// Refuses what lets the caller sign in as the user, unless it may give all that the user holds (docs/rules.md,
+/// "Giving and administering"): as long as administrators alone give roles, that is what every account gets.
 pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Scopes name live rows (RBAC.md, "Vocabulary").
+//! Scopes name live rows (docs/rules.md, "Giving and administering").
 
 use super::{plan::Plan, target};
 use crate::{
@@ -56,7 +56,7 @@ pub(super) async fn join(plan: &mut Plan<'_>, scope: &str) -> Result<()> {
 }
 
 /// Plans the end of all roles that are held in a scope, whose row goes. Where one of them denies
-/// something that is a gain, and only administrators may (RBAC.md, "Details decided").
+/// something that is a gain, and only administrators may (docs/rules.md, "Giving and administering").
 pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
     // Before they are read, so that none is given unseen.
     plan.end_guard(&Guard::of_scope(&scope.to_string())).await?;

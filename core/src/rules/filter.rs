@@ -1,5 +1,5 @@
 //! The same rules as a predicate on rows: a row passes if and only if [`RuleSet::decide`] allows it
-//! (RBAC.md, "List filtering").
+//! (docs/rules.md, "Filters").
 
 use smallvec::SmallVec;
 

@@ -1,4 +1,4 @@
-//! The rule engine (RBAC.md): a policy is compiled, and the result answers questions. Pure: no I/O,
+//! The rule engine (docs/rules.md): a policy is compiled, and the result answers questions. Pure: no I/O,
 //! no clock of its own.
 //!
 //! | folder | holds |

@@ -1,4 +1,4 @@
-//! The decision against a reference written straight from RBAC.md's pseudo-code, on random policies;
+//! The decision against a reference written straight from the pseudo-code of docs/rules.md, on random policies;
 //! and what follows from it: order, monotony, absence, keys, chains, filters.
 
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! The presets do what FLYOS.md and REQUIREMENTS.md say; meanings that the random cases do not reach.
+//! The presets decide as their descriptions say; meanings that the random cases do not reach.
 
 use rolekeep::{
     Reason, Result, Time, Value,
@@ -79,7 +79,7 @@ fn flyos() -> RuleSet {
 }
 
 #[test]
-fn flyos_is_the_table_of_its_page() {
+fn flyos_decides_as_this_table() {
     let rules = flyos();
     let main = rules.resolve_stored(facts(MAIN, None, vec![held("MAIN_HQ", Scope::Global)]));
     let east = rules.resolve_stored(facts(EASTERN, Some(EAST), vec![held("REGIONAL_HQ", Scope::Global)]));

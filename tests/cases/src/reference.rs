@@ -1,5 +1,5 @@
-//! The decision as RBAC.md's pseudo-code says it, as naive as can be: what the engine is measured
-//! against. It compiles nothing, remembers nothing, and reads a [`Case`] anew for every question.
+//! The decision as the pseudo-code of docs/rules.md says it, as naive as can be: what the engine is
+//! measured against. It compiles nothing, remembers nothing, and reads a [`Case`] anew for every question.
 
 use rolekeep::{
     Value,

@@ -179,7 +179,8 @@ impl<'a> Plan<'a> {
     ) -> Result<ChangeSet, CommitError> {
         let actor = self.actor;
         if let ActorKind::User(user) = &actor.kind {
-            // A caller who lost its rights since they were read does not write (RBAC.md, "Constraints").
+            // A caller who lost its rights since they were read does not write (docs/rules.md, "Giving and
+            // administering").
             self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
                 self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);

@@ -55,7 +55,7 @@ impl Plan<'_> {
                 }
             }
             if let (Some(resource), Value::Id(id)) = (table.noun.resource, id) {
-                // A scope names a live row (RBAC.md, "Vocabulary").
+                // A scope names a live row (docs/rules.md, "Giving and administering").
                 if resource.is_scope {
                     scopes::end(self, &Scope::of(resource.kind, id)).await?;
                 }

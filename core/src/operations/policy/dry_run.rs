@@ -1,4 +1,4 @@
-//! Which decisions an edit of the policy would change (RBC-14; RBAC.md, "Explain and review").
+//! Which decisions an edit of the policy would change (RBC-14).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What decides about one principal: the rules of RBAC.md, of what is so and of what an explanation supposes.
+//! What decides about one principal: the rules of docs/rules.md, of what is so and of what an explanation supposes.
 
 use super::{EvaluationContext, Question, Verdict};
 use crate::rules::{

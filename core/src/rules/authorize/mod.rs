@@ -1,4 +1,4 @@
-//! The decision, as RBAC.md says it ("The decision").
+//! The decision (docs/rules.md, "The decision").
 //!
 //! | file | holds |
 //! |---|---|

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `lexer` | tokens |
-//! | `parser` | the grammar of RBAC.md, bounded in size and depth |
+//! | `parser` | the grammar of docs/rules.md, bounded in size and depth |
 //! | `check` | names and types, against one resource type |
 //! | `presence` | where a path is read that may be absent, `has` comes first |
 //! | `satisfiable` | which outcomes of tests some value can give |

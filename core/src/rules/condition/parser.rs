@@ -1,4 +1,5 @@
-//! Tokens to typed tests and a tree of them, by the grammar of RBAC.md. Bounded, so that no input exhausts the stack.
+//! Tokens to typed tests and a tree of them, by the grammar of docs/rules.md ("Conditions"). Bounded, so that no input
+//! exhausts the stack.
 
 use super::{
     ConditionError,

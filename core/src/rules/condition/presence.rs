@@ -1,5 +1,5 @@
 //! Absence opens no door: in a deny, under `not` and with `!=`, an optional path is read only where
-//! `has` says first that it is present (RBAC.md, "Conditions" and "Details decided").
+//! `has` says first that it is present (docs/rules.md, "Absent values").
 
 use super::{
     ConditionError,

@@ -1,4 +1,4 @@
-//! Who may do what, by RBAC.md alone: the decision, the guarded attributes, and what must come of a deed.
+//! Who may do what, by docs/rules.md alone: the decision, the guarded attributes, and what must come of a deed.
 
 use std::collections::BTreeSet;
 

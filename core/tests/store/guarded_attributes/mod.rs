@@ -1,4 +1,4 @@
-//! Nobody moves itself or a thing into its own reach (RBAC.md, "Attributes that carry authority"):
+//! Nobody moves itself or a thing into its own reach (docs/rules.md, "Attributes that carry authority"):
 //! random sequences of operations against a model that knows the rule and nothing of the engine.
 
 use crate::kit;

@@ -1,4 +1,4 @@
-//! What decides is guarded wherever it changes (SEC-10; RBAC.md, "Attributes that carry authority"):
+//! What decides is guarded wherever it changes (SEC-10; docs/rules.md, "Attributes that carry authority"):
 //! also where an operation on one row moves others along. Random sequences: `guarded_attributes`.
 
 use std::sync::Arc;
@@ -162,7 +162,7 @@ async fn usr_7_who_may_delete_by_status_may_delete() {
     assert!(me.users().delete(other).await.is_ok());
 }
 
-/// A scope names a live row (RBAC.md, "Vocabulary"): roles held on a user end with it.
+/// A scope names a live row (docs/rules.md, "Giving and administering"): roles held on a user end with it.
 #[tokio::test]
 async fn rbc_6_roles_held_on_a_user_end_with_it() {
     let text = "[roles.admin]\nallow = [\"admin:all\"]\n[roles.role]\nallow = [\"user:read\", \"user:delete\"]\n\

@@ -270,7 +270,8 @@ async fn roles(um: &UserManagement, id: UserId) -> Vec<String> {
     roles
 }
 
-/// Default roles come with every account, whoever makes it; the others need the right to give them (RBAC.md).
+/// Default roles come with every account, whoever makes it; the others need the right to give them (docs/rules.md,
+/// "Giving and administering").
 #[tokio::test]
 async fn rbc_3_default_roles_are_given_to_every_new_account() {
     let text = r#"

@@ -1,4 +1,20 @@
-//! What the library must withstand (SECURITY.md): attacks and faults, one file for each kind.
+//! What the library must withstand: attacks and faults, one file for each kind. Tests and comments name them:
+//!
+//! | id | attack or fault |
+//! |---|---|
+//! | SEC-1 | finding out which accounts exist |
+//! | SEC-2 | names that look like others |
+//! | SEC-3 | passwords of any length, with any character |
+//! | SEC-4 | forged tokens |
+//! | SEC-6 | rights and sessions that were taken away meanwhile |
+//! | SEC-8 | input that sets what is no caller's choice |
+//! | SEC-9 | reaching others' things, or learning that they exist |
+//! | SEC-10 | coming to more rights than one has |
+//! | SEC-11 | injection, into logs too |
+//! | SEC-13 | secrets in logs and other output |
+//! | SEC-14 | hostile input of every kind and size |
+//! | SEC-15 | use of memory and time without bound |
+//! | SEC-16 | two who want the same at once |
 
 mod audit;
 mod authority;

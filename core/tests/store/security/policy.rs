@@ -1,5 +1,5 @@
 //! A rival edits the policy after a plan was made and before it is committed: what was decided by the
-//! old rules is decided anew (RBC-1, RBC-2; RBAC.md, "Constraints").
+//! old rules is decided anew (RBC-1, RBC-2; docs/rules.md, "Giving and administering").
 
 use rolekeep::{
     Code, Reason, UserManagement,

@@ -240,7 +240,7 @@ async fn flt_4_no_drone_comes_between_what_was_read_and_the_guard() {
     }
 }
 
-/// Whichever comes first: afterwards no role is held on what is gone (RBAC.md, "Vocabulary").
+/// Whichever comes first: afterwards no role is held on what is gone (docs/rules.md, "Giving and administering").
 #[tokio::test]
 async fn rbc_2_no_role_is_left_on_what_is_deleted_meanwhile() {
     for kind in ["drone", "user", "region", "of a region"] {
