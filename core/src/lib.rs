@@ -31,7 +31,7 @@
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`sign_in`], [`tokens`], [`passwords`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
+//!   [`sessions`], [`sign_in`], [`passwords`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
 //!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
@@ -122,7 +122,7 @@ pub use model::{
 pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, audit, drones, passwords, permissions, policy, regions, roles, sessions, setup,
-    sign_in, target::schema as library_schema, tokens, users,
+    sign_in, target::schema as library_schema, users,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

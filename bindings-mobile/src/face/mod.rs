@@ -18,7 +18,6 @@ mod sessions;
 mod setup;
 mod sign_in;
 mod sql;
-mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -41,7 +40,6 @@ pub use sessions::*;
 pub use setup::*;
 pub use sign_in::*;
 pub use sql::*;
-pub use tokens::*;
 pub use users::*;
 
 #[uniffi::export]
@@ -59,11 +57,6 @@ impl Caller {
     /// The steps of a sign-in after the first.
     pub fn get_sign_in(self: Arc<Self>) -> Arc<SignIn> {
         Arc::new(SignIn { caller: self })
-    }
-
-    /// What a token is good for.
-    pub fn get_tokens(self: Arc<Self>) -> Arc<Tokens> {
-        Arc::new(Tokens { caller: self })
     }
 
     /// Passwords: changing one's own, and setting those of others.

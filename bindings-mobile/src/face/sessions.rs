@@ -12,6 +12,18 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
+/// Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+///
+/// For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+/// Whoever has a token may ask about it.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct InspectToken {
+    /// The token.
+    pub token: String,
+}
+hidden!(InspectToken);
+
 /// Lists the caller's own sessions, newest first.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListSessions {
@@ -150,6 +162,64 @@ pub struct StepUp {
 }
 hidden!(StepUp);
 
+/// What a token is good for.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct TokenInspection {
+    /// Whether it would be accepted now.
+    pub active: bool,
+    /// What kind it is; none of a token that is not ours or has expired, as is the rest.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TokenKind>,
+    /// Whose it is.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Uuid>,
+    /// The session that it belongs to.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Uuid>,
+    /// When it expires.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Why it would not be accepted.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<TokenProblem>,
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum TokenKind {
+    /// Authenticates requests.
+    #[serde(rename = "access")]
+    Access,
+    /// Is exchanged for the next tokens.
+    #[serde(rename = "refresh")]
+    Refresh,
+}
+
+/// Why a token would not be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum TokenProblem {
+    /// It was not issued here, not for this audience, or is not a token.
+    #[serde(rename = "invalid")]
+    Invalid,
+    /// Its time is over.
+    #[serde(rename = "expired")]
+    Expired,
+    /// It was exchanged already.
+    #[serde(rename = "used")]
+    Used,
+    /// Its session has ended.
+    #[serde(rename = "session_ended")]
+    SessionEnded,
+    /// Its user may not sign in.
+    #[serde(rename = "user_inactive")]
+    UserInactive,
+}
+
 /// Logins: tokens and the sessions they belong to.
 #[derive(uniffi::Object)]
 pub struct Sessions {
@@ -174,6 +244,14 @@ impl Sessions {
     /// Errors: `UNAUTHORIZED`.
     pub async fn refresh(&self, input: Refresh) -> Result<Tokens> {
         self.caller.run("sessions.refresh", &input).await
+    }
+
+    /// Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+    ///
+    /// For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+    /// Whoever has a token may ask about it.
+    pub async fn inspect(&self, input: InspectToken) -> Result<TokenInspection> {
+        self.caller.run("sessions.inspect", &input).await
     }
 
     /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.

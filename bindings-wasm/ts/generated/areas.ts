@@ -261,6 +261,15 @@ export class Sessions {
     return this.#run("sessions.refresh", input, "Refresh", "Tokens");
   }
   /**
+   * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+   *
+   * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+   * Whoever has a token may ask about it.
+   */
+  inspect(input: InspectToken): Promise<TokenInspection> {
+    return this.#run("sessions.inspect", input, "InspectToken", "TokenInspection");
+  }
+  /**
    * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
    *
    * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
@@ -327,24 +336,6 @@ export class SignIn {
    */
   password(input: ChoosePassword): Promise<SignInResult> {
     return this.#run("sign_in.password", input, "ChoosePassword", "SignInResult");
-  }
-}
-
-/** What a token is good for. */
-export class Tokens {
-  readonly #run: Run;
-  /** @internal */
-  constructor(run: Run) {
-    this.#run = run;
-  }
-  /**
-   * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
-   *
-   * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-   * Whoever has a token may ask about it.
-   */
-  inspect(input: InspectToken): Promise<TokenInspection> {
-    return this.#run("tokens.inspect", input, "InspectToken", "TokenInspection");
   }
 }
 
@@ -820,10 +811,6 @@ export abstract class Areas extends Asker {
   /** The steps of a sign-in after the first. */
   get signIn(): SignIn {
     return new SignIn(this.run);
-  }
-  /** What a token is good for. */
-  get tokens(): Tokens {
-    return new Tokens(this.run);
   }
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {

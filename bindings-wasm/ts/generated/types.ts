@@ -8,7 +8,6 @@ export type * from "./types/sql.js";
 export type * from "./types/users.js";
 export type * from "./types/sessions.js";
 export type * from "./types/sign_in.js";
-export type * from "./types/tokens.js";
 export type * from "./types/passwords.js";
 export type * from "./types/roles.js";
 export type * from "./types/permissions.js";

@@ -37,6 +37,7 @@ pub struct User {
     /// The address it signs in with, if it has one; unique, whatever the case.
     pub email: Option<String>,
     /// Whether the address was proved.
+    #[record(given)]
     pub email_verified: bool,
     /// The whole name.
     pub full_name: Option<String>,

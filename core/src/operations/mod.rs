@@ -27,7 +27,6 @@ pub mod sessions;
 pub mod setup;
 pub mod sign_in;
 pub mod target;
-pub mod tokens;
 pub mod upkeep;
 pub mod users;
 
@@ -202,6 +201,7 @@ macro_rules! operation_list {
             sessions: Sessions {
                 fn login(Login) -> SignInResult;
                 fn refresh(Refresh) -> Tokens;
+                fn inspect(InspectToken) -> TokenInspection;
                 fn step_up(StepUp) -> Tokens;
                 fn logout() = Logout;
                 fn list(ListSessions) -> Page<SessionView>;
@@ -213,10 +213,6 @@ macro_rules! operation_list {
             /// The steps of a sign-in after the first.
             sign_in: SignIn {
                 fn password(ChoosePassword) -> SignInResult;
-            }
-            /// What a token is good for.
-            tokens: IssuedTokens {
-                fn inspect(InspectToken) -> TokenInspection;
             }
             /// Passwords: changing one's own, and setting those of others.
             passwords: Passwords {

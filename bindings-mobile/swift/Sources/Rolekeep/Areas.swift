@@ -11,9 +11,6 @@ extension Caller {
     /// The steps of a sign-in after the first.
     public var signIn: SignIn { getSignIn() }
 
-    /// What a token is good for.
-    public var tokens: Tokens { getTokens() }
-
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
 

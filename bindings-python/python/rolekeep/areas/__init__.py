@@ -13,7 +13,6 @@ from .blocking import (
     Sessions,
     Setup,
     SignIn,
-    Tokens,
     Users,
 )
 from .aio import (
@@ -28,7 +27,6 @@ from .aio import (
     AsyncSessions,
     AsyncSetup,
     AsyncSignIn,
-    AsyncTokens,
     AsyncUsers,
 )
 
@@ -45,7 +43,6 @@ __all__ = [
     "AsyncSessions",
     "AsyncSetup",
     "AsyncSignIn",
-    "AsyncTokens",
     "AsyncUsers",
     "Audit",
     "Drones",
@@ -57,6 +54,5 @@ __all__ = [
     "Sessions",
     "Setup",
     "SignIn",
-    "Tokens",
     "Users",
 ]

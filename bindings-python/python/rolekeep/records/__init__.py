@@ -42,8 +42,6 @@ from .users import (
 )
 from .sessions import (
     Session,
-)
-from .tokens import (
     TokenInspection,
     TokenKind,
     TokenProblem,

@@ -2,6 +2,17 @@
 
 // What operations of `sessions` take and answer.
 
+/**
+ * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ *
+ * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+ * Whoever has a token may ask about it.
+ */
+export interface InspectToken {
+  /** The token. */
+  readonly token: string;
+}
+
 /** Lists the caller's own sessions, newest first. */
 export interface ListSessions {
   /** The page's number, from 1. */
@@ -109,3 +120,39 @@ export interface StepUp {
   /** The password. */
   readonly password: string;
 }
+
+/** What a token is good for. */
+export interface TokenInspection {
+  /** Whether it would be accepted now. */
+  readonly active: boolean;
+  /** What kind it is; none of a token that is not ours or has expired, as is the rest. */
+  readonly kind: TokenKind | null;
+  /** Whose it is. */
+  readonly userId: string | null;
+  /** The session that it belongs to. */
+  readonly sessionId: string | null;
+  /** When it expires. */
+  readonly expiresAt: Date | null;
+  /** Why it would not be accepted. */
+  readonly problem: TokenProblem | null;
+}
+
+/** What a token is for. */
+export type TokenKind =
+  /** Authenticates requests. */
+  | "access"
+  /** Is exchanged for the next tokens. */
+  | "refresh";
+
+/** Why a token would not be accepted. */
+export type TokenProblem =
+  /** It was not issued here, not for this audience, or is not a token. */
+  | "invalid"
+  /** Its time is over. */
+  | "expired"
+  /** It was exchanged already. */
+  | "used"
+  /** Its session has ended. */
+  | "session_ended"
+  /** Its user may not sign in. */
+  | "user_inactive";

@@ -1,5 +1,6 @@
 //! Logins: tokens and the sessions they belong to (AUT-1, 4, 5).
 
+mod inspect;
 mod login;
 mod refresh;
 mod revoke;
@@ -8,6 +9,7 @@ mod view;
 
 pub use super::sign_in::{SignInResult, SignInStep};
 pub use crate::model::session::SessionEnd;
+pub use inspect::{InspectToken, TokenInspection, TokenKind, TokenProblem};
 pub use login::Login;
 pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};

@@ -37,11 +37,10 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
     sessions {
-        login(Login), refresh(Refresh), step_up(StepUp), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
+        login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
         revoke_others(), revoke_all(RevokeAllSessions),
     }
     sign_in { password(ChoosePassword) }
-    tokens { inspect(InspectToken) }
     passwords {
         change(ChangePassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }

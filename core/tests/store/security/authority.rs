@@ -142,6 +142,17 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
     assert!(me.users().update(UpdateUser::new(mia.id).full_name("Mia Maria")).await.is_ok());
 }
 
+/// Whether its address is proved is not chosen by who makes an account.
+#[tokio::test]
+async fn sec_10_accounts_are_made_where_the_policy_reads_whether_they_are_verified() {
+    let verified = "{ permission = 'drone:list', when = 'principal.verified == true' }";
+    let (um, me, _) = opened(&format!("'user:read', 'user:create', {verified}")).await;
+    me.users().create(CreateUser::new("new@example.org")).await.unwrap();
+    // What the caller does choose and the policy reads is another matter.
+    um.system().regions().create(rolekeep::regions::CreateRegion::new("east2", "East")).await.unwrap();
+    assert!(is_denied(me.users().create(CreateUser::new("other@example.org").region("east2")).await));
+}
+
 #[tokio::test]
 async fn sec_10_a_new_row_is_judged_as_it_will_be() {
     let mine = "{ permission = ['drone:create', 'drone:set_authority'], when = 'resource.assigned_users contains principal.id' }";

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::kit::{PASSWORD, signed_in};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 5] = ["audit.outcome", "sessions.login", "sessions.refresh", "sign_in.password", "tokens.inspect"];
+const PUBLIC: [&str; 5] =
+    ["audit.outcome", "sessions.login", "sessions.refresh", "sign_in.password", "sessions.inspect"];
 /// Any user may ask for these about itself; none of them says anything about others.
 const OWN: [&str; 8] = [
     "users.me",
@@ -89,7 +90,7 @@ impl World {
             "sessions.list_of" | "sessions.revoke_all" => json!({ "user_id": victim }),
             "sessions.step_up" => json!({ "password": PASSWORD }),
             "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
-            "tokens.inspect" => json!({ "token": self.refresh_token }),
+            "sessions.inspect" => json!({ "token": self.refresh_token }),
             "passwords.change" => json!({"current_password": PASSWORD, "new_password": "another horse battery"}),
             "passwords.set" => json!({"user_id": victim, "password": "another horse battery"}),
             "passwords.set_temporary" => json!({ "user_id": victim }),

@@ -21,6 +21,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
     "sessions.refresh" -> writeTokens(me.sessions.refresh(readRefresh(input)))
+    "sessions.inspect" -> writeTokenInspection(me.sessions.inspect(readInspectToken(input)))
     "sessions.step_up" -> writeTokens(me.sessions.stepUp(readStepUp(input)))
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
     "sessions.list" -> writeSessionPage(me.sessions.list(readListSessions(input)))
@@ -29,7 +30,6 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
     "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
-    "tokens.inspect" -> writeTokenInspection(me.tokens.inspect(readInspectToken(input)))
     "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
     "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
     "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
@@ -255,6 +255,12 @@ fun readRefresh(from: JsonElement) = from.record("refresh_token").let { it ->
     )
 }
 
+fun readInspectToken(from: JsonElement) = from.record("token").let { it ->
+    InspectToken(
+        token = it.required("token") { readString(it) },
+    )
+}
+
 fun readStepUp(from: JsonElement) = from.record("password").let { it ->
     StepUp(
         password = it.required("password") { readString(it) },
@@ -294,12 +300,6 @@ fun readChoosePassword(from: JsonElement) = from.record("challenge", "new_passwo
     ChoosePassword(
         challenge = it.required("challenge") { readString(it) },
         newPassword = it.required("new_password") { readString(it) },
-    )
-}
-
-fun readInspectToken(from: JsonElement) = from.record("token").let { it ->
-    InspectToken(
-        token = it.required("token") { readString(it) },
     )
 }
 
@@ -899,6 +899,28 @@ fun writeTokens(from: Tokens) = json(
     "user" to writeUser(from.user),
 )
 
+fun writeTokenInspection(from: TokenInspection) = json(
+    "active" to writeBool(from.active),
+    "kind" to from.kind?.let { writeTokenKind(it) },
+    "user_id" to from.userId?.let { writeId(it) },
+    "session_id" to from.sessionId?.let { writeId(it) },
+    "expires_at" to from.expiresAt?.let { writeTime(it) },
+    "problem" to from.problem?.let { writeTokenProblem(it) },
+)
+
+fun writeTokenKind(from: TokenKind) = writeString(when (from) {
+    TokenKind.ACCESS -> "access"
+    TokenKind.REFRESH -> "refresh"
+})
+
+fun writeTokenProblem(from: TokenProblem) = writeString(when (from) {
+    TokenProblem.INVALID -> "invalid"
+    TokenProblem.EXPIRED -> "expired"
+    TokenProblem.USED -> "used"
+    TokenProblem.SESSION_ENDED -> "session_ended"
+    TokenProblem.USER_INACTIVE -> "user_inactive"
+})
+
 fun writeSessionPage(from: SessionPage) = json(
     "items" to writeList(from.items) { writeSession(it) },
     "total" to from.total?.let { writeInt(it) },
@@ -923,28 +945,6 @@ fun writeSession(from: Session) = json(
     "expires_at" to writeTime(from.expiresAt),
     "is_current" to writeBool(from.isCurrent),
 )
-
-fun writeTokenInspection(from: TokenInspection) = json(
-    "active" to writeBool(from.active),
-    "kind" to from.kind?.let { writeTokenKind(it) },
-    "user_id" to from.userId?.let { writeId(it) },
-    "session_id" to from.sessionId?.let { writeId(it) },
-    "expires_at" to from.expiresAt?.let { writeTime(it) },
-    "problem" to from.problem?.let { writeTokenProblem(it) },
-)
-
-fun writeTokenKind(from: TokenKind) = writeString(when (from) {
-    TokenKind.ACCESS -> "access"
-    TokenKind.REFRESH -> "refresh"
-})
-
-fun writeTokenProblem(from: TokenProblem) = writeString(when (from) {
-    TokenProblem.INVALID -> "invalid"
-    TokenProblem.EXPIRED -> "expired"
-    TokenProblem.USED -> "used"
-    TokenProblem.SESSION_ENDED -> "session_ended"
-    TokenProblem.USER_INACTIVE -> "user_inactive"
-})
 
 fun writeTemporaryPassword(from: TemporaryPassword) = json(
     "password" to writeString(from.password),

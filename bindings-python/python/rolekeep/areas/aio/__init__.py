@@ -7,7 +7,6 @@ from .._ffi import AsyncFfi
 from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
-from .tokens import AsyncTokens
 from .passwords import AsyncPasswords
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
@@ -29,7 +28,6 @@ __all__ = [
     "AsyncSessions",
     "AsyncSetup",
     "AsyncSignIn",
-    "AsyncTokens",
     "AsyncUsers",
 ]
 
@@ -53,11 +51,6 @@ class AsyncAreas:
     def sign_in(self: AsyncFfi) -> AsyncSignIn:
         """The steps of a sign-in after the first."""
         return AsyncSignIn(self)
-
-    @property
-    def tokens(self: AsyncFfi) -> AsyncTokens:
-        """What a token is good for."""
-        return AsyncTokens(self)
 
     @property
     def passwords(self: AsyncFfi) -> AsyncPasswords:

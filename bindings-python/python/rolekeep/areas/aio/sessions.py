@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows_async
-from ...records import Page, Session, SignInResult, Tokens
+from ...records import Page, Session, SignInResult, TokenInspection, Tokens
 from .._ffi import AsyncFfi
 
 
@@ -62,6 +62,21 @@ class AsyncSessions:
             refresh_token: The refresh token.
         """
         return decode(Tokens, await self._caller.call("sessions.refresh", {"refresh_token": refresh_token}))
+
+    async def inspect(
+        self,
+        token: str,
+    ) -> TokenInspection:
+        """Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC
+        7662).
+
+        For gateways, and for services that have no store. An access token or a refresh token, which
+        is not used up by it. Whoever has a token may ask about it.
+
+        Args:
+            token: The token.
+        """
+        return decode(TokenInspection, await self._caller.call("sessions.inspect", {"token": token}))
 
     async def step_up(
         self,

@@ -7,7 +7,6 @@ from .._ffi import Ffi
 from .users import Users
 from .sessions import Sessions
 from .sign_in import SignIn
-from .tokens import Tokens
 from .passwords import Passwords
 from .roles import Roles
 from .permissions import Permissions
@@ -29,7 +28,6 @@ __all__ = [
     "Sessions",
     "Setup",
     "SignIn",
-    "Tokens",
     "Users",
 ]
 
@@ -53,11 +51,6 @@ class Areas:
     def sign_in(self: Ffi) -> SignIn:
         """The steps of a sign-in after the first."""
         return SignIn(self)
-
-    @property
-    def tokens(self: Ffi) -> Tokens:
-        """What a token is good for."""
-        return Tokens(self)
 
     @property
     def passwords(self: Ffi) -> Passwords:

@@ -12,9 +12,6 @@ val Caller.sessions: Sessions get() = getSessions()
 /** The steps of a sign-in after the first. */
 val Caller.signIn: SignIn get() = getSignIn()
 
-/** What a token is good for. */
-val Caller.tokens: Tokens get() = getTokens()
-
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
 

@@ -14,9 +14,6 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The steps of a sign-in after the first. */
     fun signIn() = BlockingSignIn(areas.getSignIn())
 
-    /** What a token is good for. */
-    fun tokens() = BlockingTokens(areas.getTokens())
-
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
 

@@ -25,6 +25,14 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     fun refresh(input: Refresh): Tokens = await { area.refresh(input) }
 
     /**
+     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     *
+     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+     * Whoever has a token may ask about it.
+     */
+    fun inspect(input: InspectToken): TokenInspection = await { area.inspect(input) }
+
+    /**
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
      * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
