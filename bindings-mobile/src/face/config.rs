@@ -98,6 +98,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leeway_seconds: Option<i64>,
+    /// How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+    /// least 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<i64>,
     /// How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
     /// anew. Default: 7 days, at least an hour.
     #[uniffi(default)]

@@ -28,6 +28,7 @@ def open(
     session_seconds: int | None = None,
     refresh_grace_seconds: int | None = None,
     leeway_seconds: int | None = None,
+    max_sessions: int | None = None,
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
@@ -78,6 +79,8 @@ def open(
             seconds: for a lost answer or a second tab. Default: 30, at most 300.
         leeway_seconds: How far the clock of whoever made a token may be ahead of ours, in seconds.
             Default: 60, at most 300.
+        max_sessions: How many sessions a user has at a time; who begins another ends the one that
+            was used longest ago. Default: 100, at least 1.
         keep_feed_seconds: How long a commit stays in the change feed, in seconds; an instance that
             was away for longer reads everything anew. Default: 7 days, at least an hour.
         keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
@@ -140,6 +143,7 @@ def open(
         "session_seconds": session_seconds,
         "refresh_grace_seconds": refresh_grace_seconds,
         "leeway_seconds": leeway_seconds,
+        "max_sessions": max_sessions,
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,
@@ -180,6 +184,7 @@ def open_async(
     session_seconds: int | None = None,
     refresh_grace_seconds: int | None = None,
     leeway_seconds: int | None = None,
+    max_sessions: int | None = None,
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     password_min_length: int | None = None,
@@ -230,6 +235,8 @@ def open_async(
             seconds: for a lost answer or a second tab. Default: 30, at most 300.
         leeway_seconds: How far the clock of whoever made a token may be ahead of ours, in seconds.
             Default: 60, at most 300.
+        max_sessions: How many sessions a user has at a time; who begins another ends the one that
+            was used longest ago. Default: 100, at least 1.
         keep_feed_seconds: How long a commit stays in the change feed, in seconds; an instance that
             was away for longer reads everything anew. Default: 7 days, at least an hour.
         keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
@@ -292,6 +299,7 @@ def open_async(
         "session_seconds": session_seconds,
         "refresh_grace_seconds": refresh_grace_seconds,
         "leeway_seconds": leeway_seconds,
+        "max_sessions": max_sessions,
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "password_min_length": password_min_length,

@@ -17,7 +17,7 @@ export const records: { readonly [name: string]: string } = {
   ChangeOutcome: "took_place position",
   ChangePassword: "current_password:secret new_password:secret",
   ChoosePassword: "challenge:secret new_password:secret",
-  Config: "sqlite exclusive preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds keep_feed_seconds keep_sessions_seconds password_min_length password_max_length password_composition password_context_words temporary_password_seconds password_pepper:secret retired_peppers:secret[] hashing_memory_kib hashing_iterations hashing_lanes hashing_parallel hashing_queue hashing_max_millis rights_max_age_millis users_in_memory audit_denials trusted_proxies signing_key:secret",
+  Config: "sqlite exclusive preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds max_sessions keep_feed_seconds keep_sessions_seconds password_min_length password_max_length password_composition password_context_words temporary_password_seconds password_pepper:secret retired_peppers:secret[] hashing_memory_kib hashing_iterations hashing_lanes hashing_parallel hashing_queue hashing_max_millis rights_max_age_millis users_in_memory audit_denials trusted_proxies signing_key:secret",
   CreateDrone: "code model status region operator_id",
   CreatePermission: "name description",
   CreateRegion: "code name area commander_name status",

@@ -112,6 +112,10 @@ pub struct Config {
     /// How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
     #[input(default = 60)]
     pub leeway_seconds: i64,
+    /// How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+    /// least 1.
+    #[input(default = 100)]
+    pub max_sessions: u32,
     /// How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
     /// anew. Default: 7 days, at least an hour.
     #[input(default = 7 * DAY)]
@@ -215,6 +219,7 @@ impl Config {
         within("session_seconds", self.session_seconds, 1, MAX_TIME);
         within("refresh_grace_seconds", self.refresh_grace_seconds, 0, 300);
         within("leeway_seconds", self.leeway_seconds, 0, 300);
+        within("max_sessions", self.max_sessions.into(), 1, u32::MAX.into());
         within("temporary_password_seconds", self.temporary_password_seconds, 1, MAX_TIME);
         within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
         within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);

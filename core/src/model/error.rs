@@ -116,9 +116,18 @@ type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
 #[derive(Clone)]
 struct Unknown {
     name: Box<str>,
+    say: fn(&str) -> String,
     suggest: Arc<Suggest>,
-    /// The message and what is suggested, once somebody has asked for it.
+    /// The message, once somebody has asked for it.
+    bare: OnceLock<String>,
+    /// With what is suggested.
     message: OnceLock<String>,
+}
+
+impl Unknown {
+    fn bare(&self) -> &str {
+        self.bare.get_or_init(|| (self.say)(&self.name))
+    }
 }
 
 impl PartialEq for Unknown {
@@ -167,17 +176,17 @@ impl Error {
         error
     }
 
-    /// A name that is not known. What was meant is looked for when the message is asked for, and not before: most
-    /// who ask whether somebody may do something read no message.
+    /// A name that is not known. The message is made, and what was meant is looked for, when somebody asks for it: most who
+    /// ask whether somebody may do something read no message.
     pub(crate) fn unknown(
         reason: Reason,
-        message: String,
         name: &str,
+        say: fn(&str) -> String,
         suggest: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let mut error = Self::new(reason, message);
-        error.0.unknown =
-            Some(Box::new(Unknown { name: name.into(), suggest: Arc::new(suggest), message: OnceLock::new() }));
+        let mut error = Self::new(reason, String::new());
+        let (bare, message) = (OnceLock::new(), OnceLock::new());
+        error.0.unknown = Some(Box::new(Unknown { name: name.into(), say, suggest: Arc::new(suggest), bare, message }));
         error
     }
 
@@ -303,14 +312,14 @@ impl Error {
     pub fn message(&self) -> &str {
         let Some(unknown) = &self.0.unknown else { return &self.0.message };
         unknown.message.get_or_init(|| match (unknown.suggest)(&unknown.name) {
-            Some(near) => format!("{}; did you mean `{near}`?", self.0.message),
-            None => self.0.message.clone(),
+            Some(near) => format!("{}; did you mean `{near}`?", unknown.bare()),
+            None => unknown.bare().to_owned(),
         })
     }
 
     /// The message without the name that may have been meant.
     pub(crate) fn bare_message(&self) -> &str {
-        &self.0.message
+        self.0.unknown.as_ref().map_or(&self.0.message, |unknown| unknown.bare())
     }
 
     /// The wrong fields of a [`Reason::InvalidInput`].

@@ -60,6 +60,8 @@ pub enum SessionEnd {
     CredentialChanged,
     /// Its user proved again who it is, and goes on in another session.
     Renewed,
+    /// Its user has as many sessions as there may be, and began another: it was used longest ago.
+    Displaced,
     /// A refresh token was used a second time, so it was stolen or copied (RFC 9700, 4.14.2).
     RefreshReuse,
 }

@@ -4215,6 +4215,14 @@ func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
 public protocol SessionsProtocol: AnyObject, Sendable {
     
     /**
+     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     *
+     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+     * Whoever has a token may ask about it.
+     */
+    func inspect(input: InspectToken) async throws  -> TokenInspection
+    
+    /**
      * Lists the caller's own sessions, newest first.
      */
     func list(input: ListSessions) async throws  -> SessionPage
@@ -4329,6 +4337,28 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
 
     
 
+    
+    /**
+     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     *
+     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+     * Whoever has a token may ask about it.
+     */
+open func inspect(input: InspectToken)async throws  -> TokenInspection  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_inspect(
+                        self.uniffiCloneHandle(),FfiConverterTypeInspectToken_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokenInspection_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
     
     /**
      * Lists the caller's own sessions, newest first.
@@ -7498,6 +7528,15 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let temporaryPasswordSeconds: Int64?
     /**
+     * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+     * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+     */
+    public let passwordPepper: String?
+    /**
+     * Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+     */
+    public let retiredPeppers: [String]
+    /**
      * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
@@ -7518,6 +7557,12 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
      */
     public let hashingQueue: Int64?
+    /**
+     * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+     * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+     * it is given, is refused. Default: 1000; 0: any.
+     */
+    public let hashingMaxMillis: Int64?
     /**
      * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
      * Default: 1000.
@@ -7617,6 +7662,13 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * hours.
          */temporaryPasswordSeconds: Int64? = nil, 
         /**
+         * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+         * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+         */passwordPepper: String? = nil, 
+        /**
+         * Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+         */retiredPeppers: [String] = [], 
+        /**
          * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
          * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
          */hashingMemoryKib: Int64? = nil, 
@@ -7632,6 +7684,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
          */hashingQueue: Int64? = nil, 
+        /**
+         * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
+         * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
+         * it is given, is refused. Default: 1000; 0: any.
+         */hashingMaxMillis: Int64? = nil, 
         /**
          * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
          * Default: 1000.
@@ -7673,11 +7730,14 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.passwordComposition = passwordComposition
         self.passwordContextWords = passwordContextWords
         self.temporaryPasswordSeconds = temporaryPasswordSeconds
+        self.passwordPepper = passwordPepper
+        self.retiredPeppers = retiredPeppers
         self.hashingMemoryKib = hashingMemoryKib
         self.hashingIterations = hashingIterations
         self.hashingLanes = hashingLanes
         self.hashingParallel = hashingParallel
         self.hashingQueue = hashingQueue
+        self.hashingMaxMillis = hashingMaxMillis
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
         self.auditDenials = auditDenials
@@ -7744,11 +7804,14 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
                 temporaryPasswordSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                passwordPepper: FfiConverterOptionString.read(from: &buf), 
+                retiredPeppers: FfiConverterSequenceString.read(from: &buf), 
                 hashingMemoryKib: FfiConverterOptionInt64.read(from: &buf), 
                 hashingIterations: FfiConverterOptionInt64.read(from: &buf), 
                 hashingLanes: FfiConverterOptionInt64.read(from: &buf), 
                 hashingParallel: FfiConverterOptionInt64.read(from: &buf), 
                 hashingQueue: FfiConverterOptionInt64.read(from: &buf), 
+                hashingMaxMillis: FfiConverterOptionInt64.read(from: &buf), 
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
@@ -7779,11 +7842,14 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
         FfiConverterOptionInt64.write(value.temporaryPasswordSeconds, into: &buf)
+        FfiConverterOptionString.write(value.passwordPepper, into: &buf)
+        FfiConverterSequenceString.write(value.retiredPeppers, into: &buf)
         FfiConverterOptionInt64.write(value.hashingMemoryKib, into: &buf)
         FfiConverterOptionInt64.write(value.hashingIterations, into: &buf)
         FfiConverterOptionInt64.write(value.hashingLanes, into: &buf)
         FfiConverterOptionInt64.write(value.hashingParallel, into: &buf)
         FfiConverterOptionInt64.write(value.hashingQueue, into: &buf)
+        FfiConverterOptionInt64.write(value.hashingMaxMillis, into: &buf)
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
@@ -8208,6 +8274,12 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let password: String?
     /**
+     * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+     * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+     * one of our own. Only the application itself may give one, with `system`.
+     */
+    public let passwordHash: String?
+    /**
      * The whole name, at most 255 characters.
      */
     public let fullName: String?
@@ -8263,6 +8335,11 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * creates the user, it is temporary: the first sign-in must choose another one.
          */password: String? = nil, 
         /**
+         * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
+         * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
+         * one of our own. Only the application itself may give one, with `system`.
+         */passwordHash: String? = nil, 
+        /**
          * The whole name, at most 255 characters.
          */fullName: String? = nil, 
         /**
@@ -8296,6 +8373,7 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
         self.email = email
         self.username = username
         self.password = password
+        self.passwordHash = passwordHash
         self.fullName = fullName
         self.displayName = displayName
         self.firstName = firstName
@@ -8349,6 +8427,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
                 email: FfiConverterOptionString.read(from: &buf), 
                 username: FfiConverterOptionString.read(from: &buf), 
                 password: FfiConverterOptionString.read(from: &buf), 
+                passwordHash: FfiConverterOptionString.read(from: &buf), 
                 fullName: FfiConverterOptionString.read(from: &buf), 
                 displayName: FfiConverterOptionString.read(from: &buf), 
                 firstName: FfiConverterOptionString.read(from: &buf), 
@@ -8366,6 +8445,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.email, into: &buf)
         FfiConverterOptionString.write(value.username, into: &buf)
         FfiConverterOptionString.write(value.password, into: &buf)
+        FfiConverterOptionString.write(value.passwordHash, into: &buf)
         FfiConverterOptionString.write(value.fullName, into: &buf)
         FfiConverterOptionString.write(value.displayName, into: &buf)
         FfiConverterOptionString.write(value.firstName, into: &buf)
@@ -11059,6 +11139,90 @@ func FfiConverterTypeImportedPolicy_lift(_ buf: RustBuffer) throws -> ImportedPo
 #endif
 func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer {
     return FfiConverterTypeImportedPolicy.lower(value)
+}
+
+
+/**
+ * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ *
+ * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
+ * Whoever has a token may ask about it.
+ */
+public struct InspectToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token.
+     */
+    public let token: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token.
+         */token: String) {
+        self.token = token
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_inspecttoken_uniffi_trait_debug(
+            FfiConverterTypeInspectToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_inspecttoken_uniffi_trait_display(
+            FfiConverterTypeInspectToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension InspectToken: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInspectToken: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InspectToken {
+        return
+            try InspectToken(
+                token: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: InspectToken, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInspectToken_lift(_ buf: RustBuffer) throws -> InspectToken {
+    return try FfiConverterTypeInspectToken.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInspectToken_lower(_ value: InspectToken) -> RustBuffer {
+    return FfiConverterTypeInspectToken.lower(value)
 }
 
 
@@ -17455,6 +17619,115 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
+ * What a token is good for.
+ */
+public struct TokenInspection: Equatable, Hashable {
+    /**
+     * Whether it would be accepted now.
+     */
+    public let active: Bool
+    /**
+     * What kind it is; none of a token that is not ours or has expired, as is the rest.
+     */
+    public let kind: TokenKind?
+    /**
+     * Whose it is.
+     */
+    public let userId: Uuid?
+    /**
+     * The session that it belongs to.
+     */
+    public let sessionId: Uuid?
+    /**
+     * When it expires.
+     */
+    public let expiresAt: Timestamp?
+    /**
+     * Why it would not be accepted.
+     */
+    public let problem: TokenProblem?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether it would be accepted now.
+         */active: Bool, 
+        /**
+         * What kind it is; none of a token that is not ours or has expired, as is the rest.
+         */kind: TokenKind? = nil, 
+        /**
+         * Whose it is.
+         */userId: Uuid? = nil, 
+        /**
+         * The session that it belongs to.
+         */sessionId: Uuid? = nil, 
+        /**
+         * When it expires.
+         */expiresAt: Timestamp? = nil, 
+        /**
+         * Why it would not be accepted.
+         */problem: TokenProblem? = nil) {
+        self.active = active
+        self.kind = kind
+        self.userId = userId
+        self.sessionId = sessionId
+        self.expiresAt = expiresAt
+        self.problem = problem
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension TokenInspection: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTokenInspection: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TokenInspection {
+        return
+            try TokenInspection(
+                active: FfiConverterBool.read(from: &buf), 
+                kind: FfiConverterOptionTypeTokenKind.read(from: &buf), 
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                sessionId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                problem: FfiConverterOptionTypeTokenProblem.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TokenInspection, into buf: inout [UInt8]) {
+        FfiConverterBool.write(value.active, into: &buf)
+        FfiConverterOptionTypeTokenKind.write(value.kind, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.sessionId, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterOptionTypeTokenProblem.write(value.problem, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenInspection_lift(_ buf: RustBuffer) throws -> TokenInspection {
+    return try FfiConverterTypeTokenInspection.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenInspection_lower(_ value: TokenInspection) -> RustBuffer {
+    return FfiConverterTypeTokenInspection.lower(value)
+}
+
+
+/**
  * The tokens of a session that was begun or goes on.
  */
 public struct Tokens: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -22385,6 +22658,186 @@ func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
 
 
 /**
+ * What a token is for.
+ */
+
+public enum TokenKind: Equatable, Hashable {
+    
+    /**
+     * Authenticates requests.
+     */
+    case access
+    /**
+     * Is exchanged for the next tokens.
+     */
+    case refresh
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TokenKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTokenKind: FfiConverterRustBuffer {
+    typealias SwiftType = TokenKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TokenKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .access
+        
+        case 2: return .refresh
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: TokenKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .access:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .refresh:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenKind_lift(_ buf: RustBuffer) throws -> TokenKind {
+    return try FfiConverterTypeTokenKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenKind_lower(_ value: TokenKind) -> RustBuffer {
+    return FfiConverterTypeTokenKind.lower(value)
+}
+
+
+
+/**
+ * Why a token would not be accepted.
+ */
+
+public enum TokenProblem: Equatable, Hashable {
+    
+    /**
+     * It was not issued here, not for this audience, or is not a token.
+     */
+    case invalid
+    /**
+     * Its time is over.
+     */
+    case expired
+    /**
+     * It was exchanged already.
+     */
+    case used
+    /**
+     * Its session has ended.
+     */
+    case sessionEnded
+    /**
+     * Its user may not sign in.
+     */
+    case userInactive
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TokenProblem: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTokenProblem: FfiConverterRustBuffer {
+    typealias SwiftType = TokenProblem
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TokenProblem {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .invalid
+        
+        case 2: return .expired
+        
+        case 3: return .used
+        
+        case 4: return .sessionEnded
+        
+        case 5: return .userInactive
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: TokenProblem, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .invalid:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .expired:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .used:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .sessionEnded:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .userInactive:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenProblem_lift(_ buf: RustBuffer) throws -> TokenProblem {
+    return try FfiConverterTypeTokenProblem.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenProblem_lower(_ value: TokenProblem) -> RustBuffer {
+    return FfiConverterTypeTokenProblem.lower(value)
+}
+
+
+
+/**
  * What a list of users is sorted by.
  */
 
@@ -23164,6 +23617,54 @@ fileprivate struct FfiConverterOptionTypeTimeStorage: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeTimeStorage.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTokenKind: FfiConverterRustBuffer {
+    typealias SwiftType = TokenKind?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTokenKind.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTokenKind.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTokenProblem: FfiConverterRustBuffer {
+    typealias SwiftType = TokenProblem?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTokenProblem.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTokenProblem.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -24892,6 +25393,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 24601) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 44089) {

@@ -66,6 +66,11 @@ export interface Config {
   /** How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300. */
   readonly leewaySeconds?: number | undefined;
   /**
+   * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+   * least 1.
+   */
+  readonly maxSessions?: number | undefined;
+  /**
    * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
    * anew. Default: 7 days, at least an hour.
    */

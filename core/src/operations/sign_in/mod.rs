@@ -109,6 +109,7 @@ pub(super) async fn go_on(
 async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Result<Tokens> {
     // Whoever suspends the user meanwhile wins: no session is left over.
     plan.rely_on(&Guard::of_user(user.id)).await?;
+    sessions::make_room(plan, user.id).await?;
     let (session, activity) = sessions::begin(plan, user.id, device)?;
     // Beside the account: its version stays, and whatever is known of what it may do.
     let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;

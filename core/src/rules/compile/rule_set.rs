@@ -198,23 +198,33 @@ impl RuleSet {
     #[cold]
     fn unknown_permission(&self, name: &str) -> Error {
         let shared = self.shared.clone();
-        Error::unknown(Reason::UnknownPermission, no_such("permission", name), name, move |name| {
-            // They are sorted: what was meant mostly stands near.
-            let all = &shared.symbols.permissions;
-            let at = all.partition_point(|one| one.name.as_str() < name);
-            let near = all.get(at.saturating_sub(NEIGHBOURS)..all.len().min(at + NEIGHBOURS)).unwrap_or_default();
-            nearest(name, near.iter().map(|one| one.name.as_str())).map(str::to_owned)
-        })
+        Error::unknown(
+            Reason::UnknownPermission,
+            name,
+            |name| no_such("permission", name),
+            move |name| {
+                // They are sorted: what was meant mostly stands near.
+                let all = &shared.symbols.permissions;
+                let at = all.partition_point(|one| one.name.as_str() < name);
+                let near = all.get(at.saturating_sub(NEIGHBOURS)..all.len().min(at + NEIGHBOURS)).unwrap_or_default();
+                nearest(name, near.iter().map(|one| one.name.as_str())).map(str::to_owned)
+            },
+        )
     }
 
     #[cold]
     fn unknown_role(&self, name: &str) -> Error {
         let roles: Arc<RoleIds> = self.role_ids.clone();
         let gone: Vec<u32> = self.roles.iter().filter(|role| role.is_gone).map(|role| role.id).collect();
-        Error::unknown(Reason::UnknownRole, no_such("role", name), name, move |name| {
-            let live = roles.iter().filter(|(_, id)| !gone.contains(id)).map(|(name, _)| name.as_str());
-            nearest_of_many(name, live).map(str::to_owned)
-        })
+        Error::unknown(
+            Reason::UnknownRole,
+            name,
+            |name| no_such("role", name),
+            move |name| {
+                let live = roles.iter().filter(|(_, id)| !gone.contains(id)).map(|(name, _)| name.as_str());
+                nearest_of_many(name, live).map(str::to_owned)
+            },
+        )
     }
 
     /// A permission and the fields that a query names: `user:update{bio}`.
@@ -239,11 +249,16 @@ impl RuleSet {
             None => {
                 let shared = self.shared.clone();
                 let resource_type = resource_type.to_owned();
-                Err(Error::unknown(Reason::UnknownPermission, no_such("field", name), name, move |name| {
-                    let ty = shared.symbols.type_named(&resource_type);
-                    let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
-                    nearest_of_many(name, known).map(str::to_owned)
-                }))
+                Err(Error::unknown(
+                    Reason::UnknownPermission,
+                    name,
+                    |name| no_such("field", name),
+                    move |name| {
+                        let ty = shared.symbols.type_named(&resource_type);
+                        let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
+                        nearest_of_many(name, known).map(str::to_owned)
+                    },
+                ))
             }
         }
     }

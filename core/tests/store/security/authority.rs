@@ -146,7 +146,7 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
 #[tokio::test]
 async fn sec_10_accounts_are_made_where_the_policy_reads_whether_they_are_verified() {
     let verified = "{ permission = 'drone:list', when = 'principal.verified == true' }";
-    let (um, me, _) = opened(&format!("'user:read', 'user:create', {verified}")).await;
+    let (um, me, _) = opened(&format!("'user:read', 'user:create', 'region:read', {verified}")).await;
     me.users().create(CreateUser::new("new@example.org")).await.unwrap();
     // What the caller does choose and the policy reads is another matter.
     um.system().regions().create(rolekeep::regions::CreateRegion::new("east2", "East")).await.unwrap();

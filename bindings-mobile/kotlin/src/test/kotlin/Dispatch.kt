@@ -711,7 +711,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -727,6 +727,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         sessionSeconds = it.optional("session_seconds") { readInt(it) },
         refreshGraceSeconds = it.optional("refresh_grace_seconds") { readInt(it) },
         leewaySeconds = it.optional("leeway_seconds") { readInt(it) },
+        maxSessions = it.optional("max_sessions") { readInt(it) },
         keepFeedSeconds = it.optional("keep_feed_seconds") { readInt(it) },
         keepSessionsSeconds = it.optional("keep_sessions_seconds") { readInt(it) },
         passwordMinLength = it.optional("password_min_length") { readInt(it) },

@@ -19,6 +19,7 @@ class ConfigBuilder() {
     private var sessionSeconds: Long? = null
     private var refreshGraceSeconds: Long? = null
     private var leewaySeconds: Long? = null
+    private var maxSessions: Long? = null
     private var keepFeedSeconds: Long? = null
     private var keepSessionsSeconds: Long? = null
     private var passwordMinLength: Long? = null
@@ -87,6 +88,12 @@ class ConfigBuilder() {
 
     /** How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300. */
     fun leewaySeconds(value: Long?) = apply { leewaySeconds = value }
+
+    /**
+     * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+     * least 1.
+     */
+    fun maxSessions(value: Long?) = apply { maxSessions = value }
 
     /**
      * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
@@ -183,5 +190,5 @@ class ConfigBuilder() {
     /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
 }
