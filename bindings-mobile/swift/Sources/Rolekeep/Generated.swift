@@ -7496,6 +7496,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let leewaySeconds: Int64?
     /**
+     * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+     * least 1.
+     */
+    public let maxSessions: Int64?
+    /**
      * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
      * anew. Default: 7 days, at least an hour.
      */
@@ -7637,6 +7642,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
          */leewaySeconds: Int64? = nil, 
         /**
+         * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
+         * least 1.
+         */maxSessions: Int64? = nil, 
+        /**
          * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
          * anew. Default: 7 days, at least an hour.
          */keepFeedSeconds: Int64? = nil, 
@@ -7723,6 +7732,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.sessionSeconds = sessionSeconds
         self.refreshGraceSeconds = refreshGraceSeconds
         self.leewaySeconds = leewaySeconds
+        self.maxSessions = maxSessions
         self.keepFeedSeconds = keepFeedSeconds
         self.keepSessionsSeconds = keepSessionsSeconds
         self.passwordMinLength = passwordMinLength
@@ -7797,6 +7807,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 sessionSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 refreshGraceSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 leewaySeconds: FfiConverterOptionInt64.read(from: &buf), 
+                maxSessions: FfiConverterOptionInt64.read(from: &buf), 
                 keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
@@ -7835,6 +7846,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.sessionSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.refreshGraceSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.leewaySeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.maxSessions, into: &buf)
         FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
