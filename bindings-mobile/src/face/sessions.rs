@@ -179,7 +179,7 @@ pub struct TokenInspection {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
-    /// When it expires.
+    /// When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,

@@ -17651,7 +17651,7 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let sessionId: Uuid?
     /**
-     * When it expires.
+     * When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
      */
     public let expiresAt: Timestamp?
     /**
@@ -17675,7 +17675,7 @@ public struct TokenInspection: Equatable, Hashable {
          * The session that it belongs to.
          */sessionId: Uuid? = nil, 
         /**
-         * When it expires.
+         * When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
          */expiresAt: Timestamp? = nil, 
         /**
          * Why it would not be accepted.

@@ -51,7 +51,9 @@ class TokenInspection:
     session_id: UUID | None = None
     """The session that it belongs to."""
     expires_at: datetime | None = None
-    """When it expires."""
+    """When it expires; of a refresh token at the latest, if it is used before its session is idle for
+    too long.
+    """
     problem: TokenProblem | None = None
     """Why it would not be accepted."""
 

@@ -131,7 +131,7 @@ export interface TokenInspection {
   readonly userId: string | null;
   /** The session that it belongs to. */
   readonly sessionId: string | null;
-  /** When it expires. */
+  /** When it expires; of a refresh token at the latest, if it is used before its session is idle for too long. */
   readonly expiresAt: Date | null;
   /** Why it would not be accepted. */
   readonly problem: TokenProblem | null;

@@ -10,6 +10,7 @@ use crate::{
         error::{Reason, Result},
         id::{SessionId, UserId},
         secret::Secret,
+        session::{Session, SessionActivity},
         time::Time,
         user::User,
     },
@@ -39,7 +40,7 @@ pub struct TokenInspection {
     pub user_id: Option<UserId>,
     /// The session that it belongs to.
     pub session_id: Option<SessionId>,
-    /// When it expires.
+    /// When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
     pub expires_at: Option<Time>,
     /// Why it would not be accepted.
     pub problem: Option<TokenProblem>,
@@ -86,49 +87,63 @@ impl Operation for InspectToken {
     }
 
     async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<TokenInspection> {
-        let (kind, id, expires) = match read(token, plan) {
+        let (kind, id, expires_at) = match read(token, plan) {
             Ok(read) => read,
-            Err(error) if error.reason() == Reason::TokenExpired => return Ok(refused(TokenProblem::Expired)),
-            Err(_) => return Ok(refused(TokenProblem::Invalid)),
+            Err(problem) => return Ok(refused(problem)),
         };
-        let services = plan.services;
         let Some((session, activity)) = stored(plan, id).await? else { return Ok(refused(TokenProblem::Invalid)) };
-        let mut is_used = false;
-        if kind == TokenKind::Refresh {
-            let Ok(claim) = refresh_token::verify(&services.keys.refresh[..], activity.seed.expose(), token) else {
-                return Ok(refused(TokenProblem::Invalid));
-            };
-            is_used = claim.generation != activity.generation;
-        }
         let user: Option<User> = plan.reads().get(&(session.user_id,)).await?;
-        let problem = if !user.is_some_and(|user| user.is_active(plan.now)) {
-            Some(TokenProblem::UserInactive)
-        } else if require_alive(&session, &activity, services, plan.now).is_err() {
-            Some(TokenProblem::SessionEnded)
-        } else {
-            is_used.then_some(TokenProblem::Used)
-        };
-        let idle_until = activity.last_seen_at.plus_seconds(services.config.idle_seconds);
+        let problem = problem(plan, token, kind, (&session, &activity), user);
+        if problem == Some(TokenProblem::Invalid) {
+            return Ok(refused(TokenProblem::Invalid));
+        }
         Ok(TokenInspection {
             active: problem.is_none(),
             kind: Some(kind),
             user_id: Some(session.user_id),
             session_id: Some(session.id),
-            expires_at: Some(expires.unwrap_or(session.expires_at.min(idle_until))),
+            expires_at: expires_at.or(Some(session.expires_at)),
             problem,
         })
     }
 }
 
-/// What a token claims to be: a refresh token proves it by its session only.
-fn read(token: &Secret, plan: &Plan<'_>) -> Result<(TokenKind, SessionId, Option<Time>)> {
-    if refresh_token::is_one(token) {
-        return Ok((TokenKind::Refresh, refresh_token::read(token)?.session, None));
+/// Why it would not be accepted, by what is stored.
+fn problem(
+    plan: &Plan<'_>,
+    token: &Secret,
+    kind: TokenKind,
+    (session, activity): (&Session, &SessionActivity),
+    user: Option<User>,
+) -> Option<TokenProblem> {
+    let mut is_used = false;
+    if kind == TokenKind::Refresh {
+        match refresh_token::verify(&plan.services.keys.refresh[..], activity.seed.expose(), token) {
+            Ok(claim) => is_used = claim.generation != activity.generation,
+            Err(_) => return Some(TokenProblem::Invalid),
+        }
     }
+    if !user.is_some_and(|user| user.is_active(plan.now)) {
+        Some(TokenProblem::UserInactive)
+    } else if require_alive(session, activity, plan.services, plan.now).is_err() {
+        Some(TokenProblem::SessionEnded)
+    } else {
+        is_used.then_some(TokenProblem::Used)
+    }
+}
+
+/// What a token claims to be: a refresh token proves it by its session only.
+fn read(token: &Secret, plan: &Plan<'_>) -> Result<(TokenKind, SessionId, Option<Time>), TokenProblem> {
     let (keys, config) = (&plan.services.keys, &plan.services.config);
-    let claims =
-        keys.access.verify(token.expose(), &config.issuer, &config.audience, plan.now, config.leeway_seconds)?;
-    Ok((TokenKind::Access, claims.sid, Time::from_second(claims.exp).ok()))
+    if refresh_token::is_one(token) {
+        let claim = refresh_token::read(token).map_err(|_| TokenProblem::Invalid)?;
+        return Ok((TokenKind::Refresh, claim.session, None));
+    }
+    match keys.access.verify(token.expose(), &config.issuer, &config.audience, plan.now, config.leeway_seconds) {
+        Ok(claims) => Ok((TokenKind::Access, claims.sid, Time::from_second(claims.exp).ok())),
+        Err(error) if error.reason() == Reason::TokenExpired => Err(TokenProblem::Expired),
+        Err(_) => Err(TokenProblem::Invalid),
+    }
 }
 
 fn refused(problem: TokenProblem) -> TokenInspection {
