@@ -68,6 +68,8 @@ pub struct Stage {
     pub identities: Known,
     /// How many answers were compared.
     pub answers: Cell<u64>,
+    /// Whether somebody signs in and changes passwords.
+    pub proves: bool,
 }
 
 impl Instance {
@@ -350,7 +352,9 @@ impl Stage {
 pub async fn live(stage: Rc<Stage>, deeds: usize) {
     for _ in 0..deeds {
         let at = stage.world.below(stage.instances.len());
-        if stage.world.chance(60) {
+        if stage.proves && stage.world.chance(60) {
+            stage.prove(at).await
+        } else if stage.world.chance(60) {
             stage.change(at).await
         } else {
             stage.ask(at).await

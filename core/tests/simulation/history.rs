@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rolekeep::{
     ChangeSetId, SessionId, UserId, Value,
     internals::{
+        credential::Credential,
         policy::RoleRow,
         record::Record,
         registry::DoneRequest,
@@ -41,6 +42,10 @@ pub struct Moment {
     held: BTreeSet<(UserId, String)>,
     active: BTreeSet<UserId>,
     sessions: BTreeSet<SessionId>,
+    /// Whose they are.
+    users: Vec<UserId>,
+    /// The hash of each password.
+    hashes: BTreeMap<UserId, String>,
 }
 
 /// What an answer depends on, each kept by an instance for itself.
@@ -184,6 +189,8 @@ impl Moment {
         });
         let active = all::<User>(memory).into_iter().filter(|user| user.status == UserStatus::Active);
         let alive = all::<Session>(memory).into_iter().filter(|session| session.ended_at.is_none());
+        let (sessions, users) = alive.map(|session| (session.id, session.user_id)).unzip();
+        let hash = |one: Credential| Some((one.user_id, one.password_hash?.expose().to_owned()));
         Self {
             position,
             owner,
@@ -193,8 +200,23 @@ impl Moment {
             roles: roles.collect(),
             held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
             active: active.map(|user| user.id).collect(),
-            sessions: alive.map(|session| session.id).collect(),
+            sessions,
+            users,
+            hashes: all::<Credential>(memory).into_iter().filter_map(hash).collect(),
         }
+    }
+
+    pub fn is_active(&self, user: UserId) -> bool {
+        self.active.contains(&user)
+    }
+
+    pub fn hash_of(&self, user: UserId) -> Option<&str> {
+        self.hashes.get(&user).map(String::as_str)
+    }
+
+    /// How many sessions a user has.
+    pub fn sessions_of(&self, user: UserId) -> usize {
+        self.users.iter().filter(|one| **one == user).count()
     }
 
     fn gives(&self, roles: &BTreeMap<String, Vec<&str>>, user: UserId, permission: &str) -> bool {

@@ -10,6 +10,7 @@ mod common;
 mod deeds;
 mod history;
 mod identities;
+mod passwords;
 mod storage;
 mod world;
 
@@ -26,6 +27,8 @@ use rolekeep::{Config, Policy, UserId, UserManagement, storage::MemoryStorage, u
 use world::{Executor, Outside, World, calmly};
 
 const SEEDS: u64 = 5_000;
+/// One seed of so many has sign-ins and changes of passwords.
+const PROVING: u64 = 16;
 const USERS: usize = 4;
 const PASSWORD: &str = "correct horse battery staple";
 const POLICY: &str = r#"
@@ -53,7 +56,8 @@ struct Beginning {
 fn config() -> Config {
     // No time that a test passes ends a token or a session.
     let years = 10 * 366 * 24 * 3600;
-    Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years)
+    let config = Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years);
+    config.hashing_memory_kib(passwords::COST.memory_kib).hashing_iterations(passwords::COST.iterations)
 }
 
 fn beginning() -> &'static Beginning {
@@ -135,6 +139,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 keyed: RefCell::default(),
                 identities: identities::Known::default(),
                 answers: Cell::new(0),
+                proves: seed % PROVING == 0,
             }
         }
     };
