@@ -2,7 +2,7 @@
 
 CREATE TABLE "hash_costs" (
   "cost" TEXT NOT NULL,
-  "added_at" INTEGER NOT NULL,
+  "used_at" INTEGER NOT NULL,
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("cost")
 ) STRICT, WITHOUT ROWID;
@@ -27,4 +27,4 @@ INSERT INTO "credentials"
 DROP TABLE "credentials_without_costs";
 CREATE INDEX "credentials_by_hash_cost" ON "credentials" ("hash_cost", "user_id");
 INSERT INTO "hash_costs"
-  SELECT "hash_cost", min(coalesce("set_at", 0)), 1 FROM "credentials" WHERE "hash_cost" IS NOT NULL GROUP BY "hash_cost";
+  SELECT "hash_cost", max(coalesce("set_at", 0)), 1 FROM "credentials" WHERE "hash_cost" IS NOT NULL GROUP BY "hash_cost";

@@ -140,7 +140,7 @@ pub struct Config {
     /// hours.
     #[input(default = 3 * DAY)]
     pub temporary_password_seconds: i64,
-    /// A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
     /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
     pub password_pepper: Option<Secret>,
     /// Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
@@ -161,9 +161,9 @@ pub struct Config {
     /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
     #[input(default = 1000)]
     pub hashing_queue: u32,
-    /// How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-    /// work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-    /// it is given, is refused. Default: 1000; 0: any.
+    /// How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+    /// systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+    /// would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
     #[input(default = 1000)]
     pub hashing_max_millis: u32,
     /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.

@@ -63,6 +63,12 @@ impl PasswordRule<'_> {
         if count > self.max_length {
             return Err(Invalid::new(FieldCode::TooLong, format!("must have at most {} characters", self.max_length)));
         }
+        if !unicode::is_assigned(raw) {
+            return Err(Invalid::new(
+                FieldCode::InvalidCharacter,
+                "must not hold characters that Unicode has not assigned",
+            ));
+        }
         if self.composition && !is_mixed(&password) {
             return Err(Invalid::new(
                 FieldCode::InvalidFormat,

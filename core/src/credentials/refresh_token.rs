@@ -33,11 +33,6 @@ pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Result<Secret> {
     Ok(Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
 }
 
-/// Whether a text is meant as a refresh token.
-pub fn is_one(token: &Secret) -> bool {
-    token.expose().starts_with(PREFIX)
-}
-
 /// Reads which family a token claims to be of, to look up its seed. Proves nothing.
 pub fn read(token: &Secret) -> Result<Claim> {
     parse(token).map(|(claim, _)| claim)

@@ -57,8 +57,8 @@ impl Credential {
 pub struct HashCost {
     /// The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
     pub cost: String,
-    /// When the first hash of this cost was stored.
-    pub added_at: Time,
+    /// When a hash of this cost was last stored, to the hour. For a day it is not forgotten.
+    pub used_at: Time,
     /// The row's version.
     pub version: i64,
 }

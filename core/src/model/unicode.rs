@@ -16,6 +16,11 @@ pub fn bare(text: &str) -> String {
     normal(text, Form::Bare)
 }
 
+/// Whether all characters are assigned: the forms of others may change with a later version of Unicode.
+pub fn is_assigned(text: &str) -> bool {
+    text.is_ascii() || tables::is_assigned(text)
+}
+
 #[derive(Clone, Copy)]
 enum Form {
     Nfc,
@@ -29,9 +34,17 @@ fn normal(text: &str, form: Form) -> String {
 
 #[cfg(any(not(target_arch = "wasm32"), feature = "unicode-tables"))]
 mod tables {
-    use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+    use unicode_normalization::{
+        UnicodeNormalization,
+        char::{is_combining_mark, is_public_assigned},
+    };
 
     use super::Form;
+
+    pub(super) fn is_assigned(text: &str) -> bool {
+        let is_private = |letter| matches!(letter, '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{FFFFD}' | '\u{100000}'..='\u{10FFFD}');
+        text.chars().all(|letter| is_public_assigned(letter) || is_private(letter))
+    }
 
     pub(super) fn normal(text: &str, form: Form) -> String {
         match form {
@@ -48,6 +61,10 @@ mod tables {
 
     use super::Form;
 
+    pub(super) fn is_assigned(text: &str) -> bool {
+        !RegExp::new(r"\p{Cn}", "u").test(text)
+    }
+
     pub(super) fn normal(text: &str, form: Form) -> String {
         let text = JsString::from(text);
         match form {
@@ -61,7 +78,17 @@ mod tables {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, nfc, nfkc};
+    use super::{bare, is_assigned, nfc, nfkc};
+
+    #[test]
+    fn unassigned_characters() {
+        for good in ["plain", "Crème", "漢字 🦀 \u{301}", "\u{E000}"] {
+            assert!(is_assigned(good), "{good}");
+        }
+        for bad in ["a\u{378}", "\u{FFFF}", "\u{10FFFF}"] {
+            assert!(!is_assigned(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn forms() {

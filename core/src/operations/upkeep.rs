@@ -62,7 +62,7 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
         }
         all = left;
         if all.is_empty() {
-            let unused = passwords::unused_costs(services).await?;
+            let unused = passwords::unused_costs(services, now).await?;
             if !unused.is_empty() {
                 forget(services, unused, now).await?;
             }

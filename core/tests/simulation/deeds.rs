@@ -83,7 +83,7 @@ impl Instance {
 }
 
 impl Stage {
-    fn newest(&self) -> u64 {
+    pub fn newest(&self) -> u64 {
         self.history.lock().unwrap().newest()
     }
 

@@ -12,7 +12,7 @@ use rolekeep::{
     passwords::{ChangePassword, SetPassword},
 };
 
-use crate::{PASSWORD, deeds::Stage};
+use crate::{PASSWORD, deeds::Stage, history::Moment, world::TaskId};
 
 /// What users type. They begin with the first.
 const PASSWORDS: [&str; 3] = [PASSWORD, "another horse battery staple", "a third horse battery staple"];
@@ -69,11 +69,10 @@ impl Stage {
 
     /// A session is written only where the password is right at that moment, and who types the right one all the time is
     /// not refused.
-    fn require_proved(&self, task: u64, begin: u64, user: UserId, typed: &str, result: Result<(), Error>) {
+    fn require_proved(&self, task: TaskId, begin: u64, user: UserId, typed: &str, result: Result<(), Error>) {
         let history = self.history.lock().unwrap();
-        let is_right = |moment: &crate::history::Moment| {
-            moment.is_active(user) && moment.hash_of(user).and_then(password_of) == Some(typed)
-        };
+        let is_right =
+            |moment: &Moment| moment.is_active(user) && moment.hash_of(user).and_then(password_of) == Some(typed);
         let own = history.of(task).find(|position| *position > begin);
         let law = match (&result, own) {
             (Ok(()), None) => Some("was acknowledged and not written".to_owned()),
@@ -101,7 +100,7 @@ impl Stage {
     fn require_changed(
         &self,
         deed: &str,
-        task: u64,
+        task: TaskId,
         begin: u64,
         user: UserId,
         password: &str,

@@ -14,6 +14,8 @@ mod argon2id;
 mod foreign;
 mod others;
 #[cfg(test)]
+mod strict;
+#[cfg(test)]
 mod tests;
 mod work;
 
@@ -63,7 +65,7 @@ pub struct Hashing {
 
 /// A secret that goes into each hash and is kept apart from them (RFC 9106, 3.1; N 3.1.1.2-p).
 pub struct Pepper {
-    /// Kept with each hash; reveals nothing.
+    /// Kept with each hash; reveals nothing of a secret that is random.
     id: [u8; 6],
     secret: Zeroizing<Vec<u8>>,
 }
@@ -91,11 +93,12 @@ pub struct Attempt {
 }
 
 /// What came of an attempt.
+#[derive(Clone)]
 pub struct Verified {
     /// Whether it is the password.
     pub is_right: bool,
-    /// What was typed, hashed as passwords are today, where the stored hash is another.
-    pub renewed: Option<String>,
+    /// What was typed, hashed as passwords are today, where the stored hash is another and is of all that was typed.
+    pub renewed: Option<Secret>,
 }
 
 impl Hashing {
@@ -148,9 +151,9 @@ impl Hashing {
         let hash = attempt.hash.as_ref().map(Secret::expose);
         let tail = hash.and_then(|hash| hash.strip_prefix('$')?.strip_prefix(&*self.text)?.strip_prefix('$'));
         let of_today = tail.and_then(argon2id::read_tail);
-        let mut is_right = false;
+        let (mut is_right, mut is_whole) = (false, true);
         if attempt.costs.iter().any(|cost| *cost != self.text) || hash.is_some() && of_today.is_none() {
-            is_right |= (OTHERS.get()?.verify)(self, attempt, &texts, memory)?;
+            (is_right, is_whole) = (OTHERS.get()?.verify)(self, attempt, &texts, memory)?;
         }
         // What is of today comes last, so that of any other hash what was typed is hashed anew within the same work.
         let mut renewed = None;
@@ -160,11 +163,14 @@ impl Hashing {
                 Some((salt, output)) => is_right |= self.compute(text, salt, output.len(), memory)? == *output,
                 None => {
                     let hash = self.hash_text(text, attempt.salt, memory)?;
-                    renewed.get_or_insert(hash);
+                    renewed.get_or_insert(hash.into());
                 }
             }
         }
-        Ok(Verified { is_right, renewed })
+        // What another cost or system took more of is given back.
+        memory.0.truncate(self.variant.params.block_count());
+        memory.0.shrink_to_fit();
+        Ok(Verified { is_right, renewed: renewed.filter(|_| is_whole) })
     }
 }
 
@@ -195,13 +201,13 @@ pub fn read_foreign(text: &Secret) -> Result<Result<Secret, Invalid>> {
     let text = text.expose();
     let text = text.strip_prefix("argon2").filter(|rest| rest.starts_with('$')).unwrap_or(text);
     let others = OTHERS.get()?;
-    let is_good = match cost_of_argon2(text) {
-        Some(_) => (others.is_fit)(text),
-        None => (others.cost_of)(text).is_some(),
+    let kept = match cost_of_argon2(text) {
+        Some(_) => (others.canonical)(text),
+        None => (others.cost_of)(text).map(|_| text.to_owned()),
     };
     let message = "must be a hash of Argon2, bcrypt, scrypt, PBKDF2 or phpass in a form that the documentation names, \
                    within its limits";
-    Ok(if is_good { Ok(text.into()) } else { Err(Invalid::new(FieldCode::InvalidFormat, message)) })
+    Ok(kept.map(Secret::from).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, message)))
 }
 
 /// Whether another cost is one too many of its form: every sign-in does the work of each.

@@ -3,7 +3,7 @@
 
 use argon2::{
     Algorithm, Params, Version,
-    password_hash::phc::{Output, PasswordHash, Salt},
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 
 use super::{
@@ -15,19 +15,24 @@ use crate::model::error::Result;
 
 /// What the hash of another system may cost at most.
 const MOST_OF_OTHERS: (u32, u32, u32) = (128 * 1024, 20, 16);
+/// Its memory in KiB, as often as it is passed over.
+const MOST_WORK_OF_OTHERS: u32 = 1024 * 1024;
 
 /// What is called from outside.
 #[derive(Clone, Copy)]
 pub(super) struct Functions {
     /// The cost of a hash that is none of Argon2's, as text; none: it cannot be read, or costs more than it may.
     pub(super) cost_of: fn(&str) -> Option<String>,
-    /// Whether a hash of Argon2 may come from another system.
-    pub(super) is_fit: fn(&str) -> bool,
-    /// Whether an attempt is right whose hash is not of today; does the work of all costs but that.
-    pub(super) verify: fn(&Hashing, &Attempt, &[&str], &mut Memory) -> Result<bool>,
+    /// The hash of another system by Argon2, in the one form in which it is kept; none: it cannot be read, or is too dear.
+    pub(super) canonical: fn(&str) -> Option<String>,
+    /// Whether an attempt is right whose hash is not of today, and whether by all that was typed; does the work of all costs
+    /// but that of today.
+    pub(super) verify: Verify,
 }
 
-pub(super) const FUNCTIONS: Functions = Functions { cost_of: foreign::cost_of, is_fit, verify };
+type Verify = fn(&Hashing, &Attempt, &[&str], &mut Memory) -> Result<(bool, bool)>;
+
+pub(super) const FUNCTIONS: Functions = Functions { cost_of: foreign::cost_of, canonical, verify };
 
 /// A hash in PHC form, without the password.
 struct Stored {
@@ -62,14 +67,21 @@ fn within(params: &Params, (memory, passes, lanes): (u32, u32, u32)) -> bool {
 }
 
 /// It is not too dear, and has no pepper, which we would not know.
-fn is_fit(hash: &str) -> bool {
-    Stored::read(hash).is_some_and(|stored| {
-        let params = &stored.variant.params;
-        within(params, MOST_OF_OTHERS) && params.keyid().is_empty() && params.data().is_empty()
-    })
+fn canonical(hash: &str) -> Option<String> {
+    let Stored { variant: Variant { algorithm, version, params }, salt, output } = Stored::read(hash)?;
+    let is_light = params.m_cost().checked_mul(params.t_cost()).is_some_and(|work| work <= MOST_WORK_OF_OTHERS);
+    let is_plain = params.keyid().is_empty() && params.data().is_empty() && output.len() >= foreign::SHORTEST;
+    let hash = PasswordHash {
+        algorithm: algorithm.ident(),
+        version: Some(version.into()),
+        params: ParamsString::try_from(&params).ok()?,
+        salt: Some(salt),
+        hash: Some(output),
+    };
+    (within(&params, MOST_OF_OTHERS) && is_light && is_plain).then(|| hash.to_string())
 }
 
-fn verify(hashing: &Hashing, attempt: &Attempt, texts: &[&str], memory: &mut Memory) -> Result<bool> {
+fn verify(hashing: &Hashing, attempt: &Attempt, texts: &[&str], memory: &mut Memory) -> Result<(bool, bool)> {
     let hash = attempt.hash.as_ref().map(|hash| hash.expose());
     let own_cost = hash.and_then(cost_of_argon2);
     let mut costs: Vec<&str> = attempt.costs.iter().map(String::as_str).chain(own_cost).collect();
@@ -77,7 +89,7 @@ fn verify(hashing: &Hashing, attempt: &Attempt, texts: &[&str], memory: &mut Mem
     costs.sort_unstable();
     costs.dedup();
     let (argon2, foreign): (Vec<&str>, Vec<&str>) = costs.into_iter().partition(|cost| cost.starts_with("argon2"));
-    let mut is_right = foreign::verify(hash.filter(|_| own_cost.is_none()), &foreign, texts);
+    let (mut is_right, is_whole) = foreign::verify(hash.filter(|_| own_cost.is_none()), &foreign, texts);
     for cost in argon2 {
         let own = hash.filter(|_| own_cost == Some(cost)).and_then(Stored::read);
         for text in texts {
@@ -87,7 +99,7 @@ fn verify(hashing: &Hashing, attempt: &Attempt, texts: &[&str], memory: &mut Mem
             }
         }
     }
-    Ok(is_right)
+    Ok((is_right, is_whole))
 }
 
 /// The work of a cost on a text, for nothing.

@@ -72,7 +72,7 @@ fn aut_3_a_hash_of_another_cost_is_replaced_by_one_of_today() {
     let old = made(&before, "Crème brûlée für alle");
     let (verified, _) = verify(&today, &attempt(Some(&old), &[before.cost(), today.cost()], "Crème brûlée für alle"));
     assert!(verified.is_right);
-    let renewed: Secret = verified.renewed.unwrap().into();
+    let renewed = verified.renewed.unwrap();
     assert_eq!(cost_of(renewed.expose()).unwrap(), today.cost());
     let (again, _) =
         verify(&today, &attempt(Some(&renewed), &[today.cost()], "Cre\u{300}me bru\u{302}le\u{301}e für alle"));

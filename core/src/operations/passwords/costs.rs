@@ -15,11 +15,17 @@ use crate::{
         predicate::{Comparison, Predicate},
         record::Record,
         secret::Secret,
+        time::Time,
         value::Value,
     },
     operations::{plan::Plan, reads::Reads, services::Services},
     storage::Write,
 };
+
+/// That a cost is used is noted again after so long; it is forgotten after [`KEPT_SECONDS`], which are more.
+const NOTED_SECONDS: i64 = 3600;
+/// A cost that nothing has any more is kept for so long: an instance with other settings may be about to use it.
+const KEPT_SECONDS: i64 = 24 * 3600;
 
 /// Verifying and keeping hashes.
 // Behind a box, so that it is there once, and not in each operation.
@@ -46,10 +52,10 @@ impl Hashes for Plan<'_> {
         let cost = hashing::cost_of(hash.expose())?;
         let known: Option<HashCost> = self.reads().get(&(cost.clone(),)).await?;
         match known {
-            Some(known) if cost == self.services.hasher.cost() => self.check(&known),
+            Some(known) if self.now < known.used_at.plus_seconds(NOTED_SECONDS) => self.check(&known),
             // It may just be forgotten, as nothing has it: who does so finds it moved.
-            Some(known) => drop(self.follow(Some(&known), known.clone())),
-            None => drop(self.follow(None, HashCost { cost: cost.clone(), added_at: self.now, version: 0 })),
+            Some(known) => drop(self.follow(Some(&known), HashCost { used_at: self.now, ..known.clone() })),
+            None => drop(self.follow(None, HashCost { cost: cost.clone(), used_at: self.now, version: 0 })),
         }
         Ok(cost)
     }
@@ -97,10 +103,11 @@ async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
 }
 
 /// The costs that no hash has any more, to be forgotten.
-pub(in crate::operations) async fn unused(services: &Services) -> Result<Vec<Write>> {
+pub(in crate::operations) async fn unused(services: &Services, now: Time) -> Result<Vec<Write>> {
     let mut unused = Vec::new();
     for known in services.reads().all::<HashCost>(Predicate::Always).await? {
-        if known.cost != services.hasher.cost() && accounts(services.reads(), &known.cost).await? == 0 {
+        let is_old = known.used_at.plus_seconds(KEPT_SECONDS) <= now && known.cost != services.hasher.cost();
+        if is_old && accounts(services.reads(), &known.cost).await? == 0 {
             unused.push(Write { table: HashCost::TABLE, key: known.key(), expected: Some(known.version), row: None });
         }
     }

@@ -60,8 +60,8 @@ fn check(rule: PasswordRule<'_>, field: &str, password: &Secret, user: &User) ->
 }
 
 /// Plans the hash of today in place of one of another form or cost, where a sign-in made one.
-pub(super) async fn renewed(plan: &mut Plan<'_>, before: Credential, hash: Option<String>) -> Result<Credential> {
-    let Some(hash) = hash.map(Secret::from) else { return Ok(before) };
+pub(super) async fn renewed(plan: &mut Plan<'_>, before: Credential, hash: Option<Secret>) -> Result<Credential> {
+    let Some(hash) = hash else { return Ok(before) };
     let hash_cost = Some(plan.keep_cost(&hash).await?);
     let after = Credential { password_hash: Some(hash), hash_cost, ..before.clone() };
     Ok(plan.follow(Some(&before), after))

@@ -1,11 +1,13 @@
 //! Signing in with a password.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use std::sync::{Mutex, PoisonError};
 
+use rolekeep_macros::{Describe, Input, portable_async};
 use uuid::Uuid;
 
 use super::Device;
 use crate::{
+    credentials::hashing::Verified,
     model::{
         check::{Checks, Invalid},
         credential::Credential,
@@ -50,6 +52,21 @@ pub struct Attempt {
     password: Secret,
     device_name: Option<String>,
     platform: Option<String>,
+    /// What came of it, by which stored hash: who is planned anew because others signed in hashes once.
+    verified: Mutex<Option<(Option<Secret>, Verified)>>,
+}
+
+impl Attempt {
+    async fn verify(&self, plan: &Plan<'_>, credential: Option<&Credential>) -> Result<Verified> {
+        let hash = credential.and_then(|one| one.password_hash.clone());
+        let known = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, verified)) = known().as_ref().filter(|(of, _)| *of == hash) {
+            return Ok(verified.clone());
+        }
+        let verified = plan.verify(credential, &self.password).await?;
+        *known() = Some((hash, verified.clone()));
+        Ok(verified)
+    }
 }
 
 #[portable_async]
@@ -74,23 +91,25 @@ impl Operation for Login {
         let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
         let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
         checks.finish()?;
-        Ok(Attempt { identifier: self.identifier, password: self.password, device_name, platform })
+        let (identifier, password) = (self.identifier, self.password);
+        Ok(Attempt { identifier, password, device_name, platform, verified: Mutex::default() })
     }
 
     async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
         let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
-        // Where nobody has the name, nobody's rows are read: an answer tells nothing by its time (SEC-1).
-        let id = claim.and_then(|claim| claim.owner.parse::<UserId>().ok()).unwrap_or(UserId(Uuid::nil()));
-        let credential: Option<Credential> = plan.reads().get(&(id,)).await?;
+        // Where nobody has the name, rows are read that nobody has: an answer tells nothing by its time (SEC-1).
+        let owner = claim.and_then(|claim| claim.owner.parse::<UserId>().ok());
+        let id = owner.unwrap_or(UserId(Uuid::nil()));
+        let credential = plan.reads().get::<Credential>(&(id,)).await?.filter(|_| owner.is_some());
         let known = credential.as_ref().is_some_and(|one| one.password_hash.is_some());
-        let verified = plan.verify(credential.as_ref(), &attempt.password).await?;
+        let verified = attempt.verify(plan, credential.as_ref()).await?;
         let right = verified.is_right;
         // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
         // must not make this one stale. Whoever changes the password meanwhile does.
         let user = plan.reads().get::<User>(&(id,)).await?;
-        let user = user.filter(|user| user.status != UserStatus::Deleted);
+        let user = user.filter(|user| owner.is_some() && user.status != UserStatus::Deleted);
         if let Some(credential) = &credential {
             plan.check(credential);
         }

@@ -9,7 +9,7 @@ mod view;
 
 pub use super::sign_in::{SignInResult, SignInStep};
 pub use crate::model::session::SessionEnd;
-pub use inspect::{InspectToken, TokenInspection, TokenKind, TokenProblem};
+pub use inspect::{InspectToken, TokenInspection, TokenProblem};
 pub use login::Login;
 pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
@@ -36,7 +36,7 @@ use crate::{
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
-        user::User,
+        user::{User, UserActivity},
         value::Value,
     },
 };
@@ -68,9 +68,18 @@ pub(crate) fn alive_of(user: UserId, now: Time) -> Predicate {
     ])
 }
 
+/// A user's sessions, with no other beside them when this plan is committed: whoever begins one moves the row that is relied
+/// on here, which is read first.
+async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Session>> {
+    if let Some(activity) = plan.reads().get::<UserActivity>(&(user,)).await? {
+        plan.check(&activity);
+    }
+    plan.reads().all(alive_of(user, plan.now)).await
+}
+
 /// Plans the end of a user's sessions, all or all but one.
 pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, but: Option<SessionId>) -> Result<()> {
-    let sessions: Vec<Session> = plan.reads().all(alive_of(user, plan.now)).await?;
+    let sessions = all_of(plan, user).await?;
     for session in sessions {
         if Some(session.id) != but {
             end(plan, session, why);
@@ -128,8 +137,20 @@ pub(crate) struct Device {
     pub platform: Option<String>,
 }
 
-/// Plans a session of somebody who has just proved who it is.
-pub(crate) fn begin(plan: &mut Plan<'_>, user: UserId, device: Device) -> Result<(Session, SessionActivity)> {
+/// Plans a session of somebody who has just proved who it is, by a sign-in or once more.
+pub(crate) async fn begin(
+    plan: &mut Plan<'_>,
+    user: UserId,
+    device: Device,
+    is_sign_in: bool,
+) -> Result<(Session, SessionActivity)> {
+    // Beside the account: its version stays, and whatever is known of what it may do.
+    let before: Option<UserActivity> = plan.reads().get(&(user,)).await?;
+    let mut seen = before.clone().unwrap_or_else(|| UserActivity::none(user));
+    if is_sign_in {
+        seen.last_login_at = plan.now;
+    }
+    plan.follow(before.as_ref(), seen);
     let session = Session {
         id: plan.services.env.new_id()?,
         user_id: user,
@@ -173,10 +194,10 @@ pub(crate) async fn own(plan: &Plan<'_>) -> Result<Session> {
 }
 
 /// The same of an operation that ends all sessions of the caller: they are read together.
-pub(crate) async fn own_among_all(plan: &Plan<'_>) -> Result<Session> {
+pub(crate) async fn own_among_all(plan: &mut Plan<'_>) -> Result<Session> {
     let me = plan.actor.signed_in()?;
     let id = me.session.ok_or_else(no_session)?;
-    let all: Vec<Session> = plan.reads().all(alive_of(me.id, plan.now)).await?;
+    let all = all_of(plan, me.id).await?;
     all.into_iter().find(|session| session.id == id).ok_or_else(ended)
 }
 
@@ -192,7 +213,7 @@ fn ended() -> Error {
 /// (V7.2.4).
 pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session) -> Result<Tokens> {
     let device = Device { name: before.device_name.clone(), platform: before.platform.clone() };
-    let (session, activity) = begin(plan, user.id, device)?;
+    let (session, activity) = begin(plan, user.id, device, false).await?;
     tokens(plan, shown(plan, user).await?, &session, &activity)
 }
 

@@ -26,7 +26,7 @@ use crate::{
         registry::Guard,
         secret::Secret,
         time::Time,
-        user::{User, UserActivity},
+        user::User,
     },
 };
 
@@ -110,11 +110,7 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
     // Whoever suspends the user meanwhile wins: no session is left over.
     plan.rely_on(&Guard::of_user(user.id)).await?;
     sessions::make_room(plan, user.id).await?;
-    let (session, activity) = sessions::begin(plan, user.id, device)?;
-    // Beside the account: its version stays, and whatever is known of what it may do.
-    let before: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
-    let seen = before.clone().unwrap_or_else(|| UserActivity::none(user.id));
-    plan.follow(before.as_ref(), UserActivity { last_login_at: plan.now, ..seen });
+    let (session, activity) = sessions::begin(plan, user.id, device, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
     sessions::tokens(plan, shown(plan, user).await?, &session, &activity)
 }

@@ -3,7 +3,7 @@
 use rolekeep::{
     Caller, Code, Reason, RequestContext, UserId, UserManagement,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
-    sessions::{ListSessions, Login, SignInStep, StepUp, Tokens},
+    sessions::{ListSessions, Login, RevokeAllSessions, SignInStep, StepUp, Tokens},
     sign_in::ChoosePassword,
     users::DeactivateUser,
 };
@@ -41,6 +41,38 @@ async fn sec_6_a_sign_in_meanwhile_does_not_outlive_the_change_of_the_password()
         assert!(storage.has_acted());
         assert_eq!(refused.reason(), Reason::InvalidCredentials, "{by}");
         assert_eq!(sessions_of(&um, id).await, usize::from(by == "owner"), "{by}");
+    }
+}
+
+/// The other way round: whoever signs in, or proves again who it is, after the sessions to be ended were read.
+#[tokio::test]
+async fn sec_6_no_session_that_is_begun_meanwhile_outlives_the_change_of_the_password() {
+    for by in ["owner", "host", "administrator", "all"] {
+        for again in [false, true] {
+            let (um, storage) = Interposed::open(policy()).await;
+            let (me, id) = signed_in(&um, "mia", &[]).await;
+            let (other, system) = (um.clone(), um.system());
+            let beside = um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+            let beside = with(&um, &beside).await;
+            storage.before_next_commit(async move {
+                let begun = match again {
+                    true => beside.sessions().step_up(StepUp::new(PASSWORD)).await.map(drop),
+                    false => other.login("mia", PASSWORD, RequestContext::default()).await.map(drop),
+                };
+                begun.unwrap();
+            });
+            match by {
+                "owner" => drop(me.passwords().change(ChangePassword::new(PASSWORD, ANOTHER)).await.unwrap()),
+                "host" => system.passwords().set(SetPassword::new(id, ANOTHER).is_temporary(false)).await.unwrap(),
+                "administrator" => drop(system.users().deactivate(DeactivateUser::new(id)).await.unwrap()),
+                _ => system.sessions().revoke_all(RevokeAllSessions::new().user_id(id)).await.unwrap(),
+            }
+            assert!(storage.has_acted());
+            if by == "administrator" {
+                system.users().activate(rolekeep::users::ActivateUser::new(id)).await.unwrap();
+            }
+            assert_eq!(sessions_of(&um, id).await, usize::from(by == "owner"), "{by} {again}");
+        }
     }
 }
 

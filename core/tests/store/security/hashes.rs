@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Builder, Config, Reason, RequestContext, UserManagement,
+    Config, Reason, RequestContext, UserManagement,
     internals::{
         credential::{Credential, HashCost},
         record::Record,
@@ -14,7 +14,7 @@ use rolekeep::{
     users::CreateUser,
 };
 
-use super::kit::{Interposed, PASSWORD, policy, signed_in};
+use super::kit::{Ahead, Interposed, PASSWORD, policy, signed_in};
 
 const FOREIGN: &str = "correct horse battery stäple";
 const BCRYPT: &str = "$2b$05$myZ/Fra8/njXcldk46ILZO0WOJo.HDf8AiSZ7hO4.XDWfJ9l7Mn36";
@@ -34,9 +34,16 @@ async fn cost_of_first(storage: &dyn Storage) -> String {
 }
 
 async fn open(storage: &Arc<MemoryStorage>, config: Config) -> UserManagement {
-    let builder: Builder = UserManagement::builder().storage(storage.clone()).policy(policy()).config(config);
-    builder.open().await.unwrap()
+    open_at(&Ahead::new(), storage, config).await
 }
+
+async fn open_at(clock: &Ahead, storage: &Arc<MemoryStorage>, config: Config) -> UserManagement {
+    let builder = UserManagement::builder().storage(storage.clone()).policy(policy()).config(config);
+    builder.environment(clock.clone()).open().await.unwrap()
+}
+
+/// Days after which what nobody uses is forgotten.
+const DAYS: u64 = 2 * 24 * 3600;
 
 async fn is_let_in(um: &UserManagement, name: &str, password: &str) -> bool {
     match um.login(name, password, RequestContext::default()).await {
@@ -50,8 +57,8 @@ async fn is_let_in(um: &UserManagement, name: &str, password: &str) -> bool {
 
 #[tokio::test]
 async fn aut_3_a_foreign_hash_is_replaced_once_and_its_cost_forgotten() {
-    let storage = Arc::new(MemoryStorage::new());
-    let um = open(&storage, Config::new()).await;
+    let (storage, clock) = (Arc::new(MemoryStorage::new()), Ahead::new());
+    let um = open_at(&clock, &storage, Config::new()).await;
     for (name, hash) in [("ada", BCRYPT), ("bob", PBKDF2)] {
         let new = CreateUser::new(format!("{name}@example.org")).username(name).password_hash(hash);
         um.system().users().create(new).await.unwrap();
@@ -69,15 +76,19 @@ async fn aut_3_a_foreign_hash_is_replaced_once_and_its_cost_forgotten() {
         assert_eq!(kept[1].hash_cost.as_deref(), Some("pbkdf2-sha256$i=1000"));
     }
     um.tidy().await.unwrap();
+    assert_eq!(costs(&*storage).await.len(), 3, "for a day all are kept");
+    clock.pass(DAYS);
+    um.tidy().await.unwrap();
     assert_eq!(costs(&*storage).await, [today, "pbkdf2-sha256$i=1000"]);
     assert!(is_let_in(&um, "bob", FOREIGN).await);
+    clock.pass(DAYS);
     um.tidy().await.unwrap();
     assert_eq!(costs(&*storage).await, [today]);
 }
 
 #[tokio::test]
 async fn aut_3_a_raised_cost_and_a_new_pepper_reach_each_account_by_its_next_sign_in() {
-    let storage = Arc::new(MemoryStorage::new());
+    let (storage, clock) = (Arc::new(MemoryStorage::new()), Ahead::new());
     let [first, second] = ["first pepper, which has 32 bytes!", "second pepper, it has 32 bytes, too"];
     let before = open(&storage, Config::new().password_pepper(first)).await;
     before.system().users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();
@@ -88,12 +99,13 @@ async fn aut_3_a_raised_cost_and_a_new_pepper_reach_each_account_by_its_next_sig
     let none = open(&storage, Config::new()).await;
     assert!(!is_let_in(&none, "ada@example.org", PASSWORD).await);
     let next = Config::new().password_pepper(second).retired_peppers([first]).hashing_iterations(3);
-    let after = open(&storage, next).await;
+    let after = open_at(&clock, &storage, next).await;
     assert!(!is_let_in(&after, "ada@example.org", "not the password").await);
     assert_eq!(cost_of_first(&*storage).await, old);
     assert!(is_let_in(&after, "ada@example.org", PASSWORD).await);
     let new = cost_of_first(&*storage).await;
     assert!(new != old && new.contains("t=3"), "{new}");
+    clock.pass(DAYS);
     after.tidy().await.unwrap();
     assert_eq!(costs(&*storage).await, [new]);
     // The former settings do not know the new pepper.
@@ -140,10 +152,12 @@ async fn aut_3_two_first_sign_ins_at_once_both_get_in() {
 /// A cost that nothing has any more is forgotten while somebody is given a hash of it: it stays known.
 #[tokio::test]
 async fn sec_1_a_cost_that_comes_back_is_not_forgotten() {
-    let (um, storage) = Interposed::open(policy()).await;
+    let clock = Ahead::new();
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.environment(clock.clone())).await;
     let new = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password_hash(BCRYPT);
     um.system().users().create(new("ada")).await.unwrap();
     assert!(is_let_in(&um, "ada", FOREIGN).await);
+    clock.pass(DAYS);
     let system = um.system();
     storage.before_next_commit(async move {
         system.users().create(new("bob")).await.unwrap();

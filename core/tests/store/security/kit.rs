@@ -83,6 +83,7 @@ pub struct Ahead {
     world: Arc<TokioEnvironment>,
     seconds: Arc<AtomicU64>,
     put_back: Arc<AtomicU64>,
+    hashed: Arc<AtomicUsize>,
 }
 
 impl Ahead {
@@ -91,7 +92,13 @@ impl Ahead {
             world: Arc::new(TokioEnvironment::current().unwrap()),
             seconds: Arc::default(),
             put_back: Arc::default(),
+            hashed: Arc::default(),
         }
+    }
+
+    /// How often passwords were hashed.
+    pub fn hashed(&self) -> usize {
+        self.hashed.load(Ordering::SeqCst)
     }
 
     pub fn pass(&self, seconds: u64) {
@@ -127,6 +134,7 @@ impl Environment for Ahead {
     }
 
     fn spawn_blocking(&self, work: Work) {
+        self.hashed.fetch_add(1, Ordering::SeqCst);
         self.world.spawn_blocking(work);
     }
 

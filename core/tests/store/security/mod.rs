@@ -30,5 +30,6 @@ mod once;
 mod policy;
 mod races;
 mod reach;
+mod rehash;
 mod rights;
 mod timing;

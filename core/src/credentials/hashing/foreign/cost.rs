@@ -8,7 +8,7 @@ use super::{super::work, Digest, Hmac, Md5, Sha1, Sha256, Sha512};
 use sha2::Digest as _;
 
 /// bcrypt takes so many bytes, the NUL behind the password among them, and passes over the rest.
-const BCRYPT_BYTES: usize = 72;
+pub(super) const BCRYPT_BYTES: usize = 72;
 
 /// An algorithm and its parameters. Written as text it is what `hash_costs` holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +41,11 @@ impl Cost {
     pub(super) fn is_fit(self) -> bool {
         match self {
             Self::Bcrypt(log_rounds) => (4..=14).contains(&log_rounds),
-            // 128 r N bytes, at most 128 MiB.
+            // 128 r N bytes, at most 128 MiB, and twice that in all passes.
             Self::Scrypt { log_n, r, p } => {
                 let blocks = 1_u64.checked_shl(log_n.into()).unwrap_or(u64::MAX).saturating_mul(r.into());
-                (1..=20).contains(&log_n) && r >= 1 && blocks <= 1 << 20 && (1..=16).contains(&p)
+                let all = blocks.saturating_mul(p.into());
+                (1..=20).contains(&log_n) && r >= 1 && p >= 1 && blocks <= 1 << 20 && all <= 1 << 21
             }
             Self::Pbkdf2(_, rounds) => (1..=2_000_000).contains(&rounds),
             Self::Phpass(log_rounds) => (7..=17).contains(&log_rounds),
@@ -163,16 +164,19 @@ fn pbkdf2(digest: Digest, password: &[u8], salt: &[u8], rounds: u32, hash: &mut 
 }
 
 fn md5_rounds(first: [u8; 16], password: &[u8], rounds: u32) -> [u8; 16] {
+    let password = password.get(..super::PHPASS_BYTES).unwrap_or(password);
     work::note(|| "phpass".into(), rounds.into());
     (0..rounds).fold(first, |hash, _| Md5::new().chain_update(hash).chain_update(password).finalize().into())
 }
 
+/// What phpass writes with.
+pub(super) const PHPASS_LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 /// As phpass writes it: 6 bits a letter, the lowest first.
 fn phpass_text(hash: [u8; 16]) -> Vec<u8> {
-    const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let group = |bytes: &[u8]| {
         let value = bytes.iter().rev().fold(0_usize, |value, byte| value << 8 | usize::from(*byte));
-        (0..=bytes.len()).map(move |at| LETTERS[value >> (6 * at) & 63])
+        (0..=bytes.len()).map(move |at| PHPASS_LETTERS[value >> (6 * at) & 63])
     };
     hash.chunks(3).flat_map(group).collect()
 }

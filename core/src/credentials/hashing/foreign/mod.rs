@@ -26,6 +26,11 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use cost::Cost;
 
+/// A hash has so many bytes at least: of fewer, others have the same.
+pub(super) const SHORTEST: usize = 16;
+/// phpass works on all of a password at each round; longer ones are none.
+const PHPASS_BYTES: usize = 256;
+
 /// Of any padding, and with any bits in the last place: writers differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -66,6 +71,20 @@ enum Digest {
 impl Foreign {
     /// Whether it is the hash of this text; in constant time once it is hashed.
     fn is_of(&self, text: &str) -> bool {
+        // Its makers stop at a NUL or fill up with them, so that others would be the same; no user has one.
+        self.is_taken(text) & self.is_equal(text)
+    }
+
+    fn is_taken(&self, text: &str) -> bool {
+        !text.contains('\0') && (text.len() <= PHPASS_BYTES || !matches!(self.cost, Cost::Phpass(_)))
+    }
+
+    /// Whether the hash is of all of a text: bcrypt passes over what is behind its 72 bytes.
+    fn is_of_all(&self, text: &str) -> bool {
+        text.len() < cost::BCRYPT_BYTES || !matches!((self.cost, &self.before), (Cost::Bcrypt(_), Before::Nothing))
+    }
+
+    fn is_equal(&self, text: &str) -> bool {
         let input = self.before.apply(text.as_bytes());
         let Some(mut found) = self.cost.hash(&input, &self.salt, self.hash_length()) else { return false };
         if let Some(key) = &self.encrypts {
@@ -109,8 +128,8 @@ pub(super) fn cost_of(hash: &str) -> Option<String> {
     Foreign::read(hash).map(|one| one.cost.to_string())
 }
 
-/// Whether a hash, if there is one, is of one of the texts; does the work of all these costs.
-pub(super) fn verify(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> bool {
+/// Whether a hash, if there is one, is of one of the texts, and of all of it; does the work of all these costs.
+pub(super) fn verify(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> (bool, bool) {
     let hash = hash.and_then(Foreign::read);
     let known = costs.iter().filter_map(|cost| cost.parse().ok());
     let mut is_right = false;
@@ -121,7 +140,8 @@ pub(super) fn verify(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> bool
             dearest.fill(hash.map(|hash| hash.cost), text.as_bytes());
         }
     }
-    is_right
+    let is_whole = hash.is_none_or(|hash| texts.iter().all(|text| hash.is_of_all(text)));
+    (is_right, is_whole)
 }
 
 #[cfg(test)]

@@ -9,19 +9,23 @@
 //! | WordPress, phpBB | `$P$…`, `$H$…` |
 //! | Firebase | `$firebase-scrypt$ln=14,r=8,p=1$SALT$SEPARATOR$SIGNERKEY$HASH`, put together of what it exports |
 
+use std::str::FromStr;
+
 use base64::Engine;
 
-use super::{BASE64, Before, Cost, Digest, Foreign, cost};
+use super::{BASE64, Before, Cost, Digest, Foreign, SHORTEST, cost};
 
 /// Longer ones there are none, in bytes.
 const MAX_BYTES: usize = 1024;
-/// What a hash has, in bytes: shorter ones collide, longer ones nobody writes.
-const LENGTHS: std::ops::RangeInclusive<usize> = 10..=64;
+/// What a hash has, in bytes: longer ones nobody writes.
+const LENGTHS: std::ops::RangeInclusive<usize> = SHORTEST..=64;
+/// What a salt has at least, in bytes (N 3.1.1.2-s).
+const SHORTEST_SALT: usize = 4;
 
 impl Foreign {
     /// Reads one; none: it is none, or costs more than it may.
     pub(super) fn read(text: &str) -> Option<Self> {
-        if text.len() > MAX_BYTES || !text.is_ascii() {
+        if text.len() > MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         let parts: Vec<&str> = text.split('$').collect();
@@ -53,7 +57,8 @@ impl Foreign {
             },
             _ => None,
         }?;
-        (read.cost.is_fit() && LENGTHS.contains(&read.hash.len())).then_some(read)
+        let is_long = read.salt.len() >= SHORTEST_SALT && LENGTHS.contains(&read.hash.len());
+        (read.cost.is_fit() && is_long).then_some(read)
     }
 
     fn plain(cost: Cost, salt: Vec<u8>, hash: Vec<u8>) -> Self {
@@ -67,7 +72,7 @@ fn bcrypt(kind: &str, log_rounds: &str, tail: &str, before: Before) -> Option<Fo
     let (salt, hash) = tail.split_at_checked(22).filter(|_| is_known && log_rounds.len() == 2)?;
     let (salt, hash) = (lenient(salt)?, lenient(hash)?);
     let is_whole = salt.len() == 16 && hash.len() == 23;
-    let cost = Cost::Bcrypt(log_rounds.parse().ok()?);
+    let cost = Cost::Bcrypt(number(log_rounds.strip_prefix('0').unwrap_or(log_rounds))?);
     is_whole.then_some(Foreign { before, ..Foreign::plain(cost, salt, hash) })
 }
 
@@ -83,28 +88,32 @@ fn lenient(text: &str) -> Option<Vec<u8>> {
 /// `v=2,t=2b,r=12`, or `2b,12` as it was at first.
 fn bcrypt_of_passlib(params: &str, salt: &str, hash: &str) -> Option<Foreign> {
     let (kind, rounds, before) = match *params.split(',').collect::<Vec<_>>() {
-        ["v=2", kind, rounds] => {
-            let (kind, rounds) = (kind.strip_prefix("t=")?, rounds.strip_prefix("r=")?);
-            (kind, rounds, Before::Base64OfHmac(salt.to_owned()))
-        }
-        [kind, rounds] => (kind, rounds, Before::Base64OfSha256),
+        ["v=2", "t=2b", rounds] => ("2b", rounds.strip_prefix("r=")?, Before::Base64OfHmac(salt.to_owned())),
+        [kind @ ("2a" | "2b"), rounds] => (kind, rounds, Before::Base64OfSha256),
         _ => return None,
     };
-    bcrypt(kind, &format!("{rounds:0>2}"), &format!("{salt}{hash}"), before)
+    let rounds: u32 = number(rounds).filter(|_| salt.len() == 22 && hash.len() == 31)?;
+    bcrypt(kind, &format!("{rounds:02}"), &format!("{salt}{hash}"), before)
+}
+
+/// Digits alone, and no zero before them.
+fn number<N: FromStr>(text: &str) -> Option<N> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
 }
 
 /// `ln=16,r=8,p=1`
 fn scrypt(params: &str, salt: Vec<u8>, hash: Vec<u8>) -> Option<Foreign> {
     let parts: Vec<&str> = params.split(',').collect();
     let [log_n, r, p] = *parts else { return None };
-    let log_n = log_n.strip_prefix("ln=")?.parse().ok()?;
-    let (r, p) = (r.strip_prefix("r=")?.parse().ok()?, p.strip_prefix("p=")?.parse().ok()?);
+    let log_n = number(log_n.strip_prefix("ln=")?)?;
+    let (r, p) = (number(r.strip_prefix("r=")?)?, number(p.strip_prefix("p=")?)?);
     Some(Foreign::plain(Cost::Scrypt { log_n, r, p }, salt, hash))
 }
 
 fn scrypt_by_numbers([n, r, p]: [&str; 3], salt: &str, hash: Vec<u8>) -> Option<Foreign> {
-    let n: u64 = n.parse().ok().filter(|n: &u64| n.is_power_of_two())?;
-    let cost = Cost::Scrypt { log_n: n.ilog2() as u8, r: r.parse().ok()?, p: p.parse().ok()? };
+    let n: u64 = number(n).filter(|n: &u64| n.is_power_of_two())?;
+    let cost = Cost::Scrypt { log_n: n.ilog2() as u8, r: number(r)?, p: number(p)? };
     Some(Foreign::plain(cost, salt.as_bytes().to_vec(), hash))
 }
 
@@ -112,7 +121,7 @@ fn scrypt_by_numbers([n, r, p]: [&str; 3], salt: &str, hash: Vec<u8>) -> Option<
 fn pbkdf2(digest: &str, rounds: &str, salt: Vec<u8>, hash: Vec<u8>) -> Option<Foreign> {
     let digest: Digest = digest.parse().ok()?;
     let rounds = rounds.strip_prefix("i=").unwrap_or(rounds);
-    let rounds: u32 = rounds.split_once(",l=").map_or(rounds, |(rounds, _)| rounds).parse().ok()?;
+    let rounds: u32 = number(rounds.split_once(",l=").map_or(rounds, |(rounds, _)| rounds))?;
     let blocks = LENGTHS.contains(&hash.len()).then(|| cost::blocks(digest, hash.len()))?;
     Some(Foreign::plain(Cost::Pbkdf2(digest, rounds.checked_mul(blocks)?), salt, hash))
 }
@@ -121,6 +130,9 @@ fn pbkdf2(digest: &str, rounds: &str, salt: Vec<u8>, hash: Vec<u8>) -> Option<Fo
 fn phpass(tail: &str) -> Option<Foreign> {
     let (log_rounds, rest) = tail.split_at_checked(1)?;
     let (salt, hash) = rest.split_at_checked(8).filter(|(_, hash)| hash.len() == 22)?;
+    if !hash.bytes().all(|byte| cost::PHPASS_LETTERS.contains(&byte)) {
+        return None;
+    }
     let log_rounds = match *log_rounds.as_bytes().first()? {
         digit @ b'0'..=b'9' => u32::from(digit - b'0') + 2,
         letter @ b'A'..=b'Z' => u32::from(letter - b'A') + 12,

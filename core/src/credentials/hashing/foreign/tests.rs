@@ -51,6 +51,10 @@ pub(in crate::credentials::hashing) fn samples() -> Vec<(&'static str, &'static 
     ]
 }
 
+fn lets_in(hash: Option<&str>, costs: &[&str], texts: &[&str]) -> bool {
+    verify(hash, costs, texts).0
+}
+
 #[test]
 fn aut_3_hashes_of_other_systems_verify() {
     for (hash, password) in samples() {
@@ -58,9 +62,9 @@ fn aut_3_hashes_of_other_systems_verify() {
         assert!(read.is_of(password), "{hash}");
         assert!(!read.is_of(&format!("{password}a")) || password.is_empty(), "{hash}");
         assert_eq!(read.cost.to_string().parse(), Ok(read.cost), "{hash}");
-        assert!(verify(Some(hash), &[], &["wrong", password]) && !verify(Some(hash), &[], &["wrong"]), "{hash}");
+        assert!(lets_in(Some(hash), &[], &["wrong", password]) && !lets_in(Some(hash), &[], &["wrong"]), "{hash}");
         // Whoever has another hash, or none, is not let in by it.
-        assert!(!verify(None, &[&read.cost.to_string()], &[password]), "{hash}");
+        assert!(!lets_in(None, &[&read.cost.to_string()], &[password]), "{hash}");
     }
 }
 
@@ -117,7 +121,7 @@ fn sec_15_hostile_hashes_are_refused_before_anything_is_computed() {
     for hash in hostile {
         assert!(Foreign::read(hash).is_none(), "{hash}");
         assert!(
-            !verify(Some(hash), &["bcrypt$c=31", "scrypt$ln=63,r=8,p=1", "none", "bcrypt$c=x"], &[PASSWORD]),
+            !lets_in(Some(hash), &["bcrypt$c=31", "scrypt$ln=63,r=8,p=1", "none", "bcrypt$c=x"], &[PASSWORD]),
             "{hash}"
         );
     }
