@@ -134,7 +134,7 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temporary_password_seconds: Option<i64>,
-    /// A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
     /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,9 +163,9 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_queue: Option<i64>,
-    /// How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-    /// work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-    /// it is given, is refused. Default: 1000; 0: any.
+    /// How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+    /// systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+    /// would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_max_millis: Option<i64>,

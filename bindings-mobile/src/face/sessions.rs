@@ -12,14 +12,14 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+/// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
 ///
-/// For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-/// Whoever has a token may ask about it.
+/// For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+/// nobody learns whether one was used without using it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct InspectToken {
-    /// The token.
+    /// The access token.
     pub token: String,
 }
 hidden!(InspectToken);
@@ -162,16 +162,12 @@ pub struct StepUp {
 }
 hidden!(StepUp);
 
-/// What a token is good for.
+/// What an access token is good for.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TokenInspection {
     /// Whether it would be accepted now.
     pub active: bool,
-    /// What kind it is; none of a token that is not ours or has expired, as is the rest.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<TokenKind>,
-    /// Whose it is.
+    /// Whose it is; none of a token that is not ours or has expired, as is the rest.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
@@ -179,7 +175,7 @@ pub struct TokenInspection {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
-    /// When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
+    /// When it expires.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -189,35 +185,18 @@ pub struct TokenInspection {
     pub problem: Option<TokenProblem>,
 }
 
-/// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
-pub enum TokenKind {
-    /// Authenticates requests.
-    #[serde(rename = "access")]
-    Access,
-    /// Is exchanged for the next tokens.
-    #[serde(rename = "refresh")]
-    Refresh,
-}
-
 /// Why a token would not be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum TokenProblem {
-    /// It was not issued here, not for this audience, or is not a token.
+    /// It was not issued here, not for this audience, or is not an access token.
     #[serde(rename = "invalid")]
     Invalid,
     /// Its time is over.
     #[serde(rename = "expired")]
     Expired,
-    /// It was exchanged already.
-    #[serde(rename = "used")]
-    Used,
-    /// Its session has ended.
+    /// Its session has ended, or its user may not sign in.
     #[serde(rename = "session_ended")]
     SessionEnded,
-    /// Its user may not sign in.
-    #[serde(rename = "user_inactive")]
-    UserInactive,
 }
 
 /// Logins: tokens and the sessions they belong to.
@@ -246,10 +225,10 @@ impl Sessions {
         self.caller.run("sessions.refresh", &input).await
     }
 
-    /// Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+    /// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
     ///
-    /// For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-    /// Whoever has a token may ask about it.
+    /// For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+    /// nobody learns whether one was used without using it.
     pub async fn inspect(&self, input: InspectToken) -> Result<TokenInspection> {
         self.caller.run("sessions.inspect", &input).await
     }

@@ -95,9 +95,10 @@ def open(
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
             has to choose another one then, in seconds. Default: 72 hours.
-        password_pepper: A secret of at least 32 bytes that goes into every hash of a password and
-            is kept apart from the storage, so that who steals that alone guesses nothing. Without
-            it no such password is right any more. Default: none.
+        password_pepper: A random secret of at least 32 bytes (no phrase: its id stands in each
+            hash) that goes into every hash of a password and is kept apart from the storage, so
+            that who steals that alone guesses nothing. Without it no such password is right any
+            more. Default: none.
         retired_peppers: Secrets that `password_pepper` was before: sign-ins go on, and each
             replaces its hash by one of today's.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
@@ -108,10 +109,10 @@ def open(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
-        hashing_max_millis: How long a sign-in may work for the hashes of other systems, beside its
-            own, in milliseconds: every sign-in does the work of each cost that a stored hash has,
-            so that its time tells nothing. A hash that would go beyond it, as measured when it is
-            given, is refused. Default: 1000; 0: any.
+        hashing_max_millis: How long a sign-in may work, in milliseconds: it does the work of each
+            cost that a stored hash has, of the hashes of other systems too, so that its time tells
+            nothing (twice, where what is typed is not in NFC). The hash of another system that
+            would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
@@ -251,9 +252,10 @@ def open_async(
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
             has to choose another one then, in seconds. Default: 72 hours.
-        password_pepper: A secret of at least 32 bytes that goes into every hash of a password and
-            is kept apart from the storage, so that who steals that alone guesses nothing. Without
-            it no such password is right any more. Default: none.
+        password_pepper: A random secret of at least 32 bytes (no phrase: its id stands in each
+            hash) that goes into every hash of a password and is kept apart from the storage, so
+            that who steals that alone guesses nothing. Without it no such password is right any
+            more. Default: none.
         retired_peppers: Secrets that `password_pepper` was before: sign-ins go on, and each
             replaces its hash by one of today's.
         hashing_memory_kib: The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With
@@ -264,10 +266,10 @@ def open_async(
         hashing_parallel: How many passwords are hashed at a time. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
-        hashing_max_millis: How long a sign-in may work for the hashes of other systems, beside its
-            own, in milliseconds: every sign-in does the work of each cost that a stored hash has,
-            so that its time tells nothing. A hash that would go beyond it, as measured when it is
-            given, is refused. Default: 1000; 0: any.
+        hashing_max_millis: How long a sign-in may work, in milliseconds: it does the work of each
+            cost that a stored hash has, of the hashes of other systems too, so that its time tells
+            nothing (twice, where what is typed is not in NFC). The hash of another system that
+            would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers

@@ -261,10 +261,10 @@ export class Sessions {
     return this.#run("sessions.refresh", input, "Refresh", "Tokens");
   }
   /**
-   * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+   * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
    *
-   * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-   * Whoever has a token may ask about it.
+   * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+   * nobody learns whether one was used without using it.
    */
   inspect(input: InspectToken): Promise<TokenInspection> {
     return this.#run("sessions.inspect", input, "InspectToken", "TokenInspection");

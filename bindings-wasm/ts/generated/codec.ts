@@ -114,7 +114,7 @@ export const records: { readonly [name: string]: string } = {
   TemporaryPassword: "password:secret expires_at:time",
   TestOutcome: "asker text holds values",
   TestTrace: "text holds values",
-  TokenInspection: "active kind user_id session_id expires_at:time problem",
+  TokenInspection: "active user_id session_id expires_at:time problem",
   Tokens: "access_token:secret refresh_token:secret expires_at:time session_id user:User",
   UnassignDrone: "drone user_id",
   UnassignRole: "user_id role scope",

@@ -43,7 +43,6 @@ from .users import (
 from .sessions import (
     Session,
     TokenInspection,
-    TokenKind,
     TokenProblem,
 )
 from .passwords import (
@@ -174,7 +173,6 @@ __all__ = [
     "TestTrace",
     "TimeStorage",
     "TokenInspection",
-    "TokenKind",
     "TokenProblem",
     "Tokens",
     "User",

@@ -40,43 +40,26 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenInspection:
-    """What a token is good for."""
+    """What an access token is good for."""
 
     active: bool
     """Whether it would be accepted now."""
-    kind: TokenKind | None = None
-    """What kind it is; none of a token that is not ours or has expired, as is the rest."""
     user_id: UUID | None = None
-    """Whose it is."""
+    """Whose it is; none of a token that is not ours or has expired, as is the rest."""
     session_id: UUID | None = None
     """The session that it belongs to."""
     expires_at: datetime | None = None
-    """When it expires; of a refresh token at the latest, if it is used before its session is idle for
-    too long.
-    """
+    """When it expires."""
     problem: TokenProblem | None = None
     """Why it would not be accepted."""
-
-
-class TokenKind(Word):
-    """What a token is for."""
-
-    ACCESS = "access"
-    """Authenticates requests."""
-    REFRESH = "refresh"
-    """Is exchanged for the next tokens."""
 
 
 class TokenProblem(Word):
     """Why a token would not be accepted."""
 
     INVALID = "invalid"
-    """It was not issued here, not for this audience, or is not a token."""
+    """It was not issued here, not for this audience, or is not an access token."""
     EXPIRED = "expired"
     """Its time is over."""
-    USED = "used"
-    """It was exchanged already."""
     SESSION_ENDED = "session_ended"
-    """Its session has ended."""
-    USER_INACTIVE = "user_inactive"
-    """Its user may not sign in."""
+    """Its session has ended, or its user may not sign in."""

@@ -97,7 +97,7 @@ export interface Config {
    */
   readonly temporaryPasswordSeconds?: number | undefined;
   /**
-   * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+   * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
    * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
    */
   readonly passwordPepper?: string | undefined;
@@ -117,9 +117,9 @@ export interface Config {
   /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
   readonly hashingQueue?: number | undefined;
   /**
-   * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-   * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-   * it is given, is refused. Default: 1000; 0: any.
+   * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+   * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+   * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
    */
   readonly hashingMaxMillis?: number | undefined;
   /**

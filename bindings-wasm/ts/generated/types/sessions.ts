@@ -3,13 +3,13 @@
 // What operations of `sessions` take and answer.
 
 /**
- * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
  *
- * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
- * Whoever has a token may ask about it.
+ * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+ * nobody learns whether one was used without using it.
  */
 export interface InspectToken {
-  /** The token. */
+  /** The access token. */
   readonly token: string;
 }
 
@@ -121,38 +121,25 @@ export interface StepUp {
   readonly password: string;
 }
 
-/** What a token is good for. */
+/** What an access token is good for. */
 export interface TokenInspection {
   /** Whether it would be accepted now. */
   readonly active: boolean;
-  /** What kind it is; none of a token that is not ours or has expired, as is the rest. */
-  readonly kind: TokenKind | null;
-  /** Whose it is. */
+  /** Whose it is; none of a token that is not ours or has expired, as is the rest. */
   readonly userId: string | null;
   /** The session that it belongs to. */
   readonly sessionId: string | null;
-  /** When it expires; of a refresh token at the latest, if it is used before its session is idle for too long. */
+  /** When it expires. */
   readonly expiresAt: Date | null;
   /** Why it would not be accepted. */
   readonly problem: TokenProblem | null;
 }
 
-/** What a token is for. */
-export type TokenKind =
-  /** Authenticates requests. */
-  | "access"
-  /** Is exchanged for the next tokens. */
-  | "refresh";
-
 /** Why a token would not be accepted. */
 export type TokenProblem =
-  /** It was not issued here, not for this audience, or is not a token. */
+  /** It was not issued here, not for this audience, or is not an access token. */
   | "invalid"
   /** Its time is over. */
   | "expired"
-  /** It was exchanged already. */
-  | "used"
-  /** Its session has ended. */
-  | "session_ended"
-  /** Its user may not sign in. */
-  | "user_inactive";
+  /** Its session has ended, or its user may not sign in. */
+  | "session_ended";

@@ -902,24 +902,16 @@ fun writeTokens(from: Tokens) = json(
 
 fun writeTokenInspection(from: TokenInspection) = json(
     "active" to writeBool(from.active),
-    "kind" to from.kind?.let { writeTokenKind(it) },
     "user_id" to from.userId?.let { writeId(it) },
     "session_id" to from.sessionId?.let { writeId(it) },
     "expires_at" to from.expiresAt?.let { writeTime(it) },
     "problem" to from.problem?.let { writeTokenProblem(it) },
 )
 
-fun writeTokenKind(from: TokenKind) = writeString(when (from) {
-    TokenKind.ACCESS -> "access"
-    TokenKind.REFRESH -> "refresh"
-})
-
 fun writeTokenProblem(from: TokenProblem) = writeString(when (from) {
     TokenProblem.INVALID -> "invalid"
     TokenProblem.EXPIRED -> "expired"
-    TokenProblem.USED -> "used"
     TokenProblem.SESSION_ENDED -> "session_ended"
-    TokenProblem.USER_INACTIVE -> "user_inactive"
 })
 
 fun writeSessionPage(from: SessionPage) = json(

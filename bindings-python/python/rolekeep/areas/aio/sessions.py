@@ -67,14 +67,14 @@ class AsyncSessions:
         self,
         token: str,
     ) -> TokenInspection:
-        """Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC
-        7662).
+        """Says whether an access token would be accepted now, and whose it is; where it would not be,
+        why (RFC 7662).
 
-        For gateways, and for services that have no store. An access token or a refresh token, which
-        is not used up by it. Whoever has a token may ask about it.
+        For gateways, and for services that have no store. Whoever has a token may ask about it. A
+        refresh token is none, so that nobody learns whether one was used without using it.
 
         Args:
-            token: The token.
+            token: The access token.
         """
         return decode(TokenInspection, await self._caller.call("sessions.inspect", {"token": token}))
 

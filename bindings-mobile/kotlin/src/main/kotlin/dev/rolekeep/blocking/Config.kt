@@ -129,7 +129,7 @@ class ConfigBuilder() {
     fun temporaryPasswordSeconds(value: Long?) = apply { temporaryPasswordSeconds = value }
 
     /**
-     * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
      * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
      */
     fun passwordPepper(value: String?) = apply { passwordPepper = value }
@@ -156,9 +156,9 @@ class ConfigBuilder() {
     fun hashingQueue(value: Long?) = apply { hashingQueue = value }
 
     /**
-     * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-     * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-     * it is given, is refused. Default: 1000; 0: any.
+     * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+     * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+     * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
      */
     fun hashingMaxMillis(value: Long?) = apply { hashingMaxMillis = value }
 

@@ -25,10 +25,10 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     fun refresh(input: Refresh): Tokens = await { area.refresh(input) }
 
     /**
-     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-     * Whoever has a token may ask about it.
+     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+     * nobody learns whether one was used without using it.
      */
     fun inspect(input: InspectToken): TokenInspection = await { area.inspect(input) }
 
