@@ -4215,10 +4215,10 @@ func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
 public protocol SessionsProtocol: AnyObject, Sendable {
     
     /**
-     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-     * Whoever has a token may ask about it.
+     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+     * nobody learns whether one was used without using it.
      */
     func inspect(input: InspectToken) async throws  -> TokenInspection
     
@@ -4339,10 +4339,10 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
 
     
     /**
-     * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
-     * Whoever has a token may ask about it.
+     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+     * nobody learns whether one was used without using it.
      */
 open func inspect(input: InspectToken)async throws  -> TokenInspection  {
     return
@@ -7533,7 +7533,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let temporaryPasswordSeconds: Int64?
     /**
-     * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
      * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
      */
     public let passwordPepper: String?
@@ -7563,9 +7563,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let hashingQueue: Int64?
     /**
-     * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-     * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-     * it is given, is refused. Default: 1000; 0: any.
+     * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+     * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+     * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
      */
     public let hashingMaxMillis: Int64?
     /**
@@ -7671,7 +7671,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * hours.
          */temporaryPasswordSeconds: Int64? = nil, 
         /**
-         * A secret of at least 32 bytes that goes into every hash of a password and is kept apart from the storage, so that who
+         * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
          * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
          */passwordPepper: String? = nil, 
         /**
@@ -7694,9 +7694,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
          */hashingQueue: Int64? = nil, 
         /**
-         * How long a sign-in may work for the hashes of other systems, beside its own, in milliseconds: every sign-in does the
-         * work of each cost that a stored hash has, so that its time tells nothing. A hash that would go beyond it, as measured when
-         * it is given, is refused. Default: 1000; 0: any.
+         * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
+         * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
+         * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
          */hashingMaxMillis: Int64? = nil, 
         /**
          * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
@@ -11155,14 +11155,14 @@ func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer
 
 
 /**
- * Says whether a token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
  *
- * For gateways, and for services that have no store. An access token or a refresh token, which is not used up by it.
- * Whoever has a token may ask about it.
+ * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
+ * nobody learns whether one was used without using it.
  */
 public struct InspectToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The token.
+     * The access token.
      */
     public let token: String
 
@@ -11170,7 +11170,7 @@ public struct InspectToken: Equatable, Hashable, CustomDebugStringConvertible, C
     // declare one manually.
     public init(
         /**
-         * The token.
+         * The access token.
          */token: String) {
         self.token = token
     }
@@ -17631,7 +17631,7 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
- * What a token is good for.
+ * What an access token is good for.
  */
 public struct TokenInspection: Equatable, Hashable {
     /**
@@ -17639,11 +17639,7 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let active: Bool
     /**
-     * What kind it is; none of a token that is not ours or has expired, as is the rest.
-     */
-    public let kind: TokenKind?
-    /**
-     * Whose it is.
+     * Whose it is; none of a token that is not ours or has expired, as is the rest.
      */
     public let userId: Uuid?
     /**
@@ -17651,7 +17647,7 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let sessionId: Uuid?
     /**
-     * When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
+     * When it expires.
      */
     public let expiresAt: Timestamp?
     /**
@@ -17666,22 +17662,18 @@ public struct TokenInspection: Equatable, Hashable {
          * Whether it would be accepted now.
          */active: Bool, 
         /**
-         * What kind it is; none of a token that is not ours or has expired, as is the rest.
-         */kind: TokenKind? = nil, 
-        /**
-         * Whose it is.
+         * Whose it is; none of a token that is not ours or has expired, as is the rest.
          */userId: Uuid? = nil, 
         /**
          * The session that it belongs to.
          */sessionId: Uuid? = nil, 
         /**
-         * When it expires; of a refresh token at the latest, if it is used before its session is idle for too long.
+         * When it expires.
          */expiresAt: Timestamp? = nil, 
         /**
          * Why it would not be accepted.
          */problem: TokenProblem? = nil) {
         self.active = active
-        self.kind = kind
         self.userId = userId
         self.sessionId = sessionId
         self.expiresAt = expiresAt
@@ -17705,7 +17697,6 @@ struct FfiConverterTypeTokenInspection: FfiConverterRustBuffer {
         return
             try TokenInspection(
                 active: FfiConverterBool.read(from: &buf), 
-                kind: FfiConverterOptionTypeTokenKind.read(from: &buf), 
                 userId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 sessionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
@@ -17715,7 +17706,6 @@ struct FfiConverterTypeTokenInspection: FfiConverterRustBuffer {
 
     public static func write(_ value: TokenInspection, into buf: inout [UInt8]) {
         FfiConverterBool.write(value.active, into: &buf)
-        FfiConverterOptionTypeTokenKind.write(value.kind, into: &buf)
         FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
         FfiConverterOptionTypeUuid.write(value.sessionId, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
@@ -22670,88 +22660,13 @@ func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
 
 
 /**
- * What a token is for.
- */
-
-public enum TokenKind: Equatable, Hashable {
-    
-    /**
-     * Authenticates requests.
-     */
-    case access
-    /**
-     * Is exchanged for the next tokens.
-     */
-    case refresh
-
-
-
-
-
-}
-
-#if compiler(>=6)
-extension TokenKind: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeTokenKind: FfiConverterRustBuffer {
-    typealias SwiftType = TokenKind
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TokenKind {
-        let variant: Int32 = try readInt(&buf)
-        switch variant {
-        
-        case 1: return .access
-        
-        case 2: return .refresh
-        
-        default: throw UniffiInternalError.unexpectedEnumCase
-        }
-    }
-
-    public static func write(_ value: TokenKind, into buf: inout [UInt8]) {
-        switch value {
-        
-        
-        case .access:
-            writeInt(&buf, Int32(1))
-        
-        
-        case .refresh:
-            writeInt(&buf, Int32(2))
-        
-        }
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeTokenKind_lift(_ buf: RustBuffer) throws -> TokenKind {
-    return try FfiConverterTypeTokenKind.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeTokenKind_lower(_ value: TokenKind) -> RustBuffer {
-    return FfiConverterTypeTokenKind.lower(value)
-}
-
-
-
-/**
  * Why a token would not be accepted.
  */
 
 public enum TokenProblem: Equatable, Hashable {
     
     /**
-     * It was not issued here, not for this audience, or is not a token.
+     * It was not issued here, not for this audience, or is not an access token.
      */
     case invalid
     /**
@@ -22759,17 +22674,9 @@ public enum TokenProblem: Equatable, Hashable {
      */
     case expired
     /**
-     * It was exchanged already.
-     */
-    case used
-    /**
-     * Its session has ended.
+     * Its session has ended, or its user may not sign in.
      */
     case sessionEnded
-    /**
-     * Its user may not sign in.
-     */
-    case userInactive
 
 
 
@@ -22795,11 +22702,7 @@ struct FfiConverterTypeTokenProblem: FfiConverterRustBuffer {
         
         case 2: return .expired
         
-        case 3: return .used
-        
-        case 4: return .sessionEnded
-        
-        case 5: return .userInactive
+        case 3: return .sessionEnded
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -22817,16 +22720,8 @@ struct FfiConverterTypeTokenProblem: FfiConverterRustBuffer {
             writeInt(&buf, Int32(2))
         
         
-        case .used:
-            writeInt(&buf, Int32(3))
-        
-        
         case .sessionEnded:
-            writeInt(&buf, Int32(4))
-        
-        
-        case .userInactive:
-            writeInt(&buf, Int32(5))
+            writeInt(&buf, Int32(3))
         
         }
     }
@@ -23629,30 +23524,6 @@ fileprivate struct FfiConverterOptionTypeTimeStorage: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeTimeStorage.read(from: &buf)
-        default: throw UniffiInternalError.unexpectedOptionalTag
-        }
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-fileprivate struct FfiConverterOptionTypeTokenKind: FfiConverterRustBuffer {
-    typealias SwiftType = TokenKind?
-
-    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
-        guard let value = value else {
-            writeInt(&buf, Int8(0))
-            return
-        }
-        writeInt(&buf, Int8(1))
-        FfiConverterTypeTokenKind.write(value, into: &buf)
-    }
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
-        switch try readInt(&buf) as Int8 {
-        case 0: return nil
-        case 1: return try FfiConverterTypeTokenKind.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -25407,7 +25278,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 24601) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 14776) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 44089) {
