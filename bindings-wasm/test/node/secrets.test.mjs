@@ -13,7 +13,7 @@ const secrets = Object.entries(JSON.parse(text("tests/conformance/secrets.json")
 /** A record as `ffi` writes it, with this text wherever it holds a secret. */
 const answered = (record) => {
   const fields = records[record].split(" ").map((field) => field.split(":"));
-  const value = (form = "") => (form.startsWith("secret") ? (form.endsWith("{}") ? { [MARK]: MARK } : MARK) : form.endsWith("[]") ? [] : null);
+  const value = (form = "") => (form.startsWith("secret") ? (form.endsWith("{}") ? { [MARK]: MARK } : form.endsWith("[]") ? [MARK] : MARK) : form.endsWith("[]") ? [] : null);
   return JSON.stringify(Object.fromEntries(fields.map(([key, form]) => [key, value(form)])));
 };
 

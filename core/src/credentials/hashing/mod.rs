@@ -104,7 +104,8 @@ pub struct Verified {
 impl Hashing {
     /// By this cost, with the pepper of today, and those of hashes that were made before.
     pub fn new(cost: HashingCost, pepper: Option<&Secret>, retired: &[Secret]) -> Result<Self> {
-        let unknown = |problem| Error::new(Reason::ConfigInvalid, format!("cost of password hashing: {problem}"));
+        // Settings were checked before.
+        let unknown = |_| Error::new(Reason::ConfigInvalid, "passwords cannot be hashed at this cost");
         let has_pepper = pepper.is_some();
         let peppers: Vec<Pepper> = pepper.into_iter().chain(retired).map(Pepper::new).collect();
         let pepper = peppers.first().filter(|_| has_pepper);

@@ -54,8 +54,10 @@ impl Hashes for Plan<'_> {
         match known {
             Some(known) if self.now < known.used_at.plus_seconds(NOTED_SECONDS) => self.check(&known),
             // It may just be forgotten, as nothing has it: who does so finds it moved.
-            Some(known) => drop(self.follow(Some(&known), HashCost { used_at: self.now, ..known.clone() })),
-            None => drop(self.follow(None, HashCost { cost: cost.clone(), used_at: self.now, version: 0 })),
+            known => {
+                let used = HashCost { cost: cost.clone(), used_at: self.now, version: 0 };
+                self.follow(known.as_ref(), used);
+            }
         }
         Ok(cost)
     }
@@ -94,7 +96,8 @@ impl Hashes for Plan<'_> {
 
 /// All costs that stored hashes have.
 async fn known(reads: Reads<'_>) -> Result<Vec<String>> {
-    Ok(reads.all::<HashCost>(Predicate::Always).await?.into_iter().map(|known| known.cost).collect())
+    let rows = reads.rows_where(HashCost::TABLE, Predicate::Always).await?;
+    Ok(rows.into_iter().filter_map(|row| HashCost::from_row(row).ok()).map(|known| known.cost).collect())
 }
 
 async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
@@ -105,7 +108,8 @@ async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
 /// The costs that no hash has any more, to be forgotten.
 pub(in crate::operations) async fn unused(services: &Services, now: Time) -> Result<Vec<Write>> {
     let mut unused = Vec::new();
-    for known in services.reads().all::<HashCost>(Predicate::Always).await? {
+    for row in services.reads().rows_where(HashCost::TABLE, Predicate::Always).await? {
+        let known = HashCost::from_row(row)?;
         let is_old = known.used_at.plus_seconds(KEPT_SECONDS) <= now && known.cost != services.hasher.cost();
         if is_old && accounts(services.reads(), &known.cost).await? == 0 {
             unused.push(Write { table: HashCost::TABLE, key: known.key(), expected: Some(known.version), row: None });

@@ -16,8 +16,6 @@ pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
 pub use step_up::StepUp;
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
-use std::collections::HashMap;
-
 use rolekeep_macros::Describe;
 use serde::Serialize;
 
@@ -91,17 +89,18 @@ pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, 
 /// Plans the end of the sessions that a user has used longest ago, if there is no room for another.
 pub(crate) async fn make_room(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     let (alive, most) = (alive_of(user, plan.now), i64::from(plan.services.config.max_sessions));
-    let too_many = plan.reads().count::<Session>(alive.clone()).await?.saturating_add(1).saturating_sub(most);
+    let too_many = plan.reads().count::<Session>(alive.clone()).await? + 1 - most;
     if too_many <= 0 {
         return Ok(());
     }
-    let mut sessions: Vec<Session> = plan.reads().all(alive).await?;
-    let activities = plan.reads().many::<SessionActivity>(sessions.iter().map(|session| (session.id,))).await?;
-    let seen: HashMap<SessionId, Time> =
-        activities.into_iter().map(|activity| (activity.session_id, activity.last_seen_at)).collect();
-    sessions.sort_by_key(|session| (seen.get(&session.id).copied(), session.created_at, session.id));
-    for session in sessions.into_iter().take(usize::try_from(too_many).unwrap_or(usize::MAX)) {
-        end(plan, session, SessionEnd::Displaced);
+    let sessions: Vec<Session> = plan.reads().all(alive).await?;
+    let mut seen = plan.reads().many::<SessionActivity>(sessions.iter().map(|session| (session.id,))).await?;
+    // Ids increase with time.
+    seen.sort_unstable_by_key(|activity| (activity.last_seen_at, activity.session_id));
+    for activity in seen.into_iter().take(too_many as usize) {
+        if let Some(session) = sessions.iter().find(|session| session.id == activity.session_id) {
+            end(plan, session.clone(), SessionEnd::Displaced);
+        }
     }
     Ok(())
 }
