@@ -32,7 +32,8 @@
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
 //!   [`sessions`], [`sign_in`], [`passwords`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
-//!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;
+//!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and
+//!   [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
 //!   evaluates it.

@@ -2,7 +2,7 @@
 //! more, of the first hundred thousand those of 8 or more.
 //!
 //! They are two binary fuse filters (Graf and Lemire, 2022) of 16 bits, which `generator/common-passwords` makes of a public
-//! list: one good password in 65,000 is refused for nothing, and none of the lists is let through.
+//! list: one good password in 33,000 is refused for nothing, and none of the lists is let through.
 
 use sha2::{Digest, Sha256};
 

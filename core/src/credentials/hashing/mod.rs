@@ -14,8 +14,6 @@ mod argon2id;
 mod foreign;
 mod others;
 #[cfg(test)]
-mod strict;
-#[cfg(test)]
 mod tests;
 mod work;
 

@@ -4,30 +4,18 @@ use std::sync::Arc;
 
 use rolekeep::{
     Config, Reason, RequestContext, UserManagement,
-    internals::{
-        credential::{Credential, HashCost},
-        record::Record,
-    },
+    internals::credential::Credential,
     passwords::ChangePassword,
     sessions::Login,
-    storage::{MemoryStorage, Predicate, Query, Storage},
+    storage::{MemoryStorage, Storage},
     users::CreateUser,
 };
 
-use super::kit::{Ahead, Interposed, PASSWORD, policy, signed_in};
+use super::kit::{Ahead, Interposed, PASSWORD, all, costs, is_let_in, policy, signed_in};
 
 const FOREIGN: &str = "correct horse battery stäple";
 const BCRYPT: &str = "$2b$05$myZ/Fra8/njXcldk46ILZO0WOJo.HDf8AiSZ7hO4.XDWfJ9l7Mn36";
 const PBKDF2: &str = "$pbkdf2-sha256$1000$iNH6f09pjVGqtZbynlNqTQ$KEZmGqh4DdKkK0UJrhY1U3bHAFL6tr5kAwhC9Au5Lcg";
-
-async fn all<R: Record>(storage: &dyn Storage) -> Vec<R> {
-    let rows = storage.query(&Query::of(R::TABLE, Predicate::Always)).await.unwrap().rows;
-    rows.into_iter().map(|row| R::from_row(row).unwrap()).collect()
-}
-
-async fn costs(storage: &dyn Storage) -> Vec<String> {
-    all::<HashCost>(storage).await.into_iter().map(|known| known.cost).collect()
-}
 
 async fn cost_of_first(storage: &dyn Storage) -> String {
     all::<Credential>(storage).await.remove(0).hash_cost.unwrap()
@@ -44,16 +32,6 @@ async fn open_at(clock: &Ahead, storage: &Arc<MemoryStorage>, config: Config) ->
 
 /// Days after which what nobody uses is forgotten.
 const DAYS: u64 = 2 * 24 * 3600;
-
-async fn is_let_in(um: &UserManagement, name: &str, password: &str) -> bool {
-    match um.login(name, password, RequestContext::default()).await {
-        Ok(answer) => answer.done().is_ok(),
-        Err(refused) => {
-            assert_eq!(refused.reason(), Reason::InvalidCredentials);
-            false
-        }
-    }
-}
 
 #[tokio::test]
 async fn aut_3_a_foreign_hash_is_replaced_once_and_its_cost_forgotten() {

@@ -11,11 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Builder, Caller, ChangeSetId, Error, Policy, Reason, Result, Time, UserId, UserManagement,
+    Builder, Caller, ChangeSetId, Error, Policy, Reason, RequestContext, Result, Time, UserId, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
+    internals::{credential::HashCost, record::Record},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Pruned, Query, Retention, Row, Rows, Storage,
-        Table,
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Predicate, Pruned, Query, Retention, Row, Rows,
+        Storage, Table,
     },
     users::{CreateUser, UserView},
 };
@@ -291,5 +292,27 @@ impl Storage for Interposed {
 
     async fn close(&self) -> Result<()> {
         self.memory.close().await
+    }
+}
+
+/// All records of a kind.
+pub async fn all<R: Record>(storage: &dyn Storage) -> Vec<R> {
+    let rows = storage.query(&Query::of(R::TABLE, Predicate::Always)).await.unwrap().rows;
+    rows.into_iter().map(|row| R::from_row(row).unwrap()).collect()
+}
+
+/// All costs that hashes have.
+pub async fn costs(storage: &dyn Storage) -> Vec<String> {
+    all::<HashCost>(storage).await.into_iter().map(|known| known.cost).collect()
+}
+
+/// Whether a name and a password let somebody in; else the refusal is the one that tells nothing.
+pub async fn is_let_in(um: &UserManagement, name: &str, password: &str) -> bool {
+    match um.login(name, password, RequestContext::default()).await {
+        Ok(answer) => answer.done().is_ok(),
+        Err(refused) => {
+            assert_eq!(refused.reason(), Reason::InvalidCredentials);
+            false
+        }
     }
 }

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use rolekeep::{
     Config, Reason, RequestContext, UserManagement, ffi,
-    internals::{
-        credential::{Credential, HashCost},
-        record::Record,
-    },
+    internals::credential::Credential,
     passwords::ExpirePasswords,
     sessions::{InspectToken, SignInStep, TokenProblem},
     storage::{MemoryStorage, Predicate, Query, Storage},
@@ -15,32 +12,13 @@ use rolekeep::{
 };
 use serde_json::json;
 
-use super::kit::{Ahead, Interposed, PASSWORD, caller, policy, signed_in, store, store_at};
+use super::kit::{Ahead, Interposed, PASSWORD, all, caller, costs, is_let_in, policy, signed_in, store, store_at};
 
 const FOREIGN: &str = "correct horse battery stäple";
 const BCRYPT: &str = "$2b$05$myZ/Fra8/njXcldk46ILZO0WOJo.HDf8AiSZ7hO4.XDWfJ9l7Mn36";
 
-async fn all<R: Record>(storage: &dyn Storage) -> Vec<R> {
-    let rows = storage.query(&Query::of(R::TABLE, Predicate::Always)).await.unwrap().rows;
-    rows.into_iter().map(|row| R::from_row(row).unwrap()).collect()
-}
-
-async fn costs(storage: &dyn Storage) -> Vec<String> {
-    all::<HashCost>(storage).await.into_iter().map(|known| known.cost).collect()
-}
-
 async fn open(storage: Arc<dyn Storage>, config: Config) -> UserManagement {
     UserManagement::builder().storage(storage).policy(policy()).config(config).open().await.unwrap()
-}
-
-async fn is_let_in(um: &UserManagement, name: &str, password: &str) -> bool {
-    match um.login(name, password, RequestContext::default()).await {
-        Ok(answer) => answer.done().is_ok(),
-        Err(refused) => {
-            assert_eq!(refused.reason(), Reason::InvalidCredentials);
-            false
-        }
-    }
 }
 
 fn imported(name: &str, hash: &str) -> CreateUser {

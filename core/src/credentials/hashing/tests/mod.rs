@@ -1,5 +1,7 @@
 //! Every account makes the same work of a sign-in, whatever hash it has, or none (SEC-1, V6.3.8).
 
+mod strict;
+
 use std::collections::BTreeMap;
 
 use super::*;
