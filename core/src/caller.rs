@@ -82,7 +82,7 @@ impl Caller {
 
     /// The same caller with this request context; fields that are not given keep their values.
     pub fn with_request(&self, request: RequestContext) -> Self {
-        let request = Arc::new(request.kept(&self.engine.services.proxies).over(&self.who.request));
+        let request = Arc::new(self.engine.kept(request).over(&self.who.request));
         Self { engine: self.engine.clone(), who: Who { request, ..self.who.clone() } }
     }
 

@@ -122,8 +122,8 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, passwords, permissions, policy, regions, roles, sessions, setup,
-    sign_in, target::schema as library_schema, users,
+    Operation, actor::RequestContext, audit, drones, limits, passwords, permissions, policy, regions, roles, sessions,
+    setup, sign_in, target::schema as library_schema, users,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -266,7 +266,7 @@ impl UserManagement {
 
     /// Somebody who has not signed in.
     pub fn anonymous(&self, request: RequestContext) -> Caller {
-        self.caller(WhoKind::Anonymous, request)
+        self.caller(WhoKind::Anonymous, self.engine.kept(request))
     }
 
     /// The user whom an access token was made for.
@@ -295,7 +295,8 @@ impl UserManagement {
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
         };
         let pin = self.engine.principals.pin(claims.sub.0);
-        let caller = self.caller(WhoKind::User { id: claims.sub, pin, session: Some(session) }, request);
+        let caller =
+            self.caller(WhoKind::User { id: claims.sub, pin, session: Some(session) }, self.engine.kept(request));
         self.engine.follow().await?;
         self.engine.actor(&caller.who).await?;
         Ok(caller)
@@ -400,7 +401,6 @@ impl UserManagement {
     }
 
     fn caller(&self, kind: WhoKind, request: RequestContext) -> Caller {
-        let request = Arc::new(request.kept(&self.engine.services.proxies));
-        Caller { engine: self.engine.clone(), who: Who { kind, request } }
+        Caller { engine: self.engine.clone(), who: Who { kind, request: Arc::new(request) } }
     }
 }

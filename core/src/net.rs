@@ -1,4 +1,4 @@
-//! Where a request came from, behind the host's own proxies.
+//! Where a request came from, behind the host's own proxies, and whether it is answered at all.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -20,15 +20,11 @@ impl TrustedProxies {
     /// # Errors
     /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each entry that is not a network, has bits beyond its prefix, or contains every address.
     pub fn read(list: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
-        let mut checks = Checks::default();
-        let read = list.into_iter().enumerate().filter_map(|(at, text)| {
-            let network = network(text.as_ref())
-                .map_err(|problem| Invalid::new(FieldCode::InvalidFormat, format!("`{}` {problem}", text.as_ref())));
-            checks.field(&format!("trusted_proxies[{at}]"), network)
-        });
-        let networks = read.collect();
-        checks.finish_as(Error::config)?;
-        Ok(Self(networks))
+        let read = |text: &str| {
+            let everybody = || "would trust everybody: name the networks of your proxies".to_owned();
+            network(text).and_then(|network| if network.prefix_len() == 0 { Err(everybody()) } else { Ok(network) })
+        };
+        read_list("trusted_proxies", list, read).map(Self)
     }
 
     /// The address of the client that sent a request.
@@ -42,8 +38,14 @@ impl TrustedProxies {
     /// IPv4 addresses mapped into IPv6 (`::ffff:192.0.2.1`) count as IPv4. A peer that is not an IP address is returned as
     /// it is.
     pub fn client_address(&self, peer: &str, forwarded: &str) -> String {
-        let Some(peer_address) = address(peer) else { return peer.to_owned() };
-        let mut client = peer_address;
+        match address(peer) {
+            Some(address) => self.client(address, forwarded).to_string(),
+            None => peer.to_owned(),
+        }
+    }
+
+    fn client(&self, peer: IpAddr, forwarded: &str) -> IpAddr {
+        let mut client = peer;
         for entry in forwarded.rsplit(',') {
             if !self.trusts(client) {
                 break;
@@ -53,12 +55,97 @@ impl TrustedProxies {
                 None => break,
             }
         }
-        client.to_string()
+        client
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// Whose word on addresses is believed, and from which addresses requests are answered (AUT-13).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Networks {
+    proxies: TrustedProxies,
+    allowed: Vec<IpNet>,
+    denied: Vec<IpNet>,
+}
+
+/// Where a request came from, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The client's address.
+    pub(crate) address: Option<IpAddr>,
+    /// The host's lists refuse it.
+    pub(crate) is_refused: bool,
+    /// It passed a proxy that is not known to be the host's: its address is that of many.
+    pub(crate) is_of_many: bool,
+}
+
+impl Networks {
+    /// Reads the host's lists.
+    ///
+    /// # Errors
+    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each wrong entry.
+    pub(crate) fn read(proxies: &[String], allowed: &[String], denied: &[String]) -> Result<Self> {
+        let mut checks = Checks::default();
+        let mut taken = |list: Result<Vec<IpNet>>| {
+            list.unwrap_or_else(|error| {
+                checks.add(error.fields());
+                Vec::new()
+            })
+        };
+        let proxies = TrustedProxies(taken(TrustedProxies::read(proxies).map(|trusted| trusted.0)));
+        let allowed = taken(read_list("allowed_networks", allowed, network));
+        let denied = taken(read_list("denied_networks", denied, network));
+        checks.finish_as(Error::config)?;
+        Ok(Self { proxies, allowed, denied })
+    }
+
+    /// The client's address as text, and what is known of it. A request without an address is let in by a list of denied
+    /// ones, not by a list of allowed ones.
+    pub(crate) fn origin(&self, peer: Option<&str>, forwarded: &str) -> (Option<String>, Origin) {
+        let has_lists = !self.allowed.is_empty() || !self.denied.is_empty();
+        let Some(peer_address) = peer.and_then(address) else {
+            let is_refused = !self.allowed.is_empty();
+            return (peer.map(str::to_owned), Origin { is_refused, ..Origin::default() });
+        };
+        let client = self.proxies.client(peer_address, forwarded);
+        let is_of_many = !forwarded.trim().is_empty() && is_private(peer_address) && !self.proxies.trusts(peer_address);
+        let within = |list: &[IpNet]| list.iter().any(|network| network.contains(&client));
+        let is_out = within(&self.denied) || !self.allowed.is_empty() && !within(&self.allowed);
+        let address = (!is_of_many).then_some(client);
+        let origin = Origin { address, is_refused: is_out || has_lists && is_of_many, is_of_many };
+        (Some(client.to_string()), origin)
+    }
+}
+
+/// Whether an address is one of a network of the host's own, where a peer that forwards requests is a proxy.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        // 100.64.0.0/10 is shared by customers of one provider (RFC 6598).
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || first == 100 && second & 0xc0 == 64
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn read_list(
+    field: &str,
+    list: impl IntoIterator<Item: AsRef<str>>,
+    read: impl Fn(&str) -> std::result::Result<IpNet, String>,
+) -> Result<Vec<IpNet>> {
+    let mut checks = Checks::default();
+    let read = list.into_iter().enumerate().filter_map(|(at, text)| {
+        let network = read(text.as_ref())
+            .map_err(|problem| Invalid::new(FieldCode::InvalidFormat, format!("`{}` {problem}", text.as_ref())));
+        checks.field(&format!("{field}[{at}]"), network)
+    });
+    let networks = read.collect();
+    checks.finish_as(Error::config)?;
+    Ok(networks)
 }
 
 /// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`.
@@ -79,9 +166,6 @@ fn network(text: &str) -> std::result::Result<IpNet, String> {
     let network = as_ipv4(network).unwrap_or(network);
     if network.trunc() != network {
         return Err(format!("has bits beyond its prefix; did you mean {}?", network.trunc()));
-    }
-    if network.prefix_len() == 0 {
-        return Err("would trust everybody: name the networks of your proxies".to_owned());
     }
     Ok(network)
 }

@@ -109,6 +109,11 @@ pub struct SignInResult {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge_expires_at: Option<Timestamp>,
+    /// Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
+    /// cookie of its own, the keychain), also after a logout. Good for 180 days.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 hidden!(SignInResult);
 

@@ -134,8 +134,9 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temporary_password_seconds: Option<i64>,
-    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-    /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+    /// and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+    /// any more. Default: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_pepper: Option<String>,
@@ -189,6 +190,31 @@ pub struct Config {
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     #[uniffi(default)]
     pub trusted_proxies: Vec<String>,
+    /// Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+    /// (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+    #[uniffi(default)]
+    pub allowed_networks: Vec<String>,
+    /// Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none.
+    #[uniffi(default)]
+    pub denied_networks: Vec<String>,
+    /// How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+    /// `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+    /// become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+    /// `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
+    /// no effect.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in_tries: Option<i64>,
+    /// The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in_seconds: Option<i64>,
+    /// After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+    /// `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+    /// password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_after_failures: Option<i64>,
     /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -178,6 +178,9 @@ pub enum Reason {
     /// The rules do not allow it.
     #[serde(rename = "denied")]
     Denied,
+    /// Requests from this address are not answered.
+    #[serde(rename = "address_denied")]
+    AddressDenied,
     /// It does not exist, or the caller may not see it.
     #[serde(rename = "not_found")]
     NotFound,

@@ -8,6 +8,7 @@ mod config;
 mod drones;
 mod errors;
 mod generic;
+mod limits;
 mod passwords;
 mod permissions;
 mod policy;
@@ -30,6 +31,7 @@ pub use config::*;
 pub use drones::*;
 pub use errors::*;
 pub use generic::*;
+pub use limits::*;
 pub use passwords::*;
 pub use permissions::*;
 pub use policy::*;
@@ -62,6 +64,11 @@ impl Caller {
     /// Passwords: changing one's own, and setting those of others.
     pub fn get_passwords(self: Arc<Self>) -> Arc<Passwords> {
         Arc::new(Passwords { caller: self })
+    }
+
+    /// Limits of failed sign-ins.
+    pub fn get_limits(self: Arc<Self>) -> Arc<Limits> {
+        Arc::new(Limits { caller: self })
     }
 
     /// Roles of the policy, and who holds them.

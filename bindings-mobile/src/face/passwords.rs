@@ -14,7 +14,8 @@ use crate::{Caller, Result, Timestamp, Uuid};
 ///
 /// All its sessions end; it goes on in a new one, by the tokens of the answer.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-/// `UNAUTHORIZED` for a caller without a session.
+/// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+/// after ten in a row.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ChangePassword {
@@ -87,7 +88,8 @@ impl Passwords {
     ///
     /// All its sessions end; it goes on in a new one, by the tokens of the answer.
     /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-    /// `UNAUTHORIZED` for a caller without a session.
+    /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+    /// after ten in a row.
     pub async fn change(&self, input: ChangePassword) -> Result<Tokens> {
         self.caller.run("passwords.change", &input).await
     }

@@ -66,7 +66,8 @@ pub struct ListSessionsOf {
 ///
 /// The answer has the tokens, or names the step that the sign-in owes.
 /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-/// an account that may not sign in; the audit log has the actual reason.
+/// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+/// from the address or by the name, whether or not there is such an account, and when too many wait.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Login {
@@ -82,6 +83,11 @@ pub struct Login {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+    /// guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 hidden!(Login);
 
@@ -153,7 +159,8 @@ pub struct Session {
 /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
 ///
 /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-/// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+/// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+/// after too many wrong passwords; the session ends after ten in a row.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct StepUp {
@@ -211,7 +218,8 @@ impl Sessions {
     ///
     /// The answer has the tokens, or names the step that the sign-in owes.
     /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-    /// an account that may not sign in; the audit log has the actual reason.
+    /// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+    /// from the address or by the name, whether or not there is such an account, and when too many wait.
     pub async fn login(&self, input: Login) -> Result<SignInResult> {
         self.caller.run("sessions.login", &input).await
     }
@@ -236,7 +244,8 @@ impl Sessions {
     /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
     ///
     /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-    /// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+    /// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+    /// after too many wrong passwords; the session ends after ten in a row.
     pub async fn step_up(&self, input: StepUp) -> Result<Tokens> {
         self.caller.run("sessions.step_up", &input).await
     }

@@ -48,6 +48,11 @@ def open(
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
     trusted_proxies: Sequence[str] = (),
+    allowed_networks: Sequence[str] = (),
+    denied_networks: Sequence[str] = (),
+    sign_in_tries: int | None = None,
+    sign_in_seconds: int | None = None,
+    lock_after_failures: int | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> UserManagement:
@@ -125,6 +130,23 @@ def open(
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
+        allowed_networks: Addresses and networks from which requests are answered; from all others,
+            and without an address, they are refused (`FORBIDDEN`). Requests of the application
+            itself always are answered. Default: all.
+        denied_networks: Addresses and networks from which requests are refused, also if they lie in
+            an allowed network. Default: none.
+        sign_in_tries: How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an
+            account's name each have within `sign_in_seconds`; further ones are answered
+            `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They become possible
+            again one after the other, not all at once (GCRA). Successful ones do not count. Who
+            gives the `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any
+            number, and `lock_after_failures` has no effect.
+        sign_in_seconds: The time of `sign_in_tries`, in seconds, at most a day. Default: 15
+            minutes.
+        lock_after_failures: After how many failed sign-ins in a row a name lets nobody in any more,
+            until somebody signs in by it with a `device_token`, `limits.clear` is asked for, or
+            nobody has tried for 180 days. Who tries is told the same as with a wrong password.
+            Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -164,6 +186,11 @@ def open(
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "trusted_proxies": trusted_proxies,
+        "allowed_networks": allowed_networks,
+        "denied_networks": denied_networks,
+        "sign_in_tries": sign_in_tries,
+        "sign_in_seconds": sign_in_seconds,
+        "lock_after_failures": lock_after_failures,
         "signing_key": signing_key,
     }
     return UserManagement(start(config, persister).wait())
@@ -205,6 +232,11 @@ def open_async(
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
     trusted_proxies: Sequence[str] = (),
+    allowed_networks: Sequence[str] = (),
+    denied_networks: Sequence[str] = (),
+    sign_in_tries: int | None = None,
+    sign_in_seconds: int | None = None,
+    lock_after_failures: int | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> Opening:
@@ -282,6 +314,23 @@ def open_async(
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
+        allowed_networks: Addresses and networks from which requests are answered; from all others,
+            and without an address, they are refused (`FORBIDDEN`). Requests of the application
+            itself always are answered. Default: all.
+        denied_networks: Addresses and networks from which requests are refused, also if they lie in
+            an allowed network. Default: none.
+        sign_in_tries: How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an
+            account's name each have within `sign_in_seconds`; further ones are answered
+            `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They become possible
+            again one after the other, not all at once (GCRA). Successful ones do not count. Who
+            gives the `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any
+            number, and `lock_after_failures` has no effect.
+        sign_in_seconds: The time of `sign_in_tries`, in seconds, at most a day. Default: 15
+            minutes.
+        lock_after_failures: After how many failed sign-ins in a row a name lets nobody in any more,
+            until somebody signs in by it with a `device_token`, `limits.clear` is asked for, or
+            nobody has tried for 180 days. Who tries is told the same as with a wrong password.
+            Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -321,6 +370,11 @@ def open_async(
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "trusted_proxies": trusted_proxies,
+        "allowed_networks": allowed_networks,
+        "denied_networks": denied_networks,
+        "sign_in_tries": sign_in_tries,
+        "sign_in_seconds": sign_in_seconds,
+        "lock_after_failures": lock_after_failures,
         "signing_key": signing_key,
     }
     return Opening(start(config, persister))

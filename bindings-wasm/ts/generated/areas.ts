@@ -11,6 +11,7 @@ import type {
   ChangeOutcome,
   ChangePassword,
   ChoosePassword,
+  ClearLimits,
   CreateDrone,
   CreatePermission,
   CreateRegion,
@@ -245,7 +246,8 @@ export class Sessions {
    *
    * The answer has the tokens, or names the step that the sign-in owes.
    * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-   * an account that may not sign in; the audit log has the actual reason.
+   * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+   * from the address or by the name, whether or not there is such an account, and when too many wait.
    */
   login(input: Login): Promise<SignInResult> {
     return this.#run("sessions.login", input, "Login", "SignInResult");
@@ -273,7 +275,8 @@ export class Sessions {
    * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
    *
    * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-   * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+   * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+   * after too many wrong passwords; the session ends after ten in a row.
    */
   stepUp(input: StepUp): Promise<Tokens> {
     return this.#run("sessions.step_up", input, "StepUp", "Tokens");
@@ -351,7 +354,8 @@ export class Passwords {
    *
    * All its sessions end; it goes on in a new one, by the tokens of the answer.
    * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-   * `UNAUTHORIZED` for a caller without a session.
+   * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+   * after ten in a row.
    */
   change(input: ChangePassword): Promise<Tokens> {
     return this.#run("passwords.change", input, "ChangePassword", "Tokens");
@@ -382,6 +386,23 @@ export class Passwords {
    */
   expire(input: ExpirePasswords = {}): Promise<void> {
     return this.#run("passwords.expire", input, "ExpirePasswords", "");
+  }
+}
+
+/** Limits of failed sign-ins. */
+export class Limits {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+   *
+   * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+   */
+  clear(input: ClearLimits): Promise<void> {
+    return this.#run("limits.clear", input, "ClearLimits", "");
   }
 }
 
@@ -815,6 +836,10 @@ export abstract class Areas extends Asker {
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {
     return new Passwords(this.run);
+  }
+  /** Limits of failed sign-ins. */
+  get limits(): Limits {
+    return new Limits(this.run);
   }
   /** Roles of the policy, and who holds them. */
   get roles(): Roles {

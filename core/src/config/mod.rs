@@ -18,7 +18,7 @@ use crate::{
         input::{self, Limits},
         secret::Secret,
     },
-    net::TrustedProxies,
+    net::Networks,
     rules::Policy,
 };
 
@@ -140,8 +140,9 @@ pub struct Config {
     /// hours.
     #[input(default = 3 * DAY)]
     pub temporary_password_seconds: i64,
-    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-    /// steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+    /// A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+    /// and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+    /// any more. Default: none.
     pub password_pepper: Option<Secret>,
     /// Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
     pub retired_peppers: Vec<Secret>,
@@ -182,6 +183,26 @@ pub struct Config {
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     pub trusted_proxies: Vec<String>,
+    /// Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+    /// (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+    pub allowed_networks: Vec<String>,
+    /// Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none.
+    pub denied_networks: Vec<String>,
+    /// How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+    /// `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+    /// become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+    /// `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
+    /// no effect.
+    #[input(default = 5)]
+    pub sign_in_tries: u32,
+    /// The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
+    #[input(default = 15 * 60)]
+    pub sign_in_seconds: i64,
+    /// After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+    /// `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+    /// password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+    #[input(default = 50)]
+    pub lock_after_failures: u32,
     /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -219,6 +240,8 @@ impl Config {
         within("session_seconds", self.session_seconds, 1, MAX_TIME);
         within("refresh_grace_seconds", self.refresh_grace_seconds, 0, 300);
         within("leeway_seconds", self.leeway_seconds, 0, 300);
+        within("sign_in_seconds", self.sign_in_seconds, 1, DAY);
+        within("lock_after_failures", self.lock_after_failures.into(), 0, 100);
         within("max_sessions", self.max_sessions.into(), 1, u32::MAX.into());
         within("temporary_password_seconds", self.temporary_password_seconds, 1, MAX_TIME);
         within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
@@ -250,7 +273,7 @@ impl Config {
         for (field, _) in once.chain(peppers).filter(|(_, secret)| secret.expose().len() < 32) {
             checks.error(&field, Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
         }
-        if let Err(problem) = TrustedProxies::read(&self.trusted_proxies) {
+        if let Err(problem) = self.networks() {
             checks.add(problem.fields());
         }
         checks.finish_as(Error::config)
@@ -264,6 +287,10 @@ impl Config {
         let Self { preset, policy_toml, policy_json, roles, permissions, .. } = self;
         let files = [preset, policy_toml, policy_json].map(Option::as_deref);
         policy_of(files, roles, permissions, Policy::preset)
+    }
+
+    pub(crate) fn networks(&self) -> Result<Networks> {
+        Networks::read(&self.trusted_proxies, &self.allowed_networks, &self.denied_networks)
     }
 
     pub(crate) fn hashing_cost(&self) -> HashingCost {

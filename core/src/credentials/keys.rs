@@ -22,6 +22,10 @@ pub struct Keys {
     pub refresh: Derived,
     /// Of ids that only this library can make: challenges.
     pub signed_ids: Derived,
+    /// Of device tokens.
+    pub devices: Derived,
+    /// Of what tries are counted by, so that the storage has no addresses and no names that nobody has.
+    pub limits: Derived,
 }
 
 impl Keys {
@@ -38,6 +42,8 @@ impl Keys {
             access: access_token::Key::new(root),
             refresh: derive("rolekeep refresh tokens 1")?,
             signed_ids: derive("rolekeep signed ids 1")?,
+            devices: derive("rolekeep device tokens 1")?,
+            limits: derive("rolekeep limits 1")?,
         })
     }
 
@@ -65,9 +71,10 @@ mod tests {
         let mut all: Vec<&[u8]> = Vec::new();
         for keys in [&keys, &other] {
             all.extend([&keys.access.secret[..], &keys.refresh[..], &keys.signed_ids[..]]);
+            all.extend([&keys.devices[..], &keys.limits[..]]);
         }
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 6);
+        assert_eq!(all.len(), 10);
     }
 }

@@ -2,13 +2,15 @@
 
 pub mod access_token;
 mod common_passwords;
+pub mod device_token;
 pub mod hashing;
 pub mod keys;
 pub mod password_rule;
 pub mod refresh_token;
 pub mod signed_id;
 
-use hmac::{Hmac, KeyInit};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::model::error::{Error, Reason, Result};
@@ -32,6 +34,20 @@ fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
     Hmac::new_from_slice(key).map_err(|_| unfit())
 }
 
+/// Texts, each with its length, so that no two lists are one text.
+fn with_parts(mac: Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
+    parts.iter().fold(mac, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
+}
+
+/// A name for texts that tells nothing of them to who does not have the key: 128 bits in base64url.
+///
+/// # Errors
+/// As [`keyed`].
+pub fn pseudonym(key: &[u8], parts: &[&[u8]]) -> Result<String> {
+    let name = with_parts(keyed(key)?, parts).finalize().into_bytes();
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(name.get(..16).unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +56,13 @@ mod tests {
     fn no_key_is_no_key() {
         assert_eq!(keyed(b"").unwrap_err().reason(), Reason::ConfigInvalid);
         assert!(keyed(b"k").is_ok() && keyed(&[7; 500]).is_ok());
+    }
+
+    #[test]
+    fn aut_12_a_pseudonym_is_of_its_key_and_its_texts() {
+        let name = |key: u8, parts: &[&[u8]]| pseudonym(&[key; 32], parts).unwrap();
+        assert_eq!(name(1, &[b"ab", b"c"]), name(1, &[b"ab", b"c"]));
+        let all = [name(1, &[b"ab", b"c"]), name(1, &[b"a", b"bc"]), name(1, &[b"abc"]), name(2, &[b"abc"])];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), 4);
     }
 }

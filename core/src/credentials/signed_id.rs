@@ -61,8 +61,7 @@ fn parse(purpose: Purpose, text: &Secret) -> Result<(Uuid, [u8; TAG_BYTES])> {
 
 fn mac(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Hmac<Sha256>> {
     let mac = super::keyed(key)?.chain_update(purpose.prefix()).chain_update(id.as_bytes());
-    // With the length of each, so that no two lists are one text.
-    Ok(bound.iter().fold(mac, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)))
+    Ok(super::with_parts(mac, bound))
 }
 
 fn invalid() -> Error {

@@ -29,7 +29,13 @@ use crate::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId},
     },
-    operations::{Operation, actor::Actor, plan::Plan, policy::state::PolicyState, services::Services},
+    operations::{
+        Operation,
+        actor::{Actor, RequestContext},
+        plan::Plan,
+        policy::state::PolicyState,
+        services::Services,
+    },
     rules::PrincipalCache,
     storage::{ChangeSet, CommitError, Committed},
 };
@@ -89,6 +95,9 @@ pub(crate) struct Engine {
     doubts: AtomicU64,
     settled: AtomicU64,
     is_closed: AtomicBool,
+    /// The log was told of a proxy that is not known.
+    #[cfg(feature = "tracing")]
+    has_warned: AtomicBool,
     hooks: Hooks,
     denials: Denials,
     looks: rights::Looks,
@@ -118,6 +127,8 @@ impl Engine {
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            #[cfg(feature = "tracing")]
+            has_warned: AtomicBool::new(false),
             hooks,
             denials: Denials::default(),
             looks: rights::Looks::default(),
@@ -305,6 +316,19 @@ impl Engine {
             let _ = sender.send(whole.await);
         }));
         receiver.await.ok()
+    }
+
+    /// A request as it is kept, once a caller has it.
+    pub(crate) fn kept(&self, request: RequestContext) -> RequestContext {
+        let kept = request.kept(&self.services.networks);
+        #[cfg(feature = "tracing")]
+        if kept.origin.is_of_many && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "requests come through a proxy that `trusted_proxies` does not name: the addresses of clients are not known, \
+                 and tries to sign in are not limited by them"
+            );
+        }
+        kept
     }
 
     /// Who asks, with the rights of this moment.

@@ -53,6 +53,16 @@ pub(crate) enum WhoKind {
     User { id: UserId, pin: Pin, session: Option<WhoSession> },
 }
 
+impl Who {
+    /// Refuses whoever asks from where nobody is answered; the host itself always is.
+    fn require_admitted(&self) -> Result<()> {
+        if self.request.origin.is_refused && !matches!(self.kind, WhoKind::System) {
+            return Err(Error::new(Reason::AddressDenied, "requests from this address are not answered"));
+        }
+        Ok(())
+    }
+}
+
 /// The session a caller came by.
 #[derive(Clone)]
 pub(crate) struct WhoSession {
@@ -260,6 +270,7 @@ impl Engine {
 
     /// Who it is at this moment; a user who may no longer sign in, or whose session ended, is nobody.
     pub(super) async fn actor_kind(self: &Arc<Self>, who: &Who) -> Result<(ActorKind, Arc<PolicyState>)> {
+        who.require_admitted()?;
         let (id, session) = match &who.kind {
             WhoKind::System => return Ok((ActorKind::System, self.services.policy())),
             WhoKind::Anonymous => {
@@ -317,6 +328,7 @@ impl Engine {
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<Option<T>> {
         self.require_open()?;
+        who.require_admitted()?;
         let (id, pin, session) = match &who.kind {
             WhoKind::System => return Ok(None),
             WhoKind::Anonymous => {

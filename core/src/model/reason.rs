@@ -56,6 +56,8 @@ pub enum Reason {
     StepUpRequired,
     /// The rules do not allow it.
     Denied,
+    /// Requests from this address are not answered.
+    AddressDenied,
     /// It does not exist, or the caller may not see it.
     NotFound,
     /// The name is taken.
@@ -133,7 +135,7 @@ impl Reason {
             | Reason::NotSignedIn
             | Reason::StepNeeded
             | Reason::StepUpRequired => Code::Unauthorized,
-            Reason::Denied => Code::Forbidden,
+            Reason::Denied | Reason::AddressDenied => Code::Forbidden,
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
             Reason::VersionStale

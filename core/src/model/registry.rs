@@ -117,6 +117,21 @@ pub struct DoneRequest {
     pub version: i64,
 }
 
+/// How often something was tried: what a limit goes by (AUT-12).
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "limits", key(lane), index(expires_at), sync = site_local, resource = none)]
+#[record(audit = none("the tries themselves are told"), owner = none, caches = none, retention = day(expires_at))]
+pub struct Limit {
+    /// What is counted, and for whom: a pseudonym of both, since it may be an address or what somebody typed.
+    pub lane: String,
+    /// A count; or when the next try would come if all were evenly spread (GCRA), in microseconds.
+    pub value: i64,
+    /// From when on it is as if there were no such row.
+    pub expires_at: Time,
+    /// The row's version.
+    pub version: i64,
+}
+
 /// A key that tokens are signed with.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "signing_keys", key(id), sync = never, resource = none)]

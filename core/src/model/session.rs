@@ -62,6 +62,8 @@ pub enum SessionEnd {
     Renewed,
     /// Its user has as many sessions as there may be, and began another: it was used longest ago.
     Displaced,
+    /// Whoever used it failed ten times in a row to prove who it is.
+    ProofsFailed,
     /// A refresh token was used a second time, so it was stolen or copied (RFC 9700, 4.14.2).
     RefreshReuse,
 }

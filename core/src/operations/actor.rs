@@ -10,7 +10,7 @@ use crate::{
         text,
         time::Time,
     },
-    net::TrustedProxies,
+    net::{Networks, Origin},
     rules::{Context, Principal},
 };
 
@@ -62,7 +62,8 @@ pub struct SignedIn {
 }
 
 /// What you know about a request. Sessions and the audit log record the address and the user agent, truncated to 64 and
-/// 512 characters and without control characters; nothing else depends on them.
+/// 512 characters and without control characters. By the address requests are refused and tries to sign in are counted
+/// ([`Config::allowed_networks`](crate::Config::allowed_networks), [`Config::sign_in_tries`](crate::Config::sign_in_tries)).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestContext {
@@ -79,6 +80,8 @@ pub struct RequestContext {
     pub idempotency_key: Option<String>,
     /// The values that conditions may read as `context.NAME`.
     pub context: Context,
+    /// What follows from the address, once it is kept.
+    pub(crate) origin: Origin,
 }
 
 impl RequestContext {
@@ -90,6 +93,8 @@ impl RequestContext {
     /// This context; fields and values that are not given are taken from `known`.
     pub fn over(self, known: &Self) -> Self {
         Self {
+            // Whoever gives no address says nothing new of it.
+            origin: if self.ip.is_some() { self.origin } else { known.origin },
             ip: self.ip.or_else(|| known.ip.clone()),
             forwarded_for: self.forwarded_for.or_else(|| known.forwarded_for.clone()),
             user_agent: self.user_agent.or_else(|| known.user_agent.clone()),
@@ -100,12 +105,13 @@ impl RequestContext {
     }
 
     /// As it is kept: what a request says may be of any length, and hold what begins a new line in a log.
-    pub(crate) fn kept(mut self, proxies: &TrustedProxies) -> Self {
+    pub(crate) fn kept(mut self, networks: &Networks) -> Self {
         let forwarded = self.forwarded_for.take().unwrap_or_default();
+        (self.ip, self.origin) = networks.origin(self.ip.as_deref(), &forwarded);
         let cut = |text: String, length: usize| {
             text.chars().filter(|letter| !text::is_unfit(*letter)).take(length).collect::<String>()
         };
-        self.ip = self.ip.map(|ip| cut(proxies.client_address(&ip, &forwarded), MAX_IP));
+        self.ip = self.ip.map(|ip| cut(ip, MAX_IP));
         self.user_agent = self.user_agent.map(|agent| cut(agent, MAX_USER_AGENT));
         self.request_id = self.request_id.map(|id| cut(id, MAX_REQUEST_ID));
         self

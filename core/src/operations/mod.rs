@@ -11,6 +11,7 @@ pub(crate) mod changes;
 pub mod drones;
 pub(crate) mod epochs;
 pub mod hasher;
+pub mod limits;
 pub mod listing;
 pub mod passwords;
 pub mod permissions;
@@ -220,6 +221,10 @@ macro_rules! operation_list {
                 fn set(SetPassword);
                 fn set_temporary(SetTemporaryPassword) -> TemporaryPassword;
                 fn expire(ExpirePasswords);
+            }
+            /// Limits of failed sign-ins.
+            limits: Limits {
+                fn clear(ClearLimits);
             }
             /// Roles of the policy, and who holds them.
             roles: Roles {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{hasher::Hasher, policy::state::PolicyState, reads::Reads};
+use super::{hasher::Hasher, limits::Places, policy::state::PolicyState, reads::Reads};
 use crate::{
     config::Config,
     credentials::keys::Keys,
     environment::Env,
     model::{error::Result, time::Time},
-    net::TrustedProxies,
+    net::Networks,
     rules::RuleSet,
     storage::Storage,
 };
@@ -28,15 +28,18 @@ pub struct Services {
     pub hasher: Hasher,
     /// The keys that tokens are signed with.
     pub keys: Keys,
-    /// Whose word on addresses is believed.
-    pub proxies: TrustedProxies,
+    /// Whose word on addresses is believed, and from which addresses requests are answered.
+    pub(crate) networks: Networks,
+    /// The tries that are looked at now.
+    pub(crate) places: Places,
 }
 
 impl Services {
     /// A store whose policy is not read yet.
     pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, keys: Keys) -> Result<Self> {
-        let proxies = TrustedProxies::read(&config.trusted_proxies)?;
-        Ok(Self { storage, env, config, policy: ArcSwap::from_pointee(PolicyState::empty()?), hasher, keys, proxies })
+        let networks = config.networks()?;
+        let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
+        Ok(Self { storage, env, config, policy, hasher, keys, networks, places })
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.

@@ -78,7 +78,12 @@ impl Floors {
 #[derive(Default)]
 pub struct History {
     pub moments: Vec<Moment>,
+    /// Who tried to sign in, when, and whether it failed, in the order in which that was committed.
+    tries: Vec<(String, i64, bool)>,
 }
+
+/// How many failed sign-ins a name has, in so many seconds: more than any step of a clock.
+pub const TRIES: (u32, i64) = (3, 24 * 3600);
 
 /// What is asked about.
 pub const PERMISSIONS: [&str; 3] = ["document:edit", "document:read", "user:update"];
@@ -113,6 +118,31 @@ impl History {
         let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
         let owner = Some(owner).filter(|_| !is_note);
         self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
+        for entry in &change_set.audit {
+            let is_failure = entry.action == "sessions.login_failed";
+            if is_failure || entry.action == "sessions.login" {
+                self.tries.push((entry.target_id.clone().unwrap(), change_set.at.as_microsecond(), is_failure));
+            }
+        }
+    }
+
+    /// The first sign-in, whatever came of it, that was answered when there was no room for it.
+    pub fn overrun(&self) -> Option<String> {
+        let period = TRIES.1 * 1_000_000;
+        let interval = period / i64::from(TRIES.0);
+        let mut arrivals: BTreeMap<&str, i64> = BTreeMap::new();
+        self.tries.iter().find_map(|(user, at, is_failure)| {
+            let next = arrivals.get(user.as_str()).map_or(*at, |known| *at.max(known)) + interval;
+            if next > at + period {
+                return Some(format!(
+                    "a sign-in of {user} at {at} was answered beyond the limit, failed: {is_failure}"
+                ));
+            }
+            if *is_failure {
+                arrivals.insert(user, next);
+            }
+            None
+        })
     }
 
     pub fn newest(&self) -> u64 {

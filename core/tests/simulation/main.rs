@@ -57,6 +57,7 @@ fn config() -> Config {
     // No time that a test passes ends a token or a session.
     let years = 10 * 366 * 24 * 3600;
     let config = Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years);
+    let config = config.sign_in_tries(history::TRIES.0).sign_in_seconds(history::TRIES.1);
     config.hashing_memory_kib(passwords::COST.memory_kib).hashing_iterations(passwords::COST.iterations)
 }
 
@@ -150,7 +151,7 @@ fn play(seed: u64) -> Result<u64, String> {
         executor.start(deeds::live(stage.clone(), 1 + world.below(5)), turns);
     }
     let ended = executor.run().and_then(|()| calmly(&mut executor, deeds::settle(stage.clone())));
-    let broken = stage.broken.borrow_mut().take().or(ended.err());
+    let broken = stage.broken.borrow_mut().take().or(ended.err()).or_else(|| stage.history.lock().unwrap().overrun());
     match broken {
         Some(law) => Err(format!("{law}\n{}", world.trace())),
         None => Ok(stage.answers.get()),

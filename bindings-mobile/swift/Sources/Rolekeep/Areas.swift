@@ -14,6 +14,9 @@ extension Caller {
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
 
+    /// Limits of failed sign-ins.
+    public var limits: Limits { getLimits() }
+
     /// Roles of the policy, and who holds them.
     public var roles: Roles { getRoles() }
 

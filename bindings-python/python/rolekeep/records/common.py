@@ -100,6 +100,10 @@ class SignInResult(SignInBase):
     """What the operation of the next step takes; good once."""
     challenge_expires_at: datetime | None = None
     """Until when the challenge is good."""
+    device_token: str | None = field(default=None, repr=False)
+    """Once the user is signed in: what the next sign-in on this device gives, to keep where the device
+    keeps it (a cookie of its own, the keychain), also after a logout. Good for 180 days.
+    """
 
 
 class SignInStep(Word):

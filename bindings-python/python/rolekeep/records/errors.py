@@ -137,6 +137,8 @@ class Reason(Word):
     """This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470)."""
     DENIED = "denied"
     """The rules do not allow it."""
+    ADDRESS_DENIED = "address_denied"
+    """Requests from this address are not answered."""
     NOT_FOUND = "not_found"
     """It does not exist, or the caller may not see it."""
     TAKEN = "taken"

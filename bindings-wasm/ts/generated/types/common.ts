@@ -82,6 +82,11 @@ export interface SignInResult {
   readonly challenge: string | null;
   /** Until when the challenge is good. */
   readonly challengeExpiresAt: Date | null;
+  /**
+   * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
+   * cookie of its own, the keychain), also after a logout. Good for 180 days.
+   */
+  readonly deviceToken: string | null;
   /** The tokens; throws an `UnauthorizedError` with the reason `step_needed` if a step is owed. */
   done(): Tokens;
 }

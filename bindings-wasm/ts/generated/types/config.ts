@@ -97,8 +97,9 @@ export interface Config {
    */
   readonly temporaryPasswordSeconds?: number | undefined;
   /**
-   * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-   * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+   * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+   * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+   * any more. Default: none.
    */
   readonly passwordPepper?: string | undefined;
   /** Secrets that `passwordPepper` was before: sign-ins go on, and each replaces its hash by one of today's. */
@@ -143,6 +144,29 @@ export interface Config {
    * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
    */
   readonly trustedProxies?: readonly string[] | undefined;
+  /**
+   * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+   * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+   */
+  readonly allowedNetworks?: readonly string[] | undefined;
+  /** Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none. */
+  readonly deniedNetworks?: readonly string[] | undefined;
+  /**
+   * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+   * `signInSeconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+   * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+   * `deviceToken` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lockAfterFailures` has
+   * no effect.
+   */
+  readonly signInTries?: number | undefined;
+  /** The time of `signInTries`, in seconds, at most a day. Default: 15 minutes. */
+  readonly signInSeconds?: number | undefined;
+  /**
+   * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+   * `deviceToken`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+   * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+   */
+  readonly lockAfterFailures?: number | undefined;
   /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }

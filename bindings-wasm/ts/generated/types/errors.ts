@@ -120,6 +120,8 @@ export type Reason =
   | "step_up_required"
   /** The rules do not allow it. */
   | "denied"
+  /** Requests from this address are not answered. */
+  | "address_denied"
   /** It does not exist, or the caller may not see it. */
   | "not_found"
   /** The name is taken. */

@@ -7,7 +7,8 @@
  *
  * All its sessions end; it goes on in a new one, by the tokens of the answer.
  * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
- * `UNAUTHORIZED` for a caller without a session.
+ * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+ * after ten in a row.
  */
 export interface ChangePassword {
   /** The present password. */

@@ -44,7 +44,8 @@ export interface ListSessionsOf {
  *
  * The answer has the tokens, or names the step that the sign-in owes.
  * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
- * an account that may not sign in; the audit log has the actual reason.
+ * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+ * from the address or by the name, whether or not there is such an account, and when too many wait.
  */
 export interface Login {
   /** The e-mail address or username, whatever the case. */
@@ -55,6 +56,11 @@ export interface Login {
   readonly deviceName?: string | undefined;
   /** `web`, `ios`, … */
   readonly platform?: string | undefined;
+  /**
+   * The `deviceToken` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+   * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+   */
+  readonly deviceToken?: string | undefined;
 }
 
 /**
@@ -114,7 +120,8 @@ export interface Session {
  * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
  *
  * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+ * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+ * after too many wrong passwords; the session ends after ten in a row.
  */
 export interface StepUp {
   /** The password. */

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{chosen, proved};
+use super::{Guess, chosen, proved};
 use crate::{
     model::{error::Result, secret::Secret, session::SessionEnd, time::Time},
     operations::{
@@ -17,7 +17,8 @@ use crate::{
 ///
 /// All its sessions end; it goes on in a new one, by the tokens of the answer.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-/// `UNAUTHORIZED` for a caller without a session.
+/// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+/// after ten in a row.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ChangePassword {
@@ -30,19 +31,19 @@ pub struct ChangePassword {
 #[portable_async]
 impl Operation for ChangePassword {
     type Target = ();
-    type Valid = Self;
+    type Valid = (Guess, Secret);
 
     const ACCESS: Access = Access::SignedIn;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
-        Ok(self)
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((Guess::new(self.current_password), self.new_password))
     }
 
-    async fn plan(change: &Self, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
+    async fn plan((current, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own_among_all(plan).await?;
-        let current = &change.current_password;
-        let (user, credential) = proved(plan, "current_password", current, "passwords.change_failed").await?;
-        let new = chosen(plan, "new_password", &change.new_password, &user, &credential).await?;
+        let failed = "passwords.change_failed";
+        let (user, credential) = proved(plan, &session, "current_password", current, failed).await?;
+        let new = chosen(plan, "new_password", new, &user, &credential).await?;
         epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         renew(plan, user, &session).await

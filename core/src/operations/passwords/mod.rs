@@ -2,18 +2,22 @@
 
 mod change;
 mod costs;
+mod guess;
 mod manage;
 
 pub use super::sessions::Tokens;
 pub use change::ChangePassword;
 pub(super) use costs::{Hashes, unused as unused_costs};
+pub(super) use guess::Guess;
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 
 use rolekeep_macros::portable_async;
 
 use super::{
     epochs::{self, Password},
+    limits::{Claimed, Tries, Try},
     plan::Plan,
+    sessions,
 };
 use crate::{
     credentials::password_rule::PasswordRule,
@@ -23,7 +27,7 @@ use crate::{
         decode::FieldCode,
         error::Result,
         secret::Secret,
-        session::SessionEnd,
+        session::{Session, SessionEnd},
         time::Time,
         user::User,
     },
@@ -47,7 +51,8 @@ pub(super) async fn chosen(
 
 /// Whether it is the password; where there is none, no password is, after the same work.
 pub(super) async fn is_right(plan: &Plan<'_>, credential: &Credential, password: &Secret) -> Result<bool> {
-    Ok(plan.verify(Some(credential), password).await?.is_right)
+    let place = plan.services.hasher.enter(plan.actor.user_id().is_some())?;
+    Ok(plan.verify(Some(credential), password, place).await?.is_right)
 }
 
 /// Checks a password against the rule and the names of its user.
@@ -72,20 +77,29 @@ pub(super) fn lets_in(credential: &Credential, now: Time) -> bool {
     credential.temporary_until.is_none_or(|until| now < until)
 }
 
-/// The caller, if this is its password. The log hears of a wrong one.
+/// The user of a session, if this is its password. A wrong one counts, and the log hears of it; the session ends after too
+/// many of them.
 pub(super) async fn proved(
     plan: &mut Plan<'_>,
+    session: &Session,
     field: &str,
-    password: &Secret,
+    guess: &Guess,
     failed: &str,
 ) -> Result<(User, Credential)> {
-    let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
+    let user = existing(plan.reads(), session.user_id).await?;
     let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
-    if is_right(plan, &credential, password).await? {
+    let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id), plan.now)?;
+    let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
+    let standing = plan.standing(&tried).await?;
+    if is_right {
         if credential.version > 0 {
             plan.check(&credential);
         }
+        plan.held(&tried, &standing);
         return Ok((user, credential));
+    }
+    if plan.failed(&tried, &standing) {
+        sessions::end(plan, session.clone(), SessionEnd::ProofsFailed);
     }
     plan.audit(failed, Some(("user", user.id.to_string())), None);
     let wrong = wrong(field, FieldCode::Incorrect, "is not the password");

@@ -78,6 +78,11 @@ impl Plan<'_> {
         self.check_key::<R>(record.key(), Some(record.version()));
     }
 
+    /// The same of a row that may be missing.
+    pub fn rely_on_row<R: Record>(&mut self, key: &R::Key, row: Option<&R>) {
+        self.check_key::<R>(R::key_of(key), row.map(Record::version));
+    }
+
     /// The same of a row of any table.
     pub fn check_row(&mut self, table: &'static Table, row: &Row) {
         self.must_be(Check { table, key: table.key_of(row), expected: Some(table.version_of(row)) });

@@ -1,13 +1,10 @@
 //! Signing in with a password.
 
-use std::sync::{Mutex, PoisonError};
-
 use rolekeep_macros::{Describe, Input, portable_async};
 use uuid::Uuid;
 
 use super::Device;
 use crate::{
-    credentials::hashing::Verified,
     model::{
         check::{Checks, Invalid},
         credential::Credential,
@@ -21,7 +18,8 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        passwords::{self, Hashes},
+        limits::{Claimed, Tries, Try},
+        passwords::{self, Guess},
         plan::Plan,
         services::Services,
         sign_in::{self, SignInResult},
@@ -32,7 +30,8 @@ use crate::{
 ///
 /// The answer has the tokens, or names the step that the sign-in owes.
 /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-/// an account that may not sign in; the audit log has the actual reason.
+/// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+/// from the address or by the name, whether or not there is such an account, and when too many wait.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Login {
@@ -44,29 +43,18 @@ pub struct Login {
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
+    /// The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+    /// guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+    pub device_token: Option<Secret>,
 }
 
 /// A request to sign in, short enough to be looked at.
 pub struct Attempt {
     identifier: String,
-    password: Secret,
+    password: Guess,
     device_name: Option<String>,
     platform: Option<String>,
-    /// What came of it, by which stored hash: who is planned anew because others signed in hashes once.
-    verified: Mutex<Option<(Option<Secret>, Verified)>>,
-}
-
-impl Attempt {
-    async fn verify(&self, plan: &Plan<'_>, credential: Option<&Credential>) -> Result<Verified> {
-        let hash = credential.and_then(|one| one.password_hash.clone());
-        let known = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, verified)) = known().as_ref().filter(|(of, _)| *of == hash) {
-            return Ok(verified.clone());
-        }
-        let verified = plan.verify(credential, &self.password).await?;
-        *known() = Some((hash, verified.clone()));
-        Ok(verified)
-    }
+    device_token: Option<Secret>,
 }
 
 #[portable_async]
@@ -91,12 +79,14 @@ impl Operation for Login {
         let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
         let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
         checks.finish()?;
-        let (identifier, password) = (self.identifier, self.password);
-        Ok(Attempt { identifier, password, device_name, platform, verified: Mutex::default() })
+        let (identifier, password, device_token) = (self.identifier, Guess::new(self.password), self.device_token);
+        Ok(Attempt { identifier, password, device_name, platform, device_token })
     }
 
     async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
+        let claimed = Claimed::Name(&attempt.identifier, attempt.device_token.as_ref());
+        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
         let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
         // Where nobody has the name, rows are read that nobody has: an answer tells nothing by its time (SEC-1).
@@ -104,10 +94,11 @@ impl Operation for Login {
         let id = owner.unwrap_or(UserId(Uuid::nil()));
         let credential = plan.reads().get::<Credential>(&(id,)).await?.filter(|_| owner.is_some());
         let known = credential.as_ref().is_some_and(|one| one.password_hash.is_some());
-        let verified = attempt.verify(plan, credential.as_ref()).await?;
+        let verified = attempt.password.verify(plan, &tried, credential.as_ref()).await?;
         let right = verified.is_right;
         // Hashing takes its time, and the account goes on, so it is read after: other logins of a busy one
         // must not make this one stale. Whoever changes the password meanwhile does.
+        let standing = plan.standing(&tried).await?;
         let user = plan.reads().get::<User>(&(id,)).await?;
         let user = user.filter(|user| owner.is_some() && user.status != UserStatus::Deleted);
         if let Some(credential) = &credential {
@@ -115,6 +106,7 @@ impl Operation for Login {
         }
         let failure = match &user {
             None => Some("no such account"),
+            Some(_) if standing.is_locked => Some("too many sign-ins by this name failed in a row"),
             Some(_) if !known => Some("the account has no password"),
             Some(_) if !right => Some("wrong password"),
             Some(_) if !credential.as_ref().is_some_and(|one| passwords::lets_in(one, plan.now)) => {
@@ -127,10 +119,14 @@ impl Operation for Login {
             // What was typed into the wrong field may be a password: the audit log gets no identifier.
             let target = known_target(plan, attempt).await?;
             let target = target.as_ref().map(|id| ("user", id.clone()));
+            if plan.failed(&tried, &standing) {
+                plan.audit("limits.locked", target.clone(), None);
+            }
             plan.audit("sessions.login_failed", target, failure.map(str::to_owned));
             plan.refuse(refused());
             return Err(refused());
         };
+        plan.held(&tried, &standing);
         let device = Device { name: attempt.device_name.clone(), platform: attempt.platform.clone() };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
         sign_in::go_on(plan, user, &credential, device).await

@@ -12,6 +12,7 @@ use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
 
 use super::{
+    limits::new_device_token,
     plan::Plan,
     services::Services,
     sessions::{self, Device, Tokens, require_alive},
@@ -25,6 +26,7 @@ use crate::{
         id::ChallengeId,
         registry::Guard,
         secret::Secret,
+        session::{Session, SessionActivity},
         time::Time,
         user::User,
     },
@@ -45,6 +47,9 @@ pub struct SignInResult {
     pub challenge: Option<Secret>,
     /// Until when the challenge is good.
     pub challenge_expires_at: Option<Time>,
+    /// Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
+    /// cookie of its own, the keychain), also after a logout. Good for 180 days.
+    pub device_token: Option<Secret>,
 }
 
 impl SignInResult {
@@ -78,7 +83,7 @@ pub(super) async fn go_on(
     // Whoever changes what was proved meanwhile wins.
     plan.check(credential);
     let Some(step) = owed(credential) else {
-        return Ok(SignInResult::with(begin_session(plan, user, device).await?));
+        return begin_session(plan, user, device).await;
     };
     let challenge = Challenge {
         id: plan.services.env.new_id()?,
@@ -102,23 +107,25 @@ pub(super) async fn go_on(
         tokens: None,
         challenge: Some(challenge.sign(plan.services)?),
         challenge_expires_at: Some(challenge.expires_at),
+        device_token: None,
     })
 }
 
 /// Plans the session that a sign-in ends with.
-async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Result<Tokens> {
+async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Result<SignInResult> {
     // Whoever suspends the user meanwhile wins: no session is left over.
     plan.rely_on(&Guard::of_user(user.id)).await?;
     sessions::make_room(plan, user.id).await?;
     let (session, activity) = sessions::begin(plan, user.id, device, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
-    sessions::tokens(plan, shown(plan, user).await?, &session, &activity)
+    signed_in(plan, user, &session, &activity).await
 }
 
-impl SignInResult {
-    fn with(tokens: Tokens) -> Self {
-        Self { step: SignInStep::Done, tokens: Some(tokens), challenge: None, challenge_expires_at: None }
-    }
+/// The answer of a sign-in that is done.
+async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &SessionActivity) -> Result<SignInResult> {
+    let device_token = Some(new_device_token(plan.services, &user, plan.now)?);
+    let tokens = Some(sessions::tokens(plan, shown(plan, user).await?, session, activity)?);
+    Ok(SignInResult { step: SignInStep::Done, tokens, challenge: None, challenge_expires_at: None, device_token })
 }
 
 impl Challenge {
@@ -172,7 +179,7 @@ impl Steps for Plan<'_> {
         {
             return Err(void());
         }
-        Ok(SignInResult::with(sessions::tokens(self, shown(self, user).await?, &session, &activity)?))
+        signed_in(self, user, &session, &activity).await
     }
 }
 

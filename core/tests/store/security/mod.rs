@@ -33,3 +33,4 @@ mod reach;
 mod rehash;
 mod rights;
 mod timing;
+mod tries;

@@ -34,6 +34,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
     "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
     "passwords.expire" -> me.passwords.expire(readExpirePasswords(input)).let { JsonNull }
+    "limits.clear" -> me.limits.clear(readClearLimits(input)).let { JsonNull }
     "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
     "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
     "roles.get" -> writeRoleDetails(me.roles.get(readGetRole(input)))
@@ -240,12 +241,13 @@ fun readDeleteUser(from: JsonElement) = from.record("id", "expected_version").le
     )
 }
 
-fun readLogin(from: JsonElement) = from.record("identifier", "password", "device_name", "platform").let { it ->
+fun readLogin(from: JsonElement) = from.record("identifier", "password", "device_name", "platform", "device_token").let { it ->
     Login(
         identifier = it.required("identifier") { readString(it) },
         password = it.required("password") { readString(it) },
         deviceName = it.optional("device_name") { readString(it) },
         platform = it.optional("platform") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
     )
 }
 
@@ -327,6 +329,12 @@ fun readSetTemporaryPassword(from: JsonElement) = from.record("user_id").let { i
 fun readExpirePasswords(from: JsonElement) = from.record("user_ids").let { it ->
     ExpirePasswords(
         userIds = it.list("user_ids") { readId(it) },
+    )
+}
+
+fun readClearLimits(from: JsonElement) = from.record("user_id").let { it ->
+    ClearLimits(
+        userId = it.required("user_id") { readId(it) },
     )
 }
 
@@ -711,7 +719,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "lock_after_failures", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -747,6 +755,11 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
         trustedProxies = it.list("trusted_proxies") { readString(it) },
+        allowedNetworks = it.list("allowed_networks") { readString(it) },
+        deniedNetworks = it.list("denied_networks") { readString(it) },
+        signInTries = it.optional("sign_in_tries") { readInt(it) },
+        signInSeconds = it.optional("sign_in_seconds") { readInt(it) },
+        lockAfterFailures = it.optional("lock_after_failures") { readInt(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
 }
@@ -885,6 +898,7 @@ fun writeSignInResult(from: SignInResult) = json(
     "tokens" to from.tokens?.let { writeTokens(it) },
     "challenge" to from.challenge?.let { writeString(it) },
     "challenge_expires_at" to from.challengeExpiresAt?.let { writeTime(it) },
+    "device_token" to from.deviceToken?.let { writeString(it) },
 )
 
 fun writeSignInStep(from: SignInStep) = writeString(when (from) {
@@ -1424,6 +1438,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.STEP_NEEDED -> "step_needed"
     Reason.STEP_UP_REQUIRED -> "step_up_required"
     Reason.DENIED -> "denied"
+    Reason.ADDRESS_DENIED -> "address_denied"
     Reason.NOT_FOUND -> "not_found"
     Reason.TAKEN -> "taken"
     Reason.ALREADY_ASSIGNED -> "already_assigned"

@@ -8,6 +8,7 @@ from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
 from .passwords import AsyncPasswords
+from .limits import AsyncLimits
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
 from .policy import AsyncPolicy
@@ -20,6 +21,7 @@ __all__ = [
     "AsyncAreas",
     "AsyncAudit",
     "AsyncDrones",
+    "AsyncLimits",
     "AsyncPasswords",
     "AsyncPermissions",
     "AsyncPolicy",
@@ -56,6 +58,11 @@ class AsyncAreas:
     def passwords(self: AsyncFfi) -> AsyncPasswords:
         """Passwords: changing one's own, and setting those of others."""
         return AsyncPasswords(self)
+
+    @property
+    def limits(self: AsyncFfi) -> AsyncLimits:
+        """Limits of failed sign-ins."""
+        return AsyncLimits(self)
 
     @property
     def roles(self: AsyncFfi) -> AsyncRoles:

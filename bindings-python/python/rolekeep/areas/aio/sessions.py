@@ -27,24 +27,31 @@ class AsyncSessions:
         *,
         device_name: str | None = None,
         platform: str | None = None,
+        device_token: str | None = None,
     ) -> SignInResult:
         """Signs in with an e-mail address or username and the password.
 
         The answer has the tokens, or names the step that the sign-in owes.
         Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a
         wrong password and an account that may not sign in; the audit log has the actual reason.
+        `RATE_LIMIT_EXCEEDED` after too many that failed from the address or by the name, whether or
+        not there is such an account, and when too many wait.
 
         Args:
             identifier: The e-mail address or username, whatever the case.
             password: The password.
             device_name: The user's name for the device.
             platform: `web`, `ios`, …
+            device_token: The `device_token` of an earlier sign-in on this device, if there was one.
+                It lets nobody in; it says that strangers who guess at the account do not use up
+                this device's tries. One that is not good (any more) is as good as none.
         """
         return decode(SignInResult, await self._caller.call("sessions.login", {
             "identifier": identifier,
             "password": password,
             "device_name": device_name,
             "platform": platform,
+            "device_token": device_token,
         }))
 
     async def refresh(
@@ -88,7 +95,8 @@ class AsyncSessions:
         The caller goes on in a new session, by the tokens of the answer; those of the present one
         end at once.
         Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a
-        session.
+        session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends after ten in
+        a row.
 
         Args:
             password: The password.

@@ -8,6 +8,7 @@ from .users import Users
 from .sessions import Sessions
 from .sign_in import SignIn
 from .passwords import Passwords
+from .limits import Limits
 from .roles import Roles
 from .permissions import Permissions
 from .policy import Policy
@@ -20,6 +21,7 @@ __all__ = [
     "Areas",
     "Audit",
     "Drones",
+    "Limits",
     "Passwords",
     "Permissions",
     "Policy",
@@ -56,6 +58,11 @@ class Areas:
     def passwords(self: Ffi) -> Passwords:
         """Passwords: changing one's own, and setting those of others."""
         return Passwords(self)
+
+    @property
+    def limits(self: Ffi) -> Limits:
+        """Limits of failed sign-ins."""
+        return Limits(self)
 
     @property
     def roles(self: Ffi) -> Roles:

@@ -28,7 +28,8 @@ class Passwords:
 
         All its sessions end; it goes on in a new one, by the tokens of the answer.
         Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the
-        rule or is the present one, `UNAUTHORIZED` for a caller without a session.
+        rule or is the present one, `UNAUTHORIZED` for a caller without a session,
+        `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends after ten in a row.
 
         Args:
             current_password: The present password.

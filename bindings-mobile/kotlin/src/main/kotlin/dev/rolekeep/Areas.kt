@@ -15,6 +15,9 @@ val Caller.signIn: SignIn get() = getSignIn()
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
 
+/** Limits of failed sign-ins. */
+val Caller.limits: Limits get() = getLimits()
+
 /** Roles of the policy, and who holds them. */
 val Caller.roles: Roles get() = getRoles()
 

@@ -17,6 +17,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
 
+    /** Limits of failed sign-ins. */
+    fun limits() = BlockingLimits(areas.getLimits())
+
     /** Roles of the policy, and who holds them. */
     fun roles() = BlockingRoles(areas.getRoles())
 

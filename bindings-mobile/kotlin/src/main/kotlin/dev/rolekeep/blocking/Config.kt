@@ -39,6 +39,11 @@ class ConfigBuilder() {
     private var usersInMemory: Long? = null
     private var auditDenials: AuditDenials? = null
     private var trustedProxies: List<String> = emptyList()
+    private var allowedNetworks: List<String> = emptyList()
+    private var deniedNetworks: List<String> = emptyList()
+    private var signInTries: Long? = null
+    private var signInSeconds: Long? = null
+    private var lockAfterFailures: Long? = null
     private var signingKey: String? = null
 
     /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
@@ -129,8 +134,9 @@ class ConfigBuilder() {
     fun temporaryPasswordSeconds(value: Long?) = apply { temporaryPasswordSeconds = value }
 
     /**
-     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-     * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+     * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+     * any more. Default: none.
      */
     fun passwordPepper(value: String?) = apply { passwordPepper = value }
 
@@ -187,8 +193,36 @@ class ConfigBuilder() {
      */
     fun trustedProxies(value: List<String>) = apply { trustedProxies = value }
 
+    /**
+     * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+     * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+     */
+    fun allowedNetworks(value: List<String>) = apply { allowedNetworks = value }
+
+    /** Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none. */
+    fun deniedNetworks(value: List<String>) = apply { deniedNetworks = value }
+
+    /**
+     * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+     * `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+     * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+     * `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
+     * no effect.
+     */
+    fun signInTries(value: Long?) = apply { signInTries = value }
+
+    /** The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes. */
+    fun signInSeconds(value: Long?) = apply { signInSeconds = value }
+
+    /**
+     * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+     * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+     * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+     */
+    fun lockAfterFailures(value: Long?) = apply { lockAfterFailures = value }
+
     /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, lockAfterFailures = lockAfterFailures, signingKey = signingKey)
 }

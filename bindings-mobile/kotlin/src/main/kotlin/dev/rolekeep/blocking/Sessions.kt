@@ -11,7 +11,8 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      *
      * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason.
+     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+     * from the address or by the name, whether or not there is such an account, and when too many wait.
      */
     fun login(input: Login): SignInResult = await { area.login(input) }
 
@@ -36,7 +37,8 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
      * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+     * after too many wrong passwords; the session ends after ten in a row.
      */
     fun stepUp(input: StepUp): Tokens = await { area.stepUp(input) }
 
@@ -108,6 +110,7 @@ class ListSessionsOfBuilder(private val userId: UUID) {
 class LoginBuilder(private val identifier: String, private val password: String) {
     private var deviceName: String? = null
     private var platform: String? = null
+    private var deviceToken: String? = null
 
     /** The user's name for the device. */
     fun deviceName(value: String?) = apply { deviceName = value }
@@ -115,7 +118,13 @@ class LoginBuilder(private val identifier: String, private val password: String)
     /** `web`, `ios`, … */
     fun platform(value: String?) = apply { platform = value }
 
-    fun build() = Login(identifier = identifier, password = password, deviceName = deviceName, platform = platform)
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+     * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+     */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = Login(identifier = identifier, password = password, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
 }
 
 /** Makes a [RevokeAllSessions]; what is not set is left out. */

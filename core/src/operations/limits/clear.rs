@@ -1,0 +1,50 @@
+//! Forgetting failed sign-ins.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::lanes::{Keys, canonical};
+use crate::{
+    model::{error::Result, id::UserId, registry::Limit, time::Time, user::User},
+    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services, users::existing},
+};
+
+/// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+///
+/// What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ClearLimits {
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+#[portable_async]
+impl Operation for ClearLimits {
+    type Target = User;
+    type Valid = ();
+
+    const ACCESS: Access = Access::Permission("user:set_status");
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.user_id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        let keys = Keys { services: plan.services };
+        let mut lanes = vec![keys.proof(user.id)?];
+        for name in [&user.email, &user.username].into_iter().flatten() {
+            let name = canonical(name);
+            lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
+        }
+        for row in plan.reads().many::<Limit>(lanes.into_iter().map(|lane| (lane,))).await? {
+            // Kept until its time is over: who read it meanwhile finds it moved.
+            plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
+        }
+        plan.audit("limits.clear", Some(("user", user.id.to_string())), None);
+        Ok(())
+    }
+}

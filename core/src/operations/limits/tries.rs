@@ -1,0 +1,136 @@
+//! Letting tries in, and counting them.
+
+use std::{collections::HashMap, time::Duration};
+
+use rolekeep_macros::portable_async;
+
+use super::lanes::{Side, Try};
+use crate::{
+    model::{
+        error::{Error, Result},
+        registry::Limit,
+        time::Time,
+    },
+    operations::{plan::Plan, reads::Reads, services::Services},
+};
+
+/// For how long failures in a row are remembered: 180 days.
+const REMEMBERED_SECONDS: i64 = 180 * 24 * 3600;
+
+/// How a try stands in the plan that answers it.
+pub(in crate::operations) struct Standing {
+    is_known: bool,
+    rows: HashMap<String, Limit>,
+    next: Vec<i64>,
+    /// So many failed in a row that this one is not let in, whatever was typed.
+    pub(in crate::operations) is_locked: bool,
+}
+
+/// Counting tries.
+// Behind a box, so that it is there once, and not in each operation.
+#[portable_async]
+pub(in crate::operations) trait Tries {
+    /// How a try stands. An answer that says whether it holds needs what [`Tries::failed`] or [`Tries::held`] plan.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED` where there is no room for an answer any more.
+    async fn standing(&mut self, tried: &Try) -> Result<Standing>;
+
+    /// The try failed, and counts. Whether it is the one after which no other is let in.
+    fn failed(&mut self, tried: &Try, standing: &Standing) -> bool;
+
+    /// The try holds: it does not count, and those that failed in a row are forgotten.
+    fn held(&mut self, tried: &Try, standing: &Standing);
+}
+
+/// Refuses a try for which there is no room, before anything is hashed.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`
+pub(in crate::operations) async fn require_room(services: &Services, tried: &Try, now: Time) -> Result<()> {
+    let rows = rows(services.reads(), tried, now).await?;
+    next(side(tried, &rows), &rows, now).map(drop)
+}
+
+#[portable_async]
+impl Tries for Plan<'_> {
+    async fn standing(&mut self, tried: &Try) -> Result<Standing> {
+        let rows = rows(self.reads(), tried, self.now).await?;
+        let side = side(tried, &rows);
+        let is_known = tried.known.is_some() && !std::ptr::eq(side, &tried.other);
+        let next = next(side, &rows, self.now)?;
+        let is_locked = is_full(side, &rows);
+        Ok(Standing { is_known, rows, next, is_locked })
+    }
+
+    fn failed(&mut self, tried: &Try, standing: &Standing) -> bool {
+        let side = standing.side(tried);
+        for (lane, next) in side.lanes.iter().zip(&standing.next) {
+            let expires_at = Time::from_microsecond(*next).unwrap_or(self.now);
+            standing.write(self, &lane.key, *next, expires_at);
+        }
+        let Some((key, most)) = &side.in_a_row else { return false };
+        let count = standing.count(key) + 1;
+        standing.write(self, key, count, self.now.plus_seconds(REMEMBERED_SECONDS));
+        count == *most
+    }
+
+    fn held(&mut self, tried: &Try, standing: &Standing) {
+        for lane in &standing.side(tried).lanes {
+            // Whoever fails meanwhile may take the last place.
+            self.rely_on_row::<Limit>(&(lane.key.clone(),), standing.rows.get(&lane.key));
+        }
+        for (key, _) in
+            [Some(&tried.other), tried.known.as_ref()].into_iter().flatten().filter_map(|side| side.in_a_row.as_ref())
+        {
+            match standing.count(key) {
+                0 => self.rely_on_row::<Limit>(&(key.clone(),), standing.rows.get(key)),
+                _ => standing.write(self, key, 0, self.now),
+            }
+        }
+    }
+}
+
+impl Standing {
+    fn side<'t>(&self, tried: &'t Try) -> &'t Side {
+        tried.known.as_ref().filter(|_| self.is_known).unwrap_or(&tried.other)
+    }
+
+    fn count(&self, key: &str) -> i64 {
+        self.rows.get(key).map_or(0, |row| row.value)
+    }
+
+    fn write(&self, plan: &mut Plan<'_>, key: &str, value: i64, expires_at: Time) {
+        let before = self.rows.get(key);
+        let version = before.map_or(0, |row| row.version);
+        plan.follow(before, Limit { lane: key.to_owned(), value, expires_at, version });
+    }
+}
+
+/// What is counted, by key; of what has expired the row alone.
+async fn rows(reads: Reads<'_>, tried: &Try, now: Time) -> Result<HashMap<String, Limit>> {
+    let rows = reads.many::<Limit>(tried.keys().into_iter().map(|key| (key,))).await?;
+    let value = |row: &Limit| if row.expires_at <= now { 0 } else { row.value };
+    Ok(rows.into_iter().map(|row| (row.lane.clone(), Limit { value: value(&row), ..row })).collect())
+}
+
+/// What it counts in: a device with which too many failed is not known any more.
+fn side<'t>(tried: &'t Try, rows: &HashMap<String, Limit>) -> &'t Side {
+    tried.known.as_ref().filter(|known| !is_full(known, rows)).unwrap_or(&tried.other)
+}
+
+fn is_full(side: &Side, rows: &HashMap<String, Limit>) -> bool {
+    side.in_a_row.as_ref().is_some_and(|(key, most)| rows.get(key).is_some_and(|row| row.value >= *most))
+}
+
+/// What follows in each lane if the try fails.
+fn next(side: &Side, rows: &HashMap<String, Limit>, now: Time) -> Result<Vec<i64>> {
+    let (mut next, mut wait) = (Vec::new(), Duration::ZERO);
+    for lane in &side.lanes {
+        match lane.quota.take(rows.get(&lane.key).map(|row| row.value), now.as_microsecond()) {
+            Ok(at) => next.push(at),
+            Err(longer) => wait = wait.max(longer),
+        }
+    }
+    if wait.is_zero() { Ok(next) } else { Err(Error::rate_limited(wait)) }
+}

@@ -1,0 +1,52 @@
+//! A password that somebody typed to prove who it is.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Hashes;
+use crate::{
+    credentials::hashing::Verified,
+    model::{credential::Credential, error::Result, secret::Secret},
+    operations::{
+        limits::{Try, require_room},
+        plan::Plan,
+    },
+};
+
+/// A password that somebody typed to prove who it is: hashed where the limits have room for it, and once, however often the
+/// operation is planned anew.
+pub struct Guess {
+    password: Secret,
+    /// What came of it, by which stored hash.
+    verified: Mutex<Option<(Option<Secret>, Verified)>>,
+}
+
+impl Guess {
+    pub(in crate::operations) fn new(password: Secret) -> Self {
+        Self { password, verified: Mutex::default() }
+    }
+
+    /// Whether it is the password; where there is none, no password is, after the same work.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED`
+    pub(in crate::operations) async fn verify(
+        &self,
+        plan: &Plan<'_>,
+        tried: &Try,
+        credential: Option<&Credential>,
+    ) -> Result<Verified> {
+        let hash = credential.and_then(|one| one.password_hash.clone());
+        let known = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, verified)) = known().as_ref().filter(|(of, _)| *of == hash) {
+            return Ok(verified.clone());
+        }
+        let services = plan.services;
+        let _of_address = tried.place(services)?;
+        let place = services.hasher.enter(tried.is_known() || plan.actor.user_id().is_some())?;
+        let _turn = tried.turn(services).await;
+        require_room(services, tried, services.now()).await?;
+        let verified = plan.verify(credential, &self.password, place).await?;
+        *known() = Some((hash, verified.clone()));
+        Ok(verified)
+    }
+}
