@@ -82,8 +82,8 @@ pub struct History {
     tries: Vec<(String, i64, bool)>,
 }
 
-/// How many failed sign-ins a name has, in so many seconds: more than any step of a clock.
-pub const TRIES: (u32, i64) = (3, 24 * 3600);
+/// The time of sign-ins that fail, in seconds: more than any step of a clock.
+pub const TRIES_SECONDS: i64 = 24 * 3600;
 
 /// What is asked about.
 pub const PERMISSIONS: [&str; 3] = ["document:edit", "document:read", "user:update"];
@@ -127,9 +127,9 @@ impl History {
     }
 
     /// The first sign-in, whatever came of it, that was answered when there was no room for it.
-    pub fn overrun(&self) -> Option<String> {
-        let period = TRIES.1 * 1_000_000;
-        let interval = period / i64::from(TRIES.0);
+    pub fn overrun(&self, tries: u32) -> Option<String> {
+        let period = TRIES_SECONDS * 1_000_000;
+        let interval = period / i64::from(tries);
         let mut arrivals: BTreeMap<&str, i64> = BTreeMap::new();
         self.tries.iter().find_map(|(user, at, is_failure)| {
             let next = arrivals.get(user.as_str()).map_or(*at, |known| *at.max(known)) + interval;

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use rolekeep::{
     ChangeSetId, Result, ffi,
+    internals::{record::Record, registry::Limit},
     storage::{
         ChangeSet, Changes, CommitError, Committed, Key, Pruned, Query, Retention, Row, Rows, SqliteOptions, Storage,
         Table, sqlite::SqliteStorage,
@@ -180,7 +181,7 @@ The most that any scenario of `tests/conformance` needed on an SQLite file, with
 | column | counts |
 |---|---|
 | reads | calls that read rows; one row or many |
-| read twice | rows that one attempt read more than once |
+| read twice | rows that one attempt read more than once: limits, before a password is hashed and with the answer |
 | checks | rows that must be unchanged when it is committed |
 | writes | rows written, beside its audit entries and its line in the change feed |
 | audit | its audit entries |
@@ -222,7 +223,9 @@ async fn costs_are_as_written() {
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &page).unwrap();
     }
-    let twice: Vec<_> = costs.iter().filter(|(_, cost)| !cost.twice.is_empty()).collect();
+    // Limits are looked at before a password is hashed, which takes long, and again for the answer.
+    let is_fault = |cost: &Cost| cost.twice.iter().any(|table| *table != Limit::TABLE.name);
+    let twice: Vec<_> = costs.iter().filter(|(_, cost)| is_fault(cost)).collect();
     let twice: Vec<_> = twice.into_iter().map(|(name, cost)| format!("{name}: {}", cost.twice.join(", "))).collect();
     assert!(twice.is_empty(), "rows are read twice:\n{}", twice.join("\n"));
     assert!(costs["drones.assign"].reads <= 4, "drones.assign: {} reads", costs["drones.assign"].reads);

@@ -44,6 +44,7 @@ typed! {
     passwords {
         change(ChangePassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }
+    limits { clear(ClearLimits) }
     roles {
         create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
     }

@@ -87,7 +87,7 @@ impl World {
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
-            "sessions.list_of" | "sessions.revoke_all" => json!({ "user_id": victim }),
+            "sessions.list_of" | "sessions.revoke_all" | "limits.clear" => json!({ "user_id": victim }),
             "sessions.step_up" => json!({ "password": PASSWORD }),
             "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
             "sessions.inspect" => json!({ "token": self.refresh_token }),
